@@ -1,0 +1,93 @@
+// All the platform knows of one kind. A CRD compiles to the same shape at run time: one engine for both.
+import type { FieldError } from './field-error.ts'
+import type { KubeObject } from './object.ts'
+import type { Schema } from './schema.ts'
+
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection'
+
+export const ALL_VERBS: readonly Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
+
+export interface ScalePaths {
+  /** Dot paths from the root of the object, e.g. `spec.replicas`. */
+  specReplicas: string
+  statusReplicas: string
+  /** Path of a LabelSelector or of a selector string. */
+  labelSelector?: string
+}
+
+/** A subresource as discovery tells it. `kind` where it is not the parent's own. */
+export interface Subresource {
+  verbs: readonly string[]
+  kind?: { group: string; version: string; kind: string }
+}
+
+export interface Column<T> {
+  name: string
+  description: string
+  /** string (default), integer, number, boolean, date. */
+  type?: 'string' | 'integer' | 'number' | 'boolean' | 'date'
+  /** `name` on the column that identifies the row. */
+  format?: string
+  /** 0 (default) is always shown; 1 only with `-o wide`. */
+  priority?: number
+  value(object: T, context: { now: number }): unknown
+}
+
+/** What a hook may know of the request it serves. */
+export interface HookContext {
+  now: number
+  uuid(): string
+  user: { username: string; uid?: string; groups: readonly string[]; extra?: Record<string, string[]> }
+  subresource?: string
+}
+
+export interface Kind<T extends KubeObject = KubeObject> {
+  group: string
+  version: string
+  kind: string
+  /** `kind` + List unless said otherwise. */
+  listKind: string
+  plural: string
+  singular: string
+  shortNames?: readonly string[]
+  categories?: readonly string[]
+  scope: 'Namespaced' | 'Cluster'
+  verbs: readonly Verb[]
+  /** Resolved lazily: loading a kind module parses nothing. */
+  readonly schema: Schema
+  subresources: Readonly<Record<string, Subresource>>
+  scale?: ScalePaths
+  /** Group and version under which objects are stored, where several versions are served. */
+  storageVersion?: { group: string; version: string }
+  /** Converts between this version and the storage version, where their shapes differ. */
+  convert?: { toStorage(object: T): KubeObject; fromStorage(stored: KubeObject): T }
+  /** Field selectors beside metadata.name and metadata.namespace: path -> value. */
+  fields?: Readonly<Record<string, (object: T) => string>>
+  /** PUT on a missing name creates it. */
+  createOnUpdate?: boolean
+  /** PUT without resourceVersion is refused. */
+  requireResourceVersionOnUpdate?: boolean
+  /** What deletion without a propagation policy does with dependents; background unless said. */
+  defaultPropagation?: 'Background' | 'Orphan'
+  /** Objects start at generation 1 and grow by one when what this returns changes; undefined: kind has no generation. */
+  generationOf?(object: T): unknown
+  /** Seconds of graceful deletion; undefined or 0 deletes at once. */
+  gracePeriodSeconds?(object: T): number | undefined
+  /** Only what a schema cannot say. Mutates. Idempotent. */
+  default?(object: T): void
+  /** Server-set fields on create. Status is already cleared where the kind has a status subresource. Mutates. */
+  prepareForCreate?(object: T, context: HookContext): void
+  /** Server-set and immutable-by-silence fields on update. Status (main) or spec (status) is already kept. Mutates `next`. */
+  prepareForUpdate?(next: T, previous: T, context: HookContext): void
+  /** Collects every error; `previous` on update; `context.subresource` tells the subresource. */
+  validate?(next: T, previous: T | undefined, context: HookContext): FieldError[]
+  /** Warning header texts for a valid object. */
+  warnings?(next: T, previous?: T): string[]
+  /** How a name must look; default: DNS subdomain. Returns messages. */
+  validateName?(name: string, prefix: boolean): string[]
+  /** Served but never stored (reviews, bindings, token requests). */
+  virtual?: boolean
+  columns: readonly Column<T>[]
+  /** Row conditions of a Table (completed pods). */
+  rowConditions?(object: T): unknown[]
+}

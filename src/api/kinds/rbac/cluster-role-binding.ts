@@ -1,0 +1,12 @@
+import { defineKind } from '#api/define-kind.ts'
+import type * as types from '#api/generated/types.ts'
+
+export type ClusterRoleBinding = types.ClusterRoleBinding
+
+export const ClusterRoleBinding = defineKind<ClusterRoleBinding>({
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'ClusterRoleBinding',
+  plural: 'clusterrolebindings',
+  scope: 'Cluster',
+})

@@ -1,0 +1,12 @@
+import { defineKind } from '#api/define-kind.ts'
+import type * as types from '#api/generated/types.ts'
+
+export type RoleBinding = types.RoleBinding
+
+export const RoleBinding = defineKind<RoleBinding>({
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'RoleBinding',
+  plural: 'rolebindings',
+  scope: 'Namespaced',
+})

@@ -1,0 +1,12 @@
+import { defineKind } from '#api/define-kind.ts'
+import type * as types from '#api/generated/types.ts'
+
+export type Role = types.Role
+
+export const Role = defineKind<Role>({
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'Role',
+  plural: 'roles',
+  scope: 'Namespaced',
+})

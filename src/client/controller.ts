@@ -1,0 +1,40 @@
+// Triggers only name keys; reconcile reads the world and moves it one step. Throw to retry with backoff.
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Random } from '#lib/random.ts'
+import type { Client } from './client.ts'
+import type { EventRecorder } from './event-recorder.ts'
+import type { Informers } from './informer.ts'
+
+export interface Trigger<T extends KubeObject = KubeObject> {
+  kind: Kind<T>
+  /** Keys to reconcile when `object` (or what it was before) changes. */
+  keys(object: T, informers: Informers): Iterable<ObjectKey>
+}
+
+export interface ControllerContext {
+  client: Client
+  informers: Informers
+  events: EventRecorder
+  clock: Clock
+  random: Random
+  log: Logger
+  signal: AbortSignal
+}
+
+export interface Controller {
+  /** As in kube-controller-manager's --controllers; its identity is kube-system's service account of `account` (default: name). */
+  name: string
+  account?: string
+  triggers: readonly Trigger<any>[]
+  /** Kinds it reads but is not triggered by. */
+  reads?: readonly Kind<any>[]
+  /** Keys worked on at once; upstream's concurrency. */
+  workers?: number
+  /** Does not run again for a key until the informers have seen this actor's own last write. */
+  reconcile(key: ObjectKey, context: ControllerContext): Promise<void | { requeueAfterMs: number }>
+  /** Work that no object triggers; runs for as long as the controller does. */
+  run?(context: ControllerContext): Promise<void>
+}

@@ -1,0 +1,23 @@
+// A local, always-current view of one kind: list once, then watch; resumes, relists on 410. Objects are shared: never mutate them.
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
+
+export interface Informer<T extends KubeObject> {
+  readonly kind: Kind<T>
+  get(key: ObjectKey): T | undefined
+  /** All, or those of one namespace. */
+  list(namespace?: string): T[]
+  /** Objects whose controller ownerReference has that uid. */
+  ownedBy(uid: string): T[]
+  /** Calls back for every object now known (as an addition) and every later change. Dispose to stop. */
+  subscribe(handler: (change: { object?: T; previous?: T }) => void): Disposable
+  /** Resolves once the first list has been seen. */
+  synced(): Promise<void>
+  /** Resolves once a resourceVersion at least this new has been seen. */
+  seen(resourceVersion: string): Promise<void>
+}
+
+export interface Informers {
+  /** The one informer of that kind here; made and started on first use. */
+  of<T extends KubeObject>(kind: Kind<T>): Informer<T>
+}

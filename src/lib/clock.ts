@@ -1,0 +1,62 @@
+// Time as a value. The only file of the project in which Date.now, new Date() without a time, setTimeout and setInterval occur.
+
+/** Something scheduled; disposing it twice is harmless. */
+export interface Timer extends Disposable {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Wall time, milliseconds since the epoch. */
+  now(): number
+  /** Monotonic time in milliseconds, for measuring durations. */
+  monotonic(): number
+  /** Runs `task` once after `delayMs`. Never keeps the process alive by itself. */
+  after(delayMs: number, task: () => void): Timer
+  /** Runs `task` every `periodMs`, the first time after one period. */
+  every(periodMs: number, task: () => void): Timer
+  /** Resolves after `delayMs`; rejects with the signal's reason when aborted. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(delayMs, task) {
+    const handle = setTimeout(task, delayMs)
+    handle.unref()
+    return timer(() => clearTimeout(handle))
+  },
+  every(periodMs, task) {
+    const handle = setInterval(task, periodMs)
+    handle.unref()
+    return timer(() => clearInterval(handle))
+  },
+  sleep(delayMs, signal) {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
+      const handle = setTimeout(() => {
+        signal?.removeEventListener('abort', abort)
+        resolve()
+      }, delayMs)
+      const abort = () => {
+        clearTimeout(handle)
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  },
+}
+
+/** Seconds-precision RFC 3339 in UTC, the form of metav1.Time. */
+export function formatTime(epochMs: number): string {
+  return `${new Date(epochMs).toISOString().slice(0, 19)}Z`
+}
+
+/** Microsecond-precision RFC 3339 in UTC, the form of metav1.MicroTime. */
+export function formatMicroTime(epochMs: number): string {
+  return `${new Date(epochMs).toISOString().slice(0, 23)}000Z`
+}
+
+function timer(cancel: () => void): Timer {
+  return { cancel, [Symbol.dispose]: cancel }
+}

@@ -1,0 +1,14 @@
+// Runs every test file with Node's own runner: unit tests and actors side by side, interop where this machine allows it.
+import { spawnSync } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const wanted = process.argv.slice(2)
+const files = wanted.length > 0 ? wanted : globSync(['src/**/*.test.ts', 'interop/**/*.test.ts', 'sim/**/*.test.ts'], { cwd: root }).toSorted()
+const result = spawnSync(
+  process.execPath,
+  ['--disable-warning=ExperimentalWarning', '--test', '--test-reporter=spec', '--test-concurrency=2', ...files],
+  { cwd: root, stdio: 'inherit' },
+)
+process.exit(result.status ?? 1)
