@@ -1,0 +1,250 @@
+// The store's engine: present entries and recent history in memory, in front of a journal that makes batches durable. A write is checked and
+// numbered at once, made durable together with its neighbours (group commit), and only then seen by readers and watchers, in order.
+import { SortedKeys } from '#lib/sorted-keys.ts'
+import { type Change, Compacted, type Entry, type Page, type Revision, RevisionMismatch, type Store } from './store.ts'
+import { Watchers } from './watchers.ts'
+
+/** One numbered write: `after` undefined is a deletion. */
+export interface Mutation {
+  key: string
+  revision: Revision
+  before: Entry | undefined
+  after: Entry | undefined
+}
+
+export interface Journal extends AsyncDisposable {
+  /** Durable when it resolves; nothing of the batch counts when it rejects. */
+  append(batch: readonly Mutation[]): Promise<void>
+}
+
+export interface RevisionedOptions {
+  entries?: Iterable<Entry>
+  revision?: Revision
+  journal?: Journal
+  /** How many past writes are kept for watchers that resume and for snapshots. */
+  historyLimit?: number
+}
+
+interface Pending {
+  mutation: Mutation
+  resolve(): void
+  reject(error: unknown): void
+}
+
+export function createRevisionedStore(options: RevisionedOptions = {}): Store {
+  return new RevisionedStore(options)
+}
+
+class RevisionedStore implements Store {
+  #entries = new Map<string, Entry>()
+  #keys = new SortedKeys()
+  #history: Mutation[] = []
+  /** History holds every write after this revision. */
+  #compacted: Revision
+  #committed: Revision
+  #assigned: Revision
+  /** The newest write per key that is numbered but not yet durable. */
+  #inFlight = new Map<string, Pending>()
+  #queue: Pending[] = []
+  #flushing: Promise<void> | undefined
+  #watchers = new Watchers()
+  #journal: Journal | undefined
+  #historyLimit: number
+  #closed = false
+
+  constructor({ entries = [], revision = 0, journal, historyLimit = 20_000 }: RevisionedOptions) {
+    for (const entry of entries) {
+      this.#entries.set(entry.key, entry)
+      this.#keys.add(entry.key)
+    }
+    this.#compacted = this.#committed = this.#assigned = revision
+    this.#journal = journal
+    this.#historyLimit = historyLimit
+  }
+
+  revision(): Revision {
+    return this.#committed
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    return this.#entries.get(key)
+  }
+
+  async list(prefix: string, page: { after?: string; limit?: number; revision?: Revision } = {}): Promise<Page> {
+    const revision = page.revision ?? this.#committed
+    if (revision < this.#compacted) throw new Compacted(this.#compacted)
+    if (revision > this.#committed) throw new RangeError(`revision ${revision} is not written yet; the store is at ${this.#committed}`)
+    const past = this.#snapshot(prefix, revision)
+    const limit = page.limit ?? Infinity
+    const entries: Entry[] = []
+    const start = page.after === undefined ? prefix : `${page.after}\0`
+    for (const key of mergeKeys(this.#keys.from(start), past, start)) {
+      if (!key.startsWith(prefix)) break
+      const entry = past?.has(key) ? past.get(key) : this.#entries.get(key)
+      if (!entry) continue
+      if (entries.length === limit) return { entries, revision, next: entries.at(-1)!.key, remaining: this.#remaining(key, prefix, past) }
+      entries.push(entry)
+    }
+    return { entries, revision }
+  }
+
+  async put(key: string, value: Uint8Array, expected: Revision): Promise<Entry> {
+    const { after } = await this.#write(key, expected, (revision, before) => ({
+      key,
+      value,
+      revision,
+      createRevision: before?.createRevision ?? revision,
+    }))
+    return after!
+  }
+
+  async delete(key: string, expected: Revision): Promise<Revision> {
+    const { revision } = await this.#write(key, expected || -1, () => undefined)
+    return revision
+  }
+
+  watch(prefix: string, { after, signal }: { after: Revision; signal: AbortSignal }): AsyncIterable<Change[]> {
+    if (after < this.#compacted) throw new Compacted(this.#compacted)
+    const missed = this.#history.slice(this.#historyIndex(after)).filter(({ key }) => key.startsWith(prefix))
+    return this.#watchers.add(prefix, { backlog: missed.map(changeOf), signal })
+  }
+
+  async compact(before: Revision): Promise<void> {
+    if (before <= this.#compacted) return
+    const bound = Math.min(before, this.#committed)
+    this.#history.splice(0, this.#historyIndex(bound))
+    this.#compacted = bound
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    await this.#flushing
+    this.#watchers.close()
+    await this.#journal?.[Symbol.asyncDispose]()
+  }
+
+  /** Checks, numbers and queues without a pause between. A mismatch against a write in flight is told only once that write is decided. */
+  async #write(key: string, expected: Revision, make: (revision: Revision, before: Entry | undefined) => Entry | undefined): Promise<Mutation> {
+    for (;;) {
+      if (this.#closed) throw new Error('the store is closed')
+      const pending = this.#inFlight.get(key)
+      const before = pending ? pending.mutation.after : this.#entries.get(key)
+      if ((before?.revision ?? 0) === expected) {
+        const revision = ++this.#assigned
+        const mutation = { key, revision, before, after: make(revision, before) }
+        await this.#commit(mutation)
+        return mutation
+      }
+      if (!pending) throw new RevisionMismatch(key, before)
+      await this.#flushing
+    }
+  }
+
+  #commit(mutation: Mutation): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const pending = { mutation, resolve, reject }
+      this.#inFlight.set(mutation.key, pending)
+      this.#queue.push(pending)
+      this.#flushing ??= this.#flush().finally(() => (this.#flushing = undefined))
+    })
+  }
+
+  async #flush(): Promise<void> {
+    // One turn of grace lets writers of the same event-loop turn share the first batch.
+    await Promise.resolve()
+    while (this.#queue.length > 0) {
+      const batch = this.#queue
+      this.#queue = []
+      try {
+        await this.#journal?.append(batch.map(({ mutation }) => mutation))
+      } catch (error) {
+        this.#abandon(batch, error)
+        continue
+      }
+      this.#publish(batch)
+    }
+  }
+
+  /** A failed batch takes along what was numbered behind it: those writes may rest on ones that never happened. */
+  #abandon(batch: readonly Pending[], error: unknown): void {
+    const lost = [...batch, ...this.#queue]
+    this.#queue = []
+    this.#inFlight.clear()
+    this.#assigned = this.#committed
+    for (const { reject } of lost) reject(error)
+  }
+
+  #publish(batch: readonly Pending[]): void {
+    for (const pending of batch) {
+      const { key, after, revision } = pending.mutation
+      if (after) {
+        this.#entries.set(key, after)
+        this.#keys.add(key)
+      } else {
+        this.#entries.delete(key)
+        this.#keys.delete(key)
+      }
+      if (this.#inFlight.get(key) === pending) this.#inFlight.delete(key)
+      this.#history.push(pending.mutation)
+      this.#committed = revision
+    }
+    if (this.#history.length > this.#historyLimit * 1.25) {
+      const dropped = this.#history.splice(0, this.#history.length - this.#historyLimit)
+      this.#compacted = dropped.at(-1)!.revision
+    }
+    this.#watchers.publish(batch.map(({ mutation }) => changeOf(mutation)))
+    for (const { resolve } of batch) resolve()
+  }
+
+  /** What keys below `prefix` held at `revision`, for those written since; undefined when nothing was. */
+  #snapshot(prefix: string, revision: Revision): Map<string, Entry | undefined> | undefined {
+    const from = this.#historyIndex(revision)
+    if (from === this.#history.length) return undefined
+    const past = new Map<string, Entry | undefined>()
+    for (let i = from; i < this.#history.length; i++) {
+      const { key, before } = this.#history[i]!
+      if (key.startsWith(prefix) && !past.has(key)) past.set(key, before)
+    }
+    return past
+  }
+
+  /** Index in history of the first write after `revision`. */
+  #historyIndex(revision: Revision): number {
+    let low = 0
+    let high = this.#history.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#history[middle]!.revision <= revision) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #remaining(from: string, prefix: string, past: Map<string, Entry | undefined> | undefined): number {
+    let count = this.#keys.count(from, `${prefix}\u{ffff}`)
+    for (const [key, entry] of past ?? []) {
+      if (key < from) continue
+      if (entry && !this.#entries.has(key)) count++
+      else if (!entry && this.#entries.has(key)) count--
+    }
+    return count
+  }
+}
+
+function changeOf({ key, revision, before, after }: Mutation): Change {
+  if (!after) return { type: 'delete', key, previous: before!.value, revision }
+  const { value, createRevision } = after
+  return { type: 'put', key, value, revision, createRevision, ...(before ? { previous: before.value } : {}) }
+}
+
+/** Present keys together with keys that only the past knows, in order, each once. */
+function* mergeKeys(present: Iterable<string>, past: Map<string, unknown> | undefined, start: string): Generator<string> {
+  const extra = past ? [...past.keys()].filter((key) => key >= start).toSorted() : []
+  let next = 0
+  for (const key of present) {
+    while (next < extra.length && extra[next]! < key) yield extra[next++]!
+    if (extra[next] === key) next++
+    yield key
+  }
+  while (next < extra.length) yield extra[next++]!
+}
