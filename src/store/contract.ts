@@ -99,10 +99,7 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       const { revision } = await store.put('/a', bytes('1'), 0)
       const last = await store.put('/a', bytes('2'), revision)
       await store.compact(last.revision)
-      await assert.rejects(
-        store.list('/', { revision }),
-        (error) => error instanceof Compacted && error.compacted === last.revision,
-      )
+      await assert.rejects(store.list('/', { revision }), (error) => error instanceof Compacted && error.compacted === last.revision)
       assert.equal(text((await store.list('/', { revision: last.revision })).entries[0]?.value), '2')
     })
 

@@ -124,7 +124,11 @@ class RevisionedStore implements Store {
   }
 
   /** Checks, numbers and queues without a pause between. A mismatch against a write in flight is told only once that write is decided. */
-  async #write(key: string, expected: Revision, make: (revision: Revision, before: Entry | undefined) => Entry | undefined): Promise<Mutation> {
+  async #write(
+    key: string,
+    expected: Revision,
+    make: (revision: Revision, before: Entry | undefined) => Entry | undefined,
+  ): Promise<Mutation> {
     for (;;) {
       if (this.#closed) throw new Error('the store is closed')
       const pending = this.#inFlight.get(key)
