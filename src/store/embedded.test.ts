@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { storeContract } from './contract.ts'
+import { CorruptStore, openEmbeddedStore } from './embedded.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'sampan-store-'))
+let made = 0
+const fresh = () => join(root, `${made++}`)
+after(() => rmSync(root, { recursive: true, force: true }))
+
+storeContract('embedded', async () => openEmbeddedStore({ directory: fresh() }))
+
+test('openEmbeddedStore finds every entry again, and goes on with the revision sequence even after a deletion', async () => {
+  const directory = fresh()
+  let last = 0
+  {
+    await using store = openEmbeddedStore({ directory })
+    const a = await store.put('/a', Buffer.from('1'), 0)
+    await store.put('/b', Buffer.from('2'), 0)
+    await store.put('/a', Buffer.from('3'), a.revision)
+    last = await store.delete('/b', 2)
+  }
+  await using store = openEmbeddedStore({ directory })
+  assert.equal(store.revision(), last)
+  const { entries } = await store.list('/')
+  assert.deepEqual(
+    entries.map(({ key, value, revision, createRevision }) => [key, Buffer.from(value).toString(), revision, createRevision]),
+    [['/a', '3', 3, 1]],
+  )
+  assert.equal((await store.put('/c', Buffer.from('4'), 0)).revision, last + 1)
+})
+
+test('openEmbeddedStore loses nothing acknowledged when its process is killed', async () => {
+  const directory = fresh()
+  const program = `
+    const { openEmbeddedStore } = await import(${JSON.stringify(new URL('embedded.ts', import.meta.url).href)})
+    const store = openEmbeddedStore({ directory: ${JSON.stringify(directory)} })
+    const writer = async (w) => { for (let i = 0; ; i++) { const { revision } = await store.put('/w' + w + '/' + i, Buffer.alloc(1000, i), 0); process.stdout.write('/w' + w + '/' + i + ' ' + revision + '\\n') } }
+    for (let w = 0; w < 8; w++) writer(w)`
+  for (let round = 0; round < 3; round++) {
+    rmSync(directory, { recursive: true, force: true })
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let printed = ''
+    for await (const chunk of child.stdout) {
+      printed += chunk
+      if (printed.length > 20_000 * (round + 1)) child.kill('SIGKILL')
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    const acknowledged = printed.split('\n').slice(0, -1)
+    assert.ok(acknowledged.length > 100)
+    await using store = openEmbeddedStore({ directory })
+    const found = new Map((await store.list('/')).entries.map((entry) => [entry.key, entry.revision]))
+    for (const line of acknowledged) {
+      const [key, revision] = line.split(' ')
+      assert.equal(found.get(key!), Number(revision), `${key} was acknowledged and is gone`)
+    }
+  }
+})
+
+const DAMAGES: [string, (file: string) => void][] = [
+  ['is cut short', (file) => truncateSync(file, readFileSync(file).length / 2)],
+  ['is emptied', (file) => writeFileSync(file, '')],
+  ['is another file', (file) => writeFileSync(file, 'not a database'.repeat(2000))],
+  [
+    'has a flipped byte in a value',
+    (file) => {
+      const image = readFileSync(file)
+      image[image.lastIndexOf('marker') + 2]! ^= 0xff
+      writeFileSync(file, image)
+    },
+  ],
+]
+
+for (const [what, damage] of DAMAGES) {
+  test(`openEmbeddedStore refuses by name a data file that ${what}`, async () => {
+    const directory = fresh()
+    {
+      await using store = openEmbeddedStore({ directory })
+      for (let i = 0; i < 40; i++) await store.put(`/k${i}`, Buffer.alloc(3000, `marker${i}`), 0)
+    }
+    damage(join(directory, 'data.mdb'))
+    assert.throws(() => openEmbeddedStore({ directory }), CorruptStore)
+  })
+}
