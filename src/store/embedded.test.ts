@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { storeContract } from './contract.ts'
-import { CorruptStore, openEmbeddedStore } from './embedded.ts'
+import { CorruptStore, openEmbeddedStore, StoreWriteFailed } from './embedded.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'sampan-store-'))
 let made = 0
@@ -60,6 +60,20 @@ test('openEmbeddedStore loses nothing acknowledged when its process is killed', 
       assert.equal(found.get(key!), Number(revision), `${key} was acknowledged and is gone`)
     }
   }
+})
+
+test('openEmbeddedStore refuses writes while the disk is full, keeps what it has, and goes on when there is space again', async () => {
+  let free = 1e9
+  const directory = fresh()
+  await using store = openEmbeddedStore({ directory, freeBytes: () => free })
+  const { revision } = await store.put('/a', Buffer.from('1'), 0)
+  free = 1000
+  const refused = await Promise.allSettled([store.put('/a', Buffer.from('2'), revision), store.put('/b', Buffer.from('2'), 0)])
+  for (const result of refused) assert.ok(result.status === 'rejected' && result.reason instanceof StoreWriteFailed)
+  assert.equal(Buffer.from((await store.get('/a'))!.value).toString(), '1')
+  assert.equal(store.revision(), revision)
+  free = 1e9
+  assert.equal((await store.put('/b', Buffer.from('3'), 0)).revision, revision + 1)
 })
 
 const DAMAGES: [string, (file: string) => void][] = [

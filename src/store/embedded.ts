@@ -1,6 +1,6 @@
 // The store on this machine's disk: LMDB as durable journal and restart image; reads and watches are served from memory. A write is on disk
 // when it is acknowledged. Refuses by name a data file that is corrupt, cut short, or not its own.
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { type Database, open } from 'lmdb'
@@ -21,7 +21,17 @@ export class StoreWriteFailed extends Error {
   override name = 'StoreWriteFailed'
 }
 
-export function openEmbeddedStore({ directory, historyLimit }: { directory: string; historyLimit?: number }): Store {
+/** Kept free on the disk: LMDB (and its binding) does not survive a page write that fails half-way, so writes are refused before that. */
+const RESERVE_BYTES = 16 * 1024 * 1024
+
+export interface EmbeddedOptions {
+  directory: string
+  historyLimit?: number
+  /** Bytes that may still be written; for tests. */
+  freeBytes?: () => number
+}
+
+export function openEmbeddedStore({ directory, historyLimit, freeBytes = () => available(directory) }: EmbeddedOptions): Store {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const file = join(directory, 'data.mdb')
   if (existsSync(file)) checkImage(file)
@@ -30,7 +40,7 @@ export function openEmbeddedStore({ directory, historyLimit }: { directory: stri
   return createRevisionedStore({
     entries,
     revision,
-    journal: createJournal(database),
+    journal: createJournal(database, freeBytes),
     ...(historyLimit === undefined ? {} : { historyLimit }),
   })
 }
@@ -71,9 +81,16 @@ function load(database: Database<Buffer, string>, file: string): { entries: Entr
   return { entries, revision }
 }
 
-function createJournal(database: Database<Buffer, string>): Journal {
+function createJournal(database: Database<Buffer, string>, freeBytes: () => number): Journal {
   return {
     async append(batch) {
+      const needed = RESERVE_BYTES + batch.reduce((sum, { after }) => sum + 2 * ((after?.value.length ?? 0) + 4096), 0)
+      const free = freeBytes()
+      if (free < needed) {
+        throw new StoreWriteFailed(
+          `no space left on the store's disk: ${free} bytes free, ${needed} needed. Free some space and try again.`,
+        )
+      }
       try {
         const written = await database.batch(() => {
           for (const { key, after } of lastOfEach(batch)) {
@@ -93,6 +110,11 @@ function createJournal(database: Database<Buffer, string>): Journal {
       await database.close()
     },
   }
+}
+
+function available(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize
 }
 
 /** Of several writes to one key in a batch only the last need reach the disk. */
