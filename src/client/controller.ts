@@ -28,6 +28,8 @@ export interface Controller {
   /** As in kube-controller-manager's --controllers; its identity is kube-system's service account of `account` (default: name). */
   name: string
   account?: string
+  /** `source.component` of its events (default: name). */
+  component?: string
   triggers: readonly Trigger<any>[]
   /** Kinds it reads but is not triggered by. */
   reads?: readonly Kind<any>[]

@@ -20,4 +20,8 @@ export interface Informer<T extends KubeObject> {
 export interface Informers {
   /** The one informer of that kind here; made and started on first use. */
   of<T extends KubeObject>(kind: Kind<T>): Informer<T>
+  /** A view that promises metadata only: the full informer where there is one, else one that keeps nothing more. */
+  metadataOf(kind: Kind<any>, options?: { signal?: AbortSignal }): Informer<KubeObject>
+  /** The informer of that kind if anyone asked for it: never starts one. */
+  existing<T extends KubeObject>(kind: Kind<T>): Informer<T> | undefined
 }

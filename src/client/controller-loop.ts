@@ -1,0 +1,128 @@
+// Runs one controller: triggers fill a work queue, workers reconcile its keys, failures come back later. Knows nothing of any kind.
+import { keyText, parseKeyText } from '#api/object.ts'
+import { hasReason } from '#api/status.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Random } from '#lib/random.ts'
+import type { Service } from '#lib/service.ts'
+import type { Client } from './client.ts'
+import type { Controller, ControllerContext } from './controller.ts'
+import { createEventRecorder } from './event-recorder.ts'
+import type { Informers } from './informer.ts'
+import { createInformers } from './informers.ts'
+import { OwnWrites } from './own-writes.ts'
+import { WorkQueue } from './work-queue.ts'
+
+export interface ControllerOptions {
+  client: Client
+  /** Shared by all actors of a process; without it the controller makes its own. */
+  informers?: Informers
+  clock: Clock
+  random: Random
+  log: Logger
+}
+
+export interface ControllerCounters {
+  adds: number
+  retries: number
+  depth: number
+  reconciles: number
+  errors: number
+}
+
+export interface ControllerService extends Service {
+  counters(): ControllerCounters
+}
+
+export function createControllerService(controller: Controller, options: ControllerOptions): ControllerService {
+  const queue = new WorkQueue(options.clock)
+  const totals = { reconciles: 0, errors: 0 }
+  return {
+    name: controller.name,
+    counters: () => ({ adds: queue.adds, retries: queue.retries, depth: queue.depth, ...totals }),
+    async start(signal) {
+      const stop = new AbortController()
+      await using starting = new AsyncDisposableStack()
+      starting.defer(() => stop.abort(new Error(`${controller.name} was stopped`)))
+      const log = options.log.child({ controller: controller.name })
+      const context = contextOf(controller, options, { log, signal: stop.signal })
+      const { informers } = context
+
+      for (const trigger of controller.triggers) {
+        const enqueue = (object: object | undefined) => {
+          if (object) for (const key of trigger.keys(object, informers)) queue.add(keyText(key))
+        }
+        starting.use(
+          informers.of(trigger.kind).subscribe(({ object, previous }) => {
+            enqueue(previous)
+            enqueue(object)
+          }),
+        )
+      }
+      const read = [...controller.triggers.map(({ kind }) => kind), ...(controller.reads ?? [])].map((kind) => informers.of(kind).synced())
+      await orAborted(Promise.all(read), signal)
+
+      const writes = new OwnWrites(options.client, informers)
+      const workers = Array.from({ length: controller.workers ?? 1 }, () => work(controller, context, { queue, writes, totals }))
+      const running = controller.run?.(context).catch((error: unknown) => {
+        if (!stop.signal.aborted) log.error('stopped running', { error })
+      })
+      starting.defer(async () => {
+        queue.close()
+        stop.abort(new Error(`${controller.name} was stopped`))
+        await Promise.all([...workers, running])
+      })
+      return starting.move()
+    },
+  }
+}
+
+function contextOf(controller: Controller, options: ControllerOptions, own: { log: Logger; signal: AbortSignal }): ControllerContext {
+  const { client, clock, random } = options
+  const informers = options.informers ?? createInformers({ client, clock, random, ...own })
+  const events = createEventRecorder({ client, clock, random, component: controller.component ?? controller.name, ...own })
+  return { client, informers, events, clock, random, ...own }
+}
+
+async function work(
+  controller: Controller,
+  context: ControllerContext,
+  { queue, writes, totals }: { queue: WorkQueue; writes: OwnWrites; totals: { reconciles: number; errors: number } },
+): Promise<void> {
+  for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
+    try {
+      await orAborted(writes.seen(key), context.signal)
+      totals.reconciles++
+      const result = await controller.reconcile(parseKeyText(key), { ...context, client: writes.clientFor(key) })
+      queue.forget(key)
+      if (result) queue.addAfter(key, result.requeueAfterMs)
+    } catch (error) {
+      if (!context.signal.aborted) {
+        totals.errors++
+        queue.addRateLimited(key)
+        report(context.log, { key, error, failures: queue.failures(key) })
+      }
+    } finally {
+      queue.done(key)
+    }
+  }
+}
+
+/** Lost races are everyday life among actors; anything else is worth a line. */
+function report(log: Logger, fields: { key: string; error: unknown; failures: number }): void {
+  if (hasReason(fields.error, 'Conflict', 'AlreadyExists', 'NotFound')) log.debug('will try again', fields)
+  else log.warn('could not reconcile', fields)
+}
+
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    aborted.promise.catch(() => {})
+  }
+}

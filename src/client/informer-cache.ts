@@ -1,0 +1,220 @@
+// What informers hold: objects by key with indexes made on first use, and who waits for which version. No I/O here.
+import type { Kind } from '#api/kind.ts'
+import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Informer } from './informer.ts'
+
+export type Change<T> = { object?: T; previous?: T }
+/** What is kept of an object; must keep metadata's identity, version, labels and owners. */
+export type Projection = (object: any) => any
+
+interface Waiter {
+  version: number
+  resolve(): void
+}
+
+export class InformerCache<T extends KubeObject> implements Informer<T> {
+  readonly kind: Kind<T>
+  #objects = new Map<string, T>()
+  #byNamespace: Index<T> | undefined
+  #byOwner: Index<T> | undefined
+  #handlers = new Set<(change: Change<T>) => void>()
+  #project: Projection
+  #log: Logger
+  #synced = Promise.withResolvers<void>()
+  #hasSynced = false
+  #version = 0
+  #waiters: Waiter[] = []
+  #absences: { key: string; uid: string; resolve(): void }[] = []
+
+  constructor(kind: Kind<T>, options: { project: Projection; log: Logger }) {
+    this.kind = kind
+    this.#project = options.project
+    this.#log = options.log
+  }
+
+  get size(): number {
+    return this.#objects.size
+  }
+
+  get(key: ObjectKey): T | undefined {
+    return this.#objects.get(keyText(key))
+  }
+
+  list(namespace?: string): T[] {
+    if (namespace === undefined) return [...this.#objects.values()]
+    this.#byNamespace ??= new Index(namespaceOf, this.#objects)
+    return this.#byNamespace.of(namespace)
+  }
+
+  ownedBy(uid: string): T[] {
+    this.#byOwner ??= new Index(controllerUidOf, this.#objects)
+    return this.#byOwner.of(uid)
+  }
+
+  subscribe(handler: (change: Change<T>) => void): Disposable {
+    // A handler of its own per subscription, so that subscribing twice means being told twice.
+    const own = (change: Change<T>) => handler(change)
+    this.#handlers.add(own)
+    for (const object of this.#objects.values()) this.#tell(own, { object })
+    return { [Symbol.dispose]: () => void this.#handlers.delete(own) }
+  }
+
+  synced(): Promise<void> {
+    return this.#synced.promise
+  }
+
+  seen(resourceVersion: string): Promise<void> {
+    const version = Number(resourceVersion)
+    if (!(version > this.#version)) return Promise.resolve()
+    return new Promise((resolve) => this.#waiters.push({ version, resolve }))
+  }
+
+  /** Resolves once that very object (by uid) is no longer here as alive. */
+  gone(key: ObjectKey, uid: string): Promise<void> {
+    const text = keyText(key)
+    if (this.#isGone(text, uid)) return Promise.resolve()
+    return new Promise((resolve) => this.#absences.push({ key: text, uid, resolve }))
+  }
+
+  /** Takes one watch event's object. */
+  apply(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: T): void {
+    const key = keyText(keyOf(object))
+    if (type === 'DELETED') this.#remove(key)
+    else this.#set(key, object)
+    this.advance(object.metadata?.resourceVersion)
+  }
+
+  /** Takes a whole list: what it lacks is gone. */
+  replace(items: Iterable<T>, resourceVersion: string | undefined): void {
+    const present = new Set<string>()
+    for (const item of items) {
+      const key = keyText(keyOf(item))
+      present.add(key)
+      if (this.#objects.get(key)?.metadata?.resourceVersion !== item.metadata?.resourceVersion) this.#set(key, item)
+    }
+    for (const key of this.#objects.keys()) if (!present.has(key)) this.#remove(key)
+    this.advance(resourceVersion)
+    this.#hasSynced = true
+    this.#synced.resolve()
+  }
+
+  /** Everything up to this version has been taken. */
+  advance(resourceVersion: string | undefined): void {
+    const version = Number(resourceVersion)
+    if (version > this.#version) this.#version = version
+    if (this.#waiters.length > 0) {
+      const due = this.#waiters.filter((waiter) => waiter.version <= this.#version)
+      if (due.length > 0) this.#waiters = this.#waiters.filter((waiter) => waiter.version > this.#version)
+      for (const waiter of due) waiter.resolve()
+    }
+    if (this.#absences.length > 0) {
+      const due = this.#absences.filter(({ key, uid }) => this.#isGone(key, uid))
+      if (due.length > 0) this.#absences = this.#absences.filter((one) => !due.includes(one))
+      for (const waiter of due) waiter.resolve()
+    }
+  }
+
+  get hasSynced(): boolean {
+    return this.#hasSynced
+  }
+
+  /** Nobody will feed this cache again: lets go of all who wait. */
+  close(reason: unknown): void {
+    this.#synced.promise.catch(() => {})
+    this.#synced.reject(reason)
+    for (const { resolve } of [...this.#waiters, ...this.#absences]) resolve()
+    this.#waiters = []
+    this.#absences = []
+  }
+
+  #isGone(key: string, uid: string): boolean {
+    const metadata = this.#objects.get(key)?.metadata
+    return !metadata || metadata.uid !== uid || metadata.deletionTimestamp !== undefined
+  }
+
+  #set(key: string, received: T): void {
+    const object = deepFreeze(this.#project(received) as T)
+    const previous = this.#objects.get(key)
+    this.#objects.set(key, object)
+    this.#byNamespace?.replace(key, previous, object)
+    this.#byOwner?.replace(key, previous, object)
+    const change = previous ? { object, previous } : { object }
+    for (const handler of this.#handlers) this.#tell(handler, change)
+  }
+
+  #remove(key: string): void {
+    const previous = this.#objects.get(key)
+    if (!previous) return
+    this.#objects.delete(key)
+    this.#byNamespace?.replace(key, previous, undefined)
+    this.#byOwner?.replace(key, previous, undefined)
+    for (const handler of this.#handlers) this.#tell(handler, { previous })
+  }
+
+  #tell(handler: (change: Change<T>) => void, change: Change<T>): void {
+    try {
+      handler(change)
+    } catch (error) {
+      this.#log.error('a subscriber failed', { kind: this.kind.kind, error })
+    }
+  }
+}
+
+/** Objects by one derived value. */
+class Index<T extends KubeObject> {
+  #valueOf: (object: T) => string | undefined
+  #entries = new Map<string, Map<string, T>>()
+
+  constructor(valueOf: (object: KubeObject) => string | undefined, objects: ReadonlyMap<string, T>) {
+    this.#valueOf = valueOf
+    for (const [key, object] of objects) this.replace(key, undefined, object)
+  }
+
+  of(value: string): T[] {
+    return [...(this.#entries.get(value)?.values() ?? [])]
+  }
+
+  replace(key: string, previous: T | undefined, next: T | undefined): void {
+    const from = previous && this.#valueOf(previous)
+    const to = next && this.#valueOf(next)
+    if (from !== undefined && from !== to) {
+      const entries = this.#entries.get(from)
+      entries?.delete(key)
+      if (entries?.size === 0) this.#entries.delete(from)
+    }
+    if (to === undefined) return
+    let entries = this.#entries.get(to)
+    if (!entries) this.#entries.set(to, (entries = new Map()))
+    entries.set(key, next!)
+  }
+}
+
+function namespaceOf(object: KubeObject): string {
+  return object.metadata?.namespace ?? ''
+}
+
+function controllerUidOf(object: KubeObject): string | undefined {
+  return object.metadata?.ownerReferences?.find((reference) => reference.controller)?.uid
+}
+
+/** Shared objects are frozen through and through; one that is frozen at the top is taken to be so already. */
+function deepFreeze<V>(value: V): V {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  Object.freeze(value)
+  for (const child of Object.values(value)) deepFreeze(child)
+  return value
+}
+
+/** Who reads through an informer never needs the bookkeeping of field managers, which is often half of an object. */
+export const withoutManagedFields: Projection = (object: KubeObject) => {
+  if (!object.metadata?.managedFields) return object
+  const { managedFields: _, ...metadata } = object.metadata
+  return { ...object, metadata }
+}
+
+/** Metadata alone, as far as owners, finalizers and selectors need it. */
+export const metadataOnly: Projection = ({ apiVersion, kind, metadata }: KubeObject) => {
+  const { managedFields: _, annotations: __, ...rest } = metadata ?? {}
+  return { ...(apiVersion ? { apiVersion } : {}), ...(kind ? { kind } : {}), metadata: rest }
+}

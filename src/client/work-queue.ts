@@ -1,0 +1,115 @@
+// Keys that want work: each at most once in the queue, never by two workers at once, again if it was asked for meanwhile.
+import type { Clock, Timer } from '#lib/clock.ts'
+
+const RETRY_INITIAL_MS = 5
+const RETRY_MAX_MS = 1_000_000
+
+export class WorkQueue {
+  #clock: Clock
+  #ready: string[] = []
+  #head = 0
+  /** In the queue, or to be put there once its worker is done. */
+  #dirty = new Set<string>()
+  #processing = new Set<string>()
+  #delayed = new Map<string, { due: number; timer: Timer }>()
+  #failures = new Map<string, number>()
+  #takers: ((key: string | undefined) => void)[] = []
+  #closed = false
+  adds = 0
+  retries = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get depth(): number {
+    return this.#ready.length - this.#head
+  }
+
+  get idle(): boolean {
+    return this.depth === 0 && this.#processing.size === 0
+  }
+
+  add(key: string): void {
+    if (this.#closed || this.#dirty.has(key)) return
+    this.adds++
+    this.#dirty.add(key)
+    if (!this.#processing.has(key)) this.#push(key)
+  }
+
+  /** The earliest of several delays wins. */
+  addAfter(key: string, delayMs: number): void {
+    if (this.#closed) return
+    if (delayMs <= 0) return this.add(key)
+    const due = this.#clock.monotonic() + delayMs
+    const planned = this.#delayed.get(key)
+    if (planned && planned.due <= due) return
+    planned?.timer.cancel()
+    const timer = this.#clock.after(delayMs, () => {
+      this.#delayed.delete(key)
+      this.add(key)
+    })
+    this.#delayed.set(key, { due, timer })
+  }
+
+  /** Adds after 5 ms, doubling with every failure since `forget`, at most 1000 s. */
+  addRateLimited(key: string): void {
+    const failures = this.#failures.get(key) ?? 0
+    this.#failures.set(key, failures + 1)
+    this.retries++
+    this.addAfter(key, Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** failures))
+  }
+
+  failures(key: string): number {
+    return this.#failures.get(key) ?? 0
+  }
+
+  forget(key: string): void {
+    this.#failures.delete(key)
+  }
+
+  /** The next key, as soon as there is one; undefined once closed. `done` must follow. */
+  take(): Promise<string | undefined> {
+    if (this.#closed) return Promise.resolve(undefined)
+    const key = this.#shift()
+    if (key !== undefined) return Promise.resolve(key)
+    return new Promise((resolve) => this.#takers.push(resolve))
+  }
+
+  done(key: string): void {
+    this.#processing.delete(key)
+    if (this.#dirty.has(key) && !this.#closed) this.#push(key)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const { timer } of this.#delayed.values()) timer.cancel()
+    this.#delayed.clear()
+    for (const take of this.#takers) take(undefined)
+    this.#takers = []
+  }
+
+  #push(key: string): void {
+    const take = this.#takers.shift()
+    if (take) {
+      this.#begin(key)
+      take(key)
+    } else this.#ready.push(key)
+  }
+
+  #shift(): string | undefined {
+    if (this.#head === this.#ready.length) return undefined
+    const key = this.#ready[this.#head++]!
+    if (this.#head > 1024 && this.#head * 2 > this.#ready.length) {
+      this.#ready.splice(0, this.#head)
+      this.#head = 0
+    }
+    this.#begin(key)
+    return key
+  }
+
+  #begin(key: string): void {
+    this.#dirty.delete(key)
+    this.#processing.add(key)
+  }
+}
