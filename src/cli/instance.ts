@@ -1,0 +1,133 @@
+// Which process runs a data directory: a file taken before anything else is touched and removed at an orderly end. What a killed process
+// left behind is recognised by its start time, so a reused pid is never mistaken for it.
+import { mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync, closeSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CommandError } from './config.ts'
+
+/** Grows when the layout of the data directory changes so that an older program could not read it. */
+export const DATA_FORMAT = 1
+
+export interface Instance {
+  pid: number
+  /** Of the process, as the kernel counts it; tells a reused pid from the same process. */
+  startTime: string
+  version: string
+  /** Present once ready. */
+  url?: string
+  nodes?: string
+  kubeconfig?: string
+  readyAt?: number
+}
+
+const file = (dataDirectory: string) => join(dataDirectory, 'instance.json')
+
+/** Takes the directory for this process, or says who has it. The returned value gives it back. */
+export function takeDataDirectory(dataDirectory: string, version: string): { update(fields: Partial<Instance>): void } & Disposable {
+  makeDirectory(dataDirectory)
+  const own: Instance = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '', version }
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const descriptor = openSync(file(dataDirectory), 'wx', 0o600)
+      writeSync(descriptor, JSON.stringify(own))
+      closeSync(descriptor)
+      break
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt > 3) throw error
+      const other = runningInstance(dataDirectory)
+      if (other) {
+        throw new CommandError(
+          `${dataDirectory} is in use by a running instance (process ${other.pid}). Stop it with \`sampan down${flagFor(dataDirectory)}\`, or choose another --data-dir.`,
+        )
+      }
+      rmSync(file(dataDirectory), { force: true })
+    }
+  }
+  try {
+    checkFormat(dataDirectory)
+  } catch (error) {
+    rmSync(file(dataDirectory), { force: true })
+    throw error
+  }
+  let present = own
+  return {
+    update(fields) {
+      present = { ...present, ...fields }
+      const draft = `${file(dataDirectory)}.new`
+      writeFileSync(draft, JSON.stringify(present), { mode: 0o600 })
+      renameSync(draft, file(dataDirectory))
+    },
+    [Symbol.dispose]() {
+      rmSync(file(dataDirectory), { force: true })
+    },
+  }
+}
+
+/** The live instance of that directory, if there is one. */
+export function runningInstance(dataDirectory: string): Instance | undefined {
+  let instance: Instance
+  try {
+    instance = JSON.parse(readFileSync(file(dataDirectory), 'utf8')) as Instance
+  } catch {
+    return undefined
+  }
+  const startTime = startTimeOf(instance.pid)
+  return startTime !== undefined && startTime === instance.startTime ? instance : undefined
+}
+
+/** Field 22 of /proc/PID/stat; where there is no /proc, whether the process is alive is all that can be told. */
+export function startTimeOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? undefined : fields[19]
+  } catch {
+    if (process.platform === 'linux') return undefined
+  }
+  try {
+    process.kill(pid, 0)
+    return 'alive'
+  } catch {
+    return undefined
+  }
+}
+
+export function flagFor(dataDirectory: string): string {
+  return dataDirectory === defaultDataDirectory() ? '' : ` --data-dir ${dataDirectory}`
+}
+
+export function defaultDataDirectory(): string {
+  return process.getuid?.() === 0
+    ? '/var/lib/sampan'
+    : join(process.env.XDG_DATA_HOME || join(process.env.HOME || '/tmp', '.local/share'), 'sampan')
+}
+
+function makeDirectory(dataDirectory: string): void {
+  try {
+    mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new CommandError(
+      `the data directory ${dataDirectory} cannot be made: ${(error as Error).message}. Choose another with --data-dir.`,
+    )
+  }
+}
+
+function checkFormat(dataDirectory: string): void {
+  const path = join(dataDirectory, 'format')
+  let written: string
+  try {
+    written = readFileSync(path, 'utf8').trim()
+  } catch {
+    writeFileSync(path, `${DATA_FORMAT}\n`, { mode: 0o600 })
+    return
+  }
+  const format = Number(written)
+  if (!Number.isInteger(format) || format < 1)
+    throw new CommandError(
+      `${path} holds "${written.slice(0, 20)}" where a format number was expected: is ${dataDirectory} a data directory of sampan?`,
+    )
+  if (format > DATA_FORMAT) {
+    throw new CommandError(
+      `${dataDirectory} was written by a newer version (format ${format}; this one knows up to ${DATA_FORMAT}). Use that version, or choose another --data-dir.`,
+    )
+  }
+}

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { CORE_SCHEMA, load } from 'js-yaml'
+import { CommandError } from './config.ts'
+import { mergeKubeconfig, removeFromKubeconfig, userKubeconfig } from './kubeconfig-file.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'sampan-kubeconfig-'))
+after(() => rmSync(root, { recursive: true, force: true }))
+const credentials = { url: 'https://127.0.0.1:6443', ca: 'CA', certificate: 'CERT', key: 'KEY' }
+const OTHER = `# mine\napiVersion: v1\nkind: Config\nclusters:\n- name: work\n  cluster: {server: https://work}\nusers: []\ncontexts:\n- {name: work, context: {cluster: work}}\ncurrent-context: work\npreferences: {}\n`
+const read = (file: string) => load(readFileSync(file, 'utf8'), { schema: CORE_SCHEMA }) as Record<string, any>
+
+function setUp(text?: string): { file: string; undo: string } {
+  const directory = mkdtempSync(join(root, 'case-'))
+  const undo = mkdtempSync(join(root, 'undo-'))
+  const file = join(directory, 'config')
+  if (text !== undefined) writeFileSync(file, text, { mode: 0o640 })
+  return { file, undo }
+}
+
+test('mergeKubeconfig adds the context beside what is there, makes it current and keeps the mode', () => {
+  const { file, undo } = setUp(OTHER)
+  mergeKubeconfig(file, credentials, undo)
+  const config = read(file)
+  assert.equal(config['current-context'], 'sampan')
+  assert.deepEqual(
+    config.contexts.map(({ name }: { name: string }) => name),
+    ['work', 'sampan'],
+  )
+  assert.equal(config.clusters[1].cluster.server, credentials.url)
+  assert.equal(Buffer.from(config.users[0].user['client-key-data'], 'base64').toString(), 'KEY')
+  assert.equal(statSync(file).mode & 0o777, 0o640)
+})
+
+test('removeFromKubeconfig restores the file byte for byte, even when a crash let two merges follow each other', () => {
+  const { file, undo } = setUp(OTHER)
+  mergeKubeconfig(file, credentials, undo)
+  mergeKubeconfig(file, { ...credentials, url: 'https://127.0.0.1:7777' }, undo)
+  removeFromKubeconfig(undo)
+  assert.equal(readFileSync(file, 'utf8'), OTHER)
+  assert.deepEqual(readdirSync(undo), [])
+})
+
+test('removeFromKubeconfig removes the file where there was none before', () => {
+  const { file, undo } = setUp()
+  mergeKubeconfig(file, credentials, undo)
+  assert.equal(statSync(file).mode & 0o777, 0o600)
+  removeFromKubeconfig(undo)
+  assert.equal(existsSync(file), false)
+})
+
+test('removeFromKubeconfig takes out only its own entries when somebody else has written since', () => {
+  const { file, undo } = setUp(OTHER)
+  mergeKubeconfig(file, credentials, undo)
+  writeFileSync(file, readFileSync(file, 'utf8').replace('preferences: {}', 'preferences: {colors: true}'))
+  removeFromKubeconfig(undo)
+  const config = read(file)
+  assert.deepEqual(
+    config.contexts.map(({ name }: { name: string }) => name),
+    ['work'],
+  )
+  assert.equal(config['current-context'], 'work')
+  assert.deepEqual(config.preferences, { colors: true })
+})
+
+test('mergeKubeconfig refuses a file that is no kubeconfig and leaves it alone', () => {
+  for (const text of ['a: [', '- list\n']) {
+    const { file, undo } = setUp(text)
+    assert.throws(() => mergeKubeconfig(file, credentials, undo), CommandError)
+    assert.equal(readFileSync(file, 'utf8'), text)
+  }
+})
+
+test('userKubeconfig is what kubectl would write to', () => {
+  assert.equal(userKubeconfig({ KUBECONFIG: ':/a:/b', HOME: '/h' }), '/a')
+  assert.equal(userKubeconfig({ HOME: '/h' }), '/h/.kube/config')
+})

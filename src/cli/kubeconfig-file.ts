@@ -1,0 +1,146 @@
+// Puts the cluster's context into the user's kubeconfig atomically, and takes it out again without a trace: byte for byte where nobody
+// else has written in between, entry by entry otherwise.
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { CORE_SCHEMA, dump, load } from 'js-yaml'
+import { CommandError } from './config.ts'
+
+const NAME = 'sampan'
+
+export interface Credentials {
+  url: string
+  ca: string
+  certificate: string
+  key: string
+}
+
+interface Named {
+  name: string
+}
+
+interface Kubeconfig {
+  apiVersion?: string
+  kind?: string
+  clusters?: Named[] | null
+  users?: Named[] | null
+  contexts?: Named[] | null
+  'current-context'?: string
+  [other: string]: unknown
+}
+
+/** What is needed to undo the merge; kept in the data directory. */
+interface Undo {
+  file: string
+  /** The whole file as it was; absent: there was none. */
+  before?: string
+  /** Of what the merge wrote. */
+  hash: string
+}
+
+export function kubeconfigFor(credentials: Credentials): string {
+  return dump(merged({}, credentials), { lineWidth: -1 })
+}
+
+/** Merges into `file`, makes the context current, and notes in `undoDirectory` how to undo it. */
+export function mergeKubeconfig(file: string, credentials: Credentials, undoDirectory: string): void {
+  const target = existsSync(file) ? realpathSync(file) : file
+  const before = existsSync(target) ? readFileSync(target, 'utf8') : undefined
+  const previousUndo = readUndo(undoDirectory)
+  const text = dump(merged(parse(target, before), credentials), { lineWidth: -1 })
+  if (text !== before) {
+    // After a crash the file still holds our own entries: what it was before the first merge is what counts.
+    const original =
+      previousUndo?.file === target && before !== undefined && hashOf(before) === previousUndo.hash ? previousUndo.before : before
+    writeFileSync(undoFile(undoDirectory), JSON.stringify({ file: target, before: original, hash: hashOf(text) } satisfies DraftUndo), {
+      mode: 0o600,
+    })
+    writeAtomically(target, text, before === undefined ? 0o600 : statSync(target).mode & 0o777)
+  }
+}
+
+type DraftUndo = Omit<Undo, 'before'> & { before: string | undefined }
+
+export function removeFromKubeconfig(undoDirectory: string): void {
+  const undo = readUndo(undoDirectory)
+  if (!undo) return
+  if (existsSync(undo.file)) {
+    const present = readFileSync(undo.file, 'utf8')
+    if (hashOf(present) === undo.hash) {
+      if (undo.before === undefined) rmSync(undo.file)
+      else writeAtomically(undo.file, undo.before, statSync(undo.file).mode & 0o777)
+    } else {
+      writeAtomically(undo.file, dump(without(parse(undo.file, present), undo), { lineWidth: -1 }), statSync(undo.file).mode & 0o777)
+    }
+  }
+  rmSync(undoFile(undoDirectory), { force: true })
+}
+
+/** The file `kubectl` would write to. */
+export function userKubeconfig(environment: Readonly<Record<string, string | undefined>>): string {
+  const listed = environment.KUBECONFIG?.split(':').find((one) => one !== '')
+  return listed ?? join(environment.HOME ?? '/root', '.kube', 'config')
+}
+
+function merged(config: Kubeconfig, { url, ca, certificate, key }: Credentials): Kubeconfig {
+  const base64 = (pem: string) => Buffer.from(pem).toString('base64')
+  return {
+    ...config,
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: replace(config.clusters, { name: NAME, cluster: { server: url, 'certificate-authority-data': base64(ca) } }),
+    users: replace(config.users, { name: NAME, user: { 'client-certificate-data': base64(certificate), 'client-key-data': base64(key) } }),
+    contexts: replace(config.contexts, { name: NAME, context: { cluster: NAME, user: NAME } }),
+    'current-context': NAME,
+  }
+}
+
+function without(config: Kubeconfig, undo: Undo): Kubeconfig {
+  const keep = (list: Named[] | null | undefined) => (list ?? []).filter(({ name }) => name !== NAME)
+  const previous = undo.before === undefined ? '' : (parse(undo.file, undo.before)['current-context'] ?? '')
+  return {
+    ...config,
+    clusters: keep(config.clusters),
+    users: keep(config.users),
+    contexts: keep(config.contexts),
+    'current-context': config['current-context'] === NAME ? previous : (config['current-context'] ?? ''),
+  }
+}
+
+function replace<T extends Named>(list: Named[] | null | undefined, entry: T): Named[] {
+  return [...(list ?? []).filter(({ name }) => name !== entry.name), entry]
+}
+
+function parse(file: string, text: string | undefined): Kubeconfig {
+  if (text === undefined || text.trim() === '') return {}
+  let value: unknown
+  try {
+    value = load(text, { schema: CORE_SCHEMA })
+  } catch (error) {
+    throw new CommandError(
+      `the kubeconfig ${file} is not valid YAML (${(error as Error).message.split('\n')[0]}). Mend it, or use --kubeconfig FILE.`,
+    )
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new CommandError(`the kubeconfig ${file} does not hold a configuration. Mend it, or use --kubeconfig FILE.`)
+  return value as Kubeconfig
+}
+
+function writeAtomically(file: string, text: string, mode: number): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const draft = `${file}.sampan-${process.pid}`
+  writeFileSync(draft, text, { mode })
+  chmodSync(draft, mode)
+  renameSync(draft, file)
+}
+
+function readUndo(directory: string): Undo | undefined {
+  try {
+    return JSON.parse(readFileSync(undoFile(directory), 'utf8')) as Undo
+  } catch {
+    return undefined
+  }
+}
+
+const undoFile = (directory: string) => join(directory, 'kubeconfig-undo.json')
+const hashOf = (text: string) => createHash('sha256').update(text).digest('hex')

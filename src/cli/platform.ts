@@ -1,0 +1,40 @@
+// What the commands ask of the composition root, which alone sees every room.
+import type { Clock } from '#lib/clock.ts'
+import type { Commands } from '#lib/commands.ts'
+import type { ClusterConfig } from './config.ts'
+import type { Credentials } from './kubeconfig-file.ts'
+
+export interface RunningCluster extends AsyncDisposable {
+  credentials: Credentials
+  /** As `up` prints them: `1 real`, `3 simulated`. */
+  nodes: string
+}
+
+export interface ImageSummary {
+  id: string
+  names: string[]
+  sizeBytes: number
+}
+
+/** Images of a running instance's runtime. */
+export interface ImageTools {
+  /** Resolves to the names the archive brought. */
+  load(file: string): Promise<string[]>
+  list(): Promise<ImageSummary[]>
+  remove(name: string): Promise<void>
+  save(name: string, file: string): Promise<void>
+}
+
+export interface Platform {
+  clock: Clock
+  commands: Commands
+  startCluster(
+    config: ClusterConfig,
+    options: { signal: AbortSignal; ready(name: string, elapsedMs: number): void; writeLog(line: string): void },
+  ): Promise<RunningCluster>
+  images(dataDirectory: string): Promise<ImageTools>
+  /** Stops and removes what a killed instance of that directory left behind: containers, mounts, links, tables. */
+  cleanUp(dataDirectory: string): Promise<void>
+  /** Credentials of the cluster's administrator, if the directory has ever been started. */
+  credentials(dataDirectory: string, url: string): Credentials | undefined
+}

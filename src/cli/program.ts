@@ -1,0 +1,79 @@
+// The command line: flags are mapped onto actions here and nowhere else. Exit codes: 0 done, 1 something stood in the way, 2 a wrong word.
+import { resolve } from 'node:path'
+import { Command, CommanderError } from 'commander'
+import { CommandError, UsageError } from './config.ts'
+import { doctor } from './doctor.ts'
+import { down } from './down.ts'
+import { listImages, loadImage, removeImage, saveImage } from './image.ts'
+import { defaultDataDirectory } from './instance.ts'
+import { printKubeconfig } from './kubeconfig.ts'
+import { complain, say } from './output.ts'
+import type { Platform } from './platform.ts'
+import { reset } from './reset.ts'
+import { status } from './status.ts'
+import { up } from './up.ts'
+import { versionText } from './version.ts'
+
+/** Runs one command line (without node and script) and resolves to the exit code. */
+export async function runProgram(words: readonly string[], platform: Platform): Promise<number> {
+  try {
+    await program(platform).parseAsync(words, { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (error instanceof UsageError) {
+      complain(error.message)
+      return 2
+    }
+    if (error instanceof CommandError) {
+      complain(error.message)
+      return 1
+    }
+    throw error
+  }
+}
+
+function program(platform: Platform): Command {
+  const root = new Command('sampan')
+    .description('A Kubernetes cluster in one process.')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'sampan: ')) })
+    .showSuggestionAfterError()
+    .helpCommand('help [command]', 'show what a command does')
+  const add = (name: string, description: string) => root.command(name).description(description).allowExcessArguments(false)
+  const withDirectory = (command: Command) =>
+    command.option('--data-dir <dir>', 'which instance: its data directory', (text) => resolve(text), defaultDataDirectory())
+
+  withDirectory(add('up', 'start a cluster and stay in front until Ctrl-C'))
+    .option('--port <n>', 'port of the API on loopback; 0 picks a free one', '6443')
+    .option('--kubeconfig <file>', "write the credentials there instead of into the user's own kubeconfig")
+    .option('--nodes <what>', 'real (root on Linux), simulated[:N] or none; default: real where possible')
+    .option('--store <what>', 'embedded (on disk) or memory (gone at the end)', 'embedded')
+    .option('--detach', 'return once the cluster is ready and leave it running')
+    .option('--yes', 'install missing Debian packages without asking')
+    .action((options) => up(options, platform))
+  withDirectory(add('down', 'stop a running instance in order')).action((options) => down(options, platform))
+  withDirectory(add('status', 'tell whether an instance runs, and how its nodes are')).action((options) => status(options, platform))
+  withDirectory(add('doctor', 'check what this machine has and lacks')).action((options) => doctor(options, platform))
+  withDirectory(add('kubeconfig', 'print a kubeconfig for a running instance')).action((options) => printKubeconfig(options, platform))
+  add('version', 'print the version').action(() => say(versionText()))
+  withDirectory(add('reset', 'delete an instance: all objects, containers and images'))
+    .option('--yes', 'do not ask')
+    .action((options) => reset(options, platform))
+
+  const image = add('image', 'images of a running instance')
+  const addImage = (name: string, description: string) =>
+    withDirectory(image.command(name).description(description).allowExcessArguments(false))
+  addImage('load', 'load an OCI or docker-save archive')
+    .argument('<file.tar>')
+    .action((file, options) => loadImage(file, options, platform))
+  addImage('list', 'list images').action((options) => listImages(options, platform))
+  addImage('rm', 'remove an image')
+    .argument('<name>')
+    .action((name, options) => removeImage(name, options, platform))
+  addImage('save', 'save an image as an OCI archive')
+    .argument('<name>')
+    .argument('<file.tar>')
+    .action((name, file, options) => saveImage({ name, file }, options, platform))
+  return root
+}

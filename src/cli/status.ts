@@ -1,0 +1,37 @@
+// `sampan status`: what runs in a data directory. Exit code 1 when nothing does or the API does not answer.
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { createHttpClient } from '#client/http-client.ts'
+import { CommandError } from './config.ts'
+import { flagFor, runningInstance } from './instance.ts'
+import { say, table } from './output.ts'
+import type { Platform } from './platform.ts'
+
+export async function status({ dataDir }: { dataDir: string }, platform: Platform): Promise<void> {
+  const instance = runningInstance(dataDir)
+  if (!instance) throw new CommandError(`nothing runs in ${dataDir}: start it with \`sampan up${flagFor(dataDir)}\``)
+  if (!instance.url) throw new CommandError(`process ${instance.pid} is still starting in ${dataDir}`)
+  const credentials = platform.credentials(dataDir, instance.url)
+  if (!credentials) throw new CommandError(`${dataDir} holds no credentials`)
+  await using client = createHttpClient({
+    url: credentials.url,
+    ca: credentials.ca,
+    cert: credentials.certificate,
+    key: credentials.key,
+    clock: platform.clock,
+  })
+  const signal = AbortSignal.timeout(10_000)
+  const [nodes, pods] = await Promise.all([client.list(Node, { signal }), client.list(Pod, { signal })]).catch((error: Error) => {
+    throw new CommandError(`process ${instance.pid} runs, but ${instance.url} does not answer: ${error.message}`)
+  })
+  say(`${instance.url}  process ${instance.pid}  version ${instance.version}  data in ${dataDir}`)
+  const shown = nodes.items
+    .slice(0, 20)
+    .map((node) => [
+      node.metadata?.name ?? '',
+      node.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True' ? 'Ready' : 'NotReady',
+      String(pods.items.filter(({ spec }) => spec?.nodeName === node.metadata?.name).length),
+    ])
+  say(table(['NODE', 'STATUS', 'PODS'], shown))
+  if (nodes.items.length > shown.length) say(`and ${nodes.items.length - shown.length} more nodes`)
+}

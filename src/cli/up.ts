@@ -1,0 +1,176 @@
+// `sampan up`: takes the data directory, starts the cluster, tells when each service is ready, and stops everything in order at a signal.
+import { spawn } from 'node:child_process'
+import { appendFileSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { CommandError, type ClusterConfig, DEFAULTS, type NodesChoice, parseNodes, parsePort, parseStore, UsageError } from './config.ts'
+import { flagFor, runningInstance, takeDataDirectory } from './instance.ts'
+import { kubeconfigFor, mergeKubeconfig, removeFromKubeconfig, userKubeconfig } from './kubeconfig-file.ts'
+import { say } from './output.ts'
+import { ensurePackages } from './packages.ts'
+import type { Platform, RunningCluster } from './platform.ts'
+import { programVersion } from './version.ts'
+import { writeFileSecurely } from './secure-file.ts'
+
+export interface UpOptions {
+  dataDir: string
+  port: string
+  kubeconfig?: string
+  nodes?: string
+  store: string
+  detach?: boolean
+  yes?: boolean
+}
+
+const DETACHED_START_TIMEOUT_MS = 120_000
+const LOG_LIMIT = 20 * 1024 * 1024
+
+export async function up(options: UpOptions, platform: Platform): Promise<void> {
+  const began = platform.clock.monotonic() - process.uptime() * 1000
+  const config = configOf(options)
+  if (config.nodes.type === 'real') await ensurePackages({ commands: platform.commands, yes: options.yes === true })
+  if (options.detach) return detach(options, platform)
+
+  using lock = takeDataDirectory(config.dataDirectory, programVersion())
+  const abort = new AbortController()
+  const stopped = stopSignal(abort)
+  const writeLog = openLog(config.dataDirectory)
+  if (options.nodes === undefined && config.nodes.type === 'simulated') say(simulatedReason())
+  let cluster: RunningCluster
+  try {
+    cluster = await platform.startCluster(config, {
+      signal: abort.signal,
+      ready: (name, elapsedMs) => say(`${name.padEnd(24)} ${Math.round(elapsedMs)} ms`),
+      writeLog,
+    })
+  } catch (error) {
+    if (abort.signal.aborted) return
+    throw startError(error, config)
+  }
+  try {
+    writeCredentials(options, { config, cluster })
+    const elapsed = Math.round(platform.clock.monotonic() - began)
+    lock.update({
+      url: cluster.credentials.url,
+      nodes: cluster.nodes,
+      readyAt: platform.clock.now(),
+      ...(options.kubeconfig ? { kubeconfig: resolve(options.kubeconfig) } : {}),
+    })
+    say(`${cluster.credentials.url}  ${cluster.nodes}  data in ${config.dataDirectory}`)
+    say(`ready in ${elapsed} ms`)
+    await stopped
+    say('stopping')
+  } finally {
+    await cluster[Symbol.asyncDispose]()
+    if (!options.kubeconfig) removeFromKubeconfig(config.dataDirectory)
+  }
+}
+
+function configOf(options: UpOptions): ClusterConfig {
+  const root = process.platform === 'linux' && process.getuid?.() === 0
+  const nodes: NodesChoice =
+    options.nodes === undefined ? (root ? { type: 'real', count: 1 } : { type: 'simulated', count: 1 }) : parseNodes(options.nodes)
+  if (nodes.type === 'real' && !root) throw new UsageError('--nodes real needs root on Linux: run it with sudo, or use --nodes simulated')
+  return {
+    ...DEFAULTS,
+    dataDirectory: options.dataDir,
+    port: parsePort('--port', options.port),
+    nodes,
+    store: parseStore(options.store),
+    nodeName:
+      hostname()
+        .toLowerCase()
+        .replace(/[^a-z0-9.-]+/g, '-')
+        .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '') || 'node',
+  }
+}
+
+function simulatedReason(): string {
+  return process.platform === 'linux'
+    ? 'not root: nodes are simulated, pods become Ready without containers; root would add real containers, pod network and service addresses'
+    : `no containers on ${process.platform}: nodes are simulated, pods become Ready without containers; root on Linux would add real ones`
+}
+
+/** Into the file that was asked for, or merged into the user's own. */
+function writeCredentials(options: UpOptions, { config, cluster }: { config: ClusterConfig; cluster: RunningCluster }): void {
+  if (options.kubeconfig) writeFileSecurely(resolve(options.kubeconfig), kubeconfigFor(cluster.credentials))
+  else mergeKubeconfig(userKubeconfig(process.env), cluster.credentials, config.dataDirectory)
+}
+
+/** Resolves at the first SIGINT, SIGTERM or SIGHUP, which also aborts a start in progress; a second one is not waited for. */
+function stopSignal(abort: AbortController): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(name, () => {
+        if (asked) {
+          process.stderr.write('sampan: still stopping; what is left is cleaned up by the next `sampan up` or `sampan down`\n')
+          process.exit(1)
+        }
+        asked = true
+        abort.abort(new Error(`stopped by ${name}`))
+        resolve()
+      })
+    }
+  })
+}
+
+/** Lines go to sampan.log in the data directory; one older file is kept. */
+function openLog(dataDirectory: string): (line: string) => void {
+  const path = join(dataDirectory, 'sampan.log')
+  let size = 0
+  try {
+    size = statSync(path).size
+  } catch {}
+  return (line) => {
+    try {
+      if (size > LOG_LIMIT) {
+        renameSync(path, `${path}.1`)
+        size = 0
+      }
+      appendFileSync(path, line, { mode: 0o600 })
+      size += line.length
+    } catch {
+      // A full disk must not stop the cluster; the line is lost.
+    }
+  }
+}
+
+function startError(error: unknown, config: ClusterConfig): unknown {
+  const { code, name, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') {
+    return new CommandError(`port ${config.port} is taken by another program. Choose another with --port, or 0 for any free one.`)
+  }
+  if (code === 'EACCES' && /listen/.test(message))
+    return new CommandError(`port ${config.port} may not be used by this user. Choose one above 1023 with --port.`)
+  if (name === 'CorruptStore' || name === 'StoreWriteFailed' || name === 'MissingFeature') return new CommandError(message)
+  return error
+}
+
+/** Starts the same command again in the background and waits until it is ready. */
+async function detach(options: UpOptions, platform: Platform): Promise<void> {
+  const running = runningInstance(options.dataDir)
+  if (running)
+    throw new CommandError(
+      `${options.dataDir} is in use by a running instance (process ${running.pid}). Stop it with \`sampan down${flagFor(options.dataDir)}\`.`,
+    )
+  mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
+  const output = join(options.dataDir, 'up.out')
+  const descriptor = openSync(output, 'w', 0o600)
+  const words = process.argv.slice(1).filter((word) => word !== '--detach')
+  const child = spawn(process.execPath, [...process.execArgv, ...words], { detached: true, stdio: ['ignore', descriptor, descriptor] })
+  let code: number | null | undefined
+  child.on('exit', (exitCode) => (code = exitCode ?? 1))
+  const began = platform.clock.monotonic()
+  while (runningInstance(options.dataDir)?.readyAt === undefined) {
+    if (code !== undefined || platform.clock.monotonic() - began > DETACHED_START_TIMEOUT_MS) {
+      process.stderr.write(readFileSync(output, 'utf8'))
+      process.exitCode = code || 1
+      return
+    }
+    await platform.clock.sleep(10)
+  }
+  child.unref()
+  process.stdout.write(readFileSync(output, 'utf8'))
+  say(`running in the background (process ${child.pid}); stop it with \`sampan down${flagFor(options.dataDir)}\``)
+}
