@@ -91,7 +91,7 @@ async function* watchEvents<T extends KubeObject>(
     }
   } catch (error) {
     // A broken connection ends the watch: whoever watches resumes from the last version.
-    if (signal.aborted || (error as NodeJS.ErrnoException).code?.startsWith('ERR_HTTP2') || isNetworkError(error)) return
+    if (signal.aborted || isNetworkError(error)) return
     throw error
   } finally {
     response.stream.close(http2.constants.NGHTTP2_CANCEL)
@@ -118,7 +118,8 @@ async function* lines({ stream }: HttpResponse, maxBytes: number): AsyncGenerato
 }
 
 function isNetworkError(error: unknown): boolean {
-  return ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ABORT_ERR'].includes((error as NodeJS.ErrnoException).code ?? '')
+  const code = String((error as NodeJS.ErrnoException).code)
+  return code.startsWith('ERR_HTTP2') || ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ABORT_ERR'].includes(code)
 }
 
 /** What the server refused with: its Status, or one made from the bare code. */

@@ -87,7 +87,8 @@ export function leaderElected(services: readonly Service[], options: LeaderElect
         while (!stop.signal.aborted) {
           await using leadership = await becomeLeader(options, stop.signal)
           const until = AbortSignal.any([stop.signal, leadership.lost])
-          await using _running = await startAll(services, { signal: until, monotonic: () => options.clock.monotonic() })
+          await using running = await startAll(services, { signal: until, monotonic: () => options.clock.monotonic() })
+          void running
           await new Promise<void>((resolve) => {
             if (until.aborted) resolve()
             else until.addEventListener('abort', () => resolve(), { once: true })
