@@ -1,0 +1,174 @@
+// Rules every object's metadata obeys, on create and on update. Whether a resourceVersion must be given is the server's question, not asked here.
+import { type FieldError, forbidden, invalid, notSupported, required, tooLong } from '#api/field-error.ts'
+import type { Kind } from '#api/kind.ts'
+import { dnsLabel, dnsSubdomain, forNames, labelValueMessages, type NameCheck, qualifiedName } from '#api/names.ts'
+import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from '#api/object.ts'
+import { sameJson } from '#api/validation/same-json.ts'
+
+const ANNOTATIONS_LIMIT = 256 * 1024
+const DEFAULT_NAME: NameCheck = forNames(dnsSubdomain)
+const ORPHAN = 'orphan'
+const FOREGROUND = 'foregroundDeletion'
+
+/** On create, after a name was generated. */
+export function validateObjectMeta(kind: Pick<Kind, 'scope' | 'validateName'>, meta: ObjectMeta, path = 'metadata'): FieldError[] {
+  const errors: FieldError[] = []
+  const checkName = kind.validateName ?? DEFAULT_NAME
+  if (meta.generateName)
+    for (const message of checkName(meta.generateName, true)) errors.push(invalid(`${path}.generateName`, meta.generateName, message))
+  if (!meta.name) errors.push(required(`${path}.name`, 'name or generateName is required'))
+  else for (const message of checkName(meta.name, false)) errors.push(invalid(`${path}.name`, meta.name, message))
+  if (kind.scope === 'Namespaced') {
+    if (!meta.namespace) errors.push(required(`${path}.namespace`))
+    else for (const message of dnsLabel(meta.namespace)) errors.push(invalid(`${path}.namespace`, meta.namespace, message))
+  } else if (meta.namespace) errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'))
+  if ((meta.generation ?? 0) < 0) errors.push(invalid(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'))
+  return [...errors, ...validateChangeable(meta, path)]
+}
+
+export function validateObjectMetaUpdate(next: ObjectMeta, previous: ObjectMeta, path = 'metadata'): FieldError[] {
+  const errors: FieldError[] = []
+  if (previous.deletionTimestamp) {
+    const added = [...new Set(next.finalizers ?? [])].filter((one) => !previous.finalizers?.includes(one)).toSorted()
+    const shown = `[]string{${added.map((one) => JSON.stringify(one)).join(', ')}}`
+    if (added.length > 0)
+      errors.push(
+        forbidden(`${path}.finalizers`, `no new finalizers can be added if the object is being deleted, found new finalizers ${shown}`),
+      )
+  }
+  if ((next.generation ?? 0) < (previous.generation ?? 0))
+    errors.push(invalid(`${path}.generation`, next.generation ?? 0, 'must not be decremented'))
+  for (const field of ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) {
+    if (!sameJson(next[field] ?? undefined, previous[field] ?? undefined))
+      errors.push(invalid(`${path}.${field}`, next[field], 'field is immutable'))
+  }
+  return [...errors, ...validateChangeable(next, path)]
+}
+
+/** Labels as they stand in metadata, selectors' matchLabels and pod templates. */
+export function validateLabels(labels: Record<string, string> | undefined, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  for (const [key, value] of Object.entries(labels ?? {})) {
+    for (const message of qualifiedName(key)) errors.push(invalid(path, key, message))
+    for (const message of labelValueMessages(value)) errors.push(invalid(path, value, message))
+  }
+  return errors
+}
+
+export function validateAnnotations(annotations: Record<string, string> | undefined, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  let size = 0
+  for (const [key, value] of Object.entries(annotations ?? {})) {
+    for (const message of qualifiedName(key.toLowerCase())) errors.push(invalid(path, key, message))
+    size += Buffer.byteLength(key) + Buffer.byteLength(value)
+  }
+  if (size > ANNOTATIONS_LIMIT) errors.push(tooLong(path, ANNOTATIONS_LIMIT))
+  return errors
+}
+
+/** Labels and annotations of a pod template; its other metadata is ignored, as upstream does. */
+export function validateTemplateMeta(meta: ObjectMeta | undefined, path: string): FieldError[] {
+  return [
+    ...validateLabels(meta?.labels, `${path}.labels`),
+    ...validateAnnotations(meta?.annotations, `${path}.annotations`),
+    ...validateFinalizers(meta?.finalizers, `${path}.finalizers`),
+  ]
+}
+
+function validateChangeable(meta: ObjectMeta, path: string): FieldError[] {
+  return [
+    ...validateLabels(meta.labels, `${path}.labels`),
+    ...validateAnnotations(meta.annotations, `${path}.annotations`),
+    ...validateOwnerReferences(meta.ownerReferences, `${path}.ownerReferences`),
+    ...validateFinalizers(meta.finalizers, `${path}.finalizers`),
+    ...validateManagedFields(meta.managedFields, `${path}.managedFields`),
+  ]
+}
+
+function validateOwnerReferences(owners: OwnerReference[] | undefined, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  let controller = ''
+  for (const owner of owners ?? []) {
+    const { apiVersion = '', kind = '', name = '', uid = '' } = owner
+    if (!apiVersion || apiVersion.endsWith('/')) errors.push(invalid(`${path}.apiVersion`, apiVersion, 'version must not be empty'))
+    if (!kind) errors.push(invalid(`${path}.kind`, kind, 'must not be empty'))
+    if (!name) errors.push(invalid(`${path}.name`, name, 'must not be empty'))
+    if (!uid) errors.push(invalid(`${path}.uid`, uid, 'must not be empty'))
+    if (apiVersion === 'v1' && kind === 'Event') errors.push(invalid(path, owner, '/v1, Kind=Event is disallowed from being an owner'))
+    if (!owner.controller) continue
+    const spelled = `${kind}/${name}`
+    if (controller)
+      errors.push(
+        invalid(
+          path,
+          owners,
+          `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${spelled}`,
+        ),
+      )
+    else controller = spelled
+  }
+  return errors
+}
+
+function validateFinalizers(finalizers: string[] | undefined, path: string): FieldError[] {
+  const errors = (finalizers ?? []).flatMap((one) => qualifiedName(one).map((message) => invalid(path, one, message)))
+  if (finalizers?.includes(ORPHAN) && finalizers.includes(FOREGROUND))
+    errors.push(invalid(path, finalizers, `finalizer ${ORPHAN} and ${FOREGROUND} cannot be both set`))
+  return errors
+}
+
+function validateManagedFields(entries: ManagedFieldsEntry[] | undefined, path: string): FieldError[] {
+  return (entries ?? []).flatMap((entry, index) => {
+    const at = `${path}[${index}]`
+    const errors: FieldError[] = []
+    if (entry.operation !== 'Apply' && entry.operation !== 'Update')
+      errors.push(invalid(`${at}.operation`, entry.operation ?? '', 'must be `Apply` or `Update`'))
+    if (entry.fieldsType && entry.fieldsType !== 'FieldsV1')
+      errors.push(invalid(`${at}.fieldsType`, entry.fieldsType, 'must be `FieldsV1`'))
+    errors.push(...validateFieldManager(entry.manager, `${at}.manager`))
+    if (Buffer.byteLength(entry.subresource ?? '') > 256) errors.push(tooLong(`${at}.subresource`, 256))
+    return errors
+  })
+}
+
+export function validateFieldManager(manager: string | undefined, path: string): FieldError[] {
+  if (!manager) return []
+  const errors = Buffer.byteLength(manager) > 128 ? [tooLong(path, 128)] : []
+  const bad = /[\p{C}\p{Zl}\p{Zp}]/u.exec(manager)
+  if (bad) {
+    const code = bad[0].codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')
+    errors.push(invalid(path, manager, `invalid character U+${code} (at position ${Buffer.byteLength(manager.slice(0, bad.index))})`))
+  }
+  return errors
+}
+
+interface Condition {
+  type?: string
+  status?: string
+  observedGeneration?: number
+  lastTransitionTime?: string
+  reason?: string
+  message?: string
+}
+
+/** metav1.Condition as newer kinds hold it. */
+export function validateConditions(conditions: readonly Condition[] | undefined, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  const seen = new Set<string>()
+  for (const [index, condition] of (conditions ?? []).entries()) {
+    const at = `${path}[${index}]`
+    const { type = '', status = '', reason = '' } = condition
+    if (seen.has(type))
+      errors.push({ type: 'FieldValueDuplicate', field: `${at}.type`, message: `Duplicate value: ${JSON.stringify(type)}` })
+    seen.add(type)
+    for (const message of qualifiedName(type)) errors.push(invalid(`${at}.type`, type, message))
+    if (!['True', 'False', 'Unknown'].includes(status)) errors.push(notSupported(`${at}.status`, status, ['False', 'True', 'Unknown']))
+    if ((condition.observedGeneration ?? 0) < 0)
+      errors.push(invalid(`${at}.observedGeneration`, condition.observedGeneration, 'must be greater than or equal to zero'))
+    if (!condition.lastTransitionTime) errors.push(required(`${at}.lastTransitionTime`, 'must be set'))
+    if (!reason) errors.push(required(`${at}.reason`, 'must be set'))
+    if (Buffer.byteLength(reason) > 1024) errors.push(tooLong(`${at}.reason`, 1024))
+    if (Buffer.byteLength(condition.message ?? '') > 32 * 1024) errors.push(tooLong(`${at}.message`, 32 * 1024))
+  }
+  return errors
+}
