@@ -48,8 +48,12 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
   }
 
   ownedBy(uid: string): T[] {
-    this.#byOwner ??= new Index(controllerUidOf, this.#objects)
+    this.#byOwner ??= new Index(ownerOf, this.#objects)
     return this.#byOwner.of(uid)
+  }
+
+  orphans(namespace: string): T[] {
+    return this.ownedBy(`${NO_OWNER}${namespace}`)
   }
 
   subscribe(handler: (change: Change<T>) => void): Disposable {
@@ -163,10 +167,10 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
 
 /** Objects by one derived value. */
 class Index<T extends KubeObject> {
-  #valueOf: (object: T) => string | undefined
+  #valueOf: (object: T) => string
   #entries = new Map<string, Map<string, T>>()
 
-  constructor(valueOf: (object: KubeObject) => string | undefined, objects: ReadonlyMap<string, T>) {
+  constructor(valueOf: (object: KubeObject) => string, objects: ReadonlyMap<string, T>) {
     this.#valueOf = valueOf
     for (const [key, object] of objects) this.replace(key, undefined, object)
   }
@@ -194,8 +198,12 @@ function namespaceOf(object: KubeObject): string {
   return object.metadata?.namespace ?? ''
 }
 
-function controllerUidOf(object: KubeObject): string | undefined {
-  return object.metadata?.ownerReferences?.find((reference) => reference.controller)?.uid
+/** Stands before a namespace where no uid is to be had; no uid looks like it. */
+const NO_OWNER = 'none/'
+
+function ownerOf(object: KubeObject): string {
+  const controller = object.metadata?.ownerReferences?.find((reference) => reference.controller)
+  return controller?.uid ?? `${NO_OWNER}${namespaceOf(object)}`
 }
 
 /** Shared objects are frozen through and through; one that is frozen at the top is taken to be so already. */

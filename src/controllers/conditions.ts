@@ -1,0 +1,26 @@
+// Lists of status conditions, replaced by type without touching what was lent.
+
+interface Condition {
+  type: string
+  status: string
+  reason?: string
+  message?: string
+  lastTransitionTime?: string
+}
+
+export function conditionOf<C extends { type: string }>(conditions: readonly C[] | undefined, type: string): C | undefined {
+  return conditions?.find((condition) => condition.type === type)
+}
+
+/** The list with `next` in it. Same status and reason: unchanged. Same status: it keeps the time of its last transition. */
+export function withCondition<C extends Condition>(conditions: readonly C[] | undefined, next: C): C[] {
+  const current = conditionOf(conditions, next.type)
+  if (current && current.status === next.status && current.reason === next.reason) return [...conditions!]
+  const kept =
+    current?.status === next.status && current.lastTransitionTime ? { ...next, lastTransitionTime: current.lastTransitionTime } : next
+  return [...withoutCondition(conditions, next.type), kept]
+}
+
+export function withoutCondition<C extends { type: string }>(conditions: readonly C[] | undefined, type: string): C[] {
+  return (conditions ?? []).filter((condition) => condition.type !== type)
+}

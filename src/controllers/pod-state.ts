@@ -1,0 +1,37 @@
+// What controllers ask of a pod: is it alive, ready, available, and since when.
+import type { Pod } from '#api/kinds/core/pod.ts'
+import type { PodCondition } from '#api/generated/types.ts'
+
+export function isFinished(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
+}
+
+/** Neither finished nor on its way out. */
+export function isActive(pod: Pod): boolean {
+  return !isFinished(pod) && !pod.metadata?.deletionTimestamp
+}
+
+export function isTerminating(pod: Pod): boolean {
+  return !isFinished(pod) && pod.metadata?.deletionTimestamp !== undefined
+}
+
+export function podCondition(pod: Pod, type: string): PodCondition | undefined {
+  return pod.status?.conditions?.find((condition) => condition.type === type)
+}
+
+export function isReady(pod: Pod): boolean {
+  return podCondition(pod, 'Ready')?.status === 'True'
+}
+
+/** Milliseconds until a pod counts as available: 0 when it does, undefined when it is not even ready. */
+export function availableInMs(pod: Pod, minReadySeconds: number, now: number): number | undefined {
+  const ready = podCondition(pod, 'Ready')
+  if (ready?.status !== 'True') return undefined
+  if (minReadySeconds === 0) return 0
+  if (!ready.lastTransitionTime) return undefined
+  return Math.max(0, Date.parse(ready.lastTransitionTime) + minReadySeconds * 1000 - now)
+}
+
+export function isAvailable(pod: Pod, minReadySeconds: number, now: number): boolean {
+  return availableInMs(pod, minReadySeconds, now) === 0
+}

@@ -1,0 +1,116 @@
+// Keeps as many pods as a set asks for: the one engine behind ReplicaSet and ReplicationController.
+import { isDeepStrictEqual } from 'node:util'
+import type { Kind } from '#api/kind.ts'
+import type { LabelSelector, ReplicaSetStatus } from '#api/generated/types.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf, type KubeObject, type ObjectKey } from '#api/object.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import type { Informers } from '#client/informer.ts'
+import { itself, mapped, ownersOf } from '#client/triggers.ts'
+import { selects } from '#controllers/label-selector.ts'
+import { claim, controllerOf } from '#controllers/owners.ts'
+import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from '#controllers/pod-control.ts'
+import { availableInMs, isActive, isTerminating } from '#controllers/pod-state.ts'
+import type { PodTemplateSpec } from '#api/generated/types.ts'
+import { podsToDelete } from './deletion-order.ts'
+import { statusOf } from './status.ts'
+
+/** Most pods created or deleted in one pass. */
+const BURST = 500
+
+/** What ReplicaSet and ReplicationController have in common. */
+export interface ReplicatedSet extends KubeObject {
+  spec?: { replicas?: number; minReadySeconds?: number; selector?: unknown; template?: PodTemplateSpec }
+  status?: ReplicaSetStatus
+}
+
+export interface ReplicasOptions<S extends ReplicatedSet> {
+  name: string
+  account: string
+  kind: Kind<S>
+  selectorOf(set: S): LabelSelector | undefined
+}
+
+export function replicasController<S extends ReplicatedSet>(options: ReplicasOptions<S>): Controller {
+  const { kind, selectorOf } = options
+  return {
+    name: options.name,
+    account: options.account,
+    component: options.account,
+    workers: 5,
+    triggers: [itself(kind), ownersOf(Pod, kind), mapped(Pod, (pod, informers) => setsForOrphan(pod, informers, options))],
+    async reconcile(key, context) {
+      const { informers, clock } = context
+      const set = informers.of(kind).get(key)
+      if (!set?.metadata?.uid) return
+      const pods = informers.of(Pod)
+      const selector = selectorOf(set)
+      const candidates = [...pods.ownedBy(set.metadata.uid), ...pods.orphans(key.namespace ?? '')].filter((pod) => isActive(pod))
+      const active = await claim(candidates, {
+        client: context.client,
+        ownerKind: kind,
+        owner: set,
+        dependentKind: Pod,
+        matches: (pod) => selects(selector, pod.metadata?.labels),
+      })
+      const failure = set.metadata.deletionTimestamp ? undefined : await scale(set, active, options, context)
+
+      const terminating = pods.ownedBy(set.metadata.uid).filter((pod) => isTerminating(pod)).length
+      const status = statusOf(set, { active, terminating, failure, now: clock.now() })
+      if (!isDeepStrictEqual(normal(set.status), normal(status))) {
+        await context.client.update(kind, { ...set, status }, { subresource: 'status' })
+      }
+      if (failure !== undefined) throw failure
+      const waitMs = nextAvailableMs(set, active, clock.now())
+      if (waitMs !== undefined) return { requeueAfterMs: waitMs }
+    },
+  }
+}
+
+/** Moves the number of pods towards what is wanted. Returns what went wrong. */
+async function scale<S extends ReplicatedSet>(
+  set: S,
+  active: readonly Pod[],
+  options: ReplicasOptions<S>,
+  context: ControllerContext,
+): Promise<unknown> {
+  const difference = (set.spec?.replicas ?? 1) - active.length
+  if (difference > 0) {
+    const pod = podFromTemplate(set.spec?.template, set, options.kind)
+    const { error } = await slowStart(Math.min(difference, BURST), () => createPod(pod, set, context))
+    return isNamespaceTerminating(error) ? undefined : error
+  }
+  if (difference < 0) {
+    const related = relatedPods(set, options.kind, context.informers)
+    const doomed = podsToDelete(active, Math.min(-difference, BURST), { related, now: context.clock.now() })
+    const results = await Promise.allSettled(doomed.map((pod) => deletePod(pod, set, context)))
+    return results.find((result) => result.status === 'rejected')?.reason
+  }
+  return undefined
+}
+
+/** Active pods of all sets with the same controller (a deployment's), this set's own included. */
+function relatedPods<S extends ReplicatedSet>(set: S, kind: Kind<S>, informers: Informers): Pod[] {
+  const controller = controllerOf(set)
+  const sets = controller ? informers.of(kind).ownedBy(controller.uid) : [set]
+  return sets.flatMap(({ metadata }) => informers.of(Pod).ownedBy(metadata?.uid ?? '')).filter((pod) => isActive(pod))
+}
+
+function setsForOrphan<S extends ReplicatedSet>(pod: Pod, informers: Informers, { kind, selectorOf }: ReplicasOptions<S>): ObjectKey[] {
+  if (controllerOf(pod) || !pod.metadata?.labels) return []
+  const sets = informers.of(kind).list(pod.metadata.namespace)
+  return sets.filter((set) => selects(selectorOf(set), pod.metadata?.labels)).map((set) => keyOf(set))
+}
+
+/** When the next ready pod will have been ready long enough. */
+function nextAvailableMs({ spec }: ReplicatedSet, active: readonly Pod[], now: number): number | undefined {
+  const minReadySeconds = spec?.minReadySeconds ?? 0
+  if (minReadySeconds === 0) return undefined
+  const waits = active.map((pod) => availableInMs(pod, minReadySeconds, now)).filter((wait) => wait !== undefined && wait > 0) as number[]
+  return waits.length > 0 ? Math.min(...waits) : undefined
+}
+
+/** Zeroes and absent fields are the same on the wire. */
+function normal(status: ReplicaSetStatus | undefined): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(status ?? {}).filter(([, value]) => value !== 0 && value !== undefined))
+}
