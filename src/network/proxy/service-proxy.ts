@@ -1,0 +1,187 @@
+// Keeps the node's rules in step with Services, EndpointSlices and the host ports of this node's pods. Changes are gathered for a moment and
+// applied in one transaction; only what changed is computed anew.
+import { Pod } from '#api/kinds/core/pod.ts'
+import { Service as ServiceKind } from '#api/kinds/core/service.ts'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { keyOf, keyText } from '#api/object.ts'
+import type { Informers } from '#client/informer.ts'
+import type { Clock, Timer } from '#lib/clock.ts'
+import type { Commands } from '#lib/commands.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Service } from '#lib/service.ts'
+import { type ProxiedPort, proxiedPorts } from './model.ts'
+import { NftTable, type TableNetwork } from './nft.ts'
+import { type HostPort, ruleSetOf } from './rules.ts'
+
+export interface ServiceProxyOptions {
+  nodeName: string
+  informers: Informers
+  commands: Commands
+  clock: Clock
+  log: Logger
+  network: TableNetwork
+}
+
+/** Long enough to gather a burst, short enough not to be felt. */
+const GATHER_MS = 10
+const RETRY_MS = 1000
+
+const SERVICE_NAME = 'kubernetes.io/service-name'
+
+export function createServiceProxy(options: ServiceProxyOptions): Service {
+  return {
+    name: 'service proxy',
+    async start() {
+      const proxy = new ServiceProxy(options)
+      await proxy.start()
+      return { [Symbol.asyncDispose]: () => proxy.stop() }
+    },
+  }
+}
+
+class ServiceProxy {
+  readonly #options: ServiceProxyOptions
+  readonly #table: NftTable
+  readonly #subscriptions = new DisposableStack()
+  /** Slices by `namespace/service`, and the ports computed from them. */
+  readonly #slices = new Map<string, Map<string, EndpointSlice>>()
+  readonly #ports = new Map<string, ProxiedPort[]>()
+  readonly #hostPorts = new Map<string, HostPort[]>()
+  #timer: Timer | undefined
+  #syncing: Promise<void> | undefined
+  #dirty = false
+  #stopped = false
+
+  constructor(options: ServiceProxyOptions) {
+    this.#options = options
+    this.#table = new NftTable(options.commands, options.network)
+  }
+
+  async start(): Promise<void> {
+    const { informers } = this.#options
+    const services = informers.of(ServiceKind)
+    const slices = informers.of(EndpointSlice)
+    const pods = informers.of(Pod)
+    this.#subscriptions.use(services.subscribe(({ object, previous }) => this.#serviceChanged(keyText(keyOf((object ?? previous)!)))))
+    this.#subscriptions.use(slices.subscribe((change) => this.#sliceChanged(change)))
+    this.#subscriptions.use(pods.subscribe((change) => this.#podChanged(change)))
+    await Promise.all([this.#table.create(), services.synced(), slices.synced(), pods.synced()])
+    await this.#sync()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#subscriptions.dispose()
+    this.#timer?.cancel()
+    await this.#syncing
+    await this.#table.remove()
+  }
+
+  #serviceChanged(key: string): void {
+    const service = this.#options.informers.of(ServiceKind).get(splitKey(key))
+    const ports = service ? proxiedPorts(service, [...(this.#slices.get(key)?.values() ?? [])], this.#options.nodeName) : []
+    const gone = udpEndpointsGone(this.#ports.get(key) ?? [], ports)
+    if (ports.length > 0) this.#ports.set(key, ports)
+    else this.#ports.delete(key)
+    for (const [from, to] of gone) void this.#forgetConnections(from, to)
+    this.#schedule()
+  }
+
+  #sliceChanged({ object, previous }: { object?: EndpointSlice; previous?: EndpointSlice }): void {
+    const slice = (object ?? previous)!
+    const name = slice.metadata?.labels?.[SERVICE_NAME]
+    if (!name) return
+    const key = `${slice.metadata?.namespace}/${name}`
+    const own = this.#slices.get(key) ?? new Map<string, EndpointSlice>()
+    if (object) own.set(slice.metadata!.name!, object)
+    else own.delete(slice.metadata!.name!)
+    if (own.size > 0) this.#slices.set(key, own)
+    else this.#slices.delete(key)
+    this.#serviceChanged(key)
+  }
+
+  #podChanged({ object, previous }: { object?: Pod; previous?: Pod }): void {
+    const pod = (object ?? previous)!
+    if (pod.spec?.nodeName !== this.#options.nodeName) return
+    const uid = pod.metadata!.uid!
+    const wanted = object ? hostPortsOf(object) : []
+    if (wanted.length === 0 && !this.#hostPorts.has(uid)) return
+    if (wanted.length > 0) this.#hostPorts.set(uid, wanted)
+    else this.#hostPorts.delete(uid)
+    this.#schedule()
+  }
+
+  #schedule(delayMs = GATHER_MS): void {
+    this.#dirty = true
+    if (this.#timer || this.#syncing || this.#stopped) return
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      this.#timer = undefined
+      void this.#sync()
+    })
+  }
+
+  #sync(): Promise<void> {
+    this.#syncing ??= this.#apply().finally(() => {
+      this.#syncing = undefined
+      if (this.#dirty) this.#schedule()
+    })
+    return this.#syncing
+  }
+
+  async #apply(): Promise<void> {
+    this.#dirty = false
+    try {
+      await this.#table.apply(
+        ruleSetOf([...this.#ports.values()].flat(), [...this.#hostPorts.values()].flat(), this.#options.network.podCidr),
+      )
+    } catch (error) {
+      this.#options.log.error('service rules were not applied; trying again', { error })
+      await this.#options.clock.sleep(RETRY_MS)
+      this.#dirty = true
+    }
+  }
+
+  /** A UDP flow sticks to its first endpoint for as long as packets come: it is forgotten when that endpoint goes. */
+  async #forgetConnections(address: string, endpoint: string): Promise<void> {
+    await this.#options.commands.run(['conntrack', '-D', '-p', 'udp', '--orig-dst', address, '--reply-src', endpoint]).catch((error) => {
+      this.#options.log.warn('stale UDP connections were not cleared', { error })
+    })
+  }
+}
+
+function udpEndpointsGone(before: readonly ProxiedPort[], after: readonly ProxiedPort[]): [string, string][] {
+  const pairs = (ports: readonly ProxiedPort[]) =>
+    new Set(
+      ports
+        .filter(({ protocol }) => protocol === 'udp')
+        .flatMap(({ clusterIps, endpoints }) => clusterIps.flatMap((ip) => endpoints.map((endpoint) => `${ip} ${endpoint.ip}`))),
+    )
+  const left = pairs(after)
+  return [...pairs(before)].filter((pair) => !left.has(pair)).map((pair) => pair.split(' ') as [string, string])
+}
+
+function hostPortsOf(pod: Pod): HostPort[] {
+  const ip = pod.status?.podIP
+  const phase = pod.status?.phase
+  if (!ip || pod.spec?.hostNetwork || phase === 'Succeeded' || phase === 'Failed') return []
+  return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].flatMap(({ ports }) =>
+    (ports ?? []).flatMap(({ hostPort, hostIP, containerPort, protocol = 'TCP' }) =>
+      hostPort
+        ? [
+            {
+              protocol: protocol.toLowerCase() as HostPort['protocol'],
+              hostPort,
+              ...(hostIP ? { hostIp: hostIP } : {}),
+              ip,
+              port: containerPort,
+            },
+          ]
+        : [],
+    ),
+  )
+}
+
+function splitKey(key: string): { namespace: string; name: string } {
+  const [namespace = '', name = ''] = key.split('/')
+  return { namespace, name }
+}
