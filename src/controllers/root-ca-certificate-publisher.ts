@@ -8,7 +8,8 @@ import { isNamespaceTerminating } from './pod-control.ts'
 
 export const ROOT_CA_CONFIG_MAP = 'kube-root-ca.crt'
 const DESCRIPTION = 'kubernetes.io/description'
-const DESCRIPTION_TEXT = "Certificate authority of the API server's addresses inside the cluster (kubernetes.default.svc); not meant for anything else."
+const DESCRIPTION_TEXT =
+  "Certificate authority of the API server's addresses inside the cluster (kubernetes.default.svc); not meant for anything else."
 
 export function rootCaCertificatePublisher(rootCa: string): Controller {
   return {

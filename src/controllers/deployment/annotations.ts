@@ -1,0 +1,49 @@
+// What a deployment writes on its replica sets: revision, history, and the sizes it wanted when it last touched them.
+import type { Deployment } from '#api/kinds/apps/deployment.ts'
+
+export const REVISION = 'deployment.kubernetes.io/revision'
+const HISTORY = 'deployment.kubernetes.io/revision-history'
+/** Sizes that proportional scaling starts from. */
+export const DESIRED = 'deployment.kubernetes.io/desired-replicas'
+export const MAX = 'deployment.kubernetes.io/max-replicas'
+const HISTORY_LIMIT = 2000
+
+/** Stay with the deployment, or are the controller's own. */
+const NOT_COPIED = new Set([
+  'kubectl.kubernetes.io/last-applied-configuration',
+  'deprecated.deployment.rollback.to',
+  REVISION,
+  HISTORY,
+  DESIRED,
+  MAX,
+])
+
+export type Annotations = Readonly<Record<string, string>>
+
+export function revisionOf({ metadata }: { metadata?: { annotations?: Annotations } }): number {
+  const revision = Number(metadata?.annotations?.[REVISION])
+  return Number.isSafeInteger(revision) ? revision : 0
+}
+
+/** Annotations a replica set should carry as the newest one: the deployment's own, and a revision that only grows. */
+export function newSetAnnotations(deployment: Deployment, current: Annotations, newRevision: number): Record<string, string> {
+  const annotations: Record<string, string> = { ...current }
+  for (const [key, value] of Object.entries(deployment.metadata?.annotations ?? {})) if (!NOT_COPIED.has(key)) annotations[key] = value
+  const old = current[REVISION]
+  const oldRevision = Number(old ?? 0)
+  if (Number.isNaN(oldRevision) || oldRevision >= newRevision) return annotations
+  annotations[REVISION] = String(newRevision)
+  if (old) annotations[HISTORY] = appended(current[HISTORY], old)
+  return annotations
+}
+
+export function sameAnnotations(a: Annotations = {}, b: Annotations = {}): boolean {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
+}
+
+function appended(history: string | undefined, revision: string): string {
+  const revisions = [...(history ? history.split(',') : []), revision]
+  while (revisions.join(',').length > HISTORY_LIMIT) revisions.shift()
+  return revisions.join(',')
+}

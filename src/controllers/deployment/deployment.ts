@@ -1,0 +1,92 @@
+// deployment-controller: a replica set per pod template, and the way from one to the next.
+import { Deployment } from '#api/kinds/apps/deployment.ts'
+import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf, type ObjectKey } from '#api/object.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import type { Informers } from '#client/informer.ts'
+import { itself, mapped, ownersOf } from '#client/triggers.ts'
+import { conditionOf } from '#controllers/conditions.ts'
+import { isEmptySelector, selects } from '#controllers/label-selector.ts'
+import { claim, controllerOf } from '#controllers/owners.ts'
+import { hasDeadline } from './progress.ts'
+import { Rollout } from './rollout.ts'
+import { desiredOf, desiredReplicas, isRollingUpdate, replicasOf } from './sizes.ts'
+import { recreate, resize, rollingUpdate } from './strategies.ts'
+
+export const deploymentController: Controller = {
+  name: 'deployment-controller',
+  workers: 5,
+  triggers: [itself(Deployment), ownersOf(ReplicaSet, Deployment), mapped(ReplicaSet, forOrphan), mapped(Pod, forRecreate)],
+  async reconcile(key, context) {
+    const deployment = context.informers.of(Deployment).get(key)
+    if (!deployment?.metadata?.uid) return
+    if (isEmptySelector(deployment.spec?.selector)) return warnOfSelectingAll(deployment, context)
+
+    const sets = await claimSets(deployment, context)
+    const rollout = new Rollout(deployment, sets, context)
+    if (deployment.metadata.deletionTimestamp) return rollout.syncCounts()
+    await syncPaused(rollout)
+    if (deployment.spec?.paused || wasResized(rollout)) return resize(rollout)
+    if (isRollingUpdate(deployment)) return rollingUpdate(rollout)
+    return recreate(rollout, (set) => context.informers.of(Pod).ownedBy(set.metadata?.uid ?? ''))
+  },
+}
+
+async function claimSets(deployment: Deployment, { client, informers }: ControllerContext): Promise<ReplicaSet[]> {
+  const sets = informers.of(ReplicaSet)
+  const candidates = [...sets.ownedBy(deployment.metadata?.uid ?? ''), ...sets.orphans(deployment.metadata?.namespace ?? '')]
+  return claim(candidates, {
+    client,
+    ownerKind: Deployment,
+    owner: deployment,
+    dependentKind: ReplicaSet,
+    matches: (set) => selects(deployment.spec?.selector, set.metadata?.labels),
+  })
+}
+
+/** Notes in the Progressing condition that a rollout was paused or goes on, so that its deadline does not run meanwhile. */
+async function syncPaused(rollout: Rollout): Promise<void> {
+  const { spec, status } = rollout.deployment
+  if (!hasDeadline(rollout.deployment)) return
+  const current = conditionOf(status?.conditions, 'Progressing')
+  if (current?.reason === 'ProgressDeadlineExceeded') return
+  const noted = current?.reason === 'DeploymentPaused'
+  if (spec?.paused && !noted) await rollout.setProgressing('Unknown', 'DeploymentPaused', 'Deployment is paused')
+  else if (!spec?.paused && noted) await rollout.setProgressing('Unknown', 'DeploymentResumed', 'Deployment is resumed')
+}
+
+/** Some set in use was last sized for another number of replicas. */
+function wasResized(rollout: Rollout): boolean {
+  const desired = desiredReplicas(rollout.deployment)
+  return rollout.all.some((set) => replicasOf(set) > 0 && desiredOf(set) !== undefined && desiredOf(set) !== desired)
+}
+
+async function warnOfSelectingAll(deployment: Deployment, { client, events }: ControllerContext): Promise<void> {
+  const message = 'This deployment is selecting all pods. A non-empty selector is required.'
+  events.event(deployment, 'Warning', 'SelectingAll', message)
+  const { generation } = deployment.metadata ?? {}
+  if (generation === undefined || (deployment.status?.observedGeneration ?? 0) >= generation) return
+  await client.update(
+    Deployment,
+    { ...deployment, status: { ...deployment.status, observedGeneration: generation } },
+    { subresource: 'status' },
+  )
+}
+
+function forOrphan(set: ReplicaSet, informers: Informers): ObjectKey[] {
+  if (controllerOf(set) || !set.metadata?.labels) return []
+  const deployments = informers.of(Deployment).list(set.metadata.namespace)
+  return deployments.filter(({ spec }) => selects(spec?.selector, set.metadata?.labels)).map((deployment) => keyOf(deployment))
+}
+
+/** A Recreate rollout waits for the last old pod to be gone. */
+function forRecreate(pod: Pod, informers: Informers): ObjectKey[] {
+  const namespace = pod.metadata?.namespace ?? ''
+  const owner = controllerOf(pod)
+  if (owner?.kind !== 'ReplicaSet') return []
+  const set = informers.of(ReplicaSet).get({ namespace, name: owner.name })
+  const above = set && controllerOf(set)
+  const deployment = above?.kind === 'Deployment' ? informers.of(Deployment).get({ namespace, name: above.name }) : undefined
+  return deployment && !isRollingUpdate(deployment) ? [keyOf(deployment)] : []
+}

@@ -1,0 +1,29 @@
+// A short stable name for a pod template: FNV-1a of its canonical JSON, spelled in the alphabet of generated names.
+
+const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789'
+
+/** Differs for every `collisionCount`, so that a clash can be stepped around. */
+export function templateHash(template: unknown, collisionCount?: number): string {
+  return safeEncode(String(fnv32a(canonical(template) + (collisionCount ? `#${collisionCount}` : ''))))
+}
+
+export function fnv32a(text: string): number {
+  let hash = 0x811c9dc5
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
+  return hash
+}
+
+function safeEncode(text: string): string {
+  return [...text].map((letter) => ALPHABET[letter.charCodeAt(0) % ALPHABET.length]).join('')
+}
+
+/** JSON with sorted keys and without what is absent. */
+export function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const entries = Object.entries(value).filter(([, child]) => child !== undefined && child !== null)
+  return `{${entries
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, child]) => `${JSON.stringify(key)}:${canonical(child)}`)
+    .join(',')}}`
+}
