@@ -5,7 +5,10 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const wanted = process.argv.slice(2)
-const files = wanted.length > 0 ? wanted : globSync(['src/**/*.test.ts', 'interop/**/*.test.ts', 'sim/**/*.test.ts'], { cwd: root }).toSorted()
+const files =
+  wanted.length > 0
+    ? wanted
+    : globSync(['src/**/*.test.ts', 'interop/**/*.test.ts', 'sim/**/*.test.ts', 'tools/**/*.test.ts'], { cwd: root }).toSorted()
 const result = spawnSync(
   process.execPath,
   ['--disable-warning=ExperimentalWarning', '--test', '--test-reporter=spec', '--test-concurrency=2', ...files],

@@ -1,0 +1,80 @@
+// The house as a table: who may import whom. Rooms import from lower floors only; main.ts alone sees every room.
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const FLOORS: readonly (readonly string[])[] = [
+  ['lib'],
+  ['api', 'store'],
+  ['client'],
+  ['server', 'controllers', 'scheduler', 'node', 'network'],
+  ['cli'],
+  ['main.ts'],
+]
+/** Tests of actors start a real server on a memory store. */
+const TESTS_MAY = /^#(server\/testing\.ts|store\/memory\.ts)$/
+
+const root = fileURLToPath(new URL('../src', import.meta.url))
+const floorOf = (room: string) => FLOORS.findIndex((rooms) => rooms.includes(room))
+const files = globSync('**/*.ts', { cwd: root }).filter((file) => !file.includes('generated/'))
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'((?:#|\.)[^']+)'/g)].map((match) => match[1]!)
+}
+
+test('every folder under src is a room of the house', () => {
+  assert.deepEqual(
+    [...new Set(files.map((file) => file.split('/')[0]!))].filter((room) => floorOf(room) < 0),
+    [],
+  )
+})
+
+test('rooms import only from lower floors', () => {
+  const wrong: string[] = []
+  for (const file of files) {
+    const room = file.split('/')[0]!
+    for (const target of importsOf(file)) {
+      if (!target.startsWith('#')) continue
+      const other = target.slice(1).split('/')[0]!
+      const lower = other === room || floorOf(other) < floorOf(room)
+      if (!lower && !(file.endsWith('.test.ts') && TESTS_MAY.test(target))) wrong.push(`${file} imports ${target}`)
+    }
+  }
+  assert.deepEqual(wrong, [])
+})
+
+test('imports are spelled #room/file.ts across folders and ./file.ts below the own one, never ../', () => {
+  const wrong = files.flatMap((file) =>
+    importsOf(file)
+      .filter((target) => /\.\.\//.test(target) || !/\.(ts|json)$/.test(target))
+      .map((target) => `${file} imports ${target}`),
+  )
+  assert.deepEqual(wrong, [])
+})
+
+/** What may occur in one file only. */
+const ONCE: readonly [what: RegExp, where: readonly string[]][] = [
+  [/\bDate\.now\(|\bnew Date\(\)|(?<!\.)\bsetTimeout\(|(?<!\.)\bsetInterval\(/, ['lib/clock.ts']],
+  [/\bMath\.random\(/, ['lib/random.ts']],
+]
+
+test('time and randomness come from one file each', () => {
+  const wrong: string[] = []
+  for (const file of files) {
+    if (file.endsWith('.test.ts')) continue
+    const code = readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+    for (const [what, where] of ONCE) if (what.test(code) && !where.includes(file)) wrong.push(`${file}: ${what.exec(code)![0]}`)
+  }
+  assert.deepEqual(wrong, [])
+})
+
+test('the environment is read by main and the command line alone', () => {
+  const wrong = files.filter(
+    (file) =>
+      !file.endsWith('.test.ts') && !/^(main\.ts|cli\/)/.test(file) && /\bprocess\.env\b/.test(readFileSync(join(root, file), 'utf8')),
+  )
+  assert.deepEqual(wrong, [])
+})
