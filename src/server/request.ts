@@ -1,7 +1,13 @@
 // What the links of the handler chain hand each other: who asks, what for, and the small interfaces of those who decide.
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Kind } from '#api/kind.ts'
-import type { KubeObject } from '#api/object.ts'
-import type { UserInfo } from '#client/client.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
+import type { Status } from '#api/status.ts'
+import type { Client, UserInfo } from '#client/client.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Random } from '#lib/random.ts'
 
 /** What a request is about, as authorisation and admission see it. */
 export interface RequestAttributes {
@@ -62,4 +68,113 @@ export interface ObjectReader {
   list<T extends KubeObject>(kind: Kind<T>, namespace?: string): Iterable<T>
   /** Called for every change of that kind from now on. */
   onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: { object?: T; previous?: T }) => void): Disposable
+}
+
+/** Writes with the server's own authority: no authorisation, no admission; validation and the rules of storage hold. */
+export interface ObjectWriter {
+  create<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>
+  /** `change` mutates its own copy of the present object; tried again when another writer was faster. Throw in it to refuse. */
+  modify<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, change: (object: T) => void, options?: ModifyOptions): Promise<T>
+  delete<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options?: RemoveOptions): Promise<T | Status>
+}
+
+export interface ModifyOptions {
+  /** Whose rules of preparation and validation hold; `binding` and the like may change what the main resource may not. */
+  subresource?: string
+  dryRun?: boolean
+  /** Recorded in managedFields; nothing is recorded when absent. */
+  fieldManager?: string
+}
+
+export interface RemoveOptions {
+  gracePeriodSeconds?: number
+  propagationPolicy?: 'Background' | 'Foreground' | 'Orphan'
+  preconditions?: { uid?: string; resourceVersion?: string }
+  dryRun?: boolean
+}
+
+/** One HTTP request and its answer, whatever carries it. */
+export interface Exchange {
+  readonly method: string
+  /** Path and query as sent. */
+  readonly url: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly headers: IncomingHttpHeaders
+  readonly remoteAddress: string
+  /** Aborted when the client goes away or the server stops. */
+  readonly signal: AbortSignal
+  /** The request's body. */
+  readonly input: Readable
+  /** Answers whole, once. */
+  send(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void
+  /** Answers as a stream, once: headers leave at once. Destroying it breaks the answer off. */
+  open(status: number, headers: OutgoingHttpHeaders): Writable
+  /** Present when an HTTP/1.1 client asks to upgrade: the socket is the handler's own, then nothing else may answer. */
+  readonly upgrade?: { request: IncomingMessage; socket: Duplex; head: Buffer }
+}
+
+/** A request to a subresource or a virtual kind, after authorisation and (for writes) admission. */
+export interface SubresourceRequest {
+  attributes: RequestAttributes
+  kind: Kind
+  /** The parent's key; for virtual kinds `name` is empty. */
+  key: ObjectKey
+  /** Decoded, defaulted and admitted: the subresource's own type (Binding, Eviction, TokenRequest), or the virtual kind's. */
+  object?: KubeObject
+  query: URLSearchParams
+  dryRun: boolean
+  warn(text: string): void
+}
+
+/**
+ * What is not plain reading and writing of the stored object. `subresource` '' serves a virtual kind (reviews, Binding, ComponentStatus).
+ * The engine serves `status`, `scale`, and any other subresource of the parent's own shape that no handler claims.
+ */
+export interface SubresourceHandler {
+  kind: Kind<any>
+  subresource: string
+  /** POST. A Status answers as such. */
+  create?(request: SubresourceRequest): Promise<KubeObject | Status>
+  get?(request: SubresourceRequest): Promise<KubeObject>
+  list?(request: SubresourceRequest): Promise<KubeObject[]>
+  /** Answers by itself: log, exec, attach, portforward, proxy. Admission sees CONNECT unless the subresource is `log`. Errors thrown before anything was sent become a Status. */
+  connect?(request: SubresourceRequest, exchange: Exchange): Promise<void>
+}
+
+/** Side effects of writes that must be undone when the write fails: allocators of addresses and ports. Runs after mutating admission, before preparation. */
+export interface WriteHook {
+  kind: Kind<any>
+  /** Mutates `next`. `next` absent: `previous` is about to go. */
+  begin(next: any, previous: any, options: { dryRun: boolean }): Promise<WriteEffect> | WriteEffect
+}
+
+export interface WriteEffect {
+  commit?(): void
+  undo?(): void
+}
+
+/** What the server gives to those who extend it. Nothing of it may be used before the server starts. */
+export interface ServerContext {
+  reader: ObjectReader
+  writer: ObjectWriter
+  /** In-process client of anyone, through authorisation and admission. */
+  clientFor(user: UserInfo): Client
+  clock: Clock
+  random: Random
+  log: Logger
+}
+
+/** What others add to the core. Order of `authenticators` and `admission` is the order they are asked in. */
+export interface ServerExtensions {
+  authenticators?: readonly Authenticator[]
+  /** Absent: everything is allowed (tests). */
+  authorizer?: Authorizer
+  admission?: readonly AdmissionPlugin[]
+  subresources?: readonly SubresourceHandler[]
+  writeHooks?: readonly WriteHook[]
+  /** Runs once the store is read and before anyone else is served: objects that must be there from the start. */
+  bootstrap?(signal: AbortSignal): Promise<void>
+  /** Work for as long as the server runs (repair loops). */
+  run?(signal: AbortSignal): Promise<void>
 }
