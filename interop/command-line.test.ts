@@ -1,0 +1,151 @@
+// The command line as a person meets it, wrong words and awkward machines included. Simulated nodes only.
+import assert from 'node:assert/strict'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { Instance, root, run } from './instance.ts'
+
+const home = mkdtempSync(join(tmpdir(), 'sampan-command-line-'))
+after(() => rmSync(home, { recursive: true, force: true }))
+const sampan = (...words: string[]) => run([join(root, 'sampan'), ...words], { env: { HOME: home, KUBECONFIG: '' } })
+const fresh = () => mkdtempSync(join(home, 'data-'))
+
+const WRONG_WORDS: [words: string[], complaint: RegExp][] = [
+  [['up', '--nope'], /unknown option '--nope'/],
+  [['upp'], /unknown command 'upp'/],
+  [['up', '--nodes', 'fake'], /--nodes fake: say real, none, simulated or simulated:N/],
+  [['up', '--nodes', 'simulated:0'], /simulated:N with N from 1 to/],
+  [['up', '--port', 'http'], /--port http: a port is a number/],
+  [['up', '--store', 'etcd:http://127.0.0.1:2379'], /etcd is not supported yet/],
+  [['up', 'extra'], /too many arguments/],
+  [['image', 'load'], /missing required argument 'file.tar'/],
+]
+
+describe('the command line', { concurrency: 2 }, () => {
+  for (const [words, complaint] of WRONG_WORDS) {
+    test(`sampan ${words.join(' ')} is refused in one line with exit code 2`, async () => {
+      const { code, stdout, stderr } = await sampan(...words)
+      assert.equal(code, 2)
+      assert.equal(stdout, '')
+      assert.match(stderr, /^sampan: /)
+      assert.match(stderr, complaint)
+    })
+  }
+
+  test('sampan help names every command', async () => {
+    const { code, stdout } = await sampan('--help')
+    assert.equal(code, 0)
+    for (const command of ['up', 'down', 'status', 'doctor', 'kubeconfig', 'version', 'reset', 'image'])
+      assert.match(stdout, new RegExp(`^  ${command} `, 'm'))
+  })
+
+  test('sampan version tells its own and the Kubernetes version', async () => {
+    const { code, stdout } = await sampan('version')
+    assert.equal(code, 0)
+    assert.match(stdout, /^sampan \d+\.\d+\.\d+ \(Kubernetes v1\.36\.\d+, Node v2\d/)
+  })
+
+  test('sampan doctor gives a verdict on everything a real node needs', async () => {
+    const { code, stdout } = await sampan('doctor', '--data-dir', fresh())
+    assert.ok(code === 0 || code === 1)
+    for (const what of ['Node.js', 'system', 'user', 'data directory', 'port'])
+      assert.match(stdout, new RegExp(`^(ok|FAIL|note) +${what} `, 'm'))
+  })
+
+  for (const command of [['status'], ['kubeconfig'], ['image', 'list']]) {
+    test(`sampan ${command.join(' ')} says so when nothing runs`, async () => {
+      const { code, stderr } = await sampan(...command, '--data-dir', fresh())
+      assert.equal(code, 1)
+      assert.match(stderr, /^sampan: nothing runs in .*: start it with `sampan up --data-dir .*`/)
+    })
+  }
+
+  test('sampan reset refuses a directory that is not its own', async () => {
+    const directory = fresh()
+    writeFileSync(join(directory, 'precious'), 'x')
+    const { code, stderr } = await sampan('reset', '--yes', '--data-dir', directory)
+    assert.equal(code, 1)
+    assert.match(stderr, /is not a data directory of sampan: nothing deleted/)
+    assert.ok(existsSync(join(directory, 'precious')))
+  })
+
+  test('sampan up names the port that another program has', async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+    const { code, stderr } = await sampan('up', '--nodes', 'simulated', '--port', String(port), '--data-dir', fresh())
+    server.close()
+    assert.equal(code, 1)
+    assert.match(stderr, new RegExp(`^sampan: port ${port} is taken by another program\\. Choose another with --port`, 'm'))
+  })
+
+  test('sampan up refuses data of a newer version and leaves it alone', async () => {
+    const directory = fresh()
+    writeFileSync(join(directory, 'format'), '99\n')
+    const { code, stderr } = await sampan('up', '--nodes', 'none', '--port', '0', '--data-dir', directory)
+    assert.equal(code, 1)
+    assert.match(stderr, /was written by a newer version \(format 99; this one knows up to 1\)/)
+    assert.equal(readFileSync(join(directory, 'format'), 'utf8'), '99\n')
+  })
+
+  test('sampan up refuses a damaged store by name', async () => {
+    const directory = fresh()
+    {
+      await using instance = await Instance.start({ nodes: 'none', args: ['--port', '0'], directory })
+      assert.match(instance.output, /ready in \d+ ms/)
+    }
+    const file = join(directory, 'store', 'data.mdb')
+    truncateSync(file, Math.floor(statSync(file).size / 2))
+    const { code, stderr } = await sampan('up', '--nodes', 'none', '--port', '0', '--data-dir', directory)
+    assert.equal(code, 1)
+    assert.match(stderr, /^sampan: the store .*data\.mdb is cut short: \d+ bytes of \d+\. Restore it from a backup/m)
+  })
+
+  test('sampan up refuses a data directory that cannot be written', {
+    skip: process.getuid?.() === 0 ? 'root may write everywhere' : false,
+  }, async () => {
+    const directory = fresh()
+    chmodSync(directory, 0o500)
+    const { code, stderr } = await sampan('up', '--nodes', 'none', '--port', '0', '--data-dir', join(directory, 'below'))
+    assert.equal(code, 1)
+    assert.match(stderr, /cannot be made/)
+  })
+
+  test('sampan up, a second up, status, kubeconfig, down and reset work on one directory', async () => {
+    const directory = fresh()
+    const first = await sampan('up', '--detach', '--nodes', 'simulated:2', '--port', '0', '--data-dir', directory)
+    assert.equal(first.code, 0, first.stderr + first.stdout)
+    try {
+      assert.match(first.stdout, /^ready in \d+ ms$/m)
+      const second = await sampan('up', '--nodes', 'simulated', '--port', '0', '--data-dir', directory)
+      assert.equal(second.code, 1)
+      assert.match(second.stderr, /is in use by a running instance \(process \d+\)\. Stop it with `sampan down --data-dir/)
+      const status = await sampan('status', '--data-dir', directory)
+      assert.equal(status.code, 0, status.stderr)
+      assert.match(status.stdout, /https:\/\/127\.0\.0\.1:\d+ {2}process \d+/)
+      assert.equal(status.stdout.match(/ Ready /g)?.length, 2)
+      const kubeconfig = await sampan('kubeconfig', '--data-dir', directory)
+      assert.match(kubeconfig.stdout, /current-context: sampan/)
+      const merged = join(home, '.kube', 'config')
+      assert.match(readFileSync(merged, 'utf8'), /name: sampan/)
+      assert.equal(statSync(merged).mode & 0o077, 0)
+      assert.equal(statSync(directory).mode & 0o077, 0)
+      const images = await sampan('image', 'list', '--data-dir', directory)
+      assert.equal(images.code, 1)
+      assert.match(images.stderr, /has no real node/)
+    } finally {
+      const down = await sampan('down', '--data-dir', directory)
+      assert.equal(down.code, 0, down.stderr)
+      assert.match(down.stdout, /^stopped \(\d+ ms\); start again with `sampan up --data-dir/)
+    }
+    assert.equal(existsSync(join(home, '.kube', 'config')), false)
+    assert.equal((await sampan('down', '--data-dir', directory)).stdout, `nothing runs in ${directory}\n`)
+    const unasked = await sampan('reset', '--data-dir', directory)
+    assert.equal(unasked.code, 1)
+    assert.match(unasked.stderr, /add --yes to delete everything/)
+    assert.equal((await sampan('reset', '--yes', '--data-dir', directory)).code, 0)
+    assert.equal(existsSync(directory), false)
+  })
+})
