@@ -1,0 +1,193 @@
+// endpointslice-controller: the slices of every service with a selector, from the pods behind it.
+import { isDeepStrictEqual } from 'node:util'
+import type { Endpoint } from '#api/generated/types.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { keyOf, keyText, type ObjectKey } from '#api/object.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import type { Informers } from '#client/informer.ts'
+import { itself, mapped } from '#client/triggers.ts'
+import { controllerReference } from '#controllers/owners.ts'
+import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
+import { isReady } from '#controllers/pod-state.ts'
+import {
+  addressesOf,
+  addressType,
+  HEADLESS_LABEL,
+  hostnameIn,
+  isHeadless,
+  LAST_CHANGE,
+  podsBehind,
+  portsOf,
+  servicesOf,
+  wantsUnready,
+} from './service-ports.ts'
+import { planSlices, type PortGroup } from './slice-plan.ts'
+import { TriggerTimes } from './trigger-times.ts'
+
+export const SERVICE_NAME = 'kubernetes.io/service-name'
+export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by'
+const MANAGER = 'endpointslice-controller.k8s.io'
+const ZONE = 'topology.kubernetes.io/zone'
+const PER_SLICE = 100
+
+export function endpointSliceController(): Controller {
+  const times = new TriggerTimes()
+  return {
+    name: 'endpointslice-controller',
+    component: 'endpoint-slice-controller',
+    workers: 5,
+    triggers: [itself(Service), mapped(Pod, servicesOf), mapped(EndpointSlice, serviceOfSlice)],
+    reads: [Node],
+    async reconcile(key, context) {
+      const service = context.informers.of(Service).get(key)
+      if (!service || service.metadata?.deletionTimestamp) return times.forget(keyText(key))
+      if (service.spec?.type === 'ExternalName' || !service.spec?.selector || Object.keys(service.spec.selector).length === 0) return
+      const pods = podsBehind(service, context.informers.of(Pod).list(key.namespace))
+      const changedAt = times.next(service, pods)
+      try {
+        for (const type of familiesOf(service)) await syncFamily(service, { type, pods, changedAt, context })
+        await removeForeignFamilies(service, context)
+      } catch (error) {
+        if (isNamespaceTerminating(error)) return
+        const text = `Error updating Endpoint Slices for Service ${keyText(key)}: ${textOf(error)}`
+        context.events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', text)
+        throw error
+      }
+    },
+  }
+}
+
+interface FamilySync {
+  type: 'IPv4' | 'IPv6'
+  pods: readonly Pod[]
+  changedAt: string | undefined
+  context: ControllerContext
+}
+
+async function syncFamily(service: Service, { type, pods, changedAt, context }: FamilySync): Promise<void> {
+  const { client, informers } = context
+  const existing = ownSlices(service, informers).filter((slice) => slice.addressType === type)
+  const wanted = pods.flatMap((pod) => groupOf(service, pod, { type, informers }))
+  const plan = planSlices(existing, wanted, PER_SLICE)
+  if (plan.create.length + plan.update.length + plan.keep.length === 0) {
+    // A service without endpoints keeps one empty slice, so that its slices can be found.
+    const empty = plan.delete.find(({ endpoints, ports }) => (endpoints ?? []).length === 0 && (ports ?? []).length === 0)
+    if (empty) {
+      plan.delete = plan.delete.filter((slice) => slice !== empty)
+      plan.keep.push(empty)
+    } else plan.create.push({ ports: [], endpoints: [] })
+  }
+  const stamp = changedAt ? { [LAST_CHANGE]: changedAt } : undefined
+  const labels = labelsFor(service)
+  for (const { ports, endpoints } of plan.create)
+    await client.create(EndpointSlice, newSlice(service, { type, ports, endpoints, labels, stamp }))
+  for (const slice of plan.update) await client.update(EndpointSlice, relabelled(slice, labels, stamp))
+  for (const slice of plan.keep) {
+    if (!isDeepStrictEqual({ ...slice.metadata?.labels }, labels)) await client.update(EndpointSlice, relabelled(slice, labels, stamp))
+  }
+  for (const slice of plan.delete) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
+}
+
+function groupOf(service: Service, pod: Pod, { type, informers }: { type: string; informers: Informers }): PortGroup[] {
+  const address = addressesOf(pod).find((one) => addressType(one) === type)
+  if (!address) return []
+  return [{ ports: portsOf(service, pod), endpoints: [endpointOf(service, pod, { address, informers })] }]
+}
+
+function endpointOf(service: Service, pod: Pod, { address, informers }: { address: string; informers: Informers }): Endpoint {
+  const serving = isReady(pod)
+  const terminating = pod.metadata?.deletionTimestamp !== undefined
+  const ready = wantsUnready(service) || (serving && !terminating)
+  const { nodeName } = pod.spec ?? {}
+  const zone = nodeName ? informers.of(Node).get({ name: nodeName })?.metadata?.labels?.[ZONE] : undefined
+  const hostname = hostnameIn(service, pod)
+  const hints = ready ? hintsFor(service, zone, nodeName) : undefined
+  const { namespace, name, uid } = pod.metadata!
+  return {
+    addresses: [address],
+    conditions: { ready, serving, terminating },
+    ...(hostname ? { hostname } : {}),
+    targetRef: { kind: 'Pod', namespace: namespace!, name: name!, uid: uid! },
+    ...(nodeName ? { nodeName } : {}),
+    ...(zone ? { zone } : {}),
+    ...(hints ? { hints } : {}),
+  }
+}
+
+/** Where traffic should come from, if the service prefers short ways. */
+function hintsFor(service: Service, zone: string | undefined, nodeName: string | undefined): Endpoint['hints'] {
+  const preference = service.spec?.trafficDistribution
+  const forZones = zone ? { forZones: [{ name: zone }] } : {}
+  if (preference === 'PreferSameNode' && nodeName) return { ...forZones, forNodes: [{ name: nodeName }] }
+  return (preference === 'PreferClose' || preference === 'PreferSameZone') && zone ? forZones : undefined
+}
+
+function newSlice(
+  service: Service,
+  {
+    type,
+    ports,
+    endpoints,
+    labels,
+    stamp,
+  }: PortGroup & { type: string; labels: Record<string, string>; stamp: Record<string, string> | undefined },
+): EndpointSlice {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      generateName: `${service.metadata?.name}-`,
+      namespace: service.metadata!.namespace!,
+      labels,
+      ...(stamp ? { annotations: stamp } : {}),
+      ownerReferences: [controllerReference(Service, service)],
+    },
+    addressType: type,
+    ports,
+    endpoints,
+  }
+}
+
+function relabelled(slice: EndpointSlice, labels: Record<string, string>, stamp: Record<string, string> | undefined): EndpointSlice {
+  const { [LAST_CHANGE]: _, ...annotations } = slice.metadata?.annotations ?? {}
+  return { ...slice, metadata: { ...slice.metadata, labels, annotations: { ...annotations, ...stamp } } }
+}
+
+function labelsFor(service: Service): Record<string, string> {
+  const { [HEADLESS_LABEL]: _, ...own } = service.metadata?.labels ?? {}
+  const headless = isHeadless(service) ? { [HEADLESS_LABEL]: '' } : {}
+  return { ...own, ...headless, [SERVICE_NAME]: service.metadata!.name!, [MANAGED_BY]: MANAGER }
+}
+
+function familiesOf(service: Service): ('IPv4' | 'IPv6')[] {
+  const families = service.spec?.ipFamilies
+  if (families && families.length > 0) return families as ('IPv4' | 'IPv6')[]
+  const { clusterIP } = service.spec ?? {}
+  return [clusterIP && clusterIP !== 'None' ? addressType(clusterIP) : 'IPv4']
+}
+
+async function removeForeignFamilies(service: Service, { client, informers }: ControllerContext): Promise<void> {
+  const families: string[] = familiesOf(service)
+  for (const slice of ownSlices(service, informers)) {
+    if (!families.includes(slice.addressType)) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
+  }
+}
+
+function ownSlices(service: Service, informers: Informers): EndpointSlice[] {
+  const slices = informers.of(EndpointSlice).list(service.metadata?.namespace)
+  return slices.filter(
+    ({ metadata }) =>
+      metadata?.labels?.[SERVICE_NAME] === service.metadata?.name &&
+      metadata?.labels?.[MANAGED_BY] === MANAGER &&
+      !metadata.deletionTimestamp,
+  )
+}
+
+function serviceOfSlice({ metadata }: EndpointSlice): ObjectKey[] {
+  const name = metadata?.labels?.[SERVICE_NAME]
+  return name && metadata?.labels?.[MANAGED_BY] === MANAGER ? [{ namespace: metadata.namespace ?? '', name }] : []
+}

@@ -1,0 +1,153 @@
+// endpoints-controller: the Endpoints object of every service with a selector, for clients that do not read slices.
+import { isDeepStrictEqual } from 'node:util'
+import type { EndpointAddress, EndpointSubset } from '#api/generated/types.ts'
+import { Endpoints } from '#api/kinds/core/endpoints.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { keyText } from '#api/object.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import { itself, mapped } from '#client/triggers.ts'
+import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
+import { isReady } from '#controllers/pod-state.ts'
+import {
+  addressesOf,
+  addressType,
+  type EndpointPort,
+  HEADLESS_LABEL,
+  hostnameIn,
+  isHeadless,
+  LAST_CHANGE,
+  podsBehind,
+  portsOf,
+  servicesOf,
+  wantsUnready,
+} from './service-ports.ts'
+import { TriggerTimes } from './trigger-times.ts'
+
+const CAPACITY = 1000
+const OVER_CAPACITY = 'endpoints.kubernetes.io/over-capacity'
+const MANAGED_BY = 'endpoints.kubernetes.io/managed-by'
+const MANAGER = 'endpoint-controller'
+
+export function endpointsController(): Controller {
+  const times = new TriggerTimes()
+  return {
+    name: 'endpoints-controller',
+    account: 'endpoint-controller',
+    component: 'endpoint-controller',
+    workers: 5,
+    triggers: [
+      itself(Service),
+      mapped(Pod, servicesOf),
+      mapped(Endpoints, ({ metadata }) =>
+        metadata?.labels?.[MANAGED_BY] === MANAGER ? [{ namespace: metadata.namespace ?? '', name: metadata.name ?? '' }] : [],
+      ),
+    ],
+    async reconcile(key, context) {
+      const { client, informers } = context
+      const service = informers.of(Service).get(key)
+      const current = informers.of(Endpoints).get(key)
+      if (!service) {
+        times.forget(keyText(key))
+        if (current?.metadata?.labels?.[MANAGED_BY] === MANAGER) await client.delete(Endpoints, key).catch(ignoreNotFound)
+        return
+      }
+      if (service.spec?.type === 'ExternalName' || !service.spec?.selector || Object.keys(service.spec.selector).length === 0) return
+      const pods = podsBehind(service, informers.of(Pod).list(key.namespace))
+      await write(service, current, { pods, changedAt: times.next(service, pods), context })
+    },
+  }
+}
+
+async function write(
+  service: Service,
+  current: Endpoints | undefined,
+  { pods, changedAt, context }: { pods: readonly Pod[]; changedAt: string | undefined; context: ControllerContext },
+): Promise<void> {
+  const { subsets, truncated } = limited(subsetsOf(service, pods))
+  const labels = labelsFor(service)
+  const annotations: Record<string, string> = { ...current?.metadata?.annotations }
+  delete annotations[LAST_CHANGE]
+  delete annotations[OVER_CAPACITY]
+  if (truncated) annotations[OVER_CAPACITY] = 'truncated'
+  const same =
+    current &&
+    isDeepStrictEqual(current.subsets ?? [], subsets) &&
+    isDeepStrictEqual({ ...current.metadata?.labels }, labels) &&
+    current.metadata?.annotations?.[OVER_CAPACITY] === annotations[OVER_CAPACITY]
+  if (same) return
+  if (changedAt) annotations[LAST_CHANGE] = changedAt
+  const { namespace, name } = service.metadata!
+  const metadata = { ...current?.metadata, namespace: namespace!, name: name!, labels, annotations }
+  const endpoints: Endpoints = { apiVersion: 'v1', kind: 'Endpoints', metadata, ...(subsets.length > 0 ? { subsets } : {}) }
+  try {
+    await (current ? context.client.update(Endpoints, endpoints) : context.client.create(Endpoints, endpoints))
+  } catch (error) {
+    if (isNamespaceTerminating(error)) return
+    const [reason, verb] = current ? ['FailedToUpdateEndpoint', 'update'] : ['FailedToCreateEndpoint', 'create']
+    context.events.event(service, 'Warning', reason!, `Failed to ${verb} endpoint ${namespace}/${name}: ${textOf(error)}`)
+    throw error
+  }
+}
+
+/** Addresses with the same ports share a subset; everything is sorted, so that equal worlds give equal objects. */
+function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
+  const groups = new Map<string, { ports: EndpointPort[]; ready: EndpointAddress[]; unready: EndpointAddress[] }>()
+  const family = service.spec?.ipFamilies?.[0] ?? 'IPv4'
+  for (const pod of pods) {
+    const tolerant = wantsUnready(service)
+    if (pod.metadata?.deletionTimestamp && !tolerant) continue
+    const ip = addressesOf(pod).find((address) => addressType(address) === family)
+    const ports = portsOf(service, pod)
+    if (!ip || (ports.length === 0 && (service.spec?.ports ?? []).length > 0)) continue
+    const key = JSON.stringify(ports)
+    const group = groups.get(key) ?? { ports, ready: [], unready: [] }
+    groups.set(key, group)
+    const hostname = hostnameIn(service, pod)
+    const { namespace, name, uid } = pod.metadata!
+    const address: EndpointAddress = {
+      ip,
+      ...(hostname ? { hostname } : {}),
+      ...(pod.spec?.nodeName ? { nodeName: pod.spec.nodeName } : {}),
+      targetRef: { kind: 'Pod', namespace: namespace!, name: name!, uid: uid! },
+    }
+    if (tolerant || isReady(pod)) group.ready.push(address)
+    else group.unready.push(address)
+  }
+  return [...groups.entries()]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { ports, ready, unready }]) => ({
+      ...(ready.length > 0 ? { addresses: ready.sort(byAddress) } : {}),
+      ...(unready.length > 0 ? { notReadyAddresses: unready.sort(byAddress) } : {}),
+      ...(ports.length > 0 ? { ports: ports.map(({ name, ...port }) => ({ ...(name ? { name } : {}), ...port })) } : {}),
+    }))
+}
+
+/** At most 1000 addresses; ready ones are kept first. */
+function limited(subsets: readonly EndpointSubset[]): { subsets: EndpointSubset[]; truncated: boolean } {
+  let readyLeft = CAPACITY
+  const total = subsets.reduce((sum, { addresses = [], notReadyAddresses = [] }) => sum + addresses.length + notReadyAddresses.length, 0)
+  if (total <= CAPACITY) return { subsets: [...subsets], truncated: false }
+  const kept = subsets.map((subset) => {
+    const addresses = (subset.addresses ?? []).slice(0, readyLeft)
+    readyLeft -= addresses.length
+    return { ...subset, addresses }
+  })
+  const cut = kept.flatMap(({ notReadyAddresses = [], addresses, ...rest }) => {
+    const unready = notReadyAddresses.slice(0, readyLeft)
+    readyLeft -= unready.length
+    if (addresses.length + unready.length === 0) return []
+    return [{ ...rest, ...(addresses.length > 0 ? { addresses } : {}), ...(unready.length > 0 ? { notReadyAddresses: unready } : {}) }]
+  })
+  return { subsets: cut, truncated: true }
+}
+
+function byAddress(a: EndpointAddress, b: EndpointAddress): number {
+  return a.ip < b.ip ? -1 : a.ip > b.ip ? 1 : (a.targetRef?.uid ?? '') < (b.targetRef?.uid ?? '') ? -1 : 1
+}
+
+function labelsFor(service: Service): Record<string, string> {
+  const { [HEADLESS_LABEL]: _, ...own } = service.metadata?.labels ?? {}
+  return { ...own, ...(isHeadless(service) ? { [HEADLESS_LABEL]: '' } : {}), [MANAGED_BY]: MANAGER }
+}

@@ -1,0 +1,128 @@
+// endpointslice-mirroring-controller: slices for Endpoints that someone wrote by hand for a service without selector.
+import { isDeepStrictEqual } from 'node:util'
+import type { Endpoint, EndpointAddress, EndpointSubset } from '#api/generated/types.ts'
+import { Endpoints } from '#api/kinds/core/endpoints.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { keyOf } from '#api/object.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import { itself, mapped } from '#client/triggers.ts'
+import { controllerReference } from '#controllers/owners.ts'
+import { isNamespaceTerminating } from '#controllers/pod-control.ts'
+import { MANAGED_BY, SERVICE_NAME } from './endpoint-slice.ts'
+import { addressType, LAST_CHANGE } from './service-ports.ts'
+import { planSlices, type PortGroup } from './slice-plan.ts'
+
+const MANAGER = 'endpointslicemirroring-controller.k8s.io'
+const SKIP = 'endpointslice.kubernetes.io/skip-mirror'
+const LEADER = 'control-plane.alpha.kubernetes.io/leader'
+const PER_SUBSET = 1000
+const NOT_COPIED = new Set([LAST_CHANGE, 'kubectl.kubernetes.io/last-applied-configuration'])
+
+export const endpointSliceMirroringController: Controller = {
+  name: 'endpointslice-mirroring-controller',
+  account: 'endpointslicemirroring-controller',
+  workers: 5,
+  triggers: [
+    itself(Endpoints),
+    itself(Service),
+    mapped(EndpointSlice, ({ metadata }) =>
+      metadata?.labels?.[MANAGED_BY] === MANAGER
+        ? [{ namespace: metadata.namespace ?? '', name: metadata.labels[SERVICE_NAME] ?? '' }]
+        : [],
+    ),
+  ],
+  async reconcile(key, { client, informers, events }) {
+    const endpoints = informers.of(Endpoints).get(key)
+    const service = informers.of(Service).get(key)
+    const slices = informers.of(EndpointSlice).list(key.namespace)
+    const existing = slices.filter(
+      ({ metadata }) =>
+        metadata?.labels?.[SERVICE_NAME] === key.name && metadata?.labels?.[MANAGED_BY] === MANAGER && !metadata.deletionTimestamp,
+    )
+    const mirrored = endpoints && shouldMirror(endpoints) && service && !service.spec?.selector
+    if (!mirrored) {
+      for (const slice of existing) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
+      return
+    }
+    const skipped = (endpoints.subsets ?? []).some(
+      ({ addresses = [], notReadyAddresses = [] }) => addresses.length + notReadyAddresses.length > PER_SUBSET,
+    )
+    if (skipped)
+      events.event(
+        endpoints,
+        'Warning',
+        'TooManyAddressesToMirror',
+        `A max of ${PER_SUBSET} addresses can be mirrored to EndpointSlices per Endpoints subset.`,
+      )
+    try {
+      for (const type of ['IPv4', 'IPv6'] as const) await syncFamily(endpoints, { type, existing, client })
+    } catch (error) {
+      if (!isNamespaceTerminating(error)) throw error
+    }
+  },
+}
+
+function shouldMirror({ metadata }: Endpoints): boolean {
+  return metadata?.labels?.[SKIP] !== 'true' && !Object.hasOwn(metadata?.annotations ?? {}, LEADER)
+}
+
+async function syncFamily(
+  endpoints: Endpoints,
+  { type, existing, client }: { type: 'IPv4' | 'IPv6'; existing: readonly EndpointSlice[]; client: ControllerContext['client'] },
+): Promise<void> {
+  const own = existing.filter((slice) => slice.addressType === type)
+  const plan = planSlices(
+    own,
+    (endpoints.subsets ?? []).map((subset) => groupOf(subset, type)),
+    PER_SUBSET,
+  )
+  const labels: Record<string, string> = { ...endpoints.metadata?.labels, [SERVICE_NAME]: endpoints.metadata!.name!, [MANAGED_BY]: MANAGER }
+  const annotations = Object.fromEntries(Object.entries(endpoints.metadata?.annotations ?? {}).filter(([name]) => !NOT_COPIED.has(name)))
+  const { namespace, name } = endpoints.metadata!
+  for (const group of plan.create) {
+    await client.create(EndpointSlice, {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: {
+        generateName: `${name}-`,
+        namespace: namespace!,
+        labels,
+        annotations,
+        ownerReferences: [controllerReference(Endpoints, endpoints)],
+      },
+      addressType: type,
+      ...group,
+    })
+  }
+  for (const slice of [...plan.update, ...plan.keep]) {
+    const same =
+      isDeepStrictEqual({ ...slice.metadata?.labels }, labels) && isDeepStrictEqual({ ...slice.metadata?.annotations }, annotations)
+    if (same && plan.keep.includes(slice)) continue
+    await client.update(EndpointSlice, { ...slice, metadata: { ...slice.metadata, labels, annotations } })
+  }
+  for (const slice of plan.delete) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
+}
+
+function groupOf({ addresses = [], notReadyAddresses = [], ports = [] }: EndpointSubset, type: string): PortGroup {
+  const endpoint =
+    (ready: boolean) =>
+    ({ ip, hostname, nodeName, targetRef }: EndpointAddress): Endpoint => ({
+      addresses: [ip],
+      conditions: { ready },
+      ...(hostname ? { hostname } : {}),
+      ...(targetRef ? { targetRef } : {}),
+      ...(nodeName ? { nodeName } : {}),
+    })
+  const all = [...addresses.map(endpoint(true)), ...notReadyAddresses.map(endpoint(false))]
+  return {
+    ports: ports.map(({ name = '', protocol = 'TCP', port, appProtocol }) => ({
+      name,
+      protocol,
+      port,
+      ...(appProtocol ? { appProtocol } : {}),
+    })),
+    endpoints: all.filter((one) => addressType(one.addresses[0]!) === type).slice(0, PER_SUBSET),
+  }
+}

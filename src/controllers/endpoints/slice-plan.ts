@@ -1,0 +1,92 @@
+// Fits wanted endpoints into slices with as few writes as can be: what stays keeps its place, holes are filled, the rest gets new slices.
+// Pure; slices in, slices out.
+import { isDeepStrictEqual } from 'node:util'
+import type { DiscoveryEndpointPort, Endpoint } from '#api/generated/types.ts'
+import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+
+/** Endpoints that share one set of ports. */
+export interface PortGroup {
+  ports: DiscoveryEndpointPort[]
+  endpoints: Endpoint[]
+}
+
+export interface SlicePlan {
+  create: PortGroup[]
+  update: EndpointSlice[]
+  delete: EndpointSlice[]
+  /** Slices that are right as they are. */
+  keep: EndpointSlice[]
+}
+
+export function planSlices(existing: readonly EndpointSlice[], wanted: readonly PortGroup[], limit: number): SlicePlan {
+  const plan: SlicePlan = { create: [], update: [], delete: [], keep: [] }
+  const byPorts = new Map<string, EndpointSlice[]>()
+  for (const slice of existing) {
+    const key = portsKey(slice.ports)
+    byPorts.set(key, [...(byPorts.get(key) ?? []), slice])
+  }
+  for (const group of mergedByPorts(wanted)) {
+    const key = portsKey(group.ports)
+    planGroup(byPorts.get(key) ?? [], group, { limit, plan })
+    byPorts.delete(key)
+  }
+  for (const slices of byPorts.values()) plan.delete.push(...slices)
+  return plan
+}
+
+function planGroup(slices: readonly EndpointSlice[], group: PortGroup, { limit, plan }: { limit: number; plan: SlicePlan }): void {
+  const missing = new Map(group.endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]))
+  const drafts = slices.map((slice) => {
+    const endpoints: Endpoint[] = []
+    for (const endpoint of slice.endpoints ?? []) {
+      const key = endpointKey(endpoint)
+      const next = missing.get(key)
+      if (!next) continue
+      missing.delete(key)
+      endpoints.push(next)
+    }
+    return { slice, endpoints, changed: !isDeepStrictEqual(endpoints, slice.endpoints ?? []) }
+  })
+
+  const rest = [...missing.values()]
+  const fill = (draft: (typeof drafts)[number]) => {
+    const room = limit - draft.endpoints.length
+    if (room <= 0 || rest.length === 0) return
+    draft.endpoints.push(...rest.splice(0, room))
+    draft.changed = true
+  }
+  // Slices that must be written anyway take what they can; another is touched only if it takes all that is left.
+  for (const draft of drafts) if (draft.changed) fill(draft)
+  const fullest = drafts.filter(({ changed, endpoints }) => !changed && endpoints.length + rest.length <= limit)
+  fullest.sort((a, b) => b.endpoints.length - a.endpoints.length)
+  if (rest.length > 0 && rest.length < limit && fullest[0]) fill(fullest[0])
+  while (rest.length > 0) plan.create.push({ ports: group.ports, endpoints: rest.splice(0, limit) })
+
+  for (const { slice, endpoints, changed } of drafts) {
+    if (endpoints.length === 0) plan.delete.push(slice)
+    else if (changed) plan.update.push({ ...slice, endpoints })
+    else plan.keep.push(slice)
+  }
+}
+
+function mergedByPorts(groups: readonly PortGroup[]): PortGroup[] {
+  const merged = new Map<string, PortGroup>()
+  for (const { ports, endpoints } of groups) {
+    const key = portsKey(ports)
+    const group = merged.get(key) ?? { ports, endpoints: [] }
+    group.endpoints.push(...endpoints)
+    merged.set(key, group)
+  }
+  return [...merged.values()].filter(({ endpoints }) => endpoints.length > 0)
+}
+
+function portsKey(ports: readonly DiscoveryEndpointPort[] | undefined): string {
+  const texts = (ports ?? []).map(({ name = '', protocol = 'TCP', port, appProtocol }) =>
+    JSON.stringify([name, protocol, port, appProtocol]),
+  )
+  return texts.sort().join()
+}
+
+function endpointKey({ addresses, hostname, targetRef }: Endpoint): string {
+  return JSON.stringify([addresses, hostname, targetRef?.namespace, targetRef?.name])
+}
