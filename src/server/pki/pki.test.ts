@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:tls'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { once } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import { type Clock, systemClock } from '#lib/clock.ts'
+import { systemRandom } from '#lib/random.ts'
+import { DamagedPki, ensurePki, type PkiOptions } from './pki.ts'
+
+function options(t: TestContext, more: Partial<PkiOptions> = {}): PkiOptions {
+  const directory = join(mkdtempSync(join(tmpdir(), 'pki-')), 'pki')
+  t.after(() => rmSync(join(directory, '..'), { recursive: true }))
+  return { directory, clock: systemClock, random: systemRandom, hostName: 'Boat', ...more }
+}
+
+function contents(directory: string): Record<string, string> {
+  return Object.fromEntries(readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), 'utf8')]))
+}
+
+test('ensurePki makes credentials only their owner can read', async (t) => {
+  const given = options(t)
+  await ensurePki(given)
+  assert.equal(statSync(given.directory).mode & 0o777, 0o700)
+  for (const name of readdirSync(given.directory)) assert.equal(statSync(join(given.directory, name)).mode & 0o777, 0o600, name)
+})
+
+test('ensurePki changes nothing on a second start', async (t) => {
+  const given = options(t)
+  await ensurePki(given)
+  const before = contents(given.directory)
+  await ensurePki(given)
+  assert.deepEqual(contents(given.directory), before)
+})
+
+test('ensurePki does not load the issuing library on a second start', async (t) => {
+  const given = options(t)
+  await ensurePki(given)
+  const script = `
+    import { ensurePki } from '#server/pki/pki.ts'
+    import { systemClock } from '#lib/clock.ts'
+    import { systemRandom } from '#lib/random.ts'
+    await ensurePki({ directory: ${JSON.stringify(given.directory)}, clock: systemClock, random: systemRandom, hostName: 'Boat' })
+    process.stdout.write(String(typeof Reflect.getMetadata))`
+  const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: new URL('.', import.meta.url) })
+  assert.equal(output.toString(), 'undefined')
+})
+
+test('ensurePki serves every name clients use', async (t) => {
+  const pki = await ensurePki(options(t, { addresses: ['192.0.2.7', 'api.example.org'] }))
+  const certificate = new X509Certificate(pki.serving.certificate)
+  for (const name of [
+    'localhost',
+    'kubernetes',
+    'kubernetes.default.svc',
+    'kubernetes.default.svc.cluster.local',
+    'boat',
+    'api.example.org',
+  ])
+    assert.equal(certificate.checkHost(name), name)
+  for (const address of ['127.0.0.1', '::1', '10.96.0.1', '192.0.2.7']) assert.equal(certificate.checkIP(address), address)
+})
+
+test('ensurePki replaces the serving certificate alone when its names change', async (t) => {
+  const given = options(t)
+  await ensurePki(given)
+  const before = contents(given.directory)
+  await ensurePki({ ...given, addresses: ['192.0.2.9'] })
+  const after = contents(given.directory)
+  assert.deepEqual(
+    Object.keys(after).filter((name) => after[name] !== before[name]),
+    ['apiserver.crt', 'apiserver.key'],
+  )
+})
+
+test('ensurePki replaces leaf certificates near their end', async (t) => {
+  const given = options(t)
+  const first = await ensurePki(given)
+  const later: Clock = { ...systemClock, now: () => systemClock.now() + 320 * 24 * 3600 * 1000 }
+  const second = await ensurePki({ ...given, clock: later })
+  assert.equal(second.authority, first.authority)
+  assert.notEqual(second.admin.certificate, first.admin.certificate)
+  assert.ok(Date.parse(new X509Certificate(second.admin.certificate).validTo) > later.now())
+})
+
+test('ensurePki refuses a damaged authority instead of replacing it', async (t) => {
+  for (const name of ['ca.crt', 'ca.key', 'sa.key']) {
+    const given = options(t)
+    await ensurePki(given)
+    writeFileSync(join(given.directory, name), 'rubbish')
+    await assert.rejects(ensurePki(given), DamagedPki, name)
+  }
+})
+
+test('nodeCertificates name the node and its group and stay the same', async (t) => {
+  const pki = await ensurePki(options(t))
+  const first = await pki.nodeCertificates('node-1', ['192.0.2.1'])
+  assert.deepEqual(new X509Certificate(first.client.certificate).subject.split('\n').sort(), ['CN=system:node:node-1', 'O=system:nodes'])
+  assert.equal(new X509Certificate(first.serving.certificate).checkIP('192.0.2.1'), '192.0.2.1')
+  assert.deepEqual(await pki.nodeCertificates('node-1', ['192.0.2.1']), first)
+})
+
+test('ensurePki certificates carry mutual TLS', async (t) => {
+  const pki = await ensurePki(options(t))
+  const server = createServer({
+    cert: pki.serving.certificate,
+    key: pki.serving.key,
+    ca: pki.authority,
+    requestCert: true,
+    minVersion: 'TLSv1.3',
+  })
+  t.after(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  const accepted = once(server, 'secureConnection')
+  const client = connect({ port, host: '127.0.0.1', ca: pki.authority, cert: pki.admin.certificate, key: pki.admin.key })
+  t.after(() => client.destroy())
+  const [socket] = await accepted
+  assert.equal(socket.authorized, true)
+  assert.deepEqual({ ...socket.getPeerCertificate().subject }, { O: 'system:masters', CN: 'kubernetes-admin' })
+})
+
+test('signCertificate certifies a request for its own key and subject', async (t) => {
+  const given = options(t)
+  const pki = await ensurePki(given)
+  const keyFile = join(given.directory, 'request.key')
+  const arguments_ = ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', keyFile]
+  const request = execFileSync('openssl', [...arguments_, '-subj', '/O=crew/CN=anna'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString()
+  const certificate = new X509Certificate(
+    await pki.signCertificate(request, { usages: ['client auth', 'digital signature'], lifetimeMs: 3600_000 }),
+  )
+  assert.ok(certificate.verify(new X509Certificate(pki.authority).publicKey))
+  assert.deepEqual(certificate.subject.split('\n'), ['O=crew', 'CN=anna'])
+  assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2'])
+})
