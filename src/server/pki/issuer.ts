@@ -169,8 +169,5 @@ function serialNumber(random: Random): string {
   return bytes.toString('hex')
 }
 
-const exportKey = (key: webcrypto.CryptoKey): string =>
-  KeyObject.from(key)
-    .export({ type: 'pkcs8', format: 'pem' })
-    .toString()
+const exportKey = (key: webcrypto.CryptoKey): string => KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }).toString()
 const derOf = (pem: string): Buffer => createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { X509Certificate } from 'node:crypto'
+import { webcrypto, X509Certificate } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:tls'
 import { tmpdir } from 'node:os'
@@ -125,11 +125,14 @@ test('ensurePki certificates carry mutual TLS', async (t) => {
 })
 
 test('signCertificate certifies a request for its own key and subject', async (t) => {
-  const given = options(t)
-  const pki = await ensurePki(given)
-  const keyFile = join(given.directory, 'request.key')
-  const arguments_ = ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', keyFile]
-  const request = execFileSync('openssl', [...arguments_, '-subj', '/O=crew/CN=anna'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString()
+  const pki = await ensurePki(options(t))
+  await import('reflect-metadata')
+  const { Pkcs10CertificateRequestGenerator } = await import('@peculiar/x509')
+  const curve = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+  const keys = await webcrypto.subtle.generateKey(curve, true, ['sign', 'verify'])
+  const request = (await Pkcs10CertificateRequestGenerator.create({ name: 'O=crew,CN=anna', keys, signingAlgorithm: curve })).toString(
+    'pem',
+  )
   const certificate = new X509Certificate(
     await pki.signCertificate(request, { usages: ['client auth', 'digital signature'], lifetimeMs: 3600_000 }),
   )

@@ -92,7 +92,10 @@ export async function ensurePki(options: PkiOptions): Promise<Pki> {
       return {
         client: await certified(`${name}-client`, { ...user, usages: ['client auth'] }, { authority, in: nodeFiles }),
         serving: await certified(
-`${name}-serving`, { ...user, usages: ['server auth'], addresses: [...new Set([name, ...addresses])] }, { authority, in: nodeFiles }),
+          `${name}-serving`,
+          { ...user, usages: ['server auth'], addresses: [...new Set([name, ...addresses])] },
+          { authority, in: nodeFiles },
+        ),
       }
     },
     async signCertificate(request, { usages, lifetimeMs }) {
