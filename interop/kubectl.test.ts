@@ -1,0 +1,238 @@
+// Every kubectl on this machine against a real node: the commands people type, in a namespace per version.
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { loadTestImages } from './images/load.ts'
+import { eventually, Instance, kubectls, noKubectl, noRealNode } from './instance.ts'
+
+const skip = noRealNode || noKubectl
+const files = mkdtempSync(join(tmpdir(), 'sampan-kubectl-'))
+after(() => rmSync(files, { recursive: true, force: true }))
+
+describe('kubectl', { skip, concurrency: 2 }, () => {
+  let cluster: Instance
+  before(async () => {
+    cluster = await Instance.start({ nodes: 'real' })
+    await loadTestImages(cluster)
+  })
+  after(async () => {
+    await cluster?.[Symbol.asyncDispose]()
+  })
+
+  for (const program of kubectls()) {
+    const version = basename(program).replace('kubectl.', '')
+    const ns = `k-${version.replaceAll('.', '-')}`
+    const k = (words: string, input?: string) =>
+      cluster.ok(['-n', ns, ...words.split(' ')], { program, ...(input === undefined ? {} : { input }) })
+    const words = (list: string[], input?: string) =>
+      cluster.ok(['-n', ns, ...list], { program, ...(input === undefined ? {} : { input }) })
+    const fails = (line: string, input?: string) =>
+      cluster.kubectl(['-n', ns, ...line.split(' ')], { program, ...(input === undefined ? {} : { input }) })
+
+    test(`kubectl ${version} does what people type`, async (t) => {
+      await cluster.ok(`create namespace ${ns}`, { program })
+
+      await t.test('run, wait, logs, exec, describe, events', async () => {
+        assert.match(
+          await words(['run', 'box', '--image=busybox', '--restart=Never', '--', 'sh', '-c', 'echo hello; echo oops >&2; sleep 3600']),
+          /pod\/box created/,
+        )
+        assert.match(await k('wait --for=condition=Ready pod/box --timeout=60s'), /pod\/box condition met/)
+        assert.match(await k('logs box'), /hello\noops\n|oops\nhello\n/)
+        assert.equal(await k('logs box --tail=1 --timestamps=false').then((text) => text.trim().split('\n').length), 1)
+        assert.equal(await words(['exec', 'box', '--', 'sh', '-c', 'echo $((6*7))']), '42\n')
+        const failed = await cluster.kubectl(['-n', ns, 'exec', 'box', '--', 'sh', '-c', 'exit 3'], { program })
+        assert.equal(failed.code, 3)
+        assert.equal(await words(['exec', '-i', 'box', '--', 'cat'], 'through and back\n'), 'through and back\n')
+        const described = await k('describe pod box')
+        assert.match(described, /^Status: +Running$/m)
+        assert.match(described, /Normal +Started .* kubelet/)
+        assert.match(await k('events --for pod/box'), /Scheduled/)
+      })
+
+      await t.test('create deployment, expose, scale, rollout, set image', async () => {
+        assert.match(
+          await words(['create', 'deployment', 'web', '--image=web:v1', '--replicas=2', '--port=8080']),
+          /deployment.apps\/web created/,
+        )
+        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+        assert.match(await k('expose deployment web --port=80 --target-port=8080'), /service\/web exposed/)
+        assert.match(await k('scale deployment web --replicas=3'), /deployment.apps\/web scaled/)
+        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+        assert.match(await k('set image deployment/web web=web:v2'), /image updated/)
+        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+        assert.match(await k('rollout history deployment/web'), /REVISION +CHANGE-CAUSE\n1 .*\n2 /)
+        assert.match(await k('rollout undo deployment/web'), /rolled back/)
+        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+        assert.equal(await words(['get', 'deployment', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].image}']), 'web:v1')
+        assert.match(await k('rollout restart deployment/web'), /restarted/)
+        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+      })
+
+      await t.test('get in every form', async () => {
+        assert.match(await k('get pods'), /^NAME +READY +STATUS +RESTARTS +AGE\n/)
+        assert.match(await k('get pods -o wide'), /^NAME +READY +STATUS +RESTARTS +AGE +IP +NODE +NOMINATED NODE +READINESS GATES\n/)
+        assert.match(
+          await k('get deployment web -o wide'),
+          /NAME +READY +UP-TO-DATE +AVAILABLE +AGE +CONTAINERS +IMAGES +SELECTOR\nweb +3\/3 +3 +3/,
+        )
+        assert.match(await k('get deployment web -o yaml'), /^apiVersion: apps\/v1\nkind: Deployment\n/)
+        assert.equal(JSON.parse(await k('get service web -o json')).spec.ports[0].targetPort, 8080)
+        assert.match(await words(['get', 'pods', '-o', 'custom-columns=NAME:.metadata.name,NODE:.spec.nodeName']), /^NAME +NODE\nbox /)
+        assert.match(await k('get pods -l app=web -o name'), /^(pod\/web-[a-z0-9]+-[a-z0-9]{5}\n){3,}$/)
+        assert.match(await k('get pods --field-selector status.phase=Running --no-headers'), /^box /)
+        assert.match(await k('get all'), /service\/web[\s\S]+deployment.apps\/web[\s\S]+replicaset.apps\/web-/)
+        const watching = cluster.spawnInside([
+          program,
+          `--kubeconfig=${cluster.kubeconfig}`,
+          '-n',
+          ns,
+          'get',
+          'configmaps',
+          '-w',
+          '--request-timeout=20s',
+        ])
+        let seen = ''
+        watching.stdout!.setEncoding('utf8').on('data', (text) => (seen += text))
+        await eventually(async () => seen.includes('kube-root-ca.crt'), { what: 'the first rows of get -w' })
+        await words(['create', 'configmap', 'seen-live', '--from-literal=a=b'])
+        await eventually(async () => /seen-live +1 /.test(seen), { what: 'the new row of get -w' })
+        watching.kill()
+        const missing = await fails('get pod nothing')
+        assert.equal(missing.code, 1)
+        assert.equal(missing.stderr, 'Error from server (NotFound): pods "nothing" not found\n')
+      })
+
+      await t.test('label, annotate, patch, edit, apply, diff', async () => {
+        assert.match(await k('label deployment web tier=front'), /labeled/)
+        assert.match(await k('annotate deployment web note=here'), /annotated/)
+        assert.match(
+          await words(['patch', 'deployment', 'web', '-p', '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":1}}}}']),
+          /patched/,
+        )
+        assert.match(
+          await words(['patch', 'deployment', 'web', '--type=json', '-p', '[{"op":"add","path":"/metadata/labels/json","value":"yes"}]']),
+          /patched/,
+        )
+        assert.match(await words(['patch', 'deployment', 'web', '--type=merge', '-p', '{"metadata":{"labels":{"json":null}}}']), /patched/)
+        const edited = await cluster.kubectl(['-n', ns, 'edit', 'deployment', 'web'], {
+          program,
+          env: { KUBE_EDITOR: 'sed -i s/note:.here/note:\\ there/' },
+        })
+        assert.match(edited.stdout, /deployment.apps\/web edited/, edited.stderr)
+        assert.equal(await words(['get', 'deployment', 'web', '-o', 'jsonpath={.metadata.annotations.note}']), 'there')
+
+        const file = join(files, `${ns}.yaml`)
+        const manifest = (data: string) => `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: applied\n  namespace: ${ns}\ndata:\n${data}`
+        writeFileSync(file, manifest('  a: "1"\n  b: "2"\n'))
+        assert.match(await k(`apply -f ${file}`), /configmap\/applied created/)
+        assert.match(await k(`apply -f ${file}`), /configmap\/applied unchanged/)
+        writeFileSync(file, manifest('  a: "3"\n'))
+        const differing = await fails(`diff -f ${file}`)
+        assert.equal(differing.code, 1, differing.stderr)
+        assert.match(differing.stdout, /^- {2}a: "1"$/m)
+        assert.match(differing.stdout, /^\+ {2}a: "3"$/m)
+        assert.match(await k(`apply -f ${file}`), /configmap\/applied configured/)
+        assert.equal(await words(['get', 'configmap', 'applied', '-o', 'jsonpath={.data}']), '{"a":"3"}')
+        assert.match(await k(`apply --server-side -f ${file}`), /configmap\/applied serverside-applied/)
+        const conflict = await fails(`apply --server-side --field-manager=other -f -`, readFileSync(file, 'utf8').replace('"3"', '"4"'))
+        assert.equal(conflict.code, 1)
+        assert.match(conflict.stderr, /Apply failed with 1 conflict: conflict with "kubectl": \.data\.a/)
+        assert.match(
+          await k(`apply --server-side --field-manager=other --force-conflicts -f -`, readFileSync(file, 'utf8').replace('"3"', '"4"')),
+          /serverside-applied/,
+        )
+        assert.match(await k(`delete -f ${file}`), /configmap "applied" deleted/)
+      })
+
+      await t.test('explain, api-resources, auth can-i, cluster-info, config, top', async () => {
+        assert.match(await k('explain deployment.spec.strategy.rollingUpdate'), /maxUnavailable/)
+        assert.match(await k('explain pods --recursive'), /terminationGracePeriodSeconds/)
+        const resources = await k('api-resources')
+        assert.match(resources, /^deployments +deploy +apps\/v1 +true +Deployment$/m)
+        assert.match(resources, /^nodes +no +v1 +false +Node$/m)
+        assert.equal(await k('auth can-i create pods'), 'yes\n')
+        const refused = await cluster.kubectl(['-n', ns, 'auth', 'can-i', 'create', 'pods', `--as=system:serviceaccount:${ns}:default`], {
+          program,
+        })
+        assert.equal(refused.stdout, 'no\n')
+        assert.equal(refused.code, 1)
+        assert.match(await k('cluster-info'), /is running at/)
+        assert.equal(await k('config current-context'), 'sampan\n')
+        const top = await fails('top nodes')
+        assert.ok(top.code === 0 || /Metrics API not available/.test(top.stderr), top.stderr)
+        assert.match(await k('version'), /Server Version: .*v1\.36\./)
+      })
+
+      await t.test('cp, port-forward, attach, logs -f', async () => {
+        const source = join(files, `${ns}-up.txt`)
+        const back = join(files, `${ns}-down.txt`)
+        writeFileSync(source, `copied by ${version}\n`)
+        await k(`cp ${source} box:/tmp/up.txt`)
+        assert.equal(await words(['exec', 'box', '--', 'cat', '/tmp/up.txt']), `copied by ${version}\n`)
+        await k(`cp box:/tmp/up.txt ${back}`)
+        assert.equal(readFileSync(back, 'utf8'), `copied by ${version}\n`)
+
+        const forward = cluster.spawnInside([program, `--kubeconfig=${cluster.kubeconfig}`, '-n', ns, 'port-forward', 'service/web', ':80'])
+        let heard = ''
+        forward.stdout!.setEncoding('utf8').on('data', (text) => (heard += text))
+        forward.stderr!.setEncoding('utf8').on('data', (text) => (heard += text))
+        const port = await eventually(async () => /127\.0\.0\.1:(\d+) ->/.exec(heard)?.[1], { what: 'port-forward' })
+        for (let i = 0; i < 3; i++) {
+          const { stdout } = await cluster.inside(['curl', '-sS', '--max-time', '10', `http://127.0.0.1:${port}/`])
+          assert.match(stdout, /web-/, heard)
+        }
+        forward.kill()
+
+        await words([
+          'run',
+          'talker',
+          '--image=busybox',
+          '--restart=Never',
+          '--',
+          'sh',
+          '-c',
+          'for i in 1 2 3 4 5 6; do echo line $i; sleep 0.3; done',
+        ])
+        await eventually(async () => (await k('get pod talker --no-headers')).match(/Running|Completed/), { what: 'talker' })
+        assert.equal((await k('logs -f talker')).trim().split('\n').length, 6)
+      })
+
+      await t.test('cordon, drain, delete', async () => {
+        const pods = JSON.parse(await k('get pods -o json')).items
+        assert.ok(pods.length >= 4)
+        assert.match(await k('delete pod box talker --grace-period=1'), /pod "box" deleted/)
+        assert.equal((await fails('get pod box')).code, 1)
+        assert.match(await k('delete deployment,service web'), /deployment.apps "web" deleted/)
+        await eventually(async () => (await k('get pods --no-headers --ignore-not-found')) === '', { what: 'all pods gone' })
+        assert.match(await cluster.ok(`delete namespace ${ns} --timeout=60s`, { program }), /namespace ".*" deleted/)
+      })
+    })
+  }
+
+  test('kubectl drain evicts pods and uncordon lets them back', async () => {
+    const node = (await cluster.ok('get nodes -o name')).trim()
+    await cluster.ok('create namespace drained')
+    await cluster.ok('-n drained create deployment web --image=web:v1 --replicas=2')
+    await cluster.ok('-n drained rollout status deployment/web --timeout=90s')
+    // Other tests run beside this one: only this namespace's pods may be evicted, and the node must not stay closed for long.
+    const drained = await cluster.ok([
+      'drain',
+      node.replace('node/', ''),
+      '--ignore-daemonsets',
+      '--delete-emptydir-data',
+      '--force',
+      '--pod-selector=app=web,!other',
+      '--dry-run=server',
+    ])
+    assert.match(drained, /web-/)
+    assert.match(await cluster.ok(`cordon ${node}`), /cordoned/)
+    await cluster.ok('-n drained delete pods --all --wait=false')
+    await eventually(async () => (await cluster.ok('-n drained get pods')).includes('Pending'), { what: 'a pod that waits for a node' })
+    assert.match(await cluster.ok(`uncordon ${node}`), /uncordoned/)
+    await cluster.ok('-n drained rollout status deployment/web --timeout=90s')
+    await cluster.ok('delete namespace drained --timeout=60s')
+  })
+})
