@@ -1,5 +1,5 @@
 // Keeps as many pods as a set asks for: the one engine behind ReplicaSet and ReplicationController.
-import { isDeepStrictEqual } from 'node:util'
+import { jsonEqual } from '#lib/json-equal.ts'
 import type { Kind } from '#api/kind.ts'
 import type { LabelSelector, ReplicaSetStatus } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -57,7 +57,7 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
 
       const terminating = pods.ownedBy(set.metadata.uid).filter((pod) => isTerminating(pod)).length
       const status = statusOf(set, { active, terminating, failure, now: clock.now() })
-      if (!isDeepStrictEqual(normal(set.status), normal(status))) {
+      if (!jsonEqual(normal(set.status), normal(status))) {
         await context.client.update(kind, { ...set, status }, { subresource: 'status' })
       }
       if (failure !== undefined) throw failure

@@ -1,0 +1,97 @@
+// Every kind there is now: the built-in ones and those that CustomResourceDefinitions add. For controllers that concern all kinds.
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
+import { ALL_VERBS, type Kind } from '#api/kind.ts'
+import { parseApiVersion } from '#api/object.ts'
+import type { Informers } from '#client/informer.ts'
+
+export interface ClusterKinds {
+  list(): Kind<any>[]
+  /** The kind an owner reference names, in whatever version of its group is served. */
+  find(apiVersion: string, kind: string): Kind<any> | undefined
+  /** Calls back for every kind that is there or comes; the signal aborts when it goes. */
+  each(handler: (kind: Kind<any>, gone: AbortSignal) => void): Disposable
+  synced(): Promise<void>
+}
+
+export function createClusterKinds(builtin: readonly Kind<any>[], informers: Informers): ClusterKinds {
+  const definitions = informers.of(CustomResourceDefinition)
+  const stored = builtin.filter((kind) => !kind.virtual && kind.verbs.includes('list') && kind.verbs.includes('delete'))
+  const compiled = new WeakMap<CustomResourceDefinition, Kind<any>>()
+
+  const compile = (definition: CustomResourceDefinition): Kind<any> | undefined => {
+    if (!isEstablished(definition)) return undefined
+    let kind = compiled.get(definition)
+    if (!kind) {
+      kind = kindOf(definition)
+      if (kind) compiled.set(definition, kind)
+    }
+    return kind
+  }
+  const custom = () => definitions.list().flatMap((definition) => compile(definition) ?? [])
+
+  return {
+    list: () => [...stored, ...custom()],
+    find(apiVersion, name) {
+      const { group, version } = parseApiVersion(apiVersion)
+      const matches = [...stored, ...custom()].filter((kind) => kind.group === group && kind.kind === name)
+      return matches.find((kind) => kind.version === version) ?? matches[0]
+    },
+    each(handler) {
+      const present = new Map<string, AbortController>()
+      for (const kind of onePerResource(stored)) handler(kind, new AbortController().signal)
+      const subscription = definitions.subscribe(({ object, previous }) => {
+        const uid = (object ?? previous)?.metadata?.uid ?? ''
+        const kind = object && compile(object)
+        if (kind && !present.has(uid)) {
+          const gone = new AbortController()
+          present.set(uid, gone)
+          handler(kind, gone.signal)
+        } else if (!kind && present.has(uid)) {
+          present.get(uid)!.abort(new Error('the definition was deleted'))
+          present.delete(uid)
+        }
+      })
+      return {
+        [Symbol.dispose]() {
+          subscription[Symbol.dispose]()
+          for (const gone of present.values()) gone.abort(new Error('stopped'))
+        },
+      }
+    },
+    synced: () => definitions.synced(),
+  }
+}
+
+/** One version of each resource is enough: all versions show the same objects. */
+export function onePerResource(kinds: readonly Kind<any>[]): Kind<any>[] {
+  const seen = new Map<string, Kind<any>>()
+  for (const kind of kinds) {
+    // Events live in two groups but are one resource.
+    const name = kind.kind === 'Event' ? 'events' : `${kind.plural}.${kind.group}`
+    if (!seen.has(name)) seen.set(name, kind)
+  }
+  return [...seen.values()]
+}
+
+function isEstablished({ status }: CustomResourceDefinition): boolean {
+  return (status?.conditions ?? []).some(({ type, status: value }) => type === 'Established' && value === 'True')
+}
+
+function kindOf({ spec }: CustomResourceDefinition): Kind<any> | undefined {
+  const version = spec?.versions.find(({ storage, served }) => storage && served) ?? spec?.versions.find(({ served }) => served)
+  if (!spec || !version) return undefined
+  const { names, group, scope } = spec
+  return {
+    group,
+    version: version.name,
+    kind: names.kind,
+    listKind: names.listKind ?? `${names.kind}List`,
+    plural: names.plural,
+    singular: names.singular ?? names.kind.toLowerCase(),
+    scope: scope === 'Namespaced' ? 'Namespaced' : 'Cluster',
+    verbs: ALL_VERBS,
+    schema: { type: 'object', preserveUnknownFields: true },
+    subresources: {},
+    columns: [],
+  }
+}
