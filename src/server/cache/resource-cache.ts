@@ -1,0 +1,126 @@
+// What the store holds below one prefix, with its recent history: answers reads without asking the store and feeds watchers.
+// Knows keys, bytes and revisions, no kinds. Changes come from the mirror alone, in the store's order.
+import { SortedKeys } from '#lib/sorted-keys.ts'
+import { StoredObject } from './stored-object.ts'
+
+export interface CacheEvent {
+  revision: number
+  /** What is there now; for a deletion what was there last, at the deletion's revision. */
+  object: StoredObject
+  previous: StoredObject | undefined
+  deleted: boolean
+  /** Bytes of this event as watchers get them, by encoding: made once, shared by all. */
+  frames: Map<string, Buffer> | undefined
+}
+
+export interface CacheSubscriber {
+  event(event: CacheEvent): void
+  /** A batch of the store's changes has been told; `revision` is how far the cache is. */
+  flush?(revision: number): void
+}
+
+const HISTORY_LIMIT = 4096
+
+export class ResourceCache {
+  readonly prefix: string
+  #objects = new Map<string, StoredObject>()
+  #keys = new SortedKeys()
+  #history: CacheEvent[] = []
+  /** History holds every change after this revision. */
+  #floor: number
+  #subscribers = new Set<CacheSubscriber>()
+
+  constructor(prefix: string, floor = 0) {
+    this.prefix = prefix
+    this.#floor = floor
+  }
+
+  get size(): number {
+    return this.#objects.size
+  }
+
+  /** Oldest revision from which changes can still be told. */
+  get floor(): number {
+    return this.#floor
+  }
+
+  get subscribers(): number {
+    return this.#subscribers.size
+  }
+
+  get(key: string): StoredObject | undefined {
+    return this.#objects.get(key)
+  }
+
+  /** All objects whose key begins with `prefix`, from behind `after` on, in key order. Collected at once: a snapshot. */
+  list(prefix: string = this.prefix, { after, limit = Infinity }: { after?: string; limit?: number } = {}): StoredObject[] {
+    const found: StoredObject[] = []
+    for (const key of this.#keys.from(after === undefined ? prefix : `${after}\0`)) {
+      if (found.length >= limit || !key.startsWith(prefix)) break
+      found.push(this.#objects.get(key)!)
+    }
+    return found
+  }
+
+  count(prefix: string = this.prefix): number {
+    return this.#keys.count(prefix, `${prefix}\u{ffff}`)
+  }
+
+  /** Everything that happened after `revision`; undefined when that is too long ago. */
+  since(revision: number): CacheEvent[] | undefined {
+    if (revision < this.#floor) return undefined
+    let low = 0
+    let high = this.#history.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#history[middle]!.revision <= revision) low = middle + 1
+      else high = middle
+    }
+    return this.#history.slice(low)
+  }
+
+  /** Tells every change from now on. */
+  subscribe(subscriber: CacheSubscriber): Disposable {
+    this.#subscribers.add(subscriber)
+    return { [Symbol.dispose]: () => void this.#subscribers.delete(subscriber) }
+  }
+
+  /** What the store held when the mirror began. */
+  load(object: StoredObject): void {
+    this.#objects.set(object.key, object)
+    this.#keys.add(object.key)
+  }
+
+  put(object: StoredObject): void {
+    const previous = this.#objects.get(object.key)
+    this.load(object)
+    this.#tell({ revision: object.revision, object, previous, deleted: false, frames: undefined })
+  }
+
+  delete(key: string, revision: number): void {
+    const previous = this.#objects.get(key)
+    if (!previous) return
+    this.#objects.delete(key)
+    this.#keys.delete(key)
+    this.#tell({ revision, object: new StoredObject(key, previous.bytes, revision), previous, deleted: true, frames: undefined })
+  }
+
+  flush(revision: number): void {
+    for (const subscriber of this.#subscribers) subscriber.flush?.(revision)
+  }
+
+  /** Forgets history up to `revision`: who watches from before must list again. */
+  forget(revision: number): void {
+    this.#history = this.#history.filter((event) => event.revision > revision)
+    this.#floor = Math.max(this.#floor, revision)
+  }
+
+  #tell(event: CacheEvent): void {
+    this.#history.push(event)
+    if (this.#history.length > HISTORY_LIMIT * 1.25) {
+      const dropped = this.#history.splice(0, this.#history.length - HISTORY_LIMIT)
+      this.#floor = dropped.at(-1)!.revision
+    }
+    for (const subscriber of this.#subscribers) subscriber.event(event)
+  }
+}

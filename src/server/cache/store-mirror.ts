@@ -1,0 +1,137 @@
+// Follows the whole store and keeps one cache per resource prefix. A write is seen here, in order, before its writer is answered.
+// The only reader of the store beside snapshots of the past; never writes.
+import type { KubeObject } from '#api/object.ts'
+import { LruMap } from '#lib/lru-map.ts'
+import type { Logger } from '#lib/log.ts'
+import { type Change, Compacted, type Store } from '#store/store.ts'
+import { ResourceCache } from './resource-cache.ts'
+import { type ParsedCache, StoredObject } from './stored-object.ts'
+
+export const ROOT = '/registry/'
+const RECENT_OBJECTS = 2000
+const LOAD_PAGE = 2000
+
+export class StoreMirror {
+  #store: Store
+  #log: Logger
+  #caches = new Map<string, ResourceCache>()
+  /** Objects below prefixes nobody has registered (yet): custom resources whose definition comes later. */
+  #unclaimed = new Map<string, StoredObject>()
+  #revision = 0
+  #waiting: { revision: number; resolve(): void }[] = []
+  /** Parsed forms of bytes that are being written: adopted when the store tells of the write. */
+  #offered = new WeakMap<Uint8Array, KubeObject>()
+  readonly recent: ParsedCache = new LruMap(RECENT_OBJECTS)
+
+  constructor(store: Store, { log }: { log: Logger }) {
+    this.#store = store
+    this.#log = log
+  }
+
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** The cache of everything below `prefix`, which ends with a slash. */
+  cache(prefix: string): ResourceCache {
+    const known = this.#caches.get(prefix)
+    if (known) return known
+    const cache = new ResourceCache(prefix, this.#revision)
+    for (const [key, object] of this.#unclaimed) {
+      if (!key.startsWith(prefix)) continue
+      cache.load(object)
+      this.#unclaimed.delete(key)
+    }
+    this.#caches.set(prefix, cache)
+    return cache
+  }
+
+  /** Reads everything, then follows until the signal aborts. Resolves once everything is read. */
+  async start(signal: AbortSignal): Promise<void> {
+    let after: string | undefined
+    let revision: number | undefined
+    do {
+      const page = await this.#store.list(ROOT, {
+        ...(after ? { after } : {}),
+        ...(revision === undefined ? {} : { revision }),
+        limit: LOAD_PAGE,
+      })
+      revision = page.revision
+      after = page.next
+      for (const { key, value, revision: at } of page.entries) this.#load(new StoredObject(key, bufferOf(value), at))
+    } while (after)
+    this.#revision = revision
+    for (const cache of this.#caches.values()) cache.forget(revision)
+    void this.#follow(this.#store.watch(ROOT, { after: revision, signal }), signal)
+  }
+
+  /** Resolves once everything up to `revision` is here. */
+  seen(revision: number): Promise<void> | undefined {
+    if (revision <= this.#revision) return undefined
+    return new Promise((resolve) => this.#waiting.push({ revision, resolve }))
+  }
+
+  /** Says what `bytes`, about to be written, hold: saves parsing them again. */
+  offer(bytes: Uint8Array, object: KubeObject): void {
+    this.#offered.set(bytes, object)
+  }
+
+  withdraw(bytes: Uint8Array): void {
+    this.#offered.delete(bytes)
+  }
+
+  async #follow(changes: AsyncIterable<Change[]>, signal: AbortSignal): Promise<void> {
+    try {
+      for await (const batch of changes) this.#apply(batch)
+      if (!signal.aborted) this.#log.error('the store ended its watch')
+    } catch (error) {
+      if (signal.aborted) return
+      // Only a store over a network can leave this process behind: what is cached can no longer be trusted.
+      this.#log.error(error instanceof Compacted ? 'fell behind the store' : 'cannot follow the store', { error })
+    }
+  }
+
+  #apply(batch: readonly Change[]): void {
+    const touched = new Set<ResourceCache>()
+    for (const change of batch) {
+      const cache = this.#cacheOf(change.key)
+      if (change.type === 'put') {
+        const object = new StoredObject(change.key, bufferOf(change.value), change.revision)
+        const parsed = this.#offered.get(change.value)
+        if (parsed) {
+          this.#offered.delete(change.value)
+          object.adopt(parsed, this.recent)
+        }
+        if (cache) cache.put(object)
+        else this.#unclaimed.set(change.key, object)
+      } else if (cache) cache.delete(change.key, change.revision)
+      else this.#unclaimed.delete(change.key)
+      if (cache) touched.add(cache)
+      this.#revision = change.revision
+    }
+    for (const cache of touched) cache.flush(this.#revision)
+    if (this.#waiting.length > 0) {
+      const ready = this.#waiting.filter(({ revision }) => revision <= this.#revision)
+      this.#waiting = this.#waiting.filter(({ revision }) => revision > this.#revision)
+      for (const { resolve } of ready) resolve()
+    }
+  }
+
+  #load(object: StoredObject): void {
+    const cache = this.#cacheOf(object.key)
+    if (cache) cache.load(object)
+    else this.#unclaimed.set(object.key, object)
+  }
+
+  /** Prefixes are one or two segments below the root: `/registry/pods/`, `/registry/services/specs/`. */
+  #cacheOf(key: string): ResourceCache | undefined {
+    const first = key.indexOf('/', ROOT.length) + 1
+    const cache = this.#caches.get(key.slice(0, first))
+    if (cache) return cache
+    return this.#caches.get(key.slice(0, key.indexOf('/', first) + 1))
+  }
+}
+
+function bufferOf(value: Uint8Array): Buffer {
+  return Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}

@@ -1,0 +1,55 @@
+// One stored object at one revision: the bytes as written (without resourceVersion) and, on demand, one frozen parsed copy shared by everyone.
+// The parsed copy lives as long as anyone holds it, or while it is among the recently used: keeping all would cost half-second collector pauses.
+import type { KubeObject } from '#api/object.ts'
+import type { LruMap } from '#lib/lru-map.ts'
+
+export type ParsedCache = LruMap<StoredObject, KubeObject>
+
+export class StoredObject {
+  readonly key: string
+  readonly bytes: Buffer
+  readonly revision: number
+  #parsed: WeakRef<KubeObject> | undefined
+  #labels: Record<string, string> | null | undefined
+
+  constructor(key: string, bytes: Buffer, revision: number) {
+    this.key = key
+    this.bytes = bytes
+    this.revision = revision
+  }
+
+  /** In the storage version, frozen, with its resourceVersion. */
+  object(recent?: ParsedCache): KubeObject {
+    const known = this.#parsed?.deref()
+    if (known) return known
+    const object = JSON.parse(this.bytes.utf8Slice(0, this.bytes.length)) as KubeObject
+    this.adopt(object, recent)
+    return object
+  }
+
+  /** Takes `object`, which is what the bytes say, as the shared parsed copy: it must be nobody's to change any more. */
+  adopt(object: KubeObject, recent?: ParsedCache): void {
+    if (this.revision > 0) object.metadata!.resourceVersion = String(this.revision)
+    freeze(object)
+    this.#parsed = new WeakRef(object)
+    this.#labels = object.metadata?.labels ?? null
+    recent?.set(this, object)
+  }
+
+  labels(): Record<string, string> | undefined {
+    if (this.#labels === undefined) this.object()
+    return this.#labels ?? undefined
+  }
+}
+
+/** Freezes all the way down; what is frozen already is taken to be so throughout. */
+export function freeze<T>(value: T): T {
+  if (value !== null && typeof value === 'object' && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const name in value) {
+      const child = value[name]
+      if (child !== null && typeof child === 'object') freeze(child)
+    }
+  }
+  return value
+}

@@ -1,0 +1,159 @@
+// The two ways an HTTP exchange is carried over sockets, behind one interface: HTTP/2 streams (core API: the hot path) and HTTP/1.1.
+// Nothing here throws at a peer that went away.
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { constants, type IncomingHttpHeaders as Http2Headers, type ServerHttp2Stream } from 'node:http2'
+import type { Duplex, Readable, Writable } from 'node:stream'
+import type { AuthenticationRequest, Exchange } from '#server/request.ts'
+
+export type ClientCertificate = NonNullable<AuthenticationRequest['certificate']>
+
+/** What the connection, not the request, tells of the client. */
+export interface Peer {
+  remoteAddress: string
+  certificate?: ClientCertificate
+  /** A certificate was shown that the client authority does not vouch for. */
+  badCertificate?: boolean
+}
+
+/** An exchange as this room's own code sees it. */
+export interface ServedExchange extends Exchange {
+  readonly peer: Peer
+  readonly answered: boolean
+  /** Ends the exchange without an answer, or breaks a begun one off. */
+  abort(): void
+}
+
+abstract class SocketExchange {
+  readonly url: string
+  readonly path: string
+  readonly peer: Peer
+  #query: URLSearchParams | undefined
+  #abort: AbortController | undefined
+  protected gone = false
+
+  constructor(url: string, peer: Peer) {
+    this.url = url
+    const mark = url.indexOf('?')
+    this.path = mark < 0 ? url : url.slice(0, mark)
+    this.peer = peer
+  }
+
+  get query(): URLSearchParams {
+    return (this.#query ??= new URLSearchParams(this.url.slice(this.path.length + 1)))
+  }
+
+  get remoteAddress(): string {
+    return this.peer.remoteAddress
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController()
+      if (this.gone) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  protected leave(): void {
+    this.gone = true
+    this.#abort?.abort()
+  }
+}
+
+export class Http2Exchange extends SocketExchange implements ServedExchange {
+  readonly method: string
+  readonly headers: IncomingHttpHeaders
+  readonly #stream: ServerHttp2Stream
+
+  constructor(stream: ServerHttp2Stream, headers: Http2Headers, peer: Peer) {
+    super(headers[':path'] ?? '/', peer)
+    this.method = headers[':method'] ?? 'GET'
+    this.headers = headers
+    this.#stream = stream
+    stream.on('error', ignore)
+    stream.on('close', () => this.leave())
+  }
+
+  get input(): Readable {
+    return this.#stream
+  }
+
+  get answered(): boolean {
+    return this.#stream.headersSent
+  }
+
+  send(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
+    const stream = this.#stream
+    if (stream.destroyed || stream.headersSent) return
+    const head = { ':status': status, ...headers }
+    if (this.method === 'HEAD' || body === undefined) {
+      stream.respond(head, { endStream: true })
+    } else {
+      stream.respond(head)
+      stream.end(body)
+    }
+    // A body nobody will read must not hold the connection's window.
+    if (!stream.readableEnded) stream.resume()
+  }
+
+  open(status: number, headers: OutgoingHttpHeaders): Writable {
+    if (!this.#stream.destroyed && !this.#stream.headersSent) this.#stream.respond({ ':status': status, ...headers })
+    return this.#stream
+  }
+
+  abort(): void {
+    if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  }
+}
+
+export class Http1Exchange extends SocketExchange implements ServedExchange {
+  readonly method: string
+  readonly headers: IncomingHttpHeaders
+  readonly upgrade?: { request: IncomingMessage; socket: Duplex; head: Buffer }
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+
+  constructor(request: IncomingMessage, response: ServerResponse, options: { peer: Peer; upgrade?: Http1Exchange['upgrade'] }) {
+    super(request.url ?? '/', options.peer)
+    this.method = request.method ?? 'GET'
+    this.headers = request.headers
+    if (options.upgrade) this.upgrade = options.upgrade
+    this.#request = request
+    this.#response = response
+    request.on('error', ignore)
+    response.on('error', ignore)
+    response.on('close', () => this.leave())
+  }
+
+  get input(): Readable {
+    return this.#request
+  }
+
+  get answered(): boolean {
+    return this.#response.headersSent
+  }
+
+  send(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
+    if (this.#response.headersSent || this.#response.destroyed) return
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : (body?.length ?? 0)
+    // An unread rest of a body would be taken for the next request.
+    const close = this.#request.complete ? {} : { connection: 'close' }
+    const hasBody = status !== 304 && status !== 204
+    this.#response.writeHead(status, { ...headers, ...(hasBody ? { 'content-length': length } : {}), ...close })
+    this.#response.end(this.method === 'HEAD' ? undefined : body)
+  }
+
+  open(status: number, headers: OutgoingHttpHeaders): Writable {
+    if (!this.#response.headersSent && !this.#response.destroyed) {
+      this.#response.writeHead(status, headers)
+      this.#response.flushHeaders()
+    }
+    return this.#response
+  }
+
+  abort(): void {
+    this.#request.destroy()
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,153 @@
+// One TLS port that speaks HTTP/2 and HTTP/1.1, each by its own protocol server; ALPN decides. Hands exchanges on and bounds what a peer may cost.
+import http, { type IncomingMessage, ServerResponse } from 'node:http'
+import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import tls, { type TLSSocket } from 'node:tls'
+import type { Logger } from '#lib/log.ts'
+import { Http1Exchange, Http2Exchange, type Peer, type ServedExchange } from './exchange.ts'
+
+export interface TlsFiles {
+  key: string | Buffer
+  /** Certificate chain of the server. */
+  cert: string | Buffer
+  /** Authorities whose client certificates are believed. */
+  clientCa?: string | Buffer | (string | Buffer)[]
+}
+
+export interface ListenOptions {
+  host?: string
+  /** 0 (default): any free port. */
+  port?: number
+  tls: TlsFiles
+  /** Certificate by the name the client asks for (SNI), where it is not `tls`'s own. */
+  sni?: (name: string) => tls.SecureContext | undefined
+}
+
+const MAX_HEADER_BYTES = 256 * 1024
+const MAX_CONNECTIONS = 10_000
+const IDLE_MS = 180_000
+const KEEP_ALIVE_MS = 30_000
+const HANDSHAKE_MS = 10_000
+const HTTP2_OPTIONS = {
+  // Node's own bound of 10 MB a connection would refuse small reads beside one large answer; answers are written in slices instead.
+  maxSessionMemory: 1000,
+  settings: { maxConcurrentStreams: 250, maxHeaderListSize: MAX_HEADER_BYTES, initialWindowSize: 256 * 1024 },
+  maxHeaderListPairs: 256,
+}
+
+export class Listener {
+  readonly #tls: tls.Server
+  readonly #http1: http.Server
+  readonly #serve: (exchange: ServedExchange) => void
+  readonly #sockets = new Set<TLSSocket>()
+  readonly #sessions = new Set<ServerHttp2Session>()
+  readonly #peers = new WeakMap<Duplex, Peer>()
+  readonly #options: ListenOptions
+  readonly #log: Logger
+
+  constructor(options: ListenOptions, { serve, log }: { serve(exchange: ServedExchange): void; log: Logger }) {
+    this.#options = options
+    this.#log = log
+    this.#serve = serve
+    const { key, cert, clientCa } = options.tls
+    this.#http1 = http.createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      requestTimeout: 0,
+      headersTimeout: 30_000,
+      keepAliveTimeout: IDLE_MS,
+    })
+    this.#http1.on('request', (request, response) => serve(new Http1Exchange(request, response, { peer: this.#peer(request.socket) })))
+    this.#http1.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      const response = new ServerResponse(request)
+      response.shouldKeepAlive = false
+      response.assignSocket(socket as TLSSocket)
+      response.on('finish', () => socket.end())
+      socket.on('error', () => socket.destroy())
+      serve(new Http1Exchange(request, response, { peer: this.#peer(socket), upgrade: { request, socket, head } }))
+    })
+    this.#http1.on('clientError', (_error, socket) => {
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
+      else socket.destroy()
+    })
+    this.#tls = tls.createServer({
+      key,
+      cert,
+      ...(clientCa ? { ca: clientCa } : {}),
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: HANDSHAKE_MS,
+      ...(options.sni ? { SNICallback: (name, done) => done(null, options.sni!(name)) } : {}),
+    })
+    this.#tls.maxConnections = MAX_CONNECTIONS
+    this.#tls.on('secureConnection', (socket) => this.#accept(socket))
+    this.#tls.on('tlsClientError', (_error, socket) => socket.destroy())
+  }
+
+  listen(): Promise<AddressInfo> {
+    const { host = '127.0.0.1', port = 0 } = this.#options
+    return new Promise((resolve, reject) => {
+      this.#tls.once('error', reject)
+      this.#tls.listen({ host, port }, () => {
+        this.#tls.off('error', reject)
+        this.#tls.on('error', (error) => this.#log.error('listener', { error }))
+        resolve(this.#tls.address() as AddressInfo)
+      })
+    })
+  }
+
+  /** Takes no more connections, lets running requests finish until `drained`, then cuts. */
+  async close(drained: Promise<unknown>): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#tls.close(() => resolve()))
+    for (const session of this.#sessions) session.close()
+    await drained
+    for (const session of this.#sessions) session.destroy()
+    for (const socket of this.#sockets) socket.destroy()
+    this.#http1.close()
+    await closed
+  }
+
+  #accept(socket: TLSSocket): void {
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, KEEP_ALIVE_MS)
+    const peer = peerOf(socket)
+    this.#peers.set(socket, peer)
+    if (socket.alpnProtocol === 'h2') this.#serveHttp2(socket, peer)
+    else this.#http1.emit('connection', socket)
+  }
+
+  #serveHttp2(socket: TLSSocket, peer: Peer): void {
+    const session = http2.performServerHandshake(socket, HTTP2_OPTIONS)
+    this.#sessions.add(session)
+    session.on('close', () => this.#sessions.delete(session))
+    session.on('error', () => session.destroy())
+    session.on('stream', (stream, headers) => this.#serve(new Http2Exchange(stream as ServerHttp2Stream, headers, peer)))
+    session.setTimeout(IDLE_MS, () => session.ping(() => {}))
+  }
+
+  #peer(socket: Duplex): Peer {
+    return this.#peers.get(socket) ?? { remoteAddress: '' }
+  }
+}
+
+function peerOf(socket: TLSSocket): Peer {
+  const remoteAddress = socket.remoteAddress ?? ''
+  const certificate = socket.getPeerCertificate()
+  if (!certificate || Object.keys(certificate).length === 0) return { remoteAddress }
+  if (!socket.authorized) return { remoteAddress, badCertificate: true }
+  const { CN = '', O: organizations = [] } = certificate.subject as { CN?: string | string[]; O?: string | string[] }
+  return {
+    remoteAddress,
+    certificate: {
+      commonName: [CN].flat().at(-1) ?? '',
+      organizations: [organizations].flat(),
+      fingerprint: certificate.fingerprint256,
+      notAfter: Date.parse(certificate.valid_to),
+    },
+  }
+}

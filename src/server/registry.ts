@@ -1,0 +1,96 @@
+// Which resources are served, by group, version and plural. Looked up on every request, so kinds may come and go while the server runs.
+import type { Kind } from '#api/kind.ts'
+import { apiVersionOf } from '#api/object.ts'
+import type { ResourceCache } from './cache/resource-cache.ts'
+import type { StoreMirror } from './cache/store-mirror.ts'
+
+export interface Resource {
+  readonly kind: Kind
+  /** Key prefix in the store; undefined for virtual kinds, which are never stored. */
+  readonly prefix: string | undefined
+  readonly cache: ResourceCache | undefined
+  /** What every stored value begins with, up to the inside of its metadata. */
+  readonly head: string
+  /** Stored in another version or shape: bytes cannot be sent as they are. */
+  readonly converts: boolean
+}
+
+/** Resource whose objects are stored. */
+export type StoredResource = Resource & { prefix: string; cache: ResourceCache }
+
+/** Where upstream's storage paths differ from the plural. */
+const STORAGE_NAMES: Record<string, string> = {
+  nodes: 'minions',
+  services: 'services/specs',
+  endpoints: 'services/endpoints',
+  replicationcontrollers: 'controllers',
+  'ingresses.networking.k8s.io': 'ingress',
+  'events.events.k8s.io': 'events',
+  'apiservices.apiregistration.k8s.io': 'apiregistration.k8s.io/apiservices',
+  'customresourcedefinitions.apiextensions.k8s.io': 'apiextensions.k8s.io/customresourcedefinitions',
+}
+
+export class Registry {
+  #mirror: StoreMirror
+  #resources = new Map<string, Resource>()
+  #kinds = new Map<string, Resource>()
+  /** Grows with every change: who derives something from the set of kinds keeps it with the generation it came from. */
+  generation = 0
+
+  constructor(mirror: StoreMirror, kinds: Iterable<Kind<any>>) {
+    this.#mirror = mirror
+    for (const kind of kinds) this.add(kind)
+  }
+
+  /** `storageName` where objects are not kept under the plural: `group/plural` for custom resources. */
+  add(kind: Kind, storageName?: string): Resource {
+    const name = storageName ?? STORAGE_NAMES[kind.group ? `${kind.plural}.${kind.group}` : kind.plural] ?? kind.plural
+    const prefix = kind.virtual ? undefined : `/registry/${name}/`
+    const storage = kind.storageVersion ?? kind
+    const resource: Resource = {
+      kind,
+      prefix,
+      cache: prefix === undefined ? undefined : this.#mirror.cache(prefix),
+      head: `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(apiVersionOf(storage))},"metadata":{`,
+      converts: storage.group !== kind.group || storage.version !== kind.version,
+    }
+    this.#resources.set(pathOf(kind), resource)
+    this.#kinds.set(`${apiVersionOf(kind)}/${kind.kind}`, resource)
+    this.generation++
+    return resource
+  }
+
+  remove(kind: Kind): void {
+    this.#resources.delete(pathOf(kind))
+    this.#kinds.delete(`${apiVersionOf(kind)}/${kind.kind}`)
+    this.generation++
+  }
+
+  find(group: string, version: string, plural: string): Resource | undefined {
+    return this.#resources.get(`${group}/${version}/${plural}`)
+  }
+
+  findKind(apiVersion: string, kind: string): Resource | undefined {
+    return this.#kinds.get(`${apiVersion}/${kind}`)
+  }
+
+  /** The resource of a kind handed in by code of this process. */
+  of(kind: Kind<any>): Resource {
+    const resource = this.#resources.get(pathOf(kind))
+    if (!resource) throw new Error(`${kind.kind}.${kind.group} is not served here`)
+    return resource
+  }
+
+  hasGroupVersion(group: string, version: string): boolean {
+    for (const { kind } of this.#resources.values()) if (kind.group === group && kind.version === version) return true
+    return false
+  }
+
+  kinds(): Kind[] {
+    return [...this.#resources.values()].map(({ kind }) => kind)
+  }
+}
+
+function pathOf({ group, version, plural }: Kind): string {
+  return `${group}/${version}/${plural}`
+}
