@@ -1,7 +1,18 @@
 import { defineKind } from '#api/define-kind.ts'
+import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
+import { type FieldError, invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
+import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { checkImmutable, checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { formatLabels } from '#api/validation/label-selector.ts'
+import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
+import { sameJson } from '#api/validation/same-json.ts'
+import { checkAtMostHundred, checkCountOrPercent, isZero, STATUS, selectorColumn, workloadColumns } from './workload.ts'
 
 export type DaemonSet = types.DaemonSet
+
+const GENERATION = 'deprecated.daemonset.template.generation'
 
 export const DaemonSet = defineKind<DaemonSet>({
   group: 'apps',
@@ -11,7 +22,108 @@ export const DaemonSet = defineKind<DaemonSet>({
   shortNames: ['ds'],
   categories: ['all'],
   scope: 'Namespaced',
-  subresources: {
-    status: { verbs: ['get', 'patch', 'update'] },
+  subresources: { status: STATUS },
+  generationOf: ({ spec }) => spec,
+  default({ spec }) {
+    if (!spec) return
+    spec.updateStrategy ??= {}
+    spec.updateStrategy.type ||= 'RollingUpdate'
+    if (spec.updateStrategy.type === 'RollingUpdate') {
+      const rolling = (spec.updateStrategy.rollingUpdate ??= {})
+      rolling.maxUnavailable ??= 1
+      rolling.maxSurge ??= 0
+    }
+    spec.revisionHistoryLimit ??= 10
+    defaultPodTemplate(spec.template)
   },
+  prepareForCreate: (set) => setTemplateGeneration(set, 1),
+  prepareForUpdate(next, previous, { subresource }) {
+    if (subresource) return
+    const before = Number(previous.metadata?.annotations?.[GENERATION] ?? 0)
+    setTemplateGeneration(next, sameJson(next.spec?.template, previous.spec?.template) ? before : before + 1)
+  },
+  validate({ spec, status }, previous, { subresource }) {
+    const errors: FieldError[] = []
+    if (subresource === 'status') {
+      checkStatus(status, errors)
+      return errors
+    }
+    errors.push(...validateWorkloadTemplate(spec ?? {}, 'spec', 'DaemonSet'))
+    checkNonNegative('spec.minReadySeconds', spec?.minReadySeconds, errors)
+    checkStrategy(spec?.updateStrategy, errors)
+    checkNonNegative('spec.revisionHistoryLimit', spec?.revisionHistoryLimit, errors)
+    if (previous) checkImmutable('spec.selector', spec?.selector, previous.spec?.selector, errors)
+    return errors
+  },
+  warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),
+  columns: [
+    nameColumn,
+    {
+      name: 'Desired',
+      type: 'integer',
+      description: 'Nodes that should run a pod.',
+      value: ({ status }) => status?.desiredNumberScheduled ?? 0,
+    },
+    {
+      name: 'Current',
+      type: 'integer',
+      description: 'Nodes that run a pod and should.',
+      value: ({ status }) => status?.currentNumberScheduled ?? 0,
+    },
+    { name: 'Ready', type: 'integer', description: 'Nodes whose pod is ready.', value: ({ status }) => status?.numberReady ?? 0 },
+    {
+      name: 'Up-to-date',
+      type: 'integer',
+      description: 'Nodes whose pod is of the current template.',
+      value: ({ status }) => status?.updatedNumberScheduled ?? 0,
+    },
+    {
+      name: 'Available',
+      type: 'integer',
+      description: 'Nodes whose pod is ready for long enough.',
+      value: ({ status }) => status?.numberAvailable ?? 0,
+    },
+    {
+      name: 'Node Selector',
+      description: 'Labels a node must have.',
+      value: ({ spec }) => formatLabels(spec?.template?.spec?.nodeSelector),
+    },
+    ageColumn,
+    ...workloadColumns<DaemonSet>(),
+    selectorColumn(({ spec }) => spec?.selector),
+  ],
 })
+
+function setTemplateGeneration(set: DaemonSet, generation: number): void {
+  set.metadata = { ...set.metadata, annotations: { ...set.metadata?.annotations, [GENERATION]: String(generation) } }
+}
+
+function checkStrategy(strategy: types.DaemonSetUpdateStrategy | undefined, errors: Errors): void {
+  const { type, rollingUpdate } = strategy ?? {}
+  checkOneOf('spec.updateStrategy.type', type, ['OnDelete', 'RollingUpdate'], errors)
+  if (type !== 'RollingUpdate') return
+  const at = 'spec.updateStrategy.rollingUpdate'
+  if (!rollingUpdate) return void errors.push(required(at))
+  const { maxUnavailable, maxSurge } = rollingUpdate
+  checkCountOrPercent(`${at}.maxUnavailable`, maxUnavailable, errors)
+  checkAtMostHundred(`${at}.maxUnavailable`, maxUnavailable, errors)
+  checkCountOrPercent(`${at}.maxSurge`, maxSurge, errors)
+  checkAtMostHundred(`${at}.maxSurge`, maxSurge, errors)
+  if (!isZero(maxUnavailable) && !isZero(maxSurge))
+    errors.push(invalid(`${at}.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero'))
+  else if (isZero(maxUnavailable) && isZero(maxSurge)) errors.push(required(`${at}.maxUnavailable`, 'cannot be 0 when maxSurge is 0'))
+}
+
+function checkStatus(status: types.DaemonSetStatus | undefined, errors: Errors): void {
+  const fields = [
+    'currentNumberScheduled',
+    'numberMisscheduled',
+    'desiredNumberScheduled',
+    'numberReady',
+    'observedGeneration',
+    'updatedNumberScheduled',
+    'numberAvailable',
+    'numberUnavailable',
+  ] as const
+  for (const field of fields) checkNonNegative(`status.${field}`, status?.[field], errors)
+}

@@ -1,5 +1,12 @@
 import { defineKind } from '#api/define-kind.ts'
+import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
+import { type FieldError, invalid } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
+import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { checkImmutable, checkNonNegative, type Errors } from '#api/validation/checks.ts'
+import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
+import { SCALE, SCALE_SUBRESOURCE, STATUS, selectorColumn, workloadColumns } from './workload.ts'
 
 export type ReplicaSet = types.ReplicaSet
 
@@ -11,8 +18,56 @@ export const ReplicaSet = defineKind<ReplicaSet>({
   shortNames: ['rs'],
   categories: ['all'],
   scope: 'Namespaced',
-  subresources: {
-    scale: { verbs: ['get', 'patch', 'update'], kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' } },
-    status: { verbs: ['get', 'patch', 'update'] },
+  subresources: { scale: SCALE_SUBRESOURCE, status: STATUS },
+  scale: SCALE,
+  fields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
+  generationOf: ({ spec }) => spec,
+  default({ spec }) {
+    if (!spec) return
+    spec.replicas ??= 1
+    defaultPodTemplate(spec.template)
   },
+  validate(next, previous, { subresource }) {
+    const errors: FieldError[] = []
+    if (subresource === 'status') {
+      checkReplicaStatus(next.status, errors)
+      return errors
+    }
+    const spec = next.spec ?? ({} as types.ReplicaSetSpec)
+    checkNonNegative('spec.replicas', spec.replicas, errors)
+    checkNonNegative('spec.minReadySeconds', spec.minReadySeconds, errors)
+    errors.push(...validateWorkloadTemplate(spec, 'spec'))
+    if (previous) checkImmutable('spec.selector', spec.selector, previous.spec?.selector, errors)
+    return errors
+  },
+  warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),
+  columns: [
+    nameColumn,
+    { name: 'Desired', type: 'integer', description: 'Pods wanted.', value: ({ spec }) => spec?.replicas ?? 0 },
+    { name: 'Current', type: 'integer', description: 'Pods there are.', value: ({ status }) => status?.replicas ?? 0 },
+    { name: 'Ready', type: 'integer', description: 'Pods that are ready.', value: ({ status }) => status?.readyReplicas ?? 0 },
+    ageColumn,
+    ...workloadColumns<ReplicaSet>(),
+    selectorColumn(({ spec }) => spec?.selector),
+  ],
 })
+
+/** Also of replication controllers. */
+export function checkReplicaStatus(status: types.ReplicaSetStatus | undefined, errors: Errors): void {
+  const {
+    replicas = 0,
+    fullyLabeledReplicas = 0,
+    readyReplicas = 0,
+    availableReplicas = 0,
+    terminatingReplicas,
+    observedGeneration,
+  } = status ?? {}
+  const counts = { replicas, fullyLabeledReplicas, readyReplicas, availableReplicas, terminatingReplicas, observedGeneration }
+  for (const [field, value] of Object.entries(counts)) checkNonNegative(`status.${field}`, value, errors)
+  const message = 'cannot be greater than status.replicas'
+  if (fullyLabeledReplicas > replicas) errors.push(invalid('status.fullyLabeledReplicas', fullyLabeledReplicas, message))
+  if (readyReplicas > replicas) errors.push(invalid('status.readyReplicas', readyReplicas, message))
+  if (availableReplicas > replicas) errors.push(invalid('status.availableReplicas', availableReplicas, message))
+  if (availableReplicas > readyReplicas)
+    errors.push(invalid('status.availableReplicas', availableReplicas, 'cannot be greater than readyReplicas'))
+}

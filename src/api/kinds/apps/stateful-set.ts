@@ -1,7 +1,29 @@
 import { defineKind } from '#api/define-kind.ts'
+import { defaultClaimSpec, defaultPodTemplate } from '#api/defaults/pod-spec.ts'
+import { type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
+import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { dnsLabel, forNames } from '#api/names.ts'
+import { checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
+import { sameJson } from '#api/validation/same-json.ts'
+import { checkAtMostHundred, checkCountOrPercent, isZero, SCALE, SCALE_SUBRESOURCE, STATUS, workloadColumns } from './workload.ts'
 
 export type StatefulSet = types.StatefulSet
+
+const CHANGEABLE = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+] as const
+const FROZEN = `updates to statefulset spec for fields other than ${CHANGEABLE.slice(0, -1)
+  .map((field) => `'${field}'`)
+  .join(', ')} and '${CHANGEABLE.at(-1)}' are forbidden`
 
 export const StatefulSet = defineKind<StatefulSet>({
   group: 'apps',
@@ -11,8 +33,94 @@ export const StatefulSet = defineKind<StatefulSet>({
   shortNames: ['sts'],
   categories: ['all'],
   scope: 'Namespaced',
-  subresources: {
-    scale: { verbs: ['get', 'patch', 'update'], kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' } },
-    status: { verbs: ['get', 'patch', 'update'] },
+  subresources: { scale: SCALE_SUBRESOURCE, status: STATUS },
+  scale: SCALE,
+  validateName: forNames(dnsLabel),
+  generationOf: ({ spec }) => spec,
+  default({ spec }) {
+    if (!spec) return
+    spec.podManagementPolicy ||= 'OrderedReady'
+    spec.updateStrategy ??= {}
+    spec.updateStrategy.type ||= 'RollingUpdate'
+    if (spec.updateStrategy.type === 'RollingUpdate') {
+      spec.updateStrategy.rollingUpdate ??= {}
+      spec.updateStrategy.rollingUpdate.partition ??= 0
+    }
+    spec.persistentVolumeClaimRetentionPolicy ??= {}
+    spec.persistentVolumeClaimRetentionPolicy.whenDeleted ||= 'Retain'
+    spec.persistentVolumeClaimRetentionPolicy.whenScaled ||= 'Retain'
+    spec.replicas ??= 1
+    spec.revisionHistoryLimit ??= 10
+    defaultPodTemplate(spec.template)
+    for (const claim of spec.volumeClaimTemplates ?? []) {
+      // A template is a whole object to the server: kind, version and phase are written into it.
+      claim.apiVersion ??= 'v1'
+      claim.kind ??= 'PersistentVolumeClaim'
+      claim.spec ??= {}
+      defaultClaimSpec(claim.spec)
+      claim.status ??= {}
+      claim.status.phase ??= 'Pending'
+    }
   },
+  validate({ spec, status }, previous, { subresource }) {
+    const errors: FieldError[] = []
+    if (subresource === 'status') {
+      checkStatus(status, errors)
+      return errors
+    }
+    checkOneOf('spec.podManagementPolicy', spec?.podManagementPolicy, ['OrderedReady', 'Parallel'], errors, { required: true })
+    checkStrategy(spec?.updateStrategy, errors)
+    const retention = spec?.persistentVolumeClaimRetentionPolicy
+    for (const field of ['whenDeleted', 'whenScaled'] as const)
+      checkOneOf(`spec.persistentVolumeClaimRetentionPolicy.${field}`, retention?.[field], ['Delete', 'Retain'], errors)
+    checkNonNegative('spec.replicas', spec?.replicas, errors)
+    checkNonNegative('spec.minReadySeconds', spec?.minReadySeconds, errors)
+    checkNonNegative('spec.ordinals.start', spec?.ordinals?.start, errors)
+    checkNonNegative('spec.revisionHistoryLimit', spec?.revisionHistoryLimit, errors)
+    errors.push(...validateWorkloadTemplate(spec ?? {}, 'spec', 'StatefulSet'))
+    if (previous && !sameJson(frozen(spec), frozen(previous.spec))) errors.push(forbidden('spec', FROZEN))
+    return errors
+  },
+  warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),
+  columns: [
+    nameColumn,
+    {
+      name: 'Ready',
+      description: 'Ready pods, of those wanted.',
+      value: ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`,
+    },
+    ageColumn,
+    ...workloadColumns<StatefulSet>(),
+  ],
 })
+
+function frozen(spec: types.StatefulSetSpec | undefined): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(spec ?? {}).filter(([field]) => !(CHANGEABLE as readonly string[]).includes(field)))
+}
+
+function checkStrategy(strategy: types.StatefulSetUpdateStrategy | undefined, errors: Errors): void {
+  const at = 'spec.updateStrategy'
+  const { type, rollingUpdate } = strategy ?? {}
+  if (!type) return void errors.push(required(at))
+  if (type === 'OnDelete') {
+    if (rollingUpdate) errors.push(invalid(`${at}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"))
+  } else if (type === 'RollingUpdate') {
+    checkNonNegative(`${at}.rollingUpdate.partition`, rollingUpdate?.partition, errors)
+    const { maxUnavailable } = rollingUpdate ?? {}
+    if (maxUnavailable === undefined) return
+    checkCountOrPercent(`${at}.rollingUpdate.maxUnavailable`, maxUnavailable, errors)
+    if (isZero(maxUnavailable)) errors.push(invalid(`${at}.rollingUpdate.maxUnavailable`, maxUnavailable, 'cannot be 0'))
+    checkAtMostHundred(`${at}.rollingUpdate.maxUnavailable`, maxUnavailable, errors)
+  } else errors.push(invalid(at, strategy, "must be 'RollingUpdate' or 'OnDelete'"))
+}
+
+function checkStatus(status: Partial<types.StatefulSetStatus> = {}, errors: Errors): void {
+  const { replicas = 0, readyReplicas = 0, currentReplicas = 0, updatedReplicas = 0, availableReplicas = 0 } = status
+  const counts = { replicas, readyReplicas, currentReplicas, updatedReplicas, availableReplicas }
+  for (const [field, value] of Object.entries(counts)) {
+    checkNonNegative(`status.${field}`, value, errors)
+    if (value > replicas) errors.push(invalid(`status.${field}`, value, 'cannot be greater than status.replicas'))
+  }
+  if (availableReplicas > readyReplicas)
+    errors.push(invalid('status.availableReplicas', availableReplicas, 'cannot be greater than status.readyReplicas'))
+}

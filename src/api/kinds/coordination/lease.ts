@@ -1,5 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
+import { invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import { type Errors, NON_NEGATIVE } from '#api/validation/checks.ts'
 
 export type Lease = types.Lease
 
@@ -9,4 +12,17 @@ export const Lease = defineKind<Lease>({
   kind: 'Lease',
   plural: 'leases',
   scope: 'Namespaced',
+  createOnUpdate: true,
+  requireResourceVersionOnUpdate: true,
+  validate({ spec = {} }) {
+    const errors: Errors = []
+    const { leaseDurationSeconds: duration, leaseTransitions: transitions, holderIdentity, preferredHolder, strategy } = spec
+    if (duration !== undefined && duration <= 0) errors.push(invalid('spec.leaseDurationSeconds', duration, 'must be greater than 0'))
+    if (transitions !== undefined && transitions < 0) errors.push(invalid('spec.leaseTransitions', transitions, NON_NEGATIVE))
+    if (strategy === '') errors.push(invalid('spec.strategy', strategy, 'must not be empty'))
+    if (preferredHolder && !strategy) errors.push(required('spec.strategy', 'must be specified when preferredHolder is set'))
+    if (holderIdentity === '') errors.push(invalid('spec.holderIdentity', holderIdentity, 'must not be empty'))
+    return errors
+  },
+  columns: columnsOf<Lease>({ name: 'Holder', description: 'Who holds the lease.', value: ({ spec }) => spec?.holderIdentity ?? '' }),
 })

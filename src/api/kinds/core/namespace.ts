@@ -1,7 +1,14 @@
 import { defineKind } from '#api/define-kind.ts'
+import { invalid, notSupported } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import { dnsLabel, forNames, qualifiedName } from '#api/names.ts'
+import { checkMessages, each, type Errors } from '#api/validation/checks.ts'
+import { sameJson } from '#api/validation/same-json.ts'
 
 export type Namespace = types.Namespace
+
+const STANDARD_FINALIZERS = ['kubernetes', 'orphan', 'foregroundDeletion']
 
 export const Namespace = defineKind<Namespace>({
   group: '',
@@ -15,4 +22,57 @@ export const Namespace = defineKind<Namespace>({
     finalize: { verbs: ['update'] },
     status: { verbs: ['get', 'patch', 'update'] },
   },
+  fields: { 'status.phase': ({ status }) => status?.phase ?? '' },
+  validateName: forNames(dnsLabel),
+  default(namespace) {
+    const name = namespace.metadata?.name
+    if (name) namespace.metadata = { ...namespace.metadata, labels: { ...namespace.metadata?.labels, 'kubernetes.io/metadata.name': name } }
+    namespace.status ??= {}
+    namespace.status.phase ??= 'Active'
+  },
+  prepareForCreate(namespace) {
+    namespace.status = { phase: 'Active' }
+    const finalizers = namespace.spec?.finalizers ?? []
+    namespace.spec = { ...namespace.spec, finalizers: finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'] }
+  },
+  prepareForUpdate(next, previous, { subresource }) {
+    if (subresource === 'finalize') {
+      if (previous.status) next.status = previous.status
+      return
+    }
+    // Only /finalize takes finalizers of the spec away.
+    if (sameJson(next.spec, previous.spec)) return
+    if (previous.spec) next.spec = previous.spec
+    else delete next.spec
+  },
+  validate({ spec, status, metadata }, previous, { subresource }) {
+    const errors: Errors = []
+    if (subresource === 'status') {
+      const expected = metadata?.deletionTimestamp ? 'Terminating' : 'Active'
+      if (status?.phase !== expected)
+        errors.push(
+          invalid(
+            'status.Phase',
+            status?.phase ?? '',
+            expected === 'Active'
+              ? "may only be 'Active' if `deletionTimestamp` is empty"
+              : "may only be 'Terminating' if `deletionTimestamp` is not empty",
+          ),
+        )
+      return errors
+    }
+    if (previous && subresource !== 'finalize') return errors
+    each(spec?.finalizers, 'spec.finalizers', (finalizer, at) => {
+      const messages = qualifiedName(finalizer)
+      checkMessages(at, finalizer, messages, errors)
+      if (messages.length === 0 && !finalizer.includes('/') && !STANDARD_FINALIZERS.includes(finalizer))
+        errors.push(notSupported(at, finalizer, STANDARD_FINALIZERS))
+    })
+    return errors
+  },
+  columns: columnsOf<Namespace>({
+    name: 'Status',
+    description: 'Active, or Terminating while its content goes.',
+    value: ({ status }) => status?.phase ?? '',
+  }),
 })

@@ -1,5 +1,10 @@
 import { defineKind } from '#api/define-kind.ts'
+import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
 import type * as types from '#api/generated/types.ts'
+import { nameColumn, templateColumns } from '#api/kinds/columns.ts'
+import { formatLabels } from '#api/validation/label-selector.ts'
+import { validatePodTemplate } from '#api/validation/pod-template.ts'
+import { templateWarnings } from './pod-warnings.ts'
 
 export type PodTemplate = types.PodTemplate
 
@@ -9,4 +14,13 @@ export const PodTemplate = defineKind<PodTemplate>({
   kind: 'PodTemplate',
   plural: 'podtemplates',
   scope: 'Namespaced',
+  generationOf: ({ template }) => template,
+  default: (object) => defaultPodTemplate((object.template ??= {})),
+  validate: ({ template }) => validatePodTemplate(template, 'template'),
+  warnings: ({ template }) => templateWarnings(template ?? {}, 'template'),
+  columns: [
+    nameColumn,
+    ...templateColumns<PodTemplate>(({ template }) => template, 0),
+    { name: 'Pod Labels', description: 'Labels of the template.', value: ({ template }) => formatLabels(template?.metadata?.labels) },
+  ],
 })

@@ -1,5 +1,10 @@
 import { defineKind } from '#api/define-kind.ts'
+import { type FieldError, invalid, required, tooLong } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import { configMapKey } from '#api/names.ts'
+import { checkImmutable, checkMessages, type Errors } from '#api/validation/checks.ts'
+import { checkFrozenData, DATA_LIMIT } from './config-map.ts'
 
 export type Secret = types.Secret
 
@@ -9,4 +14,79 @@ export const Secret = defineKind<Secret>({
   kind: 'Secret',
   plural: 'secrets',
   scope: 'Namespaced',
+  fields: { type: ({ type }) => type ?? '' },
+  default(secret) {
+    secret.type ||= 'Opaque'
+    if (!secret.stringData) return
+    const plain = Object.entries(secret.stringData)
+    if (plain.length > 0)
+      secret.data = { ...secret.data, ...Object.fromEntries(plain.map(([key, text]) => [key, Buffer.from(text).toString('base64')])) }
+    delete secret.stringData
+  },
+  validate: validateSecret,
+  warnings: ({ type, data }) => {
+    const key = type === 'kubernetes.io/tls' ? decode(data?.['tls.key']) : undefined
+    return key !== undefined && !/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key) ? ['tls: failed to find any PEM data in key input'] : []
+  },
+  columns: columnsOf<Secret>(
+    { name: 'Type', description: 'What the data is for.', value: ({ type }) => type ?? '' },
+    { name: 'Data', description: 'Number of entries.', value: ({ data }) => Object.keys(data ?? {}).length },
+  ),
 })
+
+function validateSecret(next: Secret, previous?: Secret): FieldError[] {
+  const errors: Errors = []
+  const { data = {}, type, metadata } = next
+  let size = 0
+  for (const [key, value] of Object.entries(data)) {
+    checkMessages(`data[${key}]`, key, configMapKey(key), errors)
+    size += Buffer.byteLength(value, 'base64')
+  }
+  if (size > DATA_LIMIT) errors.push(tooLong('data', DATA_LIMIT))
+  const need = (key: string) => {
+    if (!Object.hasOwn(data, key)) errors.push(required(`data[${key}]`))
+    return Object.hasOwn(data, key)
+  }
+  const needJson = (key: string) => {
+    if (need(key) && !isJson(decode(data[key]))) errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'invalid character'))
+  }
+  switch (type) {
+    case 'kubernetes.io/service-account-token':
+      if (!metadata?.annotations?.['kubernetes.io/service-account.name'])
+        errors.push(required('metadata.annotations[kubernetes.io/service-account.name]'))
+      break
+    case 'kubernetes.io/dockercfg':
+      needJson('.dockercfg')
+      break
+    case 'kubernetes.io/dockerconfigjson':
+      needJson('.dockerconfigjson')
+      break
+    case 'kubernetes.io/basic-auth':
+      if (!Object.hasOwn(data, 'username') && !Object.hasOwn(data, 'password'))
+        errors.push(required('data[username]'), required('data[password]'))
+      break
+    case 'kubernetes.io/ssh-auth':
+      need('ssh-privatekey')
+      break
+    case 'kubernetes.io/tls':
+      need('tls.crt')
+      need('tls.key')
+      break
+  }
+  if (previous) {
+    checkImmutable('type', type, previous.type, errors)
+    checkFrozenData(next, previous, ['data'], errors)
+  }
+  return errors
+}
+
+const decode = (base64: string | undefined) => (base64 === undefined ? undefined : Buffer.from(base64, 'base64').toString())
+
+function isJson(text: string | undefined): boolean {
+  try {
+    JSON.parse(text ?? '')
+    return true
+  } catch {
+    return false
+  }
+}

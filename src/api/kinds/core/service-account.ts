@@ -1,5 +1,6 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
 
 export type ServiceAccount = types.ServiceAccount
 
@@ -13,4 +14,12 @@ export const ServiceAccount = defineKind<ServiceAccount>({
   subresources: {
     token: { verbs: ['create'], kind: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' } },
   },
+  prepareForCreate: namesOnly,
+  prepareForUpdate: namesOnly,
+  columns: columnsOf<ServiceAccount>(),
 })
+
+/** References to secrets keep nothing but the name. */
+function namesOnly(account: ServiceAccount): void {
+  if (account.secrets) account.secrets = account.secrets.map(({ name }) => (name ? { name } : {}))
+}

@@ -1,0 +1,80 @@
+// The small checks that every kind's validation is built of. Each pushes what it finds onto the list it is given.
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
+import { sameJson } from './same-json.ts'
+
+export type Errors = FieldError[]
+
+export const NON_NEGATIVE = 'must be greater than or equal to 0'
+export const IMMUTABLE = 'field is immutable'
+
+/** One Invalid per message of a name check. */
+export function checkMessages(path: string, value: unknown, messages: readonly string[], errors: Errors): void {
+  for (const message of messages) errors.push(invalid(path, value, message))
+}
+
+/** Required when empty, else what `check` says of it. */
+export function checkName(path: string, value: string | undefined, check: (value: string) => string[], errors: Errors): void {
+  if (!value) errors.push(required(path))
+  else checkMessages(path, value, check(value), errors)
+}
+
+export function checkRequired(path: string, value: unknown, errors: Errors, detail = ''): boolean {
+  const missing = value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)
+  if (missing) errors.push(required(path, detail))
+  return !missing
+}
+
+export function checkNonNegative(path: string, value: number | undefined, errors: Errors): void {
+  if (value !== undefined && value < 0) errors.push(invalid(path, value, NON_NEGATIVE))
+}
+
+export function checkRange(path: string, value: number | undefined, [from, to]: readonly [number, number], errors: Errors): void {
+  if (value !== undefined && (value < from || value > to)) errors.push(invalid(path, value, `must be between ${from} and ${to}, inclusive`))
+}
+
+/** `required: true` reports an absent value as Required, as upstream does where a default should have filled it. */
+export function checkOneOf(
+  path: string,
+  value: string | undefined,
+  allowed: readonly string[],
+  errors: Errors,
+  options: { required?: boolean } = {},
+): void {
+  if (!value && options.required) errors.push(required(path))
+  else if (value !== undefined && (value !== '' || !options.required) && !allowed.includes(value))
+    errors.push(notSupported(path, value, allowed.toSorted()))
+}
+
+export function checkImmutable(path: string, next: unknown, previous: unknown, errors: Errors, detail = IMMUTABLE): void {
+  if (!sameJson(next, previous)) errors.push(invalid(path, next, detail))
+}
+
+export function checkFrozen(path: string, next: unknown, previous: unknown, errors: Errors, detail = IMMUTABLE): void {
+  if (!sameJson(next, previous)) errors.push(forbidden(path, detail))
+}
+
+/** Visits a list with the path of each item; `key` reports repetitions at `at` below the item. */
+export function each<T>(list: readonly T[] | undefined, path: string, visit: (item: T, path: string, index: number) => void): void {
+  for (const [index, item] of (list ?? []).entries()) visit(item, `${path}[${index}]`, index)
+}
+
+export function checkUnique<T>(
+  list: readonly T[] | undefined,
+  path: string,
+  key: (item: T) => string | undefined,
+  errors: Errors,
+  child = '',
+): void {
+  const seen = new Set<string>()
+  each(list, path, (item, at) => {
+    const value = key(item)
+    if (!value) return
+    if (seen.has(value)) errors.push(duplicate(at + child, value))
+    seen.add(value)
+  })
+}
+
+/** How Go prints a list of sources or members: which of `names` are set in `object`. */
+export function presentMembers<T extends object>(object: T, names: readonly (keyof T & string)[]): (keyof T & string)[] {
+  return names.filter((name) => object[name] !== undefined && object[name] !== null)
+}

@@ -1,0 +1,67 @@
+// LabelSelector as a field of objects: its rules, its text in tables, and whether it picks a set of labels.
+import { type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
+import type { LabelSelector, LabelSelectorRequirement } from '#api/generated/types.ts'
+import { validateLabels } from '#api/meta/object-meta.ts'
+import { labelValueMessages, qualifiedName } from '#api/names.ts'
+
+export function validateLabelSelector(selector: LabelSelector | undefined, path: string): FieldError[] {
+  if (!selector) return []
+  const errors = validateLabels(selector.matchLabels, `${path}.matchLabels`)
+  for (const [index, requirement] of (selector.matchExpressions ?? []).entries())
+    errors.push(...validateRequirement(requirement, `${path}.matchExpressions[${index}]`))
+  return errors
+}
+
+function validateRequirement({ key, operator, values }: LabelSelectorRequirement, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  const listed = values?.length ?? 0
+  if (operator === 'In' || operator === 'NotIn') {
+    if (listed === 0) errors.push(required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'"))
+  } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+    if (listed > 0) errors.push(forbidden(`${path}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
+  } else errors.push(invalid(`${path}.operator`, operator ?? '', 'not a valid selector operator'))
+  for (const message of qualifiedName(key ?? '')) errors.push(invalid(`${path}.key`, key ?? '', message))
+  for (const [index, value] of (values ?? []).entries())
+    for (const message of labelValueMessages(value)) errors.push(invalid(`${path}.values[${index}]`, value, message))
+  return errors
+}
+
+export function isEmptySelector(selector: LabelSelector | undefined): boolean {
+  return Object.keys(selector?.matchLabels ?? {}).length === 0 && (selector?.matchExpressions?.length ?? 0) === 0
+}
+
+/** An absent selector picks nothing, an empty one everything. */
+export function selectorMatches(selector: LabelSelector | undefined, labels: Record<string, string> | undefined): boolean {
+  if (!selector) return false
+  const of = (key: string) => (labels && Object.hasOwn(labels, key) ? labels[key] : undefined)
+  if (!Object.entries(selector.matchLabels ?? {}).every(([key, value]) => of(key) === value)) return false
+  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+    const value = of(key)
+    if (operator === 'In') return value !== undefined && values.includes(value)
+    if (operator === 'NotIn') return value === undefined || !values.includes(value)
+    return operator === 'Exists' ? value !== undefined : value === undefined
+  })
+}
+
+/** `a=b,c in (d,e)`: the text a selector is queried with; empty for an empty one. */
+export function selectorText(selector: LabelSelector | undefined): string {
+  const parts: [string, string][] = Object.entries(selector?.matchLabels ?? {}).map(([key, value]) => [key, `${key}=${value}`])
+  for (const { key, operator, values = [] } of selector?.matchExpressions ?? []) parts.push([key, requirementText(key, operator, values)])
+  return parts
+    .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([, text]) => text)
+    .join(',')
+}
+
+export const formatSelector = (selector: LabelSelector | undefined): string => selectorText(selector) || '<none>'
+
+/** `a=b,c=d` in order of keys; `<none>` for nothing. */
+export function formatLabels(labels: Record<string, string> | undefined): string {
+  return selectorText({ matchLabels: labels ?? {} }) || '<none>'
+}
+
+function requirementText(key: string, operator: string, values: readonly string[]): string {
+  if (operator === 'Exists') return key
+  if (operator === 'DoesNotExist') return `!${key}`
+  return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.toSorted().join(',')})`
+}
