@@ -60,6 +60,11 @@ export class WorkQueue {
     this.addAfter(key, Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** failures))
   }
 
+  /** Whether it waits to be worked on, now or after a delay. */
+  has(key: string): boolean {
+    return this.#dirty.has(key) || this.#delayed.has(key)
+  }
+
   failures(key: string): number {
     return this.#failures.get(key) ?? 0
   }

@@ -1,0 +1,110 @@
+// node-ipam-controller: a range of pod addresses for every node, in order, each used again only after the others had their turn.
+import { Node } from '#api/kinds/core/node.ts'
+import type { Controller } from '#client/controller.ts'
+import { itself } from '#client/triggers.ts'
+
+export interface NodeIpamOptions {
+  /** All pod addresses of the cluster: `10.244.0.0/16`. */
+  clusterCidr: string
+  /** Prefix length of one node's part. */
+  nodeMask?: number
+}
+
+export function nodeIpamController({ clusterCidr, nodeMask = 24 }: NodeIpamOptions): Controller {
+  const ranges = new Ranges(clusterCidr, nodeMask)
+  const held = new Map<string, number>()
+  let complete = false
+  return {
+    name: 'node-ipam-controller',
+    account: 'node-controller',
+    component: 'cidrAllocator',
+    // One at a time: what was just given away must be known before the next is chosen.
+    workers: 1,
+    triggers: [itself(Node)],
+    async reconcile({ name }, { client, informers, events }) {
+      const nodes = informers.of(Node)
+      if (!complete) {
+        for (const node of nodes.list()) occupy(node)
+        complete = true
+      }
+      const node = nodes.get({ name })
+      if (!node || node.metadata?.deletionTimestamp) {
+        const index = held.get(name)
+        if (node || index === undefined) return
+        held.delete(name)
+        return ranges.release(index)
+      }
+      if (node.spec?.podCIDR) return occupy(node)
+      const index = held.get(name) ?? ranges.allocate()
+      if (index === undefined) {
+        events.event(node, 'Normal', 'CIDRNotAvailable', `Node ${name} status is now: CIDRNotAvailable`)
+        throw new Error(`no pod range is left for node ${name} in ${clusterCidr}`)
+      }
+      held.set(name, index)
+      const podCIDR = ranges.text(index)
+      const { uid } = node.metadata!
+      await client.patch(Node, { name }, { type: 'merge', patch: { metadata: { uid }, spec: { podCIDR, podCIDRs: [podCIDR] } } })
+    },
+  }
+
+  function occupy({ metadata, spec }: Node): void {
+    const index = spec?.podCIDR ? ranges.occupy(spec.podCIDR) : undefined
+    if (index !== undefined) held.set(metadata?.name ?? '', index)
+  }
+}
+
+/** Equal parts of one IPv4 range, by number. */
+class Ranges {
+  #base: number
+  #mask: number
+  #size: number
+  #count: number
+  #used = new Set<number>()
+  #next = 0
+
+  constructor(cidr: string, mask: number) {
+    const [address = '', length = ''] = cidr.split('/')
+    const prefix = Number(length)
+    if (!(prefix >= 0 && prefix <= mask && mask <= 32)) throw new RangeError(`cannot cut ${cidr} into parts of /${mask}`)
+    this.#mask = mask
+    this.#size = 2 ** (32 - mask)
+    this.#count = 2 ** (mask - prefix)
+    this.#base = Math.floor(toNumber(address) / 2 ** (32 - prefix)) * 2 ** (32 - prefix)
+  }
+
+  allocate(): number | undefined {
+    for (let tried = 0; tried < this.#count; tried++) {
+      const index = (this.#next + tried) % this.#count
+      if (this.#used.has(index)) continue
+      this.#used.add(index)
+      this.#next = (index + 1) % this.#count
+      return index
+    }
+    return undefined
+  }
+
+  /** The part that `cidr` is, now taken; undefined where it is none of ours. */
+  occupy(cidr: string): number | undefined {
+    const [address = '', length = ''] = cidr.split('/')
+    const index = (toNumber(address) - this.#base) / this.#size
+    if (Number(length) !== this.#mask || !Number.isInteger(index) || index < 0 || index >= this.#count) return undefined
+    this.#used.add(index)
+    return index
+  }
+
+  release(index: number): void {
+    this.#used.delete(index)
+  }
+
+  text(index: number): string {
+    const number = this.#base + index * this.#size
+    return `${[24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join('.')}/${this.#mask}`
+  }
+}
+
+function toNumber(address: string): number {
+  const parts = address.split('.').map(Number)
+  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255))
+    throw new RangeError(`not an IPv4 address: ${address}`)
+  return parts.reduce((number, part) => number * 256 + part, 0)
+}

@@ -1,0 +1,112 @@
+// pod-garbage-collector-controller: deletes pods nobody else will: of nodes that are gone, unscheduled and terminating, of nodes declared
+// out of service, and the oldest finished ones once there are too many.
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf, type ObjectKey } from '#api/object.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import type { Informers } from '#client/informer.ts'
+import { mapped } from '#client/triggers.ts'
+import { formatTime } from '#lib/clock.ts'
+import { isNodeReady } from './node-lifecycle/node-lifecycle.ts'
+import { isFinished } from './pod-state.ts'
+
+const QUARANTINE_MS = 40_000
+const PERIOD_MS = 20_000
+/** No pod has a key without namespace: stands for the sweep of finished pods. */
+const FINISHED: ObjectKey = { name: 'finished-pods' }
+
+export function podGarbageCollector({ threshold = 12_500 }: { threshold?: number } = {}): Controller {
+  /** Nodes missed since when, in monotonic milliseconds. */
+  const missing = new Map<string, number>()
+  let finished = 0
+  return {
+    name: 'pod-garbage-collector-controller',
+    account: 'pod-garbage-collector',
+    workers: 2,
+    triggers: [mapped(Pod, suspects), mapped(Node, podsOfLost)],
+    async run({ informers, signal }) {
+      const subscription = informers.of(Pod).subscribe(({ object, previous }) => {
+        finished += Number(object !== undefined && isFinished(object)) - Number(previous !== undefined && isFinished(previous))
+      })
+      signal.addEventListener('abort', () => subscription[Symbol.dispose](), { once: true })
+    },
+    async reconcile(key, context) {
+      if (key.namespace === undefined) {
+        if (finished > threshold) await sweepFinished(threshold, context)
+        return
+      }
+      const pod = context.informers.of(Pod).get(key)
+      if (!pod) return
+      const { nodeName } = pod.spec ?? {}
+      if (!nodeName) {
+        if (pod.metadata?.deletionTimestamp) await removePod(pod, undefined, context)
+        return
+      }
+      const node = context.informers.of(Node).get({ name: nodeName })
+      if (node) {
+        missing.delete(nodeName)
+        if (isOutOfService(node) && pod.metadata?.deletionTimestamp) await removePod(pod, 'PodGC: node is out-of-service', context)
+        return
+      }
+      const now = context.clock.monotonic()
+      const since = missing.get(nodeName) ?? now
+      missing.set(nodeName, since)
+      if (now - since < QUARANTINE_MS) return { requeueAfterMs: since + QUARANTINE_MS - now }
+      // The cache may be behind: only the API's word deletes pods.
+      const live = await context.client.get(Node, { name: nodeName }).catch(ignoreNotFound)
+      if (live) return { requeueAfterMs: PERIOD_MS }
+      await removePod(pod, 'PodGC: node no longer exists', context)
+    },
+  }
+}
+
+async function removePod(pod: Pod, why: string | undefined, { client, clock }: ControllerContext): Promise<void> {
+  const key = keyOf(pod)
+  if (why && !isFinished(pod)) {
+    const condition = {
+      type: 'DisruptionTarget',
+      status: 'True',
+      reason: 'DeletionByPodGC',
+      message: why,
+      lastTransitionTime: formatTime(clock.now()),
+    }
+    const patch = { metadata: { uid: pod.metadata?.uid }, status: { phase: 'Failed', conditions: [condition] } }
+    await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
+  }
+  const { uid } = pod.metadata!
+  await client.delete(Pod, key, { gracePeriodSeconds: 0, ...(uid ? { preconditions: { uid } } : {}) }).catch((error: unknown) => {
+    if (!hasReason(error, 'NotFound', 'Conflict')) throw error
+  })
+}
+
+async function sweepFinished(threshold: number, context: ControllerContext): Promise<void> {
+  const pods = context.informers
+    .of(Pod)
+    .list()
+    .filter((pod) => isFinished(pod))
+  const rank = (pod: Pod) => Number(pod.status?.reason !== 'Evicted')
+  const created = (pod: Pod) => Date.parse(pod.metadata?.creationTimestamp ?? '') || 0
+  pods.sort((a, b) => rank(a) - rank(b) || created(a) - created(b) || (a.metadata!.name! < b.metadata!.name! ? -1 : 1))
+  for (const pod of pods.slice(0, Math.max(0, pods.length - threshold))) await removePod(pod, undefined, context)
+}
+
+function suspects(pod: Pod, informers: Informers): ObjectKey[] {
+  const { nodeName } = pod.spec ?? {}
+  const keys = isFinished(pod) ? [FINISHED] : []
+  if (!nodeName) return pod.metadata?.deletionTimestamp ? [keyOf(pod), ...keys] : keys
+  const node = informers.of(Node).get({ name: nodeName })
+  return !node || (isOutOfService(node) && pod.metadata?.deletionTimestamp) ? [keyOf(pod), ...keys] : keys
+}
+
+function podsOfLost(node: Node, informers: Informers): ObjectKey[] {
+  const name = node.metadata?.name ?? ''
+  const current = informers.of(Node).get({ name })
+  if (current && !isOutOfService(current)) return []
+  const pods = informers.of(Pod).list()
+  return pods.filter(({ spec }) => spec?.nodeName === name).map((pod) => keyOf(pod))
+}
+
+function isOutOfService(node: Node): boolean {
+  return !isNodeReady(node) && (node.spec?.taints ?? []).some(({ key }) => key === 'node.kubernetes.io/out-of-service')
+}

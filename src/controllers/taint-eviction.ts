@@ -1,0 +1,88 @@
+// taint-eviction-controller: deletes pods that do not tolerate a NoExecute taint of their node, or no longer do.
+import type { Taint, Toleration } from '#api/generated/types.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf, keyText, type ObjectKey } from '#api/object.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import type { Controller } from '#client/controller.ts'
+import type { Informers } from '#client/informer.ts'
+import { mapped } from '#client/triggers.ts'
+import { formatTime } from '#lib/clock.ts'
+import { withCondition } from './conditions.ts'
+import { isFinished } from './pod-state.ts'
+
+export function taintEvictionController(): Controller {
+  /** Pods with a deletion ahead, so that calling it off can be told. */
+  const planned = new Set<string>()
+  return {
+    name: 'taint-eviction-controller',
+    account: 'node-controller',
+    component: 'taint-eviction-controller',
+    workers: 8,
+    triggers: [
+      mapped(Pod, (pod, informers) => (pod.spec?.nodeName && taintsOn(pod, informers).length > 0 ? [keyOf(pod)] : [])),
+      mapped(Node, podsOnTainted),
+    ],
+    async reconcile(key, { client, informers, clock, events }) {
+      const pod = informers.of(Pod).get(key)
+      if (!pod || pod.metadata?.deletionTimestamp || isFinished(pod)) return void planned.delete(keyText(key))
+      const now = clock.now()
+      const waitMs = patienceMs(taintsOn(pod, informers), pod.spec?.tolerations ?? [], now)
+      if (waitMs === Infinity) {
+        if (planned.delete(keyText(key))) events.event(pod, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${keyText(key)}`)
+        return
+      }
+      if (waitMs > 0) {
+        planned.add(keyText(key))
+        return { requeueAfterMs: waitMs }
+      }
+      planned.delete(keyText(key))
+      events.event(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${keyText(key)}`)
+      const conditions = withCondition(pod.status?.conditions, {
+        type: 'DisruptionTarget',
+        status: 'True',
+        reason: 'DeletionByTaintManager',
+        message: 'Taint manager: deleting due to NoExecute taint',
+        lastTransitionTime: formatTime(now),
+      })
+      const disrupted = conditions.find(({ type }) => type === 'DisruptionTarget')
+      const patch = { metadata: { uid: pod.metadata?.uid }, status: { conditions: [disrupted] } }
+      await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
+      await client.delete(Pod, key).catch(ignoreNotFound)
+    },
+  }
+}
+
+/** Milliseconds until the pod must go: 0 now, Infinity never. A taint without a time counts from when it is first seen. */
+export function patienceMs(taints: readonly Taint[], tolerations: readonly Toleration[], now: number): number {
+  let wait = Infinity
+  for (const taint of taints) {
+    const matching = tolerations.filter((toleration) => tolerates(toleration, taint))
+    if (matching.length === 0) return 0
+    const seconds = Math.min(...matching.map(({ tolerationSeconds }) => tolerationSeconds ?? Infinity))
+    if (seconds <= 0) return 0
+    if (seconds === Infinity) continue
+    const since = taint.timeAdded ? Date.parse(taint.timeAdded) : now
+    wait = Math.min(wait, Math.max(0, since + seconds * 1000 - now))
+  }
+  return wait
+}
+
+export function tolerates({ key, operator = 'Equal', value = '', effect }: Toleration, taint: Taint): boolean {
+  if (effect && effect !== taint.effect) return false
+  if (key && key !== taint.key) return false
+  if (operator === 'Exists') return true
+  return operator === 'Equal' && key !== undefined && value === (taint.value ?? '')
+}
+
+function taintsOn(pod: Pod, informers: Informers): Taint[] {
+  const node = informers.of(Node).get({ name: pod.spec?.nodeName ?? '' })
+  return (node?.spec?.taints ?? []).filter(({ effect }) => effect === 'NoExecute')
+}
+
+/** Called for what a node was and what it is: taints that went call deletions off. */
+function podsOnTainted(node: Node, informers: Informers): ObjectKey[] {
+  if (!(node.spec?.taints ?? []).some(({ effect }) => effect === 'NoExecute')) return []
+  const pods = informers.of(Pod).list()
+  return pods.filter((pod) => pod.spec?.nodeName === node.metadata?.name).map((pod) => keyOf(pod))
+}
