@@ -14,7 +14,8 @@ export interface ClusterKinds {
 }
 
 export function createClusterKinds(builtin: readonly Kind<any>[], informers: Informers): ClusterKinds {
-  const definitions = informers.of(CustomResourceDefinition)
+  // Asked for late: making this list must not start anything.
+  const definitions = () => informers.of(CustomResourceDefinition)
   const stored = builtin.filter((kind) => !kind.virtual && kind.verbs.includes('list') && kind.verbs.includes('delete'))
   const compiled = new WeakMap<CustomResourceDefinition, Kind<any>>()
 
@@ -27,7 +28,10 @@ export function createClusterKinds(builtin: readonly Kind<any>[], informers: Inf
     }
     return kind
   }
-  const custom = () => definitions.list().flatMap((definition) => compile(definition) ?? [])
+  const custom = () =>
+    definitions()
+      .list()
+      .flatMap((definition) => compile(definition) ?? [])
 
   return {
     list: () => [...stored, ...custom()],
@@ -39,7 +43,7 @@ export function createClusterKinds(builtin: readonly Kind<any>[], informers: Inf
     each(handler) {
       const present = new Map<string, AbortController>()
       for (const kind of onePerResource(stored)) handler(kind, new AbortController().signal)
-      const subscription = definitions.subscribe(({ object, previous }) => {
+      const subscription = definitions().subscribe(({ object, previous }) => {
         const uid = (object ?? previous)?.metadata?.uid ?? ''
         const kind = object && compile(object)
         if (kind && !present.has(uid)) {
@@ -58,7 +62,7 @@ export function createClusterKinds(builtin: readonly Kind<any>[], informers: Inf
         },
       }
     },
-    synced: () => definitions.synced(),
+    synced: () => definitions().synced(),
   }
 }
 

@@ -21,6 +21,7 @@ const WATCHED = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure']
 export function nodeLifecycleController(clock: Clock): Controller {
   const health = new NodeHealth(clock)
   const pace = new EvictionPace(clock)
+  const ready = new Set<string>()
   return {
     name: 'node-lifecycle-controller',
     account: 'node-controller',
@@ -28,6 +29,14 @@ export function nodeLifecycleController(clock: Clock): Controller {
     workers: 4,
     triggers: [
       itself(Node),
+      // Whether an unready node's pods may be evicted depends on how the others fare.
+      mapped(Node, (_, informers) =>
+        informers
+          .of(Node)
+          .list()
+          .filter((node) => !isNodeReady(node))
+          .map((node) => keyOf(node)),
+      ),
       mapped(Lease, ({ metadata }) => (metadata?.namespace === LEASE_NAMESPACE ? [{ name: metadata.name ?? '' }] : [])),
     ],
     reads: [Pod],
@@ -37,6 +46,7 @@ export function nodeLifecycleController(clock: Clock): Controller {
       if (!node) {
         if (health.knows(name))
           tell(events, { name, uid: name }, 'RemovingNode', `Node ${name} event: Removing Node ${name} from Controller`)
+        ready.delete(name)
         return health.forget(name)
       }
       if (!health.knows(name)) {
@@ -46,7 +56,12 @@ export function nodeLifecycleController(clock: Clock): Controller {
       const remainingMs = health.remainingMs(node, lease)
       const current = remainingMs <= 0 ? await markLost(node, context) : node
       const waitMs = await syncTaints(current, { pace, context })
-      if (!isNodeReady(current)) await markPodsNotReady(current, context)
+      if (isNodeReady(current)) ready.add(name)
+      else {
+        if (ready.delete(name))
+          tell(events, { name, uid: node.metadata?.uid ?? '' }, 'NodeNotReady', `Node ${name} status is now: NodeNotReady`)
+        await markPodsNotReady(current, context)
+      }
       const next = [...(remainingMs > 0 ? [remainingMs] : []), ...(waitMs === undefined ? [] : [waitMs])]
       if (next.length > 0) return { requeueAfterMs: Math.min(...next) }
     },
@@ -120,8 +135,6 @@ async function markPodsNotReady(node: Node, { client, informers, clock, events }
     .of(Pod)
     .list()
     .filter((pod) => pod.spec?.nodeName === name && isReady(pod))
-  if (pods.length === 0) return
-  events.event(node, 'Normal', 'NodeNotReady', `Node ${name} status is now: NodeNotReady`)
   for (const pod of pods) {
     const condition = { type: 'Ready', status: 'False', lastTransitionTime: formatTime(clock.now()) }
     const patch = { metadata: { uid: pod.metadata?.uid }, status: { conditions: [condition] } }

@@ -44,10 +44,10 @@ export function wantedTaints(node: Node, { execute, now }: { execute: Execution;
   return taints
 }
 
-/** The taint that would evict, going by readiness; undefined for a ready node. */
+/** The taint that would evict, going by readiness; undefined for a node that is ready or has not said anything yet. */
 export function executionKey(node: Node): string | undefined {
   const ready = conditionOf(node.status?.conditions, 'Ready')
-  return ready ? BY_CONDITION['Ready']![ready.status] : UNREACHABLE
+  return ready && BY_CONDITION['Ready']![ready.status]
 }
 
 export function hasExecutionTaint(node: Node): boolean {

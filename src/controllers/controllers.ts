@@ -1,0 +1,146 @@
+// All controllers, in one visible list. Each acts under its own identity; all read through one set of informers.
+import type { Kind } from '#api/kind.ts'
+import { builtinKinds } from '#api/kinds.ts'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { Secret } from '#api/kinds/core/secret.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import { hasReason } from '#api/status.ts'
+import type { Client, UserInfo } from '#client/client.ts'
+import type { Controller } from '#client/controller.ts'
+import { createControllerService } from '#client/controller-loop.ts'
+import type { Projection } from '#client/informer-cache.ts'
+import type { Informers } from '#client/informer.ts'
+import { createInformers } from '#client/informers.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Random } from '#lib/random.ts'
+import type { Service } from '#lib/service.ts'
+import { type ClusterKinds, createClusterKinds } from './cluster-kinds.ts'
+import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
+import { deploymentController } from './deployment/deployment.ts'
+import { endpointSliceController } from './endpoints/endpoint-slice.ts'
+import { endpointsController } from './endpoints/endpoints.ts'
+import { endpointSliceMirroringController } from './endpoints/mirroring.ts'
+import { garbageCollector } from './garbage-collector/garbage-collector.ts'
+import { namespaceController } from './namespace/namespace.ts'
+import { nodeIpamController } from './node-ipam.ts'
+import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts'
+import { podGarbageCollector } from './pod-garbage-collector.ts'
+import { replicaSetController } from './replica-set.ts'
+import { replicationControllerController } from './replication-controller.ts'
+import { ROOT_CA_CONFIG_MAP, rootCaCertificatePublisher } from './root-ca-certificate-publisher.ts'
+import { serviceAccountController } from './service-account.ts'
+import { keptOfSecret, serviceAccountTokenController } from './service-account-token.ts'
+import { taintEvictionController } from './taint-eviction.ts'
+
+export interface ControllersOptions {
+  clientFor(user: UserInfo): Client
+  clock: Clock
+  random: Random
+  log: Logger
+  /** PEM of the authority that signed the API server's certificate. */
+  rootCa: string
+  /** Pod addresses of the whole cluster; a /24 of it goes to each node. */
+  clusterCidr?: string
+  /** Shared with other actors of the process; made and ended here when absent. */
+  informers?: Informers
+  kinds?: readonly Kind<any>[]
+}
+
+/** Its role may list and watch everything; it writes nothing but tokens and accounts. */
+export const CONTROLLER_MANAGER: UserInfo = { username: 'system:kube-controller-manager', groups: ['system:authenticated'] }
+
+/** What informers keep of kinds that are large and whose content controllers do not read. */
+export const informerProjections: ReadonlyMap<Kind<any>, Projection> = new Map<Kind<any>, Projection>([
+  [Secret, keptOfSecret],
+  [
+    ConfigMap,
+    ({ data, binaryData: _, ...kept }: ConfigMap) => (kept.metadata?.name === ROOT_CA_CONFIG_MAP && data ? { ...kept, data } : kept),
+  ],
+])
+
+export function allControllers(options: ControllersOptions, kinds: ClusterKinds): Controller[] {
+  const { clock, rootCa, clusterCidr = '10.244.0.0/16' } = options
+  return [
+    serviceAccountController,
+    rootCaCertificatePublisher(rootCa),
+    serviceAccountTokenController(rootCa),
+    clusterRoleAggregationController,
+    nodeIpamController({ clusterCidr }),
+    nodeLifecycleController(clock),
+    taintEvictionController(),
+    replicaSetController,
+    replicationControllerController,
+    deploymentController,
+    endpointSliceController(),
+    endpointsController(),
+    endpointSliceMirroringController,
+    podGarbageCollector(),
+    namespaceController(kinds),
+    // Last: it shares the informers of all the others and adds slim ones for the kinds nobody else reads.
+    garbageCollector(kinds),
+  ]
+}
+
+export function controllerServices(options: ControllersOptions): Service[] {
+  const { clock, random, log, clientFor } = options
+  const stop = new AbortController()
+  const reader = clientFor(CONTROLLER_MANAGER)
+  const informers =
+    options.informers ?? createInformers({ client: reader, clock, random, log, signal: stop.signal, projections: informerProjections })
+  const controllers = allControllers(options, createClusterKinds(options.kinds ?? builtinKinds, informers))
+  const accounts = controllers.filter(({ name }) => name !== 'serviceaccount-token-controller').map(accountOf)
+  return [
+    informersService(stop),
+    accountsService(accounts, reader),
+    ...controllers.map((controller) => {
+      const client = controller.name === 'serviceaccount-token-controller' ? reader : clientFor(serviceAccountUser(accountOf(controller)))
+      return createControllerService(controller, { client, informers, clock, random, log })
+    }),
+  ]
+}
+
+/** The identity of a kube-system service account. */
+export function serviceAccountUser(account: string): UserInfo {
+  return {
+    username: `system:serviceaccount:kube-system:${account}`,
+    groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
+  }
+}
+
+function accountOf({ account, name }: Controller): string {
+  return account ?? name
+}
+
+/** Ends the shared informers after everything that reads them. */
+function informersService(stop: AbortController): Service {
+  return {
+    name: 'informers',
+    async start() {
+      return {
+        async [Symbol.asyncDispose]() {
+          stop.abort(new Error('informers were stopped'))
+        },
+      }
+    },
+  }
+}
+
+/** The accounts exist as objects too, so that they can be seen and bound to roles. */
+function accountsService(accounts: readonly string[], client: Client): Service {
+  return {
+    name: 'controller-accounts',
+    async start(signal) {
+      const { items } = await client.list(ServiceAccount, { namespace: 'kube-system', signal })
+      const present = new Set(items.map(({ metadata }) => metadata?.name))
+      const missing = [...new Set(accounts)].filter((name) => !present.has(name))
+      const created = missing.map((name) =>
+        client.create(ServiceAccount, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { namespace: 'kube-system', name } }),
+      )
+      for (const result of await Promise.allSettled(created)) {
+        if (result.status === 'rejected' && !hasReason(result.reason, 'AlreadyExists')) throw result.reason
+      }
+      return { async [Symbol.asyncDispose]() {} }
+    },
+  }
+}
