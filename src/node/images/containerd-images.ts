@@ -12,7 +12,8 @@ export interface ContainerdImages extends Disposable {
   tag(name: string, target: Descriptor): Promise<void>
   /** What `write` stores inside `task` is safe from the garbage collector until the task has ended. */
   protect<T>(task: (content: ContentWriter) => Promise<T>): Promise<T>
-  has(digest: string): Promise<boolean>
+  /** Bytes of a blob, or undefined where it is not stored. */
+  sizeOf(digest: string): Promise<number | undefined>
   read(digest: string): AsyncIterable<Buffer>
 }
 
@@ -66,12 +67,11 @@ export function openContainerdImages({ endpoint, clock }: { endpoint: string; cl
         await channel.unary('Leases.Delete', { id }, options)
       }
     },
-    async has(digest) {
+    async sizeOf(digest) {
       try {
-        await channel.unary('Content.Info', { digest }, options)
-        return true
+        return (await channel.unary<{ info: { size: number } }>('Content.Info', { digest }, options)).info.size
       } catch (error) {
-        if (hasGrpcCode(error, 'NOT_FOUND')) return false
+        if (hasGrpcCode(error, 'NOT_FOUND')) return undefined
         throw error
       }
     },
