@@ -16,12 +16,11 @@ export const Lease = defineKind<Lease>({
   requireResourceVersionOnUpdate: true,
   validate({ spec = {} }) {
     const errors: Errors = []
-    const { leaseDurationSeconds: duration, leaseTransitions: transitions, holderIdentity, preferredHolder, strategy } = spec
+    const { leaseDurationSeconds: duration, leaseTransitions: transitions, preferredHolder, strategy } = spec
     if (duration !== undefined && duration <= 0) errors.push(invalid('spec.leaseDurationSeconds', duration, 'must be greater than 0'))
     if (transitions !== undefined && transitions < 0) errors.push(invalid('spec.leaseTransitions', transitions, NON_NEGATIVE))
     if (strategy === '') errors.push(invalid('spec.strategy', strategy, 'must not be empty'))
     if (preferredHolder && !strategy) errors.push(required('spec.strategy', 'must be specified when preferredHolder is set'))
-    if (holderIdentity === '') errors.push(invalid('spec.holderIdentity', holderIdentity, 'must not be empty'))
     return errors
   },
   columns: columnsOf<Lease>({ name: 'Holder', description: 'Who holds the lease.', value: ({ spec }) => spec?.holderIdentity ?? '' }),

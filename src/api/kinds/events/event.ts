@@ -1,8 +1,12 @@
 import { defineKind } from '#api/define-kind.ts'
+import { type FieldError, invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { eventColumns, involvedFields, validateEvent } from '#api/kinds/core/event.ts'
+import { checkImmutable, type Errors } from '#api/validation/checks.ts'
 
 export type EventsEvent = types.EventsEvent
 
+/** The newer shape of core events: one stored thing, two views. */
 export const EventsEvent = defineKind<EventsEvent>({
   group: 'events.k8s.io',
   version: 'v1',
@@ -10,4 +14,89 @@ export const EventsEvent = defineKind<EventsEvent>({
   plural: 'events',
   shortNames: ['ev'],
   scope: 'Namespaced',
+  storageVersion: { group: '', version: 'v1' },
+  convert: { toStorage: toCore, fromStorage: (stored) => fromCore(stored as types.CoreEvent) },
+  createOnUpdate: true,
+  fields: {
+    ...involvedFields('regarding', ({ regarding }) => regarding),
+    ...involvedFields('involvedObject', ({ regarding }) => regarding),
+    reason: ({ reason }) => reason ?? '',
+    reportingController: ({ reportingController }) => reportingController ?? '',
+    type: ({ type }) => type ?? '',
+  },
+  validate: validateStrict,
+  columns: eventColumns.map((column) => ({ ...column, value: (event, context) => column.value(toCore(event), context) })),
 })
+
+const RENAMED = [
+  ['involvedObject', 'regarding'],
+  ['message', 'note'],
+  ['source', 'deprecatedSource'],
+  ['firstTimestamp', 'deprecatedFirstTimestamp'],
+  ['lastTimestamp', 'deprecatedLastTimestamp'],
+  ['count', 'deprecatedCount'],
+  ['reportingComponent', 'reportingController'],
+] as const
+
+function toCore(event: EventsEvent): types.CoreEvent {
+  const core: Record<string, unknown> = { ...event, apiVersion: 'v1', kind: 'Event' }
+  for (const [old, renamed] of RENAMED) rename(core, renamed, old)
+  core['involvedObject'] ??= {}
+  return core as unknown as types.CoreEvent
+}
+
+function fromCore(core: types.CoreEvent): EventsEvent {
+  const event: Record<string, unknown> = { ...core, apiVersion: 'events.k8s.io/v1', kind: 'Event' }
+  for (const [old, renamed] of RENAMED) rename(event, old, renamed)
+  event['eventTime'] ??= null
+  return event as unknown as EventsEvent
+}
+
+function rename(object: Record<string, unknown>, from: string, to: string): void {
+  if (object[from] === undefined) return
+  object[to] = object[from]
+  delete object[from]
+}
+
+function validateStrict(event: EventsEvent, previous?: EventsEvent): FieldError[] {
+  const errors: Errors = validateEvent(toCore(event), { object: 'regarding', controller: 'reportingController', message: 'note' })
+  checkSeries(event, errors)
+  if (previous) {
+    const frozen = [
+      'regarding',
+      'reason',
+      'reportingController',
+      'reportingInstance',
+      'action',
+      'type',
+      'eventTime',
+      'note',
+      'related',
+    ] as const
+    for (const field of frozen) checkImmutable(OLD_NAMES[field] ?? field, event[field], previous[field], errors)
+    return errors
+  }
+  if (!event.eventTime) errors.push(required('eventTime'))
+  if (event.type !== 'Normal' && event.type !== 'Warning') errors.push(invalid('type', '', `has invalid value: ${event.type ?? ''}`))
+  const unset = (field: string, value: unknown) => {
+    if (value) errors.push(invalid(field, '', 'needs to be unset'))
+  }
+  unset('firstTimestamp', event.deprecatedFirstTimestamp)
+  unset('lastTimestamp', event.deprecatedLastTimestamp)
+  unset('count', event.deprecatedCount)
+  unset('source', event.deprecatedSource && Object.keys(event.deprecatedSource).length)
+  return errors
+}
+
+/** Errors name the fields of the stored shape. */
+const OLD_NAMES: Partial<Record<keyof EventsEvent, string>> = {
+  regarding: 'involvedObject',
+  note: 'message',
+  reportingController: 'reportingController',
+}
+
+function checkSeries({ series }: EventsEvent, errors: Errors): void {
+  if (!series) return
+  if ((series.count ?? 0) < 2) errors.push(invalid('series.count', '', 'should be at least 2'))
+  if (!series.lastObservedTime) errors.push(required('series.lastObservedTime'))
+}

@@ -1,5 +1,6 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { bindingColumns, defaultBinding, rbacName, validateBinding } from './rules.ts'
 
 export type ClusterRoleBinding = types.ClusterRoleBinding
 
@@ -9,4 +10,9 @@ export const ClusterRoleBinding = defineKind<ClusterRoleBinding>({
   kind: 'ClusterRoleBinding',
   plural: 'clusterrolebindings',
   scope: 'Cluster',
+  createOnUpdate: true,
+  validateName: rbacName,
+  default: defaultBinding,
+  validate: (next, previous) => validateBinding(next, previous, false),
+  columns: bindingColumns<ClusterRoleBinding>(),
 })

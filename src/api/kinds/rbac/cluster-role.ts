@@ -1,5 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
+import { required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { validateLabelSelector } from '#api/validation/label-selector.ts'
+import { rbacName, validateRules } from './rules.ts'
 
 export type ClusterRole = types.ClusterRole
 
@@ -9,4 +12,15 @@ export const ClusterRole = defineKind<ClusterRole>({
   kind: 'ClusterRole',
   plural: 'clusterroles',
   scope: 'Cluster',
+  createOnUpdate: true,
+  validateName: rbacName,
+  validate({ rules, aggregationRule }) {
+    const errors = validateRules(rules, false)
+    if (!aggregationRule) return errors
+    const at = 'aggregationRule.clusterRoleSelectors'
+    const { clusterRoleSelectors: selectors } = aggregationRule
+    if (!selectors?.length) errors.push(required(at, 'at least one clusterRoleSelector required if aggregationRule is non-nil'))
+    for (const [index, selector] of (selectors ?? []).entries()) errors.push(...validateLabelSelector(selector, `${at}[${index}]`))
+    return errors
+  },
 })

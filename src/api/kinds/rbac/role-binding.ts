@@ -1,5 +1,6 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { bindingColumns, defaultBinding, rbacName, validateBinding } from './rules.ts'
 
 export type RoleBinding = types.RoleBinding
 
@@ -9,4 +10,9 @@ export const RoleBinding = defineKind<RoleBinding>({
   kind: 'RoleBinding',
   plural: 'rolebindings',
   scope: 'Namespaced',
+  createOnUpdate: true,
+  validateName: rbacName,
+  default: defaultBinding,
+  validate: (next, previous) => validateBinding(next, previous, true),
+  columns: bindingColumns<RoleBinding>(),
 })

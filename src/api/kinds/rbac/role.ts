@@ -1,5 +1,6 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { rbacName, validateRules } from './rules.ts'
 
 export type Role = types.Role
 
@@ -9,4 +10,7 @@ export const Role = defineKind<Role>({
   kind: 'Role',
   plural: 'roles',
   scope: 'Namespaced',
+  createOnUpdate: true,
+  validateName: rbacName,
+  validate: ({ rules }) => validateRules(rules, true),
 })
