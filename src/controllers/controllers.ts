@@ -53,10 +53,7 @@ export const CONTROLLER_MANAGER: UserInfo = { username: 'system:kube-controller-
 /** What informers keep of kinds that are large and whose content controllers do not read. */
 export const informerProjections: ReadonlyMap<Kind<any>, Projection> = new Map<Kind<any>, Projection>([
   [Secret, keptOfSecret],
-  [
-    ConfigMap,
-    ({ data, binaryData: _, ...kept }: ConfigMap) => (kept.metadata?.name === ROOT_CA_CONFIG_MAP && data ? { ...kept, data } : kept),
-  ],
+  [ConfigMap, keptOfConfigMap],
 ])
 
 export function allControllers(options: ControllersOptions, kinds: ClusterKinds): Controller[] {
@@ -106,6 +103,12 @@ export function serviceAccountUser(account: string): UserInfo {
     username: `system:serviceaccount:kube-system:${account}`,
     groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],
   }
+}
+
+/** Only the root certificate is compared with what it should be. */
+function keptOfConfigMap({ apiVersion, kind, metadata, data }: ConfigMap): ConfigMap {
+  const kept = { ...(apiVersion ? { apiVersion } : {}), ...(kind ? { kind } : {}), ...(metadata ? { metadata } : {}) }
+  return metadata?.name === ROOT_CA_CONFIG_MAP && data ? { ...kept, data } : kept
 }
 
 function accountOf({ account, name }: Controller): string {

@@ -1,7 +1,7 @@
 // serviceaccount-token-controller: fills Secrets of type kubernetes.io/service-account-token, and deletes them with their account.
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
-import type { TokenRequest } from '#api/generated/types.ts'
+import type { AuthenticationTokenRequest as TokenRequest } from '#api/generated/types.ts'
 import { keyOf } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import type { Controller } from '#client/controller.ts'
