@@ -91,7 +91,7 @@ function countPods(job: Job, { succeeded, failed }: JobPods): Tally {
       if (index !== undefined && index < completions && !failedIndexes.has(index)) completedIndexes.add(index)
     } else if (!uncounted.succeeded.includes(uid)) uncounted.succeeded.push(uid)
   }
-  let ignored = 0
+  const ignored = new Set<Pod>()
   for (const pod of failed) {
     if (!isTracked(pod)) continue
     counted.push(pod)
@@ -100,7 +100,7 @@ function countPods(job: Job, { succeeded, failed }: JobPods): Tally {
     const { action } = failureAction(job, pod)
     newlyFailed.push(pod)
     if (action === 'Ignore') {
-      ignored++
+      ignored.add(pod)
       continue
     }
     uncounted.failed.push(uid)
@@ -121,7 +121,7 @@ function countPods(job: Job, { succeeded, failed }: JobPods): Tally {
     uncounted,
     statusSucceeded,
     statusFailed,
-    lastFailureMs: Math.max(0, ...failed.slice(ignored).map((pod) => finishedAt(pod, 0))),
+    lastFailureMs: Math.max(0, ...failed.filter((pod) => !ignored.has(pod)).map((pod) => finishedAt(pod, 0))),
   }
 }
 

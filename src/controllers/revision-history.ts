@@ -1,0 +1,117 @@
+// The history of a pod template as ControllerRevisions: what StatefulSet and DaemonSet roll out and `kubectl rollout undo` goes back to.
+import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
+import type { Kind } from '#api/kind.ts'
+import type { LabelSelector, PodTemplateSpec } from '#api/generated/types.ts'
+import { keyOf, type KubeObject } from '#api/object.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
+import type { ControllerContext } from '#client/controller.ts'
+import { selects } from './label-selector.ts'
+import { claim, controllerReference, isControlledBy } from './owners.ts'
+import { canonical, templateHash } from './template-hash.ts'
+
+export const REVISION_HASH = 'controller-revision-hash'
+
+export interface TemplatedSet extends KubeObject {
+  spec?: { template: PodTemplateSpec; selector: LabelSelector; revisionHistoryLimit?: number }
+  status?: { collisionCount?: number }
+}
+
+export interface History {
+  /** Oldest first. */
+  revisions: ControllerRevision[]
+  /** The one of the present template. */
+  update: ControllerRevision
+  /** Set when a name was taken by something else: to be written in the status. */
+  collisionCount: number | undefined
+}
+
+/** Finds or makes the revision of the present template. */
+export async function syncHistory(set: TemplatedSet, kind: Kind<any>, context: ControllerContext): Promise<History> {
+  const { client, informers } = context
+  const known = informers.of(ControllerRevision)
+  const candidates = [...known.ownedBy(set.metadata?.uid ?? ''), ...known.orphans(set.metadata?.namespace ?? '')]
+  const revisions = await claim(candidates, {
+    client,
+    ownerKind: kind,
+    owner: set,
+    dependentKind: ControllerRevision,
+    matches: (revision) => selects(set.spec?.selector, revision.metadata?.labels),
+  })
+  revisions.sort(byNumber)
+  const data = dataOf(set)
+  const next = (revisions.at(-1)?.revision ?? 0) + 1
+  const equal = revisions.findLast((revision) => canonical(revision.data) === canonical(data))
+  const { collisionCount } = set.status ?? {}
+  if (!equal) return { ...(await create(set, kind, { data, next, collisionCount, context, revisions })) }
+  if (equal === revisions.at(-1)) return { revisions, update: equal, collisionCount }
+  // Going back: the old revision becomes the newest again.
+  const update = await client.update(ControllerRevision, { ...equal, revision: next })
+  return { revisions: [...revisions.filter((revision) => revision !== equal), update], update, collisionCount }
+}
+
+/** Deletes the oldest revisions that no pod and no status needs, beyond the limit. */
+export async function truncateHistory(
+  set: TemplatedSet,
+  {
+    revisions,
+    inUse,
+    client,
+  }: { revisions: readonly ControllerRevision[]; inUse: ReadonlySet<string>; client: ControllerContext['client'] },
+): Promise<void> {
+  const spare = revisions.filter(({ metadata }) => !inUse.has(metadata?.name ?? ''))
+  const surplus = spare.length - (set.spec?.revisionHistoryLimit ?? 10)
+  for (const revision of spare.slice(0, Math.max(0, surplus)))
+    await client.delete(ControllerRevision, keyOf(revision)).catch(ignoreNotFound)
+}
+
+/** The template that a revision holds. */
+export function templateOf({ data }: ControllerRevision): PodTemplateSpec {
+  const { $patch: _, ...template } = (data as { spec: { template: PodTemplateSpec & { $patch?: string } } }).spec.template
+  return template
+}
+
+export function hashOf({ metadata }: KubeObject): string | undefined {
+  return metadata?.labels?.[REVISION_HASH]
+}
+
+async function create(
+  set: TemplatedSet,
+  kind: Kind<any>,
+  options: { data: unknown; next: number; collisionCount: number | undefined; context: ControllerContext; revisions: ControllerRevision[] },
+): Promise<History> {
+  const { data, next, context, revisions } = options
+  let { collisionCount } = options
+  for (;;) {
+    const hash = templateHash(data, collisionCount)
+    const wanted: ControllerRevision = {
+      apiVersion: 'apps/v1',
+      kind: 'ControllerRevision',
+      metadata: {
+        name: `${set.metadata?.name}-${hash}`,
+        namespace: set.metadata!.namespace!,
+        labels: { ...set.spec?.template.metadata?.labels, [REVISION_HASH]: hash },
+        ownerReferences: [controllerReference(kind, set)],
+      },
+      data: data as Record<string, unknown>,
+      revision: next,
+    }
+    try {
+      const update = await context.client.create(ControllerRevision, wanted)
+      return { revisions: [...revisions, update], update, collisionCount }
+    } catch (error) {
+      if (!hasReason(error, 'AlreadyExists')) throw error
+      const present = await context.client.get(ControllerRevision, keyOf(wanted))
+      if (isControlledBy(present, set) && canonical(present.data) === canonical(data))
+        return { revisions: [...revisions, present], update: present, collisionCount }
+      collisionCount = (collisionCount ?? 0) + 1
+    }
+  }
+}
+
+function dataOf({ spec }: TemplatedSet): unknown {
+  return { spec: { template: { ...spec?.template, $patch: 'replace' } } }
+}
+
+function byNumber(a: ControllerRevision, b: ControllerRevision): number {
+  return a.revision - b.revision || (a.metadata!.name! < b.metadata!.name! ? -1 : 1)
+}

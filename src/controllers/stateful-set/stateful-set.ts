@@ -1,0 +1,225 @@
+// statefulset-controller: pods with names, one after the other, each with its own claims; updates from the highest ordinal down.
+import type { StatefulSetStatus } from '#api/generated/types.ts'
+import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
+import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf } from '#api/object.ts'
+import { hasReason } from '#api/status.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import { itself, mapped, ownersOf } from '#client/triggers.ts'
+import { selects } from '#controllers/label-selector.ts'
+import { claim, controllerOf } from '#controllers/owners.ts'
+import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
+import { availableInMs, isFinished, isReady } from '#controllers/pod-state.ts'
+import { hashOf, type History, syncHistory, templateOf, truncateHistory } from '#controllers/revision-history.ts'
+import { jsonEqual } from '#lib/json-equal.ts'
+import { ensureClaims, syncClaimOwners } from './claims.ts'
+import { isMember, newPod, ordinalOf, startOf } from './identity.ts'
+
+export const statefulSetController: Controller = {
+  name: 'statefulset-controller',
+  workers: 5,
+  triggers: [
+    itself(StatefulSet),
+    ownersOf(Pod, StatefulSet),
+    ownersOf(ControllerRevision, StatefulSet),
+    mapped(Pod, (pod, informers) => {
+      if (controllerOf(pod) || !pod.metadata?.labels) return []
+      const sets = informers.of(StatefulSet).list(pod.metadata.namespace)
+      return sets.filter(({ spec }) => selects(spec?.selector, pod.metadata?.labels)).map((set) => keyOf(set))
+    }),
+  ],
+  reads: [PersistentVolumeClaim],
+  async reconcile(key, context) {
+    const set = context.informers.of(StatefulSet).get(key)
+    if (!set?.metadata?.uid) return
+    const pods = context.informers.of(Pod)
+    const candidates = [...pods.ownedBy(set.metadata.uid), ...pods.orphans(key.namespace ?? '')]
+    const members = await claim(candidates, {
+      client: context.client,
+      ownerKind: StatefulSet,
+      owner: set,
+      dependentKind: Pod,
+      matches: (pod) => selects(set.spec?.selector, pod.metadata?.labels) && isMember(set, pod),
+    })
+    const history = await syncHistory(set, StatefulSet, context)
+    const pass = new Pass(set, { members, history, context })
+    let failure: unknown
+    if (!set.metadata.deletionTimestamp)
+      failure = await pass.step().then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+    await pass.writeStatus()
+    await truncateHistory(set, { revisions: history.revisions, inUse: pass.revisionsInUse(), client: context.client })
+    if (failure !== undefined && !isNamespaceTerminating(failure)) throw failure
+    return pass.nextLook()
+  },
+}
+
+/** One step towards what the set wants; ordered sets take no second step before the first has worked out. */
+class Pass {
+  #set: StatefulSet
+  #history: History
+  #context: ControllerContext
+  #members: Map<number, Pod>
+  #current: ControllerRevision
+
+  constructor(set: StatefulSet, { members, history, context }: { members: readonly Pod[]; history: History; context: ControllerContext }) {
+    this.#set = set
+    this.#history = history
+    this.#context = context
+    this.#members = new Map(members.map((pod) => [ordinalOf(pod), pod]))
+    const name = set.status?.currentRevision
+    this.#current = history.revisions.find(({ metadata }) => metadata?.name === name) ?? history.update
+  }
+
+  get #ordered(): boolean {
+    return this.#set.spec?.podManagementPolicy !== 'Parallel'
+  }
+
+  get #ordinals(): number[] {
+    return Array.from({ length: this.#set.spec?.replicas ?? 1 }, (_, index) => startOf(this.#set) + index)
+  }
+
+  async step(): Promise<void> {
+    for (const ordinal of this.#ordinals) if ((await this.#syncMember(ordinal)) === 'wait') return
+    const wanted = new Set(this.#ordinals)
+    const surplus = [...this.#members.values()].filter((pod) => !wanted.has(ordinalOf(pod))).sort((a, b) => ordinalOf(b) - ordinalOf(a))
+    for (const pod of surplus) {
+      await syncClaimOwners(this.#set, ordinalOf(pod), { pod, context: this.#context })
+      if (this.#ordered) {
+        if (pod.metadata?.deletionTimestamp) return
+        // Scaling down waits while others are not well, unless this is the one that is not.
+        const unwell = [...this.#members.values()].find((other) => !this.#isHealthy(other))
+        if (unwell && unwell !== pod) return
+      }
+      if (!pod.metadata?.deletionTimestamp) await this.#delete(pod)
+      if (this.#ordered) return
+    }
+    await this.#update()
+  }
+
+  async #syncMember(ordinal: number): Promise<'wait' | 'next'> {
+    const pod = this.#members.get(ordinal)
+    if (!pod) {
+      await this.#create(ordinal)
+      return this.#ordered ? 'wait' : 'next'
+    }
+    if (pod.metadata?.deletionTimestamp) return this.#ordered ? 'wait' : 'next'
+    if (isFinished(pod)) {
+      const [type, reason, what] =
+        pod.status?.phase === 'Failed'
+          ? (['Warning', 'RecreatingFailedPod', 'failed'] as const)
+          : (['Normal', 'RecreatingTerminatedPod', 'terminated'] as const)
+      const { namespace, name } = this.#set.metadata!
+      this.#context.events.event(
+        this.#set,
+        type,
+        reason,
+        `StatefulSet ${namespace}/${name} is recreating ${what} Pod ${pod.metadata?.name}`,
+      )
+      await this.#delete(pod)
+      return this.#ordered ? 'wait' : 'next'
+    }
+    await ensureClaims(this.#set, ordinal, this.#context)
+    await syncClaimOwners(this.#set, ordinal, { pod, context: this.#context })
+    return this.#ordered && !this.#isAvailable(pod) ? 'wait' : 'next'
+  }
+
+  /** Deletes the highest pod of an old revision, once all above it are well. */
+  async #update(): Promise<void> {
+    const { updateStrategy } = this.#set.spec!
+    if (updateStrategy?.type === 'OnDelete') return
+    const lowest = startOf(this.#set) + (updateStrategy?.rollingUpdate?.partition ?? 0)
+    for (const ordinal of this.#ordinals.toReversed()) {
+      if (ordinal < lowest) return
+      const pod = this.#members.get(ordinal)
+      if (!pod) return
+      if (hashOf(pod) !== this.#history.update.metadata?.name && !pod.metadata?.deletionTimestamp) return this.#delete(pod)
+      if (!this.#isAvailable(pod)) return
+    }
+  }
+
+  async #create(ordinal: number): Promise<void> {
+    const { client, events } = this.#context
+    const partition = this.#set.spec?.updateStrategy?.rollingUpdate?.partition ?? 0
+    const revision = ordinal < startOf(this.#set) + partition ? this.#current : this.#history.update
+    const pod = newPod(this.#set, templateOf(revision), { ordinal, revision: revision.metadata!.name! })
+    const what = `create Pod ${pod.metadata?.name} in StatefulSet ${this.#set.metadata?.name}`
+    await ensureClaims(this.#set, ordinal, this.#context)
+    try {
+      this.#members.set(ordinal, await client.create(Pod, pod))
+      events.event(this.#set, 'Normal', 'SuccessfulCreate', `${what} successful`)
+    } catch (error) {
+      if (!isNamespaceTerminating(error)) events.event(this.#set, 'Warning', 'FailedCreate', `${what} failed error: ${textOf(error)}`)
+      throw error
+    }
+    await syncClaimOwners(this.#set, ordinal, { pod: this.#members.get(ordinal), context: this.#context })
+  }
+
+  async #delete(pod: Pod): Promise<void> {
+    const { client, events } = this.#context
+    const what = `delete Pod ${pod.metadata?.name} in StatefulSet ${this.#set.metadata?.name}`
+    try {
+      await client.delete(Pod, keyOf(pod), { preconditions: { uid: pod.metadata!.uid! } })
+    } catch (error) {
+      if (hasReason(error, 'NotFound', 'Conflict')) return
+      events.event(this.#set, 'Warning', 'FailedDelete', `${what} failed error: ${textOf(error)}`)
+      throw error
+    }
+    events.event(this.#set, 'Normal', 'SuccessfulDelete', `${what} successful`)
+  }
+
+  #isHealthy(pod: Pod): boolean {
+    return pod.status?.phase === 'Running' && isReady(pod) && !pod.metadata?.deletionTimestamp
+  }
+
+  #isAvailable(pod: Pod): boolean {
+    return this.#isHealthy(pod) && availableInMs(pod, this.#set.spec?.minReadySeconds ?? 0, this.#context.clock.now()) === 0
+  }
+
+  async writeStatus(): Promise<void> {
+    const { metadata, status: before } = this.#set
+    const pods = [...this.#members.values()]
+    const update = this.#history.update.metadata!.name!
+    const current = this.#current.metadata!.name!
+    const alive = pods.filter((pod) => !pod.metadata?.deletionTimestamp)
+    const status: StatefulSetStatus = {
+      ...(metadata?.generation === undefined ? {} : { observedGeneration: metadata.generation }),
+      replicas: pods.length,
+      readyReplicas: pods.filter((pod) => pod.status?.phase === 'Running' && isReady(pod)).length,
+      availableReplicas: pods.filter((pod) => this.#isAvailable(pod)).length,
+      currentReplicas: alive.filter((pod) => hashOf(pod) === current).length,
+      updatedReplicas: alive.filter((pod) => hashOf(pod) === update).length,
+      currentRevision: current,
+      updateRevision: update,
+      collisionCount: this.#history.collisionCount ?? 0,
+      ...(before?.conditions ? { conditions: before.conditions } : {}),
+    }
+    const rolled =
+      this.#set.spec?.updateStrategy?.type !== 'OnDelete' &&
+      status.updatedReplicas === status.replicas &&
+      status.readyReplicas === status.replicas
+    const final = rolled ? { ...status, currentReplicas: status.updatedReplicas!, currentRevision: update } : status
+    if (jsonEqual(normal(final), normal(before))) return
+    await this.#context.client.update(StatefulSet, { ...this.#set, status: final }, { subresource: 'status' })
+  }
+
+  revisionsInUse(): Set<string> {
+    const names = [...this.#members.values()].map((pod) => hashOf(pod) ?? '')
+    return new Set([...names, this.#current.metadata!.name!, this.#history.update.metadata!.name!])
+  }
+
+  nextLook(): { requeueAfterMs: number } | void {
+    const minReadySeconds = this.#set.spec?.minReadySeconds ?? 0
+    const now = this.#context.clock.now()
+    const waits = [...this.#members.values()].map((pod) => availableInMs(pod, minReadySeconds, now) ?? 0).filter((wait) => wait > 0)
+    if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
+  }
+}
+
+function normal(status: StatefulSetStatus | undefined): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(status ?? {}).filter(([, value]) => value !== 0 && value !== undefined))
+}
