@@ -1,0 +1,51 @@
+// Who asks: by client certificate or bearer token. Health checks alone may be asked by nobody.
+import { StatusError } from '#api/status.ts'
+import type { UserInfo } from '#client/client.ts'
+import type { AuthenticationRequest, Authenticator } from '#server/request.ts'
+import type { ServiceAccountTokens } from './service-account-tokens.ts'
+
+const AUTHENTICATED = 'system:authenticated'
+
+export const ANONYMOUS: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] }
+
+/** Common name as user, organizations as groups. */
+export const clientCertificates: Authenticator = {
+  async authenticate({ certificate }) {
+    if (!certificate?.commonName) return undefined
+    const fingerprint = certificate.fingerprint.replaceAll(':', '').toLowerCase()
+    return {
+      username: certificate.commonName,
+      groups: [...new Set([...certificate.organizations, AUTHENTICATED])],
+      extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] },
+    }
+  },
+}
+
+/** Any bearer token that is not good is refused here, so this comes last among those who read tokens. */
+export function bearerTokens(tokens: ServiceAccountTokens): Authenticator {
+  return {
+    async authenticate({ headers }) {
+      const token = bearerToken(headers)
+      if (token === undefined) return undefined
+      try {
+        return tokens.verify(token).user
+      } catch (cause) {
+        throw new StatusError('Unauthorized', 'Unauthorized', { cause })
+      }
+    },
+  }
+}
+
+const SOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
+
+/** From the Authorization header, or from the protocol list of browsers' WebSockets, which cannot set headers. */
+function bearerToken(headers: AuthenticationRequest['headers']): string | undefined {
+  const authorization = first(headers['authorization'])
+  const [scheme, token] = authorization?.trim().split(/ +/, 2) ?? []
+  if (scheme?.toLowerCase() === 'bearer' && token) return token
+  const protocols = first(headers['sec-websocket-protocol'])?.split(',') ?? []
+  const carrier = protocols.map((one) => one.trim()).find((one) => one.startsWith(SOCKET_TOKEN))
+  return carrier && Buffer.from(carrier.slice(SOCKET_TOKEN.length), 'base64url').toString()
+}
+
+const first = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value)

@@ -1,0 +1,79 @@
+// Nobody hands out rights they do not hold: checked when roles and bindings are written.
+import type { ClusterRole, PolicyRule, Role, RoleBinding } from '#api/generated/types.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { forbiddenError, notFoundError } from '#api/status.ts'
+import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '#server/request.ts'
+import { describeRules, missingRights, quotedList } from './policy-rules.ts'
+import type { RbacAuthorizer } from './rbac-authorizer.ts'
+import type { RbacIndex } from './rbac-index.ts'
+
+const GROUP = 'rbac.authorization.k8s.io'
+const EVERYTHING: PolicyRule[] = [
+  { apiGroups: ['*'], resources: ['*'], verbs: ['*'] },
+  { nonResourceURLs: ['*'], verbs: ['*'] },
+]
+
+export interface EscalationChecks {
+  rbac: RbacAuthorizer
+  index: RbacIndex
+  authorizer: Authorizer
+}
+
+export function preventEscalation(checks: EscalationChecks): AdmissionPlugin {
+  return {
+    name: 'RoleEscalation',
+    validate(request) {
+      const { attributes, operation, kind } = request
+      if (attributes.group !== GROUP || (operation !== 'CREATE' && operation !== 'UPDATE') || !request.object) return
+      if (attributes.user.groups.includes('system:masters')) return
+      if (kind.plural === 'roles' || kind.plural === 'clusterroles') checkRole(request, checks)
+      else checkBinding(request, checks)
+    },
+  }
+}
+
+function checkRole(request: AdmissionRequest, checks: EscalationChecks): void {
+  const role = request.object as Role & ClusterRole
+  const previous = request.oldObject as (Role & ClusterRole) | undefined
+  const sameRules = isDeepStrictEqual(role.rules ?? [], previous?.rules ?? [])
+  const sameAggregation = isDeepStrictEqual(role.aggregationRule, previous?.aggregationRule)
+  if (previous && sameRules && sameAggregation) return
+  if (may(request, 'escalate', request.kind.plural, checks)) return
+  const name = role.metadata?.name ?? ''
+  if (role.aggregationRule && !sameAggregation && missingRights(checks.rbac.rulesOf(request.attributes.user, ''), EVERYTHING).length > 0)
+    throw forbiddenError(request.kind, name, 'must have cluster-admin privileges to use the aggregationRule')
+  assertHeld(request, role.rules ?? [], checks)
+}
+
+function checkBinding(request: AdmissionRequest, checks: EscalationChecks): void {
+  const binding = request.object as RoleBinding
+  const previous = request.oldObject as RoleBinding | undefined
+  if (previous && isDeepStrictEqual(binding.roleRef, previous.roleRef) && isDeepStrictEqual(binding.subjects, previous.subjects)) return
+  const { roleRef } = binding
+  const plural = roleRef.kind === 'ClusterRole' ? 'clusterroles' : 'roles'
+  if (may(request, 'bind', plural, checks, roleRef.name)) return
+  const role = checks.index.role(roleRef, request.attributes.namespace)
+  if (!role) throw notFoundError({ group: GROUP, plural }, roleRef.name)
+  assertHeld(request, role.rules, checks)
+}
+
+function may(
+  request: AdmissionRequest,
+  verb: string,
+  resource: string,
+  { authorizer }: EscalationChecks,
+  name = request.object?.metadata?.name,
+): boolean {
+  const { user, namespace } = request.attributes
+  const asked = { user, verb, isResourceRequest: true, path: '', group: GROUP, version: 'v1', resource, subresource: '', namespace }
+  return authorizer.authorize({ ...asked, name: name ?? '' }).allowed
+}
+
+function assertHeld(request: AdmissionRequest, wanted: readonly PolicyRule[], { rbac }: EscalationChecks): void {
+  const { user, namespace } = request.attributes
+  const missing = missingRights(rbac.rulesOf(user, namespace), wanted)
+  if (missing.length === 0) return
+  const who = `user ${JSON.stringify(user.username)} (groups=${quotedList(user.groups)})`
+  const why = `${who} is attempting to grant RBAC permissions not currently held:\n${describeRules(missing)}`
+  throw forbiddenError(request.kind, request.object?.metadata?.name ?? '', why)
+}

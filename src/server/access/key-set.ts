@@ -1,0 +1,28 @@
+// What others need to check service-account tokens themselves: OpenID discovery and the public key.
+import type { KeyObject } from 'node:crypto'
+import { keyId } from './web-token.ts'
+
+export const DISCOVERY_PATH = '/.well-known/openid-configuration'
+export const KEY_SET_PATH = '/openid/v1/jwks'
+
+export interface PublicDocument {
+  contentType: string
+  body: string
+}
+
+/** By path. Both are for whoever may read them by role; they hold nothing secret. */
+export function tokenDocuments(options: { issuer: string; publicKey: KeyObject; url: string }): ReadonlyMap<string, PublicDocument> {
+  const discovery = {
+    issuer: options.issuer,
+    jwks_uri: `${options.url}${KEY_SET_PATH}`,
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['ES256'],
+  }
+  const { x, y, crv, kty } = options.publicKey.export({ format: 'jwk' })
+  const keys = [{ use: 'sig', kty, kid: keyId(options.publicKey), crv, alg: 'ES256', x, y }]
+  return new Map([
+    [DISCOVERY_PATH, { contentType: 'application/json', body: JSON.stringify(discovery) }],
+    [KEY_SET_PATH, { contentType: 'application/jwk-set+json', body: JSON.stringify({ keys }) }],
+  ])
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Pod as PodObject } from '#api/kinds/core/pod.ts'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import type { RequestAttributes } from '#server/request.ts'
+import { MemoryReader } from './memory-reader.ts'
+import { nodeAuthorizer } from './node-authorizer.ts'
+import { NodeGraph } from './node-graph.ts'
+
+const pod = (name: string, nodeName: string): PodObject => ({
+  metadata: { name, namespace: 'x' },
+  spec: {
+    nodeName,
+    serviceAccountName: 'sa',
+    containers: [{ name: 'c', env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'settings', key: 'a' } } }] }],
+    volumes: [
+      { name: 's', secret: { secretName: 'tls' } },
+      { name: 'd', persistentVolumeClaim: { claimName: 'data' } },
+    ],
+  },
+})
+
+function fixture() {
+  const reader = new MemoryReader()
+  reader.put(Pod, pod('p', 'n1'))
+  reader.put(PersistentVolumeClaim, { metadata: { name: 'data', namespace: 'x' }, spec: { volumeName: 'pv' } })
+  reader.put(PersistentVolume, {
+    metadata: { name: 'pv' },
+    spec: {
+      claimRef: { namespace: 'x', name: 'data' },
+      csi: { driver: 'd', volumeHandle: 'h', nodePublishSecretRef: { namespace: 'csi', name: 'mount' } },
+    },
+  })
+  const graph = new NodeGraph(reader)
+  const authorizer = nodeAuthorizer(() => graph, [{ apiGroups: [''], resources: ['services'], verbs: ['list'] }])
+  const ask = (node: string, more: Partial<RequestAttributes>) => {
+    const base = {
+      verb: 'get',
+      isResourceRequest: true,
+      path: '',
+      group: '',
+      version: 'v1',
+      resource: 'pods',
+      subresource: '',
+      namespace: '',
+      name: '',
+    }
+    return authorizer.authorize({ ...base, user: { username: `system:node:${node}`, groups: ['system:nodes'] }, ...more })
+  }
+  return { reader, ask }
+}
+
+const NEEDED: Partial<RequestAttributes>[] = [
+  { resource: 'secrets', namespace: 'x', name: 'tls' },
+  { resource: 'secrets', namespace: 'x', verb: 'watch', fieldSelector: 'metadata.name=tls' },
+  { resource: 'configmaps', namespace: 'x', name: 'settings' },
+  { resource: 'persistentvolumeclaims', namespace: 'x', name: 'data' },
+  { resource: 'persistentvolumes', name: 'pv' },
+  { resource: 'secrets', namespace: 'csi', name: 'mount' },
+  { resource: 'serviceaccounts', namespace: 'x', name: 'sa', verb: 'create', subresource: 'token' },
+  { resource: 'pods', namespace: 'x', name: 'p' },
+]
+
+test('nodeAuthorizer lets a node read what its pods need, and no other node', () => {
+  const { reader, ask } = fixture()
+  for (const request of NEEDED) {
+    assert.deepEqual([ask('n1', request).allowed, ask('n2', request).allowed], [true, false], JSON.stringify(request))
+    assert.match(ask('n2', request).reason, /no relationship found between node 'n2' and this object/)
+  }
+  reader.remove(Pod, { namespace: 'x', name: 'p' })
+  for (const request of NEEDED) assert.equal(ask('n1', request).allowed, false, JSON.stringify(request))
+})
+
+test('nodeAuthorizer counts pods, so that one leaving does not take what another needs', () => {
+  const { reader, ask } = fixture()
+  reader.put(Pod, pod('q', 'n1'))
+  reader.remove(Pod, { namespace: 'x', name: 'p' })
+  assert.equal(ask('n1', { resource: 'secrets', namespace: 'x', name: 'tls' }).allowed, true)
+})
+
+const DECISIONS: [request: Partial<RequestAttributes>, allowed: boolean][] = [
+  [{ resource: 'secrets', namespace: 'x', verb: 'list' }, false],
+  [{ resource: 'secrets', namespace: 'x', name: 'tls', verb: 'update' }, false],
+  [{ resource: 'services', verb: 'list' }, true],
+  [{ resource: 'services', verb: 'create' }, false],
+  [{ verb: 'list' }, false],
+  [{ verb: 'watch', fieldSelector: 'spec.nodeName=n1' }, true],
+  [{ verb: 'watch', fieldSelector: 'spec.nodeName=n2' }, false],
+  [{ verb: 'watch', fieldSelector: 'spec.nodeName!=n1' }, false],
+  [{ resource: 'nodes', name: 'n1' }, true],
+  [{ resource: 'nodes', name: 'n2' }, false],
+  [{ resource: 'nodes', verb: 'delete', name: 'n1' }, false],
+  [{ resource: 'leases', group: 'coordination.k8s.io', namespace: 'kube-node-lease', name: 'n1', verb: 'update' }, true],
+  [{ resource: 'leases', group: 'coordination.k8s.io', namespace: 'kube-node-lease', name: 'n2', verb: 'update' }, false],
+  [{ resource: 'leases', group: 'coordination.k8s.io', namespace: 'kube-system', name: 'n1', verb: 'update' }, false],
+  [{ resource: 'constructor' }, false],
+]
+
+test('nodeAuthorizer decides', () => {
+  const { ask } = fixture()
+  for (const [request, allowed] of DECISIONS) assert.equal(ask('n1', request).allowed, allowed, JSON.stringify(request))
+})
+
+test('nodeAuthorizer has nothing to say about others', () => {
+  const { ask } = fixture()
+  assert.equal(ask('n1', { resource: 'nodes', name: 'n1', user: { username: 'system:node:n1', groups: [] } }).allowed, false)
+})

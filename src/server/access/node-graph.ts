@@ -1,0 +1,115 @@
+// Which nodes have to do with which secrets, config maps, claims and accounts, through the pods bound to them. Counted, so that it can be kept
+// change by change; invariant: equals a fresh build over all pods.
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
+import type { ObjectReader } from '#server/request.ts'
+
+export type Reachable = 'pods' | 'secrets' | 'configmaps' | 'persistentvolumeclaims' | 'serviceaccounts' | 'resourceclaims'
+
+const MIRROR = 'kubernetes.io/config.mirror'
+
+export class NodeGraph implements Disposable {
+  /** `secrets/ns/name` -> node -> how many pods. */
+  #uses = new Map<string, Map<string, number>>()
+  #reader: ObjectReader
+  #subscription: Disposable
+
+  constructor(reader: ObjectReader) {
+    this.#reader = reader
+    for (const pod of reader.list(Pod)) this.#count(pod, 1)
+    this.#subscription = reader.onChange(Pod, ({ object, previous }) => {
+      if (object) this.#count(object, 1)
+      if (previous) this.#count(previous, -1)
+    })
+  }
+
+  reaches(node: string, what: Reachable, namespace: string, name: string): boolean {
+    return this.#uses.get(`${what}/${namespace}/${name}`)?.has(node) ?? false
+  }
+
+  reachesVolume(node: string, name: string): boolean {
+    const claim = this.#reader.get(PersistentVolume, { name })?.spec?.claimRef
+    return !!claim && this.reaches(node, 'persistentvolumeclaims', claim.namespace ?? '', claim.name ?? '')
+  }
+
+  reachesAttachment(node: string, name: string): boolean {
+    return this.#reader.get(VolumeAttachment, { name })?.spec?.nodeName === node
+  }
+
+  /** A secret a CSI volume of one of the node's pods names. */
+  reachesVolumeSecret(node: string, namespace: string, name: string): boolean {
+    for (const [use, nodes] of this.#uses) {
+      if (!use.startsWith('persistentvolumeclaims/') || !nodes.has(node)) continue
+      const [, claimNamespace = '', claimName = ''] = use.split('/')
+      const volumeName = this.#reader.get(PersistentVolumeClaim, { namespace: claimNamespace, name: claimName })?.spec?.volumeName
+      const csi = volumeName ? this.#reader.get(PersistentVolume, { name: volumeName })?.spec?.csi : undefined
+      const secrets = [csi?.nodePublishSecretRef, csi?.nodeStageSecretRef, csi?.nodeExpandSecretRef, csi?.controllerPublishSecretRef]
+      if (secrets.some((secret) => secret?.name === name && secret.namespace === namespace)) return true
+    }
+    return false
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription[Symbol.dispose]()
+  }
+
+  #count(pod: Pod, step: 1 | -1): void {
+    const node = pod.spec?.nodeName
+    if (!node) return
+    for (const use of usesOf(pod)) {
+      const nodes = this.#uses.get(use) ?? new Map<string, number>()
+      const count = (nodes.get(node) ?? 0) + step
+      if (count > 0) nodes.set(node, count)
+      else nodes.delete(node)
+      if (nodes.size > 0) this.#uses.set(use, nodes)
+      else this.#uses.delete(use)
+    }
+  }
+}
+
+function usesOf(pod: Pod): Set<string> {
+  const { namespace = '', name = '', annotations } = pod.metadata ?? {}
+  const uses = new Set([`pods/${namespace}/${name}`])
+  if (annotations?.[MIRROR] !== undefined) return uses
+  const add = (what: Reachable, used: string | undefined) => used && uses.add(`${what}/${namespace}/${used}`)
+  const { spec } = pod
+  add('serviceaccounts', spec?.serviceAccountName)
+  for (const secret of spec?.imagePullSecrets ?? []) add('secrets', secret.name)
+  for (const container of [...(spec?.containers ?? []), ...(spec?.initContainers ?? []), ...(spec?.ephemeralContainers ?? [])]) {
+    for (const source of container.envFrom ?? []) {
+      add('secrets', source.secretRef?.name)
+      add('configmaps', source.configMapRef?.name)
+    }
+    for (const variable of container.env ?? []) {
+      add('secrets', variable.valueFrom?.secretKeyRef?.name)
+      add('configmaps', variable.valueFrom?.configMapKeyRef?.name)
+    }
+  }
+  for (const volume of spec?.volumes ?? []) {
+    add('secrets', volume.secret?.secretName)
+    add('configmaps', volume.configMap?.name)
+    add('persistentvolumeclaims', volume.persistentVolumeClaim?.claimName)
+    if (volume.ephemeral) add('persistentvolumeclaims', `${name}-${volume.name}`)
+    for (const source of volume.projected?.sources ?? []) {
+      add('secrets', source.secret?.name)
+      add('configmaps', source.configMap?.name)
+    }
+    for (const secret of [
+      volume.azureFile?.secretName,
+      volume.cephfs?.secretRef?.name,
+      volume.cinder?.secretRef?.name,
+      volume.flexVolume?.secretRef?.name,
+      volume.rbd?.secretRef?.name,
+      volume.scaleIO?.secretRef?.name,
+      volume.iscsi?.secretRef?.name,
+      volume.storageos?.secretRef?.name,
+      volume.csi?.nodePublishSecretRef?.name,
+    ])
+      add('secrets', secret)
+  }
+  for (const claim of pod.status?.resourceClaimStatuses ?? []) add('resourceclaims', claim.resourceClaimName)
+  for (const claim of spec?.resourceClaims ?? []) add('resourceclaims', claim.resourceClaimName)
+  return uses
+}

@@ -1,0 +1,62 @@
+// Allows what some role bound to the user allows; has no opinion on the rest.
+import type { PolicyRule } from '#api/generated/types.ts'
+import type { UserInfo } from '#client/client.ts'
+import type { Authorizer, RequestAttributes } from '#server/request.ts'
+import { ruleAllows } from './policy-rules.ts'
+import type { Grant, RbacIndex } from './rbac-index.ts'
+
+export class RbacAuthorizer implements Authorizer {
+  #index: RbacIndex
+
+  constructor(index: RbacIndex) {
+    this.#index = index
+  }
+
+  authorize(attributes: RequestAttributes): { allowed: boolean; reason: string } {
+    let missing: Set<string> | undefined
+    for (const grant of this.#index.grantsFor(attributes.user, attributes.namespace)) {
+      const role = this.#index.role(grant.roleRef, grant.namespace)
+      if (!role) (missing ??= new Set()).add(missingRole(grant))
+      else
+        for (const rule of role.compiled)
+          if (ruleAllows(rule, attributes)) return { allowed: true, reason: `RBAC: allowed by ${describe(grant)}` }
+    }
+    if (!missing) return { allowed: false, reason: '' }
+    return { allowed: false, reason: `RBAC: ${missing.size === 1 ? [...missing][0] : `[${[...missing].join(', ')}]`}` }
+  }
+
+  /** All rules that apply to the user in the namespace ('' for cluster-wide ones alone). */
+  rulesOf(user: UserInfo, namespace: string): PolicyRule[] {
+    const rules: PolicyRule[] = []
+    for (const grant of this.#index.grantsFor(user, namespace))
+      rules.push(...(this.#index.role(grant.roleRef, grant.namespace)?.rules ?? []))
+    return rules
+  }
+
+  rulesFor(user: UserInfo, namespace: string) {
+    const rules = this.rulesOf(user, namespace)
+    return {
+      resourceRules: rules
+        .filter((rule) => rule.resources?.length)
+        .map(({ verbs, apiGroups = [], resources = [], resourceNames = [] }) => ({
+          verbs,
+          apiGroups,
+          resources,
+          ...(resourceNames.length > 0 ? { resourceNames } : {}),
+        })),
+      nonResourceRules: rules
+        .filter((rule) => rule.nonResourceURLs?.length)
+        .map(({ verbs, nonResourceURLs = [] }) => ({ verbs, nonResourceURLs })),
+      incomplete: false,
+    }
+  }
+}
+
+function describe({ binding, roleRef, subject }: Grant): string {
+  const name = subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace}` : subject.name
+  return `${binding} of ${roleRef.kind} ${JSON.stringify(roleRef.name)} to ${subject.kind} ${JSON.stringify(name)}`
+}
+
+function missingRole({ roleRef }: Grant): string {
+  return `${roleRef.kind.toLowerCase()}.rbac.authorization.k8s.io ${JSON.stringify(roleRef.name)} not found`
+}

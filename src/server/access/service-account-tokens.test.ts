@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync, sign } from 'node:crypto'
+import { test } from 'node:test'
+import { createLocalJWKSet, jwtVerify } from 'jose'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import { seededRandom } from '#lib/random.ts'
+import { systemClock } from '#lib/clock.ts'
+import { bearerTokens } from './authenticators.ts'
+import { KEY_SET_PATH, tokenDocuments } from './key-set.ts'
+import { MemoryReader } from './memory-reader.ts'
+import { ServiceAccountTokens } from './service-account-tokens.ts'
+
+const ISSUER = 'https://kubernetes.default.svc.cluster.local'
+const account = { metadata: { name: 'sa', namespace: 'x', uid: 'u1' } }
+const pod = (more = {}) => ({ metadata: { name: 'p', namespace: 'x', uid: 'p1', ...more }, spec: { containers: [] } })
+
+function fixture() {
+  const reader = new MemoryReader()
+  reader.put(ServiceAccount, account)
+  reader.put(Pod, pod())
+  let now = systemClock.now()
+  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const clock = { ...systemClock, now: () => now }
+  const tokens = new ServiceAccountTokens({ key, issuer: ISSUER, reader, clock, random: seededRandom(1) })
+  const issue = (more = {}) => tokens.issue({ account, audiences: [ISSUER], expiresInSeconds: 3600, ...more })
+  return { reader, key, tokens, issue, advance: (seconds: number) => (now += seconds * 1000) }
+}
+
+test('ServiceAccountTokens verifies what it issued', () => {
+  const { tokens, issue } = fixture()
+  const { user } = tokens.verify(issue({ pod: { name: 'p', uid: 'p1' }, node: { name: 'n', uid: 'n1' } }))
+  assert.equal(user.username, 'system:serviceaccount:x:sa')
+  assert.equal(user.uid, 'u1')
+  assert.deepEqual(user.groups, ['system:serviceaccounts', 'system:serviceaccounts:x', 'system:authenticated'])
+  assert.deepEqual(user.extra?.['authentication.kubernetes.io/pod-name'], ['p'])
+  assert.deepEqual(user.extra?.['authentication.kubernetes.io/node-uid'], ['n1'])
+  assert.match(user.extra?.['authentication.kubernetes.io/credential-id']?.[0] ?? '', /^JTI=[0-9a-f-]{36}$/)
+})
+
+const LOSSES: [title: string, lose: (f: ReturnType<typeof fixture>) => void, message: RegExp][] = [
+  ['time is up', ({ advance }) => advance(3600), /has expired/],
+  ['the account is gone', ({ reader }) => reader.remove(ServiceAccount, { namespace: 'x', name: 'sa' }), /account .* deleted/],
+  [
+    'the account is another',
+    ({ reader }) => reader.put(ServiceAccount, { metadata: { ...account.metadata, uid: 'u2' } }),
+    /account .* deleted/,
+  ],
+  ['the pod is gone', ({ reader }) => reader.remove(Pod, { namespace: 'x', name: 'p' }), /pod .* deleted/],
+  ['the pod is another', ({ reader }) => reader.put(Pod, pod({ uid: 'p2' })), /pod .* deleted/],
+  ['the pod was to end a while ago', ({ reader }) => reader.put(Pod, pod({ deletionTimestamp: '2020-01-01T00:00:00Z' })), /pod .* deleted/],
+]
+
+test('ServiceAccountTokens refuses a token it accepted before when', async (t) => {
+  for (const [title, lose, message] of LOSSES)
+    await t.test(title, () => {
+      const given = fixture()
+      const token = given.issue({ pod: { name: 'p', uid: 'p1' } })
+      given.tokens.verify(token)
+      lose(given)
+      assert.throws(() => given.tokens.verify(token), message)
+    })
+})
+
+test('ServiceAccountTokens refuses forged, foreign and malformed tokens', () => {
+  const { tokens, issue, key } = fixture()
+  const [header, payload, signature] = issue().split('.') as [string, string, string]
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString())
+  const none = encode({ alg: 'none' })
+  const evil = encode({ ...claims, sub: 'system:serviceaccount:kube-system:admin' })
+  const resigned = sign('sha256', Buffer.from(`${header}.${evil}`), { key: key.privateKey, dsaEncoding: 'ieee-p1363' }).toString(
+    'base64url',
+  )
+  const bad = [
+    '',
+    'x',
+    'a.b.c',
+    `${none}.${payload}.`,
+    `${none}.${payload}.${signature}`,
+    `${header}.${evil}.${signature}`,
+    `${header}.${payload}.${signature}.x`,
+  ]
+  for (const token of [...bad, fixture().issue(), `${header}.${evil}.${resigned}`])
+    assert.throws(() => tokens.verify(token), /invalid bearer token/)
+})
+
+test('ServiceAccountTokens holds tokens to their audiences', () => {
+  const { tokens, issue } = fixture()
+  const token = issue({ audiences: ['vault'] })
+  assert.throws(() => tokens.verify(token), /audiences/)
+  assert.deepEqual(tokens.verify(token, ['vault', 'other']).audiences, ['vault'])
+})
+
+test('bearerTokens reads the header and the protocol list, and refuses bad tokens', async () => {
+  const { tokens, issue } = fixture()
+  const authenticator = bearerTokens(tokens)
+  const token = issue()
+  const carrier = `base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`
+  for (const headers of [{ authorization: `Bearer ${token}` }, { 'sec-websocket-protocol': `v5.channel.k8s.io, ${carrier}` }])
+    assert.equal((await authenticator.authenticate({ headers }))?.username, 'system:serviceaccount:x:sa')
+  assert.equal(await authenticator.authenticate({ headers: { authorization: 'Basic eDp5' } }), undefined)
+  await assert.rejects(authenticator.authenticate({ headers: { authorization: 'Bearer nonsense' } }), {
+    reason: 'Unauthorized',
+    message: 'Unauthorized',
+  })
+})
+
+test('tokenDocuments publish what a stranger needs to verify tokens', async () => {
+  const { key, issue } = fixture()
+  const documents = tokenDocuments({ issuer: ISSUER, publicKey: key.publicKey, url: 'https://127.0.0.1:6443' })
+  const keys = createLocalJWKSet(JSON.parse(documents.get(KEY_SET_PATH)!.body))
+  const { payload } = await jwtVerify(issue(), keys, { issuer: ISSUER, audience: ISSUER })
+  assert.equal(payload.sub, 'system:serviceaccount:x:sa')
+})

@@ -1,0 +1,169 @@
+// Tokens of service accounts: issued bound to what they are for, good only while that exists. Verified signatures are remembered, existence never is.
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { Secret } from '#api/kinds/core/secret.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import type { KubeObject } from '#api/object.ts'
+import type { UserInfo } from '#client/client.ts'
+import type { Clock } from '#lib/clock.ts'
+import { LruMap } from '#lib/lru-map.ts'
+import type { Random } from '#lib/random.ts'
+import type { ObjectReader } from '#server/request.ts'
+import { claimedIssuer, readToken, type SigningKey, signToken } from './web-token.ts'
+
+interface Named {
+  name: string
+  uid: string
+}
+
+/** Upstream's private claim. */
+interface KubernetesClaims {
+  namespace: string
+  serviceaccount: Named
+  pod?: Named
+  node?: Named
+  secret?: Named
+  warnafter?: number
+}
+
+interface Claims {
+  iss: string
+  sub: string
+  aud: string[]
+  exp: number
+  iat: number
+  nbf: number
+  jti: string
+  'kubernetes.io': KubernetesClaims
+}
+
+export interface IssueOptions {
+  account: ServiceAccount
+  audiences: readonly string[]
+  expiresInSeconds: number
+  /** Seconds after which a client should have fetched a new one, where that is before the token expires. */
+  warnAfterSeconds?: number
+  pod?: Named
+  node?: Named
+  secret?: Named
+}
+
+/** A deleted account or pod is good for so long, to finish its work. */
+const DELETION_LEEWAY_MS = 60_000
+const REMEMBERED_TOKENS = 4096
+const LONGEST_TOKEN = 16 * 1024
+
+export interface TokenContext {
+  key: SigningKey
+  issuer: string
+  reader: ObjectReader
+  clock: Clock
+  random: Random
+}
+
+export class ServiceAccountTokens {
+  #context: TokenContext
+  #verified = new LruMap<string, Claims>(REMEMBERED_TOKENS)
+
+  constructor(context: TokenContext) {
+    this.#context = context
+  }
+
+  /** Audiences that stand for this API server. */
+  get audiences(): readonly string[] {
+    return [this.#context.issuer]
+  }
+
+  issue({ account, audiences, expiresInSeconds, warnAfterSeconds, pod, node, secret }: IssueOptions): string {
+    const { key, issuer, clock, random } = this.#context
+    const now = Math.floor(clock.now() / 1000)
+    const { namespace = '', name = '', uid = '' } = account.metadata ?? {}
+    const claims: Claims = {
+      aud: [...audiences],
+      exp: now + expiresInSeconds,
+      iat: now,
+      iss: issuer,
+      jti: random.uuid(),
+      'kubernetes.io': {
+        namespace,
+        ...(node ? { node } : {}),
+        ...(pod ? { pod } : {}),
+        ...(secret ? { secret } : {}),
+        serviceaccount: { name, uid },
+        ...(warnAfterSeconds === undefined ? {} : { warnafter: now + warnAfterSeconds }),
+      },
+      nbf: now,
+      sub: `system:serviceaccount:${namespace}:${name}`,
+    }
+    return signToken(claims, key)
+  }
+
+  /** Whether a token says it comes from here. */
+  claims(token: string): boolean {
+    return token.length <= LONGEST_TOKEN && claimedIssuer(token) === this.#context.issuer
+  }
+
+  /** The account's user and those of `audiences` the token is for; throws an Error saying why not. */
+  verify(token: string, audiences: readonly string[] = this.audiences): { user: UserInfo; audiences: string[] } {
+    const claims = this.#genuine(token)
+    const shared = audiences.filter((audience) => claims.aud.includes(audience))
+    if (shared.length === 0)
+      throw new Error(`token audiences ${JSON.stringify(claims.aud)} is invalid for the target audiences ${JSON.stringify(audiences)}`)
+    this.#assertCurrent(claims)
+    return { user: userOf(claims), audiences: shared }
+  }
+
+  #genuine(token: string): Claims {
+    const known = this.#verified.get(token)
+    if (known) return known
+    const claims = token.length <= LONGEST_TOKEN ? readToken(token, this.#context.key.publicKey) : undefined
+    if (!claims || claims['iss'] !== this.#context.issuer || !wellFormed(claims)) throw new Error('invalid bearer token')
+    this.#verified.set(token, claims)
+    return claims
+  }
+
+  #assertCurrent(claims: Claims): void {
+    const { reader, clock } = this.#context
+    const now = clock.now()
+    if (now / 1000 >= claims.exp) throw new Error('service account token has expired')
+    if (now / 1000 < claims.nbf - 60) throw new Error('service account token is not valid yet')
+    const { namespace, serviceaccount, pod, node, secret } = claims['kubernetes.io']
+    const same = (what: string, { uid }: Named, object: KubeObject | undefined) => {
+      const deleted = object?.metadata?.deletionTimestamp
+      const gone = !object || (deleted !== undefined && Date.parse(deleted) + DELETION_LEEWAY_MS < now)
+      if (gone || object.metadata?.uid !== uid) throw new Error(`${what} of the service account token has been deleted`)
+    }
+    same('account', serviceaccount, reader.get(ServiceAccount, { namespace, name: serviceaccount.name }))
+    if (pod) same('pod', pod, reader.get(Pod, { namespace, name: pod.name }))
+    else if (node) same('node', node, reader.get(Node, { name: node.name }))
+    if (secret) same('secret', secret, reader.get(Secret, { namespace, name: secret.name }))
+  }
+}
+
+function wellFormed(claims: Record<string, unknown>): claims is Record<string, unknown> & Claims {
+  const own = claims['kubernetes.io'] as KubernetesClaims | undefined
+  return (
+    Array.isArray(claims['aud']) &&
+    typeof claims['exp'] === 'number' &&
+    typeof claims['nbf'] === 'number' &&
+    typeof own?.namespace === 'string' &&
+    typeof own.serviceaccount?.name === 'string' &&
+    claims['sub'] === `system:serviceaccount:${own.namespace}:${own.serviceaccount.name}`
+  )
+}
+
+function userOf({ sub, jti, 'kubernetes.io': { namespace, serviceaccount, pod, node } }: Claims): UserInfo {
+  const extra: Record<string, string[]> = { 'authentication.kubernetes.io/credential-id': [`JTI=${jti}`] }
+  const add = (what: string, named: Named | undefined) => {
+    if (!named) return
+    extra[`authentication.kubernetes.io/${what}-name`] = [named.name]
+    extra[`authentication.kubernetes.io/${what}-uid`] = [named.uid]
+  }
+  add('node', node)
+  add('pod', pod)
+  return { username: sub, uid: serviceaccount.uid, groups: serviceAccountGroups(namespace), extra }
+}
+
+export function serviceAccountGroups(namespace: string): string[] {
+  return ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated']
+}
