@@ -56,17 +56,24 @@ export class StatusError extends Error {
   readonly reason: StatusReason | ''
   readonly code: number
   readonly details: StatusDetails | undefined
+  /** ListMeta of the Status: a continue token for who wants to go on all the same. */
+  readonly metadata: Record<string, unknown>
 
   /** `code` only where upstream answers a reason with another code than its usual one. */
-  constructor(reason: StatusReason | '', message: string, options: { details?: StatusDetails; cause?: unknown; code?: number } = {}) {
+  constructor(
+    reason: StatusReason | '',
+    message: string,
+    options: { details?: StatusDetails; cause?: unknown; code?: number; metadata?: Record<string, unknown> } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.reason = reason
     this.details = options.details
+    this.metadata = options.metadata ?? {}
     this.code = options.code ?? (reason ? CODES[reason] : 500)
   }
 
   toStatus(): Status {
-    const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: this.message }
+    const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: this.metadata, status: 'Failure', message: this.message }
     if (this.reason) status.reason = this.reason
     if (this.details) status.details = this.details
     status.code = this.code
@@ -77,6 +84,7 @@ export class StatusError extends Error {
     return new StatusError((status.reason ?? '') as StatusReason | '', status.message ?? 'unknown', {
       ...(status.details ? { details: status.details } : {}),
       ...(status.code ? { code: status.code } : {}),
+      ...(status.metadata ? { metadata: status.metadata } : {}),
     })
   }
 }
