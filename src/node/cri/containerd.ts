@@ -116,7 +116,7 @@ export function createContainerd(options: ContainerdOptions): Service & { readon
         await watching
         // Without a daemon there is nobody to ask: bring it back for the stop.
         if (!isRunning(daemon)) await ready((daemon = await launch()), runtime, new AbortController().signal)
-        await stopAllPods(runtime, { graceSeconds: options.stopGraceSeconds ?? 5 }).catch((error: unknown) => {
+        await stopAllPods(runtime, { graceSeconds: options.stopGraceSeconds ?? 3 }).catch((error: unknown) => {
           log.error('not every pod could be stopped', { error })
         })
       })

@@ -48,7 +48,7 @@ export async function* followEvents(source: Source, signal: AbortSignal): AsyncG
 }
 
 async function* containerdEvents({ channel, schema }: Source, signal: AbortSignal): AsyncGenerator<RuntimeEvent, void> {
-  const filters = TOPICS.map((topic) => `namespace==k8s.io,topic==${topic}`)
+  const filters = TOPICS.map((topic) => `namespace==k8s.io,topic=="${topic}"`)
   for await (const { topic, event } of channel.serverStream<Envelope>('Events.Subscribe', { filters }, { signal })) {
     const translated = translate(schema, topic, event?.value ?? new Uint8Array())
     if (translated) yield translated
