@@ -1,0 +1,271 @@
+// daemonset-controller: one pod on every node that fits, and updates node by node.
+import type { DaemonSetStatus } from '#api/generated/types.ts'
+import { scaledValue } from '#api/int-or-string.ts'
+import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
+import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf, keyText } from '#api/object.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import { createBackoff } from '#client/backoff.ts'
+import { itself, mapped, ownersOf } from '#client/triggers.ts'
+import { isEmptySelector, selects } from '#controllers/label-selector.ts'
+import { claim } from '#controllers/owners.ts'
+import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
+import { availableInMs, isAvailable, isReady } from '#controllers/pod-state.ts'
+import { hashOf, syncHistory, truncateHistory } from '#controllers/revision-history.ts'
+import { jsonEqual } from '#lib/json-equal.ts'
+import { LruMap } from '#lib/lru-map.ts'
+import { newPod, nodeOf } from './daemon-pods.ts'
+import { eligibility } from './eligibility.ts'
+
+const BURST = 250
+const FAILED_BACKOFF = { initialMs: 1000, maxMs: 900_000, jitter: 0, resetAfterMs: 1_800_000 }
+
+interface Plan {
+  create: string[]
+  delete: Pod[]
+  /** How long until a failed pod may be replaced. */
+  waitMs: number | undefined
+}
+
+interface Backoffs {
+  /** Milliseconds the next replacement on that node has to wait; counts as one failure. */
+  ask(node: string): number
+}
+
+export function daemonSetController(): Controller {
+  const failures = new LruMap<string, { untilMs: number; backoff: ReturnType<typeof createBackoff> }>(4096)
+  return {
+    name: 'daemonset-controller',
+    account: 'daemon-set-controller',
+    component: 'daemonset-controller',
+    workers: 2,
+    triggers: [
+      itself(DaemonSet),
+      ownersOf(Pod, DaemonSet),
+      ownersOf(ControllerRevision, DaemonSet),
+      mapped(Node, (_, informers) =>
+        informers
+          .of(DaemonSet)
+          .list()
+          .map((set) => keyOf(set)),
+      ),
+    ],
+    async reconcile(key, context) {
+      const { informers, events, client, clock, random } = context
+      const set = informers.of(DaemonSet).get(key)
+      if (!set?.metadata?.uid) return
+      if (isEmptySelector(set.spec?.selector)) {
+        events.event(set, 'Warning', 'SelectingAll', 'This daemon set is selecting all pods. A non-empty selector is required.')
+        return
+      }
+      if (set.metadata.deletionTimestamp) return
+      const pods = await claimPods(set, context)
+      const history = await syncHistory(set, DaemonSet, context)
+      const hash = hashOf(history.update)!
+      const backoffs: Backoffs = {
+        ask(node) {
+          const name = `${set.metadata!.uid}/${node}`
+          const known = failures.get(name) ?? { untilMs: 0, backoff: createBackoff({ ...FAILED_BACKOFF, clock, random }) }
+          if (clock.monotonic() < known.untilMs) return known.untilMs - clock.monotonic()
+          known.untilMs = clock.monotonic() + known.backoff.nextMs()
+          failures.set(name, known)
+          return 0
+        },
+      }
+      const byNode = groupByNode(pods)
+      const plan = planOf(set, byNode, { context, backoffs })
+      if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete')
+        planUpdate(set, { byNode, hash, plan, context })
+      const failure = await carryOut(set, plan, { hash, context })
+      await writeStatus(set, { byNode, hash, collisionCount: history.collisionCount, context })
+      const inUse = new Set([history.update.metadata!.name!, ...pods.map((pod) => `${key.name}-${hashOf(pod)}`)])
+      await truncateHistory(set, { revisions: history.revisions, inUse, client })
+      if (failure !== undefined && !isNamespaceTerminating(failure)) throw failure
+      const waits = [plan.waitMs, nextAvailableMs(set, pods, clock.now())].filter((wait) => wait !== undefined) as number[]
+      if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
+    },
+  }
+}
+
+async function claimPods(set: DaemonSet, { client, informers }: ControllerContext): Promise<Pod[]> {
+  const pods = informers.of(Pod)
+  return claim([...pods.ownedBy(set.metadata?.uid ?? ''), ...pods.orphans(set.metadata?.namespace ?? '')], {
+    client,
+    ownerKind: DaemonSet,
+    owner: set,
+    dependentKind: Pod,
+    matches: (pod) => selects(set.spec?.selector, pod.metadata?.labels),
+  })
+}
+
+function groupByNode(pods: readonly Pod[]): Map<string, Pod[]> {
+  const byNode = new Map<string, Pod[]>()
+  for (const pod of pods) {
+    const node = nodeOf(pod)
+    if (node) byNode.set(node, [...(byNode.get(node) ?? []), pod])
+  }
+  return byNode
+}
+
+function planOf(
+  set: DaemonSet,
+  byNode: ReadonlyMap<string, Pod[]>,
+  { context, backoffs }: { context: ControllerContext; backoffs: Backoffs },
+): Plan {
+  const plan: Plan = { create: [], delete: [], waitMs: undefined }
+  for (const node of context.informers.of(Node).list()) {
+    const name = node.metadata?.name ?? ''
+    const pods = byNode.get(name) ?? []
+    const { shouldRun, shouldContinue } = eligibility(set, node)
+    if (shouldRun && pods.length === 0) plan.create.push(name)
+    else if (!shouldContinue) plan.delete.push(...pods.filter((pod) => !pod.metadata?.deletionTimestamp))
+    else keepOne(set, pods, { node: name, plan, backoffs, context })
+  }
+  return plan
+}
+
+/** Of several pods on one node the oldest stays; failed ones are replaced, more slowly each time. */
+function keepOne(
+  set: DaemonSet,
+  pods: readonly Pod[],
+  { node, plan, backoffs, context }: { node: string; plan: Plan; backoffs: Backoffs; context: ControllerContext },
+): void {
+  const running: Pod[] = []
+  for (const pod of pods) {
+    if (pod.metadata?.deletionTimestamp) continue
+    if (pod.status?.phase === 'Failed') {
+      const waitMs = backoffs.ask(node)
+      if (waitMs > 0) {
+        plan.waitMs = Math.min(plan.waitMs ?? Infinity, waitMs)
+        continue
+      }
+      const text = `Found failed daemon pod ${keyText(keyOf(pod))} on node ${node}, will try to kill it`
+      context.events.event(set, 'Warning', 'FailedDaemonPod', text)
+      plan.delete.push(pod)
+    } else if (pod.status?.phase === 'Succeeded') {
+      const text = `Found succeeded daemon pod ${keyText(keyOf(pod))} on node ${node}, will try to delete it`
+      context.events.event(set, 'Normal', 'SucceededDaemonPod', text)
+      plan.delete.push(pod)
+    } else running.push(pod)
+  }
+  if (running.length < 2 || maxSurgeOf(set, 1) > 0) return
+  const created = (pod: Pod) => Date.parse(pod.metadata?.creationTimestamp ?? '') || 0
+  running.sort((a, b) => Number(Boolean(b.spec?.nodeName)) - Number(Boolean(a.spec?.nodeName)) || created(a) - created(b))
+  plan.delete.push(...running.slice(1))
+}
+
+/** Lets go of old pods as far as availability allows, or, with surge, starts new ones beside them. */
+function planUpdate(
+  set: DaemonSet,
+  { byNode, hash, plan, context }: { byNode: ReadonlyMap<string, Pod[]>; hash: string; plan: Plan; context: ControllerContext },
+): void {
+  const nodes = context.informers
+    .of(Node)
+    .list()
+    .filter((node) => eligibility(set, node).shouldRun)
+  const minReadySeconds = set.spec?.minReadySeconds ?? 0
+  const available = (pod: Pod | undefined) => pod !== undefined && isAvailable(pod, minReadySeconds, context.clock.now())
+  const maxSurge = maxSurgeOf(set, nodes.length)
+  const maxUnavailable = maxUnavailableOf(set, nodes.length)
+  const groups = nodes.map((node) => {
+    const pods = (byNode.get(node.metadata?.name ?? '') ?? []).filter((pod) => !pod.metadata?.deletionTimestamp)
+    const leaving = (byNode.get(node.metadata?.name ?? '') ?? []).length > pods.length
+    return {
+      node: node.metadata?.name ?? '',
+      leaving,
+      old: pods.find((pod) => hashOf(pod) !== hash),
+      next: pods.find((pod) => hashOf(pod) === hash),
+    }
+  })
+  if (maxSurge === 0) {
+    let unavailable = groups.filter(({ old, next }) => !available(next) && !available(old)).length
+    for (const { old, next } of groups) {
+      if (!old || next) continue
+      // One that does not serve anyway costs nothing.
+      if (!available(old)) plan.delete.push(old)
+      else if (unavailable < maxUnavailable) {
+        plan.delete.push(old)
+        unavailable++
+      }
+    }
+    return
+  }
+  let surge = groups.filter(({ old, next, leaving }) => next && (old || leaving) && !available(next)).length
+  for (const { node, old, next } of groups) {
+    if (!old) continue
+    if (next) {
+      if (available(next)) plan.delete.push(old)
+    } else if (!available(old)) plan.delete.push(old)
+    else if (surge < maxSurge) {
+      plan.create.push(node)
+      surge++
+    }
+  }
+}
+
+async function carryOut(set: DaemonSet, plan: Plan, { hash, context }: { hash: string; context: ControllerContext }): Promise<unknown> {
+  const nodes = plan.create.slice(0, BURST)
+  let next = 0
+  const { error } = await slowStart(nodes.length, () => createPod(newPod(set, { node: nodes[next++]!, hash }), set, context))
+  const results = await Promise.allSettled(plan.delete.slice(0, BURST).map((pod) => deletePod(pod, set, context)))
+  return error ?? results.find((result) => result.status === 'rejected')?.reason
+}
+
+async function writeStatus(
+  set: DaemonSet,
+  {
+    byNode,
+    hash,
+    collisionCount,
+    context,
+  }: { byNode: ReadonlyMap<string, Pod[]>; hash: string; collisionCount: number | undefined; context: ControllerContext },
+): Promise<void> {
+  const now = context.clock.now()
+  const counts = { desired: 0, current: 0, misscheduled: 0, ready: 0, available: 0, updated: 0 }
+  for (const node of context.informers.of(Node).list()) {
+    const pods = byNode.get(node.metadata?.name ?? '') ?? []
+    if (!eligibility(set, node).shouldRun) {
+      if (pods.length > 0) counts.misscheduled++
+      continue
+    }
+    counts.desired++
+    if (pods.length === 0) continue
+    counts.current++
+    const newest = pods.find((pod) => hashOf(pod) === hash)
+    if (pods.some((pod) => isReady(pod))) counts.ready++
+    if (pods.some((pod) => isAvailable(pod, set.spec?.minReadySeconds ?? 0, now))) counts.available++
+    if (newest) counts.updated++
+  }
+  const { generation } = set.metadata!
+  const status: DaemonSetStatus = {
+    currentNumberScheduled: counts.current,
+    numberMisscheduled: counts.misscheduled,
+    desiredNumberScheduled: counts.desired,
+    numberReady: counts.ready,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    updatedNumberScheduled: counts.updated,
+    numberAvailable: counts.available,
+    numberUnavailable: counts.desired - counts.available,
+    ...(collisionCount === undefined ? {} : { collisionCount }),
+    ...(set.status?.conditions ? { conditions: set.status.conditions } : {}),
+  }
+  const normal = (value: DaemonSetStatus | undefined) => Object.fromEntries(Object.entries(value ?? {}).filter(([, count]) => count !== 0))
+  if (set.status?.observedGeneration !== undefined && jsonEqual(normal(status), normal(set.status))) return
+  await context.client.update(DaemonSet, { ...set, status }, { subresource: 'status' })
+}
+
+function maxSurgeOf({ spec }: DaemonSet, nodes: number): number {
+  return scaledValue(spec?.updateStrategy?.rollingUpdate?.maxSurge ?? 0, nodes, 'up')
+}
+
+function maxUnavailableOf(set: DaemonSet, nodes: number): number {
+  const maximum = scaledValue(set.spec?.updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, nodes, 'up')
+  return maximum === 0 && maxSurgeOf(set, nodes) === 0 ? 1 : maximum
+}
+
+function nextAvailableMs({ spec }: DaemonSet, pods: readonly Pod[], now: number): number | undefined {
+  const waits = pods.map((pod) => availableInMs(pod, spec?.minReadySeconds ?? 0, now) ?? 0).filter((wait) => wait > 0)
+  return waits.length > 0 ? Math.min(...waits) : undefined
+}

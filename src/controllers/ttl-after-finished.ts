@@ -1,0 +1,27 @@
+// ttl-after-finished-controller: deletes finished Jobs when their time has come.
+import { Job } from '#api/kinds/batch/job.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import type { Controller } from '#client/controller.ts'
+import { itself } from '#client/triggers.ts'
+
+export const ttlAfterFinishedController: Controller = {
+  name: 'ttl-after-finished-controller',
+  workers: 5,
+  triggers: [itself(Job)],
+  async reconcile(key, { client, informers, clock }) {
+    const job = informers.of(Job).get(key)
+    const seconds = job?.spec?.ttlSecondsAfterFinished
+    if (!job || seconds === undefined || job.metadata?.deletionTimestamp) return
+    const finished = job.status?.conditions?.find(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True')
+    if (!finished?.lastTransitionTime) return
+    const waitMs = Date.parse(finished.lastTransitionTime) + seconds * 1000 - clock.now()
+    if (waitMs > 0) return { requeueAfterMs: waitMs }
+    // The time to live may just have been made longer: asked of the API, and deleted only as it was then.
+    const fresh = await client.get(Job, key).catch(ignoreNotFound)
+    if (!fresh || fresh.spec?.ttlSecondsAfterFinished !== seconds || fresh.metadata?.uid !== job.metadata?.uid) return
+    const { uid, resourceVersion } = fresh.metadata!
+    await client
+      .delete(Job, key, { propagationPolicy: 'Foreground', preconditions: { uid: uid!, resourceVersion: resourceVersion! } })
+      .catch(ignoreNotFound)
+  },
+}
