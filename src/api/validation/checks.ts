@@ -74,7 +74,7 @@ export function checkUnique<T>(
   })
 }
 
-/** How Go prints a list of sources or members: which of `names` are set in `object`. */
-export function presentMembers<T extends object>(object: T, names: readonly (keyof T & string)[]): (keyof T & string)[] {
+/** Which of `names` are set in `object`: volume sources, metric members and the like, of which one is allowed. */
+export function presentMembers<T extends object, K extends keyof T & string>(object: T, names: readonly K[]): K[] {
   return names.filter((name) => object[name] !== undefined && object[name] !== null)
 }

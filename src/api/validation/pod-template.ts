@@ -28,11 +28,14 @@ export function validateWorkloadTemplate(
     const spelled = workload === 'ReplicaSet' ? 'deployment' : workload.toLowerCase()
     if (isEmptySelector(selector)) errors.push(invalid(`${path}.selector`, selector, `empty selector is invalid for ${spelled}`))
     else if (!selectorMatches(selector, template?.metadata?.labels))
-      errors.push(invalid(`${path}.template.metadata.labels`, template?.metadata?.labels ?? {}, '`selector` does not match template `labels`'))
+      errors.push(
+        invalid(`${path}.template.metadata.labels`, template?.metadata?.labels ?? {}, '`selector` does not match template `labels`'),
+      )
   }
   errors.push(...validatePodTemplate(template, `${path}.template`))
   const { restartPolicy, activeDeadlineSeconds } = template?.spec ?? {}
-  if (restartPolicy && restartPolicy !== 'Always') errors.push(notSupported(`${path}.template.spec.restartPolicy`, restartPolicy, ['Always']))
+  if (restartPolicy && restartPolicy !== 'Always')
+    errors.push(notSupported(`${path}.template.spec.restartPolicy`, restartPolicy, ['Always']))
   if (activeDeadlineSeconds !== undefined)
     errors.push(forbidden(`${path}.template.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${workload} is not Supported`))
   return errors

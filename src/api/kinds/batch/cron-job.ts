@@ -1,7 +1,20 @@
 import { defineKind } from '#api/define-kind.ts'
+import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
+import { type FieldError, invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { humanAge } from '#api/human-duration.ts'
+import { ageColumn, nameColumn, templateColumns } from '#api/kinds/columns.ts'
+import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { dnsSubdomain, forNames, maxLength } from '#api/names.ts'
+import { checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { cronScheduleMessage } from '#api/validation/cron-schedule.ts'
+import { formatSelector } from '#api/validation/label-selector.ts'
+import { validateJobSpec } from './job-validation.ts'
 
 export type CronJob = types.CronJob
+
+/** Its jobs add eleven characters of their own, and their pods' labels hold 63. */
+const NAME_LIMIT = 52
 
 export const CronJob = defineKind<CronJob>({
   group: 'batch',
@@ -11,7 +24,98 @@ export const CronJob = defineKind<CronJob>({
   shortNames: ['cj'],
   categories: ['all'],
   scope: 'Namespaced',
-  subresources: {
-    status: { verbs: ['get', 'patch', 'update'] },
+  subresources: { status: { verbs: ['get', 'patch', 'update'] } },
+  generationOf: ({ spec }) => spec,
+  validateName(name, prefix) {
+    const messages = forNames(dnsSubdomain)(name, prefix)
+    return !prefix && name.length > NAME_LIMIT ? [...messages, maxLength(NAME_LIMIT)] : messages
   },
+  default({ spec }) {
+    if (!spec) return
+    spec.concurrencyPolicy ||= 'Allow'
+    spec.suspend ??= false
+    spec.successfulJobsHistoryLimit ??= 3
+    spec.failedJobsHistoryLimit ??= 1
+    defaultPodTemplate(spec.jobTemplate?.spec?.template)
+  },
+  validate: validateCronJob,
+  warnings: ({ spec }) => {
+    const warnings = templateWarnings(spec?.jobTemplate?.spec?.template ?? {}, 'spec.jobTemplate.spec.template')
+    if (/TZ=/.test(spec?.schedule ?? ''))
+      warnings.push(
+        'CRON_TZ or TZ used in spec.schedule is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details',
+      )
+    return warnings
+  },
+  columns: [
+    nameColumn,
+    { name: 'Schedule', description: 'When jobs are started, in cron form.', value: ({ spec }) => spec?.schedule ?? '' },
+    { name: 'Timezone', description: 'Time zone of the schedule.', value: ({ spec }) => spec?.timeZone ?? '<none>' },
+    {
+      name: 'Suspend',
+      type: 'boolean',
+      description: 'Whether no further jobs are started.',
+      value: ({ spec }) => (spec?.suspend === undefined ? '<unset>' : spec.suspend ? 'True' : 'False'),
+    },
+    { name: 'Active', type: 'integer', description: 'Jobs that are running.', value: ({ status }) => status?.active?.length ?? 0 },
+    {
+      name: 'Last Schedule',
+      description: 'Time since a job was last started.',
+      value: ({ status }, { now }) => (status?.lastScheduleTime ? humanAge(status.lastScheduleTime, now) : '<none>'),
+    },
+    ageColumn,
+    ...templateColumns<CronJob>(({ spec }) => spec?.jobTemplate?.spec?.template),
+    {
+      name: 'Selector',
+      description: 'Which pods belong to its jobs.',
+      priority: 1,
+      value: ({ spec }) => formatSelector(spec?.jobTemplate?.spec?.selector),
+    },
+  ],
 })
+
+function validateCronJob({ spec }: CronJob, previous: CronJob | undefined, { subresource }: { subresource?: string }): FieldError[] {
+  const errors: Errors = []
+  if (subresource === 'status') return errors
+  const { schedule = '', timeZone, startingDeadlineSeconds, concurrencyPolicy } = spec ?? {}
+  checkNonNegative('spec.startingDeadlineSeconds', startingDeadlineSeconds, errors)
+  if (!schedule) errors.push(required('spec.schedule'))
+  else checkSchedule(schedule, timeZone, previous?.spec?.schedule === schedule, errors)
+  if (timeZone !== undefined && timeZone !== previous?.spec?.timeZone) checkTimeZone(timeZone, errors)
+  checkOneOf('spec.concurrencyPolicy', concurrencyPolicy, ['Allow', 'Forbid', 'Replace'], errors, { required: true })
+  for (const field of ['successfulJobsHistoryLimit', 'failedJobsHistoryLimit'] as const)
+    checkNonNegative(`spec.${field}`, spec?.[field], errors)
+  const template = spec?.jobTemplate?.spec ?? ({} as types.JobSpec)
+  if (template.manualSelector)
+    errors.push({
+      type: 'FieldValueNotSupported',
+      field: 'spec.jobTemplate.spec.manualSelector',
+      message: 'Unsupported value: true: supported values: "nil", "false"',
+    })
+  return [...errors, ...validateJobSpec(template, 'spec.jobTemplate.spec')]
+}
+
+function checkSchedule(schedule: string, timeZone: string | undefined, unchanged: boolean, errors: Errors): void {
+  const zoned = schedule.includes('TZ')
+  const message = cronScheduleMessage(schedule.replace(/^(CRON_)?TZ=\S+\s+/, ''))
+  if (message) errors.push(invalid('spec.schedule', schedule, message))
+  if (zoned && timeZone !== undefined)
+    errors.push(invalid('spec.schedule', schedule, 'cannot use both timeZone field and TZ or CRON_TZ in schedule'))
+  else if (zoned && !unchanged)
+    errors.push(invalid('spec.schedule', schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'))
+}
+
+function checkTimeZone(timeZone: string, errors: Errors): void {
+  if (timeZone === '') errors.push(invalid('spec.timeZone', timeZone, 'timeZone must be nil or non-empty string'))
+  else if (timeZone.toLowerCase() === 'local')
+    errors.push(invalid('spec.timeZone', timeZone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'))
+  else if (!isTimeZone(timeZone)) errors.push(invalid('spec.timeZone', timeZone, `unknown time zone ${timeZone}`))
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}

@@ -1,5 +1,10 @@
 import { defineKind } from '#api/define-kind.ts'
+import { type FieldError, invalid } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { checkAtMostHundred, checkCountOrPercent } from '#api/kinds/apps/workload.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import { checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { isEmptySelector, validateLabelSelector } from '#api/validation/label-selector.ts'
 
 export type PodDisruptionBudget = types.PodDisruptionBudget
 
@@ -10,7 +15,54 @@ export const PodDisruptionBudget = defineKind<PodDisruptionBudget>({
   plural: 'poddisruptionbudgets',
   shortNames: ['pdb'],
   scope: 'Namespaced',
-  subresources: {
-    status: { verbs: ['get', 'patch', 'update'] },
-  },
+  subresources: { status: { verbs: ['get', 'patch', 'update'] } },
+  requireResourceVersionOnUpdate: true,
+  generationOf: ({ spec }) => spec,
+  validate: validateBudget,
+  warnings: ({ spec }) =>
+    spec?.selector && isEmptySelector(spec.selector) ? ['spec.selector: an empty selector matches every pod in the namespace'] : [],
+  columns: columnsOf<PodDisruptionBudget>(
+    {
+      name: 'Min Available',
+      description: 'Pods that must stay.',
+      value: ({ spec }) => (spec?.minAvailable === undefined ? 'N/A' : String(spec.minAvailable)),
+    },
+    {
+      name: 'Max Unavailable',
+      description: 'Pods that may be missing.',
+      value: ({ spec }) => (spec?.maxUnavailable === undefined ? 'N/A' : String(spec.maxUnavailable)),
+    },
+    {
+      name: 'Allowed Disruptions',
+      type: 'integer',
+      description: 'Pods that may be evicted now.',
+      value: ({ status }) => status?.disruptionsAllowed ?? 0,
+    },
+  ),
 })
+
+function validateBudget(
+  { spec = {}, status }: PodDisruptionBudget,
+  _previous: unknown,
+  { subresource }: { subresource?: string },
+): FieldError[] {
+  const errors: Errors = []
+  if (subresource === 'status') {
+    for (const field of ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const)
+      checkNonNegative(`status.${field}`, status?.[field], errors)
+    return errors
+  }
+  const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy } = spec
+  if (minAvailable !== undefined && maxUnavailable !== undefined)
+    errors.push(invalid('spec', { minAvailable, maxUnavailable }, 'minAvailable and maxUnavailable cannot be both set'))
+  for (const [field, value] of [
+    ['minAvailable', minAvailable],
+    ['maxUnavailable', maxUnavailable],
+  ] as const) {
+    checkCountOrPercent(`spec.${field}`, value, errors)
+    checkAtMostHundred(`spec.${field}`, value, errors)
+  }
+  errors.push(...validateLabelSelector(selector, 'spec.selector'))
+  checkOneOf('spec.unhealthyPodEvictionPolicy', unhealthyPodEvictionPolicy, ['AlwaysAllow', 'IfHealthyBudget'], errors)
+  return errors
+}

@@ -28,7 +28,7 @@ export const PriorityClass = defineKind<PriorityClass>({
         // Only the two that every cluster has, exactly as they are.
         if (SYSTEM[name] !== next.value || next.globalDefault)
           errors.push(forbidden('metadata.name', "priority class names with 'system-' prefix are reserved for system use only"))
-      } else if (next.value > 1_000_000_000)
+      } else if ((next.value ?? 0) > 1_000_000_000)
         errors.push(forbidden('value', 'maximum allowed value of a user defined priority is 1000000000'))
     } else {
       if ((next.value ?? 0) !== (previous.value ?? 0)) errors.push(forbidden('value', 'may not be changed in an update.'))
