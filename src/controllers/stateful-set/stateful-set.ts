@@ -198,10 +198,9 @@ class Pass {
       collisionCount: this.#history.collisionCount ?? 0,
       ...(before?.conditions ? { conditions: before.conditions } : {}),
     }
-    const rolled =
-      this.#set.spec?.updateStrategy?.type !== 'OnDelete' &&
-      status.updatedReplicas === status.replicas &&
-      status.readyReplicas === status.replicas
+    const wanted = this.#set.spec?.replicas ?? 1
+    const all = [status.replicas, status.updatedReplicas, status.readyReplicas].every((count) => count === wanted)
+    const rolled = all && this.#set.spec?.updateStrategy?.type !== 'OnDelete'
     const final = rolled ? { ...status, currentReplicas: status.updatedReplicas!, currentRevision: update } : status
     if (jsonEqual(normal(final), normal(before))) return
     await this.#context.client.update(StatefulSet, { ...this.#set, status: final }, { subresource: 'status' })
