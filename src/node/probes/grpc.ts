@@ -7,7 +7,6 @@ const METHOD = '/grpc.health.v1.Health/Check'
 const STATUS = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN']
 const SERVING = 1
 const UNIMPLEMENTED = 12
-const DEADLINE_EXCEEDED = 4
 
 export async function grpcProbe({ port, service = '' }: GRPCAction, target: ProbeTarget): Promise<Outcome> {
   const { Client, credentials, Metadata } = await import('@grpc/grpc-js')
@@ -22,7 +21,7 @@ export async function grpcProbe({ port, service = '' }: GRPCAction, target: Prob
         (bytes: Buffer) => decodeStatus(bytes),
         service,
         new Metadata(),
-        { deadline: target.deadline() },
+        {},
         (error, status) => {
           if (!error) {
             resolve(
@@ -32,7 +31,7 @@ export async function grpcProbe({ port, service = '' }: GRPCAction, target: Prob
             )
           } else if (error.code === UNIMPLEMENTED) {
             resolve({ result: 'failure', output: `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${error.details}` })
-          } else if (error.code === DEADLINE_EXCEEDED) resolve({ result: 'failure', output: timeout })
+          } else if (target.signal.aborted) resolve({ result: 'failure', output: timeout })
           else resolve({ result: 'failure', output: `error: health rpc probe failed: ${error.message}` })
         },
       )

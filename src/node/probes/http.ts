@@ -20,11 +20,10 @@ export async function httpProbe(action: HTTPGetAction, target: ProbeTarget): Pro
   url.pathname = question < 0 ? path : path.slice(0, question)
   url.search = question < 0 ? '' : path.slice(question)
   const headers = headersOf(action)
-  const deadline = AbortSignal.any([target.signal, AbortSignal.timeout(target.timeoutMs)])
   try {
     let current = url
     for (let redirects = 0; ; redirects++) {
-      const { status, location, body } = await get(current, { headers, signal: deadline })
+      const { status, location, body } = await get(current, { headers, signal: target.signal })
       if (status >= 300 && status < 400 && location) {
         const next = new URL(location, current)
         if (next.hostname !== url.hostname) return { result: 'warning', output: `Probe terminated redirects, Response body: ${body}` }
@@ -36,7 +35,7 @@ export async function httpProbe(action: HTTPGetAction, target: ProbeTarget): Pro
       return { result: 'failure', output: `HTTP probe failed with statuscode: ${status}` }
     }
   } catch (error) {
-    if (deadline.aborted) {
+    if (target.signal.aborted) {
       return { result: 'failure', output: `Get "${spelled}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)` }
     }
     return { result: 'failure', output: `Get "${spelled}": ${dialError(error, url.host)}` }

@@ -8,8 +8,7 @@ export interface ProbeTarget {
   /** The container's ports, for probes that name one. */
   ports: readonly { name?: string; containerPort: number }[]
   timeoutMs: number
-  /** Wall time at which the attempt is over, epoch milliseconds. */
-  deadline(): number
+  /** Aborts when the time is over or the probe is no longer wanted. */
   signal: AbortSignal
 }
 

@@ -205,24 +205,26 @@ class Worker {
   async #attempt(probe: Probe, { spec, containerId, podIp }: { spec: ContainerSpec; containerId: string; podIp: string }): Promise<Outcome> {
     const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000
     const { clock, runtime } = this.#options
-    const target: ProbeTarget = {
+    const target = (signal: AbortSignal): ProbeTarget => ({
       podIp,
       containerId,
       ports: (spec.ports ?? []).map(({ name, containerPort }) => ({ containerPort, ...(name ? { name } : {}) })),
       timeoutMs,
-      deadline: () => clock.now() + timeoutMs,
-      signal: this.#stop.signal,
-    }
-    const attempt = this.#options.attempt ?? ((one: Probe) => carryOut(one, target, runtime))
+      signal,
+    })
+    const attempt = this.#options.attempt ?? ((one: Probe, at: ProbeTarget) => carryOut(one, at, runtime))
     let outcome: Outcome = { result: 'error', output: '' }
     for (let tries = 0; tries < ATTEMPTS && outcome.result === 'error'; tries++) {
-      outcome = await attempt(probe, target).catch((error: Error): Outcome => ({ result: 'error', output: error.message }))
+      const over = new AbortController()
+      using _limit = clock.after(timeoutMs, () => over.abort())
+      const signal = AbortSignal.any([this.#stop.signal, over.signal])
+      outcome = await attempt(probe, target(signal)).catch((error: Error): Outcome => ({ result: 'error', output: error.message }))
     }
     return outcome
   }
 }
 
-function carryOut(probe: Probe, target: ProbeTarget, runtime: Pick<Runtime, 'execSync'>): Promise<Outcome> {
+async function carryOut(probe: Probe, target: ProbeTarget, runtime: Pick<Runtime, 'execSync'>): Promise<Outcome> {
   if (probe.exec) return execProbe(probe.exec, target, runtime)
   if (probe.httpGet) return httpProbe(probe.httpGet, target)
   if (probe.tcpSocket) return tcpProbe(probe.tcpSocket, target)

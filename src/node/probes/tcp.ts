@@ -7,16 +7,15 @@ export async function tcpProbe(action: TCPSocketAction, target: ProbeTarget): Pr
   const host = action.host || target.podIp
   const port = portOf(action.port, target)
   const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`
-  const deadline = AbortSignal.any([target.signal, AbortSignal.timeout(target.timeoutMs)])
   return new Promise((resolve) => {
-    const socket = connect({ host, port, signal: deadline })
+    const socket = connect({ host, port, signal: target.signal })
     socket.once('connect', () => {
       socket.destroy()
       resolve({ result: 'success', output: '' })
     })
     socket.once('error', (error) => {
       socket.destroy()
-      resolve({ result: 'failure', output: deadline.aborted ? `dial tcp ${address}: i/o timeout` : dialError(error, address) })
+      resolve({ result: 'failure', output: target.signal.aborted ? `dial tcp ${address}: i/o timeout` : dialError(error, address) })
     })
   })
 }

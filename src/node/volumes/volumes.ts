@@ -40,6 +40,8 @@ export class VolumeFailure extends Error {
   }
 }
 
+const RETRY_MS = { first: 500, most: 122_000 }
+
 const PLUGINS: Record<string, string> = {
   emptyDir: 'kubernetes.io~empty-dir',
   configMap: 'kubernetes.io~configmap',
@@ -55,6 +57,7 @@ export class Volumes {
   readonly #written = new Map<string, string>()
   /** By pod uid and volume name: host paths. */
   readonly #paths = new Map<string, Map<string, string>>()
+  readonly #failed = new Map<string, number>()
 
   constructor(options: VolumesOptions) {
     this.#options = options
@@ -80,7 +83,14 @@ export class Volumes {
         failures.push(new VolumeFailure(volume.name, error))
       }
     }
+    if (failures.length > 0) this.#failed.set(uid, (this.#failed.get(uid) ?? 0) + 1)
+    else this.#failed.delete(uid)
     return failures
+  }
+
+  /** How long to wait after as many failures in a row as there were. */
+  retryDelayMs(uid: string): number {
+    return Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** ((this.#failed.get(uid) ?? 1) - 1))
   }
 
   /** When setUp should run again though nothing changed. */
@@ -105,6 +115,7 @@ export class Volumes {
     await rm(directory, { recursive: true, force: true })
     for (const path of this.#paths.get(uid)?.values() ?? []) this.#written.delete(path)
     this.#paths.delete(uid)
+    this.#failed.delete(uid)
     this.#tokens.forget(uid)
   }
 

@@ -1,0 +1,82 @@
+// Whether a pod bound to this node may run on it, checked once, against what was admitted before. A refusal is final: the pod fails.
+import type { Pod } from '#api/generated/types.ts'
+import { quantityMilliValue, quantityValue } from '#api/quantity.ts'
+import { matchesNodeAffinity } from './node-affinity.ts'
+import type { NodeFacts } from './context.ts'
+import { podRequest } from './resources.ts'
+
+export interface Refusal {
+  reason: string
+  message: string
+}
+
+export function admit(pod: Pod, { others, node }: { others: readonly Pod[]; node: NodeFacts }): Refusal | undefined {
+  const os = pod.spec?.os?.name
+  if (os && os !== 'linux') return { reason: 'PodOSNotSupported', message: `Failed to admit pod as the OS field doesn't match node OS` }
+  return unsuitable(pod, node) ?? outOfResources(pod, { others, node }) ?? portConflict(pod, others)
+}
+
+function outOfResources(pod: Pod, { others, node }: { others: readonly Pod[]; node: NodeFacts }): Refusal | undefined {
+  const short = (resource: string, amounts: { requested: number; used: number; capacity: number }): Refusal => ({
+    reason: `OutOf${resource}`,
+    message: `Node didn't have enough resource: ${resource}, requested: ${amounts.requested}, used: ${amounts.used}, capacity: ${amounts.capacity}`,
+  })
+  const capacity = quantityValue(node.allocatable.pods)
+  if (others.length + 1 > capacity) return short('pods', { requested: 1, used: others.length, capacity })
+  for (const resource of namesOf(pod)) {
+    const amount = (text: string | undefined) => (resource === 'cpu' ? quantityMilliValue(text) : quantityValue(text))
+    const total = (one: Pod) => (resource === 'cpu' ? podRequest(one, resource).milliValue() : podRequest(one, resource).value())
+    const requested = total(pod)
+    if (requested === 0) continue
+    const room = amount(node.allocatable[resource])
+    const used = others.reduce((sum, other) => sum + total(other), 0)
+    if (used + requested > room) return short(resource, { requested, used, capacity: room })
+  }
+  return undefined
+}
+
+function namesOf(pod: Pod): Set<string> {
+  const names = new Set<string>()
+  for (const { resources } of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? []), { resources: pod.spec?.resources }]) {
+    for (const name of Object.keys({ ...resources?.limits, ...resources?.requests })) names.add(name)
+  }
+  return names
+}
+
+function unsuitable(pod: Pod, node: NodeFacts): Refusal | undefined {
+  if (!matchesNodeAffinity(pod, node)) {
+    return { reason: 'NodeAffinity', message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" }
+  }
+  const taint = node.taints.find((one) => one.effect === 'NoExecute' && !tolerated(pod, one))
+  if (taint) return { reason: 'TaintToleration', message: `Predicate TaintToleration failed: node(s) had untolerated taint(s)` }
+  return undefined
+}
+
+function tolerated(pod: Pod, taint: { key: string; value?: string; effect: string }): boolean {
+  return (pod.spec?.tolerations ?? []).some(({ key = '', operator = 'Equal', value = '', effect = '' }) => {
+    if (effect && effect !== taint.effect) return false
+    if (key && key !== taint.key) return false
+    if (operator === 'Exists') return true
+    return Boolean(key) && operator === 'Equal' && value === (taint.value ?? '')
+  })
+}
+
+function portConflict(pod: Pod, others: readonly Pod[]): Refusal | undefined {
+  const taken = others.flatMap(hostPorts)
+  const clash = hostPorts(pod).some((one) =>
+    taken.some((other) => one.port === other.port && one.protocol === other.protocol && (one.ip === other.ip || anyAddress(one.ip) || anyAddress(other.ip))),
+  )
+  if (!clash) return undefined
+  return { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }
+}
+
+function hostPorts(pod: Pod): { ip: string; port: number; protocol: string }[] {
+  const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always')
+  return [...sidecars, ...(pod.spec?.containers ?? [])].flatMap(({ ports = [] }) =>
+    ports.flatMap(({ hostPort, hostIP = '', protocol = 'TCP' }) => (hostPort ? [{ ip: hostIP, port: hostPort, protocol }] : [])),
+  )
+}
+
+function anyAddress(ip: string): boolean {
+  return ip === '' || ip === '0.0.0.0' || ip === '::'
+}

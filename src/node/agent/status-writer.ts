@@ -1,0 +1,135 @@
+// Writes pod statuses to the API: only what has changed, one write at a time per pod, the newest status winning over those still waiting.
+import type { Pod as ApiPod, PodStatus } from '#api/generated/types.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf } from '#api/object.ts'
+import { hasReason } from '#api/status.ts'
+import type { Client } from '#client/client.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import { OWNED_CONDITIONS } from './conditions.ts'
+
+const RETRY_MS = { first: 500, most: 10_000 }
+
+interface Entry {
+  pod: ApiPod
+  wanted: PodStatus
+  /** What the API is known to hold. */
+  stored: PodStatus
+  writing: Promise<void> | undefined
+}
+
+export class StatusWriter {
+  readonly #client: Client
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #signal: AbortSignal
+  readonly #entries = new Map<string, Entry>()
+
+  constructor(options: { client: Client; clock: Clock; log: Logger; signal: AbortSignal }) {
+    this.#client = options.client
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#signal = options.signal
+  }
+
+  set(pod: ApiPod, status: PodStatus): void {
+    const uid = pod.metadata?.uid ?? ''
+    let entry = this.#entries.get(uid)
+    if (!entry) this.#entries.set(uid, (entry = { pod, wanted: status, stored: pod.status ?? {}, writing: undefined }))
+    entry.pod = pod
+    entry.wanted = status
+    if (!entry.writing) this.#begin(uid, entry)
+  }
+
+  /** The API's own version is news: something else may have changed the status. */
+  observe(pod: ApiPod): void {
+    const entry = this.#entries.get(pod.metadata?.uid ?? '')
+    if (entry && !entry.writing) entry.stored = pod.status ?? {}
+  }
+
+  /** Resolves once nothing of that pod waits to be written. */
+  async flush(uid: string): Promise<void> {
+    await this.#entries.get(uid)?.writing
+  }
+
+  forget(uid: string): void {
+    this.#entries.delete(uid)
+  }
+
+  #begin(uid: string, entry: Entry): void {
+    if (same(entry.wanted, entry.stored)) return
+    entry.writing = this.#write(uid, entry).finally(() => {
+      entry.writing = undefined
+    })
+  }
+
+  async #write(uid: string, entry: Entry): Promise<void> {
+    for (let waitMs = RETRY_MS.first; !same(entry.wanted, entry.stored); ) {
+      if (this.#signal.aborted || this.#entries.get(uid) !== entry) return
+      const status = entry.wanted
+      try {
+        const patch = { metadata: { uid }, status: difference(status, entry.stored) }
+        await this.#client.patch(Pod, keyOf(entry.pod), { type: 'strategic', patch }, { subresource: 'status' })
+        entry.stored = status
+        waitMs = RETRY_MS.first
+      } catch (error) {
+        // Gone, or another pod of that name: nobody is left to be told.
+        if (hasReason(error, 'NotFound', 'Conflict')) return void (entry.stored = entry.wanted)
+        if (!this.#signal.aborted) this.#log.warn('could not write a pod status', { pod: entry.pod.metadata?.name, error })
+        await this.#clock.sleep(waitMs, this.#signal).catch(() => undefined)
+        waitMs = Math.min(RETRY_MS.most, waitMs * 2)
+      }
+    }
+  }
+}
+
+function same(wanted: PodStatus, stored: PodStatus): boolean {
+  return Object.keys(difference(wanted, stored)).length === 0
+}
+
+/** A strategic merge patch: conditions of our own by type, everything else that differs as a whole, what is no more as null. */
+export function difference(wanted: PodStatus, stored: PodStatus): Record<string, unknown> {
+  const patch: Record<string, unknown> = {}
+  const names = new Set([...Object.keys(wanted), ...Object.keys(stored).filter((name) => OWNED_FIELDS.has(name))])
+  for (const name of names as Set<keyof PodStatus>) {
+    if (name === 'conditions') continue
+    if (canonical(wanted[name]) !== canonical(stored[name])) patch[name] = wanted[name] ?? null
+  }
+  const owned = new Set<string>([...OWNED_CONDITIONS, ...NODE_CONDITIONS])
+  const changed = (wanted.conditions ?? []).filter((condition) => {
+    const old = stored.conditions?.find(({ type }) => type === condition.type)
+    return owned.has(condition.type) && canonical(condition) !== canonical(old && withoutNulls(old))
+  })
+  const dropped = (stored.conditions ?? []).filter(({ type }) => type.startsWith('PodResize') && !wanted.conditions?.some((one) => one.type === type))
+  const conditions = [
+    ...changed.map((condition) => {
+      const old = stored.conditions?.find(({ type }) => type === condition.type)
+      const cleared = Object.keys(old ?? {}).filter((key) => !(key in condition))
+      return { ...Object.fromEntries(cleared.map((key) => [key, null])), ...condition }
+    }),
+    ...dropped.map(({ type }) => ({ $patch: 'delete', type })),
+  ]
+  if (conditions.length > 0) patch.conditions = conditions
+  return patch
+}
+
+const NODE_CONDITIONS = new Set(['PodResizePending', 'PodResizeInProgress', 'DisruptionTarget'])
+const OWNED_FIELDS = new Set([
+  'phase', 'reason', 'message', 'hostIP', 'hostIPs', 'podIP', 'podIPs', 'startTime', 'initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses',
+])
+
+function withoutNulls<T extends object>(object: T): Partial<T> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null && value !== undefined)) as Partial<T>
+}
+
+/** Text that is equal for equal values, whatever the order of keys; absent, null and empty are one. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, one: unknown) => {
+    if (one === null || typeof one !== 'object' || Array.isArray(one)) return one
+    return Object.fromEntries(
+      Object.entries(one)
+        .filter(([, inner]) => inner !== null && inner !== undefined && !(typeof inner === 'object' && !Array.isArray(inner) && Object.keys(inner).length === 0))
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    )
+  }) ?? ''
+}
