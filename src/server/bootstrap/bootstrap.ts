@@ -1,0 +1,46 @@
+// Brings the objects every cluster begins with into being, and back when something of them is missing. Compares in memory and writes only
+// differences, so that a second start writes nothing.
+import { isDeepStrictEqual } from 'node:util'
+import { keyOf } from '#api/object.ts'
+import { hasReason } from '#api/status.ts'
+import type { ServerContext } from '#server/request.ts'
+import type { Desired } from './desired.ts'
+import { flowControl } from './flow-control.ts'
+import { defaultBindings, defaultRoles } from './rbac.ts'
+import { configMaps, namespaces, priorityClasses, services, type SystemOptions } from './system-objects.ts'
+
+type Options = Omit<SystemOptions, 'now'>
+
+/** How many objects were written. */
+export async function bootstrap(context: ServerContext, options: Options, signal: AbortSignal): Promise<number> {
+  const system = { ...options, now: context.clock.now() }
+  const ensureAll = async (group: readonly Desired[]) => Promise.all(group.map((desired) => ensure(context, desired)))
+  let written = 0
+  const independent = [...priorityClasses(), ...defaultRoles(), ...defaultBindings(), ...flowControl(), ...configMaps(system)]
+  for (const group of [namespaces(), independent, ...services(system).map((one) => [one])]) {
+    signal.throwIfAborted()
+    written += (await ensureAll(group)).filter(Boolean).length
+  }
+  return written
+}
+
+async function ensure({ reader, writer, clock }: ServerContext, { kind, object, reconcile, status }: Desired): Promise<boolean> {
+  const key = keyOf(object)
+  const present = reader.get(kind, key)
+  if (!present) {
+    try {
+      await writer.create(kind, structuredClone(object))
+      if (status) await writer.modify(kind, key, (created) => status(created, clock.now()), { subresource: 'status' })
+      return true
+    } catch (error) {
+      if (hasReason(error, 'AlreadyExists')) return false
+      throw error
+    }
+  }
+  if (!reconcile) return false
+  const wanted = structuredClone(present)
+  reconcile(wanted, object)
+  if (isDeepStrictEqual(wanted, present)) return false
+  await writer.modify(kind, key, (current) => reconcile(current, object))
+  return true
+}

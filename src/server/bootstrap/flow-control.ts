@@ -1,0 +1,109 @@
+// The default priority levels and flow schemas. Kept as they are here as long as their annotation says so.
+import { isDeepStrictEqual } from 'node:util'
+import type { FlowSchemaSpec, PolicyRulesWithSubjects, PriorityLevelConfigurationSpec } from '#api/generated/types.ts'
+import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
+import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
+import type { KubeObject } from '#api/object.ts'
+import type { Desired } from './desired.ts'
+
+const AUTOUPDATE = 'apf.kubernetes.io/autoupdate-spec'
+
+/** name, shares, lendable percent, and queues, hand size, queue length where requests queue. */
+const LEVELS: [name: string, shares: number, lendable: number, queuing?: [queues: number, handSize: number, lengthLimit: number]][] = [
+  ['system', 30, 33, [64, 6, 50]],
+  ['node-high', 40, 25, [64, 6, 50]],
+  ['leader-election', 10, 0, [16, 4, 50]],
+  ['workload-high', 40, 50, [128, 6, 50]],
+  ['workload-low', 100, 90, [128, 6, 50]],
+  ['global-default', 20, 50, [128, 6, 50]],
+  ['catch-all', 5, 0],
+]
+
+type Subjects = PolicyRulesWithSubjects['subjects']
+const group = (name: string) => ({ kind: 'Group', group: { name } })
+const user = (name: string) => ({ kind: 'User', user: { name } })
+const accounts = { kind: 'ServiceAccount', serviceAccount: { name: '*', namespace: 'kube-system' } }
+const anyone: Subjects = [group('system:unauthenticated'), group('system:authenticated')]
+
+const on = (verbs: string[], apiGroups: string[], resources: string[], where: { clusterScope?: true; namespaces?: string[] }) => ({
+  verbs,
+  apiGroups,
+  resources,
+  ...where,
+})
+const everything = on(['*'], ['*'], ['*'], { clusterScope: true, namespaces: ['*'] })
+const anyPath = { verbs: ['*'], nonResourceURLs: ['*'] }
+const all = (subjects: Subjects): PolicyRulesWithSubjects => ({ subjects, resourceRules: [everything], nonResourceRules: [anyPath] })
+
+const SCHEMAS: [name: string, level: string, precedence: number, distinguisher: string, rules: PolicyRulesWithSubjects[]][] = [
+  ['exempt', 'exempt', 1, '', [all([group('system:masters')])]],
+  [
+    'probes',
+    'exempt',
+    2,
+    '',
+    [{ subjects: anyone, nonResourceRules: [{ verbs: ['get'], nonResourceURLs: ['/healthz', '/readyz', '/livez'] }] }],
+  ],
+  [
+    'system-leader-election',
+    'leader-election',
+    100,
+    'ByUser',
+    [
+      {
+        subjects: [user('system:kube-controller-manager'), user('system:kube-scheduler'), accounts],
+        resourceRules: [on(['get', 'create', 'update'], ['coordination.k8s.io'], ['leases'], { namespaces: ['*'] })],
+      },
+    ],
+  ],
+  [
+    'system-node-high',
+    'node-high',
+    400,
+    'ByUser',
+    [
+      {
+        subjects: [group('system:nodes')],
+        resourceRules: [
+          on(['*'], [''], ['nodes', 'nodes/status'], { clusterScope: true }),
+          on(['*'], ['coordination.k8s.io'], ['leases'], { namespaces: ['*'] }),
+        ],
+      },
+    ],
+  ],
+  ['system-nodes', 'system', 500, 'ByUser', [all([group('system:nodes')])]],
+  ['kube-controller-manager', 'workload-high', 800, 'ByNamespace', [all([user('system:kube-controller-manager')])]],
+  ['kube-scheduler', 'workload-high', 800, 'ByNamespace', [all([user('system:kube-scheduler')])]],
+  ['kube-system-service-accounts', 'workload-high', 900, 'ByNamespace', [all([accounts])]],
+  ['service-accounts', 'workload-low', 9000, 'ByUser', [all([group('system:serviceaccounts')])]],
+  ['global-default', 'global-default', 9900, 'ByUser', [all(anyone)]],
+  ['catch-all', 'catch-all', 10000, 'ByUser', [all(anyone)]],
+]
+
+export function flowControl(): Desired[] {
+  const levels = LEVELS.map(([name, shares, lendable, queuing]) => {
+    const limitResponse = queuing
+      ? { type: 'Queue', queuing: { queues: queuing[0], handSize: queuing[1], queueLengthLimit: queuing[2] } }
+      : { type: 'Reject' }
+    return level(name, { type: 'Limited', limited: { nominalConcurrencyShares: shares, lendablePercent: lendable, limitResponse } })
+  })
+  const exempt = level('exempt', { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } })
+  return [exempt, ...levels, ...SCHEMAS.map((row) => schema(...row))]
+}
+
+function level(name: string, spec: PriorityLevelConfigurationSpec): Desired<PriorityLevelConfiguration> {
+  return { kind: PriorityLevelConfiguration, object: { metadata: metaOf(name), spec }, reconcile: reconcileSpec }
+}
+
+function schema(name: string, levelName: string, matchingPrecedence: number, distinguisher: string, rules: PolicyRulesWithSubjects[]) {
+  const spec: FlowSchemaSpec = { priorityLevelConfiguration: { name: levelName }, matchingPrecedence, rules }
+  if (distinguisher) spec.distinguisherMethod = { type: distinguisher }
+  return { kind: FlowSchema, object: { metadata: metaOf(name), spec }, reconcile: reconcileSpec }
+}
+
+const metaOf = (name: string) => ({ name, annotations: { [AUTOUPDATE]: 'true' } })
+
+function reconcileSpec(present: KubeObject & { spec?: unknown }, object: KubeObject & { spec?: unknown }): void {
+  if (present.metadata?.annotations?.[AUTOUPDATE] !== 'true') return
+  if (!isDeepStrictEqual(present.spec, object.spec)) present.spec = object.spec
+}
