@@ -17,11 +17,14 @@ import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { type ClusterKinds, createClusterKinds } from './cluster-kinds.ts'
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
+import { cronJobController } from './cron-job.ts'
+import { daemonSetController } from './daemon-set/daemon-set.ts'
 import { deploymentController } from './deployment/deployment.ts'
 import { endpointSliceController } from './endpoints/endpoint-slice.ts'
 import { endpointsController } from './endpoints/endpoints.ts'
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts'
 import { garbageCollector } from './garbage-collector/garbage-collector.ts'
+import { jobController } from './job/job.ts'
 import { namespaceController } from './namespace/namespace.ts'
 import { nodeIpamController } from './node-ipam.ts'
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts'
@@ -31,7 +34,9 @@ import { replicationControllerController } from './replication-controller.ts'
 import { ROOT_CA_CONFIG_MAP, rootCaCertificatePublisher } from './root-ca-certificate-publisher.ts'
 import { serviceAccountController } from './service-account.ts'
 import { keptOfSecret, serviceAccountTokenController } from './service-account-token.ts'
+import { statefulSetController } from './stateful-set/stateful-set.ts'
 import { taintEvictionController } from './taint-eviction.ts'
+import { ttlAfterFinishedController } from './ttl-after-finished.ts'
 
 export interface ControllersOptions {
   clientFor(user: UserInfo): Client
@@ -69,6 +74,11 @@ export function allControllers(options: ControllersOptions, kinds: ClusterKinds)
     replicaSetController,
     replicationControllerController,
     deploymentController,
+    statefulSetController,
+    daemonSetController(),
+    jobController,
+    cronJobController,
+    ttlAfterFinishedController,
     endpointSliceController(),
     endpointsController(),
     endpointSliceMirroringController,

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Endpoint } from '#api/generated/types.ts'
+import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { planSlices } from './slice-plan.ts'
+
+const ports = [{ name: '', protocol: 'TCP', port: 80 }]
+const endpoint = (n: number, ready = true): Endpoint => ({ addresses: [`10.0.0.${n}`], conditions: { ready } })
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => endpoint(from + i))
+const slice = (name: string, endpoints: Endpoint[]): EndpointSlice => ({ metadata: { name }, addressType: 'IPv4', ports, endpoints })
+const names = (slices: EndpointSlice[]) => slices.map(({ metadata }) => metadata?.name)
+
+test('planSlices cuts new endpoints into slices of at most the limit', () => {
+  const plan = planSlices([], [{ ports, endpoints: range(1, 7) }], 3)
+  assert.deepEqual(
+    plan.create.map(({ endpoints }) => endpoints.length),
+    [3, 3, 1],
+  )
+})
+
+test('planSlices leaves what is right alone', () => {
+  const plan = planSlices([slice('a', range(1, 3)), slice('b', range(4, 5))], [{ ports, endpoints: range(1, 5) }], 3)
+  assert.deepEqual([names(plan.keep), plan.create, plan.update, plan.delete], [['a', 'b'], [], [], []])
+})
+
+test('planSlices puts newcomers where a write is due anyway', () => {
+  const plan = planSlices(
+    [slice('a', range(1, 3)), slice('b', range(4, 6))],
+    [{ ports, endpoints: [...range(1, 2), ...range(4, 6), endpoint(9)] }],
+    3,
+  )
+  assert.deepEqual([names(plan.update), names(plan.keep), plan.create], [['a'], ['b'], []])
+  assert.deepEqual(
+    plan.update[0]!.endpoints!.map(({ addresses }) => addresses[0]),
+    ['10.0.0.1', '10.0.0.2', '10.0.0.9'],
+  )
+})
+
+test('planSlices rewrites one slice when one endpoint changes and deletes emptied ones', () => {
+  const plan = planSlices([slice('a', range(1, 2)), slice('b', range(3, 3))], [{ ports, endpoints: [endpoint(1), endpoint(2, false)] }], 3)
+  assert.deepEqual([names(plan.update), names(plan.delete)], [['a'], ['b']])
+})
+
+test('planSlices keeps endpoints with other ports apart', () => {
+  const other = [{ name: '', protocol: 'TCP', port: 81 }]
+  const plan = planSlices(
+    [slice('a', range(1, 2))],
+    [
+      { ports, endpoints: range(1, 1) },
+      { ports: other, endpoints: range(2, 2) },
+    ],
+    3,
+  )
+  assert.deepEqual(names(plan.update), ['a'])
+  assert.deepEqual(plan.create, [{ ports: other, endpoints: range(2, 2) }])
+})

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { patienceMs, tolerates } from './taint-eviction.ts'
+
+const added = '2026-01-01T00:00:00Z'
+const now = Date.parse(added) + 10_000
+const taint = { key: 'node.kubernetes.io/unreachable', effect: 'NoExecute', timeAdded: added }
+const toleration = { key: taint.key, operator: 'Exists', effect: 'NoExecute' }
+
+for (const [what, tolerations, expected] of [
+  ['an untolerated taint evicts at once', [], 0],
+  ['a toleration without end keeps the pod', [toleration], Infinity],
+  ['300 seconds count from the taint, not from now', [{ ...toleration, tolerationSeconds: 300 }], 290_000],
+  [
+    'the shortest of several counts',
+    [
+      { ...toleration, tolerationSeconds: 300 },
+      { operator: 'Exists', tolerationSeconds: 30 },
+    ],
+    20_000,
+  ],
+  ['time that has passed evicts at once', [{ ...toleration, tolerationSeconds: 5 }], 0],
+  ['zero seconds evict at once', [{ ...toleration, tolerationSeconds: 0 }], 0],
+] as const) {
+  test(`patienceMs ${what}`, () => assert.equal(patienceMs([taint], tolerations, now), expected))
+}
+
+for (const [one, expected] of [
+  [{ operator: 'Exists' }, true],
+  [{ key: taint.key }, true],
+  [{ key: taint.key, value: 'x' }, false],
+  [{ key: 'other', operator: 'Exists' }, false],
+  [{ key: taint.key, operator: 'Exists', effect: 'NoSchedule' }, false],
+] as const) {
+  test(`tolerates ${JSON.stringify(one)}: ${expected}`, () => assert.equal(tolerates(one, taint), expected))
+}
