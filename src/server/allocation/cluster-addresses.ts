@@ -1,0 +1,147 @@
+// Addresses of services. The record of who holds which is the IPAddress object, whose creation decides between two claimants; memory only spares
+// looking. Several ranges may be open at once (ServiceCIDR objects).
+import { IPAddress } from '#api/kinds/networking/ip-address.ts'
+import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
+import type { ObjectKey } from '#api/object.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
+import type { ServerContext } from '#server/request.ts'
+import { type AddressRange, formatAddress, parseAddress, parseRange } from './address-range.ts'
+import { NumberPool, reservedBand } from './number-pool.ts'
+
+const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
+const MANAGED_LABEL = 'ipaddress.kubernetes.io/managed-by'
+export const ADDRESS_MANAGER = 'ipallocator.k8s.io'
+
+/** Why an address cannot be had, in the words of upstream's allocator. */
+export class AllocationError extends Error {
+  override name = 'AllocationError'
+}
+
+export class ClusterAddresses {
+  readonly #context: ServerContext
+  readonly #primary: AddressRange
+  #pools = new Map<string, { range: AddressRange; pool: NumberPool }>()
+
+  constructor(context: ServerContext, serviceCidr: string) {
+    this.#context = context
+    const range = parseRange(serviceCidr)
+    if (!range) throw new RangeError(`${serviceCidr} is not an IPv4 range`)
+    this.#primary = range
+  }
+
+  async take(address: string, service: ObjectKey, { dryRun }: { dryRun: boolean }): Promise<void> {
+    const number = parseAddress(address)
+    const place =
+      number === undefined ? undefined : this.#open().find(({ range }) => number >= range.first && number < range.first + range.size)
+    if (number === undefined || !place) {
+      const ranges = this.#open().map(({ range }) => range.cidr)
+      throw new AllocationError(`the provided IP (${address}) is not in the valid range. The range of valid IPs is ${ranges.join(', ')}`)
+    }
+    const taken = () => new AllocationError('provided IP is already allocated')
+    if (dryRun) {
+      if (place.pool.has(number - place.range.first)) throw taken()
+      return
+    }
+    if (!place.pool.take(number - place.range.first)) throw taken()
+    if (await this.#record(address, service)) return
+    throw taken()
+  }
+
+  async takeAny(service: ObjectKey, { dryRun }: { dryRun: boolean }): Promise<string> {
+    for (const { range, pool } of this.#open()) {
+      for (;;) {
+        const offset = pool.takeAny()
+        if (offset === undefined) break
+        const address = formatAddress(range.first + offset)
+        if (dryRun) {
+          pool.release(offset)
+          return address
+        }
+        // Somebody else's object stands at that address: leave it marked as taken.
+        if (await this.#record(address, service)) return address
+      }
+    }
+    throw new AllocationError('range is full')
+  }
+
+  /** Gives an address back; its object goes in the background. */
+  release(address: string): void {
+    this.#forget(address)
+    this.#context.writer.delete(IPAddress, { name: address }).catch((error: unknown) => {
+      if (!hasReason(error, 'NotFound')) this.#context.log.warn('address object not removed', { address, error })
+    })
+  }
+
+  /** Brings memory and objects in line with the services there are: `held` maps address to service. */
+  async repair(held: ReadonlyMap<string, ObjectKey>): Promise<void> {
+    const { reader, writer } = this.#context
+    for (const address of held.keys()) this.#hold(address)
+    for (const [address, service] of held) if (!reader.get(IPAddress, { name: address })) await this.#record(address, service)
+    const orphans = [...reader.list(IPAddress)].filter(({ metadata }) => !this.#isTaken(metadata?.name ?? ''))
+    for (const object of orphans) {
+      const name = object.metadata?.name ?? ''
+      if (object.metadata?.labels?.[MANAGED_LABEL] !== ADDRESS_MANAGER) this.#hold(name)
+      else await writer.delete(IPAddress, { name }).catch(ignoreNotFound)
+    }
+  }
+
+  /** Ranges from which addresses are given: the configured one, and those declared and ready. */
+  #open(): { range: AddressRange; pool: NumberPool }[] {
+    const ranges = [this.#primary]
+    for (const declared of this.#context.reader.list(ServiceCIDR)) {
+      const ready = declared.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
+      if (!ready || declared.metadata?.deletionTimestamp) continue
+      for (const cidr of declared.spec?.cidrs ?? []) {
+        const range = parseRange(cidr)
+        if (range && !ranges.some((one) => one.cidr === cidr)) ranges.push(range)
+      }
+    }
+    return ranges.map((range) => ({ range, pool: this.#poolOf(range) }))
+  }
+
+  #poolOf(range: AddressRange): NumberPool {
+    let entry = this.#pools.get(range.cidr)
+    if (!entry) {
+      const reserved = reservedBand(range.size, { least: 16, most: 256, divisor: 16 })
+      entry = { range, pool: new NumberPool({ size: range.size, reserved, random: this.#context.random }) }
+      this.#pools.set(range.cidr, entry)
+    }
+    return entry.pool
+  }
+
+  #hold(address: string): void {
+    const number = parseAddress(address)
+    if (number === undefined) return
+    for (const { range, pool } of this.#open())
+      if (number >= range.first && number < range.first + range.size) pool.take(number - range.first)
+  }
+
+  /** By a service there is, or by one just being written. */
+  #isTaken(address: string): boolean {
+    const number = parseAddress(address)
+    return number !== undefined && this.#open().some(({ range, pool }) => pool.has(number - range.first))
+  }
+
+  #forget(address: string): void {
+    const number = parseAddress(address)
+    if (number !== undefined) for (const { range, pool } of this.#pools.values()) pool.release(number - range.first)
+  }
+
+  /** False when another holds the address. */
+  async #record(address: string, { namespace = '', name }: ObjectKey): Promise<boolean> {
+    try {
+      await this.#context.writer.create(IPAddress, {
+        metadata: { name: address, labels: { [FAMILY_LABEL]: 'IPv4', [MANAGED_LABEL]: ADDRESS_MANAGER } },
+        spec: { parentRef: { group: '', resource: 'services', namespace, name } },
+      })
+      return true
+    } catch (error) {
+      if (!hasReason(error, 'AlreadyExists')) {
+        this.#forget(address)
+        throw error
+      }
+      const parent = this.#context.reader.get(IPAddress, { name: address })?.spec?.parentRef
+      return parent?.resource === 'services' && parent.name === name && parent.namespace === namespace
+    }
+  }
+}

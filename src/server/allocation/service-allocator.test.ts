@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ServiceSpec } from '#api/generated/types.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { IPAddress } from '#api/kinds/networking/ip-address.ts'
+import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
+import { alreadyExistsError, notFoundError } from '#api/status.ts'
+import { systemClock } from '#lib/clock.ts'
+import { silentLogger } from '#lib/log.ts'
+import { seededRandom } from '#lib/random.ts'
+import { MemoryReader } from '#server/access/memory-reader.ts'
+import type { ServerContext } from '#server/request.ts'
+import { ServiceAllocator } from './service-allocator.ts'
+
+function fixture(cidr = '10.96.0.0/12') {
+  const reader = new MemoryReader()
+  const writer: ServerContext['writer'] = {
+    async create(kind, object) {
+      if (reader.get(kind, { name: object.metadata!.name! })) throw alreadyExistsError(kind, object.metadata!.name!)
+      reader.put(kind, object)
+      return object
+    },
+    async modify() {
+      throw new Error('not used')
+    },
+    async delete(kind, key) {
+      if (!reader.get(kind, key)) throw notFoundError(kind, key.name)
+      reader.remove(kind, key)
+      return {} as never
+    },
+  }
+  const clientFor = () => {
+    throw new Error('not used')
+  }
+  const context: ServerContext = { reader, writer, clientFor, clock: systemClock, random: seededRandom(7), log: silentLogger }
+  const allocator = new ServiceAllocator(context, { serviceCidr: cidr })
+  const write = async (name: string, spec: ServiceSpec, options: { previous?: Service; dryRun?: boolean; fails?: boolean } = {}) => {
+    const service: Service = { metadata: { name, namespace: 'x' }, spec: { type: 'ClusterIP', ...spec } }
+    const effect = await allocator.begin(service, options.previous, { dryRun: options.dryRun ?? false })
+    if (options.fails || options.dryRun) effect.undo?.()
+    else {
+      effect.commit?.()
+      reader.put(Service, service)
+    }
+    return service
+  }
+  const remove = async (service: Service) => {
+    const effect = await allocator.begin(undefined, service, { dryRun: false })
+    effect.commit?.()
+    reader.remove(Service, { namespace: 'x', name: service.metadata!.name! })
+  }
+  const addresses = () => [...reader.list(IPAddress)].map(({ metadata }) => metadata!.name)
+  return { reader, allocator, write, remove, addresses, context }
+}
+
+const port = (port: number, more = {}) => ({ port, protocol: 'TCP', ...more })
+const at = (address: string): ServiceSpec => ({ clusterIP: address, clusterIPs: [address] })
+
+test('ServiceAllocator gives addresses of the upper band and records them', async () => {
+  const { reader, write } = fixture()
+  const { spec } = await write('a', { ports: [port(80)] })
+  assert.match(spec!.clusterIP!, /^10\.(9[6-9]|1\d\d)\./)
+  assert.deepEqual([spec!.clusterIPs, spec!.ipFamilies, spec!.ipFamilyPolicy], [[spec!.clusterIP], ['IPv4'], 'SingleStack'])
+  const record = reader.get(IPAddress, { name: spec!.clusterIP! })
+  assert.deepEqual(record?.spec?.parentRef, { group: '', resource: 'services', namespace: 'x', name: 'a' })
+  assert.deepEqual(record?.metadata?.labels, {
+    'ipaddress.kubernetes.io/ip-family': 'IPv4',
+    'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io',
+  })
+})
+
+test('ServiceAllocator uses the reserved band once the rest is full, then says so', async () => {
+  const { write } = fixture('192.0.2.0/27')
+  const given = new Set<string>()
+  for (let i = 0; i < 30; i++) {
+    const { spec } = await write(`s${i}`, {})
+    if (i < 14) assert.ok(Number(spec!.clusterIP!.split('.')[3]) > 16, `${spec!.clusterIP} is reserved`)
+    given.add(spec!.clusterIP!)
+  }
+  assert.equal(given.size, 30)
+  await assert.rejects(write('late', {}), { reason: 'InternalError', message: /range is full/ })
+})
+
+const ADDRESS_REFUSALS: [address: string, detail: string][] = [
+  ['10.96.0.5', 'provided IP is already allocated'],
+  ['192.0.2.1', 'the provided IP (192.0.2.1) is not in the valid range. The range of valid IPs is 10.96.0.0/12'],
+  ['10.96.0.0', 'the provided IP (10.96.0.0) is not in the valid range. The range of valid IPs is 10.96.0.0/12'],
+]
+
+test('ServiceAllocator refuses addresses that are taken or outside', async () => {
+  const { write } = fixture()
+  await write('a', at('10.96.0.5'))
+  for (const [address, detail] of ADDRESS_REFUSALS)
+    for (const dryRun of [false, true])
+      await assert.rejects(write('b', at(address), { dryRun }), {
+        reason: 'Invalid',
+        message: `Service "b" is invalid: spec.clusterIPs: Invalid value: ["${address}"]: failed to allocate IP ${address}: ${detail}`,
+      })
+})
+
+test('ServiceAllocator gives back what a failed or dry write took', async () => {
+  const { write, addresses } = fixture()
+  await write('a', { ...at('10.96.0.5'), type: 'NodePort', ports: [port(80, { nodePort: 30001 })] }, { fails: true })
+  await write('a', { ...at('10.96.0.5'), type: 'NodePort', ports: [port(80, { nodePort: 30001 })] }, { dryRun: true })
+  await assert.rejects(write('a', { ...at('10.96.0.6'), type: 'NodePort', ports: [port(80, { nodePort: 99 })] }))
+  assert.deepEqual(addresses(), [])
+  await write('b', { ...at('10.96.0.5'), type: 'NodePort', ports: [port(80, { nodePort: 30001 })] })
+  assert.deepEqual(addresses(), ['10.96.0.5'])
+})
+
+test('ServiceAllocator frees address and ports with the service', async () => {
+  const { write, remove, addresses } = fixture()
+  await remove(await write('a', { ...at('10.96.0.5'), type: 'NodePort', ports: [port(80, { nodePort: 30001 })] }))
+  assert.deepEqual(addresses(), [])
+  const again = await write('b', { ...at('10.96.0.5'), type: 'NodePort', ports: [port(80, { nodePort: 30001 })] })
+  assert.equal(again.spec?.ports?.[0]?.nodePort, 30001)
+})
+
+test('ServiceAllocator frees node ports when the type changes, and the address for ExternalName', async () => {
+  const { write, addresses } = fixture()
+  const before = await write('a', { ...at('10.96.0.5'), type: 'NodePort', ports: [port(80, { nodePort: 30001 })] })
+  const inside = await write('a', { ...at('10.96.0.5'), ports: [port(80)] }, { previous: before })
+  await write('b', { type: 'NodePort', ports: [port(80, { nodePort: 30001 })] })
+  assert.ok(addresses().includes('10.96.0.5'))
+  await write('a', { type: 'ExternalName', externalName: 'example.org' }, { previous: inside })
+  assert.ok(!addresses().includes('10.96.0.5'))
+})
+
+test('ServiceAllocator gives no address to headless and external services', async () => {
+  const { write, addresses } = fixture()
+  const headless = await write('a', { clusterIP: 'None', clusterIPs: ['None'], selector: { app: 'a' } })
+  assert.equal(headless.spec!.clusterIP, 'None')
+  const open = await write('b', { clusterIP: 'None', clusterIPs: ['None'] })
+  assert.deepEqual([open.spec!.ipFamilyPolicy, open.spec!.ipFamilies], ['RequireDualStack', ['IPv4', 'IPv6']])
+  await write('c', { type: 'ExternalName', externalName: 'example.org' })
+  assert.deepEqual(addresses(), [])
+})
+
+test('ServiceAllocator gives node ports outside the reserved band', async () => {
+  const { write } = fixture()
+  const { spec } = await write('a', { type: 'NodePort', ports: [port(80, { name: 'a' }), port(81, { name: 'b' })] })
+  const [first, second] = spec!.ports!.map(({ nodePort }) => nodePort!)
+  assert.ok(first! >= 30086 && second! >= 30086 && first !== second)
+})
+
+test('ServiceAllocator shares one node port between protocols of a port', async () => {
+  const { write } = fixture()
+  const { spec } = await write('a', { type: 'NodePort', ports: [port(53, { name: 'u', protocol: 'UDP' }), port(53, { name: 't' })] })
+  assert.equal(spec!.ports![0]!.nodePort, spec!.ports![1]!.nodePort)
+})
+
+test('ServiceAllocator refuses node ports that are taken or outside', async () => {
+  const { write } = fixture()
+  await write('a', { type: 'NodePort', ports: [port(80, { nodePort: 30001 })] })
+  await assert.rejects(write('b', { type: 'NodePort', ports: [port(80, { nodePort: 30001 })] }), {
+    message: 'Service "b" is invalid: spec.ports[0].nodePort: Invalid value: 30001: provided port is already allocated',
+  })
+  await assert.rejects(write('b', { type: 'NodePort', ports: [port(80, { nodePort: 99 })] }), {
+    message:
+      'Service "b" is invalid: spec.ports[0].nodePort: Invalid value: 99: provided port is not in the valid range. The range of valid ports is 30000-32767',
+  })
+})
+
+test('ServiceAllocator gives load balancers node ports unless told not to, and a health port for local traffic', async () => {
+  const { write } = fixture()
+  const balanced = await write('a', { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [port(80)] })
+  assert.ok(balanced.spec!.ports![0]!.nodePort! >= 30000 && balanced.spec!.healthCheckNodePort! >= 30000)
+  const without = await write('b', { type: 'LoadBalancer', allocateLoadBalancerNodePorts: false, ports: [port(80)] })
+  assert.equal(without.spec!.ports![0]!.nodePort, undefined)
+})
+
+test('ServiceAllocator refuses what needs a second address family', async () => {
+  const { write } = fixture()
+  await assert.rejects(write('a', { ipFamilyPolicy: 'RequireDualStack' }), {
+    message: /spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services/,
+  })
+  await assert.rejects(write('a', { ipFamilies: ['IPv6'] }), {
+    message: /spec.ipFamilies\[0\]: Invalid value: "IPv6": not configured on this cluster/,
+  })
+  assert.deepEqual((await write('a', { ipFamilyPolicy: 'PreferDualStack' })).spec!.ipFamilies, ['IPv4'])
+})
+
+test('ServiceAllocator rebuilds what is taken from the services there are', async () => {
+  const { reader, write, context, addresses } = fixture()
+  await write('a', { ...at('10.96.0.5'), type: 'NodePort', ports: [port(80, { nodePort: 30001 })] })
+  reader.remove(IPAddress, { name: '10.96.0.5' })
+  reader.put(IPAddress, {
+    metadata: { name: '10.96.0.9', labels: { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' } },
+  } as IPAddress)
+  reader.put(IPAddress, { metadata: { name: '10.96.0.8' } } as unknown as IPAddress)
+  const fresh = new ServiceAllocator(context, { serviceCidr: '10.96.0.0/12' })
+  await fresh.repair()
+  assert.deepEqual(addresses().sort(), ['10.96.0.5', '10.96.0.8'])
+  const claim = (spec: ServiceSpec) =>
+    fresh.begin({ metadata: { name: 'b', namespace: 'x' }, spec: { type: 'NodePort', ...spec } }, undefined, { dryRun: true })
+  await assert.rejects(claim(at('10.96.0.5')), /already allocated/)
+  await assert.rejects(claim(at('10.96.0.8')), /already allocated/)
+  await assert.rejects(claim({ ports: [port(80, { nodePort: 30001 })] }), /already allocated/)
+  await claim(at('10.96.0.9'))
+})
+
+test('ServiceAllocator opens further ranges when they are ready', async () => {
+  const { reader, write } = fixture()
+  const range: ServiceCIDR = { metadata: { name: 'more' }, spec: { cidrs: ['192.0.2.0/24'] } }
+  reader.put(ServiceCIDR, range)
+  await assert.rejects(write('a', at('192.0.2.7')), /not in the valid range/)
+  reader.put(ServiceCIDR, {
+    ...range,
+    status: { conditions: [{ type: 'Ready', status: 'True', reason: '', message: '', lastTransitionTime: '' }] },
+  })
+  assert.equal((await write('a', at('192.0.2.7'))).spec!.clusterIP, '192.0.2.7')
+})
