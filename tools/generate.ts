@@ -89,26 +89,91 @@ const clean = (text: string) => text.replace(/\n\s*\* ?/g, '\n').replace(/\\(['"
 
 type Json = Record<string, unknown>
 
+/** Definitions that the client package has no class for, by their message. `any` and `format` say how a value is read. */
+const UNCLASSED: Record<string, { definition: string; schema: Json; description: string }> = {
+  'resource.Quantity': {
+    definition: 'io.k8s.apimachinery.pkg.api.resource.Quantity',
+    schema: { type: 'string', format: 'quantity' },
+    description:
+      'An amount: a decimal number with an optional decimal (n u m k M G T P E) or binary (Ki Mi Gi Ti Pi Ei) suffix, or an exponent.',
+  },
+  'meta.v1.Time': {
+    definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.Time',
+    schema: { type: 'string', format: 'date-time' },
+    description: 'A moment in RFC 3339 form, to the second.',
+  },
+  'meta.v1.MicroTime': {
+    definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime',
+    schema: { type: 'string', format: 'micro-time' },
+    description: 'A moment in RFC 3339 form, to the microsecond.',
+  },
+  'intstr.IntOrString': {
+    definition: 'io.k8s.apimachinery.pkg.util.intstr.IntOrString',
+    schema: { type: 'any', format: 'int-or-string' },
+    description: 'Either a whole number of 32 bits or a string.',
+  },
+  'runtime.RawExtension': {
+    definition: 'io.k8s.apimachinery.pkg.runtime.RawExtension',
+    schema: { type: 'any' },
+    description: 'An object of another kind, kept as it was given.',
+  },
+  'meta.v1.FieldsV1': {
+    definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1',
+    schema: { type: 'any' },
+    description:
+      'A set of fields as a trie: f:NAME for a field, k:KEYS for a list item by keys, v:VALUE for one by value, i:INDEX for one by position.',
+  },
+  'meta.v1.Patch': {
+    definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch',
+    schema: { type: 'any' },
+    description: 'The body of a PATCH request; its shape follows from the content type.',
+  },
+  'apiextensions.v1.JSON': {
+    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON',
+    schema: { type: 'any' },
+    description: 'Any JSON value: null, true, false, number, string, list or object.',
+  },
+  'apiextensions.v1.JSONSchemaPropsOrArray': {
+    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray',
+    schema: { type: 'any', format: 'schema-or-array' },
+    description: 'Either one schema or a list of schemas.',
+  },
+  'apiextensions.v1.JSONSchemaPropsOrBool': {
+    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool',
+    schema: { type: 'any', format: 'schema-or-bool' },
+    description: 'Either a schema or true or false.',
+  },
+  'apiextensions.v1.JSONSchemaPropsOrStringArray': {
+    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray',
+    schema: { type: 'any', format: 'schema-or-strings' },
+    description: 'Either a schema or a list of names.',
+  },
+  'apiextensions.v1.CustomResourceSubresourceStatus': {
+    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus',
+    schema: { type: 'object' },
+    description: 'Present: the kind has a status subresource. Holds nothing.',
+  },
+}
+
 function schemaOf(type: string, format: string, wire: string): Json {
-  if (/(^|\W)resource\.Quantity$|^Quantity$/.test(wire) && type === 'string') return { type: 'string', format: 'quantity' }
+  const unclassed = UNCLASSED[wire]
+  if (unclassed && !type.startsWith('Array<') && !type.startsWith('{')) return { ref: unclassed.definition }
   const list = /^Array<(.+)>$/.exec(type)
   if (list) return { type: 'array', items: schemaOf(list[1]!, format, wire.replace('[]', '')) }
   const map = /^\{ \[key: string\]: (.+); \}$/.exec(type)
   if (map) return { type: 'object', additionalProperties: schemaOf(map[1]!, format, /^map<\w+,\s*(.+)>$/.exec(wire)?.[1] ?? wire) }
   if (type === 'number') return format === 'double' ? { type: 'number', format } : { type: 'integer', format }
-  if (type === 'Date') return { type: 'string', format: 'date-time' }
-  if (type === 'V1MicroTime' || format === 'date-time-micro') return { type: 'string', format: 'micro-time' }
-  if (type === 'IntOrString') return { type: 'any', format: 'int-or-string' }
-  if (type === 'any' || type === 'object') return { type: 'any' }
+  if (type === 'Date' || type === 'V1MicroTime' || type === 'IntOrString' || type === 'any' || type === 'object')
+    throw new Error(`a field of type ${type} (${wire || 'unknown on the wire'}) has no definition`)
   if (type === 'string' || type === 'boolean') return format ? { type, format } : { type }
   return { ref: definitionOf(type) }
 }
 
-function tsType(type: string, format: string): string {
+function tsType(type: string): string {
   const list = /^Array<(.+)>$/.exec(type)
-  if (list) return `${tsType(list[1]!, format)}[]`
+  if (list) return `${tsType(list[1]!)}[]`
   const map = /^\{ \[key: string\]: (.+); \}$/.exec(type)
-  if (map) return `Record<string, ${tsType(map[1]!, format)}>`
+  if (map) return `Record<string, ${tsType(map[1]!)}>`
   if (type === 'Date' || type === 'V1MicroTime') return 'string'
   if (type === 'IntOrString') return 'number | string'
   if (type === 'object') return 'Record<string, unknown>'
@@ -119,6 +184,10 @@ function tsType(type: string, format: string): string {
 
 const definitions: Record<string, Json> = {}
 const descriptions: Record<string, { description: string; fields: Record<string, string> }> = {}
+for (const { definition, schema, description } of Object.values(UNCLASSED)) {
+  definitions[definition] = schema
+  descriptions[definition] = { description, fields: {} }
+}
 const lines = [
   '// Generated by tools/generate.ts from @kubernetes/client-node. Do not edit.',
   "import type { ListMeta, ManagedFieldsEntry, ObjectMeta, OwnerReference } from '../object.ts'",
@@ -144,8 +213,7 @@ for (const className of served.toSorted()) {
       ...mergeFacts(facts),
     }
     if (must) required.push(attribute.baseName)
-    if (!HAND_WRITTEN.has(name))
-      lines.push(`  ${JSON.stringify(attribute.baseName)}${must ? '' : '?'}: ${tsType(attribute.type, attribute.format)}`)
+    if (!HAND_WRITTEN.has(name)) lines.push(`  ${JSON.stringify(attribute.baseName)}${must ? '' : '?'}: ${tsType(attribute.type)}`)
   }
   if (!HAND_WRITTEN.has(name)) lines.push('}')
   definitions[definition] = {

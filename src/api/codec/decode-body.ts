@@ -1,0 +1,207 @@
+// A request body becomes an object of the kind the path asks for: format, apiVersion and kind, types, unknown and duplicate fields, each fault in
+// upstream's words. Values are canonical and nobody else's afterwards. Defaults and validation come later and elsewhere.
+import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from '#api/object.ts'
+import type { Schema } from '#api/schema.ts'
+import { DecodeError, decodeInto } from '#api/schema/decode.ts'
+import { planOf } from '#api/schema/plan.ts'
+import { StatusError } from '#api/status.ts'
+import { countKeys, JsonSyntaxError, strictErrors, syntaxErrorOf } from './json-scanner.ts'
+import { type BodyFormat, bodyFormat } from './media-type.ts'
+import { decodeMessage } from './protobuf-decode.ts'
+import { openEnvelope } from './protobuf-envelope.ts'
+import { messageOfSchema } from './protobuf.ts'
+import { ProtobufError } from './protobuf-reader.ts'
+import { parseYaml, YamlError } from './yaml.ts'
+
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
+
+/** What the body should hold; any Kind is one. */
+export interface Expected extends GroupVersionKind {
+  readonly schema: Schema
+}
+
+export interface DecodeOptions {
+  /** Warn, as upstream, unless said otherwise. */
+  fieldValidation?: FieldValidation
+  /** Whether a kind other than the expected one exists: it decides the words of the refusal. */
+  isKnown?(kind: GroupVersionKind): boolean
+  /** Any apiVersion will do (DeleteOptions). */
+  anyVersion?: boolean
+  /** Fields no schema knows stay (custom resources: their own pruning decides). */
+  keepUnknown?: boolean
+}
+
+export interface DecodedBody<T extends KubeObject = KubeObject> {
+  object: T
+  /** Texts for Warning headers. */
+  warnings: string[]
+}
+
+/** Throws StatusError BadRequest or UnsupportedMediaType. `T` is the type of `expected`. */
+export function decodeBody<T extends KubeObject = KubeObject>(
+  body: Uint8Array,
+  contentType: string | undefined,
+  { expected, ...options }: DecodeOptions & { expected: Expected },
+): DecodedBody<T> {
+  const message = messageOfSchema(expected.schema)
+  const format = bodyFormat(contentType, message ? undefined : ['json', 'yaml'])
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
+  let found: GroupVersionKind | undefined
+  try {
+    const read = READERS[format](bytes, expected, options)
+    found = read.found
+    checkKind(found, expected, options)
+    const { warnings, object } = read.finish()
+    if (warnings.length > 0 && options.fieldValidation === 'Strict') {
+      throw new DecodeError(`strict decoding error: ${warnings.join(', ')}`)
+    }
+    const apiVersion = options.anyVersion && object.apiVersion ? object.apiVersion : apiVersionOf(expected)
+    // What the body left out comes first all the same, as in every answer.
+    const { apiVersion: _, kind: __, ...rest } = object
+    return { object: { kind: expected.kind, apiVersion, ...rest } as T, warnings }
+  } catch (error) {
+    throw refusal(error, { bytes, expected, found })
+  }
+}
+
+interface Read {
+  found: GroupVersionKind
+  /** Once the kind is known to be right: the object and what strict reading has against it. */
+  finish(): { object: KubeObject; warnings: string[] }
+}
+type Reader = (bytes: Buffer, expected: Expected, options: DecodeOptions) => Read
+
+const READERS: Record<BodyFormat, Reader> = {
+  json(bytes, expected, options) {
+    const value = parseJson(bytes)
+    return {
+      found: kindIn(value, expected),
+      finish() {
+        const strict = options.fieldValidation !== 'Ignore'
+        const repeats = strict && countKeys(bytes) !== keysOf(value)
+        const { unknown } = decodeInto(value, expected.schema, { keepUnknown: options.keepUnknown === true })
+        const faulty = strict && (repeats || unknown.length > 0)
+        return { object: value as KubeObject, warnings: faulty ? strictErrors(bytes, planOf(expected.schema)) : [] }
+      },
+    }
+  },
+
+  yaml(bytes, expected, options) {
+    const { value, duplicates } = parseYaml(bytes.toString('utf8'))
+    return {
+      found: kindIn(value, expected),
+      finish() {
+        const { unknown } = decodeInto(value, expected.schema, { keepUnknown: options.keepUnknown === true })
+        const strict = [...(duplicates ? [duplicates] : []), ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)]
+        return { object: value as KubeObject, warnings: options.fieldValidation === 'Ignore' ? [] : strict }
+      },
+    }
+  },
+
+  protobuf(bytes, expected) {
+    const { apiVersion, kind, raw } = openEnvelope(bytes)
+    return {
+      found: withDefaults({ kind, apiVersion }, expected),
+      finish() {
+        const object = decodeMessage(raw, messageOfSchema(expected.schema)!)
+        decodeInto(object, expected.schema)
+        return { object: object as KubeObject, warnings: [] }
+      },
+    }
+  },
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch (error) {
+    const text = syntaxErrorOf(bytes) ?? (error as Error).message
+    throw new JsonSyntaxError(`couldn't get version/kind; json parse error: ${text}`, { cause: error })
+  }
+}
+
+function kindIn(value: unknown, expected: Expected): GroupVersionKind {
+  const interpret = (problem: string) => new DecodeError(`couldn't get version/kind; json parse error: json: cannot unmarshal ${problem}`)
+  if (value === null) return withDefaults({}, expected)
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw interpret(
+      `${kindOfJson(value)} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
+    )
+  }
+  const { apiVersion, kind } = value as Record<string, unknown>
+  for (const [name, field] of Object.entries({ apiVersion, kind })) {
+    if (field !== undefined && field !== null && typeof field !== 'string') {
+      throw interpret(`${kindOfJson(field)} into Go struct field .${name} of type string`)
+    }
+  }
+  return withDefaults({ apiVersion: apiVersion as string, kind: kind as string }, expected)
+}
+
+function withDefaults(found: { apiVersion?: string; kind?: string }, expected: Expected): GroupVersionKind {
+  const kind = found.kind || expected.kind
+  if (!found.apiVersion) return { group: expected.group, version: expected.version, kind }
+  if (found.apiVersion.split('/').length > 2) throw new DecodeError(`unexpected GroupVersion string: ${found.apiVersion}`)
+  return { ...parseApiVersion(found.apiVersion), kind }
+}
+
+function checkKind(found: GroupVersionKind, expected: Expected, { isKnown, anyVersion }: DecodeOptions): void {
+  const sameVersion = found.group === expected.group && found.version === expected.version
+  if (found.kind === expected.kind && (sameVersion || anyVersion)) return
+  const known = isKnown?.(found) ?? false
+  if (known && !sameVersion) {
+    throw new StatusError(
+      'BadRequest',
+      `the API version in the data (${apiVersionOf(found)}) does not match the expected API version (${apiVersionOf(expected)})`,
+    )
+  }
+  if (known) {
+    const internal = expected.group === '' ? 'core' : expected.group.split('.', 1)[0]!
+    throw new DecodeError(`converting (${found.version}.${found.kind}) to (${internal}.${expected.kind}): unknown conversion`)
+  }
+  const version = apiVersionOf(found)
+  const scheme = 'k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30'
+  throw new DecodeError(
+    `no kind ${JSON.stringify(found.kind)} is registered for version ${JSON.stringify(version)} in scheme ${JSON.stringify(scheme)}`,
+  )
+}
+
+/** How many keys all objects in a value have together. */
+function keysOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let keys = 0
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) keys += keysOf(value[index])
+    return keys
+  }
+  for (const key in value) {
+    keys++
+    const inner = (value as Record<string, unknown>)[key]
+    if (typeof inner === 'object') keys += keysOf(inner)
+  }
+  return keys
+}
+
+function refusal(
+  error: unknown,
+  { bytes, expected, found }: { bytes: Buffer; expected: Expected; found: GroupVersionKind | undefined },
+): unknown {
+  const ours =
+    error instanceof DecodeError || error instanceof JsonSyntaxError || error instanceof YamlError || error instanceof ProtobufError
+  if (!ours) return error
+  const text = found
+    ? `${found.kind} in version ${JSON.stringify(found.version)} cannot be handled as a ${expected.kind}: ${error.message}`
+    : `the object provided is unrecognized (must be of type ${expected.kind}): ${error.message} (${summary(bytes)})`
+  return new StatusError('BadRequest', text, { cause: error })
+}
+
+/** The first 30 bytes, as text where they look like JSON. */
+function summary(bytes: Buffer): string {
+  if (bytes.length === 0) return '<empty>'
+  const head = bytes.subarray(0, 30)
+  return `${bytes[0] === 0x7b ? head.toString('utf8') : head.toString('hex')}${bytes.length > 30 ? ' ...' : ''}`
+}
+
+function kindOfJson(value: unknown): string {
+  if (Array.isArray(value)) return 'array'
+  return typeof value === 'boolean' ? 'bool' : typeof value
+}

@@ -1,0 +1,75 @@
+// Writes the wire form back to front, so that a message's length is known by the time it must be written; one growing buffer, no second pass.
+
+const FIRST_SIZE = 1024
+
+export class ProtobufWriter {
+  #bytes: Buffer
+  /** Everything from here on is written. */
+  #start: number
+
+  constructor(size = FIRST_SIZE) {
+    this.#bytes = Buffer.allocUnsafe(size)
+    this.#start = size
+  }
+
+  /** How much is written: what a message adds to it between two calls is its length. */
+  get length(): number {
+    return this.#bytes.length - this.#start
+  }
+
+  finish(): Buffer {
+    return Buffer.from(this.#bytes.subarray(this.#start))
+  }
+
+  tag(number: number, wire: number): void {
+    this.unsigned(number * 8 + wire)
+  }
+
+  unsigned(value: bigint | number): void {
+    if (typeof value === 'number' && value < 0x80) {
+      const at = this.#claim(1)
+      this.#bytes[at] = value
+      return
+    }
+    const bytes: number[] = []
+    let left = BigInt(value)
+    for (; left > 0x7fn; left >>= 7n) bytes.push(Number(left & 0x7fn) | 0x80)
+    bytes.push(Number(left))
+    const at = this.#claim(bytes.length)
+    for (let index = 0; index < bytes.length; index++) this.#bytes[at + index] = bytes[index]!
+  }
+
+  signed(value: bigint | number): void {
+    if (typeof value === 'number' && value >= 0 && value < 0x8000_0000) this.unsigned(value)
+    else this.unsigned(BigInt.asUintN(64, BigInt(value)))
+  }
+
+  double(value: number): void {
+    const at = this.#claim(8)
+    this.#bytes.writeDoubleLE(value, at)
+  }
+
+  string(value: string): void {
+    const length = Buffer.byteLength(value)
+    const at = this.#claim(length)
+    this.#bytes.write(value, at, 'utf8')
+    this.unsigned(length)
+  }
+
+  bytes(value: Uint8Array): void {
+    this.#bytes.set(value, this.#claim(value.length))
+    this.unsigned(value.length)
+  }
+
+  #claim(count: number): number {
+    if (count > this.#start) {
+      const written = this.length
+      const bytes = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, written + count + FIRST_SIZE))
+      this.#bytes.copy(bytes, bytes.length - written, this.#start)
+      this.#bytes = bytes
+      this.#start = bytes.length - written
+    }
+    this.#start -= count
+    return this.#start
+  }
+}

@@ -1,0 +1,118 @@
+// YAML as Kubernetes reads it: go-yaml's version of YAML 1.1 turned into JSON values. `yes`, `on` and `y` are true, 0777 is octal, 1:30 and
+// dates are text, keys become strings. Aliases are copied out, within a bound, so that no two places of the result share a value.
+import {
+  boolYaml11Tag,
+  CORE_SCHEMA,
+  defineScalarTag,
+  loadAll,
+  type LoadOptions,
+  mergeTag,
+  NOT_RESOLVED,
+  type ScalarTagDefinition,
+  YAMLException,
+} from 'js-yaml'
+import { MAX_DEPTH } from '#api/schema/decode.ts'
+
+export class YamlError extends Error {
+  override name = 'YamlError'
+}
+
+export interface YamlDocument {
+  value: unknown
+  /** go-yaml's text about keys that occur twice, if any do. */
+  duplicates?: string
+}
+
+const MAX_ALIASES = 10_000
+/** Values an aliased document may expand to. */
+const MAX_EXPANDED = 400_000
+
+/** Reads the first document and leaves the rest, as upstream does. Throws YamlError. */
+export function parseYaml(text: string): YamlDocument {
+  const options: LoadOptions = { schema: SCHEMA, maxDepth: MAX_DEPTH, maxAliases: MAX_ALIASES }
+  try {
+    return { value: unshared(first(text, options), text) }
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error
+    if (!error.reason?.startsWith('duplicated mapping key')) throw yamlError(error)
+    const line = (error.mark?.line ?? 0) + 1
+    const key = keyAt(text, error.mark?.position ?? 0)
+    return {
+      value: unshared(loadAnyway(text, options), text),
+      duplicates: `yaml: unmarshal errors:\n  line ${line}: key ${JSON.stringify(key)} already set in map`,
+    }
+  }
+}
+
+const first = (text: string, options: LoadOptions): unknown => loadAll(text, options)[0] ?? null
+
+function loadAnyway(text: string, options: LoadOptions): unknown {
+  try {
+    return first(text, { ...options, json: true })
+  } catch (error) {
+    throw error instanceof YAMLException ? yamlError(error) : error
+  }
+}
+
+function yamlError(error: YAMLException): YamlError {
+  const line = error.mark ? `line ${error.mark.line + 1}: ` : ''
+  return new YamlError(`yaml: ${line}${error.reason}`, { cause: error })
+}
+
+function keyAt(text: string, position: number): string {
+  const raw = /^[^\n:]*/.exec(text.slice(position, position + 300))![0].trim()
+  return /^(["']).*\1$/.test(raw) ? raw.slice(1, -1) : raw
+}
+
+function unshared(value: unknown, text: string): unknown {
+  if (!text.includes('*')) return value
+  let left = MAX_EXPANDED
+  const copy = (one: unknown): unknown => {
+    if (--left < 0) throw new YamlError('yaml: document contains excessive aliasing')
+    if (typeof one !== 'object' || one === null) return one
+    if (Array.isArray(one)) return one.map(copy)
+    return Object.fromEntries(Object.entries(one).map(([key, inner]) => [key, copy(inner)]))
+  }
+  return copy(value)
+}
+
+function scalar<T>(
+  name: string,
+  options: { implicit?: boolean; resolve(source: string): T | typeof NOT_RESOLVED },
+): ScalarTagDefinition<T> {
+  return defineScalarTag(`tag:yaml.org,2002:${name}`, { ...options, identify: () => false })
+}
+
+const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/
+const INTEGER = /^([-+]?)(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)$/
+
+function integer(source: string): number | typeof NOT_RESOLVED {
+  if (!/^[-+0-9]/.test(source)) return NOT_RESOLVED
+  const match = INTEGER.exec(source.replaceAll('_', ''))
+  if (!match) return NOT_RESOLVED
+  const digits = match[2]!
+  const value = /^0[0-7]+$/.test(digits) ? Number(`0o${digits.slice(1)}`) : Number(digits)
+  return match[1] === '-' ? 0 - value : value
+}
+
+function float(source: string): number | typeof NOT_RESOLVED {
+  const plain = /^[-+0-9]/.test(source) ? source.replaceAll('_', '') : source
+  if (FLOAT.test(plain)) return finite(Number(plain), source)
+  if (/^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$/.test(source)) return finite(Number.NaN, source)
+  return NOT_RESOLVED
+}
+
+function finite(value: number, source: string): number {
+  if (Number.isFinite(value)) return value
+  const name = /nan/i.test(source) ? 'NaN' : source.startsWith('-') ? '-Inf' : '+Inf'
+  throw new YamlError(`json: unsupported value: ${name}`)
+}
+
+const SCHEMA = CORE_SCHEMA.withTags(
+  boolYaml11Tag,
+  mergeTag,
+  scalar('int', { implicit: true, resolve: integer }),
+  scalar('float', { implicit: true, resolve: float }),
+  scalar('timestamp', { resolve: (source) => source }),
+  scalar('binary', { resolve: (source) => Buffer.from(source, 'base64').toString('utf8') }),
+)

@@ -1,0 +1,260 @@
+// One walk over a fresh JSON value by its schema: types are checked as Go's decoder would, values take their canonical form, what no field
+// knows is dropped and named. The value is changed in place and must be nobody else's. Semantics (ranges, enums) are validation's.
+import { canonicalQuantity, QuantityError } from '#api/quantity.ts'
+import type { Schema } from '#api/schema.ts'
+import { canonicalBase64 } from './base64.ts'
+import { canonicalMicroTime, canonicalTime, TimeError } from './go-time.ts'
+import { type Plan, planOf } from './plan.ts'
+
+/** A value of the wrong type; the message is what Go's JSON decoder says. */
+export class DecodeError extends Error {
+  override name = 'DecodeError'
+}
+
+/** Nesting beyond this is refused: no manifest comes near it, and every later walk is spared the worry. */
+export const MAX_DEPTH = 500
+const MAX_UNKNOWN = 100
+
+export interface WalkOptions {
+  /** Keeps unknown fields; they are reported all the same. */
+  keepUnknown?: boolean
+}
+
+/**
+ * Checks and canonicalises `value` in place. Returns the canonical value (itself, unless it is a scalar) and the paths of unknown fields, at most 100.
+ * Throws DecodeError on the first value of a wrong type.
+ */
+export function decodeInto(value: unknown, schema: Schema, options: WalkOptions = {}): { value: unknown; unknown: string[] } {
+  const walk = new Walk(planOf(schema), options.keepUnknown === true)
+  return { value: walk.run(value), unknown: walk.unknown }
+}
+
+class Walk {
+  readonly unknown: string[] = []
+  readonly #root: Plan
+  readonly #keep: boolean
+  /** Field names, map keys and list positions on the way to the present value; only the first `depth` count. */
+  readonly #path: (string | number)[] = []
+  #silent = 0
+
+  constructor(root: Plan, keep: boolean) {
+    this.#root = root
+    this.#keep = keep
+  }
+
+  run(value: unknown): unknown {
+    return this.#visit(this.#root, value, 0)
+  }
+
+  #visit(plan: Plan, value: unknown, depth: number): unknown {
+    if (depth > MAX_DEPTH) throw new DecodeError('exceeded max depth')
+    switch (plan.shape) {
+      case 'struct':
+        return this.#struct(plan, value, depth)
+      case 'string':
+        return typeof value === 'string' ? value : this.#mismatch(plan, value, depth)
+      case 'list':
+        return this.#list(plan, value, depth)
+      case 'map':
+        return this.#map(plan, value, depth)
+      case 'boolean':
+        return typeof value === 'boolean' ? value : this.#mismatch(plan, value, depth)
+      case 'int32':
+        if (typeof value === 'number' && Number.isInteger(value) && value >= -2147483648 && value <= 2147483647) return value
+        return this.#mismatch(plan, value, depth)
+      case 'int64':
+        if (typeof value === 'number' && Number.isInteger(value) && value >= -(2 ** 63) && value <= 2 ** 63) return value
+        return this.#mismatch(plan, value, depth)
+      case 'double':
+        return typeof value === 'number' ? value : this.#mismatch(plan, value, depth)
+      case 'any':
+        this.#bound(value, depth)
+        return value
+      default:
+        return this.#special(plan, value, depth)
+    }
+  }
+
+  #struct(plan: Plan, value: unknown, depth: number): unknown {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return this.#mismatch(plan, value, depth)
+    const object = value as Record<string, unknown>
+    for (const name in object) {
+      const field = plan.fields.get(name)
+      this.#path[depth] = name
+      if (field === undefined) {
+        this.#bound(object[name], depth + 1)
+        if (plan.open) continue
+        if (this.#silent === 0 && this.unknown.length < MAX_UNKNOWN) this.unknown.push(this.#where(depth + 1))
+        if (!this.#keep) delete object[name]
+        continue
+      }
+      const before = object[name]
+      if (before === null) {
+        delete object[name]
+        continue
+      }
+      const after = this.#visit(field, before, depth + 1)
+      if (after !== before) object[name] = after
+    }
+    return object
+  }
+
+  #list(plan: Plan, value: unknown, depth: number): unknown {
+    if (!Array.isArray(value)) return this.#mismatch(plan, value, depth)
+    const items = plan.items!
+    for (let index = 0; index < value.length; index++) {
+      this.#path[depth] = index
+      value[index] = value[index] === null ? zeroOf(items) : this.#visit(items, value[index], depth + 1)
+    }
+    return value
+  }
+
+  #map(plan: Plan, value: unknown, depth: number): unknown {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return this.#mismatch(plan, value, depth)
+    const object = value as Record<string, unknown>
+    const items = plan.items!
+    for (const key in object) {
+      this.#path[depth] = key
+      const before = object[key]
+      const after = before === null ? zeroOf(items) : this.#visit(items, before, depth + 1)
+      // The key is the object's own, so even `__proto__` is a plain value here.
+      if (after !== before) object[key] = after
+    }
+    return object
+  }
+
+  #special(plan: Plan, value: unknown, depth: number): unknown {
+    switch (plan.shape) {
+      case 'quantity':
+        return typeof value === 'string' && PLAIN_QUANTITY.test(value) ? value : quantity(value)
+      case 'time':
+      case 'micro-time':
+        if (typeof value !== 'string') return this.#mismatch(plan, value, depth, 'string')
+        return plan.shape === 'time' && PLAIN_TIME.test(value) ? value : time(value, plan.shape)
+      case 'bytes': {
+        if (typeof value !== 'string') return this.#mismatch(plan, value, depth)
+        const canonical = canonicalBase64(value)
+        if (typeof canonical === 'string') return canonical
+        throw new DecodeError(`illegal base64 data at input byte ${canonical.corruptAt}`)
+      }
+      case 'int-or-string':
+        if (typeof value === 'string') return value
+        if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value + 0.5) <= 2147483647.5) return value
+        return this.#mismatch(plan, value, depth, 'int32')
+      case 'schema-or-bool':
+        if (typeof value === 'boolean') return value
+        if (isObject(value)) return this.#nested(plan.items!, value, depth)
+        throw new DecodeError('boolean or JSON schema expected')
+      default: {
+        if (isObject(value)) return this.#nested(plan.items!, value, depth)
+        if (!Array.isArray(value)) return plan.shape === 'schema-or-array' ? {} : []
+        return value.map((item, index) => {
+          this.#path[depth] = index
+          if (plan.shape === 'schema-or-array') return this.#nested(plan.items!, item, depth + 1)
+          return typeof item === 'string' ? item : this.#mismatch(plan, item, depth, 'string')
+        })
+      }
+    }
+  }
+
+  /** Schemas inside a union of upstream's own decoding: unknown fields go without a word. */
+  #nested(plan: Plan, value: unknown, depth: number): unknown {
+    this.#silent++
+    const result = this.#visit(plan, value, depth)
+    this.#silent--
+    return result
+  }
+
+  #bound(value: unknown, depth: number): void {
+    if (typeof value !== 'object' || value === null) return
+    if (depth > MAX_DEPTH) throw new DecodeError('exceeded max depth')
+    if (Array.isArray(value)) for (const item of value) this.#bound(item, depth + 1)
+    else for (const key in value) this.#bound((value as Record<string, unknown>)[key], depth + 1)
+  }
+
+  #mismatch(plan: Plan, value: unknown, depth: number, goType = plan.goType): never {
+    const numeric = goType === 'int32' || goType === 'int64' || goType === 'float64'
+    const kind = typeof value === 'number' ? (numeric ? `number ${value}` : 'number') : jsonKind(value)
+    const { struct, fields } = this.#context(depth)
+    const where = fields === '' ? 'value' : `struct field ${struct}.${fields}`
+    throw new DecodeError(`json: cannot unmarshal ${kind} into Go ${where} of type ${goType}`)
+  }
+
+  /** The innermost struct on the way and the fields that lead there: positions and map keys are not told. */
+  #context(depth: number): { struct: string; fields: string } {
+    let plan: Plan | undefined = this.#root
+    let struct = ''
+    const fields: string[] = []
+    for (const step of this.#path.slice(0, depth)) {
+      if (plan?.shape === 'struct') {
+        struct = plan.struct
+        fields.push(String(step))
+        plan = plan.fields.get(String(step))
+      } else plan = plan?.items
+    }
+    return { struct, fields: fields.join('.') }
+  }
+
+  #where(depth: number): string {
+    let text = ''
+    for (const step of this.#path.slice(0, depth)) text += typeof step === 'number' ? `[${step}]` : text === '' ? step : `.${step}`
+    return text
+  }
+}
+
+/** Canonical as they stand: the amounts nearly every manifest has. */
+const PLAIN_QUANTITY = /^(?:0|[1-9][0-9]{0,2}(?:m|k|M|G|Ki|Mi|Gi)?)$/
+
+/** Likewise, and spared a closer look: valid on any calendar. */
+const PLAIN_TIME = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$/
+
+function quantity(value: unknown): string {
+  try {
+    return value === '' ? '0' : canonicalQuantity(typeof value === 'object' ? '{' : (value as string | number))
+  } catch (error) {
+    if (error instanceof QuantityError) throw new DecodeError(error.message)
+    throw error
+  }
+}
+
+function time(value: string, shape: 'time' | 'micro-time'): string {
+  try {
+    return shape === 'time' ? canonicalTime(value) : canonicalMicroTime(value)
+  } catch (error) {
+    if (error instanceof TimeError) throw new DecodeError(error.message)
+    throw error
+  }
+}
+
+/** What Go leaves in a list or map where the JSON says null. */
+function zeroOf(plan: Plan): unknown {
+  switch (plan.shape) {
+    case 'struct':
+    case 'map':
+      return {}
+    case 'list':
+      return []
+    case 'boolean':
+      return false
+    case 'int32':
+    case 'int64':
+    case 'double':
+    case 'int-or-string':
+      return 0
+    case 'quantity':
+      return '0'
+    case 'string':
+    case 'bytes':
+      return ''
+    default:
+      return null
+  }
+}
+
+function jsonKind(value: unknown): string {
+  if (Array.isArray(value)) return 'array'
+  if (typeof value === 'boolean') return 'bool'
+  return typeof value
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,108 @@
+// What a walk needs of a schema, in the form it reads fastest: compiled once per schema, on first use, recursive types included.
+import { definition } from '#api/definitions.ts'
+import type { Schema } from '#api/schema.ts'
+
+export type Shape =
+  | 'struct'
+  | 'map'
+  | 'list'
+  | 'string'
+  | 'boolean'
+  | 'int32'
+  | 'int64'
+  | 'double'
+  | 'quantity'
+  | 'int-or-string'
+  | 'time'
+  | 'micro-time'
+  | 'bytes'
+  | 'any'
+  | 'schema-or-bool'
+  | 'schema-or-array'
+  | 'schema-or-strings'
+
+export interface Plan {
+  readonly shape: Shape
+  /** Of a struct. A Map, so that a field called `constructor` or `__proto__` is as unknown as any other. */
+  readonly fields: Map<string, Plan>
+  /** Of a list's items, a map's values, or the schema in `schema-or-...`. */
+  items: Plan | undefined
+  /** A struct's short name, as messages say it: `PodSpec`. */
+  readonly struct: string
+  /** How messages call the type: `v1.PodSpec`, `[]string`, `int32`. */
+  goType: string
+  /** Fields no one knows are kept. */
+  readonly open: boolean
+}
+
+const JSON_SCHEMA_PROPS = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps'
+const plans = new WeakMap<Schema, Plan>()
+
+export function planOf(schema: Schema): Plan {
+  const known = plans.get(schema)
+  if (known) return known
+  const shape = shapeOf(schema)
+  const struct = schema.name?.slice(schema.name.lastIndexOf('.') + 1) ?? ''
+  const plan: Plan = {
+    shape,
+    fields: new Map(),
+    items: undefined,
+    struct,
+    goType: shape,
+    open: schema.preserveUnknownFields === true,
+  }
+  plans.set(schema, plan)
+  for (const [name, field] of Object.entries(schema.properties ?? {})) plan.fields.set(name, planOf(field))
+  const items = schema.items ?? schema.additionalProperties ?? (shape.startsWith('schema-or-') ? definition(JSON_SCHEMA_PROPS) : undefined)
+  if (items) plan.items = planOf(items)
+  plan.goType = goTypeOf(plan, schema)
+  return plan
+}
+
+function shapeOf(schema: Schema): Shape {
+  switch (schema.type) {
+    case 'object':
+      if (schema.properties) return 'struct'
+      if (schema.additionalProperties) return 'map'
+      return schema.preserveUnknownFields ? 'any' : 'struct'
+    case 'array':
+      return 'list'
+    case 'boolean':
+      return 'boolean'
+    case 'integer':
+      return schema.format === 'int32' ? 'int32' : 'int64'
+    case 'number':
+      return 'double'
+    case 'string':
+      return STRING_SHAPES[schema.format ?? ''] ?? 'string'
+    case 'any':
+      return ANY_SHAPES[schema.format ?? ''] ?? 'any'
+  }
+}
+
+const STRING_SHAPES: Record<string, Shape> = { quantity: 'quantity', 'date-time': 'time', 'micro-time': 'micro-time', byte: 'bytes' }
+const ANY_SHAPES: Record<string, Shape> = {
+  'int-or-string': 'int-or-string',
+  'schema-or-bool': 'schema-or-bool',
+  'schema-or-array': 'schema-or-array',
+  'schema-or-strings': 'schema-or-strings',
+}
+
+function goTypeOf(plan: Plan, { name }: Schema): string {
+  const items = plan.items?.goType ?? 'interface {}'
+  if (plan.shape === 'list') return `[]${items}`
+  // Amounts by resource name have a type of their own.
+  if (plan.shape === 'map') return plan.items?.shape === 'quantity' ? 'v1.ResourceList' : `map[string]${items}`
+  return GO_SCALARS[plan.shape] ?? (name ? name.split('.').slice(-2).join('.') : plan.shape)
+}
+
+const GO_SCALARS: Partial<Record<Shape, string>> = {
+  boolean: 'bool',
+  double: 'float64',
+  bytes: '[]uint8',
+  time: 'v1.Time',
+  'micro-time': 'v1.MicroTime',
+  quantity: 'resource.Quantity',
+  'int-or-string': 'intstr.IntOrString',
+  any: 'interface {}',
+}
