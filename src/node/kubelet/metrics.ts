@@ -1,0 +1,112 @@
+// The kubelet's metrics in Prometheus' text format: /metrics/resource (what metrics-server reads), /metrics/cadvisor and /metrics, each the part
+// that is measured here, under upstream's names.
+import type { NodeStats } from './node-stats.ts'
+import type { PodUsage } from './usage.ts'
+
+type Labels = Record<string, string>
+
+class Exposition {
+  #families = new Map<string, string[]>()
+
+  declare(name: string, type: 'counter' | 'gauge', help: string): (labels: Labels, value: number, timestampMs?: number) => void {
+    const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]
+    this.#families.set(name, lines)
+    return (labels, value, timestampMs) => {
+      const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escape(text)}"`)
+      const suffix = timestampMs === undefined ? '' : ` ${Math.round(timestampMs)}`
+      lines.push(`${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}${suffix}`)
+    }
+  }
+
+  /** Families without a sample are left out, as Go's client does. */
+  text(): string {
+    return [...this.#families.values()]
+      .filter((lines) => lines.length > 2)
+      .map((lines) => `${lines.join('\n')}\n`)
+      .join('')
+  }
+}
+
+export function resourceMetrics(pods: readonly PodUsage[], { node, now }: { node: NodeStats; now: number }): string {
+  const out = new Exposition()
+  const containerCpu = out.declare(
+    'container_cpu_usage_seconds_total',
+    'counter',
+    'Cumulative cpu time consumed by the container in core-seconds',
+  )
+  const containerMemory = out.declare('container_memory_working_set_bytes', 'gauge', 'Current working set of the container in bytes')
+  const containerStart = out.declare('container_start_time_seconds', 'gauge', 'Start time of the container since unix epoch in seconds')
+  const nodeCpu = out.declare('node_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed by the node in core-seconds')
+  const nodeMemory = out.declare('node_memory_working_set_bytes', 'gauge', 'Current working set of the node in bytes')
+  const podCpu = out.declare('pod_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed by the pod in core-seconds')
+  const podMemory = out.declare('pod_memory_working_set_bytes', 'gauge', 'Current working set of the pod in bytes')
+  const failed = out.declare('resource_scrape_error', 'gauge', '1 if there was an error while getting container metrics, 0 otherwise')
+
+  nodeCpu({}, node.cpuUsageNanoSeconds / 1e9, now)
+  nodeMemory({}, node.memoryWorkingSetBytes, now)
+  for (const { sandbox, containers } of pods) {
+    const pod = { namespace: sandbox.namespace, pod: sandbox.name }
+    let cpu = 0
+    let memory = 0
+    for (const { container, stats } of containers) {
+      const labels = { container: container.name, ...pod }
+      containerCpu(labels, stats.cpuUsageNanoSeconds / 1e9, stats.timestamp)
+      containerMemory(labels, stats.memoryWorkingSetBytes, stats.timestamp)
+      containerStart(labels, container.startedAt / 1000)
+      cpu += stats.cpuUsageNanoSeconds
+      memory += stats.memoryWorkingSetBytes
+    }
+    if (containers.length === 0) continue
+    podCpu(pod, cpu / 1e9, now)
+    podMemory(pod, memory, now)
+  }
+  failed({}, 0)
+  return out.text()
+}
+
+export function cadvisorMetrics(pods: readonly PodUsage[], { node, cores }: { node: NodeStats; cores: number }): string {
+  const out = new Exposition()
+  const cpu = out.declare('container_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed in seconds.')
+  const workingSet = out.declare('container_memory_working_set_bytes', 'gauge', 'Current working set in bytes.')
+  const usage = out.declare(
+    'container_memory_usage_bytes',
+    'gauge',
+    'Current memory usage in bytes, including all memory regardless of when it was accessed',
+  )
+  const rss = out.declare('container_memory_rss', 'gauge', 'Size of RSS in bytes.')
+  const start = out.declare('container_start_time_seconds', 'gauge', 'Start time of the container since unix epoch in seconds.')
+  const machineCores = out.declare('machine_cpu_cores', 'gauge', 'Number of logical CPU cores.')
+  const machineMemory = out.declare('machine_memory_bytes', 'gauge', 'Amount of memory installed on the machine.')
+  for (const { sandbox, containers } of pods) {
+    for (const { container, stats } of containers) {
+      const labels = {
+        container: container.name,
+        image: container.image,
+        name: container.id,
+        namespace: sandbox.namespace,
+        pod: sandbox.name,
+      }
+      cpu({ ...labels, cpu: 'total' }, stats.cpuUsageNanoSeconds / 1e9, stats.timestamp)
+      workingSet(labels, stats.memoryWorkingSetBytes, stats.timestamp)
+      usage(labels, stats.memoryUsageBytes, stats.timestamp)
+      rss(labels, stats.memoryRssBytes, stats.timestamp)
+      start(labels, Math.floor(container.startedAt / 1000))
+    }
+  }
+  machineCores({}, cores)
+  machineMemory({}, node.memoryTotalBytes)
+  return out.text()
+}
+
+export function kubeletMetrics(pods: readonly PodUsage[], { nodeName }: { nodeName: string }): string {
+  const out = new Exposition()
+  out.declare('kubelet_node_name', 'gauge', "The node's name. The count is always 1.")({ node: nodeName }, 1)
+  out.declare('kubelet_running_pods', 'gauge', 'Number of pods that have a running pod sandbox')({}, pods.length)
+  const running = pods.reduce((count, { containers }) => count + containers.length, 0)
+  out.declare('kubelet_running_containers', 'gauge', 'Number of containers currently running')({ container_state: 'running' }, running)
+  return out.text()
+}
+
+function escape(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+}
