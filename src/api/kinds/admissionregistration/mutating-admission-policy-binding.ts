@@ -1,5 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import type { Errors } from '#api/validation/checks.ts'
+import { checkMatchResources, checkParamRef, checkPolicyName, defaultMatchResources, paramRefText, staticNameWarnings } from './rules.ts'
 
 export type MutatingAdmissionPolicyBinding = types.MutatingAdmissionPolicyBinding
 
@@ -10,4 +13,19 @@ export const MutatingAdmissionPolicyBinding = defineKind<MutatingAdmissionPolicy
   plural: 'mutatingadmissionpolicybindings',
   categories: ['api-extensions'],
   scope: 'Cluster',
+  requireResourceVersionOnUpdate: true,
+  generationOf: ({ spec }) => spec,
+  default: ({ spec }) => defaultMatchResources(spec?.matchResources),
+  validate({ spec }) {
+    const errors: Errors = []
+    checkPolicyName('spec.policyName', spec?.policyName, errors)
+    checkParamRef(spec?.paramRef, 'spec.paramRef', errors)
+    checkMatchResources(spec?.matchResources, 'spec.matchResources', errors, { operations: ['CREATE', 'UPDATE'] })
+    return errors
+  },
+  warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
+  columns: columnsOf<MutatingAdmissionPolicyBinding>(
+    { name: 'PolicyName', description: 'The policy it puts in force.', value: ({ spec }) => spec?.policyName ?? '' },
+    { name: 'ParamRef', description: 'Parameters given to the policy.', value: ({ spec }) => paramRefText(spec?.paramRef) },
+  ),
 })

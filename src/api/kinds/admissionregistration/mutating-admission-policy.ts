@@ -1,5 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import { defaultPolicySpec, validateMutatingPolicy } from './policies.ts'
+import { paramKindText, staticNameWarnings } from './rules.ts'
 
 export type MutatingAdmissionPolicy = types.MutatingAdmissionPolicy
 
@@ -10,4 +13,13 @@ export const MutatingAdmissionPolicy = defineKind<MutatingAdmissionPolicy>({
   plural: 'mutatingadmissionpolicies',
   categories: ['api-extensions'],
   scope: 'Cluster',
+  requireResourceVersionOnUpdate: true,
+  generationOf: ({ spec }) => spec,
+  default: ({ spec }) => defaultPolicySpec(spec),
+  validate: ({ spec }) => validateMutatingPolicy(spec ?? {}),
+  warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
+  columns: columnsOf<MutatingAdmissionPolicy>(
+    { name: 'Mutations', type: 'integer', description: 'Number of mutations.', value: ({ spec }) => spec?.mutations?.length ?? 0 },
+    { name: 'ParamKind', description: 'Kind of its parameters.', value: ({ spec }) => paramKindText(spec?.paramKind) },
+  ),
 })

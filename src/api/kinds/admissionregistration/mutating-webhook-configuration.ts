@@ -1,5 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import { staticNameWarnings } from './rules.ts'
+import { defaultWebhook, validateWebhooks } from './webhooks.ts'
 
 export type MutatingWebhookConfiguration = types.MutatingWebhookConfiguration
 
@@ -10,4 +13,20 @@ export const MutatingWebhookConfiguration = defineKind<MutatingWebhookConfigurat
   plural: 'mutatingwebhookconfigurations',
   categories: ['api-extensions'],
   scope: 'Cluster',
+  requireResourceVersionOnUpdate: true,
+  generationOf: ({ webhooks }) => webhooks,
+  default({ webhooks }) {
+    for (const webhook of webhooks ?? []) {
+      defaultWebhook(webhook)
+      webhook.reinvocationPolicy ??= 'Never'
+    }
+  },
+  validate: ({ webhooks }) => validateWebhooks(webhooks),
+  warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
+  columns: columnsOf<MutatingWebhookConfiguration>({
+    name: 'Webhooks',
+    type: 'integer',
+    description: 'Number of webhooks.',
+    value: ({ webhooks }) => webhooks?.length ?? 0,
+  }),
 })

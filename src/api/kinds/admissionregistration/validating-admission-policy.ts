@@ -1,5 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import { defaultPolicySpec, validateValidatingPolicy } from './policies.ts'
+import { paramKindText, staticNameWarnings } from './rules.ts'
 
 export type ValidatingAdmissionPolicy = types.ValidatingAdmissionPolicy
 
@@ -13,4 +16,13 @@ export const ValidatingAdmissionPolicy = defineKind<ValidatingAdmissionPolicy>({
   subresources: {
     status: { verbs: ['get', 'patch', 'update'] },
   },
+  requireResourceVersionOnUpdate: true,
+  generationOf: ({ spec }) => spec,
+  default: ({ spec }) => defaultPolicySpec(spec),
+  validate: ({ spec }, _previous, { subresource }) => (subresource === 'status' ? [] : validateValidatingPolicy(spec ?? {})),
+  warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
+  columns: columnsOf<ValidatingAdmissionPolicy>(
+    { name: 'Validations', type: 'integer', description: 'Number of validations.', value: ({ spec }) => spec?.validations?.length ?? 0 },
+    { name: 'ParamKind', description: 'Kind of its parameters.', value: ({ spec }) => paramKindText(spec?.paramKind) },
+  ),
 })

@@ -1,5 +1,6 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { nameColumn } from '#api/kinds/columns.ts'
 
 export type ComponentStatus = types.ComponentStatus
 
@@ -11,4 +12,21 @@ export const ComponentStatus = defineKind<ComponentStatus>({
   shortNames: ['cs'],
   scope: 'Cluster',
   verbs: ['get', 'list'],
+  columns: [
+    nameColumn,
+    {
+      name: 'Status',
+      description: 'Whether the component is well.',
+      value(object) {
+        const healthy = healthOf(object)
+        return healthy ? (healthy.status === 'True' ? 'Healthy' : 'Unhealthy') : 'Unknown'
+      },
+    },
+    { name: 'Message', description: 'What the component says.', value: (object) => healthOf(object)?.message ?? '' },
+    { name: 'Error', description: 'What went wrong.', value: (object) => healthOf(object)?.error ?? '' },
+  ],
 })
+
+function healthOf({ conditions }: ComponentStatus): types.ComponentCondition | undefined {
+  return conditions?.find(({ type }) => type === 'Healthy')
+}

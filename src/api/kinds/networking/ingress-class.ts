@@ -1,7 +1,13 @@
 import { defineKind } from '#api/define-kind.ts'
+import { forbidden, notSupported, required, tooLong } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { ageColumn } from '#api/kinds/columns.ts'
+import { domainPrefixedPath } from '#api/names.ts'
+import { checkImmutable, checkMessages, type Errors } from '#api/validation/checks.ts'
 
 export type IngressClass = types.IngressClass
+
+const DEFAULT = 'ingressclass.kubernetes.io/is-default-class'
 
 export const IngressClass = defineKind<IngressClass>({
   group: 'networking.k8s.io',
@@ -9,4 +15,49 @@ export const IngressClass = defineKind<IngressClass>({
   kind: 'IngressClass',
   plural: 'ingressclasses',
   scope: 'Cluster',
+  generationOf: ({ spec }) => spec,
+  default({ spec }) {
+    if (spec?.parameters) spec.parameters.scope ??= 'Cluster'
+  },
+  validate({ spec }, previous) {
+    const errors: Errors = []
+    const controller = spec?.controller ?? ''
+    if (previous) checkImmutable('spec.controller', controller, previous.spec?.controller ?? '', errors)
+    if (controller.length > 250) errors.push(tooLong('spec.controller', 250))
+    if (!controller) errors.push(required('spec.controller'))
+    else checkMessages('spec.controller', controller, domainPrefixedPath(controller), errors)
+    checkParameters(spec?.parameters, 'spec.parameters', errors)
+    return errors
+  },
+  columns: [
+    {
+      name: 'Name',
+      format: 'name',
+      description: 'Name of the class, and whether ingresses without a class get it.',
+      value: ({ metadata }) => `${metadata?.name ?? ''}${metadata?.annotations?.[DEFAULT] === 'true' ? ' (default)' : ''}`,
+    },
+    { name: 'Controller', description: 'The controller that serves its ingresses.', value: ({ spec }) => spec?.controller ?? '' },
+    {
+      name: 'Parameters',
+      description: 'Object with further configuration.',
+      value({ spec }) {
+        if (!spec?.parameters) return '<none>'
+        const { kind, apiGroup, name } = spec.parameters
+        return `${kind}${apiGroup ? `.${apiGroup}` : ''}/${name}`
+      },
+    },
+    ageColumn,
+  ],
 })
+
+function checkParameters(parameters: types.IngressClassParametersReference | undefined, path: string, errors: Errors): void {
+  if (!parameters) return
+  const { kind, name, namespace, scope } = parameters
+  if (!kind) errors.push(required(`${path}.kind`))
+  if (!name) errors.push(required(`${path}.name`))
+  if (scope === undefined) errors.push(required(`${path}.scope`))
+  else if (scope !== 'Cluster' && scope !== 'Namespace') errors.push(notSupported(`${path}.scope`, scope, ['Cluster', 'Namespace']))
+  else if (scope === 'Namespace' && !namespace) errors.push(required(`${path}.namespace`, "`parameters.scope` is set to 'Namespace'"))
+  else if (scope === 'Cluster' && namespace !== undefined)
+    errors.push(forbidden(`${path}.namespace`, "`parameters.scope` is set to 'Cluster'"))
+}

@@ -1,5 +1,9 @@
 import { defineKind } from '#api/define-kind.ts'
+import { required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { nameColumn } from '#api/kinds/columns.ts'
+import { checkImmutable, type Errors } from '#api/validation/checks.ts'
+import { canonicalIPMessages } from '#api/validation/ip.ts'
 
 export type IPAddress = types.IPAddress
 
@@ -10,4 +14,28 @@ export const IPAddress = defineKind<IPAddress>({
   plural: 'ipaddresses',
   shortNames: ['ip'],
   scope: 'Cluster',
+  validateName: (name) => canonicalIPMessages(name),
+  validate({ spec }, previous) {
+    const errors: Errors = []
+    const { parentRef } = spec ?? {}
+    if (!parentRef) errors.push(required('spec.parentRef'))
+    else {
+      if (!parentRef.resource) errors.push(required('spec.parentRef.resource'))
+      if (!parentRef.name) errors.push(required('spec.parentRef.name'))
+    }
+    if (previous) checkImmutable('spec.parentRef', parentRef, previous.spec?.parentRef, errors)
+    return errors
+  },
+  columns: [
+    nameColumn,
+    {
+      name: 'ParentRef',
+      description: 'The object that has the address.',
+      value({ spec }) {
+        if (!spec?.parentRef) return '<none>'
+        const { group, resource, namespace, name } = spec.parentRef
+        return `${`${resource}${group ? `.${group}` : ''}`.toLowerCase()}${namespace ? `/${namespace}` : ''}/${name}`
+      },
+    },
+  ],
 })

@@ -1,5 +1,12 @@
 import { defineKind } from '#api/define-kind.ts'
+import { invalid } from '#api/field-error.ts'
+import { defaultQuantity } from '#api/defaults/resource-list.ts'
 import type * as types from '#api/generated/types.ts'
+import { dnsSubdomain } from '#api/names.ts'
+import { quantityOf } from '#api/quantity.ts'
+import { checkImmutable, checkName, type Errors, NON_NEGATIVE } from '#api/validation/checks.ts'
+import { validateLabelSelector } from '#api/validation/label-selector.ts'
+import { checkQuantity } from '#api/validation/resources.ts'
 
 export type CSIStorageCapacity = types.CSIStorageCapacity
 
@@ -9,4 +16,21 @@ export const CSIStorageCapacity = defineKind<CSIStorageCapacity>({
   kind: 'CSIStorageCapacity',
   plural: 'csistoragecapacities',
   scope: 'Namespaced',
+  requireResourceVersionOnUpdate: true,
+  default(capacity) {
+    defaultQuantity(capacity, 'capacity')
+    defaultQuantity(capacity, 'maximumVolumeSize')
+  },
+  validate(next, previous) {
+    const errors: Errors = validateLabelSelector(next.nodeTopology, 'nodeTopology')
+    checkName('storageClassName', next.storageClassName, dnsSubdomain, errors)
+    for (const field of ['capacity', 'maximumVolumeSize'] as const) {
+      const amount = next[field]
+      if (amount !== undefined && checkQuantity(field, amount, errors) && quantityOf(amount).sign < 0)
+        errors.push(invalid(field, amount, NON_NEGATIVE))
+    }
+    if (previous)
+      for (const field of ['nodeTopology', 'storageClassName'] as const) checkImmutable(field, next[field], previous[field], errors)
+    return errors
+  },
 })

@@ -1,5 +1,9 @@
 import { defineKind } from '#api/define-kind.ts'
+import { required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import { dnsSubdomain } from '#api/names.ts'
+import { checkFrozen, checkName, type Errors } from '#api/validation/checks.ts'
 
 export type VolumeAttributesClass = types.VolumeAttributesClass
 
@@ -10,4 +14,18 @@ export const VolumeAttributesClass = defineKind<VolumeAttributesClass>({
   plural: 'volumeattributesclasses',
   shortNames: ['vac'],
   scope: 'Cluster',
+  validate(next, previous) {
+    const errors: Errors = []
+    checkName('driverName', next.driverName, dnsSubdomain, errors)
+    if (Object.keys(next.parameters ?? {}).length === 0) errors.push(required('parameters', 'must contain at least one key/value pair'))
+    if (previous)
+      for (const field of ['driverName', 'parameters'] as const)
+        checkFrozen(field, next[field], previous[field], errors, `updates to ${field} are forbidden.`)
+    return errors
+  },
+  columns: columnsOf<VolumeAttributesClass>({
+    name: 'DriverName',
+    description: 'Driver that knows the attributes.',
+    value: ({ driverName }) => driverName ?? '',
+  }),
 })

@@ -1,0 +1,113 @@
+// Rules of CEL policies as far as they can be told without compiling CEL.
+import { duplicate, type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
+import type { MutatingAdmissionPolicySpec, ValidatingAdmissionPolicySpec, Variable } from '#api/generated/types.ts'
+import { qualifiedName } from '#api/names.ts'
+import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
+import { checkMatchConditions, checkMatchResources, checkParamKind, defaultMatchResources } from './rules.ts'
+
+type Shared = Pick<
+  ValidatingAdmissionPolicySpec & MutatingAdmissionPolicySpec,
+  'failurePolicy' | 'matchConstraints' | 'matchConditions' | 'paramKind' | 'variables'
+>
+
+export function defaultPolicySpec(spec: Shared | undefined): void {
+  if (!spec) return
+  spec.failurePolicy ??= 'Fail'
+  defaultMatchResources(spec.matchConstraints)
+}
+
+export function validateValidatingPolicy(spec: ValidatingAdmissionPolicySpec): FieldError[] {
+  const errors: Errors = []
+  checkShared(spec, errors)
+  if (!spec.validations?.length && !spec.auditAnnotations?.length) {
+    errors.push(required('spec.validations', 'validations or auditAnnotations must contain at least one item'))
+    errors.push(required('spec.auditAnnotations', 'validations or auditAnnotations must contain at least one item'))
+  }
+  each(spec.validations, 'spec.validations', ({ expression = '', message, messageExpression, reason }, at) => {
+    const lines = expression.trim().includes('\n')
+    if (!expression.trim()) errors.push(required(`${at}.expression`, 'expression is not specified'))
+    if (messageExpression !== undefined && !messageExpression.trim())
+      errors.push(invalid(`${at}.messageExpression`, messageExpression, 'must be non-empty if specified'))
+    if (message !== undefined && !message.trim()) errors.push(invalid(`${at}.message`, message, 'message must be non-empty if specified'))
+    else if (message?.trim().includes('\n')) errors.push(invalid(`${at}.message`, message, 'message must not contain line breaks'))
+    else if (lines && !message) errors.push(required(`${at}.message`, 'message must be specified if expression contains line breaks'))
+    if (reason !== undefined) checkOneOf(`${at}.reason`, reason, ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized'], errors)
+  })
+  const keys = new Set<string>()
+  if ((spec.auditAnnotations?.length ?? 0) > 20)
+    errors.push(invalid('spec.auditAnnotations', spec.auditAnnotations, 'must not have more than 20 auditAnnotations'))
+  each(spec.auditAnnotations, 'spec.auditAnnotations', ({ key, valueExpression }, at) => {
+    if (!key) errors.push(required(`${at}.key`))
+    else checkMessages(`${at}.key`, key, qualifiedName(key), errors)
+    if (keys.has(key)) errors.push(duplicate(`${at}.key`, key))
+    keys.add(key)
+    if (!valueExpression?.trim()) errors.push(required(`${at}.valueExpression`, 'valueExpression is not specified'))
+  })
+  return errors
+}
+
+export function validateMutatingPolicy(spec: MutatingAdmissionPolicySpec): FieldError[] {
+  const errors: Errors = []
+  checkShared(spec, errors, ['CREATE', 'UPDATE'])
+  if (!spec.mutations?.length) errors.push(required('spec.mutations', 'mutations must contain at least one item'))
+  each(spec.mutations, 'spec.mutations', ({ patchType, jsonPatch, applyConfiguration }, at) => {
+    if (!patchType) return void errors.push(required(`${at}.patchType`))
+    if (patchType !== 'JSONPatch' && patchType !== 'ApplyConfiguration')
+      return void checkOneOf(`${at}.patchType`, patchType, ['ApplyConfiguration', 'JSONPatch'], errors)
+    const [own, other, wanted, unwanted] =
+      patchType === 'JSONPatch'
+        ? ([jsonPatch, applyConfiguration, 'jsonPatch', 'applyConfiguration'] as const)
+        : ([applyConfiguration, jsonPatch, 'applyConfiguration', 'jsonPatch'] as const)
+    if (!own) errors.push(required(`${at}.${wanted}`, `must be specified when patchType is ${patchType}`))
+    else if (!own.expression?.trim()) errors.push(required(`${at}.${wanted}.expression`, 'expression is not specified'))
+    if (other) errors.push(invalid(`${at}.${unwanted}`, '{}', `must not be specified when patchType is ${patchType}`))
+  })
+  if (!spec.reinvocationPolicy) errors.push(required('spec.reinvocationPolicy'))
+  else checkOneOf('spec.reinvocationPolicy', spec.reinvocationPolicy, ['IfNeeded', 'Never'], errors)
+  return errors
+}
+
+function checkShared(spec: Shared, errors: Errors, operations?: readonly string[]): void {
+  if (spec.failurePolicy === undefined) errors.push(required('spec.failurePolicy'))
+  else checkOneOf('spec.failurePolicy', spec.failurePolicy, ['Fail', 'Ignore'], errors)
+  checkParamKind(spec.paramKind, 'spec.paramKind', errors)
+  if (!spec.matchConstraints) errors.push(required('spec.matchConstraints'))
+  else
+    checkMatchResources(spec.matchConstraints, 'spec.matchConstraints', errors, {
+      rulesRequired: true,
+      ...(operations ? { operations } : {}),
+    })
+  checkMatchConditions(spec.matchConditions, 'spec.matchConditions', errors)
+  checkVariables(spec.variables, errors)
+}
+
+function checkVariables(variables: Variable[] | undefined, errors: Errors): void {
+  const names = new Set<string>()
+  each(variables, 'spec.variables', ({ name, expression }, at) => {
+    if (!name?.trim()) errors.push(required(`${at}.name`, 'name is not specified'))
+    else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name)) errors.push(invalid(`${at}.name`, name, 'name is not a valid CEL identifier'))
+    else if (names.has(name)) errors.push(duplicate(`${at}.name`, name))
+    names.add(name)
+    if (!expression?.trim()) errors.push(required(`${at}.expression`, 'expression is not specified'))
+  })
+}
+
+export const VALIDATION_ACTIONS = ['Audit', 'Deny', 'Warn']
+
+export function checkActions(actions: string[] | undefined, errors: Errors): void {
+  const at = 'spec.validationActions'
+  if (!actions?.length) errors.push(required(at, 'at least one validation action is required'))
+  const seen = new Set<string>()
+  each(actions, at, (action, where) => {
+    checkOneOf(where, action, VALIDATION_ACTIONS, errors)
+    if (seen.has(action)) errors.push(duplicate(where, action))
+    seen.add(action)
+  })
+  if (seen.has('Deny') && seen.has('Warn'))
+    errors.push(
+      forbidden(
+        at,
+        'must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
+      ),
+    )
+}
