@@ -55,7 +55,12 @@ export function computeActions(pod: Pod, observed: ObservedPod, verdicts: Verdic
       if (shouldRestart(pod, container, latest.get(container.spec.name))) {
         restarts.push(container)
         if (own?.state === 'unknown') {
-          actions.kill.push({ container: own, spec: container, message: 'Container is in "unknown" state, try killing it before restart', reason: 'other' })
+          actions.kill.push({
+            container: own,
+            spec: container,
+            message: 'Container is in "unknown" state, try killing it before restart',
+            reason: 'other',
+          })
         }
       }
       continue
@@ -67,7 +72,12 @@ export function computeActions(pod: Pod, observed: ObservedPod, verdicts: Verdic
     }
     const restart = fault.always || restartPolicyOf(pod, container) !== 'Never'
     if (restart) restarts.push(container)
-    actions.kill.push({ container: own, spec: container, message: restart ? `${fault.message}, will be restarted` : fault.message, reason: fault.reason })
+    actions.kill.push({
+      container: own,
+      spec: container,
+      message: restart ? `${fault.message}, will be restarted` : fault.message,
+      reason: fault.reason,
+    })
   }
   if (kept === 0 && restarts.length === 0) {
     actions.killPod = true
@@ -82,7 +92,10 @@ interface Parts {
   inits: TypedContainer[]
 }
 
-function afterSandboxChange(pod: Pod, { actions, mains, inits, latest, observed }: Parts & { latest: Map<string, Container>; observed: ObservedPod }) {
+function afterSandboxChange(
+  pod: Pod,
+  { actions, mains, inits, latest, observed }: Parts & { latest: Map<string, Container>; observed: ObservedPod },
+) {
   const restartable = mains.some((container) => restartPolicyOf(pod, container) !== 'Never')
   if (!restartable && actions.attempt !== 0 && observed.containers.length > 0) {
     actions.createSandbox = false
@@ -100,7 +113,10 @@ function afterSandboxChange(pod: Pod, { actions, mains, inits, latest, observed 
 }
 
 /** Adds what initialisation still needs; true once the main containers may run. */
-function initActions(pod: Pod, { actions, inits, mains, here, verdicts }: Parts & { here: Map<string, Container>; verdicts: Verdicts }): boolean {
+function initActions(
+  pod: Pod,
+  { actions, inits, mains, here, verdicts }: Parts & { here: Map<string, Container>; verdicts: Verdicts },
+): boolean {
   if (inits.length === 0) return true
   let initialized = mains.some(({ spec }) => ['created', 'running', 'exited'].includes(here.get(spec.name)?.state ?? ''))
   let reached = initialized
@@ -123,7 +139,12 @@ function initActions(pod: Pod, { actions, inits, mains, here, verdicts }: Parts 
       const liveness = startup === 'success' ? verdicts.liveness(own.id) : undefined
       if (startup === 'failure' || liveness === 'failure') {
         const reason = startup === 'failure' ? 'startup' : 'liveness'
-        actions.kill.push({ container: own, spec: container, message: `Init container ${container.spec.name} failed ${reason} probe`, reason })
+        actions.kill.push({
+          container: own,
+          spec: container,
+          message: `Init container ${container.spec.name} failed ${reason} probe`,
+          reason,
+        })
         start.push(container)
       }
       if (startup === 'success' && !reached) next(index)
@@ -138,7 +159,12 @@ function initActions(pod: Pod, { actions, inits, mains, here, verdicts }: Parts 
         start.push(container)
       } else next(index)
     } else if (own.state === 'unknown') {
-      actions.kill.push({ container: own, spec: container, message: 'Init container is in "unknown" state, try killing it before restart', reason: 'other' })
+      actions.kill.push({
+        container: own,
+        spec: container,
+        message: 'Init container is in "unknown" state, try killing it before restart',
+        reason: 'other',
+      })
       start.push(container)
     } else if (own.state === 'created') start.push(container)
     reached = true
@@ -148,11 +174,17 @@ function initActions(pod: Pod, { actions, inits, mains, here, verdicts }: Parts 
   return initialized
 }
 
-function faultOf(container: TypedContainer, own: Container, verdicts: Verdicts): { message: string; reason: Kill['reason']; always: boolean } | undefined {
+function faultOf(
+  container: TypedContainer,
+  own: Container,
+  verdicts: Verdicts,
+): { message: string; reason: Kill['reason']; always: boolean } | undefined {
   const { name } = container.spec
   const hash = own.annotations[ANNOTATION.hash]
-  if (hash && hash !== containerHash(container.spec)) return { message: `Container ${name} definition changed`, reason: 'other', always: true }
-  if (verdicts.liveness(own.id) === 'failure') return { message: `Container ${name} failed liveness probe`, reason: 'liveness', always: false }
+  if (hash && hash !== containerHash(container.spec))
+    return { message: `Container ${name} definition changed`, reason: 'other', always: true }
+  if (verdicts.liveness(own.id) === 'failure')
+    return { message: `Container ${name} failed liveness probe`, reason: 'liveness', always: false }
   if (verdicts.startup(own.id) === 'failure') return { message: `Container ${name} failed startup probe`, reason: 'startup', always: false }
   return undefined
 }
@@ -163,7 +195,10 @@ export function currentSandbox(pod: Pod, { sandboxes }: ObservedPod): { sandbox:
   if (!sandbox) return { sandbox, changed: true, attempt: 0 }
   const ready = sandboxes.filter((one) => one.ready)
   const wrong =
-    ready.length > 1 || !sandbox.ready || sandbox.hostNetwork !== Boolean(pod.spec?.hostNetwork) || (!sandbox.hostNetwork && sandbox.ips.length === 0)
+    ready.length > 1 ||
+    !sandbox.ready ||
+    sandbox.hostNetwork !== Boolean(pod.spec?.hostNetwork) ||
+    (!sandbox.hostNetwork && sandbox.ips.length === 0)
   return { sandbox, changed: wrong, attempt: wrong ? sandbox.attempt + 1 : sandbox.attempt }
 }
 

@@ -64,7 +64,10 @@ function tolerated(pod: Pod, taint: { key: string; value?: string; effect: strin
 function portConflict(pod: Pod, others: readonly Pod[]): Refusal | undefined {
   const taken = others.flatMap(hostPorts)
   const clash = hostPorts(pod).some((one) =>
-    taken.some((other) => one.port === other.port && one.protocol === other.protocol && (one.ip === other.ip || anyAddress(one.ip) || anyAddress(other.ip))),
+    taken.some(
+      (other) =>
+        one.port === other.port && one.protocol === other.protocol && (one.ip === other.ip || anyAddress(one.ip) || anyAddress(other.ip)),
+    ),
   )
   if (!clash) return undefined
   return { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }

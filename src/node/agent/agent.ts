@@ -67,7 +67,8 @@ export function createAgent(context: AgentContext): Agent {
     const known = (uid: string) => workers.has(uid)
     for (const identity of view.identities()) if (!known(identity.uid)) workerFor(identity).remove()
     for (const uid of await context.volumes.present()) {
-      if (!known(uid)) await context.volumes.tearDown(uid).catch((error: unknown) => log.warn('could not clean up after a pod', { uid, error }))
+      if (!known(uid))
+        await context.volumes.tearDown(uid).catch((error: unknown) => log.warn('could not clean up after a pod', { uid, error }))
     }
     for (const path of (await context.cgroups?.pods()) ?? []) {
       if (!known(path.slice(path.lastIndexOf('/pod') + 4))) await context.cgroups!.removePod(path)
@@ -93,13 +94,18 @@ export function createAgent(context: AgentContext): Agent {
     informers.of<KubeObject>(kind as never).subscribe(({ object, previous }) => {
       const { namespace, name = '' } = (object ?? previous)?.metadata ?? {}
       if (object && !previous && !started) return
-      for (const { pod, active } of workers.values()) if (active && pod?.metadata?.namespace === namespace && uses(pod!, name)) workers.get(pod!.metadata!.uid!)!.poke()
+      for (const { pod, active } of workers.values())
+        if (active && pod?.metadata?.namespace === namespace && uses(pod!, name)) workers.get(pod!.metadata!.uid!)!.poke()
     })
 
   let started = false
   return {
     name: `node agent ${context.node().name}`,
-    directory: podDirectory({ context, pod: (namespace, name) => mineNamed(namespace, name), all: () => [...workers.values()].flatMap(({ pod }) => (pod ? [pod] : [])) }),
+    directory: podDirectory({
+      context,
+      pod: (namespace, name) => mineNamed(namespace, name),
+      all: () => [...workers.values()].flatMap(({ pod }) => (pod ? [pod] : [])),
+    }),
     activePods: () => [...workers.values()].flatMap((worker) => (worker.active ? [worker.pod!] : [])),
     podByUid: (uid) => workers.get(uid)?.pod,
     poke: (uid) => workers.get(uid)?.poke(),
@@ -143,7 +149,12 @@ function accepted(pod: ApiPod): boolean {
 
 /** Over and deleted: kept only by a finalizer of someone else. */
 function gone(pod: ApiPod): boolean {
-  return pod.metadata?.deletionTimestamp !== undefined && pod.metadata.deletionGracePeriodSeconds === 0 && pod.status?.phase !== 'Running' && pod.status?.phase !== 'Pending'
+  return (
+    pod.metadata?.deletionTimestamp !== undefined &&
+    pod.metadata.deletionGracePeriodSeconds === 0 &&
+    pod.status?.phase !== 'Running' &&
+    pod.status?.phase !== 'Pending'
+  )
 }
 
 function usesConfigMap(pod: ApiPod, name: string): boolean {

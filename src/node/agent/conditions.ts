@@ -36,7 +36,9 @@ export function podConditions(pod: Pod, input: ConditionInput): PodCondition[] {
       ...(verdict.reason ? { reason: verdict.reason } : {}),
       ...(verdict.message ? { message: verdict.message } : {}),
       lastTransitionTime: old?.status === verdict.status && old.lastTransitionTime ? old.lastTransitionTime : input.now,
-      ...(generation ? { observedGeneration: type === 'PodScheduled' && old?.observedGeneration ? old.observedGeneration : generation } : {}),
+      ...(generation
+        ? { observedGeneration: type === 'PodScheduled' && old?.observedGeneration ? old.observedGeneration : generation }
+        : {}),
     }
   })
 }

@@ -28,7 +28,11 @@ export interface ContainerRequest {
   podIps: readonly string[]
 }
 
-export async function containerConfig(pod: Pod, container: TypedContainer, { request, context }: { request: ContainerRequest; context: AgentContext }): Promise<ContainerConfig> {
+export async function containerConfig(
+  pod: Pod,
+  container: TypedContainer,
+  { request, context }: { request: ContainerRequest; context: AgentContext },
+): Promise<ContainerConfig> {
   const { spec } = container
   const { attempt, image, podIps } = request
   const node = context.node()
@@ -90,7 +94,12 @@ type Mount = ContainerConfig['mounts'][number]
 async function mountsFor(
   pod: Pod,
   { spec }: TypedContainer,
-  { request, context, environment, termination }: { request: ContainerRequest; context: AgentContext; environment: ReadonlyMap<string, string>; termination: string },
+  {
+    request,
+    context,
+    environment,
+    termination,
+  }: { request: ContainerRequest; context: AgentContext; environment: ReadonlyMap<string, string>; termination: string },
 ): Promise<Mount[]> {
   if ((spec.volumeDevices ?? []).length > 0) throw new Error('raw block volumes (volumeDevices) are not supported by this node')
   const mounts: Mount[] = []

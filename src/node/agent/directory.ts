@@ -19,7 +19,9 @@ export function podDirectory({ context, pod: find, all }: DirectoryOptions): Pod
       if (!pod || (uid && pod.metadata?.uid !== uid)) return undefined
       const spec = containersOf(pod).find((one) => one.spec.name === containerName)?.spec
       if (!spec) return undefined
-      const instances = context.view.pod(pod.metadata?.uid ?? '').containers.filter(({ labels }) => labels[LABEL.container] === containerName)
+      const instances = context.view
+        .pod(pod.metadata?.uid ?? '')
+        .containers.filter(({ labels }) => labels[LABEL.container] === containerName)
       // `previous` is the last one that has ended, not counting the one shown as current.
       const chosen = previous ? instances.slice(1).find(({ state }) => state === 'exited') : instances[0]
       if (!chosen) return undefined

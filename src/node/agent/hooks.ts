@@ -20,7 +20,11 @@ export interface HookContext {
 }
 
 /** Throws when the hook fails. */
-export async function runHook(pod: Pod, handler: LifecycleHandler, { target, context }: { target: HookTarget; context: HookContext }): Promise<void> {
+export async function runHook(
+  pod: Pod,
+  handler: LifecycleHandler,
+  { target, context }: { target: HookTarget; context: HookContext },
+): Promise<void> {
   const over = new AbortController()
   using _limit = target.timeoutSeconds === undefined ? undefined : context.clock.after(target.timeoutSeconds * 1000, () => over.abort())
   const signal = AbortSignal.any([target.signal, over.signal])
@@ -44,9 +48,13 @@ export async function runHook(pod: Pod, handler: LifecycleHandler, { target, con
 async function execHook(command: string[], { target, context }: { target: HookTarget; context: HookContext }): Promise<void> {
   try {
     const { exitCode, stdout, stderr } = await context.runtime.execSync(target.containerId, command, target.timeoutSeconds ?? 0)
-    if (exitCode !== 0) throw new Error(`command '${command.join(' ')}' exited with ${exitCode}: ${stderr.toString()}, message: ${JSON.stringify(stdout.toString())}`)
+    if (exitCode !== 0)
+      throw new Error(
+        `command '${command.join(' ')}' exited with ${exitCode}: ${stderr.toString()}, message: ${JSON.stringify(stdout.toString())}`,
+      )
   } catch (error) {
-    if (error instanceof RuntimeError && error.reason === 'Timeout') throw new Error(`command '${command.join(' ')}' timed out`, { cause: error })
+    if (error instanceof RuntimeError && error.reason === 'Timeout')
+      throw new Error(`command '${command.join(' ')}' timed out`, { cause: error })
     throw error
   }
 }

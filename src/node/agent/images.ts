@@ -26,7 +26,8 @@ export interface ImagesOptions {
 
 export type Announce = (type: 'Normal' | 'Warning', reason: string, message: string) => void
 
-const REFERENCE = /^(?:[a-zA-Z0-9.\-_]+(?::[0-9]+)?\/|\[[0-9a-fA-F:]+\](?::[0-9]+)?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$/
+const REFERENCE =
+  /^(?:[a-zA-Z0-9.\-_]+(?::[0-9]+)?\/|\[[0-9a-fA-F:]+\](?::[0-9]+)?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$/
 
 export class Images {
   readonly #runtime: ImageService
@@ -79,7 +80,11 @@ export class Images {
     return this.#used(pulled)
   }
 
-  async #pull(pod: Pod, reference: string, { read, announce, signal }: { read: ReadObject; announce: Announce; signal: AbortSignal }): Promise<void> {
+  async #pull(
+    pod: Pod,
+    reference: string,
+    { read, announce, signal }: { read: ReadObject; announce: Announce; signal: AbortSignal },
+  ): Promise<void> {
     const key = `${pod.metadata?.uid}/${reference}`
     const waitUntil = this.#backoff.waitUntil(key)
     if (waitUntil !== undefined) {
@@ -93,7 +98,11 @@ export class Images {
       const id = await this.#shared(pod, reference, { read, signal })
       const took = duration(this.#clock.monotonic() - began)
       const size = (await this.#runtime.imageStatus(id))?.sizeBytes ?? 0
-      announce('Normal', 'Pulled', `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${size} bytes.`)
+      announce(
+        'Normal',
+        'Pulled',
+        `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${size} bytes.`,
+      )
       this.#backoff.forget(key)
       this.#lastError.delete(key)
     } catch (error) {
@@ -118,10 +127,17 @@ export class Images {
     return orAborted(pull, signal)
   }
 
-  async #withSecrets(reference: string, { names, read, signal }: { names: string[]; read: ReadObject; signal: AbortSignal }): Promise<string> {
+  async #withSecrets(
+    reference: string,
+    { names, read, signal }: { names: string[]; read: ReadObject; signal: AbortSignal },
+  ): Promise<string> {
     const secrets: Secret[] = []
     // A secret that is not there is passed over, as the image may be public.
-    for (const name of names) await read(Secret, name).then((secret) => secrets.push(secret), () => undefined)
+    for (const name of names)
+      await read(Secret, name).then(
+        (secret) => secrets.push(secret),
+        () => undefined,
+      )
     const credentials = credentialsFor(reference, secrets)
     let failure: unknown
     for (const auth of credentials.length > 0 ? credentials : [undefined]) {

@@ -45,7 +45,13 @@ export interface KillContext {
 export async function killContainer(
   pod: Pod | undefined,
   container: Container,
-  { spec, message, grace, context, turn }: { spec: TypedContainer | undefined; message?: string; grace: Grace; context: KillContext; turn?: () => Promise<void> },
+  {
+    spec,
+    message,
+    grace,
+    context,
+    turn,
+  }: { spec: TypedContainer | undefined; message?: string; grace: Grace; context: KillContext; turn?: () => Promise<void> },
 ): Promise<void> {
   const { runtime, clock } = context
   const began = clock.monotonic()
@@ -80,7 +86,9 @@ export async function killContainers(
   const results = await Promise.allSettled(
     running.map(async (container) => {
       const spec = order[place(container)]
-      const later = running.filter((other) => other !== container && mustEndBefore(order[place(other)], { than: spec, later: place(other) > place(container) }))
+      const later = running.filter(
+        (other) => other !== container && mustEndBefore(order[place(other)], { than: spec, later: place(other) > place(container) }),
+      )
       const turn = async () => {
         const leftMs = grace.seconds * 1000 - (context.clock.monotonic() - began)
         if (later.length === 0 || leftMs <= 0) return

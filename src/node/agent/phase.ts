@@ -37,7 +37,8 @@ export function phaseOf(
   if (pendingSidecar > 0 && !started && !options.terminal) return 'Pending'
   if (count.waiting > 0 && !options.terminal) return 'Pending'
   if (count.running > 0 && count.unknown === 0) return 'Running'
-  if (options.terminal) return count.stopped > 0 && count.waiting === 0 && count.stopped === count.succeeded && count.unknown === 0 ? 'Succeeded' : 'Failed'
+  if (options.terminal)
+    return count.stopped > 0 && count.waiting === 0 && count.stopped === count.succeeded && count.unknown === 0 ? 'Succeeded' : 'Failed'
   if (count.stopped === 0 || count.unknown > 0) return 'Pending'
   if (count.willRestart > 0) return 'Running'
   return count.stopped === count.succeeded ? 'Succeeded' : 'Failed'
@@ -46,7 +47,13 @@ export function phaseOf(
 function countMain(
   pod: Pod,
   container: TypedContainer,
-  { status, count }: { status: ContainerStatus | undefined; count: Record<'unknown' | 'running' | 'waiting' | 'stopped' | 'succeeded' | 'willRestart', number> },
+  {
+    status,
+    count,
+  }: {
+    status: ContainerStatus | undefined
+    count: Record<'unknown' | 'running' | 'waiting' | 'stopped' | 'succeeded' | 'willRestart', number>
+  },
 ): void {
   const { state, lastState } = status ?? {}
   if (state?.running) count.running++

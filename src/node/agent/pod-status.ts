@@ -39,8 +39,12 @@ export function podStatus(pod: Pod, context: StatusContext): PodStatus {
   judgeInits(pod, initContainerStatuses, context.verdicts)
   for (const status of [...own, ...ephemeral]) judge(pod, status, context.verdicts)
   if (context.terminal) {
-    const initialized = initContainerStatuses.length === 0 || initContainerStatuses.every(({ ready, started }) => ready || started)
-    for (const status of [...ephemeral, ...(initialized ? own : initContainerStatuses.filter(({ restartCount, containerID }) => restartCount > 0 || containerID))]) lost(status)
+    const initialized = initContainerStatuses.every(({ ready, started }) => ready || started)
+    for (const status of [
+      ...ephemeral,
+      ...(initialized ? own : initContainerStatuses.filter(({ restartCount, containerID }) => restartCount > 0 || containerID)),
+    ])
+      lost(status)
   }
 
   const statuses = { initContainerStatuses, containerStatuses: own }

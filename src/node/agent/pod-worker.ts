@@ -289,7 +289,13 @@ export class PodWorker {
     const over = this.#finishedInApi()
     return {
       ...this.#status,
-      ...(over ? { phase: pod.status!.phase!, ...(pod.status?.reason ? { reason: pod.status.reason } : {}), ...(pod.status?.message ? { message: pod.status.message } : {}) } : {}),
+      ...(over
+        ? {
+            phase: pod.status!.phase!,
+            ...(pod.status?.reason ? { reason: pod.status.reason } : {}),
+            ...(pod.status?.message ? { message: pod.status.message } : {}),
+          }
+        : {}),
       conditions: [...(this.#status.conditions ?? []), ...others],
     }
   }

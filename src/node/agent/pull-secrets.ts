@@ -31,7 +31,8 @@ export function credentialsFor(reference: string, secrets: readonly Secret[]): R
 }
 
 function entriesOf({ type, data }: Secret): [string, Entry][] {
-  const key = type === 'kubernetes.io/dockerconfigjson' ? '.dockerconfigjson' : type === 'kubernetes.io/dockercfg' ? '.dockercfg' : undefined
+  const key =
+    type === 'kubernetes.io/dockerconfigjson' ? '.dockerconfigjson' : type === 'kubernetes.io/dockercfg' ? '.dockercfg' : undefined
   const encoded = key && data ? data[key] : undefined
   if (!key || !encoded || encoded.length > LIMIT) return []
   try {
@@ -51,7 +52,10 @@ function userOf({ username, password, auth }: Entry): { username: string; passwo
 }
 
 function normalized(server: string): string {
-  const bare = server.replace(/^https?:\/\//, '').replace(/\/(v1|v2)\/?$/, '').replace(/\/$/, '')
+  const bare = server
+    .replace(/^https?:\/\//, '')
+    .replace(/\/(v1|v2)\/?$/, '')
+    .replace(/\/$/, '')
   return bare === 'index.docker.io' ? DEFAULT_REGISTRY : bare
 }
 

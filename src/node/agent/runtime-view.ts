@@ -78,7 +78,8 @@ export class RuntimeView {
     if (type === 'deleted') return this.#forget(id)
     if (entry?.sandboxes.has(id)) return this.refreshSandbox(id)
     // Sandboxes too raise events in the name of a container.
-    if (!entry && (event.sandboxId === id || (await this.#options.runtime.containerStatus(id)) === undefined)) return this.refreshSandbox(id)
+    if (!entry && (event.sandboxId === id || (await this.#options.runtime.containerStatus(id)) === undefined))
+      return this.refreshSandbox(id)
     return this.refreshContainer(id)
   }
 

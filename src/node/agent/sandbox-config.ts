@@ -26,7 +26,9 @@ export function sandboxConfig(pod: Pod, attempt: number, context: AgentContext):
     portMappings: hostNetwork
       ? []
       : ports.flatMap(({ hostPort, hostIP, containerPort, protocol = 'TCP' }) =>
-          hostPort ? [{ protocol: protocol as 'TCP' | 'UDP' | 'SCTP', containerPort, hostPort, ...(hostIP ? { hostIp: hostIP } : {}) }] : [],
+          hostPort
+            ? [{ protocol: protocol as 'TCP' | 'UDP' | 'SCTP', containerPort, hostPort, ...(hostIP ? { hostIp: hostIP } : {}) }]
+            : [],
         ),
     cgroupParent: cgroupParentOf(pod),
     hostNetwork,

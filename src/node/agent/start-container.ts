@@ -28,7 +28,11 @@ export type StartResult = (StartFailure & { retryAt?: number }) | undefined
 
 const RETRY_MS = 10_000
 
-export async function startContainer(pod: Pod, container: TypedContainer, { request, context }: { request: StartRequest; context: AgentContext }): Promise<StartResult> {
+export async function startContainer(
+  pod: Pod,
+  container: TypedContainer,
+  { request, context }: { request: StartRequest; context: AgentContext },
+): Promise<StartResult> {
   const { spec, type } = container
   const { runtime, restarts, clock } = context
   const announce = containerEvents(context, pod, container)
@@ -45,7 +49,11 @@ export async function startContainer(pod: Pod, container: TypedContainer, { requ
 
   let image
   try {
-    image = await context.images.ensure(pod, spec, { read: context.reader(pod.metadata?.namespace ?? ''), announce, signal: request.signal })
+    image = await context.images.ensure(pod, spec, {
+      read: context.reader(pod.metadata?.namespace ?? ''),
+      announce,
+      signal: request.signal,
+    })
   } catch (error) {
     request.signal.throwIfAborted()
     if (!(error instanceof ImageFailure)) throw error
@@ -111,7 +119,11 @@ function backOffKey(pod: Pod, { spec }: TypedContainer): string {
 }
 
 /** Counts a restart of a container that has ended, or tells how long to wait before it may be made. */
-function backOff(pod: Pod, container: TypedContainer, { latest, context }: { latest: Container | undefined; context: AgentContext }): StartResult {
+function backOff(
+  pod: Pod,
+  container: TypedContainer,
+  { latest, context }: { latest: Container | undefined; context: AgentContext },
+): StartResult {
   if (latest?.state !== 'exited') return undefined
   const key = backOffKey(pod, container)
   const retryAt = context.restarts.waitUntil(key, latest.finishedAt)
@@ -128,5 +140,7 @@ function attemptOf({ spec }: TypedContainer, { latest, previous }: StartRequest)
   if (latest) return restartCountOf(latest) + 1
   const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = previous
   const known = [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].find(({ name }) => name === spec.name)
-  return known && (known.lastState?.terminated || known.state?.terminated || known.state?.running) ? known.restartCount + 1 : (known?.restartCount ?? 0)
+  return known && (known.lastState?.terminated || known.state?.terminated || known.state?.running)
+    ? known.restartCount + 1
+    : (known?.restartCount ?? 0)
 }

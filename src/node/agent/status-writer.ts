@@ -100,7 +100,9 @@ export function difference(wanted: PodStatus, stored: PodStatus): Record<string,
     const old = stored.conditions?.find(({ type }) => type === condition.type)
     return owned.has(condition.type) && canonical(condition) !== canonical(old && withoutNulls(old))
   })
-  const dropped = (stored.conditions ?? []).filter(({ type }) => type.startsWith('PodResize') && !wanted.conditions?.some((one) => one.type === type))
+  const dropped = (stored.conditions ?? []).filter(
+    ({ type }) => type.startsWith('PodResize') && !wanted.conditions?.some((one) => one.type === type),
+  )
   const conditions = [
     ...changed.map((condition) => {
       const old = stored.conditions?.find(({ type }) => type === condition.type)
@@ -115,7 +117,17 @@ export function difference(wanted: PodStatus, stored: PodStatus): Record<string,
 
 const NODE_CONDITIONS = new Set(['PodResizePending', 'PodResizeInProgress', 'DisruptionTarget'])
 const OWNED_FIELDS = new Set([
-  'phase', 'reason', 'message', 'hostIP', 'hostIPs', 'podIP', 'podIPs', 'startTime', 'initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses',
+  'phase',
+  'reason',
+  'message',
+  'hostIP',
+  'hostIPs',
+  'podIP',
+  'podIPs',
+  'startTime',
+  'initContainerStatuses',
+  'containerStatuses',
+  'ephemeralContainerStatuses',
 ])
 
 function withoutNulls<T extends object>(object: T): Partial<T> {
@@ -124,12 +136,19 @@ function withoutNulls<T extends object>(object: T): Partial<T> {
 
 /** Text that is equal for equal values, whatever the order of keys; absent, null and empty are one. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, one: unknown) => {
-    if (one === null || typeof one !== 'object' || Array.isArray(one)) return one
-    return Object.fromEntries(
-      Object.entries(one)
-        .filter(([, inner]) => inner !== null && inner !== undefined && !(typeof inner === 'object' && !Array.isArray(inner) && Object.keys(inner).length === 0))
-        .sort(([a], [b]) => (a < b ? -1 : 1)),
-    )
-  }) ?? ''
+  return (
+    JSON.stringify(value, (_, one: unknown) => {
+      if (one === null || typeof one !== 'object' || Array.isArray(one)) return one
+      return Object.fromEntries(
+        Object.entries(one)
+          .filter(
+            ([, inner]) =>
+              inner !== null &&
+              inner !== undefined &&
+              !(typeof inner === 'object' && !Array.isArray(inner) && Object.keys(inner).length === 0),
+          )
+          .sort(([a], [b]) => (a < b ? -1 : 1)),
+      )
+    }) ?? ''
+  )
 }

@@ -85,7 +85,11 @@ interface ReadySandbox {
 }
 
 /** The sandbox, or when to try again. */
-async function ensureSandbox(pod: Pod, actions: Actions, { request, context }: { request: SyncRequest; context: AgentContext }): Promise<ReadySandbox | number> {
+async function ensureSandbox(
+  pod: Pod,
+  actions: Actions,
+  { request, context }: { request: SyncRequest; context: AgentContext },
+): Promise<ReadySandbox | number> {
   const { runtime, view, events, clock, log } = context
   const uid = pod.metadata?.uid ?? ''
   const failed = (reason: string, message: string) => {

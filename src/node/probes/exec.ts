@@ -11,7 +11,10 @@ export async function execProbe(action: ExecAction, target: ProbeTarget, runtime
     return { result: exitCode === 0 ? 'success' : 'failure', output }
   } catch (error) {
     if (error instanceof RuntimeError && error.reason === 'Timeout') {
-      return { result: 'failure', output: `command timed out: "${command.join(' ')}" timed out after ${Math.ceil(target.timeoutMs / 1000)}s` }
+      return {
+        result: 'failure',
+        output: `command timed out: "${command.join(' ')}" timed out after ${Math.ceil(target.timeoutMs / 1000)}s`,
+      }
     }
     return { result: 'error', output: (error as Error).message }
   }

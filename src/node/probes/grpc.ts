@@ -11,7 +11,10 @@ const UNIMPLEMENTED = 12
 export async function grpcProbe({ port, service = '' }: GRPCAction, target: ProbeTarget): Promise<Outcome> {
   const { Client, credentials, Metadata } = await import('@grpc/grpc-js')
   const address = `${isIPv6(target.podIp) ? `[${target.podIp}]` : target.podIp}:${port}`
-  const client = new Client(address, credentials.createInsecure(), { 'grpc.primary_user_agent': 'kube-probe/1.36', 'grpc.enable_http_proxy': 0 })
+  const client = new Client(address, credentials.createInsecure(), {
+    'grpc.primary_user_agent': 'kube-probe/1.36',
+    'grpc.enable_http_proxy': 0,
+  })
   const timeout = `timeout: failed to connect service "${address}" within ${target.timeoutMs / 1000}s: context deadline exceeded`
   try {
     return await new Promise<Outcome>((resolve) => {
@@ -30,7 +33,10 @@ export async function grpcProbe({ port, service = '' }: GRPCAction, target: Prob
                 : { result: 'failure', output: `service unhealthy (responded with "${STATUS[status ?? 0] ?? status}")` },
             )
           } else if (error.code === UNIMPLEMENTED) {
-            resolve({ result: 'failure', output: `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${error.details}` })
+            resolve({
+              result: 'failure',
+              output: `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${error.details}`,
+            })
           } else if (target.signal.aborted) resolve({ result: 'failure', output: timeout })
           else resolve({ result: 'failure', output: `error: health rpc probe failed: ${error.message}` })
         },

@@ -52,10 +52,7 @@ function get(url: URL, { headers, signal }: { headers: Record<string, string | s
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest
   return new Promise((resolve, reject) => {
     const request = send(url, { headers, signal, agent: false, rejectUnauthorized: false }, (response) => {
-      bodyOf(response).then(
-        (body) => resolve({ status: response.statusCode ?? 0, location: response.headers.location, body }),
-        reject,
-      )
+      bodyOf(response).then((body) => resolve({ status: response.statusCode ?? 0, location: response.headers.location, body }), reject)
     })
     request.on('error', reject)
     request.end()

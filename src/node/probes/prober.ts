@@ -97,7 +97,7 @@ export class Prober {
   }
 
   stop(): void {
-    for (const uid of [...this.#workers.keys()]) this.remove(uid)
+    for (const uid of this.#workers.keys()) this.remove(uid)
   }
 }
 
@@ -202,7 +202,10 @@ class Worker {
     if (this.kind === 'startup' && result === 'success') this.#own.results.poke(this.#own.uid)
   }
 
-  async #attempt(probe: Probe, { spec, containerId, podIp }: { spec: ContainerSpec; containerId: string; podIp: string }): Promise<Outcome> {
+  async #attempt(
+    probe: Probe,
+    { spec, containerId, podIp }: { spec: ContainerSpec; containerId: string; podIp: string },
+  ): Promise<Outcome> {
     const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000
     const { clock, runtime } = this.#options
     const target = (signal: AbortSignal): ProbeTarget => ({

@@ -25,7 +25,11 @@ export async function payloadOf(volume: Volume, context: PayloadContext): Promis
   if (configMap) return configMapFiles(configMap, configMap.defaultMode ?? DEFAULT_MODE, context)
   if (secret) {
     const { secretName, items, optional, defaultMode } = secret
-    return secretFiles({ ...(secretName ? { name: secretName } : {}), ...(items ? { items } : {}), optional: optional ?? false }, defaultMode ?? DEFAULT_MODE, context)
+    return secretFiles(
+      { ...(secretName ? { name: secretName } : {}), ...(items ? { items } : {}), optional: optional ?? false },
+      defaultMode ?? DEFAULT_MODE,
+      context,
+    )
   }
   if (downwardAPI) return downwardFiles(downwardAPI.items, downwardAPI.defaultMode ?? DEFAULT_MODE, context)
   if (!projected) return undefined
@@ -110,6 +114,8 @@ async function optionally<T>({ optional }: ObjectSource, read: () => Promise<T>)
 /** The user all containers of the pod run as, if the spec says so of all of them alike. */
 function sharedUser(pod: Pod): number | undefined {
   const outer = pod.spec?.securityContext?.runAsUser
-  const users = new Set([...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map((c) => c.securityContext?.runAsUser ?? outer))
+  const users = new Set(
+    [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map((c) => c.securityContext?.runAsUser ?? outer),
+  )
   return users.size === 1 ? [...users][0] : undefined
 }

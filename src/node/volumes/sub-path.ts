@@ -45,7 +45,8 @@ async function resolveInside(root: string, subPath: string, { create }: { create
     return parent.join('/')
   }
   const inside = relative(root, found)
-  if (inside.startsWith(`..${sep}`) || inside === '..') throw new Error(`failed to prepare subPath for volumeMount: subpath ${path} not within volume path ${root}`)
+  if (inside.startsWith(`..${sep}`) || inside === '..')
+    throw new Error(`failed to prepare subPath for volumeMount: subpath ${path} not within volume path ${root}`)
   return inside
 }
 

@@ -99,7 +99,11 @@ export class Volumes {
   }
 
   /** The host path for one mount of one container. */
-  async source(pod: Pod, container: ContainerSpec, { mount, index, environment }: { mount: VolumeMount; index: number; environment: ReadonlyMap<string, string> }) {
+  async source(
+    pod: Pod,
+    container: ContainerSpec,
+    { mount, index, environment }: { mount: VolumeMount; index: number; environment: ReadonlyMap<string, string> },
+  ) {
     const uid = pod.metadata?.uid ?? ''
     const path = this.#paths.get(uid)?.get(mount.name)
     if (path === undefined) throw new Error(`volume "${mount.name}" is not mounted`)
@@ -162,7 +166,7 @@ export class Volumes {
     await mkdir(path, { recursive: true, mode: 0o777 })
     const { mounter } = this.#options
     const mount = medium === 'Memory' && mounter !== undefined && !(await mounter.mounted(path))
-    if (mount) await mounter.tmpfs(path, { ...(emptyDir?.sizeLimit ? { sizeBytes: quantityValue(emptyDir.sizeLimit) } : {}) })
+    if (mount) await mounter.tmpfs(path, emptyDir?.sizeLimit ? { sizeBytes: quantityValue(emptyDir.sizeLimit) } : {})
     if (!fresh && !mount) return path
     await chmod(path, 0o777)
     const group = pod.spec?.securityContext?.fsGroup
@@ -189,7 +193,9 @@ export class Volumes {
 
 function usedVolumes(pod: Pod): Set<string> {
   const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {}
-  return new Set([...initContainers, ...containers, ...ephemeralContainers].flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)))
+  return new Set(
+    [...initContainers, ...containers, ...ephemeralContainers].flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)),
+  )
 }
 
 function expandAll(text: string, environment: ReadonlyMap<string, string>): string {

@@ -1,0 +1,98 @@
+// Pods that take what they may not: volumes over their limit end their pod; a machine short of memory or disk says so on its node, and
+// ends pods, the least entitled first, before the kernel does.
+import { lstat, readdir, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Pod } from '#api/generated/types.ts'
+import { quantityValue } from '#api/quantity.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Agent } from '#node/agent/agent.ts'
+import { qosClassOf } from '#node/agent/resources.ts'
+import type { Volumes } from '#node/volumes/volumes.ts'
+import type { Pressure } from './node-status.ts'
+
+const PERIOD_MS = 10_000
+/** A pressure stays shown so long after it has passed. */
+const TRANSITION_MS = 5 * 60_000
+const MEMORY_THRESHOLD = 100 * 1024 * 1024
+/** A tenth of the disk as upstream, but no more than is of use: a large disk nine tenths full has room enough. */
+const DISK_THRESHOLD = 0.1
+const DISK_ENOUGH = 5 * 1024 ** 3
+const CRITICAL_PRIORITY = 2_000_000_000
+
+export interface EvictionOptions {
+  clock: Clock
+  log: Logger
+  agent: Pick<Agent, 'activePods' | 'evict'>
+  volumes: Pick<Volumes, 'podDirectory'>
+  availableMemory(): number
+  directory: string
+}
+
+export function startEviction(options: EvictionOptions): { pressure(): Pressure; start(): Disposable } {
+  const { clock, log, agent } = options
+  const since = { memory: -Infinity, disk: -Infinity }
+  const under = (seen: number) => clock.monotonic() - seen < TRANSITION_MS
+  const look = async () => {
+    for (const pod of agent.activePods()) {
+      const full = await overLimit(pod, options)
+      if (full) agent.evict(pod.metadata?.uid ?? '', 'Evicted', full)
+    }
+    const { blocks, bavail, bsize } = await statfs(options.directory)
+    if (blocks > 0 && bavail / blocks < DISK_THRESHOLD && bavail * bsize < DISK_ENOUGH) since.disk = clock.monotonic()
+    const available = options.availableMemory()
+    if (available >= MEMORY_THRESHOLD) return
+    since.memory = clock.monotonic()
+    const victim = leastEntitled(agent.activePods())
+    if (!victim) return
+    const kib = (bytes: number) => `${Math.floor(bytes / 1024)}Ki`
+    const message = `The node was low on resource: memory. Threshold quantity: 100Mi, available: ${kib(available)}. `
+    agent.evict(victim.metadata?.uid ?? '', 'Evicted', message)
+  }
+  let busy = false
+  return {
+    pressure: () => ({ memory: under(since.memory), disk: under(since.disk), pid: false }),
+    start: () =>
+      clock.every(PERIOD_MS, () => {
+        if (busy) return
+        busy = true
+        void look()
+          .catch((error: unknown) => log.warn('could not look at what pods use', { error }))
+          .finally(() => {
+            busy = false
+          })
+      }),
+  }
+}
+
+async function overLimit(pod: Pod, { volumes }: EvictionOptions): Promise<string | undefined> {
+  for (const { name, emptyDir } of pod.spec?.volumes ?? []) {
+    if (!emptyDir?.sizeLimit || emptyDir.medium === 'Memory') continue
+    const path = join(volumes.podDirectory(pod.metadata?.uid ?? ''), 'volumes', 'kubernetes.io~empty-dir', name)
+    const limit = quantityValue(emptyDir.sizeLimit)
+    if (limit > 0 && (await sizeOf(path, limit)) > limit)
+      return `Usage of EmptyDir volume "${name}" exceeds the limit "${emptyDir.sizeLimit}". `
+  }
+  return undefined
+}
+
+/** Bytes on disk; stops counting above `enough`. Never follows a link. */
+async function sizeOf(path: string, enough: number): Promise<number> {
+  let total = 0
+  const pending = [path]
+  for (let next = pending.pop(); next !== undefined && total <= enough; next = pending.pop()) {
+    const found = await lstat(next).catch(() => undefined)
+    if (!found) continue
+    total += found.blocks * 512
+    if (found.isDirectory()) for (const name of await readdir(next).catch(() => [])) pending.push(join(next, name))
+  }
+  return total
+}
+
+const RANK = { BestEffort: 0, Burstable: 1, Guaranteed: 2 }
+
+function leastEntitled(pods: readonly Pod[]): Pod | undefined {
+  return [...pods]
+    .filter(({ spec, metadata }) => (spec?.priority ?? 0) < CRITICAL_PRIORITY && !metadata?.deletionTimestamp)
+    .sort((a, b) => RANK[qosClassOf(a)] - RANK[qosClassOf(b)] || (a.spec?.priority ?? 0) - (b.spec?.priority ?? 0))[0]
+}

@@ -1,0 +1,141 @@
+// Keeps the node's object in the API: made or adopted at start, its status looked at every ten seconds and written when it has changed or
+// five minutes have passed, its lease renewed. A node that stops leaves its object behind: the cluster notices by the lease.
+import type { Node as ApiNode, NodeStatus, Taint } from '#api/generated/types.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
+import type { Client } from '#client/client.ts'
+import type { EventRecorder } from '#client/event-recorder.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Service } from '#lib/service.ts'
+import { LEASE_PERIOD_MS, NodeLease } from './lease.ts'
+import { statusChanged } from './node-status.ts'
+
+const STATUS_PERIOD_MS = 10_000
+const REPORT_PERIOD_MS = 5 * 60_000
+const RETRY_MS = 200
+
+export interface RegistrationOptions {
+  name: string
+  client: Client
+  clock: Clock
+  log: Logger
+  events: EventRecorder
+  labels: Record<string, string>
+  annotations?: Record<string, string>
+  taints?: readonly Taint[]
+  podCidr?: string
+  status(previous: NodeStatus): Promise<NodeStatus>
+}
+
+export interface Registration extends Service {
+  /** The node as last written or read. */
+  node(): ApiNode | undefined
+  /** Looks again now. */
+  refresh(): Promise<void>
+}
+
+export function createRegistration(options: RegistrationOptions): Registration {
+  const { name, client, clock, log } = options
+  const lease = new NodeLease({ client, clock, node: name })
+  let current: ApiNode | undefined
+  let reportedAt = -Infinity
+  let looking: Promise<void> | undefined
+
+  const look = async () => {
+    current ??= await register(options)
+    const previous = current.status ?? {}
+    const status = await options.status(previous)
+    if (!statusChanged(status, previous) && clock.monotonic() - reportedAt < REPORT_PERIOD_MS) return
+    try {
+      current = await client.patch(
+        Node,
+        { name },
+        { type: 'strategic', patch: { status: withReplacedAddresses(status) } },
+        { subresource: 'status' },
+      )
+    } catch (error) {
+      // Deleted behind our back: made anew at the next look.
+      if (hasReason(error, 'NotFound')) current = undefined
+      throw error
+    }
+    reportedAt = clock.monotonic()
+    announce(options, { previous, next: status })
+  }
+  const refresh = () => {
+    looking ??= look().finally(() => {
+      looking = undefined
+    })
+    return looking
+  }
+  const attempt = (what: string, work: () => Promise<void>) =>
+    void work().catch((error: unknown) => log.warn(`could not ${what}`, { node: name, error }))
+
+  return {
+    name: `node ${name}`,
+    node: () => current,
+    refresh,
+    async start(signal) {
+      for (;;) {
+        try {
+          await refresh()
+          break
+        } catch (error) {
+          signal.throwIfAborted()
+          log.warn('could not register the node', { node: name, error })
+          await clock.sleep(RETRY_MS, signal)
+        }
+      }
+      attempt('renew the lease', () => lease.renew(current?.metadata?.uid))
+      using starting = new DisposableStack()
+      starting.use(clock.every(STATUS_PERIOD_MS, () => attempt('update the node status', refresh)))
+      starting.use(clock.every(LEASE_PERIOD_MS, () => attempt('renew the lease', () => lease.renew(current?.metadata?.uid))))
+      const running = starting.move()
+      return { [Symbol.asyncDispose]: async () => running.dispose() }
+    },
+  }
+}
+
+/** Makes the node's object, or takes over the one that is there. */
+async function register({ name, client, labels, annotations, taints, podCidr, events }: RegistrationOptions): Promise<ApiNode> {
+  const existing = await client.get(Node, { name }).catch(ignoreNotFound)
+  const cidr = podCidr && !existing?.spec?.podCIDR ? { podCIDR: podCidr, podCIDRs: [podCidr] } : {}
+  if (existing) {
+    const missing = Object.entries(labels).some(([key, value]) => existing.metadata?.labels?.[key] !== value)
+    if (!missing && Object.keys(cidr).length === 0) return existing
+    return client.patch(Node, { name }, { type: 'strategic', patch: { metadata: { labels }, ...(cidr.podCIDR ? { spec: cidr } : {}) } })
+  }
+  const made = await client.create(Node, {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, labels, ...(annotations ? { annotations } : {}) },
+    spec: { ...cidr, ...(taints && taints.length > 0 ? { taints: [...taints] } : {}) },
+  })
+  events.event(reference(name), 'Normal', 'Starting', 'Starting kubelet.')
+  return made
+}
+
+/** Addresses merge by type in a strategic patch, which cannot drop one: all are replaced. */
+function withReplacedAddresses(status: NodeStatus): Record<string, unknown> {
+  return { ...status, addresses: [...(status.addresses ?? []), { $patch: 'replace' }] }
+}
+
+const CHANGES: Record<string, [whenTrue: string, whenFalse: string]> = {
+  MemoryPressure: ['NodeHasInsufficientMemory', 'NodeHasSufficientMemory'],
+  DiskPressure: ['NodeHasDiskPressure', 'NodeHasNoDiskPressure'],
+  PIDPressure: ['NodeHasInsufficientPID', 'NodeHasSufficientPID'],
+  Ready: ['NodeReady', 'NodeNotReady'],
+}
+
+function announce({ events, name }: RegistrationOptions, { previous, next }: { previous: NodeStatus; next: NodeStatus }): void {
+  for (const { type, status } of next.conditions ?? []) {
+    if (previous.conditions?.find((one) => one.type === type)?.status === status) continue
+    const reason = CHANGES[type]?.[status === 'True' ? 0 : 1]
+    if (reason) events.event(reference(name), 'Normal', reason, `Node ${name} status is now: ${reason}`)
+  }
+}
+
+/** Events about nodes carry the name as uid, as the kubelet's do. */
+function reference(name: string): ApiNode {
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } }
+}

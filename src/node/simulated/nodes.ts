@@ -1,0 +1,163 @@
+// Many nodes for the price of one: they join the cluster, heartbeat, and show the pods bound to them as Running and Ready, without any
+// container. One informer, one heartbeat loop and a bounded number of writes at a time serve them all.
+import type { Node as ApiNode, Pod as ApiPod } from '#api/generated/types.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
+import type { Client } from '#client/client.ts'
+import type { Informers } from '#client/informer.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Service } from '#lib/service.ts'
+import { NodeLease } from '#node/lease.ts'
+import { nodeLabels, nodeStatus } from '#node/node-status.ts'
+import { nodeAddressOf, subnetOf } from './addresses.ts'
+import { SimulatedPods } from './pods.ts'
+import { WorkPool } from './work-pool.ts'
+
+export interface SimulatedNodesOptions {
+  count: number
+  client: Client
+  informers: Informers
+  clock: Clock
+  log: Logger
+  /** `simulated-0` and so on. */
+  namePrefix?: string
+  /** Number of the first node's subnet. */
+  firstSubnet?: number
+  capacity?: Record<string, string>
+  labels?(index: number): Record<string, string>
+  /** Time between two heartbeats of one node. */
+  heartbeatMs?: number
+}
+
+const CAPACITY = { cpu: '32', memory: '256Gi', 'ephemeral-storage': '1Ti', pods: '110' }
+const HEARTBEAT_MS = 20_000
+const BEATS = 20
+const CONCURRENCY = 16
+const RETRY_MS = 500
+const INFO = {
+  architecture: 'amd64',
+  bootID: '',
+  containerRuntimeVersion: 'simulated://1',
+  kernelVersion: 'simulated',
+  kubeProxyVersion: '',
+  kubeletVersion: 'v1.36.0',
+  machineID: '',
+  operatingSystem: 'linux',
+  osImage: 'Simulated',
+  systemUUID: '',
+}
+
+interface Member {
+  name: string
+  index: number
+  lease: NodeLease
+  uid: string | undefined
+}
+
+export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
+  const { count, client, informers, clock, log, namePrefix = 'simulated', firstSubnet = 0 } = options
+  const members = new Map<string, Member>()
+  for (let index = 0; index < count; index++) {
+    const name = `${namePrefix}-${index}`
+    members.set(name, { name, index: index + firstSubnet, lease: new NodeLease({ client, clock, node: name }), uid: undefined })
+  }
+
+  const ready = async (member: Member, node: ApiNode) => {
+    const capacity = options.capacity ?? CAPACITY
+    const status = nodeStatus({
+      name: member.name,
+      addresses: [
+        { type: 'InternalIP', address: nodeAddressOf(member.index) },
+        { type: 'Hostname', address: member.name },
+      ],
+      capacity,
+      allocatable: capacity,
+      info: INFO,
+      kubeletPort: 0,
+      images: [],
+      pressure: { memory: false, disk: false, pid: false },
+      now: clock.now(),
+      previous: node.status ?? {},
+    })
+    await client.patch(Node, { name: member.name }, { type: 'strategic', patch: { status } }, { subresource: 'status' })
+  }
+
+  const join = async (member: Member) => {
+    const { name, index } = member
+    let node = await client.get(Node, { name }).catch(ignoreNotFound)
+    if (!node) {
+      const podCIDR = subnetOf(index)
+      const labels = {
+        ...nodeLabels(name, INFO.architecture),
+        'node.sampan.dev/simulated': 'true',
+        ...options.labels?.(index - firstSubnet),
+      }
+      node = await client.create(Node, {
+        apiVersion: 'v1',
+        kind: 'Node',
+        metadata: { name, labels },
+        spec: { podCIDR, podCIDRs: [podCIDR] },
+      })
+    }
+    member.uid = node.metadata?.uid
+    await ready(member, node)
+    await member.lease.renew(member.uid)
+  }
+
+  return {
+    name: `simulated nodes (${count})`,
+    async start(signal) {
+      const stop = new AbortController()
+      await using starting = new AsyncDisposableStack()
+      starting.defer(() => stop.abort(new Error('the simulated nodes were stopped')))
+      const pool = new WorkPool({ concurrency: CONCURRENCY, clock, log, signal: stop.signal })
+      await Promise.all([...members.values()].map((member) => pool.run(() => join(member), { retryMs: RETRY_MS, signal })))
+
+      const nodes = informers.of(Node)
+      starting.use(
+        nodes.subscribe(({ object }) => {
+          const member = object && members.get(object.metadata?.name ?? '')
+          if (!member || object.metadata?.deletionTimestamp) return
+          const condition = object.status?.conditions?.find(({ type }) => type === 'Ready')
+          if (condition?.status === 'Unknown') pool.add(member.name, () => ready(member, object))
+        }),
+      )
+      const pods = new SimulatedPods({
+        client,
+        clock,
+        pool,
+        log,
+        node(name) {
+          const member = members.get(name)
+          if (!member) return undefined
+          const node = nodes.get({ name })
+          return { ip: nodeAddressOf(member.index), podCidr: node?.spec?.podCIDR ?? subnetOf(member.index) }
+        },
+      })
+      starting.defer(() => pods.stop())
+      starting.use(
+        informers.of(Pod).subscribe(({ object, previous }: { object?: ApiPod; previous?: ApiPod }) => pods.observe(object, previous)),
+      )
+
+      const all = [...members.values()]
+      let beat = 0
+      const period = (options.heartbeatMs ?? HEARTBEAT_MS) / BEATS
+      starting.use(
+        clock.every(period, () => {
+          beat = (beat + 1) % BEATS
+          for (let index = beat; index < all.length; index += BEATS) {
+            const member = all[index]!
+            pool.add(`lease ${member.name}`, () =>
+              member.lease.renew(member.uid).catch((error: unknown) => {
+                if (!hasReason(error, 'NotFound')) throw error
+              }),
+            )
+          }
+        }),
+      )
+      return starting.move()
+    },
+  }
+}

@@ -1,0 +1,66 @@
+// A bounded number of writes at a time; of what waits under one key only the newest is done. Failures come back after a pause.
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+
+type Task = () => Promise<unknown>
+
+const RETRY_MS = 1000
+const MOST_TRIES = 30
+
+export class WorkPool {
+  readonly #options: { concurrency: number; clock: Clock; log: Logger; signal: AbortSignal }
+  readonly #waiting = new Map<string, { task: Task; tries: number }>()
+  readonly #running = new Set<string>()
+
+  constructor(options: { concurrency: number; clock: Clock; log: Logger; signal: AbortSignal }) {
+    this.#options = options
+  }
+
+  add(key: string, task: Task, tries = 0): void {
+    if (this.#options.signal.aborted) return
+    this.#waiting.set(key, { task, tries })
+    this.#next()
+  }
+
+  /** Resolves when the task has been done, however often it had to be tried. */
+  async run(task: Task, { retryMs, signal }: { retryMs: number; signal: AbortSignal }): Promise<void> {
+    const done = Promise.withResolvers<void>()
+    const attempt = async () => {
+      try {
+        signal.throwIfAborted()
+        await task()
+        done.resolve()
+      } catch (error) {
+        if (signal.aborted) return done.reject(signal.reason)
+        this.#options.log.warn('a simulated node could not write', { error })
+        this.#options.clock.after(retryMs, () => this.add(key, attempt))
+      }
+    }
+    const key = `run ${this.#serial++}`
+    this.add(key, attempt)
+    await done.promise
+  }
+
+  #serial = 0
+
+  #next(): void {
+    const { concurrency, log, clock, signal } = this.#options
+    for (const [key, { task, tries }] of this.#waiting) {
+      if (this.#running.size >= concurrency) return
+      if (this.#running.has(key)) continue
+      this.#waiting.delete(key)
+      this.#running.add(key)
+      void task()
+        .catch((error: unknown) => {
+          if (signal.aborted) return
+          log.warn('a simulated node could not write', { key, error })
+          if (tries < MOST_TRIES && !this.#waiting.has(key))
+            clock.after(RETRY_MS, () => this.#waiting.has(key) || this.add(key, task, tries + 1))
+        })
+        .finally(() => {
+          this.#running.delete(key)
+          this.#next()
+        })
+    }
+  }
+}
