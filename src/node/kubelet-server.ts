@@ -12,16 +12,19 @@ import { admit, allowApiServer, type AuthorizeNodeRequest } from './kubelet/auth
 import { serveContainerLogs } from './kubelet/container-logs.ts'
 import { HttpError } from './kubelet/http-error.ts'
 import { cadvisorMetrics, kubeletMetrics, resourceMetrics } from './kubelet/metrics.ts'
-import { readNodeStats } from './kubelet/node-stats.ts'
+import { readMachineStats } from './kubelet/machine-stats.ts'
 import { runCommand, segments, serveUpgrade } from './kubelet/remote-access.ts'
 import { statsSummary } from './kubelet/stats-summary.ts'
-import { createUsageReader } from './kubelet/usage.ts'
+import { createUsageReader, type PodUsage } from './kubelet/usage.ts'
 import type { PodDirectory, Runtime } from './runtime.ts'
+import type { NodeStats } from './stats.ts'
 import { refuseUpgrade } from './streaming/upgrade.ts'
 
 export interface KubeletServerOptions {
   directory: PodDirectory
   runtime: Runtime
+  /** Usage as the agent reads it; absent: as the runtime tells it. */
+  stats?: NodeStats | undefined
   nodeName: string
   /** PEM; `clientCa` is the authority of client certificates. */
   tls: { key: string; cert: string; clientCa: string }
@@ -49,7 +52,7 @@ export function createKubeletServer(options: KubeletServerOptions): Service & { 
   const { clock, log, nodeName, directory, runtime } = options
   const authorize = options.authorize ?? allowApiServer(options.apiServerUsers ?? ['kube-apiserver-kubelet-client'])
   const access = { directory, runtime, clock }
-  const usage = createUsageReader(runtime)
+  const usage = createUsageReader(runtime, options.stats)
   let bound = 0
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -89,15 +92,16 @@ export function createKubeletServer(options: KubeletServerOptions): Service & { 
       json(
         statsSummary(await usage.read(), {
           nodeName,
-          node: readNodeStats(),
+          node: readMachineStats(),
           now: clock.now(),
           dataDirectory: options.dataDirectory ?? '/',
         }),
       ),
     '/metrics': async () => text(kubeletMetrics(await usage.read(), { nodeName }), METRICS_TYPE),
-    '/metrics/resource': async () => text(resourceMetrics(await usage.read(), { node: readNodeStats(), now: clock.now() }), METRICS_TYPE),
+    '/metrics/resource': async () =>
+      text(resourceMetrics(await usage.read(), { node: readMachineStats(), now: clock.now() }), METRICS_TYPE),
     '/metrics/cadvisor': async () =>
-      text(cadvisorMetrics(await usage.read(), { node: readNodeStats(), cores: availableParallelism() }), METRICS_TYPE),
+      text(cadvisorMetrics(await usage.read(), { node: readMachineStats(), cores: availableParallelism() }), METRICS_TYPE),
   }
 
   return {
@@ -153,10 +157,10 @@ function fail(error: unknown, { response, log }: { response: ServerResponse; log
   response.end((error as Error).message)
 }
 
-function runningPod({ sandbox, containers }: Awaited<ReturnType<ReturnType<typeof createUsageReader>['read']>>[number]): object {
+function runningPod({ namespace, name, uid, containers }: PodUsage): object {
   return {
-    metadata: { name: sandbox.name, namespace: sandbox.namespace, uid: sandbox.uid },
-    spec: { containers: containers.map(({ container }) => ({ name: container.name, image: container.image, resources: {} })) },
+    metadata: { name, namespace, uid },
+    spec: { containers: containers.map((one) => ({ name: one.name, image: one.image, resources: {} })) },
     status: {},
   }
 }

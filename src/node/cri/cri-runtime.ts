@@ -19,8 +19,6 @@ export interface CriRuntimeOptions {
   endpoint: string
   clock: Clock
   log: Logger
-  /** Statistics by a cheaper way than asking the runtime, if there is one. */
-  stats?(containers: readonly { id: string; sandboxUid: string }[]): ReturnType<Runtime['containerStats']>
 }
 
 const CALL_MS = 120_000
@@ -30,7 +28,7 @@ const FINAL_AFTER_MS = 5000
 const REMEMBERED = 2000
 const STATUS_CALLS_AT_ONCE = 16
 
-export function createCriRuntime({ endpoint, clock, log, stats }: CriRuntimeOptions): Runtime & Disposable {
+export function createCriRuntime({ endpoint, clock, log }: CriRuntimeOptions): Runtime & Disposable {
   const schema = loadSchema()
   const channel = new GrpcChannel(endpoint.replace(/^unix:(\/\/)?/, ''), { schema, clock })
   const finished = new LruMap<string, Container>(REMEMBERED)
@@ -149,9 +147,7 @@ export function createCriRuntime({ endpoint, clock, log, stats }: CriRuntimeOpti
     },
 
     async containerStats() {
-      if (!stats) return (await runtime<{ stats: CriContainerStats[] }>('ListContainerStats', {})).stats.map(toStats)
-      const running = (await listed()).filter(({ state }) => stateOf(state) === 'running')
-      return stats(running.map(({ id, labels }) => ({ id, sandboxUid: labels['io.kubernetes.pod.uid'] ?? '' })))
+      return (await runtime<{ stats: CriContainerStats[] }>('ListContainerStats', {})).stats.map(toStats)
     },
 
     events(signal): AsyncIterable<RuntimeEvent> {

@@ -1,6 +1,6 @@
 // The kubelet's metrics in Prometheus' text format: /metrics/resource (what metrics-server reads), /metrics/cadvisor and /metrics, each the part
 // that is measured here, under upstream's names.
-import type { NodeStats } from './node-stats.ts'
+import type { MachineStats } from './machine-stats.ts'
 import type { PodUsage } from './usage.ts'
 
 type Labels = Record<string, string>
@@ -27,7 +27,7 @@ class Exposition {
   }
 }
 
-export function resourceMetrics(pods: readonly PodUsage[], { node, now }: { node: NodeStats; now: number }): string {
+export function resourceMetrics(pods: readonly PodUsage[], { node, now }: { node: MachineStats; now: number }): string {
   const out = new Exposition()
   const containerCpu = out.declare(
     'container_cpu_usage_seconds_total',
@@ -44,17 +44,17 @@ export function resourceMetrics(pods: readonly PodUsage[], { node, now }: { node
 
   nodeCpu({}, node.cpuUsageNanoSeconds / 1e9, now)
   nodeMemory({}, node.memoryWorkingSetBytes, now)
-  for (const { sandbox, containers } of pods) {
-    const pod = { namespace: sandbox.namespace, pod: sandbox.name }
+  for (const { namespace, name: podName, containers } of pods) {
+    const pod = { namespace, pod: podName }
     let cpu = 0
     let memory = 0
-    for (const { container, stats } of containers) {
-      const labels = { container: container.name, ...pod }
-      containerCpu(labels, stats.cpuUsageNanoSeconds / 1e9, stats.timestamp)
-      containerMemory(labels, stats.memoryWorkingSetBytes, stats.timestamp)
-      containerStart(labels, container.startedAt / 1000)
-      cpu += stats.cpuUsageNanoSeconds
-      memory += stats.memoryWorkingSetBytes
+    for (const { name, startedAt, usage } of containers) {
+      const labels = { container: name, ...pod }
+      containerCpu(labels, usage.cpuUsageNanoSeconds / 1e9, usage.timestamp)
+      containerMemory(labels, usage.memoryWorkingSetBytes, usage.timestamp)
+      containerStart(labels, startedAt / 1000)
+      cpu += usage.cpuUsageNanoSeconds
+      memory += usage.memoryWorkingSetBytes
     }
     if (containers.length === 0) continue
     podCpu(pod, cpu / 1e9, now)
@@ -64,11 +64,11 @@ export function resourceMetrics(pods: readonly PodUsage[], { node, now }: { node
   return out.text()
 }
 
-export function cadvisorMetrics(pods: readonly PodUsage[], { node, cores }: { node: NodeStats; cores: number }): string {
+export function cadvisorMetrics(pods: readonly PodUsage[], { node, cores }: { node: MachineStats; cores: number }): string {
   const out = new Exposition()
   const cpu = out.declare('container_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed in seconds.')
   const workingSet = out.declare('container_memory_working_set_bytes', 'gauge', 'Current working set in bytes.')
-  const usage = out.declare(
+  const inUse = out.declare(
     'container_memory_usage_bytes',
     'gauge',
     'Current memory usage in bytes, including all memory regardless of when it was accessed',
@@ -77,20 +77,14 @@ export function cadvisorMetrics(pods: readonly PodUsage[], { node, cores }: { no
   const start = out.declare('container_start_time_seconds', 'gauge', 'Start time of the container since unix epoch in seconds.')
   const machineCores = out.declare('machine_cpu_cores', 'gauge', 'Number of logical CPU cores.')
   const machineMemory = out.declare('machine_memory_bytes', 'gauge', 'Amount of memory installed on the machine.')
-  for (const { sandbox, containers } of pods) {
-    for (const { container, stats } of containers) {
-      const labels = {
-        container: container.name,
-        image: container.image,
-        name: container.id,
-        namespace: sandbox.namespace,
-        pod: sandbox.name,
-      }
-      cpu({ ...labels, cpu: 'total' }, stats.cpuUsageNanoSeconds / 1e9, stats.timestamp)
-      workingSet(labels, stats.memoryWorkingSetBytes, stats.timestamp)
-      usage(labels, stats.memoryUsageBytes, stats.timestamp)
-      rss(labels, stats.memoryRssBytes, stats.timestamp)
-      start(labels, Math.floor(container.startedAt / 1000))
+  for (const { namespace, name: podName, containers } of pods) {
+    for (const { name, id, image, startedAt, usage } of containers) {
+      const labels = { container: name, image, name: id, namespace, pod: podName }
+      cpu({ ...labels, cpu: 'total' }, usage.cpuUsageNanoSeconds / 1e9, usage.timestamp)
+      workingSet(labels, usage.memoryWorkingSetBytes, usage.timestamp)
+      inUse(labels, usage.memoryUsageBytes, usage.timestamp)
+      rss(labels, usage.memoryRssBytes, usage.timestamp)
+      start(labels, Math.floor(startedAt / 1000))
     }
   }
   machineCores({}, cores)

@@ -1,11 +1,11 @@
 // /stats/summary: what the node and its pods use, in the shape of the kubelet's stats API. Fields that are not measured are absent, never zero.
 import { formatTime } from '#lib/clock.ts'
-import { type NodeStats, readFileSystem } from './node-stats.ts'
+import { type MachineStats, readFileSystem } from './machine-stats.ts'
 import type { ContainerUsage, PodUsage } from './usage.ts'
 
 export function statsSummary(
   pods: readonly PodUsage[],
-  { nodeName, node, now, dataDirectory }: { nodeName: string; node: NodeStats; now: number; dataDirectory: string },
+  { nodeName, node, now, dataDirectory }: { nodeName: string; node: MachineStats; now: number; dataDirectory: string },
 ): object {
   const time = formatTime(now)
   const interfaces = node.network.filter(({ name }) => name !== 'lo')
@@ -27,34 +27,34 @@ export function statsSummary(
   }
 }
 
-function podStats({ sandbox, containers }: PodUsage): object {
-  const sum = (pick: (usage: ContainerUsage) => number) => containers.reduce((total, usage) => total + pick(usage), 0)
-  const time = formatTime(Math.max(sandbox.createdAt, ...containers.map(({ stats }) => stats.timestamp)))
+function podStats({ namespace, name, uid, createdAt, containers }: PodUsage): object {
+  const sum = (pick: (one: ContainerUsage) => number) => containers.reduce((total, one) => total + pick(one), 0)
+  const time = formatTime(Math.max(createdAt, ...containers.map(({ usage }) => usage.timestamp)))
   return {
-    podRef: { name: sandbox.name, namespace: sandbox.namespace, uid: sandbox.uid },
-    startTime: formatTime(sandbox.createdAt),
+    podRef: { name, namespace, uid },
+    startTime: formatTime(createdAt),
     containers: containers.map(containerStats),
     cpu: {
       time,
       usageNanoCores: sum((one) => one.usageNanoCores ?? 0),
-      usageCoreNanoSeconds: sum(({ stats }) => stats.cpuUsageNanoSeconds),
+      usageCoreNanoSeconds: sum(({ usage }) => usage.cpuUsageNanoSeconds),
     },
     memory: {
       time,
-      usageBytes: sum(({ stats }) => stats.memoryUsageBytes),
-      workingSetBytes: sum(({ stats }) => stats.memoryWorkingSetBytes),
-      rssBytes: sum(({ stats }) => stats.memoryRssBytes),
+      usageBytes: sum(({ usage }) => usage.memoryUsageBytes),
+      workingSetBytes: sum(({ usage }) => usage.memoryWorkingSetBytes),
+      rssBytes: sum(({ usage }) => usage.memoryRssBytes),
     },
   }
 }
 
-function containerStats({ container, stats, usageNanoCores }: ContainerUsage): object {
-  const time = formatTime(stats.timestamp)
+function containerStats({ name, startedAt, usage, usageNanoCores }: ContainerUsage): object {
+  const time = formatTime(usage.timestamp)
   return {
-    name: container.name,
-    startTime: formatTime(container.startedAt),
-    cpu: { time, ...(usageNanoCores === undefined ? {} : { usageNanoCores }), usageCoreNanoSeconds: stats.cpuUsageNanoSeconds },
-    memory: { time, usageBytes: stats.memoryUsageBytes, workingSetBytes: stats.memoryWorkingSetBytes, rssBytes: stats.memoryRssBytes },
+    name,
+    startTime: formatTime(startedAt),
+    cpu: { time, ...(usageNanoCores === undefined ? {} : { usageNanoCores }), usageCoreNanoSeconds: usage.cpuUsageNanoSeconds },
+    memory: { time, usageBytes: usage.memoryUsageBytes, workingSetBytes: usage.memoryWorkingSetBytes, rssBytes: usage.memoryRssBytes },
   }
 }
 

@@ -1,7 +1,7 @@
 // What the machine uses, from /proc: CPU time, memory, network, and the file system of the data.
 import { readFileSync, statfsSync } from 'node:fs'
 
-export interface NodeStats {
+export interface MachineStats {
   cpuUsageNanoSeconds: number
   memoryTotalBytes: number
   memoryAvailableBytes: number
@@ -15,7 +15,7 @@ export interface NodeStats {
 /** /proc/stat counts in USER_HZ, which is 100 on every Linux there is. */
 const NANOSECONDS_PER_TICK = 10_000_000
 
-export function readNodeStats(read: (path: string) => string = (path) => readFileSync(path, 'utf8')): NodeStats {
+export function readMachineStats(read: (path: string) => string = (path) => readFileSync(path, 'utf8')): MachineStats {
   const stat = read('/proc/stat')
   // user nice system idle iowait irq softirq steal
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (/^cpu +(.*)$/m.exec(stat)?.[1] ?? '')
