@@ -1,0 +1,98 @@
+// What changed between two objects, as three sets of fields. Equal branches cost nothing beyond telling that they are equal.
+import { equal } from '#api/equal.ts'
+import type { Schema } from '#api/schema.ts'
+import { type Fields, LEAF, NO_FIELDS, node } from './fields.ts'
+import { isEmptyContainer, itemsOf, memberSchema, type Shape, shapeOf } from './shape.ts'
+
+export interface Comparison {
+  added: Fields
+  modified: Fields
+  removed: Fields
+}
+
+interface Branch {
+  added?: Fields | undefined
+  modified?: Fields | undefined
+  removed?: Fields | undefined
+}
+
+export function compareObjects(schema: Schema, left: unknown, right: unknown): Comparison {
+  const branch = compare(schema, left ?? {}, right ?? {})
+  return { added: branch?.added ?? NO_FIELDS, modified: branch?.modified ?? NO_FIELDS, removed: branch?.removed ?? NO_FIELDS }
+}
+
+function compare(schema: Schema | undefined, left: unknown, right: unknown): Branch | undefined {
+  if (left === right) return undefined
+  const shape = commonShape(schema, left, right)
+  if (shape === undefined || shape === 'leaf' || (isEmptyContainer(left) && isEmptyContainer(right))) {
+    if (left === undefined) return { added: LEAF }
+    if (right === undefined) return { removed: LEAF }
+    return equal(left, right) ? undefined : { modified: LEAF }
+  }
+  const children = shape === 'map' ? compareMembers(schema, left, right) : compareItems(schema!, shape, left, right)
+  if (left !== undefined && right !== undefined && !children) return undefined
+  return {
+    added: node(left === undefined, children?.added),
+    modified: node(false, children?.modified),
+    removed: node(right === undefined, children?.removed),
+  }
+}
+
+/** undefined where the two are of different shapes: then one replaces the other whole. */
+function commonShape(schema: Schema | undefined, left: unknown, right: unknown): Shape | undefined {
+  if (left === undefined || left === null) return shapeOf(schema, right ?? left)
+  const shape = shapeOf(schema, left)
+  if (right === undefined || right === null) return shape
+  return shape === shapeOf(schema, right) ? shape : undefined
+}
+
+/** Collects branches by element into one branch of children. */
+class Collected {
+  added: Record<string, Fields> | undefined
+  modified: Record<string, Fields> | undefined
+  removed: Record<string, Fields> | undefined
+
+  put(element: string, branch: Branch | undefined): void {
+    if (branch?.added) (this.added ??= {})[element] = branch.added
+    if (branch?.modified) (this.modified ??= {})[element] = branch.modified
+    if (branch?.removed) (this.removed ??= {})[element] = branch.removed
+  }
+
+  get any(): boolean {
+    return (this.added ?? this.modified ?? this.removed) !== undefined
+  }
+}
+
+function compareMembers(schema: Schema | undefined, left: unknown, right: unknown): Collected | undefined {
+  const before = (left ?? {}) as Record<string, unknown>
+  const after = (right ?? {}) as Record<string, unknown>
+  const collected = new Collected()
+  for (const key of Object.keys(before)) {
+    const other = Object.hasOwn(after, key) ? after[key] : undefined
+    if (before[key] !== other) collected.put(`f:${key}`, compare(memberSchema(schema, key), before[key], other))
+  }
+  for (const key of Object.keys(after)) {
+    if (!Object.hasOwn(before, key) && after[key] !== undefined) {
+      collected.put(`f:${key}`, compare(memberSchema(schema, key), undefined, after[key]))
+    }
+  }
+  return collected.any ? collected : undefined
+}
+
+function compareItems(schema: Schema, shape: 'keyed' | 'set', left: unknown, right: unknown): Collected | undefined {
+  const before = itemsOf(schema, shape, left)
+  const after = itemsOf(schema, shape, right)
+  const collected = new Collected()
+  for (const element of new Set([...before.order, ...after.order])) {
+    if (before.duplicates.has(element) || after.duplicates.has(element)) collected.put(element, compareDuplicates(element))
+    else collected.put(element, compare(schema.items, before.byElement.get(element), after.byElement.get(element)))
+  }
+  return collected.any ? collected : undefined
+
+  function compareDuplicates(element: string): Branch | undefined {
+    const all = (list: unknown, order: string[]) => (list as unknown[] | undefined)?.filter((_, index) => order[index] === element) ?? []
+    if (!before.byElement.has(element)) return { added: LEAF }
+    if (!after.byElement.has(element)) return { removed: LEAF }
+    return equal(all(left, before.order), all(right, after.order)) ? undefined : { modified: LEAF }
+  }
+}

@@ -1,0 +1,178 @@
+// Sets of field paths in the very form they are stored: FieldsV1, a tree of path elements (`f:name`, `k:{...}`, `v:...`, `i:0`).
+// A node without children is a member; a node with children is one if it also holds `.`. Trees are never changed, so they share branches.
+
+export interface Fields {
+  readonly [element: string]: Fields
+}
+
+export const LEAF: Fields = Object.freeze({})
+export const NO_FIELDS: Fields = LEAF
+
+type Children = Record<string, Fields>
+
+/** The node of these children that is or is not a member itself; undefined when that is nothing. */
+export function node(member: boolean, children: Children | undefined): Fields | undefined {
+  if (!children || isEmpty(children)) return member ? LEAF : undefined
+  return member ? { '.': LEAF, ...children } : children
+}
+
+export function isEmpty(fields: Fields): boolean {
+  for (const _ in fields) return false
+  return true
+}
+
+export function isMember(fields: Fields): boolean {
+  return fields['.'] !== undefined || isEmpty(fields)
+}
+
+/** The root of a set is never a member: `{}` there is the empty set, below it a member. */
+export function union(left: Fields, right: Fields): Fields {
+  return childrenOf(left, right, unionNodes)
+}
+
+export function difference(left: Fields, right: Fields): Fields {
+  return childrenOf(left, right, differenceNodes)
+}
+
+export function intersection(left: Fields, right: Fields): Fields {
+  const result: Children = {}
+  for (const element in left) {
+    const other = right[element]
+    const both = other && element !== '.' ? intersectionNodes(left[element]!, other) : undefined
+    if (both) result[element] = both
+  }
+  return result
+}
+
+/** Like difference, but a member of `right` takes everything below it along. */
+export function recursiveDifference(left: Fields, right: Fields): Fields {
+  return childrenOf(left, right, recursiveDifferenceNodes)
+}
+
+export function has(fields: Fields, path: readonly string[]): boolean {
+  let current: Fields | undefined = fields
+  for (const element of path) if (!(current = current[element])) return false
+  return path.length > 0 && isMember(current)
+}
+
+export function fieldsOf(...paths: (readonly string[])[]): Fields {
+  return paths.reduce<Fields>(
+    (set, path) =>
+      union(
+        set,
+        path.reduceRight<Fields>((below, element) => ({ [element]: below }), LEAF),
+      ),
+    NO_FIELDS,
+  )
+}
+
+/** Every member's path, in the order of the tree. */
+export function* pathsOf(fields: Fields, prefix: readonly string[] = []): Generator<readonly string[]> {
+  for (const element of Object.keys(fields).sort()) {
+    if (element === '.') continue
+    const path = [...prefix, element]
+    if (isMember(fields[element]!)) yield path
+    yield* pathsOf(fields[element]!, path)
+  }
+}
+
+/** As clients print it: `.spec.containers[name="web"].image`. */
+export function formatPath(path: readonly string[]): string {
+  return path.map(formatElement).join('')
+}
+
+function formatElement(element: string): string {
+  const text = element.slice(2)
+  if (element.startsWith('f:')) return `.${text}`
+  if (!element.startsWith('k:')) return `[${text}]`
+  const fields = Object.entries(JSON.parse(text) as Record<string, unknown>)
+  return `[${fields.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}]`
+}
+
+/** Sorted for storage, `.` first: equal sets become equal bytes. */
+export function encodeFields(fields: Fields): Fields {
+  const sorted: Children = {}
+  for (const element of Object.keys(fields).sort()) {
+    const below = fields[element]!
+    sorted[element] = isEmpty(below) ? {} : encodeFields(below)
+  }
+  return sorted
+}
+
+const MAX_DEPTH = 256
+
+/** Stored or foreign FieldsV1, checked and with keys of list items spelled one way; undefined if it is none. */
+export function decodeFields(value: unknown, depth = 0): Fields | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || depth > MAX_DEPTH) return undefined
+  const fields: Children = {}
+  for (const [element, below] of Object.entries(value)) {
+    const spelled = canonicalElement(element)
+    const decoded = decodeFields(below, depth + 1)
+    if (!spelled || !decoded || (spelled === '.' && depth === 0)) return undefined
+    fields[spelled] = decoded
+  }
+  return fields
+}
+
+function canonicalElement(element: string): string | undefined {
+  if (element === '.' || element.startsWith('f:')) return element
+  try {
+    if (element.startsWith('i:')) return /^i:\d+$/.test(element) ? element : undefined
+    if (element.startsWith('v:')) return `v:${JSON.stringify(JSON.parse(element.slice(2)))}`
+    if (element.startsWith('k:')) return keyElement(JSON.parse(element.slice(2)))
+  } catch {
+    return undefined
+  }
+  return undefined
+}
+
+/** The element of a list item, named by its key fields. */
+export function keyElement(keys: Record<string, unknown>): string | undefined {
+  if (typeof keys !== 'object' || keys === null || Array.isArray(keys)) return undefined
+  const names = Object.keys(keys)
+  if (names.length === 1) return `k:${JSON.stringify(keys)}`
+  return `k:{${names
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${JSON.stringify(keys[name])}`)
+    .join(',')}}`
+}
+
+function childrenOf(left: Fields, right: Fields, join: (a: Fields | undefined, b: Fields | undefined) => Fields | undefined): Fields {
+  if (isEmpty(right)) return left
+  const result: Children = {}
+  for (const element in left) {
+    const joined = element === '.' ? undefined : join(left[element], right[element])
+    if (joined) result[element] = joined
+  }
+  for (const element in right) {
+    if (element === '.' || left[element]) continue
+    const joined = join(undefined, right[element])
+    if (joined) result[element] = joined
+  }
+  return result
+}
+
+function unionNodes(left: Fields | undefined, right: Fields | undefined): Fields | undefined {
+  if (!left || !right || left === right) return left ?? right
+  return node(isMember(left) || isMember(right), withoutSelf(childrenOf(left, right, unionNodes)))
+}
+
+function differenceNodes(left: Fields | undefined, right: Fields | undefined): Fields | undefined {
+  if (!left || !right) return left
+  return node(isMember(left) && !isMember(right), withoutSelf(childrenOf(left, right, differenceNodes)))
+}
+
+function recursiveDifferenceNodes(left: Fields | undefined, right: Fields | undefined): Fields | undefined {
+  if (!left || !right) return left
+  return isMember(right) ? undefined : node(isMember(left), withoutSelf(childrenOf(left, right, recursiveDifferenceNodes)))
+}
+
+function intersectionNodes(left: Fields, right: Fields): Fields | undefined {
+  return node(isMember(left) && isMember(right), intersection(left, right))
+}
+
+function withoutSelf(fields: Fields): Children {
+  if (!fields['.']) return fields
+  const { '.': _, ...children } = fields
+  return children
+}

@@ -1,0 +1,166 @@
+// Server-side apply: merges a configuration, removes what its manager no longer names and nobody else owns, and refuses to take what others own.
+import { equal } from '#api/equal.ts'
+import { apiVersionOf, type KubeObject, type ManagedFieldsEntry, parseApiVersion } from '#api/object.ts'
+import { type StatusCause, StatusError } from '#api/status.ts'
+import { formatTime } from '#lib/clock.ts'
+import { checkApplied } from './check-applied.ts'
+import { emptyObject } from './empty-object.ts'
+import { difference, type Fields, formatPath, intersection, isEmpty, pathsOf, recursiveDifference, union } from './fields.ts'
+import { fieldSetOf, withNamedFields } from './field-set.ts'
+import { fieldsLastApplied, renewLastApplied } from './last-applied.ts'
+import { decodeManagers, encodeManagers, formatManager, identityOf, type Manager, type Managers } from './managers.ts'
+import { mergeApplied, removeFields } from './merge.ts'
+import { setManagedFields, settled, withoutManagedFields } from './track-update.ts'
+import { type Conflict, ignoredSet, type Ownership, takeOver, withoutNeverOwned } from './update.ts'
+
+export interface ApplyOptions extends Ownership {
+  kind: { group: string; version: string; kind: string }
+  manager: string
+  subresource?: string
+  /** Takes over what others own instead of refusing. */
+  force?: boolean
+  now: number
+}
+
+/** kubectl may take over from its own past as a client-side applier. */
+const KUBECTL = 'kubectl'
+
+/** The object after the apply, managedFields included; `live` itself when nothing changes. Nothing given is changed. */
+export function serverSideApply(live: KubeObject | undefined, patch: KubeObject, options: ApplyOptions): KubeObject {
+  const { schema, manager, now } = options
+  checkPatch(live, patch, options)
+  const before = live?.metadata?.managedFields
+  const current = live ? withoutManagedFields(live) : {}
+  const managers = decodeManagers(before) ?? new Map<string, Manager>()
+  if (live && managers.size === 0) ownBeforeFirstApply(managers, current, options)
+
+  const attempt = (force: boolean) => applyOnce(new Map(managers), current, patch, { ...options, force })
+  let result = attempt(options.force ?? false)
+  if (result.conflicts.length && manager === KUBECTL && live) {
+    const allowed = fieldsLastApplied(schema, current, options.apiVersion)
+    const left = result.conflicts.flatMap(({ owner, fields }) => {
+      const beyond = difference(fields, allowed)
+      return isEmpty(beyond) ? [] : [{ owner, fields: beyond }]
+    })
+    result = left.length ? { ...result, conflicts: left } : attempt(true)
+  }
+  if (result.conflicts.length) throw conflictError(result.conflicts)
+
+  const merged = manager === KUBECTL ? renewLastApplied(result.object, patch) : result.object
+  const own = result.managers.get(result.self)
+  const changed = !live || !equal(merged, current)
+  const previous = managers.get(result.self)
+  if (own && (changed || !previous || !equal(previous.fields, own.fields)))
+    result.managers.set(result.self, { ...own, time: formatTime(now) })
+  const entries = settled(before, encodeManagers(result.managers))
+  if (!changed && entries === (before ?? entries) && (before || entries.length === 0)) return live
+  return withEntries(merged, entries)
+}
+
+interface Attempt {
+  object: KubeObject
+  managers: Managers
+  conflicts: Conflict[]
+  self: string
+}
+
+function applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, options: ApplyOptions): Attempt {
+  const { schema, apiVersion, manager, subresource, force } = options
+  const fields = recursiveDifference(fieldSetOf(schema, patch), ignoredSet(options))
+  const applier: Manager = { manager, operation: 'Apply', apiVersion, fields, ...(subresource ? { subresource } : {}) }
+  const self = identityOf(applier)
+  const last = managers.get(self)
+  managers.set(self, { ...applier, ...(last?.time ? { time: last.time } : {}) })
+  const merged = mergeApplied(schema, current, patch) as KubeObject
+  const object = last ? prune(merged, last, managers, options) : merged
+  const { conflicts } = takeOver(managers, current, object, { ...options, self })
+  const owned = withoutNeverOwned(fields)
+  if (isEmpty(owned)) managers.delete(self)
+  else managers.set(self, { ...managers.get(self)!, fields: owned })
+  return { object, managers, conflicts: force ? [] : conflicts, self }
+}
+
+/** Removes what the manager applied last time, unless someone (the manager itself included) owns it now. */
+function prune(merged: KubeObject, last: Manager, managers: Managers, { schema, apiVersion, versions }: ApplyOptions): KubeObject {
+  const at = (version: string) => (version === apiVersion ? undefined : versions?.(version))
+  const view = at(last.apiVersion)
+  // What was applied at another version can only be looked for there; without a way back the merge stands as it is.
+  if (view && versions && !versions(apiVersion)) return merged
+  const whole = view ? view.convert(merged) : merged
+  const wholeSchema = view?.schema ?? schema
+  const named = (fields: Fields) => withNamedFields(wholeSchema, fields)
+  let owned: Fields = {}
+  for (const one of managers.values()) if (one.apiVersion === last.apiVersion || !at(one.apiVersion)) owned = union(owned, one.fields)
+  const all = named(fieldSetOf(wholeSchema, whole))
+  const pruned = removeFields(wholeSchema, whole, named(last.fields)) ?? {}
+  const kept = union(named(fieldSetOf(wholeSchema, pruned)), named(owned))
+  const back = removeFields(wholeSchema, whole, difference(all, kept)) ?? {}
+  const gone = intersection(difference(all, named(fieldSetOf(wholeSchema, back))), named(last.fields))
+  const result = (removeFields(wholeSchema, whole, gone) ?? {}) as KubeObject
+  return view ? versions!(apiVersion)!.convert(result) : result
+}
+
+/** What was there before anyone's fields were known belongs to a manager of that name, so that applying does not silently take it. */
+function ownBeforeFirstApply(managers: Managers, current: KubeObject, options: ApplyOptions): void {
+  const { comparison } = takeOver(new Map(), emptyObject(options.schema) as KubeObject, current, options)
+  const fields = withoutNeverOwned(union(comparison.added, comparison.modified))
+  if (isEmpty(fields)) return
+  const { apiVersion, now, subresource } = options
+  const owner: Manager = {
+    manager: 'before-first-apply',
+    operation: 'Update',
+    apiVersion,
+    time: formatTime(now),
+    fields,
+    ...(subresource ? { subresource } : {}),
+  }
+  managers.set(identityOf(owner), owner)
+}
+
+function checkPatch(live: KubeObject | undefined, patch: KubeObject, { kind, schema, apiVersion, manager }: ApplyOptions): void {
+  if (patch.metadata?.managedFields) throw new StatusError('BadRequest', 'metadata.managedFields must be nil')
+  if (patch.apiVersion !== apiVersion) {
+    const why = `Specified patch version: ${patch.apiVersion ?? ''}, expected: ${apiVersion}`
+    throw new StatusError('BadRequest', `Incorrect version specified in apply patch. ${why}`)
+  }
+  if (!manager) {
+    const message = 'Required value: is required for apply patch'
+    throw new StatusError('Invalid', `PatchOptions.meta.k8s.io "" is invalid: fieldManager: ${message}`, {
+      details: { group: 'meta.k8s.io', kind: 'PatchOptions', causes: [{ reason: 'FieldValueRequired', message, field: 'fieldManager' }] },
+    })
+  }
+  const errors = checkApplied(schema, patch)
+  if (errors.length === 0) return
+  const { namespace = live?.metadata?.namespace ?? '', name = live?.metadata?.name ?? '' } = patch.metadata ?? {}
+  const { group, version } = parseApiVersion(apiVersionOf(kind))
+  const text = errors.length === 1 ? errors[0] : `errors:\n${errors.map((error) => `  ${error}`).join('\n')}`
+  throw new StatusError('', `failed to create typed patch object (${namespace}/${name}; ${group}/${version}, Kind=${kind.kind}): ${text}`)
+}
+
+function conflictError(conflicts: readonly Conflict[]): StatusError {
+  const found = conflicts
+    .flatMap(({ owner, fields }) => [...pathsOf(fields)].map((path) => ({ owner: formatManager(owner), field: formatPath(path) })))
+    .sort((a, b) => (a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0))
+  const causes: StatusCause[] = found.map(({ owner, field }) => ({
+    reason: 'FieldManagerConflict',
+    message: `conflict with ${owner}`,
+    field,
+  }))
+  const [first] = found
+  let message = `Apply failed with 1 conflict: conflict with ${first!.owner}: ${first!.field}`
+  if (found.length > 1) {
+    const lines: string[] = []
+    for (const [index, { owner, field }] of found.entries()) {
+      if (owner !== found[index - 1]?.owner) lines.push(`conflicts with ${owner}:`)
+      lines.push(`- ${field}`)
+    }
+    message = `Apply failed with ${found.length} conflicts: ${lines.join('\n')}`
+  }
+  return new StatusError('Conflict', message, { details: { causes } })
+}
+
+function withEntries(object: KubeObject, entries: readonly ManagedFieldsEntry[]): KubeObject {
+  const copy: KubeObject = { ...object, metadata: { ...object.metadata } }
+  setManagedFields(copy, entries)
+  return copy
+}

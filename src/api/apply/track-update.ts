@@ -1,0 +1,87 @@
+// Field ownership of creates, updates and patches: whoever changes a field owns it, whoever it is taken from does not.
+import type { KubeObject, ManagedFieldsEntry } from '#api/object.ts'
+import { formatTime } from '#lib/clock.ts'
+import { emptyObject, withEmptyStatus } from './empty-object.ts'
+import { isEmpty, recursiveDifference, union } from './fields.ts'
+import {
+  capUpdateManagers,
+  decodeManagers,
+  encodeManagers,
+  identityOf,
+  isReset,
+  type Manager,
+  type Managers,
+  sameButForTimes,
+} from './managers.ts'
+import { ignoredSet, type Ownership, takeOver, withoutNeverOwned } from './update.ts'
+
+export interface TrackUpdateOptions extends Ownership {
+  manager: string
+  subresource?: string
+  now: number
+}
+
+/**
+ * Sets `next.metadata.managedFields`; `next` is otherwise untouched and `live` (absent on create) not changed at all.
+ * What `next` brings as managedFields is honoured on the main resource, as a client may edit them.
+ */
+export function trackUpdate(live: KubeObject | undefined, next: KubeObject, options: TrackUpdateOptions): void {
+  const { manager, subresource = '', apiVersion, schema, now } = options
+  const before = live?.metadata?.managedFields
+  const managers = managersFrom(before, next.metadata?.managedFields, subresource)
+  const bare = withEmptyStatus(schema, withoutManagedFields(next))
+  let tookSomething = false
+  // An object nobody owns a field of stays so until someone applies to it.
+  if (managers.size > 0 || !live) {
+    const from = live ? withEmptyStatus(schema, withoutManagedFields(live)) : emptyObject(schema)
+    const { comparison } = takeOver(managers, from, bare, options)
+    const ignored = ignoredSet(options)
+    const fields = withoutNeverOwned(recursiveDifference(union(comparison.added, comparison.modified), ignored))
+    tookSomething = !isEmpty(fields)
+    if (tookSomething) {
+      const own: Manager = {
+        manager,
+        operation: 'Update',
+        apiVersion,
+        time: formatTime(now),
+        fields,
+        ...(subresource ? { subresource } : {}),
+      }
+      const id = identityOf(own)
+      const previous = managers.get(id)
+      managers.set(id, previous ? { ...own, fields: union(own.fields, previous.fields) } : own)
+    }
+    capUpdateManagers(managers)
+  }
+  const entries = encodeManagers(managers)
+  setManagedFields(next, tookSomething ? entries : settled(before, entries))
+}
+
+function managersFrom(
+  before: readonly ManagedFieldsEntry[] | undefined,
+  given: readonly ManagedFieldsEntry[] | undefined,
+  subresource: string,
+): Managers {
+  if (subresource === '') {
+    if (isReset(given)) return new Map()
+    const decoded = decodeManagers(given)
+    if (decoded && decoded.size > 0) return decoded
+  }
+  return decodeManagers(before) ?? new Map()
+}
+
+/** The entries as they were where nothing but times would change. */
+export function settled(before: readonly ManagedFieldsEntry[] | undefined, after: ManagedFieldsEntry[]): readonly ManagedFieldsEntry[] {
+  return before && sameButForTimes(before, after) ? before : after
+}
+
+export function withoutManagedFields(object: KubeObject): KubeObject {
+  if (!object.metadata?.managedFields) return object
+  const { managedFields: _, ...metadata } = object.metadata
+  return { ...object, metadata }
+}
+
+export function setManagedFields(object: KubeObject, entries: readonly ManagedFieldsEntry[]): void {
+  if (entries.length) (object.metadata ??= {}).managedFields = entries as ManagedFieldsEntry[]
+  else if (object.metadata) delete object.metadata.managedFields
+}

@@ -1,0 +1,91 @@
+// Who owns what after a change: shared by updates and applies. Managers' sets may be of other versions than the change; `versions` translates.
+import type { KubeObject } from '#api/object.ts'
+import type { Schema } from '#api/schema.ts'
+import { type Comparison, compareObjects } from './compare.ts'
+import { difference, type Fields, fieldsOf, intersection, isEmpty, recursiveDifference, union } from './fields.ts'
+import type { Manager, Managers } from './managers.ts'
+
+/** How to see an object at another version: absent for versions that are gone, whose managers are then forgotten. */
+export type Versions = (apiVersion: string) => { schema: Schema; convert(object: KubeObject): KubeObject } | undefined
+
+export interface Ownership {
+  schema: Schema
+  /** Version the objects are of. */
+  apiVersion: string
+  /** Field paths that this endpoint never owns, e.g. `[['status']]`; see `ignoredFields`. */
+  ignored?: readonly (readonly string[])[]
+  /** Absent: all versions of the kind have the same fields. */
+  versions?: Versions
+}
+
+/** Identity, bookkeeping of the server: never owned by anyone. */
+const NEVER_OWNED = fieldsOf(
+  ['f:apiVersion'],
+  ['f:kind'],
+  ['f:metadata'],
+  ...['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation', 'managedFields', 'resourceVersion'].map(
+    (field) => ['f:metadata', `f:${field}`],
+  ),
+)
+
+export function withoutNeverOwned(fields: Fields): Fields {
+  return difference(fields, NEVER_OWNED)
+}
+
+export function ignoredSet({ ignored = [] }: Ownership): Fields {
+  return fieldsOf(...ignored.map((path) => path.map((name) => `f:${name}`)))
+}
+
+/** What the endpoint of a subresource does not own, where the kind says no more: the main one no status, the status one no spec. */
+export function ignoredFields(hasStatus: boolean, subresource: string): readonly (readonly string[])[] {
+  if (subresource === 'status') return [['spec'], ['metadata', 'deletionTimestamp'], ['metadata', 'ownerReferences']]
+  return subresource === '' && hasStatus ? [['status']] : []
+}
+
+export interface Conflict {
+  owner: Manager
+  fields: Fields
+}
+
+/**
+ * Takes changed fields from all managers but `self`, and removed ones from all. Returns the comparison at the change's own version,
+ * and those who lost something: conflicts, if the change was an apply.
+ */
+export function takeOver(
+  managers: Managers,
+  live: KubeObject,
+  next: KubeObject,
+  { self, ...ownership }: Ownership & { self?: string },
+): { comparison: Comparison; conflicts: Conflict[] } {
+  const ignored = ignoredSet(ownership)
+  const without = ({ added, modified, removed }: Comparison): Comparison => ({
+    added: recursiveDifference(added, ignored),
+    modified: recursiveDifference(modified, ignored),
+    removed: recursiveDifference(removed, ignored),
+  })
+  const comparison = without(compareObjects(ownership.schema, live, next))
+  const byVersion = new Map<string, Comparison | undefined>([[ownership.apiVersion, comparison]])
+  const at = (apiVersion: string): Comparison | undefined => {
+    if (!ownership.versions) return comparison
+    if (!byVersion.has(apiVersion)) {
+      const version = ownership.versions(apiVersion)
+      byVersion.set(apiVersion, version && without(compareObjects(version.schema, version.convert(live), version.convert(next))))
+    }
+    return byVersion.get(apiVersion)
+  }
+  const conflicts: Conflict[] = []
+  for (const [id, owner] of managers) {
+    if (id === self) continue
+    const change = at(owner.apiVersion)
+    if (!change) {
+      managers.delete(id)
+      continue
+    }
+    const lost = intersection(owner.fields, union(change.modified, change.added))
+    if (!isEmpty(lost)) conflicts.push({ owner, fields: lost })
+    const fields = difference(difference(owner.fields, lost), change.removed)
+    if (isEmpty(fields)) managers.delete(id)
+    else if (fields !== owner.fields) managers.set(id, { ...owner, fields })
+  }
+  return { comparison, conflicts }
+}
