@@ -16,10 +16,14 @@ import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { type ClusterKinds, createClusterKinds } from './cluster-kinds.ts'
+import { certificateApprovingController } from './certificates/approving.ts'
+import { certificateCleanerController } from './certificates/cleaner.ts'
+import { type Certify, certificateSigningController } from './certificates/signing.ts'
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
 import { cronJobController } from './cron-job.ts'
 import { daemonSetController } from './daemon-set/daemon-set.ts'
 import { deploymentController } from './deployment/deployment.ts'
+import { disruptionController } from './disruption.ts'
 import { endpointSliceController } from './endpoints/endpoint-slice.ts'
 import { endpointsController } from './endpoints/endpoints.ts'
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts'
@@ -34,9 +38,13 @@ import { replicationControllerController } from './replication-controller.ts'
 import { ROOT_CA_CONFIG_MAP, rootCaCertificatePublisher } from './root-ca-certificate-publisher.ts'
 import { serviceAccountController } from './service-account.ts'
 import { keptOfSecret, serviceAccountTokenController } from './service-account-token.ts'
+import { serviceCidrController } from './service-cidr.ts'
 import { statefulSetController } from './stateful-set/stateful-set.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
+import { persistentVolumeBinder } from './volumes/binder.ts'
+import { ephemeralVolumeController } from './volumes/ephemeral.ts'
+import { claimProtectionController, volumeProtectionController } from './volumes/protection.ts'
 
 export interface ControllersOptions {
   clientFor(user: UserInfo): Client
@@ -47,6 +55,8 @@ export interface ControllersOptions {
   rootCa: string
   /** Pod addresses of the whole cluster; a /24 of it goes to each node. */
   clusterCidr?: string
+  /** Signs what CertificateSigningRequests ask for; without it nothing is issued. */
+  certify?: Certify
   /** Shared with other actors of the process; made and ended here when absent. */
   informers?: Informers
   kinds?: readonly Kind<any>[]
@@ -79,9 +89,18 @@ export function allControllers(options: ControllersOptions, kinds: ClusterKinds)
     jobController,
     cronJobController,
     ttlAfterFinishedController,
+    disruptionController(kinds),
     endpointSliceController(),
     endpointsController(),
     endpointSliceMirroringController,
+    serviceCidrController,
+    persistentVolumeBinder,
+    ephemeralVolumeController,
+    claimProtectionController,
+    volumeProtectionController,
+    certificateApprovingController,
+    ...(options.certify ? [certificateSigningController(options.certify)] : []),
+    certificateCleanerController,
     podGarbageCollector(),
     namespaceController(kinds),
     // Last: it shares the informers of all the others and adds slim ones for the kinds nobody else reads.

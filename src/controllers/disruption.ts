@@ -1,0 +1,191 @@
+// disruption-controller: how many pods of each PodDisruptionBudget may be evicted now.
+import type { PodDisruptionBudgetStatus } from '#api/generated/types.ts'
+import { isPercent, scaledValue } from '#api/int-or-string.ts'
+import type { Kind } from '#api/kind.ts'
+import { Deployment } from '#api/kinds/apps/deployment.ts'
+import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
+import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { ReplicationController } from '#api/kinds/core/replication-controller.ts'
+import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
+import { keyOf, type KubeObject, type OwnerReference } from '#api/object.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import { itself, mapped } from '#client/triggers.ts'
+import { formatTime } from '#lib/clock.ts'
+import { jsonEqual } from '#lib/json-equal.ts'
+import type { ClusterKinds } from './cluster-kinds.ts'
+import { withCondition } from './conditions.ts'
+import { selects } from './label-selector.ts'
+import { controllerOf } from './owners.ts'
+import { textOf } from './pod-control.ts'
+import { isFinished, isReady } from './pod-state.ts'
+
+/** An eviction that was granted counts as under way for this long, even if the pod shows nothing of it. */
+const EVICTION_MS = 120_000
+
+type Scaled = KubeObject & { spec?: { replicas?: number } }
+
+export function disruptionController(kinds: ClusterKinds): Controller {
+  return {
+    name: 'disruption-controller',
+    component: 'controllermanager',
+    triggers: [
+      itself(PodDisruptionBudget),
+      mapped(Pod, (pod, informers) => {
+        const budgets = informers.of(PodDisruptionBudget).list(pod.metadata?.namespace)
+        return budgets.filter(({ spec }) => selects(spec?.selector, pod.metadata?.labels)).map((budget) => keyOf(budget))
+      }),
+    ],
+    reads: [ReplicaSet, Deployment, ReplicationController, StatefulSet],
+    async reconcile(key, context) {
+      const budget = context.informers.of(PodDisruptionBudget).get(key)
+      if (!budget) return
+      const pods = context.informers
+        .of(Pod)
+        .list(key.namespace)
+        .filter((pod) => selects(budget.spec?.selector, pod.metadata?.labels) && !isFinished(pod))
+      if (pods.length === 0) context.events.event(budget, 'Normal', 'NoPods', 'No matching pods found')
+      let expectation: { expected: number; desired: number }
+      try {
+        expectation = await expectationOf(budget, pods, { kinds, context })
+      } catch (error) {
+        context.events.event(
+          budget,
+          'Warning',
+          'CalculateExpectedPodCountFailed',
+          `Failed to calculate the number of expected pods: ${textOf(error)}`,
+        )
+        await writeFailure(budget, textOf(error), context)
+        throw error
+      }
+      const now = context.clock.now()
+      const { disrupted, recheckMs } = stillDisrupted(budget, pods, now)
+      const healthy = pods.filter(
+        (pod) => isReady(pod) && !pod.metadata?.deletionTimestamp && !Object.hasOwn(disrupted, pod.metadata?.name ?? ''),
+      ).length
+      const allowed = expectation.expected > 0 ? Math.max(0, healthy - expectation.desired) : 0
+      await write(budget, { healthy, allowed, ...expectation, disrupted }, context)
+      if (recheckMs !== undefined) return { requeueAfterMs: recheckMs }
+    },
+  }
+}
+
+async function expectationOf(
+  { spec }: PodDisruptionBudget,
+  pods: readonly Pod[],
+  options: { kinds: ClusterKinds; context: ControllerContext },
+): Promise<{ expected: number; desired: number }> {
+  const { minAvailable, maxUnavailable } = spec ?? {}
+  if (maxUnavailable !== undefined) {
+    const expected = await scaleOf(pods, options)
+    return { expected, desired: Math.max(0, expected - scaledValue(maxUnavailable, expected, 'up')) }
+  }
+  if (minAvailable === undefined) return { expected: pods.length, desired: 0 }
+  if (!isPercent(minAvailable)) return { expected: pods.length, desired: scaledValue(minAvailable, pods.length, 'up') }
+  const expected = await scaleOf(pods, options)
+  return { expected, desired: scaledValue(minAvailable, expected, 'up') }
+}
+
+/** The replicas that the pods' controllers want; a pod without one counts for nothing. */
+async function scaleOf(pods: readonly Pod[], options: { kinds: ClusterKinds; context: ControllerContext }): Promise<number> {
+  const scales = new Map<string, number>()
+  for (const pod of pods) {
+    const owner = controllerOf(pod)
+    if (!owner || scales.has(owner.uid)) continue
+    const found = await scaleOfOwner(owner, pod.metadata!.namespace!, options)
+    scales.set(found.uid, found.replicas)
+    scales.set(owner.uid, found.uid === owner.uid ? found.replicas : 0)
+  }
+  return [...scales.values()].reduce((sum, replicas) => sum + replicas, 0)
+}
+
+async function scaleOfOwner(
+  owner: OwnerReference,
+  namespace: string,
+  { kinds, context }: { kinds: ClusterKinds; context: ControllerContext },
+): Promise<{ uid: string; replicas: number }> {
+  const { informers, client } = context
+  const known: Record<string, Kind<any>> = { ReplicaSet, StatefulSet, ReplicationController }
+  const kind = known[owner.kind]
+  if (kind) {
+    const object = informers.of(kind).get({ namespace, name: owner.name }) as Scaled | undefined
+    if (!object || object.metadata?.uid !== owner.uid) return { uid: owner.uid, replicas: 0 }
+    const above = owner.kind === 'ReplicaSet' ? controllerOf(object) : undefined
+    const deployment = above?.kind === 'Deployment' ? informers.of(Deployment).get({ namespace, name: above.name }) : undefined
+    if (deployment && deployment.metadata?.uid === above?.uid) return { uid: above!.uid, replicas: deployment.spec?.replicas ?? 1 }
+    return { uid: owner.uid, replicas: object.spec?.replicas ?? 1 }
+  }
+  const other = kinds.find(owner.apiVersion, owner.kind)
+  if (!other) throw new Error(`no kind ${owner.apiVersion} ${owner.kind} is served here`)
+  const scale = (await client.get<KubeObject>(other, { namespace, name: owner.name }, { subresource: 'scale' }).catch(ignoreNotFound)) as
+    | Scaled
+    | undefined
+  if (!scale) throw new Error(`${owner.apiVersion} ${owner.kind} does not implement the scale subresource`)
+  return { uid: owner.uid, replicas: scale.spec?.replicas ?? 0 }
+}
+
+/** Evictions granted and still awaited, and when the first of them is to be given up. */
+function stillDisrupted(
+  { status }: PodDisruptionBudget,
+  pods: readonly Pod[],
+  now: number,
+): { disrupted: Record<string, string>; recheckMs: number | undefined } {
+  const disrupted: Record<string, string> = {}
+  let recheckMs: number | undefined
+  for (const [name, time] of Object.entries(status?.disruptedPods ?? {})) {
+    const pod = pods.find(({ metadata }) => metadata?.name === name)
+    if (!pod || pod.metadata?.deletionTimestamp) continue
+    const leftMs = Date.parse(time) + EVICTION_MS - now
+    if (leftMs <= 0) continue
+    disrupted[name] = time
+    recheckMs = Math.min(recheckMs ?? Infinity, leftMs)
+  }
+  return { disrupted, recheckMs }
+}
+
+async function write(
+  budget: PodDisruptionBudget,
+  {
+    healthy,
+    desired,
+    expected,
+    allowed,
+    disrupted,
+  }: { healthy: number; desired: number; expected: number; allowed: number; disrupted: Record<string, string> },
+  { client, clock }: ControllerContext,
+): Promise<void> {
+  const condition = {
+    type: 'DisruptionAllowed',
+    status: allowed > 0 ? 'True' : 'False',
+    reason: allowed > 0 ? 'SufficientPods' : 'InsufficientPods',
+    message: '',
+    lastTransitionTime: formatTime(clock.now()),
+    observedGeneration: budget.metadata?.generation ?? 0,
+  }
+  const status: PodDisruptionBudgetStatus = {
+    observedGeneration: budget.metadata?.generation ?? 0,
+    currentHealthy: healthy,
+    desiredHealthy: desired,
+    expectedPods: expected,
+    disruptionsAllowed: allowed,
+    ...(Object.keys(disrupted).length > 0 ? { disruptedPods: disrupted } : {}),
+    conditions: withCondition(budget.status?.conditions, condition),
+  }
+  if (jsonEqual(status, budget.status)) return
+  await client.update(PodDisruptionBudget, { ...budget, status }, { subresource: 'status' })
+}
+
+/** When nothing can be computed nothing may be disrupted. */
+async function writeFailure(budget: PodDisruptionBudget, message: string, { client, clock }: ControllerContext): Promise<void> {
+  const condition = {
+    type: 'DisruptionAllowed',
+    status: 'False',
+    reason: 'SyncFailed',
+    message,
+    lastTransitionTime: formatTime(clock.now()),
+  }
+  const conditions = withCondition(budget.status?.conditions, condition)
+  const status = { ...budget.status, disruptionsAllowed: 0, conditions }
+  if (!jsonEqual(status, budget.status)) await client.update(PodDisruptionBudget, { ...budget, status }, { subresource: 'status' })
+}

@@ -1,0 +1,64 @@
+// Keeps claims that pods use, and volumes that are bound, from vanishing while they are needed: a finalizer until nobody does.
+import type { Kind } from '#api/kind.ts'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import { itself, mapped } from '#client/triggers.ts'
+import { isFinished } from '#controllers/pod-state.ts'
+
+export const claimProtectionController: Controller = {
+  name: 'persistentvolumeclaim-protection-controller',
+  account: 'pvc-protection-controller',
+  workers: 1,
+  triggers: [itself(PersistentVolumeClaim), mapped(Pod, (pod) => claimsOf(pod))],
+  async reconcile(key, context) {
+    const claim = context.informers.of(PersistentVolumeClaim).get(key)
+    if (!claim) return
+    const inUse = () =>
+      context.informers
+        .of(Pod)
+        .list(key.namespace)
+        .some((pod) => !isFinished(pod) && pod.spec?.nodeName && claimsOf(pod).some(({ name }) => name === key.name))
+    await protect(PersistentVolumeClaim, claim, { finalizer: 'kubernetes.io/pvc-protection', inUse, context })
+  },
+}
+
+export const volumeProtectionController: Controller = {
+  name: 'persistentvolume-protection-controller',
+  account: 'pv-protection-controller',
+  workers: 1,
+  triggers: [itself(PersistentVolume)],
+  async reconcile(key, context) {
+    const volume = context.informers.of(PersistentVolume).get(key)
+    if (!volume) return
+    await protect(PersistentVolume, volume, {
+      finalizer: 'kubernetes.io/pv-protection',
+      inUse: () => volume.status?.phase === 'Bound',
+      context,
+    })
+  },
+}
+
+async function protect<T extends KubeObject>(
+  kind: Kind<T>,
+  object: T,
+  { finalizer, inUse, context }: { finalizer: string; inUse(): boolean; context: ControllerContext },
+): Promise<void> {
+  const finalizers = object.metadata?.finalizers ?? []
+  const present = finalizers.includes(finalizer)
+  const leaving = object.metadata?.deletionTimestamp !== undefined
+  if (leaving === present && (!leaving || !inUse())) {
+    const next = leaving ? finalizers.filter((one) => one !== finalizer) : [...finalizers, finalizer]
+    await context.client.update(kind, { ...object, metadata: { ...object.metadata, finalizers: next } })
+  }
+}
+
+/** Claims by name, those that the pod's ephemeral volumes bring along included. */
+function claimsOf({ metadata, spec }: Pod): ObjectKey[] {
+  return (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
+    const claim = persistentVolumeClaim?.claimName ?? (ephemeral ? `${metadata?.name}-${name}` : undefined)
+    return claim ? [{ namespace: metadata?.namespace ?? '', name: claim }] : []
+  })
+}
