@@ -34,6 +34,7 @@ export class Registry {
   #mirror: StoreMirror
   #resources = new Map<string, Resource>()
   #kinds = new Map<string, Resource>()
+  #siblings = new Map<string, Resource[]>()
   /** Grows with every change: who derives something from the set of kinds keeps it with the generation it came from. */
   generation = 0
 
@@ -56,14 +57,14 @@ export class Registry {
     }
     this.#resources.set(pathOf(kind), resource)
     this.#kinds.set(`${apiVersionOf(kind)}/${kind.kind}`, resource)
-    this.generation++
+    this.#changed()
     return resource
   }
 
   remove(kind: Kind): void {
     this.#resources.delete(pathOf(kind))
     this.#kinds.delete(`${apiVersionOf(kind)}/${kind.kind}`)
-    this.generation++
+    this.#changed()
   }
 
   find(group: string, version: string, plural: string): Resource | undefined {
@@ -81,6 +82,12 @@ export class Registry {
     return resource
   }
 
+  /** All resources that show the same stored objects: a kind's versions. */
+  siblings({ prefix, kind }: Resource): Resource[] {
+    const own = this.#siblings.get(prefix ?? '') ?? []
+    return own.filter((other) => other.kind.kind === kind.kind)
+  }
+
   hasGroupVersion(group: string, version: string): boolean {
     for (const { kind } of this.#resources.values()) if (kind.group === group && kind.version === version) return true
     return false
@@ -88,6 +95,11 @@ export class Registry {
 
   kinds(): Kind[] {
     return [...this.#resources.values()].map(({ kind }) => kind)
+  }
+
+  #changed(): void {
+    this.generation++
+    this.#siblings = Map.groupBy(this.#resources.values(), ({ prefix }) => prefix ?? '')
   }
 }
 

@@ -11,6 +11,8 @@ export interface CacheEvent {
   deleted: boolean
   /** Bytes of this event as watchers get them, by encoding: made once, shared by all. */
   frames: Map<string, Buffer> | undefined
+  /** For watchers whose selection it left: what was there last, at this event's revision. */
+  departed: StoredObject | undefined
 }
 
 export interface CacheSubscriber {
@@ -94,7 +96,7 @@ export class ResourceCache {
   put(object: StoredObject): void {
     const previous = this.#objects.get(object.key)
     this.load(object)
-    this.#tell({ revision: object.revision, object, previous, deleted: false, frames: undefined })
+    this.#tell({ revision: object.revision, object, previous, deleted: false, frames: undefined, departed: undefined })
   }
 
   delete(key: string, revision: number): void {
@@ -102,7 +104,14 @@ export class ResourceCache {
     if (!previous) return
     this.#objects.delete(key)
     this.#keys.delete(key)
-    this.#tell({ revision, object: new StoredObject(key, previous.bytes, revision), previous, deleted: true, frames: undefined })
+    this.#tell({
+      revision,
+      object: new StoredObject(key, previous.bytes, revision),
+      previous,
+      deleted: true,
+      frames: undefined,
+      departed: undefined,
+    })
   }
 
   flush(revision: number): void {

@@ -1,5 +1,6 @@
 // One stored object at one revision: the bytes as written (without resourceVersion) and, on demand, one frozen parsed copy shared by everyone.
 // The parsed copy lives as long as anyone holds it, or while it is among the recently used: keeping all would cost half-second collector pauses.
+import { deepFreeze } from '#api/clone.ts'
 import type { KubeObject } from '#api/object.ts'
 import type { LruMap } from '#lib/lru-map.ts'
 
@@ -22,7 +23,7 @@ export class StoredObject {
   object(recent?: ParsedCache): KubeObject {
     const known = this.#parsed?.deref()
     if (known) return known
-    const object = JSON.parse(this.bytes.utf8Slice(0, this.bytes.length)) as KubeObject
+    const object = JSON.parse(this.bytes.toString('utf8')) as KubeObject
     this.adopt(object, recent)
     return object
   }
@@ -30,7 +31,7 @@ export class StoredObject {
   /** Takes `object`, which is what the bytes say, as the shared parsed copy: it must be nobody's to change any more. */
   adopt(object: KubeObject, recent?: ParsedCache): void {
     if (this.revision > 0) object.metadata!.resourceVersion = String(this.revision)
-    freeze(object)
+    deepFreeze(object)
     this.#parsed = new WeakRef(object)
     this.#labels = object.metadata?.labels ?? null
     recent?.set(this, object)
@@ -40,16 +41,4 @@ export class StoredObject {
     if (this.#labels === undefined) this.object()
     return this.#labels ?? undefined
   }
-}
-
-/** Freezes all the way down; what is frozen already is taken to be so throughout. */
-export function freeze<T>(value: T): T {
-  if (value !== null && typeof value === 'object' && !Object.isFrozen(value)) {
-    Object.freeze(value)
-    for (const name in value) {
-      const child = value[name]
-      if (child !== null && typeof child === 'object') freeze(child)
-    }
-  }
-  return value
 }

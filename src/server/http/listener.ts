@@ -79,7 +79,11 @@ export class Listener {
       minVersion: 'TLSv1.2',
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: HANDSHAKE_MS,
-      ...(options.sni ? { SNICallback: (name, done) => done(null, options.sni!(name)) } : {}),
+      ...(options.sni
+        ? {
+            SNICallback: (name: string, done: (error: Error | null, context?: tls.SecureContext) => void) => done(null, options.sni!(name)),
+          }
+        : {}),
     })
     this.#tls.maxConnections = MAX_CONNECTIONS
     this.#tls.on('secureConnection', (socket) => this.#accept(socket))

@@ -1,0 +1,33 @@
+// Server-side apply: PATCH with what one manager wants of an object, which it may also be the first to want.
+import { clone } from '#api/clone.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
+import { StatusError } from '#api/status.ts'
+import { decodePatched, type FieldValidation } from './decode.ts'
+import type { Engine, Write, Written } from './engine.ts'
+import { applied } from './field-managers.ts'
+import { updateObject } from './update.ts'
+
+export interface ApplyRequest {
+  key: ObjectKey
+  patch: KubeObject
+  force: boolean
+  fieldValidation: FieldValidation
+}
+
+export function applyObject(engine: Engine, write: Write, { key, patch, force, fieldValidation }: ApplyRequest): Promise<Written> {
+  const { kind } = write.resource
+  if (patch.metadata?.name === undefined) patch.metadata = { ...patch.metadata, name: key.name }
+  if (patch.metadata.name !== key.name)
+    throw new StatusError('BadRequest', `the name of the object (${patch.metadata.name}) does not match the name on the URL (${key.name})`)
+  return updateObject(engine, write, {
+    key,
+    change: {
+      create: !write.attributes.subresource,
+      managed: true,
+      build(present) {
+        const merged = applied(engine, write, { present, patch, force })
+        return decodePatched(kind, clone(merged), { fieldValidation, warn: write.warn })
+      },
+    },
+  })
+}

@@ -1,0 +1,47 @@
+// Where a paged list goes on: an opaque token naming a revision and the last key sent. Revision -1 goes on with whatever is there now.
+import { StatusError } from '#api/status.ts'
+
+const TOKEN_VERSION = 'meta.k8s.io/v1'
+const MAX_LENGTH = 4096
+
+export interface ContinueToken {
+  revision: number
+  after: string
+  prefix: string
+}
+
+export function encodeContinue({ revision, after, prefix }: ContinueToken): string {
+  const token = { v: TOKEN_VERSION, rv: revision, start: `${after.slice(prefix.length)}\0` }
+  return Buffer.from(JSON.stringify(token)).toString('base64url')
+}
+
+export function decodeContinue(text: string, prefix: string): { revision: number; after: string } {
+  if (text.length > MAX_LENGTH) throw invalid('token is too long')
+  let token: { v?: unknown; rv?: unknown; start?: unknown }
+  try {
+    token = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as typeof token
+  } catch (error) {
+    throw invalid((error as Error).message)
+  }
+  if (token === null || typeof token !== 'object') throw invalid('not a token')
+  if (token.v !== TOKEN_VERSION) throw invalid(`server does not recognize this encoded version "${String(token.v)}"`)
+  const { rv, start } = token
+  if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0)
+    throw invalid('incorrect encoded start resourceVersion (version meta.k8s.io/v1)')
+  if (typeof start !== 'string' || start.length === 0) throw invalid('encoded start key empty (version meta.k8s.io/v1)')
+  if (start.includes('../') || start.startsWith('/')) throw invalid(start)
+  return { revision: rv, after: prefix + start.replace(/\0$/, '') }
+}
+
+/** The snapshot is gone; the token inside the refusal lets a client take the rest as it is now. */
+export function expiredContinue({ after, prefix }: { after: string; prefix: string }): StatusError {
+  return new StatusError(
+    'Expired',
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.',
+    { metadata: { continue: encodeContinue({ revision: -1, after, prefix }) } },
+  )
+}
+
+function invalid(why: string): StatusError {
+  return new StatusError('BadRequest', `continue key is not valid: ${why}`)
+}

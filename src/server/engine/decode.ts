@@ -1,0 +1,56 @@
+// What the engine makes of objects whose JSON is already read: types checked, canonical, defaulted; unknown fields refused, warned of or dropped.
+import type { FieldValidation } from '#api/codec/decode-body.ts'
+import type { Kind } from '#api/kind.ts'
+import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { DecodeError, decodeInto } from '#api/schema/decode.ts'
+import { invalidError, StatusError } from '#api/status.ts'
+import { applyDefaults } from './schema.ts'
+
+export type { FieldValidation }
+
+export interface DecodeOptions {
+  fieldValidation: FieldValidation
+  warn(text: string): void
+}
+
+/** The outcome of a patch; wrong types are the patch's fault. `value` is the decoder's to change. */
+export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, warn }: DecodeOptions): KubeObject {
+  const { unknown } = walk(kind, value, (message) => new StatusError('BadRequest', message))
+  const complaints = unknown.map((path) => `unknown field ${JSON.stringify(path)}`)
+  if (complaints.length > 0 && fieldValidation === 'Strict') {
+    const message = `Invalid value: ${JSON.stringify(JSON.stringify(value))}: strict decoding error: ${complaints.join(', ')}`
+    throw invalidError({ group: '', kind: '' }, '', [{ type: 'FieldValueInvalid', field: 'patch', message }])
+  }
+  if (fieldValidation === 'Warn') for (const complaint of complaints) warn(complaint)
+  return settled(kind, value)
+}
+
+/** An object handed in by code of this process; it is the decoder's to change. */
+export function decodeLocal(kind: Kind, value: KubeObject): KubeObject {
+  const { unknown } = walk(kind, value, (message) => cannotHandle(kind, message))
+  if (unknown.length > 0) throw cannotHandle(kind, `unknown field ${JSON.stringify(unknown[0])}`)
+  return settled(kind, value)
+}
+
+function walk(kind: Kind, value: KubeObject, refusal: (message: string) => StatusError): { unknown: string[] } {
+  try {
+    return decodeInto(value, kind.schema)
+  } catch (error) {
+    if (error instanceof DecodeError) throw refusal(error.message)
+    throw error
+  }
+}
+
+function settled(kind: Kind, object: KubeObject): KubeObject {
+  object.kind = kind.kind
+  object.apiVersion = apiVersionOf(kind)
+  applyDefaults(kind, object)
+  return object
+}
+
+function cannotHandle(kind: Kind, why: string): StatusError {
+  return new StatusError(
+    'BadRequest',
+    `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: ${why}`,
+  )
+}

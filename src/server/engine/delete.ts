@@ -1,0 +1,114 @@
+// DELETE: at once, after a grace period, or when the last finalizer is gone.
+import { clone } from '#api/clone.ts'
+import { equal } from '#api/equal.ts'
+import type { ObjectKey } from '#api/object.ts'
+import type { Kind } from '#api/kind.ts'
+import { conflictError, notFoundError, qualified } from '#api/status.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import { RevisionMismatch } from '#store/store.ts'
+import { mutatingAdmission, validatingAdmission } from './admit.ts'
+import { type DeletionOptions, finalizersFor, graceFor, markDeleted, pendingFinalizers } from './deletion.ts'
+import { servedObject } from './encoding.ts'
+import { current, type Engine, type Mutable, type Write } from './engine.ts'
+import { Effects } from './hooks.ts'
+import { persist, remove } from './persist.ts'
+
+export interface Deleted {
+  stored: StoredObject
+  /** Nothing is left of it; else it waits for its grace period or its finalizers. */
+  gone: boolean
+}
+
+export async function deleteObject(
+  engine: Engine,
+  write: Write,
+  { key, options }: { key: ObjectKey; options: DeletionOptions },
+): Promise<Deleted> {
+  const { kind } = write.resource
+  for (let attempt = 1; ; attempt++) {
+    const stored = await current(engine, write.resource, key)
+    if (!stored) throw notFoundError(kind, key.name)
+    const present = servedObject(write.resource, stored, engine.mirror.recent) as Mutable
+    checkPreconditions(write, present, options)
+    if (!write.trusted) {
+      const request = {
+        attributes: write.attributes,
+        operation: 'DELETE',
+        kind,
+        oldObject: present,
+        dryRun: write.dryRun,
+        warn: write.warn,
+      } as const
+      await mutatingAdmission(engine, request)
+      await validatingAdmission(engine, request)
+    }
+    try {
+      return await attemptDelete(engine, write, { stored, present, options })
+    } catch (error) {
+      if (!(error instanceof RevisionMismatch)) throw error
+      if (!error.actual) throw notFoundError(kind, key.name)
+      if (options.preconditions?.resourceVersion || attempt >= 50) throw conflictError(kind, key.name)
+    }
+  }
+}
+
+async function attemptDelete(
+  engine: Engine,
+  write: Write,
+  { stored, present, options }: { stored: StoredObject; present: Mutable; options: DeletionOptions },
+): Promise<Deleted> {
+  const { kind } = write.resource
+  const grace = graceFor(kind, present, options.gracePeriodSeconds)
+  if (grace === undefined) return { stored, gone: false }
+  const finalizers = finalizersFor(kind, present, options.propagationPolicy)
+  const next = clone(present)
+  if (finalizers.length > 0) next.metadata!.finalizers = finalizers
+  else delete next.metadata!.finalizers
+  if (grace === 0 && pendingFinalizers(kind, next).length === 0) {
+    using effects = new Effects()
+    await effects.begin(engine, write, undefined, present)
+    await remove(engine, write, stored)
+    effects.commit()
+    return { stored, gone: true }
+  }
+  markDeleted(kind, next, { nowMs: engine.clock.now(), graceSeconds: grace })
+  if (equal(next, present)) return { stored, gone: false }
+  return { stored: await persist(engine, write, next, stored.revision), gone: false }
+}
+
+function checkPreconditions({ resource: { kind } }: Write, present: Mutable, { preconditions }: DeletionOptions): void {
+  const { name = '', uid, resourceVersion } = present.metadata!
+  if (preconditions?.uid !== undefined && preconditions.uid !== uid)
+    throw conflictError(
+      kind,
+      name,
+      `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
+    )
+  if (preconditions?.resourceVersion !== undefined && preconditions.resourceVersion !== resourceVersion)
+    throw conflictError(
+      kind,
+      name,
+      `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`,
+    )
+}
+
+/** Kinds whose deletion answers with the object that is gone; others answer with a Status. */
+const RETURNED = new Set([
+  'csidrivers.storage.k8s.io',
+  'csinodes.storage.k8s.io',
+  'csistoragecapacities.storage.k8s.io',
+  'persistentvolumeclaims',
+  'persistentvolumes',
+  'pods',
+  'podtemplates',
+  'resourcequotas',
+  'serviceaccounts',
+  'services',
+  'storageclasses.storage.k8s.io',
+  'volumeattachments.storage.k8s.io',
+  'volumeattributesclasses.storage.k8s.io',
+])
+
+export function returnsDeleted(kind: Kind): boolean {
+  return RETURNED.has(qualified(kind))
+}

@@ -1,0 +1,63 @@
+// Objects to bytes and back. A stored value is JSON of the storage version without resourceVersion: its revision is that, and is spliced in
+// behind the known head when bytes are sent, so that an object is serialised once in its life.
+import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
+import type { Resource } from '#server/registry.ts'
+
+/** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
+export function encodeForStore(resource: Resource, object: KubeObject): { bytes: Buffer; storage: KubeObject } {
+  const storage = toStorage(resource, object)
+  const { kind: _kind, apiVersion: _version, metadata, ...rest } = storage
+  const { resourceVersion: _revision, ...meta } = metadata!
+  const restText = JSON.stringify(rest)
+  const text = `${resource.head}${JSON.stringify(meta).slice(1)}${restText === '{}' ? '}' : `,${restText.slice(1)}`}`
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  bytes.write(text)
+  return { bytes, storage }
+}
+
+function toStorage({ kind, converts }: Resource, object: KubeObject): KubeObject {
+  if (!converts) {
+    object.kind = kind.kind
+    object.apiVersion = apiVersionOf(kind)
+    return object
+  }
+  const converted = kind.convert ? kind.convert.toStorage(object) : object
+  return { ...converted, kind: kind.kind, apiVersion: apiVersionOf(kind.storageVersion ?? kind) }
+}
+
+/** In the version served, frozen and shared. */
+export function servedObject({ kind, converts }: Resource, stored: StoredObject, recent?: ParsedCache): KubeObject {
+  const object = stored.object(recent)
+  if (!converts) return object
+  const converted = kind.convert ? kind.convert.fromStorage(object) : object
+  return { ...converted, kind: kind.kind, apiVersion: apiVersionOf(kind) }
+}
+
+/** The part in front of what is stored of metadata, with the version clients see. */
+export function headOf(resource: Resource, { revision }: StoredObject): string {
+  return revision > 0 ? `${resource.head}"resourceVersion":"${revision}",` : resource.head
+}
+
+/** The object as JSON bytes, in the version served. */
+export function servedBytes(resource: Resource, stored: StoredObject, { newline = false } = {}): Buffer {
+  if (resource.converts) return Buffer.from(`${JSON.stringify(servedObject(resource, stored))}${newline ? '\n' : ''}`)
+  const head = headOf(resource, stored)
+  const size = head.length + stored.bytes.length - resource.head.length
+  const bytes = Buffer.allocUnsafe(size + (newline ? 1 : 0))
+  bytes.write(head, 0, 'latin1')
+  stored.bytes.copy(bytes, head.length, resource.head.length)
+  if (newline) bytes[size] = 10
+  return bytes
+}
+
+/** A stored object that is in no store: the answer to a dry run. */
+export function unstored(
+  resource: Resource,
+  { key, object, revision = 0 }: { key: string; object: KubeObject; revision?: number },
+): StoredObject {
+  const { bytes, storage } = encodeForStore(resource, object)
+  const stored = new StoredObject(key, bytes, revision)
+  stored.adopt(storage)
+  return stored
+}

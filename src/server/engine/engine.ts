@@ -1,0 +1,68 @@
+// What all verbs share: the store and its mirror, the registry of kinds, who must be asked before a write. The verbs are functions beside this.
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
+import type { UserInfo } from '#client/client.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Random } from '#lib/random.ts'
+import type { Registry, StoredResource } from '#server/registry.ts'
+import type { AdmissionPlugin, RequestAttributes, SubresourceHandler, WriteHook } from '#server/request.ts'
+import type { StoreMirror } from '#server/cache/store-mirror.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import type { Store } from '#store/store.ts'
+
+export interface Engine {
+  readonly store: Store
+  readonly mirror: StoreMirror
+  readonly registry: Registry
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly admission: readonly AdmissionPlugin[]
+  readonly writeHooks: ReadonlyMap<Kind, readonly WriteHook[]>
+  readonly subresources: ReadonlyMap<Kind, ReadonlyMap<string, SubresourceHandler>>
+}
+
+/** One write: where to, by whom, how. */
+export interface Write {
+  readonly resource: StoredResource
+  readonly attributes: RequestAttributes
+  readonly dryRun: boolean
+  readonly fieldManager: string
+  warn(text: string): void
+  /** The server's own authority: admission is not asked; `plain` records no field manager either. */
+  readonly trusted?: 'plain' | 'managed'
+}
+
+/** What a verb came to: the object as stored (or as it would be, on a dry run), and whether it is new. */
+export interface Written {
+  stored: StoredObject
+  created: boolean
+}
+
+export const SYSTEM_USER: UserInfo = { username: 'system:apiserver', groups: ['system:masters'] }
+
+export function storageKey({ prefix }: { prefix: string }, { namespace, name }: ObjectKey): string {
+  return namespace ? `${prefix}${namespace}/${name}` : prefix + name
+}
+
+/** Kinds may be defined over again (custom resources): the handler is found by what the kind is called. */
+export function handlerOf(engine: Engine, kind: Kind, subresource: string): SubresourceHandler | undefined {
+  return engine.subresources.get(kind)?.get(subresource)
+}
+
+/** The present object, as fresh as any write acknowledged so far. */
+export async function current(engine: Engine, resource: StoredResource, key: ObjectKey): Promise<StoredObject | undefined> {
+  await engine.mirror.seen(engine.store.revision())
+  return resource.cache.get(storageKey(resource, key))
+}
+
+export function hasStatus(kind: Kind): boolean {
+  return kind.subresources.status !== undefined
+}
+
+export function nowOf(engine: Engine): number {
+  return engine.clock.now()
+}
+
+export type Mutable = KubeObject & Record<string, unknown> & { status?: unknown; spec?: unknown }

@@ -1,0 +1,30 @@
+// The one place that writes objects to the store: encodes, hands the parsed copy on to the mirror, and answers once readers can see the write.
+import type { KubeObject } from '#api/object.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import { encodeForStore, unstored } from './encoding.ts'
+import { type Engine, storageKey, type Write } from './engine.ts'
+
+/** Throws RevisionMismatch when the key is not at `expected` (0: absent). `object` is given away: it becomes the shared copy. */
+export async function persist(engine: Engine, write: Write, object: KubeObject, expected: number): Promise<StoredObject> {
+  const { resource } = write
+  const key = storageKey(resource, { namespace: object.metadata!.namespace ?? '', name: object.metadata!.name! })
+  if (write.dryRun) return unstored(resource, { key, object, revision: expected })
+  const { bytes, storage } = encodeForStore(resource, object)
+  engine.mirror.offer(bytes, storage)
+  try {
+    const { revision } = await engine.store.put(key, bytes, expected)
+    await engine.mirror.seen(revision)
+    const stored = resource.cache.get(key)
+    if (stored?.revision === revision) return stored
+    // Overwritten already: answer what this write made of it.
+    return unstored(resource, { key, object: JSON.parse(bytes.toString('utf8')) as KubeObject, revision })
+  } catch (error) {
+    engine.mirror.withdraw(bytes)
+    throw error
+  }
+}
+
+export async function remove(engine: Engine, write: Write, stored: StoredObject): Promise<void> {
+  if (write.dryRun) return
+  await engine.mirror.seen(await engine.store.delete(stored.key, stored.revision))
+}

@@ -1,0 +1,104 @@
+// The scale subresource: an autoscaling/v1 Scale read off its parent, and a change of the parent's replicas written through it.
+import { clone, getOwn, isObject, setOwn } from '#api/clone.ts'
+import { defineKind } from '#api/define-kind.ts'
+import { invalid } from '#api/field-error.ts'
+import type { Scale } from '#api/generated/types.ts'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
+import { formatLabelSelector, selectorOf } from '#api/label-selector.ts'
+import { conflictError, invalidError } from '#api/status.ts'
+import type { Engine, Write } from './engine.ts'
+import { servedObject } from './encoding.ts'
+import { updateObject } from './update.ts'
+
+export const ScaleKind: Kind<Scale> = defineKind<Scale>({
+  group: 'autoscaling',
+  version: 'v1',
+  kind: 'Scale',
+  plural: 'scales',
+  scope: 'Namespaced',
+  virtual: true,
+  default(scale) {
+    scale.spec = { ...scale.spec, replicas: scale.spec?.replicas ?? 0 }
+  },
+})
+
+export function scaleOf(kind: Kind, object: KubeObject): Scale {
+  const paths = kind.scale!
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {}
+  const selector = paths.labelSelector ? read(object, paths.labelSelector) : undefined
+  const text = typeof selector === 'string' ? selector : isObject(selector) ? selectorText(selector) : ''
+  const metadata = Object.fromEntries(
+    Object.entries({ name, namespace, uid, resourceVersion, creationTimestamp }).filter(([, value]) => value !== undefined),
+  )
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata,
+    spec: { replicas: Number(read(object, paths.specReplicas) ?? 0) },
+    status: { replicas: Number(read(object, paths.statusReplicas) ?? 0), ...(text ? { selector: text } : {}) },
+  }
+}
+
+/** A replication controller's selector is a plain map of labels. */
+function selectorText(selector: Record<string, unknown>): string {
+  const plain = !('matchLabels' in selector) && !('matchExpressions' in selector)
+  return formatLabelSelector(selectorOf(plain ? { matchLabels: selector as Record<string, string> } : selector))
+}
+
+/** `build` makes the wanted Scale from the present one. */
+export async function updateScale(
+  engine: Engine,
+  write: Write,
+  { key, build }: { key: ObjectKey; build(present: Scale): Scale | Promise<Scale> },
+): Promise<Scale> {
+  const { kind } = write.resource
+  const { stored } = await updateObject(engine, write, {
+    key,
+    change: {
+      async build(present) {
+        const scale = await build(scaleOf(kind, present!))
+        check(kind, scale, present!)
+        const next = clone(present!)
+        if (!scale.metadata?.resourceVersion) delete next.metadata!.resourceVersion
+        set(next, kind.scale!.specReplicas, scale.spec?.replicas ?? 0)
+        return next
+      },
+    },
+  })
+  return scaleOf(kind, servedObject(write.resource, stored))
+}
+
+function check(kind: Kind, scale: Scale, present: KubeObject): void {
+  const { name = '', uid, resourceVersion } = present.metadata!
+  const meta = scale.metadata ?? {}
+  if (meta.uid && meta.uid !== uid)
+    throw conflictError(kind, name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${uid}`)
+  if (meta.resourceVersion && meta.resourceVersion !== resourceVersion) throw conflictError(kind, name)
+  const replicas = scale.spec?.replicas ?? 0
+  if (replicas < 0) throw invalidError(ScaleKind, name, [invalid('spec.replicas', replicas, 'must be greater than or equal to 0')])
+}
+
+function read(object: unknown, path: string): unknown {
+  let value = object
+  for (const step of path.split('.').filter(Boolean)) {
+    if (!isObject(value)) return undefined
+    value = getOwn(value, step)
+  }
+  return value
+}
+
+function set(object: KubeObject, path: string, value: unknown): void {
+  const steps = path.split('.').filter(Boolean)
+  let at = object as Record<string, unknown>
+  for (const step of steps.slice(0, -1)) {
+    const next = getOwn(at, step)
+    if (isObject(next)) at = next
+    else {
+      const made = {}
+      setOwn(at, step, made)
+      at = made
+    }
+  }
+  setOwn(at, steps.at(-1)!, value)
+}

@@ -1,0 +1,191 @@
+// PUT, PATCH and the server's own changes, one loop: read what is there, build what is wanted from it, check, write; again when another was faster.
+// What a subresource may not touch is taken from the present object; a write that changes nothing writes nothing.
+import { clone } from '#api/clone.ts'
+import { equal } from '#api/equal.ts'
+import { invalid } from '#api/field-error.ts'
+import { validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
+import { type KubeObject, keyText, type ObjectKey } from '#api/object.ts'
+import { conflictError, invalidError, notFoundError, StatusError } from '#api/status.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import { RevisionMismatch } from '#store/store.ts'
+import { mutatingAdmission, validatingAdmission } from './admit.ts'
+import { createObject, dedupOwners } from './create.ts'
+import { isReadyToGo } from './deletion.ts'
+import { servedObject, unstored } from './encoding.ts'
+import { current, type Engine, hasStatus, type Mutable, type Write, type Written } from './engine.ts'
+import { recordUpdate } from './field-managers.ts'
+import { Effects, hookContext, refuseInvalid } from './hooks.ts'
+import { persist, remove } from './persist.ts'
+
+export interface Change {
+  /** What is wanted, from what is there (frozen; undefined: nothing is). The result is the engine's to keep; may be asked for again. */
+  build(present: KubeObject | undefined): KubeObject | Promise<KubeObject>
+  /** What to do when nothing is there; refused as NotFound unless said. */
+  create?: boolean
+  /** PUT replaces: kinds that insist on a resourceVersion do so here. */
+  replaces?: boolean
+  /** `build` has settled the field managers itself (apply). */
+  managed?: boolean
+}
+
+const ATTEMPTS = 50
+
+export async function updateObject(engine: Engine, write: Write, { key, change }: { key: ObjectKey; change: Change }): Promise<Written> {
+  const { kind } = write.resource
+  for (let attempt = 1; ; attempt++) {
+    const stored = await current(engine, write.resource, key)
+    if (!stored && !change.create) throw notFoundError(kind, key.name)
+    const present = stored && servedObject(write.resource, stored, engine.mirror.recent)
+    const next = (await change.build(present)) as Mutable
+    if (!stored || !present) return await createAbsent(engine, write, { key, next, change })
+    const pinned = checkIdentity(write, next, { present: present as Mutable, replaces: change.replaces === true })
+    try {
+      return await replace(engine, write, { stored, present: present as Mutable, next, change })
+    } catch (error) {
+      if (!(error instanceof RevisionMismatch)) throw error
+      if (!error.actual && !change.create) throw notFoundError(kind, key.name)
+      if (pinned || attempt >= ATTEMPTS) throw conflictError(kind, key.name)
+    }
+  }
+}
+
+async function createAbsent(
+  engine: Engine,
+  write: Write,
+  { key, next, change }: { key: ObjectKey; next: Mutable; change: Change },
+): Promise<Written> {
+  const meta = (next.metadata ??= {})
+  if (meta.uid)
+    throw conflictError(write.resource.kind, key.name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: `)
+  if (meta.resourceVersion && change.replaces) throw notFoundError(write.resource.kind, key.name)
+  delete meta.resourceVersion
+  meta.name ??= key.name
+  // Creating by update is creating: asked for as such by those who admit.
+  return createObject(engine, { ...write, attributes: { ...write.attributes, verb: 'create' } }, next, { managed: change.managed === true })
+}
+
+/** Whether the writer named the version it saw; refuses one that is not the present one, and another object of the same name. */
+function checkIdentity(
+  { resource: { kind } }: Write,
+  next: Mutable,
+  { present, replaces }: { present: Mutable; replaces: boolean },
+): boolean {
+  const meta = (next.metadata ??= {})
+  const { name = '', uid, resourceVersion } = present.metadata!
+  if (meta.uid && meta.uid !== uid)
+    throw conflictError(kind, name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${uid}`)
+  const given = meta.resourceVersion && meta.resourceVersion !== '0' ? meta.resourceVersion : undefined
+  if (given && given !== resourceVersion) throw conflictError(kind, name)
+  if (!given && replaces && kind.requireResourceVersionOnUpdate)
+    throw invalidError(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
+  return given !== undefined && replaces
+}
+
+interface Replacement {
+  stored: StoredObject
+  present: Mutable
+  next: Mutable
+  change: Change
+}
+
+async function replace(engine: Engine, write: Write, { stored, present, next, change }: Replacement): Promise<Written> {
+  const { resource, attributes, dryRun, warn } = write
+  const { kind } = resource
+  isolate(write, next, present)
+  if (write.trusted !== 'plain' && !change.managed) recordUpdate(engine, write, next, present)
+  dedupOwners(next, write)
+  const request = { attributes, operation: 'UPDATE', kind, object: next, oldObject: present, dryRun, warn } as const
+  if (!write.trusted) {
+    await mutatingAdmission(engine, request)
+    dedupOwners(next, write)
+  }
+  const context = hookContext(engine, write)
+  kind.prepareForUpdate?.(next, present, context)
+  using effects = new Effects()
+  const meta = settleMetadata(write, next, present)
+  await effects.begin(engine, write, next, present)
+  const errors = [...validateObjectMetaUpdate(meta, present.metadata!), ...(kind.validate?.(next, present, context) ?? [])]
+  refuseInvalid(write, meta.name!, errors)
+  for (const text of kind.warnings?.(next, present) ?? []) warn(text)
+  if (!write.trusted) await validatingAdmission(engine, request)
+  if (isReadyToGo(kind, next, present)) {
+    await remove(engine, write, stored)
+    effects.commit()
+    return {
+      stored: unstored(resource, { key: stored.key, object: next, revision: dryRun ? stored.revision : engine.mirror.revision }),
+      created: false,
+    }
+  }
+  if (unchanged(next, present)) return { stored, created: false }
+  const written = await persist(engine, write, next, stored.revision)
+  effects.commit()
+  return { stored: written, created: false }
+}
+
+/** Takes from the present object what this request may not touch. */
+function isolate({ resource: { kind }, attributes: { subresource } }: Write, next: Mutable, present: Mutable): void {
+  if (subresource === 'status') {
+    for (const field of new Set([...Object.keys(next), ...Object.keys(present)])) {
+      if (field === 'status' || field === 'metadata') continue
+      keep(next, present, field)
+    }
+  } else if (!subresource && hasStatus(kind)) keep(next, present, 'status')
+}
+
+function keep(next: Mutable, present: Mutable, field: string): void {
+  if (present[field] === undefined) delete next[field]
+  else next[field] = clone(present[field])
+}
+
+const SERVER_SET = [
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'generation',
+  'selfLink',
+  'resourceVersion',
+] as const
+
+function settleMetadata({ resource: { kind }, attributes }: Write, next: Mutable, present: Mutable) {
+  const meta = { ...next.metadata } as Record<string, unknown> & NonNullable<KubeObject['metadata']>
+  const old = present.metadata as Record<string, unknown> & NonNullable<KubeObject['metadata']>
+  next.metadata = meta
+  for (const field of SERVER_SET) {
+    if (old[field] === undefined) delete meta[field]
+    else (meta as Record<string, unknown>)[field] = old[field]
+  }
+  meta.name ??= old.name!
+  if (kind.scope === 'Namespaced') meta.namespace ??= old.namespace!
+  else delete meta.namespace
+  if (kind.generationOf && attributes.subresource !== 'status' && !equal(kind.generationOf(next), kind.generationOf(present)))
+    meta.generation = (old.generation ?? 0) + 1
+  return meta
+}
+
+/** Times of field managers alone are no change. */
+function unchanged(next: Mutable, present: Mutable): boolean {
+  if (equal(next, present)) return true
+  const timeless = (object: Mutable) => object.metadata?.managedFields?.map(({ time: _time, ...entry }) => entry) ?? []
+  return (
+    equal(
+      { ...next, metadata: { ...next.metadata, managedFields: [] } },
+      { ...present, metadata: { ...present.metadata, managedFields: [] } },
+    ) && equal(timeless(next), timeless(present))
+  )
+}
+
+/** The object of a PUT must be the one its URL names. */
+export function checkNames({ resource: { kind } }: Write, key: ObjectKey, object: KubeObject): void {
+  const meta = (object.metadata ??= {})
+  if (!meta.name) throw new StatusError('BadRequest', `name must be provided`)
+  if (meta.name !== key.name)
+    throw new StatusError('BadRequest', `the name of the object (${meta.name}) does not match the name on the URL (${key.name})`)
+  if (kind.scope === 'Cluster') delete meta.namespace
+  else if (!meta.namespace) meta.namespace = key.namespace!
+  else if (meta.namespace !== key.namespace)
+    throw new StatusError(
+      'BadRequest',
+      `the namespace of the object (${keyText(meta as ObjectKey).split('/')[0]}) does not match the namespace on the request (${key.namespace})`,
+    )
+}

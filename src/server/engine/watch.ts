@@ -1,0 +1,93 @@
+// WATCH: the past from the cache's history or its present state, then every change, translated for what the watcher selects.
+// A watcher is a sink; how events travel is its own business.
+import { forbidden } from '#api/field-error.ts'
+import { invalidError } from '#api/status.ts'
+import type { CacheEvent } from '#server/cache/resource-cache.ts'
+import { StoredObject } from '#server/cache/stored-object.ts'
+import type { StoredResource } from '#server/registry.ts'
+import type { Engine } from './engine.ts'
+import { covers, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
+import { freshEnough, parseRevision, tooOld } from './versions.ts'
+
+export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
+
+export interface WatchSink {
+  /** `event` is shared by all watchers of the resource; absent for objects that were there before. */
+  change(type: ChangeType, stored: StoredObject, event: CacheEvent | undefined): void
+  bookmark(revision: number, initialEventsEnd: boolean): void
+}
+
+export interface WatchRequest extends SelectionText {
+  resourceVersion?: string | undefined
+  resourceVersionMatch?: string | undefined
+  allowWatchBookmarks?: boolean | undefined
+  sendInitialEvents?: boolean | undefined
+}
+
+const BOOKMARK_MS = 60_000
+
+/** Begins to feed the sink; everything that is there already is fed before this resolves. */
+export async function watchObjects(
+  engine: Engine,
+  resource: StoredResource,
+  { request, sink }: { request: WatchRequest; sink: WatchSink },
+): Promise<Disposable> {
+  checkOptions(request)
+  const { mirror } = engine
+  const { cache } = resource
+  const selection = selectionOf(resource, request)
+  const revision = parseRevision(request.resourceVersion)
+  const context = { resource, recent: mirror.recent }
+  const all = selectsAll(selection)
+  const picks = (stored: StoredObject) => all || selects(selection, stored, context)
+  const wait = request.sendInitialEvents || revision === undefined ? freshEnough(engine, revision) : undefined
+  if (wait) await wait
+
+  let told = mirror.revision
+  const tell = (event: CacheEvent) => {
+    if (!covers(selection, event.object.key)) return
+    const is = !event.deleted && picks(event.object)
+    const was = event.previous !== undefined && picks(event.previous)
+    if (is) sink.change(was ? 'MODIFIED' : 'ADDED', event.object, event)
+    else if (was) sink.change('DELETED', event.deleted ? event.object : departed(event), event)
+    told = event.revision
+  }
+  // From here to the subscription nothing waits: no change can slip between.
+  const fromNow = !revision
+  if (request.sendInitialEvents || (fromNow && request.sendInitialEvents === undefined)) {
+    const items = selection.key === undefined ? cache.list(selection.prefix) : [cache.get(selection.key)].filter((one) => one !== undefined)
+    for (const stored of items) if (picks(stored)) sink.change('ADDED', stored, undefined)
+    if (request.sendInitialEvents && request.allowWatchBookmarks) sink.bookmark(mirror.revision, true)
+  } else if (!fromNow) {
+    const missed = cache.since(revision)
+    if (!missed) throw tooOld(revision, cache.floor)
+    for (const event of missed) tell(event)
+  }
+  const subscription = cache.subscribe({ event: tell })
+  const ticker = request.allowWatchBookmarks
+    ? engine.clock.every(BOOKMARK_MS, () => sink.bookmark((told = Math.max(told, mirror.revision)), false))
+    : undefined
+  return {
+    [Symbol.dispose]: () => {
+      subscription[Symbol.dispose]()
+      ticker?.cancel()
+    },
+  }
+}
+
+/** What the watcher last saw of an object that is selected no more, at the version at which it left. */
+function departed(event: CacheEvent): StoredObject {
+  return (event.departed ??= new StoredObject(event.object.key, event.previous!.bytes, event.revision))
+}
+
+function checkOptions({ sendInitialEvents, resourceVersionMatch: match, allowWatchBookmarks, resourceVersion }: WatchRequest): void {
+  const refuse = (field: string, detail: string) => {
+    throw invalidError({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [forbidden(field, detail)])
+  }
+  if (sendInitialEvents === undefined) {
+    if (match) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')
+    return
+  }
+  if (match !== 'NotOlderThan') refuse('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
+  if (sendInitialEvents && !allowWatchBookmarks && resourceVersion === undefined) return
+}

@@ -1,0 +1,59 @@
+// Lists as one document: Tables, metadata only, YAML. Rows are made in slices, so that a large table does not hold up everyone else.
+import { apiVersionOf } from '#api/object.ts'
+import { tableOf, type TableRow } from '#api/table.ts'
+import { servedObject } from '#server/engine/encoding.ts'
+import type { Engine } from '#server/engine/engine.ts'
+import type { Listing } from '#server/engine/list.ts'
+import type { Resource } from '#server/registry.ts'
+import type { Call } from './call.ts'
+import { listMeta } from './list-stream.ts'
+import type { Negotiated } from './negotiate.ts'
+import { includeObjectOf, partialMetadata } from './respond.ts'
+
+const SLICE = 100
+
+export interface DocumentOptions {
+  engine: Engine
+  resource: Resource
+  negotiated: Negotiated
+}
+
+export async function listDocument(call: Call, listing: Listing, { engine, resource, negotiated }: DocumentOptions): Promise<unknown> {
+  const { kind } = resource
+  const { as, metaVersion } = negotiated
+  const metadata = listMeta(listing)
+  if (as === 'Table') {
+    const options = { now: engine.clock.now(), version: metaVersion, includeObject: includeObjectOf(call), listMeta: metadata }
+    const table = tableOf(kind, [], options)
+    const rows: TableRow[] = []
+    for await (const slice of slices(listing))
+      rows.push(
+        ...tableOf(
+          kind,
+          slice.map((stored) => servedObject(resource, stored)),
+          options,
+        ).rows,
+      )
+    return { ...table, rows }
+  }
+  const items: unknown[] = []
+  for await (const slice of slices(listing)) {
+    for (const stored of slice) {
+      const object = servedObject(resource, stored)
+      if (as) items.push(partialMetadata(object, metaVersion))
+      else {
+        const { kind: _kind, apiVersion: _version, ...item } = object
+        items.push(item)
+      }
+    }
+  }
+  if (as) return { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${metaVersion}`, metadata, items }
+  return { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata, items }
+}
+
+async function* slices({ items }: Listing) {
+  for (let at = 0; at < items.length; at += SLICE) {
+    if (at > 0) await new Promise<void>((resolve) => setImmediate(resolve))
+    yield items.slice(at, at + SLICE)
+  }
+}

@@ -1,0 +1,55 @@
+// Query parameters of the verbs, checked: a parameter with a bad value is refused, never ignored.
+import { type FieldError, notSupported } from '#api/field-error.ts'
+import { validateFieldManager } from '#api/meta/object-meta.ts'
+import { invalidError, StatusError } from '#api/status.ts'
+import type { FieldValidation } from '#server/engine/decode.ts'
+import type { Call } from './call.ts'
+import { isTrue } from './request-info.ts'
+
+export interface WriteParameters {
+  dryRun: boolean
+  fieldManager: string
+  fieldValidation: FieldValidation
+}
+
+export function writeParameters(call: Call, optionsKind: string): WriteParameters {
+  const { url } = call.exchange
+  const fallback = managerOf(call)
+  // Most writes have none: spare them the parsing.
+  if (!url.includes('?')) return { dryRun: false, fieldManager: fallback, fieldValidation: 'Warn' }
+  const { query } = call.exchange
+  const errors: FieldError[] = []
+  const dryRun = dryRunOf(query.getAll('dryRun'), errors)
+  const fieldValidation = query.get('fieldValidation') || 'Warn'
+  if (!['Ignore', 'Warn', 'Strict'].includes(fieldValidation))
+    errors.push(notSupported('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn']))
+  const fieldManager = query.get('fieldManager') ?? ''
+  errors.push(...validateFieldManager(fieldManager, 'fieldManager'))
+  if (errors.length > 0) throw invalidError({ group: 'meta.k8s.io', kind: optionsKind }, '', errors)
+  return { dryRun, fieldManager: fieldManager || fallback, fieldValidation: fieldValidation as FieldValidation }
+}
+
+export function dryRunOf(values: readonly string[], errors: FieldError[]): boolean {
+  const given = values.filter((value) => value !== '')
+  if (given.some((value) => value !== 'All')) errors.push(notSupported('dryRun', given, ['All']))
+  return given.length > 0
+}
+
+/** The client program's name, up to its version. */
+export function managerOf(call: Call): string {
+  return (call.exchange.headers['user-agent'] ?? '').split('/', 1)[0]!.slice(0, 128) || 'unknown'
+}
+
+export function integer(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name)
+  if (text === null || text === '') return undefined
+  const value = Number(text)
+  if (!/^-?\d{1,18}$/.test(text) || !Number.isSafeInteger(value))
+    throw new StatusError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
+  return value
+}
+
+export function flag(query: URLSearchParams, name: string): boolean | undefined {
+  const text = query.get(name)
+  return text === null || text === '' ? undefined : isTrue(text)
+}

@@ -1,0 +1,253 @@
+// The verbs of stored resources over HTTP: parameters and bodies in, engine, answers out.
+import { parseYaml, YamlError } from '#api/codec/yaml.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
+import type { PatchBody } from '#api/patch/patch.ts'
+import { type Status, StatusError } from '#api/status.ts'
+import { createGzip } from 'node:zlib'
+import { applyObject } from '#server/engine/apply.ts'
+import { createObject } from '#server/engine/create.ts'
+import { deleteCollection } from '#server/engine/delete-collection.ts'
+import { deleteObject, returnsDeleted } from '#server/engine/delete.ts'
+import { servedObject } from '#server/engine/encoding.ts'
+import type { Engine, Write, Written } from '#server/engine/engine.ts'
+import { getObject, type Listing, listObjects, type ListRequest } from '#server/engine/list.ts'
+import { patchStored } from '#server/engine/patch.ts'
+import { checkNames, updateObject } from '#server/engine/update.ts'
+import { clone } from '#api/clone.ts'
+import type { StoredResource } from '#server/registry.ts'
+import { attributesOf } from './authorization.ts'
+import { readBody } from './body.ts'
+import { answerHeaders, type Call } from './call.ts'
+import { readDeleteOptions } from './delete-options.ts'
+import { type SlabPool, smallList, streamList } from './list-stream.ts'
+import { negotiate, type Negotiated } from './negotiate.ts'
+import { flag, integer, type WriteParameters, writeParameters } from './parameters.ts'
+import { contentType, readObject, unsupportedMediaType } from './read-object.ts'
+import { answerStatus } from './recover.ts'
+import { encode, sendBytes, sendStored, wantsGzip, wantsPretty } from './respond.ts'
+import { listDocument } from './list-document.ts'
+import { streamWatch } from './watch-stream.ts'
+
+export interface Served {
+  engine: Engine
+  resource: StoredResource
+  pool: SlabPool
+}
+
+export type VerbHandler = (call: Call, served: Served) => Promise<void>
+
+export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
+  async get(call, { engine, resource }) {
+    const negotiated = negotiateObject(call)
+    const resourceVersion = call.exchange.url.includes('resourceVersion=') ? (call.exchange.query.get('resourceVersion') ?? '') : ''
+    await sendStored(call, await getObject(engine, resource, { ...keyOf(call), resourceVersion }), { engine, resource, negotiated })
+  },
+
+  async list(call, { engine, resource, pool }) {
+    const negotiated = negotiateObject(call)
+    const listing = await listObjects(engine, resource, listRequest(call))
+    await sendList(call, listing, { engine, resource, pool, negotiated })
+  },
+
+  async watch(call, { engine, resource }) {
+    const { query } = call.exchange
+    const negotiated = negotiateObject(call)
+    if (negotiated.format !== 'json')
+      throw new StatusError('NotAcceptable', 'only the following media types are accepted: application/json')
+    await streamWatch(call, {
+      engine,
+      resource,
+      negotiated,
+      timeoutSeconds: integer(query, 'timeoutSeconds') || undefined,
+      request: {
+        ...listRequest(call),
+        allowWatchBookmarks: flag(query, 'allowWatchBookmarks') ?? false,
+        sendInitialEvents: flag(query, 'sendInitialEvents'),
+      },
+    })
+  },
+
+  async create(call, { engine, resource }) {
+    const negotiated = negotiateObject(call)
+    const parameters = writeParameters(call, 'CreateOptions')
+    const object = await readObject(engine, call, { kind: resource.kind, fieldValidation: parameters.fieldValidation })
+    const { stored } = await createObject(engine, writeOf(call, { resource, parameters }), object)
+    await sendStored(call, stored, { engine, resource, negotiated, status: 201 })
+  },
+
+  async update(call, { engine, resource }) {
+    const negotiated = negotiateObject(call)
+    const parameters = writeParameters(call, 'UpdateOptions')
+    const sent = await readObject(engine, call, { kind: resource.kind, fieldValidation: parameters.fieldValidation })
+    const write = writeOf(call, { resource, parameters })
+    const key = keyOf(call)
+    checkNames(write, key, sent)
+    let first = true
+    const build = () => {
+      // A retry needs what was sent untouched.
+      const own = first ? sent : clone(pristine)
+      first = false
+      return own
+    }
+    const pristine = clone(sent)
+    const create = resource.kind.createOnUpdate === true && !call.info.subresource
+    const written = await updateObject(engine, write, { key, change: { build, create, replaces: true } })
+    await sendWritten(call, written, { engine, resource, negotiated })
+  },
+
+  async patch(call, { engine, resource }) {
+    const negotiated = negotiateObject(call)
+    const parameters = writeParameters(call, 'PatchOptions')
+    const write = writeOf(call, { resource, parameters })
+    const key = keyOf(call)
+    const { fieldValidation } = parameters
+    const body = await readPatch(call, engine)
+    if (body.type !== 'apply' && flag(call.exchange.query, 'force') !== undefined) throw forbiddenForce()
+    const written =
+      body.type === 'apply'
+        ? await applyObject(engine, applyWrite(call, write), {
+            key,
+            patch: readApply(body.bytes, parameters, call),
+            force: flag(call.exchange.query, 'force') ?? false,
+            fieldValidation,
+          })
+        : await patchStored(engine, write, { key, patch: body.patch, fieldValidation })
+    await sendWritten(call, written, { engine, resource, negotiated })
+  },
+
+  async delete(call, { engine, resource }) {
+    const negotiated = negotiateObject(call)
+    const { dryRun, ...options } = await readDeleteOptions(call, engine)
+    const write = writeOf(call, { resource, parameters: { dryRun, fieldManager: '', fieldValidation: 'Ignore' } })
+    const { stored, gone } = await deleteObject(engine, write, { key: keyOf(call), options })
+    if (gone && !returnsDeleted(resource.kind)) return answerStatus(call, deletedStatus(resource, servedObject(resource, stored)))
+    await sendStored(call, stored, { engine, resource, negotiated })
+  },
+
+  async deletecollection(call, { engine, resource, pool }) {
+    const negotiated = negotiateObject(call)
+    const { dryRun, ...options } = await readDeleteOptions(call, engine)
+    const write = writeOf(call, { resource, parameters: { dryRun, fieldManager: '', fieldValidation: 'Ignore' } })
+    const listing = await deleteCollection(engine, write, { request: listRequest(call), options })
+    await sendList(call, listing, { engine, resource, pool, negotiated })
+  },
+}
+
+export function keyOf({ info }: Call): ObjectKey {
+  return info.namespace ? { namespace: info.namespace, name: info.name } : { name: info.name }
+}
+
+export function negotiateObject(call: Call): Negotiated {
+  return negotiate(call.exchange.headers.accept, { transforms: true })
+}
+
+export function writeOf(call: Call, { resource, parameters }: { resource: StoredResource; parameters: WriteParameters }): Write {
+  const { dryRun, fieldManager } = parameters
+  return { resource, attributes: attributesOf(call), dryRun, fieldManager, warn: (text) => call.warnings.add(text) }
+}
+
+/** Apply insists on a manager that was named. */
+export function applyWrite(call: Call, write: Write): Write {
+  return { ...write, fieldManager: call.exchange.query.get('fieldManager') ?? '' }
+}
+
+export function listRequest({ info, exchange }: Call): ListRequest {
+  const { query } = exchange
+  return {
+    namespace: info.namespace || undefined,
+    labelSelector: info.labelSelector,
+    fieldSelector: info.fieldSelector,
+    name: info.fieldSelector ? undefined : info.name || undefined,
+    resourceVersion: query.get('resourceVersion') ?? undefined,
+    resourceVersionMatch: query.get('resourceVersionMatch') ?? undefined,
+    limit: integer(query, 'limit'),
+    continue: query.get('continue') ?? undefined,
+  }
+}
+
+const PATCH_TYPES =
+  'application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml'
+
+export type ReadPatch = { type: 'apply'; bytes: Buffer } | { type: 'plain'; patch: PatchBody }
+
+export async function readPatch(call: Call, engine: Engine): Promise<ReadPatch> {
+  const type = contentType(call)
+  const kind = {
+    'application/json-patch+json': 'json',
+    'application/merge-patch+json': 'merge',
+    'application/strategic-merge-patch+json': 'strategic',
+  } as const
+  const known = Object.hasOwn(kind, type) ? kind[type as keyof typeof kind] : undefined
+  if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(PATCH_TYPES)
+  const bytes = await readBody(call.exchange, engine)
+  if (!known) return { type: 'apply', bytes }
+  try {
+    return { type: 'plain', patch: { type: known, patch: JSON.parse(bytes.toString('utf8')) as unknown } }
+  } catch (error) {
+    throw new StatusError('BadRequest', `error decoding patch: ${(error as Error).message}`)
+  }
+}
+
+export function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, call: Call): KubeObject {
+  try {
+    const { value, duplicates } = parseYaml(bytes.toString('utf8'))
+    if (duplicates && fieldValidation === 'Strict') throw new StatusError('BadRequest', `error strict decoding YAML: ${duplicates}`)
+    if (duplicates && fieldValidation === 'Warn') call.warnings.add(duplicates)
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new StatusError('BadRequest', 'error decoding YAML: an apply patch must be an object')
+    return value as KubeObject
+  } catch (error) {
+    if (error instanceof YamlError) throw new StatusError('BadRequest', `error decoding YAML: ${error.message}`)
+    throw error
+  }
+}
+
+function forbiddenForce(): StatusError {
+  const message = 'Forbidden: may not be specified for non-apply patch'
+  return new StatusError('Invalid', `PatchOptions.meta.k8s.io "" is invalid: force: ${message}`, {
+    details: { group: 'meta.k8s.io', kind: 'PatchOptions', causes: [{ reason: 'FieldValueForbidden', message, field: 'force' }] },
+  })
+}
+
+async function sendWritten(
+  call: Call,
+  { stored, created }: Written,
+  { engine, resource, negotiated }: { engine: Engine; resource: StoredResource; negotiated: Negotiated },
+): Promise<void> {
+  await sendStored(call, stored, { engine, resource, negotiated, status: created ? 201 : 200 })
+}
+
+async function sendList(
+  call: Call,
+  listing: Listing,
+  { engine, resource, pool, negotiated }: Served & { negotiated: Negotiated },
+): Promise<void> {
+  if (negotiated.format !== 'json' || negotiated.as || wantsPretty(call)) {
+    const document = await listDocument(call, listing, { engine, resource, negotiated })
+    return sendBytes(call, { status: 200, ...encode(document, { format: negotiated.format, pretty: wantsPretty(call) }) })
+  }
+  const small = smallList(resource, listing)
+  if (small) return sendBytes(call, { status: 200, type: 'application/json', body: small })
+  const zip = wantsGzip(call)
+  const headers = {
+    ...answerHeaders(call),
+    'content-type': 'application/json',
+    ...(zip ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : {}),
+  }
+  const target = call.exchange.open(200, headers)
+  if (!zip) return streamList(target, { resource, listing, pool })
+  const gzip = createGzip({ level: 1 })
+  gzip.pipe(target)
+  target.on('close', () => gzip.destroy())
+  await streamList(gzip, { resource, listing, pool })
+}
+
+function deletedStatus({ kind }: StoredResource, { metadata }: KubeObject): Status {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: { name: metadata!.name!, ...(kind.group ? { group: kind.group } : {}), kind: kind.plural, uid: metadata!.uid! },
+  }
+}

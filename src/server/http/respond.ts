@@ -1,0 +1,88 @@
+// Sends objects: as the bytes that are stored where it can, else converted, as a Table, as metadata only, or as YAML.
+import { dump } from 'js-yaml'
+import { gzip } from 'node:zlib'
+import { promisify } from 'node:util'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject, ListMeta } from '#api/object.ts'
+import { tableOf } from '#api/table.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import { servedBytes, servedObject } from '#server/engine/encoding.ts'
+import type { Engine } from '#server/engine/engine.ts'
+import type { Resource } from '#server/registry.ts'
+import { answer, type Call } from './call.ts'
+import { CONTENT_TYPES, type Format, type Negotiated } from './negotiate.ts'
+import { isTrue } from './request-info.ts'
+
+const compress = promisify(gzip)
+const GZIP_FROM = 128 * 1024
+const LOOPBACK = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1', ''])
+
+export interface Sending {
+  engine: Engine
+  resource: Resource
+  negotiated: Negotiated
+  status?: number
+}
+
+export async function sendStored(call: Call, stored: StoredObject, sending: Sending): Promise<void> {
+  const { resource, negotiated, status = 200, engine } = sending
+  if (negotiated.format === 'json' && !negotiated.as && !wantsPretty(call)) {
+    return sendBytes(call, { status, type: CONTENT_TYPES.json, body: servedBytes(resource, stored, { newline: true }) })
+  }
+  return sendObject(call, servedObject(resource, stored, engine.mirror.recent), sending)
+}
+
+/** Any object in the form negotiated; Table and PartialObjectMetadata where the client asked for them. */
+export async function sendObject(call: Call, object: KubeObject, { resource, negotiated, status = 200, engine }: Sending): Promise<void> {
+  const form = transform(object, { kind: resource.kind, negotiated, call, now: engine.clock.now() })
+  return sendBytes(call, { status, ...encode(form, { format: negotiated.format, pretty: wantsPretty(call) }) })
+}
+
+export async function sendBytes(
+  call: Call,
+  { status, type, body }: { status: number; type: string; body: Uint8Array | string },
+): Promise<void> {
+  if (body.length < GZIP_FROM || !wantsGzip(call)) return answer(call, status, { type, body })
+  const zipped = await compress(body, { level: 1 })
+  answer(call, status, { type, body: zipped, headers: { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } })
+}
+
+function transform(
+  object: KubeObject,
+  { kind, negotiated, call, now }: { kind: Kind; negotiated: Negotiated; call: Call; now: number },
+): unknown {
+  const { as, metaVersion } = negotiated
+  if (as === 'Table') {
+    const { resourceVersion } = object.metadata ?? {}
+    const listMeta: ListMeta = resourceVersion ? { resourceVersion } : {}
+    return tableOf(kind, [object], { now, version: metaVersion, listMeta, includeObject: includeObjectOf(call) })
+  }
+  return as === 'PartialObjectMetadata' ? partialMetadata(object, metaVersion) : object
+}
+
+export function partialMetadata({ metadata }: KubeObject, version: string): KubeObject {
+  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: metadata ?? {} }
+}
+
+export function includeObjectOf(call: Call): 'None' | 'Metadata' | 'Object' {
+  const asked = call.exchange.query.get('includeObject')
+  return asked === 'None' || asked === 'Object' ? asked : 'Metadata'
+}
+
+export function encode(value: unknown, { format, pretty = false }: { format: Format; pretty?: boolean }): { type: string; body: string } {
+  if (format === 'yaml') return { type: CONTENT_TYPES.yaml, body: dump(value, { noRefs: true, lineWidth: -1, sortKeys: true }) }
+  return { type: CONTENT_TYPES.json, body: pretty ? JSON.stringify(value, null, 2) : `${JSON.stringify(value)}\n` }
+}
+
+/** As asked, or by default for people: browsers, curl and wget. */
+export function wantsPretty({ exchange }: Call): boolean {
+  const asked = exchange.url.includes('pretty=') ? exchange.query.get('pretty') : null
+  if (asked !== null && asked !== '') return isTrue(asked)
+  const agent = exchange.headers['user-agent'] ?? ''
+  return agent.startsWith('curl') || agent.startsWith('Wget') || agent.startsWith('Mozilla/5.0')
+}
+
+/** Compressing costs more than the wire saves where there is no wire. */
+export function wantsGzip({ exchange }: Call): boolean {
+  return String(exchange.headers['accept-encoding'] ?? '').includes('gzip') && !LOOPBACK.has(exchange.remoteAddress)
+}

@@ -1,0 +1,168 @@
+// Sends a watch: one shared buffer per event and form for all watchers. A watcher whose backlog passes a bound is cut off; it lists again.
+import type { Writable } from 'node:stream'
+import { StatusError } from '#api/status.ts'
+import { tableOf } from '#api/table.ts'
+import type { CacheEvent } from '#server/cache/resource-cache.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import { servedBytes, servedObject } from '#server/engine/encoding.ts'
+import type { Engine } from '#server/engine/engine.ts'
+import { type ChangeType, type WatchRequest, type WatchSink, watchObjects } from '#server/engine/watch.ts'
+import type { StoredResource } from '#server/registry.ts'
+import { apiVersionOf } from '#api/object.ts'
+import type { Negotiated } from './negotiate.ts'
+import { answerHeaders, type Call } from './call.ts'
+import { includeObjectOf, partialMetadata } from './respond.ts'
+
+/** Bytes a watcher may lie behind once it has seen what was there at the start. */
+const MAX_BACKLOG_BYTES = 256 * 1024
+const MIN_TIMEOUT_SECONDS = 1800
+/** Changes that may come while the beginning is still being sent. */
+const MAX_EARLY_EVENTS = 10_000
+/** An event larger than this is not kept for others to share. */
+const SHARED_FRAME_BYTES = 1024 * 1024
+
+export interface WatchStream {
+  engine: Engine
+  resource: StoredResource
+  request: WatchRequest
+  negotiated: Negotiated
+  timeoutSeconds: number | undefined
+}
+
+export async function streamWatch(call: Call, { engine, resource, request, negotiated, timeoutSeconds }: WatchStream): Promise<void> {
+  const ended = Promise.withResolvers<void>()
+  const { signal } = call.exchange
+  const form = frameForm(call, { engine, resource, negotiated })
+  let target: Writable | undefined
+  /** What is told before the answer has begun: made into bytes only when sent, for it may be everything there is. */
+  const early: (() => Buffer)[] = []
+  let earlyLimit = Infinity
+  const write = (make: () => Buffer) => {
+    if (!target) {
+      early.push(make)
+      if (early.length > earlyLimit) ended.resolve()
+      return
+    }
+    const frame = make()
+    if (!target.destroyed) {
+      target.write(frame)
+      if (target.writableLength > MAX_BACKLOG_BYTES + frame.length) ended.resolve()
+    }
+  }
+  const sink: WatchSink = {
+    change: (type, stored, event) => write(() => form.frame(type, stored, event)),
+    bookmark: (revision, initialEventsEnd) => write(() => form.bookmark(revision, initialEventsEnd)),
+  }
+  const end = () => ended.resolve()
+  signal.addEventListener('abort', end, { once: true })
+  try {
+    let watching: Disposable
+    try {
+      watching = await watchObjects(engine, resource, { request, sink })
+    } catch (error) {
+      // Too old a version is told inside the watch, as clients expect it.
+      if (!(error instanceof StatusError) || error.reason !== 'Expired') throw error
+      target = call.exchange.open(200, watchHeaders(call))
+      target.end(`${JSON.stringify({ type: 'ERROR', object: error.toStatus() })}\n`)
+      return
+    }
+    using _watching = watching
+    const opened = call.exchange.open(200, watchHeaders(call))
+    opened.on('error', end)
+    opened.on('close', end)
+    earlyLimit = early.length + MAX_EARLY_EVENTS
+    await Promise.race([flushEarly(opened, early, signal), ended.promise])
+    const seconds = timeoutSeconds ?? MIN_TIMEOUT_SECONDS * (1 + engine.random.float())
+    using _timer = engine.clock.after(seconds * 1000, end)
+    target = opened
+    await ended.promise
+    if (!opened.destroyed) opened.end()
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
+}
+
+/** The beginning may be any size: it waits for the client, not the client's backlog for it. */
+async function flushEarly(target: Writable, frames: (() => Buffer)[], signal: AbortSignal): Promise<void> {
+  while (frames.length > 0 && !signal.aborted && !target.destroyed) {
+    const batch = frames.splice(0, 64)
+    target.cork()
+    for (const make of batch) target.write(make())
+    target.uncork()
+    if (target.writableNeedDrain) {
+      await new Promise<void>((resolve) => {
+        const go = () => {
+          target.off('drain', go).off('close', go)
+          resolve()
+        }
+        target.on('drain', go).on('close', go)
+      })
+    }
+  }
+}
+
+interface FrameForm {
+  frame(type: ChangeType, stored: StoredObject, event: CacheEvent | undefined): Buffer
+  bookmark(revision: number, initialEventsEnd: boolean): Buffer
+}
+
+function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStream, 'engine' | 'resource' | 'negotiated'>): FrameForm {
+  const { kind } = resource
+  const { as, metaVersion } = negotiated
+  const apiVersion = apiVersionOf(kind)
+  let first = true
+  const make = (type: ChangeType, stored: StoredObject): Buffer => {
+    const before = `{"type":"${type}","object":`
+    if (!as) {
+      const object = servedBytes(resource, stored)
+      const frame = Buffer.allocUnsafeSlow(before.length + object.length + 2)
+      frame.write(before, 0, 'latin1')
+      object.copy(frame, before.length)
+      frame.write('}\n', before.length + object.length, 'latin1')
+      return frame
+    }
+    const object = servedObject(resource, stored, engine.mirror.recent)
+    return Buffer.from(`${before}${JSON.stringify(as === 'Table' ? table(object) : partialMetadata(object, metaVersion))}}\n`)
+  }
+  const table = (object: ReturnType<typeof servedObject> | undefined, resourceVersion = object?.metadata?.resourceVersion) => {
+    const listMeta = resourceVersion ? { resourceVersion } : {}
+    const made = tableOf(kind, object ? [object] : [], {
+      now: engine.clock.now(),
+      version: metaVersion,
+      includeObject: includeObjectOf(call),
+      withColumns: first,
+      listMeta,
+    })
+    first = false
+    return made
+  }
+  const encoding = `${apiVersion} ${as ?? ''} ${metaVersion}`
+  return {
+    frame(type, stored, event) {
+      // Tables differ between watchers: only the first event of each has columns.
+      if (!event || as === 'Table') return make(type, stored)
+      const key = `${type} ${encoding}`
+      const known = event.frames?.get(key)
+      if (known) return known
+      const frame = make(type, stored)
+      if (frame.length <= SHARED_FRAME_BYTES) (event.frames ??= new Map()).set(key, frame)
+      return frame
+    },
+    bookmark(revision, initialEventsEnd) {
+      const metadata = {
+        resourceVersion: String(revision),
+        creationTimestamp: null,
+        ...(initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+      }
+      const plain = { kind: kind.kind, apiVersion, metadata }
+      const object =
+        as === 'Table' ? table(initialEventsEnd ? plain : undefined, String(revision)) : as ? partialMetadata(plain, metaVersion) : plain
+      return Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`)
+    },
+  }
+}
+
+function watchHeaders(call: Call): Record<string, string | string[]> {
+  const type = call.exchange.headers.accept?.includes('stream=watch') ? 'application/json;stream=watch' : 'application/json'
+  return { ...answerHeaders(call), 'content-type': type }
+}
