@@ -41,7 +41,9 @@ export function kubectls(): string[] {
 }
 
 export const noKubectl: string | false = kubectls().length > 0 ? false : 'no kubectl on this machine'
-const minor = (name: string) => Number(name.split('.').at(-1))
+function minor(name: string): number {
+  return Number(name.split('.').at(-1))
+}
 
 export function run(
   argv: readonly string[],
