@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
+import { alreadyExistsError, notFoundError, StatusError } from '#api/status.ts'
+import { silentLogger } from '#lib/log.ts'
+import { seededRandom } from '#lib/random.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
+import type { Client, WatchEvent } from './client.ts'
+import type { Controller } from './controller.ts'
+import { createControllerService } from './controller-loop.ts'
+import { itself } from './triggers.ts'
+
+/** One kind in memory whose watch can be held back: what the loop promises shows only when informers lag. */
+function lagging() {
+  const objects = new Map<string, KubeObject>()
+  const watchers = new Set<(event: WatchEvent<any>) => void>()
+  let version = 0
+  let held: WatchEvent<any>[] | undefined
+  const tell = (event: WatchEvent<any>) => {
+    if (held) held.push(event)
+    else for (const watcher of watchers) watcher(event)
+  }
+  const store = (type: 'ADDED' | 'MODIFIED', object: KubeObject) => {
+    const uid = object.metadata?.uid ?? `uid-${object.metadata?.name}`
+    const stored = { ...object, metadata: { ...object.metadata, uid, resourceVersion: String(++version) } }
+    objects.set(keyText(keyOf(stored)), stored)
+    tell({ type, object: stored })
+    return stored
+  }
+  const client = {
+    list: async () => ({ items: [...objects.values()], metadata: { resourceVersion: String(version) } }),
+    async *watch(_: unknown, { signal }: { signal: AbortSignal }) {
+      const queue: WatchEvent<any>[] = []
+      let wake = Promise.withResolvers<void>()
+      const watcher = (event: WatchEvent<any>) => (queue.push(event), wake.resolve())
+      watchers.add(watcher)
+      signal.addEventListener('abort', () => wake.resolve())
+      while (!signal.aborted) {
+        await wake.promise
+        wake = Promise.withResolvers()
+        yield* queue.splice(0)
+      }
+    },
+    async create(_: unknown, object: KubeObject) {
+      if (objects.has(keyText(keyOf(object)))) throw alreadyExistsError(ConfigMap, object.metadata!.name!)
+      return store('ADDED', object)
+    },
+    update: async (_: unknown, object: KubeObject) => store('MODIFIED', object),
+    async delete(_: unknown, key: ObjectKey) {
+      const object = objects.get(keyText(key))
+      if (!object) throw notFoundError(ConfigMap, key.name)
+      objects.delete(keyText(key))
+      tell({ type: 'DELETED', object: { ...object, metadata: { ...object.metadata, resourceVersion: String(++version) } } })
+      return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' }
+    },
+  } as unknown as Client
+  return {
+    client,
+    hold: () => void (held = []),
+    release() {
+      const events = held ?? []
+      held = undefined
+      for (const event of events) tell(event)
+    },
+  }
+}
+
+const named = (name: string): ConfigMap => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'default', name } })
+
+async function run(t: { after(fn: () => unknown): void }, client: Client, controller: Omit<Controller, 'name' | 'triggers'>) {
+  const clock = createVirtualClock()
+  const options = { client, clock, random: seededRandom(1), log: silentLogger }
+  const service = createControllerService({ name: 'test', triggers: [itself(ConfigMap)], ...controller }, options)
+  const running = await service.start(new AbortController().signal)
+  t.after(() => running[Symbol.asyncDispose]())
+  return { clock, counters: service.counters, running }
+}
+
+test('createControllerService does not reconcile a key again before its informers have seen its own write', async (t) => {
+  const world = lagging()
+  const passes: (string | undefined)[] = []
+  const { clock } = await run(t, world.client, {
+    async reconcile(key, { client, informers }) {
+      const seen = informers.of(ConfigMap).get(key)
+      passes.push(seen?.data?.['count'])
+      if (passes.length > 1) return
+      world.hold()
+      await client.update(ConfigMap, { ...named(key.name), data: { count: '1' } })
+      return { requeueAfterMs: 10 }
+    },
+  })
+  await world.client.create(ConfigMap, named('a'))
+  await clock.advance(1000)
+  assert.deepEqual(passes, [undefined])
+  world.release()
+  await clock.advance(0)
+  assert.deepEqual(passes.slice(0, 2), [undefined, '1'])
+})
+
+test('createControllerService waits for its own deletions too', async (t) => {
+  const world = lagging()
+  const passes: boolean[] = []
+  const { clock } = await run(t, world.client, {
+    async reconcile(key, { client, informers }) {
+      const present = informers.of(ConfigMap).get(key) !== undefined
+      passes.push(present)
+      if (!present) return
+      world.hold()
+      await client.delete(ConfigMap, key)
+      return { requeueAfterMs: 10 }
+    },
+  })
+  await world.client.create(ConfigMap, named('a'))
+  await clock.advance(1000)
+  assert.deepEqual(passes, [true])
+  world.release()
+  await clock.advance(0)
+  assert.ok(passes.length > 1 && !passes.slice(1).includes(true))
+})
+
+test('createControllerService retries a failing key later and later, others meanwhile at once', async (t) => {
+  const world = lagging()
+  const at: number[] = []
+  let healthy = 0
+  const { clock, counters } = await run(t, world.client, {
+    async reconcile({ name }, { clock: now }) {
+      if (name === 'good') return void healthy++
+      at.push(now.monotonic())
+      if (at.length < 4) throw new StatusError('InternalError', 'no')
+    },
+  })
+  await world.client.create(ConfigMap, named('bad'))
+  await world.client.create(ConfigMap, named('good'))
+  await clock.advance(1000)
+  assert.deepEqual(at, [0, 5, 15, 35])
+  assert.equal(healthy, 1)
+  assert.deepEqual([counters().errors, counters().retries], [3, 3])
+})
+
+test('createControllerService stops its workers and timers', async (t) => {
+  const world = lagging()
+  const { clock, running } = await run(t, world.client, { reconcile: async () => ({ requeueAfterMs: 5000 }) })
+  await world.client.create(ConfigMap, named('a'))
+  await clock.advance(0)
+  assert.equal(clock.pending().length, 1)
+  await running[Symbol.asyncDispose]()
+  assert.deepEqual(clock.pending(), [])
+})
