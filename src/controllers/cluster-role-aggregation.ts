@@ -4,8 +4,8 @@ import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
 import { keyOf } from '#api/object.ts'
 import type { Controller } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
-import { jsonEqual } from '#lib/json-equal.ts'
-import { selects } from './label-selector.ts'
+import { equal } from '#api/equal.ts'
+import { selectorMatches } from '#api/validation/label-selector.ts'
 
 export const clusterRoleAggregationController: Controller = {
   name: 'clusterrole-aggregation-controller',
@@ -26,13 +26,13 @@ export const clusterRoleAggregationController: Controller = {
     const parts = roles.list().filter((one) => one.metadata?.name !== key.name && takesIn(role, one))
     parts.sort((a, b) => (a.metadata!.name! < b.metadata!.name! ? -1 : 1))
     const rules: PolicyRule[] = []
-    for (const rule of parts.flatMap((part) => part.rules ?? [])) if (!rules.some((one) => jsonEqual(one, rule))) rules.push(rule)
-    if (jsonEqual(rules, role.rules ?? [])) return
+    for (const rule of parts.flatMap((part) => part.rules ?? [])) if (!rules.some((one) => equal(one, rule))) rules.push(rule)
+    if (equal(rules, role.rules ?? [])) return
     const patch: ClusterRole = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: key.name }, rules }
     await client.patch(ClusterRole, key, { type: 'apply', patch, force: true }, { fieldManager: 'clusterrole-aggregation-controller' })
   },
 }
 
 function takesIn({ aggregationRule }: ClusterRole, role: ClusterRole): boolean {
-  return (aggregationRule?.clusterRoleSelectors ?? []).some((selector) => selects(selector, role.metadata?.labels))
+  return (aggregationRule?.clusterRoleSelectors ?? []).some((selector) => selectorMatches(selector, role.metadata?.labels))
 }

@@ -8,7 +8,7 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, ownersOf } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { type CronSchedule, parseCronSchedule } from '#lib/cron-schedule.ts'
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import { controllerReference } from './owners.ts'
 import { isNamespaceTerminating, textOf } from './pod-control.ts'
 
@@ -57,7 +57,7 @@ async function tidy(cronJob: CronJob, jobs: readonly Job[], { client, events }: 
     events.event(cronJob, 'Normal', 'MissingJob', `Active job went missing: ${reference.name}`)
     active = active.filter((one) => one !== reference)
   }
-  if (jsonEqual(active, status.active ?? []) && lastSuccessfulTime === status.lastSuccessfulTime) return cronJob
+  if (equal(active, status.active ?? []) && lastSuccessfulTime === status.lastSuccessfulTime) return cronJob
   const { active: _, ...rest } = status
   const next = { ...rest, ...(active.length > 0 ? { active } : {}), ...(lastSuccessfulTime ? { lastSuccessfulTime } : {}) }
   return client.update(CronJob, { ...cronJob, status: next }, { subresource: 'status' })

@@ -13,10 +13,10 @@ import { ignoreNotFound } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import type { ClusterKinds } from './cluster-kinds.ts'
 import { withCondition } from './conditions.ts'
-import { selects } from './label-selector.ts'
+import { selectorMatches } from '#api/validation/label-selector.ts'
 import { controllerOf } from './owners.ts'
 import { textOf } from './pod-control.ts'
 import { isFinished, isReady } from './pod-state.ts'
@@ -34,7 +34,7 @@ export function disruptionController(kinds: ClusterKinds): Controller {
       itself(PodDisruptionBudget),
       mapped(Pod, (pod, informers) => {
         const budgets = informers.of(PodDisruptionBudget).list(pod.metadata?.namespace)
-        return budgets.filter(({ spec }) => selects(spec?.selector, pod.metadata?.labels)).map((budget) => keyOf(budget))
+        return budgets.filter(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels)).map((budget) => keyOf(budget))
       }),
     ],
     reads: [ReplicaSet, Deployment, ReplicationController, StatefulSet],
@@ -44,7 +44,7 @@ export function disruptionController(kinds: ClusterKinds): Controller {
       const pods = context.informers
         .of(Pod)
         .list(key.namespace)
-        .filter((pod) => selects(budget.spec?.selector, pod.metadata?.labels) && !isFinished(pod))
+        .filter((pod) => selectorMatches(budget.spec?.selector, pod.metadata?.labels) && !isFinished(pod))
       if (pods.length === 0) context.events.event(budget, 'Normal', 'NoPods', 'No matching pods found')
       let expectation: { expected: number; desired: number }
       try {
@@ -172,7 +172,7 @@ async function write(
     ...(Object.keys(disrupted).length > 0 ? { disruptedPods: disrupted } : {}),
     conditions: withCondition(budget.status?.conditions, condition),
   }
-  if (jsonEqual(status, budget.status)) return
+  if (equal(status, budget.status)) return
   await client.update(PodDisruptionBudget, { ...budget, status }, { subresource: 'status' })
 }
 
@@ -187,5 +187,5 @@ async function writeFailure(budget: PodDisruptionBudget, message: string, { clie
   }
   const conditions = withCondition(budget.status?.conditions, condition)
   const status = { ...budget.status, disruptionsAllowed: 0, conditions }
-  if (!jsonEqual(status, budget.status)) await client.update(PodDisruptionBudget, { ...budget, status }, { subresource: 'status' })
+  if (!equal(status, budget.status)) await client.update(PodDisruptionBudget, { ...budget, status }, { subresource: 'status' })
 }

@@ -5,7 +5,7 @@ import type { LabelSelector, PodTemplateSpec } from '#api/generated/types.ts'
 import { keyOf, type KubeObject } from '#api/object.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { ControllerContext } from '#client/controller.ts'
-import { selects } from './label-selector.ts'
+import { selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerReference, isControlledBy } from './owners.ts'
 import { canonical, templateHash } from './template-hash.ts'
 
@@ -35,7 +35,7 @@ export async function syncHistory(set: TemplatedSet, kind: Kind<any>, context: C
     ownerKind: kind,
     owner: set,
     dependentKind: ControllerRevision,
-    matches: (revision) => selects(set.spec?.selector, revision.metadata?.labels),
+    matches: (revision) => selectorMatches(set.spec?.selector, revision.metadata?.labels),
   })
   revisions.sort(byNumber)
   const data = dataOf(set)

@@ -9,12 +9,12 @@ import { keyOf, keyText } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { createBackoff } from '#client/backoff.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
-import { isEmptySelector, selects } from '#controllers/label-selector.ts'
+import { isEmptySelector, selectorMatches } from '#api/validation/label-selector.ts'
 import { claim } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
 import { availableInMs, isAvailable, isReady } from '#controllers/pod-state.ts'
 import { hashOf, syncHistory, truncateHistory } from '#controllers/revision-history.ts'
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { newPod, nodeOf } from './daemon-pods.ts'
 import { eligibility } from './eligibility.ts'
@@ -96,7 +96,7 @@ async function claimPods(set: DaemonSet, { client, informers }: ControllerContex
     ownerKind: DaemonSet,
     owner: set,
     dependentKind: Pod,
-    matches: (pod) => selects(set.spec?.selector, pod.metadata?.labels),
+    matches: (pod) => selectorMatches(set.spec?.selector, pod.metadata?.labels),
   })
 }
 
@@ -252,7 +252,7 @@ async function writeStatus(
     ...(set.status?.conditions ? { conditions: set.status.conditions } : {}),
   }
   const normal = (value: DaemonSetStatus | undefined) => Object.fromEntries(Object.entries(value ?? {}).filter(([, count]) => count !== 0))
-  if (set.status?.observedGeneration !== undefined && jsonEqual(normal(status), normal(set.status))) return
+  if (set.status?.observedGeneration !== undefined && equal(normal(status), normal(set.status))) return
   await context.client.update(DaemonSet, { ...set, status }, { subresource: 'status' })
 }
 

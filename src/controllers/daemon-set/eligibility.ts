@@ -2,7 +2,7 @@
 import type { NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Toleration } from '#api/generated/types.ts'
 import type { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
 import type { Node } from '#api/kinds/core/node.ts'
-import { selectsAll } from '#controllers/label-selector.ts'
+import { hasLabels } from '#controllers/labels.ts'
 import { tolerates } from '#controllers/taint-eviction.ts'
 
 const ADDED: Toleration[] = [
@@ -31,7 +31,7 @@ export function eligibility(set: DaemonSet, node: Node): { shouldRun: boolean; s
   const spec = set.spec!.template.spec!
   const never = { shouldRun: false, shouldContinue: false }
   if (spec.nodeName && spec.nodeName !== node.metadata?.name) return never
-  if (!selectsAll(spec.nodeSelector, node.metadata?.labels)) return never
+  if (!hasLabels(node.metadata?.labels, spec.nodeSelector)) return never
   const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
   if (required && !required.nodeSelectorTerms.some((term) => termMatches(term, node))) return never
   const tolerations = daemonTolerations(spec)

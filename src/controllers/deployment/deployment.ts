@@ -7,7 +7,7 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
 import { conditionOf } from '#controllers/conditions.ts'
-import { isEmptySelector, selects } from '#controllers/label-selector.ts'
+import { isEmptySelector, selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { hasDeadline } from './progress.ts'
 import { Rollout } from './rollout.ts'
@@ -41,7 +41,7 @@ async function claimSets(deployment: Deployment, { client, informers }: Controll
     ownerKind: Deployment,
     owner: deployment,
     dependentKind: ReplicaSet,
-    matches: (set) => selects(deployment.spec?.selector, set.metadata?.labels),
+    matches: (set) => selectorMatches(deployment.spec?.selector, set.metadata?.labels),
   })
 }
 
@@ -77,7 +77,7 @@ async function warnOfSelectingAll(deployment: Deployment, { client, events }: Co
 function forOrphan(set: ReplicaSet, informers: Informers): ObjectKey[] {
   if (controllerOf(set) || !set.metadata?.labels) return []
   const deployments = informers.of(Deployment).list(set.metadata.namespace)
-  return deployments.filter(({ spec }) => selects(spec?.selector, set.metadata?.labels)).map((deployment) => keyOf(deployment))
+  return deployments.filter(({ spec }) => selectorMatches(spec?.selector, set.metadata?.labels)).map((deployment) => keyOf(deployment))
 }
 
 /** A Recreate rollout waits for the last old pod to be gone. */

@@ -1,5 +1,5 @@
 // One pass over one deployment: holds what the pass reads and does the few writes that all strategies share.
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import type { DeploymentStatus, PodTemplateSpec } from '#api/generated/types.ts'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
@@ -81,7 +81,7 @@ export class Rollout {
   }
 
   async writeStatus(status: DeploymentStatus): Promise<void> {
-    if (jsonEqual(normal(this.deployment.status), normal(status))) return
+    if (equal(normal(this.deployment.status), normal(status))) return
     this.deployment = await this.context.client.update(Deployment, { ...this.deployment, status }, { subresource: 'status' })
   }
 

@@ -1,5 +1,5 @@
 // endpointslice-controller: the slices of every service with a selector, from the pods behind it.
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import type { Endpoint } from '#api/generated/types.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -87,7 +87,7 @@ async function syncFamily(service: Service, { type, pods, changedAt, context }: 
     await client.create(EndpointSlice, newSlice(service, { type, ports, endpoints, labels, stamp }))
   for (const slice of plan.update) await client.update(EndpointSlice, relabelled(slice, labels, stamp))
   for (const slice of plan.keep) {
-    if (!jsonEqual(slice.metadata?.labels ?? {}, labels)) await client.update(EndpointSlice, relabelled(slice, labels, stamp))
+    if (!equal(slice.metadata?.labels ?? {}, labels)) await client.update(EndpointSlice, relabelled(slice, labels, stamp))
   }
   for (const slice of plan.delete) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
 }

@@ -1,5 +1,5 @@
 // endpoints-controller: the Endpoints object of every service with a selector, for clients that do not read slices.
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import type { EndpointAddress, EndpointSubset } from '#api/generated/types.ts'
 import { Endpoints } from '#api/kinds/core/endpoints.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -73,8 +73,8 @@ async function write(
   if (truncated) annotations[OVER_CAPACITY] = 'truncated'
   const same =
     current &&
-    jsonEqual(current.subsets ?? [], subsets) &&
-    jsonEqual(current.metadata?.labels ?? {}, labels) &&
+    equal(current.subsets ?? [], subsets) &&
+    equal(current.metadata?.labels ?? {}, labels) &&
     current.metadata?.annotations?.[OVER_CAPACITY] === annotations[OVER_CAPACITY]
   if (same) return
   if (changedAt) annotations[LAST_CHANGE] = changedAt

@@ -1,5 +1,5 @@
 // endpointslice-mirroring-controller: slices for Endpoints that someone wrote by hand for a service without selector.
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import type { Endpoint, EndpointAddress, EndpointSubset } from '#api/generated/types.ts'
 import { Endpoints } from '#api/kinds/core/endpoints.ts'
 import { Service } from '#api/kinds/core/service.ts'
@@ -97,7 +97,7 @@ async function syncFamily(
     })
   }
   for (const slice of [...plan.update, ...plan.keep]) {
-    const same = jsonEqual(slice.metadata?.labels ?? {}, labels) && jsonEqual(slice.metadata?.annotations ?? {}, annotations)
+    const same = equal(slice.metadata?.labels ?? {}, labels) && equal(slice.metadata?.annotations ?? {}, annotations)
     if (same && plan.keep.includes(slice)) continue
     await client.update(EndpointSlice, { ...slice, metadata: { ...slice.metadata, labels, annotations } })
   }

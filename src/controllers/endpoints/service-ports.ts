@@ -4,7 +4,7 @@ import type { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
-import { selectsAll } from '#controllers/label-selector.ts'
+import { hasLabels } from '#controllers/labels.ts'
 import { isFinished } from '#controllers/pod-state.ts'
 
 export interface EndpointPort {
@@ -38,7 +38,7 @@ export function wantsUnready(service: Service): boolean {
 /** Pods behind the service that have an address and have not finished. */
 export function podsBehind(service: Service, pods: readonly Pod[]): Pod[] {
   const { selector } = service.spec ?? {}
-  return pods.filter((pod) => selectsAll(selector, pod.metadata?.labels) && !isFinished(pod) && addressesOf(pod).length > 0)
+  return pods.filter((pod) => hasLabels(pod.metadata?.labels, selector) && !isFinished(pod) && addressesOf(pod).length > 0)
 }
 
 export function addressesOf({ status }: Pod): string[] {
@@ -54,7 +54,7 @@ export function addressType(address: string): 'IPv4' | 'IPv6' {
 export function servicesOf(pod: Pod, informers: Informers): ObjectKey[] {
   const services = informers.of(Service).list(pod.metadata?.namespace)
   return services
-    .filter(({ spec }) => spec?.selector && Object.keys(spec.selector).length > 0 && selectsAll(spec.selector, pod.metadata?.labels))
+    .filter(({ spec }) => spec?.selector && Object.keys(spec.selector).length > 0 && hasLabels(pod.metadata?.labels, spec.selector))
     .map((service) => keyOf(service))
 }
 

@@ -1,6 +1,6 @@
 // Fits wanted endpoints into slices with as few writes as can be: what stays keeps its place, holes are filled, the rest gets new slices.
 // Pure; slices in, slices out.
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import type { DiscoveryEndpointPort, Endpoint } from '#api/generated/types.ts'
 import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 
@@ -45,7 +45,7 @@ function planGroup(slices: readonly EndpointSlice[], group: PortGroup, { limit, 
       missing.delete(key)
       endpoints.push(next)
     }
-    return { slice, endpoints, changed: !jsonEqual(endpoints, slice.endpoints ?? []) }
+    return { slice, endpoints, changed: !equal(endpoints, slice.endpoints ?? []) }
   })
 
   const rest = [...missing.values()]

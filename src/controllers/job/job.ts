@@ -8,11 +8,11 @@ import { ignoreNotFound } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, ownersOf } from '#client/triggers.ts'
 import { conditionOf, withCondition } from '#controllers/conditions.ts'
-import { selects } from '#controllers/label-selector.ts'
+import { selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
 import { formatTime } from '#lib/clock.ts'
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import { failureAction } from './failure-policy.ts'
 import { formatIndexes, parseIndexes } from './indexes.ts'
 import { classify, earlierFailures, finishedAt, indexOf, isIndexed, isTracked, type JobPods, newPod, TRACKING } from './job-pods.ts'
@@ -46,7 +46,7 @@ async function sync(job: Job, pods: readonly Pod[], context: ControllerContext):
   else if (!job.metadata?.deletionTimestamp) ({ waitMs, failure } = await steer(job, groups, { tally, context }))
 
   const status = statusOf(job, { groups, tally, verdict, now })
-  if (!jsonEqual(normal(status), normal(job.status))) {
+  if (!equal(normal(status), normal(job.status))) {
     await context.client.update(Job, { ...job, status }, { subresource: 'status' })
     tellChanges(job, status, { verdict, context })
   }
@@ -273,7 +273,7 @@ async function claimPods(job: Job, { client, informers }: ControllerContext): Pr
     ownerKind: Job,
     owner: job,
     dependentKind: Pod,
-    matches: (pod) => selects(job.spec?.selector, pod.metadata?.labels),
+    matches: (pod) => selectorMatches(job.spec?.selector, pod.metadata?.labels),
   })
 }
 
@@ -283,5 +283,5 @@ function leastUseful(pods: readonly Pod[]): Pod[] {
 }
 
 function normal(status: JobStatus | undefined): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(status ?? {}).filter(([, value]) => value !== 0 && value !== undefined && !jsonEqual(value, {})))
+  return Object.fromEntries(Object.entries(status ?? {}).filter(([, value]) => value !== 0 && value !== undefined && !equal(value, {})))
 }

@@ -8,7 +8,7 @@ import { itself, mapped } from '#client/triggers.ts'
 import { type ClusterKinds, onePerResource } from '#controllers/cluster-kinds.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 import { formatTime } from '#lib/clock.ts'
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import { deleteContent, type Remains } from './content.ts'
 
 const FINALIZER = 'kubernetes'
@@ -41,7 +41,7 @@ export function namespaceController(kinds: ClusterKinds): Controller {
       const conditions = conditionsOf(namespace.status?.conditions ?? [], remains, formatTime(clock.now()))
       const worthTelling = !empty || (namespace.status?.conditions ?? []).length > 0
       let latest = namespace
-      if (worthTelling && (!jsonEqual(conditions, namespace.status?.conditions) || namespace.status?.phase !== 'Terminating')) {
+      if (worthTelling && (!equal(conditions, namespace.status?.conditions) || namespace.status?.phase !== 'Terminating')) {
         latest = await client.update(
           Namespace,
           { ...namespace, status: { ...namespace.status, phase: 'Terminating', conditions } },

@@ -1,5 +1,5 @@
 // Keeps as many pods as a set asks for: the one engine behind ReplicaSet and ReplicationController.
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import type { Kind } from '#api/kind.ts'
 import type { LabelSelector, ReplicaSetStatus } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -7,7 +7,7 @@ import { keyOf, type KubeObject, type ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
-import { selects } from '#controllers/label-selector.ts'
+import { selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from '#controllers/pod-control.ts'
 import { availableInMs, isActive, isTerminating } from '#controllers/pod-state.ts'
@@ -51,13 +51,13 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
         ownerKind: kind,
         owner: set,
         dependentKind: Pod,
-        matches: (pod) => selects(selector, pod.metadata?.labels),
+        matches: (pod) => selectorMatches(selector, pod.metadata?.labels),
       })
       const failure = set.metadata.deletionTimestamp ? undefined : await scale(set, active, options, context)
 
       const terminating = pods.ownedBy(set.metadata.uid).filter((pod) => isTerminating(pod)).length
       const status = statusOf(set, { active, terminating, failure, now: clock.now() })
-      if (!jsonEqual(normal(set.status), normal(status))) {
+      if (!equal(normal(set.status), normal(status))) {
         await context.client.update(kind, { ...set, status }, { subresource: 'status' })
       }
       if (failure !== undefined) throw failure
@@ -99,7 +99,7 @@ function relatedPods<S extends ReplicatedSet>(set: S, kind: Kind<S>, informers: 
 function setsForOrphan<S extends ReplicatedSet>(pod: Pod, informers: Informers, { kind, selectorOf }: ReplicasOptions<S>): ObjectKey[] {
   if (controllerOf(pod) || !pod.metadata?.labels) return []
   const sets = informers.of(kind).list(pod.metadata.namespace)
-  return sets.filter((set) => selects(selectorOf(set), pod.metadata?.labels)).map((set) => keyOf(set))
+  return sets.filter((set) => selectorMatches(selectorOf(set), pod.metadata?.labels)).map((set) => keyOf(set))
 }
 
 /** When the next ready pod will have been ready long enough. */

@@ -2,7 +2,7 @@
 import type { ReplicaSetCondition, ReplicaSetStatus } from '#api/generated/types.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { conditionOf, withCondition, withoutCondition } from '#controllers/conditions.ts'
-import { selectsAll } from '#controllers/label-selector.ts'
+import { hasLabels } from '#controllers/labels.ts'
 import { textOf } from '#controllers/pod-control.ts'
 import { isAvailable, isReady } from '#controllers/pod-state.ts'
 import { formatTime } from '#lib/clock.ts'
@@ -24,7 +24,7 @@ export function statusOf(set: ReplicatedSet, { active, terminating, failure, now
   const conditions = conditionsOf(status?.conditions, { failure, missing, now })
   return {
     replicas: active.length,
-    fullyLabeledReplicas: active.filter((pod) => selectsAll(template, pod.metadata?.labels)).length,
+    fullyLabeledReplicas: active.filter((pod) => hasLabels(pod.metadata?.labels, template)).length,
     readyReplicas: active.filter(isReady).length,
     availableReplicas: active.filter((pod) => isAvailable(pod, minReadySeconds, now)).length,
     terminatingReplicas: terminating,

@@ -6,7 +6,7 @@ import { keyOf, type OwnerReference } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import { textOf } from '#controllers/pod-control.ts'
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import { claimsOf, ordinalOf, startOf } from './identity.ts'
 
 export async function ensureClaims(set: StatefulSet, ordinal: number, { client, informers, events }: ControllerContext): Promise<void> {
@@ -40,7 +40,7 @@ export async function syncClaimOwners(
     // With another controller in charge, the policy is not ours to carry out.
     if (foreign.some(({ controller }) => controller)) continue
     const wanted = [...foreign, ...ownersFor(set, { ordinal, pod })]
-    if (jsonEqual(wanted, current.metadata?.ownerReferences ?? [])) continue
+    if (equal(wanted, current.metadata?.ownerReferences ?? [])) continue
     await client.update(PersistentVolumeClaim, withOwners(current, wanted))
   }
 }

@@ -8,12 +8,12 @@ import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
-import { selects } from '#controllers/label-selector.ts'
+import { selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { availableInMs, isFinished, isReady } from '#controllers/pod-state.ts'
 import { hashOf, type History, syncHistory, templateOf, truncateHistory } from '#controllers/revision-history.ts'
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import { ensureClaims, syncClaimOwners } from './claims.ts'
 import { isMember, newPod, ordinalOf, startOf } from './identity.ts'
 
@@ -27,7 +27,7 @@ export const statefulSetController: Controller = {
     mapped(Pod, (pod, informers) => {
       if (controllerOf(pod) || !pod.metadata?.labels) return []
       const sets = informers.of(StatefulSet).list(pod.metadata.namespace)
-      return sets.filter(({ spec }) => selects(spec?.selector, pod.metadata?.labels)).map((set) => keyOf(set))
+      return sets.filter(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels)).map((set) => keyOf(set))
     }),
   ],
   reads: [PersistentVolumeClaim],
@@ -41,7 +41,7 @@ export const statefulSetController: Controller = {
       ownerKind: StatefulSet,
       owner: set,
       dependentKind: Pod,
-      matches: (pod) => selects(set.spec?.selector, pod.metadata?.labels) && isMember(set, pod),
+      matches: (pod) => selectorMatches(set.spec?.selector, pod.metadata?.labels) && isMember(set, pod),
     })
     const history = await syncHistory(set, StatefulSet, context)
     const pass = new Pass(set, { members, history, context })
@@ -202,7 +202,7 @@ class Pass {
     const all = [status.replicas, status.updatedReplicas, status.readyReplicas].every((count) => count === wanted)
     const rolled = all && this.#set.spec?.updateStrategy?.type !== 'OnDelete'
     const final = rolled ? { ...status, currentReplicas: status.updatedReplicas!, currentRevision: update } : status
-    if (jsonEqual(normal(final), normal(before))) return
+    if (equal(normal(final), normal(before))) return
     await this.#context.client.update(StatefulSet, { ...this.#set, status: final }, { subresource: 'status' })
   }
 

@@ -7,7 +7,7 @@ import { ignoreNotFound } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
-import { jsonEqual } from '#lib/json-equal.ts'
+import { equal } from '#api/equal.ts'
 import { bestMatch, classOf, isReservedFor } from './matching.ts'
 
 const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
@@ -96,7 +96,7 @@ async function provision(
   const text = `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.`
   events.event(claim, 'Normal', 'ExternalProvisioning', text)
   const annotations = { ...claim.metadata?.annotations, [PROVISIONER]: provisioner, [BETA_PROVISIONER]: provisioner }
-  if (jsonEqual(annotations, claim.metadata?.annotations)) return claim
+  if (equal(annotations, claim.metadata?.annotations)) return claim
   return client.update(PersistentVolumeClaim, { ...claim, metadata: { ...claim.metadata, annotations } })
 }
 
@@ -144,7 +144,7 @@ async function bind(volume: PersistentVolume, claim: PersistentVolumeClaim, cont
   let current = claim
   const chosen = !claim.spec?.volumeName
   const annotations = { ...claim.metadata?.annotations, [BIND_COMPLETED]: 'yes', ...(chosen ? { [BOUND_BY_CONTROLLER]: 'yes' } : {}) }
-  if (chosen || !jsonEqual(annotations, claim.metadata?.annotations)) {
+  if (chosen || !equal(annotations, claim.metadata?.annotations)) {
     const spec = { ...claim.spec, volumeName: bound.metadata!.name! }
     current = await client.update(PersistentVolumeClaim, { ...claim, metadata: { ...claim.metadata, annotations }, spec })
   }
@@ -186,7 +186,7 @@ async function setClaimStatus(
   { client }: ControllerContext,
 ): Promise<void> {
   const status = { ...claim.status, ...change }
-  if (!jsonEqual(status, claim.status)) await client.update(PersistentVolumeClaim, { ...claim, status }, { subresource: 'status' })
+  if (!equal(status, claim.status)) await client.update(PersistentVolumeClaim, { ...claim, status }, { subresource: 'status' })
 }
 
 async function setVolumePhase(volume: PersistentVolume, phase: string, { client }: ControllerContext): Promise<void> {

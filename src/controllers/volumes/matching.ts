@@ -2,7 +2,7 @@
 import type { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import type { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Quantity } from '#api/quantity.ts'
-import { selects } from '#controllers/label-selector.ts'
+import { selectorMatches } from '#api/validation/label-selector.ts'
 
 const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class'
 
@@ -31,7 +31,7 @@ export function bestMatch(
       !volume.spec?.claimRef &&
       volume.status?.phase === 'Available' &&
       fits(volume, claim) &&
-      (!claim.spec?.selector || selects(claim.spec.selector, volume.metadata?.labels)),
+      (!claim.spec?.selector || selectorMatches(claim.spec.selector, volume.metadata?.labels)),
   )
   return free.toSorted((a, b) => compare(sizeOf(a), sizeOf(b)) || (a.metadata!.name! < b.metadata!.name! ? -1 : 1))[0]
 }

@@ -1,0 +1,6 @@
+// Plain maps of labels, as services and replication controllers select by.
+
+/** Whether every wanted label is there with its value. */
+export function hasLabels(labels: Readonly<Record<string, string>> = {}, wanted: Readonly<Record<string, string>> = {}): boolean {
+  return Object.entries(wanted).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value)
+}
