@@ -13,7 +13,8 @@ import { podDirectory } from './directory.ts'
 import { identityOf, type PodIdentity } from './identity.ts'
 import { PodWorker } from './pod-worker.ts'
 
-const RELIST_MS = 10_000
+/** Events tell of changes at once; this finds what was missed while the runtime was away. */
+const RELIST_MS = 30_000
 const RETRY_MS = 1000
 
 export interface Agent extends Service {
