@@ -1,6 +1,7 @@
 // Brings the objects every cluster begins with into being, and back when something of them is missing. Compares in memory and writes only
 // differences, so that a second start writes nothing.
 import { isDeepStrictEqual } from 'node:util'
+import { clone } from '#api/clone.ts'
 import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { ServerContext } from '#server/request.ts'
@@ -29,7 +30,7 @@ async function ensure({ reader, writer, clock }: ServerContext, { kind, object, 
   const present = reader.get(kind, key)
   if (!present) {
     try {
-      await writer.create(kind, structuredClone(object))
+      await writer.create(kind, clone(object))
       if (status) await writer.modify(kind, key, (created) => status(created, clock.now()), { subresource: 'status' })
       return true
     } catch (error) {
@@ -38,7 +39,7 @@ async function ensure({ reader, writer, clock }: ServerContext, { kind, object, 
     }
   }
   if (!reconcile) return false
-  const wanted = structuredClone(present)
+  const wanted = clone(present)
   reconcile(wanted, object)
   if (isDeepStrictEqual(wanted, present)) return false
   await writer.modify(kind, key, (current) => reconcile(current, object))

@@ -1,0 +1,87 @@
+// One HTTP request passed on to a backend and its answer passed back as it comes. Hop-by-hop headers and the client's credentials stay here.
+import { type Agent as HttpAgent, type IncomingMessage, request as httpRequest, type OutgoingHttpHeaders } from 'node:http'
+import { type Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { ConnectionOptions } from 'node:tls'
+import type { Exchange } from '#server/request.ts'
+import { hostPort } from './kubelets.ts'
+
+export interface Backend {
+  scheme: 'http' | 'https'
+  host: string
+  port: number
+  agent?: HttpAgent | HttpsAgent
+  tls?: ConnectionOptions
+}
+
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+])
+const CREDENTIALS = /^(authorization|cookie|impersonate-.*|x-remote-.*)$/
+
+/** What of the client's headers a backend may see. */
+export function forwardedHeaders(headers: Exchange['headers']): OutgoingHttpHeaders {
+  const kept: OutgoingHttpHeaders = {}
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined && !name.startsWith(':') && name !== 'host' && !HOP_BY_HOP.has(name) && !CREDENTIALS.test(name))
+      kept[name] = value
+  return kept
+}
+
+export function returnedHeaders(headers: IncomingMessage['headers']): OutgoingHttpHeaders {
+  const kept: OutgoingHttpHeaders = {}
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined && !HOP_BY_HOP.has(name)) kept[name] = value
+  return kept
+}
+
+export interface ForwardOptions {
+  method: string
+  path: string
+  headers: OutgoingHttpHeaders
+  /** Absent: no body. */
+  body?: Exchange['input']
+  signal: AbortSignal
+}
+
+/** Resolves with the answer's head; rejects when the backend cannot be reached. */
+export function forward(backend: Backend, { method, path, headers, body, signal }: ForwardOptions): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const { scheme, host, port, agent, tls } = backend
+    const options = {
+      ...tls,
+      method,
+      host,
+      port,
+      path,
+      headers: { host: hostPort(backend), ...headers },
+      signal,
+      ...(agent ? { agent } : {}),
+    }
+    const request = scheme === 'https' ? httpsRequest(options) : httpRequest(options)
+    request.on('response', resolve)
+    request.on('error', reject)
+    if (!body) return request.end()
+    body.on('error', (error) => request.destroy(error))
+    body.pipe(request)
+  })
+}
+
+/** The whole answer as text, cut off at `limit` bytes. */
+export async function textOf(answer: IncomingMessage, limit: number): Promise<string> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const part of answer as AsyncIterable<Buffer>) {
+    parts.push(part)
+    size += part.length
+    if (size >= limit) break
+  }
+  return Buffer.concat(parts).subarray(0, limit).toString()
+}

@@ -1,0 +1,70 @@
+// Where the kubelet of a node is reached, and with which credentials.
+import { Agent, type AgentOptions } from 'node:https'
+import type { ConnectionOptions } from 'node:tls'
+import { Node } from '#api/kinds/core/node.ts'
+import { notFoundError, StatusError } from '#api/status.ts'
+import type { ObjectReader } from '#server/request.ts'
+
+export interface KubeletCredentials {
+  /** PEM of the authority that signed the kubelets' serving certificates. */
+  authority: string
+  certificate: string
+  key: string
+}
+
+export interface KubeletAddress {
+  host: string
+  port: number
+}
+
+const DEFAULT_PORT = 10250
+const PREFERRED = ['InternalIP', 'ExternalIP', 'Hostname']
+const CONNECTIONS_PER_NODE = 256
+
+export class Kubelets implements Disposable {
+  readonly #reader: ObjectReader
+  readonly #tls: ConnectionOptions
+  readonly agent: Agent
+
+  constructor(reader: ObjectReader, { authority, certificate, key }: KubeletCredentials) {
+    this.#reader = reader
+    this.#tls = { ca: authority, cert: certificate, key, minVersion: 'TLSv1.2' }
+    this.agent = new Agent({ ...this.#tls, keepAlive: true, maxSockets: CONNECTIONS_PER_NODE } as AgentOptions)
+  }
+
+  get tls(): ConnectionOptions {
+    return this.#tls
+  }
+
+  address(nodeName: string): KubeletAddress {
+    const node = this.#reader.get(Node, { name: nodeName })
+    if (!node) throw notFoundError(Node, nodeName)
+    const addresses = node.status?.addresses ?? []
+    const host = PREFERRED.map((type) => addresses.find((one) => one.type === type)?.address).find(Boolean)
+    if (!host)
+      throw new StatusError('', `no preferred addresses found; known addresses: [${addresses.map(({ address }) => address).join(' ')}]`)
+    return { host, port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || DEFAULT_PORT }
+  }
+
+  [Symbol.dispose](): void {
+    this.agent.destroy()
+  }
+}
+
+/** `host:port`, IPv6 in brackets. */
+export const hostPort = ({ host, port }: KubeletAddress): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
+
+/** A failed connection as Go words it; clients and people know these sentences. */
+export function dialError(error: unknown, address: KubeletAddress): string {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  const words: Record<string, string> = {
+    ECONNREFUSED: 'connect: connection refused',
+    EHOSTUNREACH: 'connect: no route to host',
+    ENETUNREACH: 'connect: network is unreachable',
+    ETIMEDOUT: 'i/o timeout',
+    ECONNRESET: 'read: connection reset by peer',
+    ENOTFOUND: `lookup ${address.host}: no such host`,
+  }
+  const said = Object.hasOwn(words, code) ? words[code] : message
+  return `dial tcp ${hostPort(address)}: ${said}`
+}

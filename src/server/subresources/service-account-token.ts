@@ -1,0 +1,97 @@
+// TokenRequest: a token for a service account, bound to what it is for and no longer good without it.
+import type { AuthenticationTokenRequest, BoundObjectReference } from '#api/generated/types.ts'
+import { type FieldError, invalid } from '#api/field-error.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { Secret } from '#api/kinds/core/secret.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import { conflictError, invalidError, notFoundError, StatusError } from '#api/status.ts'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject } from '#api/object.ts'
+import { formatTime } from '#lib/clock.ts'
+import type { IssueOptions, ServiceAccountTokens } from '#server/access/service-account-tokens.ts'
+import type { ServerContext, SubresourceHandler } from '#server/request.ts'
+
+const SHORTEST_SECONDS = 600
+const LONGEST_SECONDS = 2 ** 32
+/** What projected volumes ask for. Such tokens for the API server live a year, for clients that never reload; users of one past this hour are counted by upstream. */
+const PROJECTED_SECONDS = 3607
+const EXTENDED_SECONDS = 365 * 24 * 3600
+
+export function serviceAccountToken({ reader, clock }: ServerContext, tokens: ServiceAccountTokens): SubresourceHandler {
+  return {
+    kind: ServiceAccount,
+    subresource: 'token',
+    async create({ object, key }) {
+      const request = object as AuthenticationTokenRequest
+      const account = reader.get(ServiceAccount, key)
+      if (!account) throw notFoundError(ServiceAccount, key.name)
+      const { name, uid } = request.metadata ?? {}
+      if (name && name !== key.name) throw refusal([invalid('metadata.name', name, `must match the service account name: ${key.name}`)])
+      if (uid && uid !== account.metadata?.uid)
+        throw conflictError(ServiceAccount, key.name, mismatch('the UID in the token request', uid, account))
+      const spec = request.spec ?? {}
+      const expirationSeconds = spec.expirationSeconds ?? 3600
+      const audiences = spec.audiences?.length ? spec.audiences : [...tokens.audiences]
+      const errors = checkDuration(expirationSeconds)
+      if (errors.length > 0) throw refusal(errors)
+      const extended = expirationSeconds === PROJECTED_SECONDS && audiences.every((audience) => tokens.audiences.includes(audience))
+      const token = tokens.issue({
+        account,
+        audiences,
+        expiresInSeconds: extended ? EXTENDED_SECONDS : expirationSeconds,
+        ...(extended ? { warnAfterSeconds: expirationSeconds } : {}),
+        ...(spec.boundObjectRef ? boundTo(reader, account, spec.boundObjectRef) : {}),
+      })
+      const now = clock.now()
+      return {
+        ...request,
+        metadata: { ...request.metadata, name: key.name, namespace: key.namespace ?? '', creationTimestamp: formatTime(now) },
+        spec: { ...spec, audiences, expirationSeconds },
+        status: { token, expirationTimestamp: formatTime(now + expirationSeconds * 1000) },
+      } as KubeObject
+    },
+  }
+}
+
+function boundTo(
+  reader: ServerContext['reader'],
+  account: ServiceAccount,
+  ref: BoundObjectReference,
+): Pick<IssueOptions, 'pod' | 'node' | 'secret'> {
+  const { namespace = '', name: accountName } = account.metadata ?? {}
+  const { name = '', uid, kind, apiVersion } = ref
+  const find = <T extends KubeObject>(of: Kind<T>, key: { namespace?: string; name: string }): T => {
+    const object = reader.get(of, key)
+    if (!object) throw notFoundError(of, name)
+    if (uid && uid !== object.metadata?.uid) throw conflictError(of, name, mismatch('the UID in the bound object reference', uid, object))
+    return object
+  }
+  const named = (object: KubeObject) => ({ name: object.metadata!.name!, uid: object.metadata!.uid! })
+  if (apiVersion === 'v1' && kind === 'Pod') {
+    const pod = find(Pod, { namespace, name })
+    if (pod.spec?.serviceAccountName !== accountName)
+      throw new StatusError(
+        'BadRequest',
+        `cannot bind token for serviceaccount ${JSON.stringify(accountName)} to pod running with different serviceaccount name.`,
+      )
+    const node = pod.spec?.nodeName ? reader.get(Node, { name: pod.spec.nodeName }) : undefined
+    return { pod: named(pod), ...(node ? { node: named(node) } : {}) }
+  }
+  if (apiVersion === 'v1' && kind === 'Node') return { node: named(find(Node, { name })) }
+  if (apiVersion === 'v1' && kind === 'Secret') return { secret: named(find(Secret, { namespace, name })) }
+  throw new StatusError('BadRequest', `cannot bind token to object of type ${apiVersion ?? ''}, Kind=${kind ?? ''}`)
+}
+
+const mismatch = (what: string, uid: string, { metadata }: KubeObject): string =>
+  `${what} (${uid}) does not match the UID in record (${metadata?.uid}). The object might have been deleted and then recreated`
+
+function checkDuration(seconds: number): FieldError[] {
+  if (seconds < SHORTEST_SECONDS) return [invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes')]
+  if (seconds > LONGEST_SECONDS) return [invalid('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds')]
+  return []
+}
+
+function refusal(errors: FieldError[]): StatusError {
+  return invalidError({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', errors)
+}
