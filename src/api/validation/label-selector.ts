@@ -1,6 +1,7 @@
 // LabelSelector as a field of objects: its rules, its text in tables, and whether it picks a set of labels.
 import { type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
 import type { LabelSelector, LabelSelectorRequirement } from '#api/generated/types.ts'
+import { formatLabelSelector, matchesLabels, selectorOf } from '#api/label-selector.ts'
 import { validateLabels } from '#api/meta/object-meta.ts'
 import { labelValueMessages, qualifiedName } from '#api/names.ts'
 
@@ -30,38 +31,36 @@ export function isEmptySelector(selector: LabelSelector | undefined): boolean {
   return Object.keys(selector?.matchLabels ?? {}).length === 0 && (selector?.matchExpressions?.length ?? 0) === 0
 }
 
-/** An absent selector picks nothing, an empty one everything. */
+/** An absent selector picks nothing, an empty one everything, a malformed one nothing. */
 export function selectorMatches(selector: LabelSelector | undefined, labels: Record<string, string> | undefined): boolean {
-  if (!selector) return false
-  const of = (key: string) => (labels && Object.hasOwn(labels, key) ? labels[key] : undefined)
-  if (!Object.entries(selector.matchLabels ?? {}).every(([key, value]) => of(key) === value)) return false
-  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = of(key)
-    if (operator === 'In') return value !== undefined && values.includes(value)
-    if (operator === 'NotIn') return value === undefined || !values.includes(value)
-    return operator === 'Exists' ? value !== undefined : value === undefined
-  })
+  try {
+    return matchesLabels(selectorOf(selector), labels ?? {})
+  } catch {
+    return false
+  }
 }
 
 /** `a=b,c in (d,e)`: the text a selector is queried with; empty for an empty one. */
 export function selectorText(selector: LabelSelector | undefined): string {
-  const parts: [string, string][] = Object.entries(selector?.matchLabels ?? {}).map(([key, value]) => [key, `${key}=${value}`])
-  for (const { key, operator, values = [] } of selector?.matchExpressions ?? []) parts.push([key, requirementText(key, operator, values)])
-  return parts
-    .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-    .map(([, text]) => text)
-    .join(',')
+  try {
+    return formatLabelSelector(selectorOf(selector))
+  } catch {
+    return '<invalid>'
+  }
 }
 
-export const formatSelector = (selector: LabelSelector | undefined): string => selectorText(selector) || '<none>'
+/** As tables show it. */
+export function formatSelector(selector: LabelSelector | undefined): string {
+  const text = selectorText(selector)
+  return text === '<invalid>' ? '<error>' : text || '<none>'
+}
 
 /** `a=b,c=d` in order of keys; `<none>` for nothing. */
 export function formatLabels(labels: Record<string, string> | undefined): string {
-  return selectorText({ matchLabels: labels ?? {} }) || '<none>'
-}
-
-function requirementText(key: string, operator: string, values: readonly string[]): string {
-  if (operator === 'Exists') return key
-  if (operator === 'DoesNotExist') return `!${key}`
-  return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.toSorted().join(',')})`
+  return (
+    Object.entries(labels ?? {})
+      .map(([key, value]) => `${key}=${value}`)
+      .toSorted()
+      .join(',') || '<none>'
+  )
 }

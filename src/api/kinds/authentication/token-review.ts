@@ -1,4 +1,5 @@
 import { defineKind } from '#api/define-kind.ts'
+import { required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 
 export type TokenReview = types.TokenReview
@@ -11,4 +12,5 @@ export const TokenReview = defineKind<TokenReview>({
   scope: 'Cluster',
   verbs: ['create'],
   virtual: true,
+  validate: ({ spec }) => (spec?.token ? [] : [required('spec.token')]),
 })

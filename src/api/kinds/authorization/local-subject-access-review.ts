@@ -1,5 +1,6 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { validateReview } from './review-validation.ts'
 
 export type LocalSubjectAccessReview = types.LocalSubjectAccessReview
 
@@ -11,4 +12,5 @@ export const LocalSubjectAccessReview = defineKind<LocalSubjectAccessReview>({
   scope: 'Namespaced',
   verbs: ['create'],
   virtual: true,
+  validate: ({ spec, metadata }) => validateReview(spec, metadata, { user: true, local: true }),
 })

@@ -1,5 +1,6 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { validateReview } from './review-validation.ts'
 
 export type SubjectAccessReview = types.SubjectAccessReview
 
@@ -11,4 +12,5 @@ export const SubjectAccessReview = defineKind<SubjectAccessReview>({
   scope: 'Cluster',
   verbs: ['create'],
   virtual: true,
+  validate: ({ spec, metadata }) => validateReview(spec, metadata, { user: true }),
 })

@@ -1,5 +1,9 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { humanDuration } from '#api/human-duration.ts'
+import { ageColumn, isConditionTrue, nameColumn } from '#api/kinds/columns.ts'
+import { validateSigningRequest } from './csr-validation.ts'
+import { formatTime } from '#lib/clock.ts'
 
 export type CertificateSigningRequest = types.CertificateSigningRequest
 
@@ -14,4 +18,57 @@ export const CertificateSigningRequest = defineKind<CertificateSigningRequest>({
     approval: { verbs: ['get', 'patch', 'update'] },
     status: { verbs: ['get', 'patch', 'update'] },
   },
+  fields: { 'spec.signerName': ({ spec }) => spec?.signerName ?? '' },
+  prepareForCreate(request, { user }) {
+    const { spec } = request
+    if (spec) {
+      // Who asks is what the server saw, whatever the request says.
+      for (const field of ['username', 'uid', 'groups', 'extra'] as const) delete spec[field]
+      spec.username = user.username
+      if (user.uid) spec.uid = user.uid
+      if (user.groups.length > 0) spec.groups = [...user.groups]
+      if (user.extra && Object.keys(user.extra).length > 0) spec.extra = structuredClone(user.extra)
+    }
+    request.status = {}
+  },
+  prepareForUpdate(next, previous, { subresource, now }) {
+    next.spec = previous.spec
+    const [status, old] = [next.status ?? {}, previous.status ?? {}]
+    if (subresource === 'approval') {
+      next.status = { ...old, ...(status.conditions ? { conditions: status.conditions } : {}) }
+    } else if (subresource === 'status') {
+      const decided = (conditions: types.CertificateSigningRequestCondition[] | undefined) =>
+        (conditions ?? []).filter(({ type }) => type === 'Approved' || type === 'Denied')
+      const others = (status.conditions ?? []).filter(({ type }) => type !== 'Approved' && type !== 'Denied')
+      const conditions = [...decided(old.conditions), ...others]
+      next.status = { ...status, ...(conditions.length > 0 ? { conditions } : {}) }
+    } else return
+    for (const condition of next.status.conditions ?? []) {
+      condition.lastUpdateTime ??= formatTime(now)
+      const before = old.conditions?.find(({ type }) => type === condition.type)
+      condition.lastTransitionTime ??=
+        before?.status === condition.status && before.lastTransitionTime ? before.lastTransitionTime : formatTime(now)
+    }
+  },
+  validate: validateSigningRequest,
+  columns: [
+    nameColumn,
+    ageColumn,
+    { name: 'SignerName', description: 'Who is asked to sign.', value: ({ spec }) => spec?.signerName || '<none>' },
+    { name: 'Requestor', description: 'Who asks.', value: ({ spec }) => spec?.username ?? '' },
+    {
+      name: 'RequestedDuration',
+      description: 'How long the certificate should be good for.',
+      value: ({ spec }) => (spec?.expirationSeconds === undefined ? '<none>' : humanDuration(spec.expirationSeconds * 1000)),
+    },
+    {
+      name: 'Condition',
+      description: 'Pending, approved or denied, and issued or failed.',
+      value({ status }) {
+        const is = (type: string) =>
+          isConditionTrue(status?.conditions, type) || status?.conditions?.some((condition) => condition.type === type && !condition.status)
+        return `${is('Denied') ? 'Denied' : is('Approved') ? 'Approved' : 'Pending'}${is('Failed') ? ',Failed' : ''}${status?.certificate ? ',Issued' : ''}`
+      },
+    },
+  ],
 })

@@ -1,5 +1,7 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
+import { validateFlowSchema } from './flow-validation.ts'
 
 export type FlowSchema = types.FlowSchema
 
@@ -12,4 +14,33 @@ export const FlowSchema = defineKind<FlowSchema>({
   subresources: {
     status: { verbs: ['get', 'patch', 'update'] },
   },
+  generationOf: ({ spec }) => spec,
+  default({ spec }) {
+    if (spec) spec.matchingPrecedence ||= 1000
+  },
+  validate: validateFlowSchema,
+  columns: [
+    nameColumn,
+    {
+      name: 'PriorityLevel',
+      description: 'Level its requests are handled at.',
+      value: ({ spec }) => spec?.priorityLevelConfiguration?.name ?? '',
+    },
+    {
+      name: 'MatchingPrecedence',
+      description: 'Which schema is asked first: lower goes first.',
+      value: ({ spec }) => spec?.matchingPrecedence ?? 0,
+    },
+    {
+      name: 'DistinguisherMethod',
+      description: 'How flows are told apart.',
+      value: ({ spec }) => spec?.distinguisherMethod?.type ?? '<none>',
+    },
+    ageColumn,
+    {
+      name: 'MissingPL',
+      description: 'Whether its level does not exist.',
+      value: ({ status }) => status?.conditions?.find(({ type }) => type === 'Dangling')?.status ?? '?',
+    },
+  ],
 })

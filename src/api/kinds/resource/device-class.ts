@@ -1,5 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
+import type { Errors } from '#api/validation/checks.ts'
+import { checkSelectors } from './device-requests.ts'
 
 export type DeviceClass = types.DeviceClass
 
@@ -9,4 +12,11 @@ export const DeviceClass = defineKind<DeviceClass>({
   kind: 'DeviceClass',
   plural: 'deviceclasses',
   scope: 'Cluster',
+  generationOf: ({ spec }) => spec,
+  validate({ spec }) {
+    const errors: Errors = []
+    checkSelectors(spec?.selectors, 'spec.selectors', errors)
+    return errors
+  },
+  columns: columnsOf<DeviceClass>(),
 })
