@@ -69,6 +69,8 @@ export interface ContainerConfig {
   tty: boolean
   resources: ContainerResources
   security: SecurityConfig
+  /** Id of the container whose processes it sees: for debugging. */
+  processesOf?: string
 }
 
 export interface Sandbox {

@@ -59,7 +59,7 @@ export function containerRequest(config: ContainerConfig, sandbox: SandboxConfig
       securityContext: {
         capabilities: { addCapabilities: security.addCapabilities, dropCapabilities: security.dropCapabilities },
         privileged: security.privileged,
-        namespaceOptions: namespaceOptions(sandbox),
+        namespaceOptions: namespaceOptions(sandbox, config.processesOf),
         ...identity(security),
         readonlyRootfs: security.readOnlyRootFilesystem,
         noNewPrivs: security.noNewPrivileges,
@@ -81,10 +81,11 @@ export function resourcesRequest(resources: ContainerResources): object {
   }
 }
 
-function namespaceOptions({ hostNetwork, hostPid, hostIpc, shareProcessNamespace }: SandboxConfig): object {
+function namespaceOptions({ hostNetwork, hostPid, hostIpc, shareProcessNamespace }: SandboxConfig, processesOf?: string): object {
   return {
     network: hostNetwork ? 'NODE' : 'POD',
-    pid: hostPid ? 'NODE' : shareProcessNamespace ? 'POD' : 'CONTAINER',
+    ...(processesOf ? { targetId: processesOf } : {}),
+    pid: processesOf ? 'TARGET' : hostPid ? 'NODE' : shareProcessNamespace ? 'POD' : 'CONTAINER',
     ipc: hostIpc ? 'NODE' : 'POD',
   }
 }
