@@ -13,7 +13,26 @@ export interface Refusal {
 export function admit(pod: Pod, { others, node }: { others: readonly Pod[]; node: NodeFacts }): Refusal | undefined {
   const os = pod.spec?.os?.name
   if (os && os !== 'linux') return { reason: 'PodOSNotSupported', message: `Failed to admit pod as the OS field doesn't match node OS` }
-  return unsuitable(pod, node) ?? outOfResources(pod, { others, node }) ?? portConflict(pod, others)
+  return unsupported(pod) ?? unsuitable(pod, node) ?? outOfResources(pod, { others, node }) ?? portConflict(pod, others)
+}
+
+/** What a pod asks for that this node cannot give at all. */
+function unsupported(pod: Pod): Refusal | undefined {
+  const { hostUsers, securityContext, resourceClaims = [], initContainers = [], containers = [] } = pod.spec ?? {}
+  if (hostUsers === false)
+    return { reason: 'UserNamespacesNotSupported', message: 'user namespaces (hostUsers: false) are not supported by this node' }
+  if (securityContext?.supplementalGroupsPolicy === 'Strict') {
+    return { reason: 'SupplementalGroupsPolicyNotSupported', message: 'SupplementalGroupsPolicy=Strict is not supported in this node' }
+  }
+  const profiles = [securityContext, ...[...initContainers, ...containers].map((container) => container.securityContext)].map(
+    (own) => own?.appArmorProfile?.type,
+  )
+  if (profiles.some((type) => type === 'RuntimeDefault' || type === 'Localhost')) {
+    return { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }
+  }
+  if (resourceClaims.length > 0)
+    return { reason: 'UnexpectedAdmissionError', message: 'resource claims (dynamic resource allocation) are not supported by this node' }
+  return undefined
 }
 
 function outOfResources(pod: Pod, { others, node }: { others: readonly Pod[]; node: NodeFacts }): Refusal | undefined {

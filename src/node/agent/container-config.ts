@@ -3,7 +3,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ContainerResources, ContainerConfig, Image } from '#node/runtime.ts'
-import type { Pod, Service as ApiService, VolumeMount } from '#api/generated/types.ts'
+import type { EphemeralContainer, Pod, Service as ApiService, VolumeMount } from '#api/generated/types.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { quantityValue } from '#api/quantity.ts'
 import type { AgentContext } from './context.ts'
@@ -49,6 +49,7 @@ export async function containerConfig(
   const expanded = (list: readonly string[] | undefined) => (list ?? []).map((text) => expand(text, (name) => environment.get(name)))
   const termination = spec.terminationMessagePath || DEFAULT_TERMINATION_LOG
   const resources = resourcesFor(pod, container, context)
+  const target = (spec as EphemeralContainer).targetContainerName
   return {
     name: spec.name,
     attempt,
@@ -75,11 +76,21 @@ export async function containerConfig(
     tty: spec.tty ?? false,
     resources,
     security: containerSecurity(pod, spec, { seccompDirectory: context.seccompDirectory }),
+    ...(target ? { processesOf: targetOf(pod, target, context) } : {}),
   }
 }
 
 export function resourcesFor(pod: Pod, { spec }: TypedContainer, context: AgentContext): ContainerResources {
   return containerResources(pod, spec, { memoryCapacityBytes: quantityValue(context.node().capacity.memory) })
+}
+
+/** The running container an ephemeral one looks into. */
+function targetOf(pod: Pod, name: string, { view }: AgentContext): string {
+  const target = view
+    .pod(pod.metadata?.uid ?? '')
+    .containers.find(({ labels, state }) => labels[LABEL.container] === name && state === 'running')
+  if (!target) throw new Error(`unable to find target container ${name}`)
+  return target.id
 }
 
 async function servicesFor(pod: Pod, { informers }: AgentContext): Promise<ApiService[]> {
@@ -104,6 +115,8 @@ async function mountsFor(
   if ((spec.volumeDevices ?? []).length > 0) throw new Error('raw block volumes (volumeDevices) are not supported by this node')
   const mounts: Mount[] = []
   for (const [index, mount] of (spec.volumeMounts ?? []).entries()) {
+    if (mount.recursiveReadOnly === 'Enabled')
+      throw new Error(`volume mount "${mount.name}": recursive read-only mounts are not supported by this node`)
     mounts.push({
       hostPath: await context.volumes.source(pod, spec, { mount, index, environment }),
       containerPath: absolute(mount, spec.workingDir),

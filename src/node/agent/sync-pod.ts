@@ -2,6 +2,8 @@
 // step starts from what is then observed.
 import { mkdir } from 'node:fs/promises'
 import type { Pod, PodStatus } from '#api/generated/types.ts'
+import { RuntimeClass } from '#api/kinds/node/runtime-class.ts'
+import { ignoreNotFound } from '#api/status.ts'
 import type { PodCgroupLimits } from '#node/cgroups.ts'
 import type { SandboxConfig } from '#node/runtime.ts'
 import { type Actions, computeActions, latestByName } from './actions.ts'
@@ -105,6 +107,8 @@ async function ensureSandbox(
   const { config, dropped } = made
   if (!actions.createSandbox) return { sandboxId: actions.sandbox!.id, sandbox: config, podIps: ipsOf(pod, actions.sandbox!.ips, context) }
 
+  const handler = await unknownHandler(pod, context)
+  if (handler) return failed('FailedCreatePodSandBox', `Failed to create pod sandbox: ${handler}`)
   for (const message of dropped) events.event(pod, 'Warning', 'DNSConfigForming', message)
   try {
     await context.cgroups?.ensurePod(config.cgroupParent, podCgroupLimits(pod))
@@ -123,6 +127,17 @@ async function ensureSandbox(
   request.report()
   const ips = view.pod(uid).sandboxes.find(({ id }) => id === sandboxId)?.ips ?? []
   return { sandboxId, sandbox: config, podIps: ipsOf(pod, ips, context) }
+}
+
+const HANDLERS = new Set(['', 'runc', 'crun'])
+
+/** Why the pod's runtime class cannot be used; undefined: it can, or there is none. */
+async function unknownHandler(pod: Pod, { client }: AgentContext): Promise<string | undefined> {
+  const name = pod.spec?.runtimeClassName
+  if (!name) return undefined
+  const found = await client.get(RuntimeClass, { name }).catch(ignoreNotFound)
+  if (!found) return `failed to get sandbox runtime: runtimeclass.node.k8s.io "${name}" not found`
+  return HANDLERS.has(found.handler) ? undefined : `no runtime for "${found.handler}" is configured`
 }
 
 export function ipsOf(pod: Pod, ips: readonly string[], context: Pick<AgentContext, 'node'>): readonly string[] {
