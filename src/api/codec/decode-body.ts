@@ -2,7 +2,7 @@
 // upstream's words. Values are canonical and nobody else's afterwards. Defaults and validation come later and elsewhere.
 import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
-import { DecodeError, decodeInto } from '#api/schema/decode.ts'
+import { DecodeError, decodeInto, MAX_DEPTH } from '#api/schema/decode.ts'
 import { planOf } from '#api/schema/plan.ts'
 import { StatusError } from '#api/status.ts'
 import { countKeys, JsonSyntaxError, strictErrors, syntaxErrorOf } from './json-scanner.ts'
@@ -166,17 +166,18 @@ function checkKind(found: GroupVersionKind, expected: Expected, { isKnown, anyVe
 }
 
 /** How many keys all objects in a value have together. */
-function keysOf(value: unknown): number {
+function keysOf(value: unknown, depth = 0): number {
   if (typeof value !== 'object' || value === null) return 0
+  if (depth > MAX_DEPTH) throw new DecodeError('exceeded max depth')
   let keys = 0
   if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) keys += keysOf(value[index])
+    for (let index = 0; index < value.length; index++) keys += keysOf(value[index], depth + 1)
     return keys
   }
   for (const key in value) {
     keys++
     const inner = (value as Record<string, unknown>)[key]
-    if (typeof inner === 'object') keys += keysOf(inner)
+    if (typeof inner === 'object') keys += keysOf(inner, depth + 1)
   }
   return keys
 }

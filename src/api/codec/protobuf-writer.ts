@@ -57,10 +57,12 @@ export class ProtobufWriter {
   }
 
   bytes(value: Uint8Array): void {
-    this.#bytes.set(value, this.#claim(value.length))
+    const at = this.#claim(value.length)
+    this.#bytes.set(value, at)
     this.unsigned(value.length)
   }
 
+  /** Room for so many bytes before all others. May replace the buffer: call it first. */
   #claim(count: number): number {
     if (count > this.#start) {
       const written = this.length

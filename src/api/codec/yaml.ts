@@ -23,6 +23,7 @@ export interface YamlDocument {
   duplicates?: string
 }
 
+const MAX_KEY = 300
 const MAX_ALIASES = 10_000
 /** Values an aliased document may expand to. */
 const MAX_EXPANDED = 400_000
@@ -59,9 +60,11 @@ function yamlError(error: YAMLException): YamlError {
   return new YamlError(`yaml: ${line}${error.reason}`, { cause: error })
 }
 
+/** The key whose text begins at `position`, behind its quote if it has one. */
 function keyAt(text: string, position: number): string {
-  const raw = /^[^\n:]*/.exec(text.slice(position, position + 300))![0].trim()
-  return /^(["']).*\1$/.test(raw) ? raw.slice(1, -1) : raw
+  const quote = /["']/.exec(text[position - 1] ?? '')?.[0]
+  const end = quote ? text.indexOf(quote, position) : text.slice(position).search(/\s*:/) + position
+  return text.slice(position, Math.min(end, position + MAX_KEY))
 }
 
 function unshared(value: unknown, text: string): unknown {

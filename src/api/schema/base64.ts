@@ -22,7 +22,7 @@ function corruptAt(text: string): number {
     if (char !== '=' || digits % 4 < 2) return at
     const rest = text.slice(at + 1).replace(/[\r\n]/g, '')
     if (digits % 4 === 3) return rest === '' ? text.length : at + 1
-    if (rest[0] !== '=') return rest === '' ? text.length : at + 1
+    if (rest[0] !== '=') return rest === '' ? text.length : at
     return at + 2
   }
   return text.length - (digits % 4)

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseYaml, YamlError } from './yaml.ts'
+
+// What kubectl makes of the same scalars.
+for (const [text, value] of [
+  ['yes', true],
+  ['on', true],
+  ['n', false],
+  ['Off', false],
+  ['TRUE', true],
+  ['tRue', 'tRue'],
+  ['0777', 511],
+  ['0o17', 15],
+  ['08', 8],
+  ['0123.5', 123.5],
+  ['0x1F', 31],
+  ['0b11', 3],
+  ['-0b11', -3],
+  ['+5', 5],
+  ['1_000', 1000],
+  ['1__0', 10],
+  ['1:30', '1:30'],
+  ['2001-01-01', '2001-01-01'],
+  ['2001-01-01T00:00:00Z', '2001-01-01T00:00:00Z'],
+  ['1.0', 1],
+  ['1e3', 1000],
+  ['1.e1', 10],
+  ['.5', 0.5],
+  ['5.', 5],
+  ['~', null],
+  ['Null', null],
+  ['=', '='],
+  ['"q"', 'q'],
+  ['!!str 5', '5'],
+  ['!!binary aGVsbG8=', 'hello'],
+] as const) {
+  test(`parseYaml reads ${text} as ${JSON.stringify(value)}`, () => assert.deepEqual(parseYaml(`a: ${text}\n`), { value: { a: value } }))
+}
+
+test('parseYaml makes strings of keys', () => {
+  assert.deepEqual(parseYaml('1: a\n1.5: b\ny: c\nn: d\n').value, { 1: 'a', 1.5: 'b', true: 'c', false: 'd' })
+})
+
+test('parseYaml merges, and copies aliases out', () => {
+  const { value } = parseYaml('c: &m {q: 1, w: 2}\nd:\n  <<: *m\n  q: 3\ne: *m\n') as { value: Record<string, unknown> }
+  assert.deepEqual(value, { c: { q: 1, w: 2 }, d: { q: 3, w: 2 }, e: { q: 1, w: 2 } })
+  assert.notEqual(value.c, value.e)
+})
+
+test('parseYaml reads the first document', () => {
+  assert.deepEqual(parseYaml('---\na: 1\n---\nb: 2\n').value, { a: 1 })
+  assert.equal(parseYaml('').value, null)
+})
+
+test('parseYaml tells duplicates and keeps the last', () => {
+  assert.deepEqual(parseYaml('a: 1\nb: {c: 1, "c": 2}\n'), {
+    value: { a: 1, b: { c: 2 } },
+    duplicates: 'yaml: unmarshal errors:\n  line 2: key "c" already set in map',
+  })
+})
+
+test('parseYaml refuses what has no JSON form, bombs and broken text', () => {
+  assert.throws(() => parseYaml('a: .inf'), new YamlError('json: unsupported value: +Inf'))
+  assert.throws(() => parseYaml('a: [1'), YamlError)
+  assert.throws(() => parseYaml('a: *b'), YamlError)
+  const layers = 'abcdefgh'.split('').map((name, index, all) => `${name}: &${name} [${Array(10).fill(index ? `*${all[index - 1]}` : 'x')}]`)
+  assert.throws(() => parseYaml(layers.join('\n')), new YamlError('yaml: document contains excessive aliasing'))
+})
+
+test('parseYaml leaves prototypes alone', () => {
+  const { value } = parseYaml('__proto__: {polluted: 1}\np: &p {__proto__: 2}\nq: *p\n') as { value: object }
+  assert.equal(JSON.stringify(value), '{"__proto__":{"polluted":1},"p":{"__proto__":2},"q":{"__proto__":2}}')
+  assert.equal((value as { polluted?: number }).polluted, undefined)
+})

@@ -1,0 +1,54 @@
+// Aggregated discovery (apidiscovery.k8s.io v2 and v2beta1): everything there is in two documents, one for `/api` and one for `/apis`.
+import type { Kind, Subresource } from '#api/kind.ts'
+import type { Group } from './group-order.ts'
+
+export type AggregatedVersion = 'v2' | 'v2beta1'
+
+export function aggregatedDocument(groups: readonly Group[], version: AggregatedVersion): object {
+  return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items: groups.map(describe) }
+}
+
+function describe({ name, versions }: Group): object {
+  return {
+    metadata: name ? { name } : {},
+    versions: versions.map(({ version, kinds }) => ({ version, resources: kinds.map(resource), freshness: 'Current' })),
+  }
+}
+
+function resource(kind: Kind): object {
+  const subresources = Object.entries(kind.subresources)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, subresource]) => subresourceOf(kind, name, subresource))
+  return {
+    resource: kind.plural,
+    responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+    scope: kind.scope === 'Namespaced' ? 'Namespaced' : 'Cluster',
+    singularResource: kind.singular,
+    verbs: kind.verbs,
+    ...(kind.shortNames?.length ? { shortNames: kind.shortNames } : {}),
+    ...(kind.categories?.length ? { categories: kind.categories } : {}),
+    ...(subresources.length ? { subresources } : {}),
+  }
+}
+
+function subresourceOf({ group, version, kind }: Kind, name: string, { kind: own, verbs }: Subresource): object {
+  const responseKind = own ?? { group, version, kind }
+  return { subresource: name, responseKind, ...(own && own.group !== group ? { acceptedTypes: [own] } : {}), verbs }
+}
+
+/** What an Accept header asks of `/api` and `/apis`: aggregated in one of the versions, or, by default, the plain documents. */
+export function aggregatedVersionOf(accept: string | undefined): AggregatedVersion | undefined {
+  for (const part of (accept ?? '').split(',')) {
+    const [type, ...parameters] = part.split(';').map((one) => one.trim())
+    if (type === 'application/vnd.kubernetes.protobuf') continue
+    const get = (name: string) => parameters.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1)
+    const version = get('v')
+    const aggregated = get('g') === 'apidiscovery.k8s.io' && get('as') === 'APIGroupDiscoveryList'
+    if (!aggregated) {
+      if (type === 'application/json' || type === '*/*') return undefined
+      continue
+    }
+    if (type === 'application/json' && (version === 'v2' || version === 'v2beta1')) return version
+  }
+  return undefined
+}
