@@ -21,6 +21,8 @@ export class StoreMirror {
   #waiting: { revision: number; resolve(): void }[] = []
   /** Parsed forms of bytes that are being written: adopted when the store tells of the write. */
   #offered = new WeakMap<Uint8Array, KubeObject>()
+  /** The store can no longer be followed: what is here goes stale. */
+  lost = false
   readonly recent: ParsedCache = new LruMap(RECENT_OBJECTS)
 
   constructor(store: Store, { log }: { log: Logger }) {
@@ -83,9 +85,12 @@ export class StoreMirror {
   async #follow(changes: AsyncIterable<Change[]>, signal: AbortSignal): Promise<void> {
     try {
       for await (const batch of changes) this.#apply(batch)
-      if (!signal.aborted) this.#log.error('the store ended its watch')
+      if (signal.aborted) return
+      this.lost = true
+      this.#log.error('the store ended its watch')
     } catch (error) {
       if (signal.aborted) return
+      this.lost = true
       // Only a store over a network can leave this process behind: what is cached can no longer be trusted.
       this.#log.error(error instanceof Compacted ? 'fell behind the store' : 'cannot follow the store', { error })
     }

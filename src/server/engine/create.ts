@@ -7,7 +7,7 @@ import { formatTime } from '#lib/clock.ts'
 import { randomSuffix } from '#lib/random.ts'
 import { RevisionMismatch } from '#store/store.ts'
 import { mutatingAdmission, validatingAdmission } from './admit.ts'
-import { type Engine, hasStatus, type Mutable, type Write, type Written } from './engine.ts'
+import { type Engine, hasStatus, type Mutable, storageKey, type Write, type Written } from './engine.ts'
 import { recordCreate } from './field-managers.ts'
 import { Effects, hookContext, refuseInvalid } from './hooks.ts'
 import { persist } from './persist.ts'
@@ -130,5 +130,5 @@ export function dedupOwners(object: KubeObject, write: Write): void {
 async function refuseExisting(engine: Engine, { resource }: Write, object: KubeObject): Promise<void> {
   const { namespace, name } = object.metadata!
   await engine.mirror.seen(engine.store.revision())
-  if (resource.cache.get(`${resource.prefix}${namespace ? `${namespace}/` : ''}${name}`)) throw alreadyExistsError(resource.kind, name!)
+  if (resource.cache.get(storageKey(resource, { namespace: namespace ?? '', name: name! }))) throw alreadyExistsError(resource.kind, name!)
 }

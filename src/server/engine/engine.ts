@@ -42,8 +42,9 @@ export interface Written {
 
 export const SYSTEM_USER: UserInfo = { username: 'system:apiserver', groups: ['system:masters'] }
 
-export function storageKey({ prefix }: { prefix: string }, { namespace, name }: ObjectKey): string {
-  return namespace ? `${prefix}${namespace}/${name}` : prefix + name
+/** A namespace given for a cluster-scoped kind does not count. */
+export function storageKey({ prefix, kind }: StoredResource, { namespace, name }: ObjectKey): string {
+  return namespace && kind.scope === 'Namespaced' ? `${prefix}${namespace}/${name}` : prefix + name
 }
 
 /** Kinds may be defined over again (custom resources): the handler is found by what the kind is called. */

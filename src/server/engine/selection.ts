@@ -25,14 +25,15 @@ export interface SelectionText {
 export function selectionOf(resource: StoredResource, { namespace, name, labelSelector, fieldSelector }: SelectionText): Selection {
   const labels = labelSelector ? named('labelSelector', labelSelector, parseLabelSelector) : undefined
   let fields = fieldSelector ? named('fieldSelector', fieldSelector, parseFieldSelector) : undefined
-  let prefix = namespace ? `${resource.prefix}${namespace}/` : resource.prefix
+  const namespaced = resource.kind.scope === 'Namespaced'
+  let prefix = namespace && namespaced ? `${resource.prefix}${namespace}/` : resource.prefix
   let key: string | undefined
   if (fields) {
     checkFieldSelector(resource.kind, fields)
     const onlyName = requiredValue(fields, 'metadata.name')
     const onlyNamespace = requiredValue(fields, 'metadata.namespace')
-    if (onlyNamespace && !namespace && resource.kind.scope === 'Namespaced') prefix = `${resource.prefix}${onlyNamespace}/`
-    if (onlyName && (prefix !== resource.prefix || resource.kind.scope === 'Cluster')) {
+    if (onlyNamespace && !namespace && namespaced) prefix = `${resource.prefix}${onlyNamespace}/`
+    if (onlyName && (prefix !== resource.prefix || !namespaced)) {
       key = prefix + onlyName
       if (fields.length === 1) fields = undefined
     }

@@ -17,8 +17,6 @@ export interface Call {
 
 export type Link = (call: Call, next: () => Promise<void>) => Promise<void>
 
-export const ANONYMOUS: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] }
-
 export function runChain(links: readonly Link[], call: Call): Promise<void> {
   const run = (index: number): Promise<void> => {
     const link = links[index]

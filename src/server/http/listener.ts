@@ -102,11 +102,9 @@ export class Listener {
     })
   }
 
-  /** Takes no more connections, lets running requests finish until `drained`, then cuts. */
-  async close(drained: Promise<unknown>): Promise<void> {
+  /** Takes no more connections and cuts those there are. */
+  async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#tls.close(() => resolve()))
-    for (const session of this.#sessions) session.close()
-    await drained
     for (const session of this.#sessions) session.destroy()
     for (const socket of this.#sockets) socket.destroy()
     this.#http1.close()

@@ -1,10 +1,9 @@
 // The outermost link: whatever goes wrong becomes an answer. Nothing thrown while serving one request reaches the process.
 import { type Status, StatusError } from '#api/status.ts'
-import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import { answer, type Call, type Link } from './call.ts'
 
-export function recover({ log }: { log: Logger; clock: Clock }): Link {
+export function recover({ log }: { log: Logger }): Link {
   return async (call, next) => {
     try {
       await next()

@@ -1,6 +1,7 @@
 // What a URL asks for, in the words of authorisation: verb, group, version, resource, namespace, name, subresource.
 import { StatusError } from '#api/status.ts'
 import type { RequestAttributes } from '#server/request.ts'
+import type { Link } from './call.ts'
 
 const VERBS: Record<string, string> = { GET: 'get', HEAD: 'get', POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' }
 /** Below a namespace's own name these are subresources, not resources in the namespace. */
@@ -9,6 +10,12 @@ const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize'])
 export type RequestInfo = Omit<RequestAttributes, 'user'> & {
   /** What follows the subresource: the path of a proxied request. */
   rest: string
+}
+
+export const describe: Link = (call, next) => {
+  const { exchange } = call
+  call.info = requestInfo(exchange.method, exchange.path, () => exchange.query)
+  return next()
 }
 
 export function requestInfo(method: string, path: string, query: () => URLSearchParams): RequestInfo {
@@ -81,8 +88,11 @@ export function isTrue(text: string | null): boolean {
 function decode(segment: string): string {
   if (!segment.includes('%')) return segment
   try {
-    return decodeURIComponent(segment)
+    const text = decodeURIComponent(segment)
+    // A slash inside a name could reach past its namespace in the store's keys.
+    if (!text.includes('/')) return text
   } catch {
-    throw new StatusError('BadRequest', `invalid URL escape in ${JSON.stringify(segment)}`)
+    // Told below.
   }
+  throw new StatusError('BadRequest', `invalid URL escape in ${JSON.stringify(segment)}`)
 }

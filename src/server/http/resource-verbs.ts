@@ -2,10 +2,11 @@
 import { parseYaml, YamlError } from '#api/codec/yaml.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
-import { type Status, StatusError } from '#api/status.ts'
+import { StatusError } from '#api/status.ts'
 import { createGzip } from 'node:zlib'
 import { applyObject } from '#server/engine/apply.ts'
 import { createObject } from '#server/engine/create.ts'
+import { deletedStatus } from '#server/engine/deleted-status.ts'
 import { deleteCollection } from '#server/engine/delete-collection.ts'
 import { deleteObject, returnsDeleted } from '#server/engine/delete.ts'
 import { servedObject } from '#server/engine/encoding.ts'
@@ -120,7 +121,7 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
     const { dryRun, ...options } = await readDeleteOptions(call, engine)
     const write = writeOf(call, { resource, parameters: { dryRun, fieldManager: '', fieldValidation: 'Ignore' } })
     const { stored, gone } = await deleteObject(engine, write, { key: keyOf(call), options })
-    if (gone && !returnsDeleted(resource.kind)) return answerStatus(call, deletedStatus(resource, servedObject(resource, stored)))
+    if (gone && !returnsDeleted(resource.kind)) return answerStatus(call, deletedStatus(resource.kind, servedObject(resource, stored)))
     await sendStored(call, stored, { engine, resource, negotiated })
   },
 
@@ -134,7 +135,8 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
 }
 
 export function keyOf({ info }: Call): ObjectKey {
-  return info.namespace ? { namespace: info.namespace, name: info.name } : { name: info.name }
+  // `/namespaces/NAME` is in the namespace NAME as far as authorisation goes; its key is the name alone.
+  return info.namespace && info.resource !== 'namespaces' ? { namespace: info.namespace, name: info.name } : { name: info.name }
 }
 
 export function negotiateObject(call: Call): Negotiated {
@@ -240,14 +242,4 @@ async function sendList(
   gzip.pipe(target)
   target.on('close', () => gzip.destroy())
   await streamList(gzip, { resource, listing, pool })
-}
-
-function deletedStatus({ kind }: StoredResource, { metadata }: KubeObject): Status {
-  return {
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Success',
-    details: { name: metadata!.name!, ...(kind.group ? { group: kind.group } : {}), kind: kind.plural, uid: metadata!.uid! },
-  }
 }

@@ -1,0 +1,208 @@
+// The API server as a service: store, mirror, registry and engine put together, and the chain every request from outside goes through.
+import type { Kind } from '#api/kind.ts'
+import { builtinKinds } from '#api/kinds.ts'
+import type { Client, UserInfo } from '#client/client.ts'
+import type { Clock } from '#lib/clock.ts'
+import { systemClock } from '#lib/clock.ts'
+import { type Logger, silentLogger } from '#lib/log.ts'
+import { type Random, systemRandom } from '#lib/random.ts'
+import type { Service } from '#lib/service.ts'
+import type { Store } from '#store/store.ts'
+import { ANONYMOUS } from './access/authenticators.ts'
+import { StoreMirror } from './cache/store-mirror.ts'
+import { discoveryEndpoint } from './endpoints/discovery.ts'
+import type { Endpoint } from './endpoints/endpoint.ts'
+import { type HealthCheck, healthEndpoints } from './endpoints/health.ts'
+import { pathsEndpoint } from './endpoints/paths.ts'
+import { versionEndpoint } from './endpoints/version.ts'
+import type { Engine } from './engine/engine.ts'
+import { authenticate, impersonate } from './http/authentication.ts'
+import { authorize } from './http/authorization.ts'
+import { type Call, type Link, runChain } from './http/call.ts'
+import { dispatch } from './http/dispatch.ts'
+import type { ServedExchange } from './http/exchange.ts'
+import { limit, type Limits } from './http/limit.ts'
+import { SlabPool } from './http/list-stream.ts'
+import { Listener, type ListenOptions } from './http/listener.ts'
+import { MemoryExchange, type MemoryRequest, type MemoryResponse } from './http/memory-exchange.ts'
+import { recover } from './http/recover.ts'
+import { describe } from './http/request-info.ts'
+import { createLocalClient } from './local-client.ts'
+import { createObjectReader, createObjectWriter } from './object-access.ts'
+import { Registry } from './registry.ts'
+import type { ObjectReader, ObjectWriter, ServerContext, ServerExtensions } from './request.ts'
+
+export interface ApiServerOptions {
+  store: Store
+  kinds?: readonly Kind<any>[]
+  clock?: Clock
+  random?: Random
+  log?: Logger
+  /** Absent: no sockets; `handle` and `clientFor` are all there is. */
+  listen?: ListenOptions
+  /** Who authenticates, authorises, admits and serves special subresources. Called once, while constructing. */
+  extensions?(context: ServerContext): ServerExtensions
+  limits?: Limits
+  endpoints?: readonly Endpoint[]
+  healthChecks?: readonly HealthCheck[]
+  sampanVersion?: string
+}
+
+export interface ApiServer extends Service {
+  /** Empty until started, and without `listen`. */
+  readonly url: string
+  readonly port: number
+  readonly reader: ObjectReader
+  readonly writer: ObjectWriter
+  readonly registry: Registry
+  /** Acts as `user`: authorised and admitted like a request from outside. */
+  clientFor(user: UserInfo): Client
+  /** One request through the whole chain without a socket. */
+  handle(request: MemoryRequest): Promise<MemoryResponse>
+}
+
+const DEFAULT_LIMITS: Limits = { maxReads: 2000, maxWrites: 1000 }
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  return new Server(options)
+}
+
+class Server implements ApiServer {
+  readonly name = 'api server'
+  readonly reader: ObjectReader
+  readonly writer: ObjectWriter
+  readonly registry: Registry
+  url = ''
+  port = 0
+  readonly #options: ApiServerOptions
+  readonly #engine: Engine
+  readonly #mirror: StoreMirror
+  readonly #extensions: ServerExtensions
+  readonly #chain: readonly Link[]
+  readonly #log: Logger
+  readonly #running = new Set<ServedExchange>()
+  #state: 'new' | 'starting' | 'ready' | 'stopped' = 'new'
+
+  constructor(options: ApiServerOptions) {
+    const { store, clock = systemClock, random = systemRandom, log = silentLogger } = options
+    this.#options = options
+    this.#log = log
+    this.#mirror = new StoreMirror(store, { log })
+    this.registry = new Registry(this.#mirror, options.kinds ?? builtinKinds)
+    const engine = { store, mirror: this.#mirror, registry: this.registry, clock, random, log }
+    const extended: Engine = { ...engine, admission: [], writeHooks: new Map(), subresources: new Map() }
+    this.#engine = extended
+    this.reader = createObjectReader(extended)
+    this.writer = createObjectWriter(extended)
+    const { reader, writer } = this
+    this.#extensions = options.extensions?.({ reader, writer, clientFor: (user) => this.clientFor(user), clock, random, log }) ?? {}
+    const { admission = [], subresources = [], writeHooks = [], authorizer, authenticators = [] } = this.#extensions
+    Object.assign(extended, {
+      admission,
+      writeHooks: Map.groupBy(writeHooks, ({ kind }) => kind),
+      subresources: new Map(
+        [...Map.groupBy(subresources, ({ kind }) => kind)].map(([kind, all]) => [kind, new Map(all.map((one) => [one.subresource, one]))]),
+      ),
+    })
+    this.#chain = [
+      recover({ log }),
+      describe,
+      authenticate(authenticators),
+      // Audit comes here: it must see who asked before anyone acts as someone else.
+      impersonate(authorizer),
+      limit(options.limits ?? DEFAULT_LIMITS),
+      authorize(authorizer),
+      dispatch({ engine: extended, pool: new SlabPool(), endpoints: this.#endpoints() }),
+    ]
+  }
+
+  clientFor(user: UserInfo): Client {
+    return createLocalClient(this.#engine, { user, authorizer: this.#extensions.authorizer })
+  }
+
+  async handle(request: MemoryRequest): Promise<MemoryResponse> {
+    const exchange = new MemoryExchange(request)
+    this.serve(exchange)
+    return exchange.response()
+  }
+
+  /** Never throws, never rejects: whatever happens is the exchange's own affair. */
+  serve(exchange: ServedExchange): void {
+    const { random } = this.#engine
+    const call = {
+      exchange,
+      user: ANONYMOUS,
+      headers: { 'audit-id': random.uuid(), 'cache-control': 'no-cache, private' },
+      warnings: new Set<string>(),
+      resource: undefined,
+    } as unknown as Call
+    this.#running.add(exchange)
+    void runChain(this.#chain, call)
+      .catch((error: unknown) => {
+        this.#log.error('request failed beyond recovery', { path: exchange.path, error })
+        exchange.abort()
+      })
+      .finally(() => this.#running.delete(exchange))
+  }
+
+  async start(signal: AbortSignal): Promise<AsyncDisposable> {
+    this.#state = 'starting'
+    const stop = new AbortController()
+    const lasting = stop.signal
+    try {
+      signal.throwIfAborted()
+      await this.#mirror.start(lasting)
+      await this.#extensions.bootstrap?.(signal)
+      const listener =
+        this.#options.listen && new Listener(this.#options.listen, { serve: (exchange) => this.serve(exchange), log: this.#log })
+      if (listener) await this.#listen(listener)
+      this.#state = 'ready'
+      const running = this.#extensions.run?.(lasting).catch((error: unknown) => {
+        if (!lasting.aborted) this.#log.error('background work ended', { error })
+      })
+      return {
+        [Symbol.asyncDispose]: async () => {
+          this.#state = 'stopped'
+          stop.abort()
+          for (const exchange of this.#running) exchange.abort()
+          await listener?.close()
+          await running
+        },
+      }
+    } catch (error) {
+      this.#state = 'stopped'
+      stop.abort()
+      throw error
+    }
+  }
+
+  async #listen(listener: Listener): Promise<void> {
+    const { address, port, family } = await listener.listen()
+    this.port = port
+    const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address
+    this.url = `https://${host}:${port}`
+  }
+
+  #endpoints(): Endpoint[] {
+    const checks: HealthCheck[] = [
+      { name: 'ping', check: () => undefined },
+      { name: 'etcd', check: () => (this.#mirror.lost ? 'the store can no longer be followed' : undefined) },
+      {
+        name: 'informer-sync',
+        of: ['readyz'],
+        check: () => (this.#state === 'ready' ? undefined : 'not ready yet'),
+      },
+      ...(this.#options.healthChecks ?? []),
+      { name: 'shutdown', of: ['readyz'], check: () => (this.#state === 'stopped' ? 'process is shutting down' : undefined) },
+    ]
+    const discovery = discoveryEndpoint(this.registry, { serverAddress: () => this.url.replace('https://', '') })
+    const endpoints: Endpoint[] = [
+      ...healthEndpoints(checks),
+      versionEndpoint({ sampanVersion: this.#options.sampanVersion ?? '0.1.0' }),
+      discovery,
+      ...(this.#options.endpoints ?? []),
+    ]
+    const paths = () => endpoints.flatMap(({ path }) => (path ? [path] : []))
+    return [...endpoints, pathsEndpoint(() => discovery.discovery(), paths)]
+  }
+}

@@ -1,0 +1,29 @@
+// /api and /apis and below: which resources there are. Documents are kept until the set of kinds changes; clients that have them get 304.
+import { Discovery } from '#api/discovery/discovery.ts'
+import { answer, type Call } from '#server/http/call.ts'
+import { sendBytes } from '#server/http/respond.ts'
+import type { Registry } from '#server/registry.ts'
+import type { Endpoint } from './endpoint.ts'
+
+export function discoveryEndpoint(
+  registry: Registry,
+  { serverAddress }: { serverAddress(): string },
+): Endpoint & { discovery(): Discovery } {
+  let made: { generation: number; discovery: Discovery } | undefined
+  const discovery = () => {
+    if (made?.generation !== registry.generation) made = { generation: registry.generation, discovery: new Discovery(registry.kinds()) }
+    return made.discovery
+  }
+  return {
+    discovery,
+    serves: (path) => /^\/apis?(\/|$)/.test(path) && discovery().document(path, { serverAddress: serverAddress() }) !== undefined,
+    async answer(call: Call) {
+      const { headers, path } = call.exchange
+      const document = discovery().document(path, { accept: headers.accept, serverAddress: serverAddress() })!
+      if (headers['if-none-match'] === document.etag) return answer(call, 304, { headers: { etag: document.etag, vary: 'Accept' } })
+      call.headers.etag = document.etag
+      call.headers.vary = 'Accept'
+      await sendBytes(call, { status: 200, type: document.contentType, body: document.body })
+    },
+  }
+}

@@ -1,0 +1,32 @@
+// /version: which Kubernetes this is. Clients compare minor versions; tools show the rest.
+import { answer } from '#server/http/call.ts'
+import type { Endpoint } from './endpoint.ts'
+
+export const KUBERNETES_VERSION = 'v1.36.0'
+
+export function versionEndpoint({ sampanVersion }: { sampanVersion: string }): Endpoint {
+  const body = JSON.stringify(
+    {
+      major: '1',
+      minor: '36',
+      emulationMajor: '1',
+      emulationMinor: '36',
+      minCompatibilityMajor: '1',
+      minCompatibilityMinor: '35',
+      gitVersion: `${KUBERNETES_VERSION}+sampan${sampanVersion}`,
+      gitCommit: '',
+      gitTreeState: 'clean',
+      buildDate: '1970-01-01T00:00:00Z',
+      goVersion: `node${process.versions.node}`,
+      compiler: 'node',
+      platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+    },
+    null,
+    2,
+  )
+  return {
+    path: '/version',
+    serves: (path) => path === '/version' || path === '/version/',
+    answer: (call) => answer(call, 200, { type: 'application/json', body }),
+  }
+}

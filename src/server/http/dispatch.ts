@@ -1,0 +1,84 @@
+// The last link: to the verb of a resource, or to one of the fixed endpoints. Paths nobody knows are answered as upstream's mux does.
+import type { Verb } from '#api/kind.ts'
+import { notFoundError, StatusError } from '#api/status.ts'
+import type { Endpoint } from '#server/endpoints/endpoint.ts'
+import type { Engine } from '#server/engine/engine.ts'
+import { notAllowed } from '#server/engine/subresource.ts'
+import type { Resource, StoredResource } from '#server/registry.ts'
+import { answer, type Call, type Link } from './call.ts'
+import type { SlabPool } from './list-stream.ts'
+import { resourceVerbs } from './resource-verbs.ts'
+import { serveHandler, serveScale } from './subresource-verbs.ts'
+
+export interface DispatchOptions {
+  engine: Engine
+  pool: SlabPool
+  endpoints: readonly Endpoint[]
+}
+
+export function dispatch({ engine, pool, endpoints }: DispatchOptions): Link {
+  return async (call) => {
+    const { info } = call
+    if (info.isResourceRequest) {
+      const resource = engine.registry.find(info.group, info.version, info.resource)
+      if (!resource || !fitsScope(call, resource)) return notFound(call)
+      return serveResource(call, { engine, pool, resource })
+    }
+    const { method, path } = call.exchange
+    for (const endpoint of endpoints) {
+      if (!endpoint.serves(path)) continue
+      if (method !== 'GET' && method !== 'HEAD') throw notAllowed()
+      return endpoint.answer(call)
+    }
+    notFound(call)
+  }
+}
+
+async function serveResource(
+  call: Call,
+  { engine, pool, resource }: { engine: Engine; pool: SlabPool; resource: Resource },
+): Promise<void> {
+  const { info } = call
+  const { kind } = resource
+  if (info.subresource) {
+    const subresource = Object.hasOwn(kind.subresources, info.subresource) ? kind.subresources[info.subresource] : undefined
+    if (!subresource || !info.name) return notFound(call)
+    if (!subresource.verbs.includes(info.verb)) throw notAllowed()
+    if (await serveHandler(engine, call, resource)) return
+    if (info.subresource === 'scale' && kind.scale) return serveScale(engine, call, resource as StoredResource)
+    const ownKind = subresource.kind === undefined || subresource.kind.kind === kind.kind
+    if (!ownKind || !resource.cache) throw unavailable(call)
+    if (info.rest) return notFound(call)
+  } else {
+    if (!kind.verbs.includes(info.verb as Verb)) throw notAllowed()
+    if (kind.scope === 'Namespaced' && !info.namespace && !SPANNING.includes(info.verb)) throw notAllowed()
+    if (await serveHandler(engine, call, resource)) return
+    if (!resource.cache) throw unavailable(call)
+  }
+  const verb = Object.hasOwn(resourceVerbs, info.verb) ? resourceVerbs[info.verb] : undefined
+  if (!verb) throw notAllowed()
+  // A name on create is the path of an object that is not there yet: nothing is made that way.
+  if (info.verb === 'create' && info.name && !info.subresource) throw notAllowed()
+  return verb(call, { engine, resource: resource as StoredResource, pool })
+}
+
+/** Objects of a namespaced kind are named in a namespace; only their collections span all. */
+function fitsScope({ info }: Call, { kind }: Resource): boolean {
+  if (kind.scope === 'Cluster') return !info.namespace || kind.plural === 'namespaces'
+  return info.namespace !== '' || !info.name || SPANNING.includes(info.verb)
+}
+
+const SPANNING = ['list', 'watch']
+
+function unavailable({ info }: Call): StatusError {
+  if (info.name)
+    return notFoundError(
+      { group: info.group, plural: info.subresource ? `${info.resource}/${info.subresource}` : info.resource },
+      info.name,
+    )
+  return notAllowed()
+}
+
+function notFound(call: Call): void {
+  answer(call, 404, { type: 'text/plain; charset=utf-8', body: '404 page not found\n', headers: { 'x-content-type-options': 'nosniff' } })
+}

@@ -1,0 +1,124 @@
+// Subresources over HTTP: scale, what handlers serve, and the rest, which is the parent seen through a narrower door. Virtual kinds too.
+import { patchObject } from '#api/patch/patch.ts'
+import { clone } from '#api/clone.ts'
+import type { Scale } from '#api/generated/types.ts'
+import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { type Status, StatusError } from '#api/status.ts'
+import { decodePatched } from '#server/engine/decode.ts'
+import { servedObject } from '#server/engine/encoding.ts'
+import { type Engine, handlerOf } from '#server/engine/engine.ts'
+import { getObject } from '#server/engine/list.ts'
+import { ScaleKind, scaleOf, updateScale } from '#server/engine/scale.ts'
+import { bodyKind, createThrough, type HandlerCall, notAllowed, requestOf } from '#server/engine/subresource.ts'
+import { mutatingAdmission, validatingAdmission } from '#server/engine/admit.ts'
+import type { Resource, StoredResource } from '#server/registry.ts'
+import type { SubresourceHandler } from '#server/request.ts'
+import { attributesOf } from './authorization.ts'
+import type { Call } from './call.ts'
+import { listDocument } from './list-document.ts'
+import { writeParameters } from './parameters.ts'
+import { readObject } from './read-object.ts'
+import { answerStatus } from './recover.ts'
+import { keyOf, negotiateObject, readPatch, writeOf } from './resource-verbs.ts'
+import { encode, sendBytes, sendObject, wantsPretty } from './respond.ts'
+
+/** Whether a handler was there to serve it. */
+export async function serveHandler(engine: Engine, call: Call, resource: Resource): Promise<boolean> {
+  const { info } = call
+  const handler = handlerOf(engine, resource.kind, info.subresource)
+  if (!handler) return false
+  if (handler.connect) {
+    await connect(engine, call, { resource, handler })
+    return true
+  }
+  if (info.verb === 'create') await create(engine, call, { resource, handler })
+  else if (info.verb === 'get' && handler.get) {
+    const object = await handler.get(requestOf(handlerCall(call, resource)))
+    await sendObject(call, object, { engine, resource, negotiated: negotiateObject(call) })
+  } else if (info.verb === 'list' && handler.list) await list(engine, call, { resource, handler })
+  else return false
+  return true
+}
+
+interface Handled {
+  resource: Resource
+  handler: SubresourceHandler
+}
+
+async function create(engine: Engine, call: Call, { resource, handler }: Handled): Promise<void> {
+  const negotiated = negotiateObject(call)
+  const parameters = writeParameters(call, 'CreateOptions')
+  const kind = bodyKind(resource.kind, call.info.subresource)
+  const object = await readObject(engine, call, { kind, fieldValidation: parameters.fieldValidation })
+  const made = await createThrough(engine, handler, { call: { ...handlerCall(call, resource), dryRun: parameters.dryRun }, object })
+  if (made.kind === 'Status') return answerStatus(call, { code: 201, ...(made as Status) })
+  await sendObject(call, made as KubeObject, { engine, resource: { ...resource, kind }, negotiated, status: 201 })
+}
+
+async function list(engine: Engine, call: Call, { resource, handler }: Handled): Promise<void> {
+  const negotiated = negotiateObject(call)
+  const items = await handler.list!(requestOf(handlerCall(call, resource)))
+  const document = negotiated.as
+    ? await listDocument(call, { items: [], revision: engine.mirror.revision }, { engine, resource, negotiated })
+    : { kind: resource.kind.listKind, apiVersion: apiVersionOf(resource.kind), metadata: {}, items }
+  await sendBytes(call, { status: 200, ...encode(document, { format: negotiated.format, pretty: wantsPretty(call) }) })
+}
+
+async function connect(engine: Engine, call: Call, { resource, handler }: Handled): Promise<void> {
+  const request = handlerCall(call, resource)
+  if (call.info.subresource !== 'log') {
+    const admission = {
+      attributes: request.attributes,
+      operation: 'CONNECT',
+      kind: resource.kind,
+      dryRun: false,
+      warn: request.warn,
+    } as const
+    await mutatingAdmission(engine, admission)
+    await validatingAdmission(engine, admission)
+  }
+  await handler.connect!(requestOf(request), call.exchange)
+}
+
+/** Of the engine's own: scale; other subresources of the parent's shape go the way of the parent. */
+export async function serveScale(engine: Engine, call: Call, resource: StoredResource): Promise<void> {
+  const { kind } = resource
+  const key = keyOf(call)
+  const send = (scale: Scale) =>
+    sendObject(call, scale, { engine, resource: { ...resource, kind: ScaleKind }, negotiated: negotiateObject(call) })
+  if (call.info.verb === 'get') {
+    return send(scaleOf(kind, servedObject(resource, await getObject(engine, resource, key), engine.mirror.recent)))
+  }
+  if (call.info.verb === 'update') {
+    const parameters = writeParameters(call, 'UpdateOptions')
+    const sent = (await readObject(engine, call, { kind: ScaleKind, fieldValidation: parameters.fieldValidation })) as Scale
+    const name = sent.metadata?.name
+    if (name !== key.name)
+      throw new StatusError('BadRequest', `the name of the object (${name ?? ''}) does not match the name on the URL (${key.name})`)
+    return send(await updateScale(engine, writeOf(call, { resource, parameters }), { key, build: () => sent }))
+  }
+  if (call.info.verb === 'patch') {
+    const parameters = writeParameters(call, 'PatchOptions')
+    const body = await readPatch(call, engine)
+    if (body.type === 'apply')
+      throw new StatusError('UnsupportedMediaType', 'server-side apply of the scale subresource is not supported: use a merge patch')
+    const build = (present: Scale) =>
+      decodePatched(ScaleKind, clone(patchObject(present, body.patch, ScaleKind.schema)), {
+        fieldValidation: parameters.fieldValidation,
+        warn: (text) => call.warnings.add(text),
+      }) as Scale
+    return send(await updateScale(engine, writeOf(call, { resource, parameters }), { key, build }))
+  }
+  throw notAllowed()
+}
+
+function handlerCall(call: Call, { kind }: Resource): HandlerCall {
+  return {
+    kind,
+    key: keyOf(call),
+    attributes: attributesOf(call),
+    query: call.exchange.query,
+    dryRun: false,
+    warn: (text) => call.warnings.add(text),
+  }
+}

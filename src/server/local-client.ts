@@ -1,0 +1,230 @@
+// The Client of this process: authorisation, admission and validation like everyone, without sockets and bytes. What it returns is shared and frozen.
+import { clone } from '#api/clone.ts'
+import type { Kind } from '#api/kind.ts'
+import { apiVersionOf, type KubeObject, keyOf, type List, type ObjectKey } from '#api/object.ts'
+import type { Scale } from '#api/generated/types.ts'
+import { type Status, StatusError } from '#api/status.ts'
+import type {
+  Client,
+  CreateOptions,
+  DeleteOptions,
+  ListOptions,
+  Patch,
+  ReadOptions,
+  UserInfo,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from '#client/client.ts'
+import { applyObject } from './engine/apply.ts'
+import { createObject } from './engine/create.ts'
+import { decodeLocal } from './engine/decode.ts'
+import { deleteCollection } from './engine/delete-collection.ts'
+import { deleteObject, returnsDeleted } from './engine/delete.ts'
+import { servedObject } from './engine/encoding.ts'
+import { type Engine, handlerOf, type Write } from './engine/engine.ts'
+import { getObject, listObjects } from './engine/list.ts'
+import { patchStored } from './engine/patch.ts'
+import { ScaleKind, scaleOf, updateScale } from './engine/scale.ts'
+import { bodyKind, createThrough, type HandlerCall, requestOf } from './engine/subresource.ts'
+import { checkNames, updateObject } from './engine/update.ts'
+import { deletedStatus } from './engine/deleted-status.ts'
+import { forbidden } from './http/authorization.ts'
+import { watchLocally } from './local-watch.ts'
+import type { Resource, StoredResource } from './registry.ts'
+import type { Authorizer, RequestAttributes } from './request.ts'
+import { patchObject } from '#api/patch/patch.ts'
+import { decodePatched } from './engine/decode.ts'
+
+interface Asked {
+  verb: string
+  namespace?: string | undefined
+  name?: string | undefined
+  subresource?: string | undefined
+  labelSelector?: string | undefined
+  fieldSelector?: string | undefined
+}
+
+export function createLocalClient(engine: Engine, { user, authorizer }: { user: UserInfo; authorizer: Authorizer | undefined }): Client {
+  return new LocalClient(engine, user, authorizer)
+}
+
+class LocalClient implements Client {
+  readonly #engine: Engine
+  readonly #user: UserInfo
+  readonly #authorizer: Authorizer | undefined
+
+  constructor(engine: Engine, user: UserInfo, authorizer: Authorizer | undefined) {
+    this.#engine = engine
+    this.#user = user
+    this.#authorizer = authorizer
+  }
+
+  async get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options: ReadOptions & { subresource?: string } = {}): Promise<T> {
+    const { subresource } = options
+    const { resource, attributes } = this.#ask(kind, { verb: 'get', ...key, subresource })
+    options.signal?.throwIfAborted()
+    const handler = handlerOf(this.#engine, resource.kind, subresource ?? '')
+    if (handler?.get) return (await handler.get(requestOf(this.#handlerCall(resource, { attributes, key })))) as T
+    const { resourceVersion } = options
+    const stored = await getObject(this.#engine, storedOf(resource), { ...key, ...(resourceVersion ? { resourceVersion } : {}) })
+    const object = servedObject(resource, stored, this.#engine.mirror.recent)
+    return (subresource === 'scale' ? scaleOf(resource.kind, object) : object) as T
+  }
+
+  async list<T extends KubeObject>(kind: Kind<T>, options: ListOptions = {}): Promise<List<T>> {
+    const { resource, attributes } = this.#ask(kind, { verb: 'list', ...options })
+    options.signal?.throwIfAborted()
+    const handler = handlerOf(this.#engine, resource.kind, '')
+    if (handler?.list) {
+      const items = (await handler.list(requestOf(this.#handlerCall(resource, { attributes, key: { name: '' } })))) as T[]
+      return { ...headOf(kind), metadata: {}, items }
+    }
+    const listing = await listObjects(this.#engine, storedOf(resource), options)
+    const items = listing.items.map((stored) => servedObject(resource, stored) as T)
+    return {
+      ...headOf(kind),
+      metadata: {
+        resourceVersion: String(listing.revision),
+        ...(listing.continue ? { continue: listing.continue } : {}),
+        ...(listing.remaining ? { remainingItemCount: listing.remaining } : {}),
+      },
+      items,
+    }
+  }
+
+  async *watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions & { signal: AbortSignal }): AsyncGenerator<WatchEvent<T>> {
+    const { resource } = this.#ask(kind, { verb: 'watch', ...options })
+    yield* watchLocally<T>(this.#engine, storedOf(resource), options)
+  }
+
+  async create<T extends KubeObject, O extends KubeObject = T>(kind: Kind<T>, object: O, options: CreateOptions = {}): Promise<O> {
+    const { subresource } = options
+    const namespace = kind.scope === 'Namespaced' ? (options.namespace ?? object.metadata?.namespace) : undefined
+    const name = subresource ? (options.name ?? object.metadata?.name) : undefined
+    const { resource, attributes } = this.#ask(kind, { verb: 'create', namespace, name, subresource })
+    options.signal?.throwIfAborted()
+    const body = subresource ? bodyKind(resource.kind, subresource) : resource.kind
+    const own = decodeLocal(body, clone(object as KubeObject))
+    const handler = handlerOf(this.#engine, resource.kind, subresource ?? '')
+    if (handler) {
+      const key = { ...(namespace ? { namespace } : {}), name: name ?? '' }
+      const call = this.#handlerCall(resource, { attributes, key, dryRun: options.dryRun === true })
+      return answered(await createThrough(this.#engine, handler, { call, object: own })) as O
+    }
+    if (subresource) throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+    const write = this.#write(resource, attributes, options)
+    return this.#served(resource, await createObject(this.#engine, write, own)) as O
+  }
+
+  async update<T extends KubeObject, O extends KubeObject = T>(kind: Kind<T>, object: O, options: WriteOptions = {}): Promise<O> {
+    const key = keyOf(object)
+    const { resource, attributes } = this.#ask(kind, { verb: 'update', ...key, subresource: options.subresource })
+    options.signal?.throwIfAborted()
+    const write = this.#write(resource, attributes, options)
+    if (options.subresource === 'scale') {
+      const scale = decodeLocal(ScaleKind, clone(object as KubeObject)) as Scale
+      return (await updateScale(this.#engine, write, { key, build: () => scale })) as unknown as O
+    }
+    const build = () => {
+      const next = decodeLocal(resource.kind, clone(object as KubeObject))
+      checkNames(write, key, next)
+      return next
+    }
+    const create = resource.kind.createOnUpdate === true && !options.subresource
+    return this.#served(resource, await updateObject(this.#engine, write, { key, change: { build, create, replaces: true } })) as O
+  }
+
+  async patch<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, patch: Patch, options: WriteOptions = {}): Promise<T> {
+    const { resource, attributes } = this.#ask(kind, { verb: 'patch', ...key, subresource: options.subresource })
+    options.signal?.throwIfAborted()
+    const write = this.#write(resource, attributes, options)
+    const fieldValidation = options.fieldValidation ?? 'Warn'
+    if (patch.type === 'apply') {
+      const { force = false } = patch
+      const manager = { ...write, fieldManager: options.fieldManager ?? '' }
+      const own = clone(patch.patch)
+      return this.#served(resource, await applyObject(this.#engine, manager, { key, patch: own, force, fieldValidation })) as T
+    }
+    const body = { type: patch.type, patch: patch.patch }
+    if (options.subresource === 'scale') {
+      const build = (present: Scale) =>
+        decodePatched(ScaleKind, clone(patchObject(present, body, ScaleKind.schema)), { fieldValidation, warn: write.warn }) as Scale
+      return (await updateScale(this.#engine, write, { key, build })) as unknown as T
+    }
+    return this.#served(resource, await patchStored(this.#engine, write, { key, patch: body, fieldValidation })) as T
+  }
+
+  async delete<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options: DeleteOptions = {}): Promise<T | Status> {
+    const { resource, attributes } = this.#ask(kind, { verb: 'delete', ...key })
+    options.signal?.throwIfAborted()
+    const write = this.#write(resource, attributes, options)
+    const { stored, gone } = await deleteObject(this.#engine, write, { key, options })
+    const object = servedObject(resource, stored, this.#engine.mirror.recent)
+    return gone && !returnsDeleted(resource.kind) ? deletedStatus(resource.kind, object) : (object as T)
+  }
+
+  async deleteCollection<T extends KubeObject>(kind: Kind<T>, options: DeleteOptions & ListOptions = {}): Promise<void> {
+    const { resource, attributes } = this.#ask(kind, { verb: 'deletecollection', ...options })
+    options.signal?.throwIfAborted()
+    await deleteCollection(this.#engine, this.#write(resource, attributes, options), { request: options, options })
+  }
+
+  /** Finds the resource and makes sure the user may. */
+  #ask(kind: Kind<any>, asked: Asked): { resource: Resource; attributes: RequestAttributes } {
+    const resource = this.#engine.registry.find(kind.group, kind.version, kind.plural)
+    if (!resource) throw new StatusError('NotFound', 'the server could not find the requested resource')
+    const attributes: RequestAttributes = {
+      user: this.#user,
+      verb: asked.verb,
+      isResourceRequest: true,
+      path: '',
+      group: kind.group,
+      version: kind.version,
+      resource: kind.plural,
+      subresource: asked.subresource ?? '',
+      namespace: kind.scope === 'Namespaced' ? (asked.namespace ?? '') : kind.plural === 'namespaces' ? (asked.name ?? '') : '',
+      name: asked.name ?? '',
+      ...(asked.labelSelector ? { labelSelector: asked.labelSelector } : {}),
+      ...(asked.fieldSelector ? { fieldSelector: asked.fieldSelector } : {}),
+    }
+    if (this.#authorizer) {
+      const { allowed, reason } = this.#authorizer.authorize(attributes)
+      if (!allowed) throw forbidden(attributes, reason)
+    }
+    return { resource, attributes }
+  }
+
+  #write(resource: Resource, attributes: RequestAttributes, options: WriteOptions | DeleteOptions): Write {
+    const { dryRun = false } = options
+    const named = 'fieldManager' in options ? options.fieldManager : undefined
+    return { resource: storedOf(resource), attributes, dryRun, fieldManager: named ?? managerOf(this.#user), warn: () => {} }
+  }
+
+  #handlerCall(resource: Resource, options: { attributes: RequestAttributes; key: ObjectKey; dryRun?: boolean }): HandlerCall {
+    return { kind: resource.kind, query: new URLSearchParams(), dryRun: false, warn: () => {}, ...options }
+  }
+
+  #served(resource: Resource, { stored }: { stored: Parameters<typeof servedObject>[1] }): KubeObject {
+    return servedObject(resource, stored, this.#engine.mirror.recent)
+  }
+}
+
+/** The last part of the actor's name: as who it acts is what it manages fields as. */
+function managerOf({ username }: UserInfo): string {
+  return username.split(':').at(-1)!.slice(0, 128) || 'unknown'
+}
+
+function headOf(kind: Kind<any>) {
+  return { kind: kind.listKind, apiVersion: apiVersionOf(kind) }
+}
+
+function storedOf(resource: Resource): StoredResource {
+  if (!resource.cache) throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+  return resource as StoredResource
+}
+
+function answered(result: KubeObject | Status): KubeObject {
+  if (result.kind === 'Status' && (result as Status).status === 'Failure') throw StatusError.from(result as Status)
+  return result as KubeObject
+}
