@@ -17,7 +17,7 @@ function writeFields(writer: ProtobufWriter, object: Json, message: Message): vo
   for (const field of message.fields.toReversed()) {
     if (field.inline) {
       const inner = messageNamed(field.message)!
-      if (inner.fields.some(({ name }) => object[name] !== undefined && Object.hasOwn(object, name))) {
+      if (hasAny(object, inner)) {
         writeNested(writer, field.number, () => writeFields(writer, object, inner))
       }
       continue
@@ -29,6 +29,12 @@ function writeFields(writer: ProtobufWriter, object: Json, message: Message): vo
     else if (field.repeated) for (const item of (value as unknown[]).toReversed()) writeField(writer, field, item)
     else writeField(writer, field, value)
   }
+}
+
+function hasAny(object: Json, message: Message): boolean {
+  return message.fields.some(({ name, inline, message: inner }) => {
+    return inline ? hasAny(object, messageNamed(inner)!) : Object.hasOwn(object, name) && object[name] !== undefined
+  })
 }
 
 function writeMap(writer: ProtobufWriter, field: WireField, map: Json): void {
