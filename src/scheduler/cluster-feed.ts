@@ -1,0 +1,91 @@
+// Carries what informers see into the cluster view and the queue, and says what may help pods that wait.
+import { equal } from '#api/equal.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import type { Informers } from '#client/informer.ts'
+import type { Cluster } from './cluster.ts'
+import type { NominatedPods } from './nominations.ts'
+import { isAssigned, isTerminal, type PodInfo, podInfoOf } from './pod-info.ts'
+import type { SchedulingQueue } from './queue/scheduling-queue.ts'
+
+export interface ClusterFeedOptions {
+  informers: Informers
+  cluster: Cluster
+  queue: SchedulingQueue
+  nominations: NominatedPods
+  /** Whether pods of that scheduler name are ours to place. */
+  isOurs(pod: Pod): boolean
+  /** A pod that waited is gone or has its node. */
+  settled(uid: string): void
+}
+
+/** Nodes first: a pod must not be refused because its node was not heard of yet. */
+export async function feedCluster(options: ClusterFeedOptions): Promise<Disposable> {
+  using subscriptions = new DisposableStack()
+  const nodes = options.informers.of(Node)
+  subscriptions.use(nodes.subscribe(({ object, previous }) => nodeChanged(options, object, previous)))
+  const pods = options.informers.of(Pod)
+  await nodes.synced()
+  subscriptions.use(pods.subscribe(({ object, previous }) => podChanged(options, object, previous)))
+  await pods.synced()
+  return subscriptions.move()
+}
+
+function nodeChanged({ cluster, queue }: ClusterFeedOptions, node: Node | undefined, previous: Node | undefined): void {
+  if (!node) return cluster.removeNode(previous?.metadata?.name ?? '')
+  cluster.setNode(node)
+  queue.changed({ type: 'node', node, ...(previous ? { previous } : {}) })
+}
+
+function podChanged(options: ClusterFeedOptions, pod: Pod | undefined, previous: Pod | undefined): void {
+  const { cluster, queue, nominations, isOurs, settled } = options
+  if (previous && (!pod || previous.metadata?.uid !== pod.metadata?.uid)) {
+    podGone(options, previous)
+    previous = undefined
+  }
+  if (!pod) return
+  if (isTerminal(pod)) return podGone(options, pod)
+  if (isAssigned(pod)) {
+    const counted = previous && isAssigned(previous) ? previous : undefined
+    const info = podInfoOf(pod)
+    if (!counted || !sameNeeds(counted, pod)) cluster.setPod(info, pod.spec!.nodeName!)
+    else cluster.renewPod(info.uid, pod)
+    if (!counted) {
+      queue.delete(info.uid)
+      nominations.delete(info.uid)
+      settled(info.uid)
+      queue.changed({ type: 'pod assigned', pod })
+    } else if (!sameNeeds(counted, pod) || !equal(counted.metadata?.labels, pod.metadata?.labels)) {
+      queue.changed({ type: 'pod changed', pod, previous: counted })
+    }
+    return
+  }
+  if (!isOurs(pod)) return
+  if (pod.metadata?.deletionTimestamp) return podGone(options, pod)
+  const info: PodInfo = podInfoOf(pod)
+  if (cluster.isAssumed(info.uid)) return
+  nominations.set(info, pod.status?.nominatedNodeName)
+  queue.set(info)
+}
+
+function podGone({ cluster, queue, nominations, settled }: ClusterFeedOptions, pod: Pod): void {
+  const uid = pod.metadata?.uid ?? podInfoOf(pod).uid
+  const counted = cluster.has(uid)
+  cluster.removePod(uid)
+  queue.delete(uid)
+  nominations.delete(uid)
+  settled(uid)
+  if (counted) queue.changed({ type: 'pod gone', pod })
+}
+
+/** Whether the pod counts for as much as before: most changes of running pods are of their status only. */
+function sameNeeds(previous: Pod, pod: Pod): boolean {
+  if (previous.metadata?.generation !== pod.metadata?.generation || pod.metadata?.generation === undefined) {
+    if (!equal(previous.spec, pod.spec)) return false
+  }
+  return equal(resized(previous), resized(pod))
+}
+
+function resized(pod: Pod): unknown {
+  return pod.status?.containerStatuses?.map(({ name, resources, allocatedResources }) => [name, resources?.requests, allocatedResources])
+}

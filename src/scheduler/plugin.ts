@@ -1,0 +1,63 @@
+// The anatomy every plugin shares. A plugin looks at the pod once and answers with what is asked per node, or with nothing when it does not apply.
+import type { Node } from '#api/kinds/core/node.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+import type { KubeObject } from '#api/object.ts'
+import type { Cluster } from './cluster.ts'
+import type { NodeInfo } from './node-info.ts'
+import type { PodInfo } from './pod-info.ts'
+
+/** Why a node does not do. `final`: no pod leaving it would help. */
+export interface Refusal {
+  reasons: readonly string[]
+  final?: boolean
+}
+
+export interface Filter {
+  check(node: NodeInfo): Refusal | undefined
+  /** The only nodes that can do, where the pod says so itself. */
+  only?: readonly string[]
+  /** Told while pods are imagined on (1) or off (-1) a node, by filters that look beyond the node they are asked about. */
+  imagine?(node: NodeInfo, pod: PodInfo, by: 1 | -1): void
+}
+
+/** No node will do until something else changes. */
+export interface PodRefusal {
+  message: string
+}
+
+export interface Score {
+  of(node: NodeInfo): number
+  /** Brings all scores into 0..100, in place. Absent: they are. */
+  normalize?(scores: number[]): void
+}
+
+/** Something that may make room for a pod that was refused. */
+export type ClusterChange =
+  | { type: 'node'; node: Node; previous?: Node }
+  | { type: 'pod assigned'; pod: Pod }
+  | { type: 'pod changed'; pod: Pod; previous: Pod }
+  | { type: 'pod gone'; pod: Pod }
+  | { type: 'object'; object: KubeObject; previous?: KubeObject }
+
+export interface Plugin {
+  readonly name: string
+  filter?(pod: PodInfo, cluster: Cluster): Filter | PodRefusal | undefined
+  score?(pod: PodInfo, cluster: Cluster, nodes: readonly NodeInfo[]): Score | undefined
+  /** Whether the change may help a pod this plugin refused. Absent: never. */
+  helps?(change: ClusterChange, pod: PodInfo): boolean
+}
+
+export const MAX_SCORE = 100
+
+export function isPodRefusal(answer: Filter | PodRefusal): answer is PodRefusal {
+  return 'message' in answer
+}
+
+/** Scales so that the highest score is 100, or, reversed, so that 100 is nothing. */
+export function scaleToMax(scores: number[], reverse = false): void {
+  const highest = scores.reduce((max, score) => Math.max(max, score), 0)
+  for (const [i, score] of scores.entries()) {
+    const scaled = highest === 0 ? 0 : Math.floor((MAX_SCORE * score) / highest)
+    scores[i] = reverse ? MAX_SCORE - scaled : scaled
+  }
+}

@@ -1,0 +1,52 @@
+// Nodes the pod selects (nodeSelector and required node affinity) and prefers (preferred node affinity).
+import { equal } from '#api/equal.ts'
+import type { NodeSelector } from '#api/generated/types.ts'
+import type { NodeInfo } from '#scheduler/node-info.ts'
+import { matchesSelector, matchesTerm } from '#scheduler/node-selectors.ts'
+import { type Plugin, scaleToMax } from '#scheduler/plugin.ts'
+import type { PodInfo } from '#scheduler/pod-info.ts'
+
+const REFUSAL = { reasons: ["node(s) didn't match Pod's node affinity/selector"], final: true }
+
+export const NodeAffinity: Plugin = {
+  name: 'NodeAffinity',
+  filter({ pod }) {
+    const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+    if (!required && !pod.spec?.nodeSelector) return undefined
+    const only = required && namedNodes(required)
+    if (only?.length === 0) return { message: 'pod affinity terms conflict' }
+    return { check: (node) => (selectsNode({ pod }, node) ? undefined : REFUSAL), ...(only ? { only } : {}) }
+  },
+  score({ pod }) {
+    const preferred = pod.spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution
+    if (!preferred?.length) return undefined
+    return {
+      of: (node) => preferred.reduce((sum, { weight, preference }) => (matchesTerm(preference, node) ? sum + weight : sum), 0),
+      normalize: (scores) => scaleToMax(scores),
+    }
+  },
+  helps: (change) => change.type === 'node' && (!change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)),
+}
+
+/** Whether the pod's node selector and required node affinity allow the node. */
+export function selectsNode({ pod }: Pick<PodInfo, 'pod'>, node: NodeInfo): boolean {
+  for (const [key, value] of Object.entries(pod.spec?.nodeSelector ?? {})) {
+    if (!Object.hasOwn(node.labels, key) || node.labels[key] !== value) return false
+  }
+  const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+  return !required || matchesSelector(required, node)
+}
+
+/** The nodes named, if every alternative names some: pods of daemon sets do. */
+function namedNodes({ nodeSelectorTerms }: NodeSelector): string[] | undefined {
+  const names = new Set<string>()
+  for (const { matchFields = [] } of nodeSelectorTerms) {
+    let term: string[] | undefined
+    for (const { key, operator, values = [] } of matchFields) {
+      if (key === 'metadata.name' && operator === 'In') term = term ? term.filter((name) => values.includes(name)) : [...values]
+    }
+    if (!term) return undefined
+    for (const name of term) names.add(name)
+  }
+  return [...names]
+}

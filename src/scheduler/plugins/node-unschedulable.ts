@@ -1,0 +1,15 @@
+// Keeps pods off cordoned nodes, unless they tolerate that.
+import type { Plugin } from '#scheduler/plugin.ts'
+import { tolerates } from '#scheduler/tolerations.ts'
+
+const TAINT = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }
+const REFUSAL = { reasons: ['node(s) were unschedulable'], final: true }
+
+export const NodeUnschedulable: Plugin = {
+  name: 'NodeUnschedulable',
+  filter({ pod }) {
+    if (tolerates(pod.spec?.tolerations, TAINT)) return undefined
+    return { check: ({ node }) => (node?.spec?.unschedulable ? REFUSAL : undefined) }
+  },
+  helps: (change) => change.type === 'node' && !change.node.spec?.unschedulable && (change.previous?.spec?.unschedulable ?? true),
+}

@@ -1,0 +1,84 @@
+// Tells a pod, in its own status, why it is not scheduled. Only the latest word per pod is sent, a few pods at a time.
+import { equal } from '#api/equal.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf } from '#api/object.ts'
+import { hasReason } from '#api/status.ts'
+import type { Client } from '#client/client.ts'
+import { type Clock, formatTime } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { PodInfo } from './pod-info.ts'
+
+export interface UnscheduledStatus {
+  reason: 'Unschedulable' | 'SchedulerError'
+  message: string
+  /** '' clears it; absent leaves it. */
+  nominatedNodeName?: string
+}
+
+const CONCURRENCY = 8
+
+export class PodStatusWriter {
+  readonly #options: { client: Client; clock: Clock; log: Logger; signal: AbortSignal }
+  readonly #latest = new Map<string, { info: PodInfo; status: UnscheduledStatus }>()
+  readonly #writing = new Set<string>()
+
+  constructor(options: { client: Client; clock: Clock; log: Logger; signal: AbortSignal }) {
+    this.#options = options
+  }
+
+  write(info: PodInfo, status: UnscheduledStatus): void {
+    if (isToldAlready(info.pod, status)) return
+    this.#latest.set(info.uid, { info, status })
+    this.#next()
+  }
+
+  /** The pod found its node or went away. */
+  forget(uid: string): void {
+    this.#latest.delete(uid)
+  }
+
+  #next(): void {
+    for (const [uid, { info, status }] of this.#latest) {
+      if (this.#writing.size >= CONCURRENCY) return
+      if (this.#writing.has(uid)) continue
+      this.#latest.delete(uid)
+      this.#writing.add(uid)
+      void this.#send(info.pod, status).finally(() => {
+        this.#writing.delete(uid)
+        this.#next()
+      })
+    }
+  }
+
+  async #send(pod: Pod, { reason, message, nominatedNodeName }: UnscheduledStatus): Promise<void> {
+    const { client, clock, log, signal } = this.#options
+    const previous = conditionOf(pod)
+    const condition = {
+      type: 'PodScheduled',
+      status: 'False',
+      reason,
+      message,
+      lastProbeTime: null,
+      lastTransitionTime: previous?.status === 'False' ? previous.lastTransitionTime : formatTime(clock.now()),
+      ...(pod.metadata?.generation ? { observedGeneration: pod.metadata.generation } : {}),
+    }
+    const nominated = nominatedNodeName === undefined ? {} : { nominatedNodeName: nominatedNodeName || null }
+    const patch = { metadata: { uid: pod.metadata?.uid }, status: { conditions: [condition], ...nominated } }
+    try {
+      await client.patch(Pod, keyOf(pod), { type: 'strategic', patch }, { subresource: 'status', signal })
+    } catch (error) {
+      if (!signal.aborted && !hasReason(error, 'NotFound', 'Conflict'))
+        log.warn('could not tell a pod why it waits', { pod: pod.metadata?.name, error })
+    }
+  }
+}
+
+function conditionOf(pod: Pod) {
+  return pod.status?.conditions?.find(({ type }) => type === 'PodScheduled')
+}
+
+function isToldAlready(pod: Pod, { reason, message, nominatedNodeName }: UnscheduledStatus): boolean {
+  const told = conditionOf(pod)
+  const sameNode = nominatedNodeName === undefined || nominatedNodeName === (pod.status?.nominatedNodeName ?? '')
+  return sameNode && told?.status === 'False' && equal([told.reason, told.message], [reason, message])
+}

@@ -1,0 +1,217 @@
+// Pods that wait for a node: ready now (highest priority first), backing off, refused until something changes that may help, or gated.
+import { equal } from '#api/equal.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+import type { Clock, Timer } from '#lib/clock.ts'
+import type { ClusterChange, Plugin } from '#scheduler/plugin.ts'
+import type { PodInfo } from '#scheduler/pod-info.ts'
+import { Heap } from './heap.ts'
+
+export interface QueuedPod {
+  info: PodInfo
+  /** Times it was tried. */
+  attempts: number
+  /** When it last came in, and its turn among those of the same moment. */
+  since: number
+  turn: number
+  state: 'active' | 'backoff' | 'refused' | 'gated' | 'taken' | 'gone'
+  /** Names of the plugins that refused it last. */
+  plugins: ReadonlySet<string>
+  backoffUntil: number
+  /** Failed by an error rather than for want of a node. */
+  erred: boolean
+}
+
+const INITIAL_BACKOFF_MS = 1000
+const MAX_BACKOFF_MS = 10_000
+const MAX_REFUSED_MS = 5 * 60_000
+const FLUSH_PERIOD_MS = 30_000
+
+export interface SchedulingQueueOptions {
+  clock: Clock
+  plugins: readonly Plugin[]
+  /** Called when a pod may be ready. */
+  wake(): void
+}
+
+export class SchedulingQueue implements Disposable {
+  readonly #options: SchedulingQueueOptions
+  readonly #pods = new Map<string, QueuedPod>()
+  readonly #active = new Heap<QueuedPod>((a, b) =>
+    a.info.priority !== b.info.priority ? a.info.priority > b.info.priority : a.since !== b.since ? a.since < b.since : a.turn < b.turn,
+  )
+  readonly #backoff = new Heap<QueuedPod>((a, b) => a.backoffUntil < b.backoffUntil)
+  readonly #erred = new Heap<QueuedPod>((a, b) => a.backoffUntil < b.backoffUntil)
+  readonly #refused = new Set<QueuedPod>()
+  readonly #flush: Timer
+  #backoffTimer: Timer | undefined
+  #turn = 0
+
+  constructor(options: SchedulingQueueOptions) {
+    this.#options = options
+    this.#flush = options.clock.every(FLUSH_PERIOD_MS, () => this.#flushRefused())
+  }
+
+  [Symbol.dispose](): void {
+    this.#flush.cancel()
+    this.#backoffTimer?.cancel()
+  }
+
+  /** A pod to schedule, new or changed. */
+  set(info: PodInfo): void {
+    const queued = this.#pods.get(info.uid)
+    if (!queued) return this.#add(info)
+    const previous = queued.info
+    queued.info = info
+    if (queued.state === 'taken') return
+    const gated = isGated(info.pod)
+    if (queued.state === 'gated') {
+      if (!gated) this.#activate(queued)
+    } else if (gated) {
+      this.#refused.delete(queued)
+      queued.state = 'gated'
+    } else if (queued.state === 'active') {
+      if (previous.priority !== info.priority) this.#replace(queued)
+    } else if (queued.state === 'refused' && changesItsNeeds(previous.pod, info.pod)) {
+      this.#requeue(queued)
+    }
+  }
+
+  delete(uid: string): void {
+    const queued = this.#pods.get(uid)
+    if (!queued) return
+    this.#pods.delete(uid)
+    this.#refused.delete(queued)
+    queued.state = 'gone'
+  }
+
+  /** The next pod to try, its attempt counted. With nothing ready, one that backs off for want of a node may go early. */
+  take(): QueuedPod | undefined {
+    const queued = takeLive(this.#active, 'active') ?? takeLive(this.#backoff, 'backoff')
+    if (!queued) return undefined
+    queued.state = 'taken'
+    queued.attempts++
+    return queued
+  }
+
+  /** The pod is on its way to a node. */
+  done(queued: QueuedPod): void {
+    this.#pods.delete(queued.info.uid)
+    queued.state = 'gone'
+  }
+
+  /** No node would do; it waits until one of these plugins thinks a change helps. */
+  refused(queued: QueuedPod, plugins: ReadonlySet<string>): void {
+    if (queued.state !== 'taken') return
+    this.#settle(queued, plugins, false)
+    queued.state = 'refused'
+    this.#refused.add(queued)
+  }
+
+  /** Something went wrong that is not the pod's fault: it comes back after its backoff. */
+  failed(queued: QueuedPod): void {
+    if (queued.state !== 'taken') return
+    this.#settle(queued, new Set(), true)
+    this.#requeue(queued)
+  }
+
+  /** Wakes pods that the change may help. */
+  changed(change: ClusterChange): void {
+    for (const queued of this.#refused) if (this.#mayHelp(change, queued)) this.#requeue(queued)
+  }
+
+  get waiting(): { active: number; backoff: number; refused: number } {
+    let active = 0
+    let backoff = 0
+    for (const { state } of this.#pods.values()) {
+      if (state === 'active') active++
+      else if (state === 'backoff') backoff++
+    }
+    return { active, backoff, refused: this.#refused.size }
+  }
+
+  #add(info: PodInfo): void {
+    const queued: QueuedPod = {
+      info,
+      attempts: 0,
+      since: this.#options.clock.now(),
+      turn: this.#turn++,
+      state: 'gated',
+      plugins: new Set(),
+      backoffUntil: 0,
+      erred: false,
+    }
+    this.#pods.set(info.uid, queued)
+    if (!isGated(info.pod)) this.#activate(queued)
+  }
+
+  #mayHelp(change: ClusterChange, { plugins, info }: QueuedPod): boolean {
+    // Refused by no plugin at all: there was no node.
+    if (plugins.size === 0) return change.type === 'node' && !change.previous
+    return this.#options.plugins.some((plugin) => plugins.has(plugin.name) && plugin.helps?.(change, info))
+  }
+
+  #settle(queued: QueuedPod, plugins: ReadonlySet<string>, erred: boolean): void {
+    const now = this.#options.clock.now()
+    queued.plugins = plugins
+    queued.erred = erred
+    queued.since = now
+    queued.backoffUntil = now + Math.min(MAX_BACKOFF_MS, INITIAL_BACKOFF_MS * 2 ** Math.min(10, queued.attempts - 1))
+  }
+
+  #requeue(queued: QueuedPod): void {
+    this.#refused.delete(queued)
+    if (queued.backoffUntil <= this.#options.clock.now()) return this.#activate(queued)
+    queued.state = 'backoff'
+    ;(queued.erred ? this.#erred : this.#backoff).push(queued)
+    this.#armBackoff()
+    this.#options.wake()
+  }
+
+  #activate(queued: QueuedPod): void {
+    queued.state = 'active'
+    this.#active.push(queued)
+    this.#options.wake()
+  }
+
+  /** Its place in the heap is no longer right: a copy of the entry takes over. */
+  #replace(queued: QueuedPod): void {
+    const copy = { ...queued }
+    queued.state = 'gone'
+    this.#pods.set(copy.info.uid, copy)
+    this.#active.push(copy)
+  }
+
+  #armBackoff(): void {
+    this.#backoffTimer?.cancel()
+    const due = Math.min(this.#backoff.peek()?.backoffUntil ?? Infinity, this.#erred.peek()?.backoffUntil ?? Infinity)
+    if (due === Infinity) return
+    this.#backoffTimer = this.#options.clock.after(Math.max(0, due - this.#options.clock.now()), () => {
+      const now = this.#options.clock.now()
+      for (const heap of [this.#backoff, this.#erred]) {
+        while (heap.peek() && (heap.peek()!.state !== 'backoff' || heap.peek()!.backoffUntil <= now)) {
+          const queued = heap.pop()!
+          if (queued.state === 'backoff') this.#activate(queued)
+        }
+      }
+      this.#armBackoff()
+    })
+  }
+
+  #flushRefused(): void {
+    const now = this.#options.clock.now()
+    for (const queued of this.#refused) if (now - queued.since > MAX_REFUSED_MS) this.#requeue(queued)
+  }
+}
+
+function takeLive(heap: Heap<QueuedPod>, state: QueuedPod['state']): QueuedPod | undefined {
+  for (let queued = heap.pop(); queued; queued = heap.pop()) if (queued.state === state) return queued
+  return undefined
+}
+
+function isGated(pod: Pod): boolean {
+  return (pod.spec?.schedulingGates?.length ?? 0) > 0
+}
+
+function changesItsNeeds(previous: Pod, next: Pod): boolean {
+  return !equal(previous.spec, next.spec) || !equal(previous.metadata?.labels, next.metadata?.labels)
+}

@@ -1,0 +1,114 @@
+// What pods ask for and nodes offer, as plain numbers: cpu in thousandths, everything else in whole units.
+import type { Container, Pod, ResourceRequirements } from '#api/generated/types.ts'
+import { quantityMilliValue, quantityValue } from '#api/quantity.ts'
+
+export interface Resources {
+  milliCpu: number
+  memory: number
+  ephemeralStorage: number
+  /** Extended resources and huge pages; absent when there are none. */
+  scalars?: Map<string, number>
+}
+
+/** What a container that asks for nothing is taken to need when nodes are compared. */
+const DEFAULT_MILLI_CPU = 100
+const DEFAULT_MEMORY = 200 * 1024 * 1024
+
+export const noResources = (): Resources => ({ milliCpu: 0, memory: 0, ephemeralStorage: 0 })
+
+export function parseResources(list: Readonly<Record<string, string>> | undefined): Resources {
+  const resources = noResources()
+  for (const [name, text] of Object.entries(list ?? {})) {
+    if (name === 'cpu') resources.milliCpu = quantityMilliValue(text)
+    else if (name === 'memory') resources.memory = quantityValue(text)
+    else if (name === 'ephemeral-storage') resources.ephemeralStorage = quantityValue(text)
+    else if (name !== 'pods') (resources.scalars ??= new Map()).set(name, quantityValue(text))
+  }
+  return resources
+}
+
+/** Adds `other` to `into`, `by` times. */
+export function addResources(into: Resources, other: Resources, by: 1 | -1 = 1): void {
+  into.milliCpu += by * other.milliCpu
+  into.memory += by * other.memory
+  into.ephemeralStorage += by * other.ephemeralStorage
+  if (!other.scalars) return
+  into.scalars ??= new Map()
+  for (const [name, value] of other.scalars) into.scalars.set(name, (into.scalars.get(name) ?? 0) + by * value)
+}
+
+function raiseTo(into: Resources, other: Resources): void {
+  into.milliCpu = Math.max(into.milliCpu, other.milliCpu)
+  into.memory = Math.max(into.memory, other.memory)
+  into.ephemeralStorage = Math.max(into.ephemeralStorage, other.ephemeralStorage)
+  for (const [name, value] of other.scalars ?? []) (into.scalars ??= new Map()).set(name, Math.max(into.scalars.get(name) ?? 0, value))
+}
+
+export interface PodRequests {
+  requests: Resources
+  /** The same with defaults for containers that ask for no cpu or memory; only used to compare nodes. */
+  nonZero: { milliCpu: number; memory: number }
+}
+
+/** max(containers + sidecars, steps of the init containers) + overhead; the pod's own resources override. */
+export function podRequests(pod: Pod): PodRequests {
+  const plain = combined(pod, (container) => containerRequests(pod, container))
+  const raised = combined(pod, (container) => {
+    const own = containerRequests(pod, container)
+    const asked = container.resources?.requests
+    if (asked?.cpu === undefined) own.milliCpu = DEFAULT_MILLI_CPU
+    if (asked?.memory === undefined) own.memory = DEFAULT_MEMORY
+    return own
+  })
+  const whole = pod.spec?.resources?.requests
+  const requests = overridden(plain, whole)
+  const { milliCpu, memory } = overridden(raised, whole)
+  const overhead = parseResources(pod.spec?.overhead)
+  addResources(requests, overhead)
+  return { requests, nonZero: { milliCpu: milliCpu + overhead.milliCpu, memory: memory + overhead.memory } }
+}
+
+function combined(pod: Pod, requestsOf: (container: Container) => Resources): Resources {
+  const total = noResources()
+  for (const container of pod.spec?.containers ?? []) addResources(total, requestsOf(container))
+  const sidecars = noResources()
+  const highest = noResources()
+  for (const container of pod.spec?.initContainers ?? []) {
+    const own = requestsOf(container)
+    if (container.restartPolicy === 'Always') {
+      addResources(total, own)
+      addResources(sidecars, own)
+      raiseTo(highest, sidecars)
+    } else {
+      addResources(own, sidecars)
+      raiseTo(highest, own)
+    }
+  }
+  raiseTo(total, highest)
+  return total
+}
+
+/** While a container is being resized, the node must hold both what it has and what it wants. */
+function containerRequests(pod: Pod, { name, resources }: Container): Resources {
+  const wanted = parseResources(resources?.requests)
+  const statuses = pod.status?.containerStatuses
+  if (!statuses) return wanted
+  const status = [...statuses, ...(pod.status?.initContainerStatuses ?? [])].find((one) => one.name === name)
+  const actual = status?.resources?.requests
+  const allocated = status?.allocatedResources
+  if (!actual && !allocated) return wanted
+  const infeasible = pod.status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible')
+  const needed = infeasible ? noResources() : wanted
+  raiseTo(needed, parseResources(actual))
+  raiseTo(needed, parseResources(allocated))
+  return needed
+}
+
+function overridden(resources: Resources, whole: ResourceRequirements['requests']): Resources {
+  if (!whole) return resources
+  const own = parseResources(whole)
+  if (whole.cpu !== undefined) resources.milliCpu = own.milliCpu
+  if (whole.memory !== undefined) resources.memory = own.memory
+  for (const [name, value] of own.scalars ?? []) (resources.scalars ??= new Map()).set(name, value)
+  return resources
+}
