@@ -15,7 +15,8 @@ const APPROVED = 'api-approved.kubernetes.io'
 
 export function validateCrd(next: Crd, previous: Crd | undefined, { subresource }: HookContext): FieldError[] {
   const errors: Errors = []
-  const { spec, metadata, status } = next
+  const { metadata, status } = next
+  const spec = next.spec ?? ({} as types.CustomResourceDefinitionSpec)
   if (subresource === 'status') {
     checkStored(next, errors)
     return errors
@@ -23,7 +24,7 @@ export function validateCrd(next: Crd, previous: Crd | undefined, { subresource 
   const expected = `${spec.names?.plural ?? ''}.${spec.group ?? ''}`
   if (!previous && metadata?.name !== expected)
     errors.push(invalid('metadata.name', metadata?.name, `must be spec.names.plural+"."+spec.group`))
-  checkApproval(next, previous, errors)
+  checkApproval({ ...next, spec }, previous, errors)
   if (!spec.group) errors.push(required('spec.group'))
   else {
     checkMessages('spec.group', spec.group, dnsSubdomain(spec.group), errors)

@@ -46,7 +46,7 @@ export const Job = defineKind<Job>({
   ],
 })
 
-export function defaultJob(job: Job): void {
+function defaultJob(job: Job): void {
   const { spec } = job
   if (!spec) return
   if (spec.completions === undefined && spec.parallelism === undefined) {
@@ -55,8 +55,7 @@ export function defaultJob(job: Job): void {
   }
   spec.parallelism ??= 1
   spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? 6 : 2147483647
-  const labels = spec.template?.metadata?.labels
-  if (labels && Object.keys(job.metadata?.labels ?? {}).length === 0) job.metadata = { ...job.metadata, labels: { ...labels } }
+  labelLikeTemplate(job)
   spec.completionMode ??= 'NonIndexed'
   spec.suspend ??= false
   spec.podReplacementPolicy ??= spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed'
@@ -64,6 +63,12 @@ export function defaultJob(job: Job): void {
   for (const { onPodConditions } of spec.podFailurePolicy?.rules ?? [])
     for (const pattern of onPodConditions ?? []) pattern.status ||= 'True'
   defaultPodTemplate(spec.template)
+}
+
+/** A job without labels has those of its pods. */
+function labelLikeTemplate(job: Job): void {
+  const labels = job.spec?.template?.metadata?.labels
+  if (labels && Object.keys(job.metadata?.labels ?? {}).length === 0) job.metadata = { ...job.metadata, labels: { ...labels } }
 }
 
 /** Unless the user manages the selector, a job's pods are told apart by its uid; wrong labels of that name are left for validation. */
@@ -77,6 +82,7 @@ function generateSelector(job: Job, { uuid }: HookContext): void {
   const own = { 'job-name': metadata.name ?? '', [NAME]: metadata.name ?? '', 'controller-uid': metadata.uid, [UID]: metadata.uid }
   template.metadata = { ...template.metadata, labels: { ...own, ...template.metadata?.labels } }
   spec.selector = { ...spec.selector, matchLabels: { [UID]: metadata.uid, ...spec.selector?.matchLabels } }
+  labelLikeTemplate(job)
 }
 
 function statusText({ metadata, status }: Job): string {
