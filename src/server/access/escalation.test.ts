@@ -21,7 +21,8 @@ function fixture(held: PolicyRule[]) {
     roleRef: { kind: 'ClusterRole', name: 'held' },
     subjects: [{ kind: 'User', name: 'anna' }],
   })
-  const index = new RbacIndex(reader)
+  const built = new RbacIndex(reader)
+  const index = () => built
   const rbac = new RbacAuthorizer(index)
   const plugin = preventEscalation({ rbac, index, authorizer: rbac })
   return (kind: Kind<any>, object: KubeObject, groups: string[] = ['crew']) =>

@@ -15,7 +15,7 @@ const EVERYTHING: PolicyRule[] = [
 
 export interface EscalationChecks {
   rbac: RbacAuthorizer
-  index: RbacIndex
+  index: () => RbacIndex
   authorizer: Authorizer
 }
 
@@ -52,7 +52,7 @@ function checkBinding(request: AdmissionRequest, checks: EscalationChecks): void
   const { roleRef } = binding
   const plural = roleRef.kind === 'ClusterRole' ? 'clusterroles' : 'roles'
   if (may(request, 'bind', plural, checks, roleRef.name)) return
-  const role = checks.index.role(roleRef, request.attributes.namespace)
+  const role = checks.index().role(roleRef, request.attributes.namespace)
   if (!role) throw notFoundError({ group: GROUP, plural }, roleRef.name)
   assertHeld(request, role.rules, checks)
 }

@@ -11,6 +11,11 @@ import { MemoryReader } from './memory-reader.ts'
 import { RbacAuthorizer } from './rbac-authorizer.ts'
 import { RbacIndex } from './rbac-index.ts'
 
+const indexOf = (reader: MemoryReader) => {
+  const index = new RbacIndex(reader)
+  return () => index
+}
+
 export function asked(more: Partial<RequestAttributes> & { username?: string; groups?: string[] }): RequestAttributes {
   const { username = 'anna', groups = [], ...rest } = more
   const base = {
@@ -60,14 +65,14 @@ test('RbacAuthorizer decides by rule', async (t) => {
       const reader = new MemoryReader()
       reader.put(ClusterRole, role('r', [rule]))
       reader.put(ClusterRoleBinding, bound('b', 'r', user('anna')))
-      assert.equal(new RbacAuthorizer(new RbacIndex(reader)).authorize(asked(request)).allowed, allowed)
+      assert.equal(new RbacAuthorizer(indexOf(reader)).authorize(asked(request)).allowed, allowed)
     })
 })
 
 function fixture() {
   const reader = new MemoryReader()
   reader.put(ClusterRole, role('reader', [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }]))
-  const authorizer = new RbacAuthorizer(new RbacIndex(reader))
+  const authorizer = new RbacAuthorizer(indexOf(reader))
   const may = (more: Parameters<typeof asked>[0]) => authorizer.authorize(asked(more)).allowed
   return { reader, authorizer, may }
 }

@@ -6,16 +6,18 @@ import { ruleAllows } from './policy-rules.ts'
 import type { Grant, RbacIndex } from './rbac-index.ts'
 
 export class RbacAuthorizer implements Authorizer {
-  #index: RbacIndex
+  /** Built when first asked: the objects it is made of are read by then. */
+  #index: () => RbacIndex
 
-  constructor(index: RbacIndex) {
+  constructor(index: () => RbacIndex) {
     this.#index = index
   }
 
   authorize(attributes: RequestAttributes): { allowed: boolean; reason: string } {
     let missing: Set<string> | undefined
-    for (const grant of this.#index.grantsFor(attributes.user, attributes.namespace)) {
-      const role = this.#index.role(grant.roleRef, grant.namespace)
+    const index = this.#index()
+    for (const grant of index.grantsFor(attributes.user, attributes.namespace)) {
+      const role = index.role(grant.roleRef, grant.namespace)
       if (!role) (missing ??= new Set()).add(missingRole(grant))
       else
         for (const rule of role.compiled)
@@ -28,8 +30,8 @@ export class RbacAuthorizer implements Authorizer {
   /** All rules that apply to the user in the namespace ('' for cluster-wide ones alone). */
   rulesOf(user: UserInfo, namespace: string): PolicyRule[] {
     const rules: PolicyRule[] = []
-    for (const grant of this.#index.grantsFor(user, namespace))
-      rules.push(...(this.#index.role(grant.roleRef, grant.namespace)?.rules ?? []))
+    const index = this.#index()
+    for (const grant of index.grantsFor(user, namespace)) rules.push(...(index.role(grant.roleRef, grant.namespace)?.rules ?? []))
     return rules
   }
 

@@ -14,6 +14,11 @@ import type { ServerContext } from '#server/request.ts'
 import { bootstrap } from './bootstrap.ts'
 import { defaultBindings, defaultRoles } from './rbac.ts'
 
+const indexOf = (reader: MemoryReader) => {
+  const index = new RbacIndex(reader)
+  return () => index
+}
+
 const options = {
   serviceCidr: '10.96.0.0/12',
   serviceAddress: '10.96.0.1',
@@ -101,7 +106,7 @@ test('defaultRoles are all there and aggregated ones hold the rules they gather'
       ['rolebindings', 7],
     ],
   )
-  const rbac = new RbacAuthorizer(new RbacIndex(reader))
+  const rbac = new RbacAuthorizer(indexOf(reader))
   reader.put(ClusterRoleBinding, {
     metadata: { name: 'v' },
     roleRef: { kind: 'ClusterRole', name: 'view' },

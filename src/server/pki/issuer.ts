@@ -26,6 +26,7 @@ import {
   usageOid,
 } from './certificate-spec.ts'
 
+const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
 const CURVE = { name: 'ECDSA', namedCurve: 'P-256' } as const
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const
 const crypto = webcrypto
@@ -84,7 +85,7 @@ export async function certifyRequest(request: string, authority: CertifiedKey, o
   if (!(await csr.verify(crypto))) throw new Error('the signature of the certificate request does not fit its key')
   const extended = options.usages.flatMap((usage) => EXTENDED_USAGES[usage] ?? [])
   const flags = options.usages.reduce((all, usage) => all | (USAGE_FLAGS[usage] ?? 0), 0)
-  const names = csr.getExtension<SubjectAlternativeNameExtension>('2.5.29.17')
+  const names = csr.extensions.find(({ type }) => type === SUBJECT_ALTERNATIVE_NAME)
   return sign(authority, {
     ...options,
     publicKey: await csr.publicKey.export(crypto),

@@ -1,0 +1,46 @@
+// Claims and ingresses that name no class get the cluster's default one: the newest marked as such.
+import type { Ingress, PersistentVolumeClaim } from '#api/generated/types.ts'
+import type { Kind } from '#api/kind.ts'
+import { IngressClass } from '#api/kinds/networking/ingress-class.ts'
+import { StorageClass } from '#api/kinds/storage/storage-class.ts'
+import type { KubeObject } from '#api/object.ts'
+import type { AdmissionPlugin, ObjectReader, ServerContext } from '#server/request.ts'
+import { target } from './refusal.ts'
+
+export function defaultStorageClass({ reader }: ServerContext): AdmissionPlugin {
+  return {
+    name: 'DefaultStorageClass',
+    admit(request) {
+      if (target(request) !== 'persistentvolumeclaims' || request.operation !== 'CREATE') return
+      const claim = request.object as PersistentVolumeClaim
+      if (!claim.spec || claim.spec.storageClassName !== undefined) return
+      if (claim.metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] !== undefined) return
+      const name = newestDefault(reader, StorageClass, [
+        'storageclass.kubernetes.io/is-default-class',
+        'storageclass.beta.kubernetes.io/is-default-class',
+      ])
+      if (name) claim.spec.storageClassName = name
+    },
+  }
+}
+
+export function defaultIngressClass({ reader }: ServerContext): AdmissionPlugin {
+  return {
+    name: 'DefaultIngressClass',
+    admit(request) {
+      if (target(request) !== 'ingresses.networking.k8s.io' || request.operation !== 'CREATE') return
+      const ingress = request.object as Ingress
+      if (!ingress.spec || ingress.spec.ingressClassName !== undefined) return
+      if (ingress.metadata?.annotations?.['kubernetes.io/ingress.class'] !== undefined) return
+      const name = newestDefault(reader, IngressClass, ['ingressclass.kubernetes.io/is-default-class'])
+      if (name) ingress.spec.ingressClassName = name
+    },
+  }
+}
+
+function newestDefault<T extends KubeObject>(reader: ObjectReader, kind: Kind<T>, annotations: readonly string[]): string | undefined {
+  const marked = [...reader.list(kind)].filter(({ metadata }) => annotations.some((one) => metadata?.annotations?.[one] === 'true'))
+  const born = (object: T) => Date.parse(object.metadata?.creationTimestamp ?? '') || 0
+  const nameOf = (object: T) => object.metadata?.name ?? ''
+  return marked.toSorted((a, b) => born(b) - born(a) || (nameOf(a) < nameOf(b) ? -1 : 1))[0]?.metadata?.name
+}

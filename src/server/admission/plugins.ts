@@ -1,0 +1,38 @@
+// The admission plugins in upstream's order. All mutating halves run in this order, then all validating halves.
+import type { AdmissionPlugin, Authorizer, ServerContext } from '#server/request.ts'
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts'
+import { defaultIngressClass, defaultStorageClass } from './default-classes.ts'
+import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
+import { limitRanger } from './limit-ranger.ts'
+import { namespaceLifecycle } from './namespace-lifecycle.ts'
+import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
+import { podResizeValidator } from './pod-resize.ts'
+import { podTopologyLabels } from './pod-topology-labels.ts'
+import { priority } from './priority.ts'
+import { resourceQuota } from './resource-quota.ts'
+import { runtimeClass } from './runtime-class.ts'
+import { serviceAccount } from './service-account.ts'
+import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts'
+import { taintNodesByCondition } from './taint-nodes-by-condition.ts'
+
+export function admissionPlugins(context: ServerContext, authorizer: Authorizer): AdmissionPlugin[] {
+  return [
+    namespaceLifecycle(context),
+    limitRanger(context),
+    serviceAccount(context),
+    taintNodesByCondition,
+    priority(context),
+    defaultTolerationSeconds,
+    defaultStorageClass(context),
+    storageObjectInUseProtection,
+    persistentVolumeClaimResize(context),
+    runtimeClass(context),
+    certificateApproval(authorizer),
+    certificateSigning(authorizer),
+    certificateSubjectRestriction,
+    defaultIngressClass(context),
+    podTopologyLabels(context),
+    podResizeValidator(context),
+    resourceQuota(context),
+  ]
+}

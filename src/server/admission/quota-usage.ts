@@ -1,0 +1,130 @@
+// What objects count against resource quotas: by kind, by what they ask for, and by the scopes they fall into.
+import type { PersistentVolumeClaim, Pod, ResourceQuotaSpec, ScopedResourceSelectorRequirement, Service } from '#api/generated/types.ts'
+import type { Kind } from '#api/kind.ts'
+import { Pod as PodKind } from '#api/kinds/core/pod.ts'
+import type { KubeObject } from '#api/object.ts'
+import { Quantity, quantityOf } from '#api/quantity.ts'
+import { type Amounts, add, podUsage } from './pod-usage.ts'
+
+const ONE = Quantity.of(1)
+/** Counted under their own name as well as under count/NAME. */
+const PLAIN_COUNTS = new Set(['configmaps', 'secrets', 'replicationcontrollers', 'resourcequotas', 'services', 'persistentvolumeclaims'])
+/** Of a pod: these names and, for the rest, `requests.NAME` and `limits.NAME`. */
+const COMPUTE = ['cpu', 'memory', 'ephemeral-storage']
+
+export function usageOf(kind: Kind<any>, object: KubeObject, now: number): Amounts {
+  const usage: Amounts = new Map([[`count/${kind.group ? `${kind.plural}.${kind.group}` : kind.plural}`, ONE]])
+  if (kind.group) return usage
+  if (PLAIN_COUNTS.has(kind.plural)) usage.set(kind.plural, ONE)
+  if (kind.plural === 'pods') add(usage, podAmounts(object as Pod, now))
+  else if (kind.plural === 'services') add(usage, serviceAmounts(object as Service))
+  else if (kind.plural === 'persistentvolumeclaims') add(usage, claimAmounts(object as PersistentVolumeClaim))
+  return usage
+}
+
+function podAmounts(pod: Pod, now: number): Amounts {
+  if (isOver(pod, now)) return new Map()
+  const usage: Amounts = new Map([['pods', ONE]])
+  const { requests, limits } = podUsage(pod)
+  for (const [name, amount] of requests) {
+    usage.set(`requests.${name}`, amount)
+    if (COMPUTE.includes(name) || name.startsWith('hugepages-')) usage.set(name, amount)
+  }
+  for (const [name, amount] of limits) usage.set(`limits.${name}`, amount)
+  return usage
+}
+
+function isOver({ metadata, status }: Pod, now: number): boolean {
+  if (status?.phase === 'Failed' || status?.phase === 'Succeeded') return true
+  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata ?? {}
+  return deletionTimestamp !== undefined && deletionGracePeriodSeconds !== undefined && now > Date.parse(deletionTimestamp)
+}
+
+function serviceAmounts({ spec }: Service): Amounts {
+  const ports = spec?.ports?.length ?? 0
+  const usage: Amounts = new Map()
+  if (spec?.type === 'NodePort') usage.set('services.nodeports', Quantity.of(ports))
+  if (spec?.type === 'LoadBalancer') {
+    const allocated = spec.allocateLoadBalancerNodePorts === false ? (spec.ports ?? []).filter(({ nodePort }) => nodePort).length : ports
+    usage.set('services.nodeports', Quantity.of(allocated))
+    usage.set('services.loadbalancers', ONE)
+  }
+  return usage
+}
+
+function claimAmounts({ spec, metadata }: PersistentVolumeClaim): Amounts {
+  const usage: Amounts = new Map()
+  const storageClass = metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] ?? spec?.storageClassName
+  const ofClass = storageClass ? `${storageClass}.storageclass.storage.k8s.io/` : undefined
+  if (ofClass) usage.set(`${ofClass}persistentvolumeclaims`, ONE)
+  const text = spec?.resources?.requests?.['storage']
+  if (text === undefined) return usage
+  usage.set('requests.storage', quantityOf(text))
+  if (ofClass) usage.set(`${ofClass}requests.storage`, quantityOf(text))
+  return usage
+}
+
+/** Whether a quota's scopes take in the object. Scopes speak of pods; a scoped quota counts nothing else. */
+export function inScope({ scopes = [], scopeSelector }: ResourceQuotaSpec, kind: Kind<any>, object: KubeObject): boolean {
+  const wanted = [...scopes.map((scopeName) => ({ scopeName, operator: 'Exists' })), ...(scopeSelector?.matchExpressions ?? [])]
+  if (wanted.length === 0) return true
+  return (kind as unknown) === PodKind && wanted.every((one) => podInScope(object as Pod, one))
+}
+
+function podInScope({ spec, status }: Pod, { scopeName, operator, values = [] }: ScopedResourceSelectorRequirement): boolean {
+  switch (scopeName) {
+    case 'Terminating':
+      return spec?.activeDeadlineSeconds !== undefined
+    case 'NotTerminating':
+      return spec?.activeDeadlineSeconds === undefined
+    case 'BestEffort':
+      return isBestEffort(spec, status)
+    case 'NotBestEffort':
+      return !isBestEffort(spec, status)
+    case 'PriorityClass': {
+      const name = spec?.priorityClassName ?? ''
+      if (operator === 'In') return values.includes(name)
+      if (operator === 'NotIn') return !values.includes(name)
+      return (operator === 'Exists') === (name !== '')
+    }
+    case 'CrossNamespacePodAffinity':
+      return [spec?.affinity?.podAffinity, spec?.affinity?.podAntiAffinity].some((rules) =>
+        [
+          ...(rules?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
+          ...(rules?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(({ podAffinityTerm }) => podAffinityTerm),
+        ].some(({ namespaces, namespaceSelector }) => (namespaces?.length ?? 0) > 0 || namespaceSelector !== undefined),
+      )
+    default:
+      return false
+  }
+}
+
+function isBestEffort(spec: Pod['spec'], status: Pod['status']): boolean {
+  if (status?.qosClass) return status.qosClass === 'BestEffort'
+  const { requests, limits } = podUsage({ spec: spec ?? { containers: [] } })
+  return ['cpu', 'memory'].every((name) => !requests.get(name)?.sign && !limits.get(name)?.sign)
+}
+
+const EXPLICIT = new Set(['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory'])
+
+/** A quota on these makes every container name them; says which do not. */
+export function missingRequests(pod: Pod, hard: Iterable<string>): string | undefined {
+  const missing: string[] = []
+  for (const resource of [...hard].filter((name) => EXPLICIT.has(name)).sort()) {
+    const [list, name] = resource.startsWith('limits.')
+      ? (['limits', resource.slice(7)] as const)
+      : (['requests', resource.replace('requests.', '')] as const)
+    if (pod.spec?.resources?.[list]?.[name] !== undefined) continue
+    const silent = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].filter(
+      ({ resources }) => resources?.[list]?.[name] === undefined,
+    )
+    if (silent.length > 0)
+      missing.push(
+        `${resource} for: ${silent
+          .map((one) => one.name)
+          .sort()
+          .join(',')}`,
+      )
+  }
+  return missing.length > 0 ? `must specify ${missing.join('; ')}` : undefined
+}

@@ -1,0 +1,162 @@
+// Objects are paid for before they are stored. The status of the quota is the account: charged by compare-and-swap, so that two requests cannot
+// spend the same. A full account is counted again before anyone is refused.
+import type { Pod, ResourceQuota as Quota } from '#api/generated/types.ts'
+import type { Kind } from '#api/kind.ts'
+import { Pod as PodKind } from '#api/kinds/core/pod.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { builtinKinds } from '#api/kinds.ts'
+import { keyOf, type KubeObject } from '#api/object.ts'
+import { Quantity, quantityOf, ZERO } from '#api/quantity.ts'
+import { ignoreNotFound, type StatusError } from '#api/status.ts'
+import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
+import { type Amounts, add } from './pod-usage.ts'
+import { inScope, missingRequests, usageOf } from './quota-usage.ts'
+import { denied, target } from './refusal.ts'
+
+/** Whose updates can ask for more than before. */
+const UPDATED = new Set(['services', 'persistentvolumeclaims', 'pods/resize'])
+
+export function resourceQuota(context: ServerContext): AdmissionPlugin {
+  return {
+    name: 'ResourceQuota',
+    async validate(request) {
+      const { attributes, operation, object, kind } = request
+      if (!object || !attributes.namespace || kind.virtual) return
+      const what = target(request)
+      if (operation === 'CREATE' ? attributes.subresource !== '' : operation !== 'UPDATE' || !UPDATED.has(what)) return
+      const quotas = [...context.reader.list(ResourceQuota, attributes.namespace)].filter(({ spec }) => spec && inScope(spec, kind, object))
+      if (quotas.length > 0) await charge(request, quotas, context)
+    },
+  }
+}
+
+async function charge(request: AdmissionRequest, quotas: readonly Quota[], context: ServerContext): Promise<void> {
+  const now = context.clock.now()
+  const cost = usageOf(request.kind, request.object!, now)
+  if (request.oldObject)
+    for (const [name, amount] of usageOf(request.kind, request.oldObject, now)) cost.set(name, (cost.get(name) ?? ZERO).sub(amount))
+  for (const [name, amount] of cost) if (amount.sign <= 0) cost.delete(name)
+  if (cost.size === 0) return
+  const paid: Quota[] = []
+  try {
+    for (const quota of quotas) {
+      const hard = quota.spec?.hard ?? {}
+      if ((request.kind as unknown) === PodKind && request.operation === 'CREATE') {
+        const missing = missingRequests(request.object as Pod, Object.keys(hard))
+        if (missing) throw denied(request, `failed quota: ${quota.metadata?.name}: ${missing}`)
+      }
+      const share = new Map([...cost].filter(([name]) => Object.hasOwn(hard, name)))
+      if (share.size === 0) continue
+      await pay(request, { quota, share, context }).catch(ignoreNotFound)
+      paid.push(quota)
+    }
+  } catch (error) {
+    if (!request.dryRun) for (const quota of paid) await refund(quota, cost, context)
+    throw error
+  }
+}
+
+interface Payment {
+  quota: Quota
+  share: Amounts
+  context: ServerContext
+}
+
+async function pay(request: AdmissionRequest, { quota, share, context }: Payment): Promise<void> {
+  const attempt = (account: Quota, recounted: boolean) => {
+    const hard = account.spec?.hard ?? {}
+    const known = Object.keys(hard).every((name) => account.status?.used?.[name] !== undefined)
+    const used = recounted || !known ? countUsage(account, context) : account.status!.used!
+    const short = [...share].filter(([name, amount]) => quantityOf(used[name]).add(amount).compare(quantityOf(hard[name])) > 0)
+    if (short.length > 0)
+      throw new Exceeded(refusal(request, { account, used, share, short: short.map(([name]) => name) }), known && !recounted)
+    const after = { ...used }
+    for (const [name, amount] of share) after[name] = quantityOf(used[name]).add(amount).toString()
+    account.status = { hard: { ...hard }, used: after }
+  }
+  const options = { subresource: 'status', dryRun: request.dryRun }
+  const settle = (recounted: boolean) =>
+    context.writer.modify(ResourceQuota, keyOf(quota), (account) => attempt(account, recounted), options)
+  try {
+    await settle(false).catch((error: unknown) => {
+      if (error instanceof Exceeded && error.worthRecounting) return settle(true)
+      throw error
+    })
+  } catch (error) {
+    throw error instanceof Exceeded ? error.refusal : error
+  }
+}
+
+class Exceeded extends Error {
+  readonly refusal: StatusError
+  readonly worthRecounting: boolean
+
+  constructor(refusal: StatusError, worthRecounting: boolean) {
+    super(refusal.message)
+    this.refusal = refusal
+    this.worthRecounting = worthRecounting
+  }
+}
+
+async function refund(quota: Quota, cost: Amounts, { writer, log }: ServerContext): Promise<void> {
+  const giveBack = (account: Quota) => {
+    const used = { ...account.status?.used }
+    for (const [name, amount] of cost) {
+      if (used[name] === undefined) continue
+      const left = quantityOf(used[name]).sub(amount)
+      used[name] = (left.sign < 0 ? ZERO : left).toString()
+    }
+    account.status = { ...account.status, used }
+  }
+  await writer.modify(ResourceQuota, keyOf(quota), giveBack, { subresource: 'status' }).catch((error: unknown) => {
+    log.warn('quota not refunded', { quota: quota.metadata?.name, error })
+  })
+}
+
+interface Shortage {
+  account: Quota
+  used: Record<string, string>
+  share: Amounts
+  short: readonly string[]
+}
+
+function refusal(request: AdmissionRequest, { account, used, share, short }: Shortage): StatusError {
+  const list = (of: (name: string) => Quantity) =>
+    short
+      .toSorted()
+      .map((name) => `${name}=${of(name)}`)
+      .join(',')
+  const requested = list((name) => share.get(name)!)
+  const limited = list((name) => quantityOf(account.spec?.hard?.[name]))
+  return denied(
+    request,
+    `exceeded quota: ${account.metadata?.name}, requested: ${requested}, used: ${list((name) => quantityOf(used[name]))}, limited: ${limited}`,
+  )
+}
+
+/** What the namespace really holds of everything the quota limits. */
+function countUsage({ metadata, spec }: Quota, { reader, clock }: ServerContext): Record<string, string> {
+  const names = Object.keys(spec?.hard ?? {})
+  const sum: Amounts = new Map(names.map((name) => [name, ZERO]))
+  for (const kind of countedKinds(names))
+    for (const object of reader.list<KubeObject>(kind, metadata?.namespace))
+      if (inScope(spec ?? {}, kind, object)) add(sum, usageOf(kind, object, clock.now()))
+  return Object.fromEntries(names.map((name) => [name, sum.get(name)!.toString()]))
+}
+
+/** Kinds that can count against any of these names. */
+function countedKinds(names: readonly string[]): Kind<any>[] {
+  const kinds = new Set<Kind<any>>()
+  for (const name of names) {
+    const counted = builtinKinds.find(
+      (kind) => !kind.virtual && (name === kind.plural || name === `count/${kind.group ? `${kind.plural}.${kind.group}` : kind.plural}`),
+    )
+    if (counted) kinds.add(counted)
+    else if (name.startsWith('services.')) kinds.add(Service)
+    else if (name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')) kinds.add(PersistentVolumeClaim)
+    else if (!name.startsWith('count/')) kinds.add(PodKind)
+  }
+  return [...kinds]
+}

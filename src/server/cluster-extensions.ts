@@ -1,0 +1,89 @@
+// Everything that makes a bare API server a cluster's: who may come in and do what, what is added and refused on the way, what must exist.
+// One visible list of each; nothing here is used before the server starts.
+import { bearerTokens, clientCertificates } from './access/authenticators.ts'
+import { authenticationReviews } from './access/authentication-reviews.ts'
+import { accessReviews } from './access/access-reviews.ts'
+import { allowGroup, firstOpinion } from './access/authorizers.ts'
+import { preventEscalation } from './access/escalation.ts'
+import { nodeAuthorizer } from './access/node-authorizer.ts'
+import { NodeGraph } from './access/node-graph.ts'
+import { RbacAuthorizer } from './access/rbac-authorizer.ts'
+import { RbacIndex } from './access/rbac-index.ts'
+import { ServiceAccountTokens } from './access/service-account-tokens.ts'
+import { admissionPlugins } from './admission/plugins.ts'
+import { nthAddress } from './allocation/address-range.ts'
+import { ServiceAllocator } from './allocation/service-allocator.ts'
+import { bootstrap } from './bootstrap/bootstrap.ts'
+import { defaultRules } from './bootstrap/rbac.ts'
+import type { Pki } from './pki/pki.ts'
+import type { Authorizer, ServerContext, ServerExtensions } from './request.ts'
+import { Kubelets } from './subresources/kubelets.ts'
+import { podBinding } from './subresources/pod-binding.ts'
+import { podEviction } from './subresources/pod-eviction.ts'
+import { podLogs } from './subresources/pod-logs.ts'
+import { podStreams } from './subresources/pod-streams.ts'
+import { proxies } from './subresources/proxies.ts'
+import { serviceAccountToken } from './subresources/service-account-token.ts'
+
+export interface ClusterOptions {
+  pki: Pki
+  /** e.g. 10.96.0.0/12; the API server's service takes its first address. */
+  serviceCidr: string
+  /** Of the cluster's DNS service; the tenth of the range unless said. */
+  dnsAddress?: string
+  clusterDomain?: string
+  /** Where pods and nodes reach the API server itself. */
+  advertiseAddress: string
+  port: number
+}
+
+export interface ClusterExtensions extends ServerExtensions {
+  tokens: ServiceAccountTokens
+  authorizer: Authorizer
+}
+
+export function clusterExtensions(context: ServerContext, options: ClusterOptions): ClusterExtensions {
+  const { reader, clock, random } = context
+  const { pki, serviceCidr, clusterDomain = 'cluster.local', advertiseAddress, port } = options
+  const index = once(() => new RbacIndex(reader))
+  const rbac = new RbacAuthorizer(index)
+  const graph = once(() => new NodeGraph(reader))
+  const authorizer = firstOpinion([allowGroup('system:masters'), nodeAuthorizer(graph, defaultRules('system:node')), rbac])
+  const issuer = serviceAccountIssuer(clusterDomain)
+  const tokens = new ServiceAccountTokens({ key: pki.serviceAccountKey, issuer, reader, clock, random })
+  const kubelets = new Kubelets(reader, { authority: pki.authority, ...pki.kubeletClient })
+  const allocator = new ServiceAllocator(context, { serviceCidr })
+  return {
+    tokens,
+    authenticators: [clientCertificates, bearerTokens(tokens)],
+    authorizer,
+    admission: [...admissionPlugins(context, authorizer), preventEscalation({ rbac, index, authorizer })],
+    writeHooks: [allocator],
+    subresources: [
+      ...accessReviews(authorizer),
+      ...authenticationReviews(tokens),
+      ...podBinding(context),
+      podEviction(context),
+      serviceAccountToken(context, tokens),
+      podLogs(reader, kubelets),
+      ...podStreams({ reader, authorizer, kubelets }),
+      ...proxies({ reader, kubelets, random }),
+    ],
+    async bootstrap(signal) {
+      await allocator.repair()
+      const serviceAddress = nthAddress(serviceCidr, 1)
+      const dnsAddress = options.dnsAddress ?? nthAddress(serviceCidr, 10)
+      const { authority, frontProxyAuthority } = pki
+      await bootstrap(context, { serviceCidr, serviceAddress, dnsAddress, advertiseAddress, port, authority, frontProxyAuthority }, signal)
+    },
+    run: (signal) => allocator.run(signal),
+  }
+}
+
+/** Who issues the cluster's service-account tokens, as they say themselves. */
+export const serviceAccountIssuer = (clusterDomain: string): string => `https://kubernetes.default.svc.${clusterDomain}`
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
