@@ -124,6 +124,21 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       assert.ok(gone?.type === 'delete' && gone.revision === last && text(gone.previous) === '2')
     })
 
+    test('watch may be answered with a write at once, without anyone else writing', async () => {
+      await using store = await make()
+      const abort = new AbortController()
+      const answered = (async () => {
+        for await (const [change] of store.watch('/ask', { after: 0, signal: abort.signal })) {
+          if (change) return store.put('/answer', bytes('2'), 0)
+        }
+        return undefined
+      })()
+      await store.put('/ask', bytes('1'), 0)
+      const stuck = new Promise<'stuck'>((resolve) => setImmediate(() => setImmediate(() => setImmediate(() => resolve('stuck')))))
+      assert.notEqual(await Promise.race([answered, name === 'memory' ? stuck : answered]), 'stuck')
+      abort.abort()
+    })
+
     test('watch refuses a compacted revision and ends when its signal aborts', async () => {
       await using store = await make()
       const first = await store.put('/a', bytes('1'), 0)

@@ -149,7 +149,7 @@ class RevisionedStore implements Store {
       const pending = { mutation, resolve, reject }
       this.#inFlight.set(mutation.key, pending)
       this.#queue.push(pending)
-      this.#flushing ??= this.#flush().finally(() => (this.#flushing = undefined))
+      this.#flushing ??= this.#flush()
     })
   }
 
@@ -167,6 +167,8 @@ class RevisionedStore implements Store {
       }
       this.#publish(batch)
     }
+    // In the same turn that found the queue empty: a writer that comes one turn later must start a new flush.
+    this.#flushing = undefined
   }
 
   /** A failed batch takes along what was numbered behind it: those writes may rest on ones that never happened. */
