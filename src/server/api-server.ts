@@ -40,6 +40,8 @@ export interface ApiServerOptions {
   log?: Logger
   /** Absent: no sockets; `handle` and `clientFor` are all there is. */
   listen?: ListenOptions
+  /** Further addresses to answer on, with the same port and certificates. */
+  alsoOn?: readonly string[]
   /** Who authenticates, authorises, admits and serves special subresources. Called once, while constructing. */
   extensions?(context: ServerContext): ServerExtensions
   limits?: Limits
@@ -90,7 +92,7 @@ class Server implements ApiServer {
     this.#mirror = new StoreMirror(store, { log })
     this.registry = new Registry(this.#mirror, options.kinds ?? builtinKinds)
     const engine = { store, mirror: this.#mirror, registry: this.registry, clock, random, log }
-    const extended: Engine = { ...engine, admission: [], writeHooks: new Map(), subresources: new Map() }
+    const extended: Engine = { ...engine, authorizer: undefined, admission: [], writeHooks: new Map(), subresources: new Map() }
     this.#engine = extended
     this.reader = createObjectReader(extended)
     this.writer = createObjectWriter(extended)
@@ -98,6 +100,7 @@ class Server implements ApiServer {
     this.#extensions = options.extensions?.({ reader, writer, clientFor: (user) => this.clientFor(user), clock, random, log }) ?? {}
     const { admission = [], subresources = [], writeHooks = [], authorizer, authenticators = [] } = this.#extensions
     Object.assign(extended, {
+      authorizer,
       admission,
       writeHooks: Map.groupBy(writeHooks, ({ kind }) => kind),
       subresources: new Map(
@@ -153,9 +156,9 @@ class Server implements ApiServer {
       signal.throwIfAborted()
       await this.#mirror.start(lasting)
       await this.#extensions.bootstrap?.(signal)
-      const listener =
-        this.#options.listen && new Listener(this.#options.listen, { serve: (exchange) => this.serve(exchange), log: this.#log })
-      if (listener) await this.#listen(listener)
+      await using listening = new AsyncDisposableStack()
+      if (this.#options.listen) await this.#listen(this.#options.listen, listening)
+      const listeners = listening.move()
       this.#state = 'ready'
       const running = this.#extensions.run?.(lasting).catch((error: unknown) => {
         if (!lasting.aborted) this.#log.error('background work ended', { error })
@@ -165,7 +168,7 @@ class Server implements ApiServer {
           this.#state = 'stopped'
           stop.abort()
           for (const exchange of this.#running) exchange.abort()
-          await listener?.close()
+          await listeners[Symbol.asyncDispose]()
           await running
         },
       }
@@ -176,11 +179,17 @@ class Server implements ApiServer {
     }
   }
 
-  async #listen(listener: Listener): Promise<void> {
-    const { address, port, family } = await listener.listen()
+  async #listen(options: ListenOptions, listening: AsyncDisposableStack): Promise<void> {
+    const listener = (more: Partial<ListenOptions>) => {
+      const one = new Listener({ ...options, ...more }, { serve: (exchange) => this.serve(exchange), log: this.#log })
+      listening.defer(() => one.close())
+      return one
+    }
+    const { address, port, family } = await listener({}).listen()
     this.port = port
     const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address
     this.url = `https://${host}:${port}`
+    for (const other of this.#options.alsoOn ?? []) await listener({ host: other, port }).listen()
   }
 
   #endpoints(): Endpoint[] {

@@ -29,7 +29,7 @@ import { ScaleKind, scaleOf, updateScale } from './engine/scale.ts'
 import { bodyKind, createThrough, type HandlerCall, requestOf } from './engine/subresource.ts'
 import { checkNames, updateObject } from './engine/update.ts'
 import { deletedStatus } from './engine/deleted-status.ts'
-import { forbidden } from './http/authorization.ts'
+import { assertAllowed } from './access/authorizers.ts'
 import { watchLocally } from './local-watch.ts'
 import type { Resource, StoredResource } from './registry.ts'
 import type { Authorizer, RequestAttributes } from './request.ts'
@@ -188,10 +188,7 @@ class LocalClient implements Client {
       ...(asked.labelSelector ? { labelSelector: asked.labelSelector } : {}),
       ...(asked.fieldSelector ? { fieldSelector: asked.fieldSelector } : {}),
     }
-    if (this.#authorizer) {
-      const { allowed, reason } = this.#authorizer.authorize(attributes)
-      if (!allowed) throw forbidden(attributes, reason)
-    }
+    if (this.#authorizer) assertAllowed(this.#authorizer, attributes)
     return { resource, attributes }
   }
 

@@ -6,7 +6,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Registry, StoredResource } from '#server/registry.ts'
-import type { AdmissionPlugin, RequestAttributes, SubresourceHandler, WriteHook } from '#server/request.ts'
+import type { AdmissionPlugin, Authorizer, RequestAttributes, SubresourceHandler, WriteHook } from '#server/request.ts'
 import type { StoreMirror } from '#server/cache/store-mirror.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import type { Store } from '#store/store.ts'
@@ -18,6 +18,8 @@ export interface Engine {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** Asked here only where one request turns out to be another: an update that creates. */
+  readonly authorizer: Authorizer | undefined
   readonly admission: readonly AdmissionPlugin[]
   readonly writeHooks: ReadonlyMap<Kind, readonly WriteHook[]>
   readonly subresources: ReadonlyMap<Kind, ReadonlyMap<string, SubresourceHandler>>

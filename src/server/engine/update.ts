@@ -7,6 +7,7 @@ import { validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
 import { type KubeObject, keyText, type ObjectKey } from '#api/object.ts'
 import { conflictError, invalidError, notFoundError, StatusError } from '#api/status.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
+import { assertAllowed } from '#server/access/authorizers.ts'
 import { RevisionMismatch } from '#store/store.ts'
 import { mutatingAdmission, validatingAdmission } from './admit.ts'
 import { createObject, dedupOwners } from './create.ts'
@@ -60,8 +61,10 @@ async function createAbsent(
   if (meta.resourceVersion && change.replaces) throw notFoundError(write.resource.kind, key.name)
   delete meta.resourceVersion
   meta.name ??= key.name
-  // Creating by update is creating: asked for as such by those who admit.
-  return createObject(engine, { ...write, attributes: { ...write.attributes, verb: 'create' } }, next, { managed: change.managed === true })
+  // Creating by update is creating: it needs that right, and is asked for as such by those who admit.
+  const attributes = { ...write.attributes, verb: 'create' }
+  if (engine.authorizer && !write.trusted) assertAllowed(engine.authorizer, attributes)
+  return createObject(engine, { ...write, attributes }, next, { managed: change.managed === true })
 }
 
 /** Whether the writer named the version it saw; refuses one that is not the present one, and another object of the same name. */

@@ -133,7 +133,8 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
       withColumns: first,
       listMeta,
     })
-    first = false
+    // A bookmark shows nothing: the first rows still come with their columns.
+    if (object) first = false
     return made
   }
   const encoding = `${apiVersion} ${as ?? ''} ${metaVersion}`

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type CacheEvent, ResourceCache } from './resource-cache.ts'
+import { StoredObject } from './stored-object.ts'
+
+const stored = (name: string, revision: number) =>
+  new StoredObject(`/registry/pods/${name}`, Buffer.from(JSON.stringify({ kind: 'Pod', metadata: { name } })), revision)
+
+test('ResourceCache lists below a prefix in key order, after a key, up to a limit', () => {
+  const cache = new ResourceCache('/registry/pods/')
+  for (const [index, name] of ['b/2', 'a/1', 'a/3', 'c/1', 'a/2'].entries()) cache.put(stored(name, index + 1))
+  const names = (items: StoredObject[]) => items.map(({ key }) => key.slice('/registry/pods/'.length))
+  assert.deepEqual(names(cache.list()), ['a/1', 'a/2', 'a/3', 'b/2', 'c/1'])
+  assert.deepEqual(names(cache.list('/registry/pods/a/', { after: '/registry/pods/a/1' })), ['a/2', 'a/3'])
+  assert.deepEqual(names(cache.list('/registry/pods/', { limit: 2 })), ['a/1', 'a/2'])
+  assert.equal(cache.count('/registry/pods/a/'), 3)
+})
+
+test('ResourceCache tells changes with what was there before, deletions at their own revision', () => {
+  const cache = new ResourceCache('/registry/pods/')
+  const events: CacheEvent[] = []
+  using _subscription = cache.subscribe({ event: (event) => events.push(event) })
+  cache.put(stored('a', 1))
+  cache.put(stored('a', 2))
+  cache.delete('/registry/pods/a', 3)
+  cache.delete('/registry/pods/never-there', 4)
+  assert.deepEqual(
+    events.map(({ revision, deleted, previous, object }) => [revision, deleted, previous?.revision, object.revision]),
+    [
+      [1, false, undefined, 1],
+      [2, false, 1, 2],
+      [3, true, 2, 3],
+    ],
+  )
+  assert.equal(cache.size, 0)
+})
+
+test('ResourceCache tells the past after a revision, and nothing when that is forgotten', () => {
+  const cache = new ResourceCache('/registry/pods/')
+  for (let revision = 1; revision <= 6000; revision++) cache.put(stored('a', revision))
+  assert.equal(cache.since(1), undefined)
+  assert.deepEqual(
+    cache.since(5998)?.map(({ revision }) => revision),
+    [5999, 6000],
+  )
+  assert.ok(cache.since(cache.floor))
+  assert.equal(cache.since(cache.floor - 1), undefined)
+})
+
+test('StoredObject parses once, frozen, with its revision as resourceVersion', () => {
+  const one = stored('a', 7)
+  const object = one.object()
+  assert.equal(object.metadata!.resourceVersion, '7')
+  assert.equal(one.object(), object)
+  assert.throws(() => {
+    object.metadata!.name = 'b'
+  }, TypeError)
+})
