@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { seededRandom } from '#lib/random.ts'
+import { defaultProfile } from '#scheduler/profile.ts'
+import { podInfoOf } from '#scheduler/pod-info.ts'
+import { nodeOf, podOf, type PodShape } from '#scheduler/testing.ts'
+import { Heap } from './heap.ts'
+import { SchedulingQueue } from './scheduling-queue.ts'
+
+function queueOf(t: { after(task: () => void): void }) {
+  const clock = createVirtualClock()
+  const queue = new SchedulingQueue({ clock, plugins: defaultProfile().plugins.map(({ plugin }) => plugin), wake: () => {} })
+  t.after(() => queue[Symbol.dispose]())
+  const add = (name: string, shape?: PodShape) => queue.set(podInfoOf(podOf(name, shape)))
+  const take = () => queue.take()?.info.pod.metadata!.name
+  return { clock, queue, add, take }
+}
+
+const gone = (name: string) => ({ type: 'pod gone', pod: podOf(name) }) as const
+
+test('Heap agrees with sorting', () => {
+  const random = seededRandom(3)
+  const heap = new Heap<number>((a, b) => a < b)
+  const numbers = Array.from({ length: 500 }, () => Math.floor(random.float() * 100))
+  for (const number of numbers) heap.push(number)
+  assert.deepEqual(
+    Array.from({ length: 500 }, () => heap.pop()),
+    numbers.toSorted((a, b) => a - b),
+  )
+  assert.equal(heap.pop(), undefined)
+})
+
+test('SchedulingQueue takes by priority, then by age', (t) => {
+  const { add, take } = queueOf(t)
+  add('a')
+  add('b')
+  add('high', { priority: 10 })
+  assert.deepEqual([take(), take(), take(), take()], ['high', 'a', 'b', undefined])
+})
+
+test('SchedulingQueue follows a raised priority', (t) => {
+  const { add, take } = queueOf(t)
+  add('a')
+  add('b')
+  add('b', { priority: 1 })
+  assert.deepEqual([take(), take(), take()], ['b', 'a', undefined])
+})
+
+test('SchedulingQueue keeps refused pods until something helps', async (t) => {
+  const { queue, add, take, clock } = queueOf(t)
+  add('a')
+  const queued = queue.take()!
+  queue.refused(queued, new Set(['NodeResourcesFit']))
+  assert.equal(take(), undefined)
+  queue.changed({ type: 'node', node: nodeOf('n', { labels: { x: 'y' } }), previous: nodeOf('n') })
+  assert.equal(queue.waiting.refused, 1)
+  queue.changed(gone('other'))
+  // With nothing else to do it need not sit out its backoff.
+  assert.equal(queue.waiting.backoff, 1)
+  assert.equal(take(), 'a')
+  await clock.advance(60_000)
+  assert.equal(take(), undefined)
+})
+
+test('SchedulingQueue wakes pods without any node when one comes', (t) => {
+  const { queue, add, take } = queueOf(t)
+  add('a')
+  queue.refused(queue.take()!, new Set())
+  queue.changed(gone('other'))
+  assert.equal(take(), undefined)
+  queue.changed({ type: 'node', node: nodeOf('n') })
+  assert.equal(take(), 'a')
+})
+
+test('SchedulingQueue doubles the backoff of errors from one to ten seconds', async (t) => {
+  const { queue, add, clock } = queueOf(t)
+  add('a')
+  for (const seconds of [1, 2, 4, 8, 10, 10]) {
+    queue.failed(queue.take()!)
+    await clock.advance(seconds * 1000 - 1)
+    assert.equal(queue.take(), undefined, `before ${seconds} s`)
+    await clock.advance(1)
+    assert.equal(queue.waiting.active, 1, `after ${seconds} s`)
+  }
+})
+
+test('SchedulingQueue tries refused pods again after five minutes at most', async (t) => {
+  const { queue, add, clock } = queueOf(t)
+  add('a')
+  queue.refused(queue.take()!, new Set(['NodeAffinity']))
+  await clock.advance(5 * 60_000)
+  assert.equal(queue.waiting.refused, 1)
+  await clock.advance(31_000)
+  assert.equal(queue.waiting.refused, 0)
+  assert.ok(queue.take())
+})
+
+test('SchedulingQueue holds gated pods', (t) => {
+  const { queue, add, take } = queueOf(t)
+  add('a', { schedulingGates: [{ name: 'g' }] })
+  queue.changed({ type: 'node', node: nodeOf('n') })
+  assert.equal(take(), undefined)
+  add('a')
+  assert.equal(take(), 'a')
+})
+
+test('SchedulingQueue retries a pod whose own spec changed, and only then', (t) => {
+  const { queue, add, take } = queueOf(t)
+  add('a')
+  queue.refused(queue.take()!, new Set(['NodeAffinity']))
+  add('a', { status: { phase: 'Pending' } })
+  assert.equal(take(), undefined)
+  add('a', { tolerations: [{ operator: 'Exists' }] })
+  assert.equal(take(), 'a')
+})
+
+test('SchedulingQueue forgets deleted pods wherever they are', async (t) => {
+  const { queue, add, take, clock } = queueOf(t)
+  for (const name of ['active', 'refused', 'erred']) add(name)
+  for (const end of ['refused', 'failed'] as const) {
+    const queued = queue.take()!
+    if (end === 'refused') queue.refused(queued, new Set(['NodeResourcesFit']))
+    else queue.failed(queued)
+  }
+  for (const name of ['active', 'refused', 'erred']) queue.delete(`uid-default-${name}`)
+  queue.changed(gone('other'))
+  await clock.advance(20_000)
+  assert.equal(take(), undefined)
+})

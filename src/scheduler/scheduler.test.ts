@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { EventsEvent } from '#api/kinds/events/event.ts'
+import { Namespace } from '#api/kinds/core/namespace.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { createEventRecorder } from '#client/event-recorder.ts'
+import { createInformers } from '#client/informers.ts'
+import { silentLogger } from '#lib/log.ts'
+import { seededRandom } from '#lib/random.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { startTestServer } from '#server/testing.ts'
+import { createScheduler } from './scheduler.ts'
+import { nodeOf, podOf, type PodShape } from './testing.ts'
+
+async function startCluster(t: TestContext) {
+  const clock = createVirtualClock()
+  const random = seededRandom(1)
+  const log = silentLogger
+  const cleanUp = new AsyncDisposableStack()
+  t.after(() => cleanUp.disposeAsync())
+  const { client } = cleanUp.use(await startTestServer({ clock, random }))
+  const stop = new AbortController()
+  cleanUp.defer(() => stop.abort(new Error('the test is over')))
+  const informers = createInformers({ client, clock, random, log, signal: stop.signal })
+  const events = createEventRecorder({
+    client,
+    clock,
+    random,
+    log,
+    component: 'default-scheduler',
+    api: 'events.k8s.io',
+    signal: stop.signal,
+  })
+  await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } })
+  cleanUp.use(await createScheduler({ client, informers, events, clock, random, log }).start(stop.signal))
+  const createNode = async (name: string, shape = {}) => {
+    const { status, ...node } = nodeOf(name, shape)
+    const created = await client.create(Node, { ...node, metadata: { name, labels: node.metadata!.labels! } })
+    await client.update(Node, { ...created, status: status! }, { subresource: 'status' })
+  }
+  const createPod = (name: string, shape: PodShape = {}) => {
+    const { uid: _, ...metadata } = podOf(name, shape).metadata!
+    return client.create(Pod, { ...podOf(name, shape), metadata })
+  }
+  const pod = (name: string) => client.get(Pod, { namespace: 'default', name })
+  const eventually = async <T>(check: () => Promise<T | undefined | false>): Promise<T> => {
+    for (let step = 0; step < 400; step++) {
+      const result = await check()
+      if (result) return result
+      await clock.advance(20)
+    }
+    throw new Error('did not come about within 8 s of cluster time')
+  }
+  const bound = (name: string) => eventually(async () => (await pod(name)).spec!.nodeName)
+  const told = (name: string) =>
+    eventually(
+      async () => (await pod(name)).status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False')?.message,
+    )
+  const eventsOf = async (name: string) =>
+    (await client.list(EventsEvent)).items
+      .filter(({ regarding }) => regarding?.name === name)
+      .map(({ type, reason, note }) => `${type} ${reason}: ${note}`)
+  return { client, clock, createNode, createPod, pod, bound, told, eventually, eventsOf }
+}
+
+test('scheduler binds a pod and says so', async (t) => {
+  const { createNode, createPod, bound, eventually, eventsOf } = await startCluster(t)
+  await createNode('a')
+  await createPod('p')
+  assert.equal(await bound('p'), 'a')
+  await eventually(async () => (await eventsOf('p')).length > 0)
+  assert.deepEqual(await eventsOf('p'), ['Normal Scheduled: Successfully assigned default/p to a'])
+})
+
+test('scheduler tells a pod why it waits and places it once a node comes', async (t) => {
+  const { createNode, createPod, bound, told, pod, eventsOf } = await startCluster(t)
+  await createPod('p', { cpu: '3' })
+  assert.equal(await told('p'), 'no nodes available to schedule pods')
+  await createNode('small', { cpu: '1' })
+  const waiting = await pod('p')
+  assert.equal(waiting.status!.phase, 'Pending')
+  const condition = waiting.status!.conditions!.find(({ type }) => type === 'PodScheduled')!
+  assert.equal(condition.reason, 'Unschedulable')
+  await createNode('large')
+  assert.equal(await bound('p'), 'large')
+  assert.match((await eventsOf('p')).join('\n'), /Warning FailedScheduling: no nodes available to schedule pods/)
+})
+
+test('scheduler places a waiting pod when another leaves', async (t) => {
+  const { client, createNode, createPod, bound, told } = await startCluster(t)
+  await createNode('a', { cpu: '1' })
+  await createPod('first', { cpu: '1', terminationGracePeriodSeconds: 0 })
+  await bound('first')
+  await createPod('second', { cpu: '1' })
+  assert.match(await told('second'), /^0\/1 nodes are available: 1 Insufficient cpu\./)
+  await client.delete(Pod, { namespace: 'default', name: 'first' }, { gracePeriodSeconds: 0 })
+  assert.equal(await bound('second'), 'a')
+})
+
+test('scheduler never puts more on a node than fits, however many pods come at once', async (t) => {
+  const { client, createNode, createPod, eventually } = await startCluster(t)
+  for (const name of ['a', 'b', 'c']) await createNode(name, { cpu: '2' })
+  await Promise.all(Array.from({ length: 20 }, (_, i) => createPod(`p${i}`, { cpu: '1' })))
+  const counts = await eventually(async () => {
+    const { items } = await client.list(Pod)
+    const nodes = items.flatMap(({ spec }) => spec!.nodeName ?? [])
+    return nodes.length >= 6 && ['a', 'b', 'c'].map((name) => nodes.filter((node) => node === name).length)
+  })
+  assert.deepEqual(counts, [2, 2, 2])
+})
+
+test('scheduler leaves alone pods of others, gated pods until they are free, and deleted pods', async (t) => {
+  const { client, clock, createNode, createPod, bound, pod } = await startCluster(t)
+  await createNode('a')
+  await createPod('foreign', { schedulerName: 'other' })
+  await createPod('gated', { schedulingGates: [{ name: 'example.com/gate' }] })
+  await createPod('p')
+  await bound('p')
+  await clock.advance(2000)
+  assert.equal((await pod('foreign')).spec!.nodeName, undefined)
+  assert.equal((await pod('gated')).spec!.nodeName, undefined)
+  await client.patch(
+    Pod,
+    { namespace: 'default', name: 'gated' },
+    { type: 'json', patch: [{ op: 'remove', path: '/spec/schedulingGates' }] },
+  )
+  assert.equal(await bound('gated'), 'a')
+})
