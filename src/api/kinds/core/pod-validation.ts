@@ -15,6 +15,8 @@ const UPDATABLE =
   '`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)'
 
 export function validatePod(next: Pod, previous: Pod | undefined, { subresource }: HookContext): FieldError[] {
+  // Binding sets what no update may: the node. Its handler has checked that it may be set.
+  if (subresource === 'binding') return []
   if (subresource === 'status') return previous ? validateStatus(next, previous) : []
   const errors = validatePodSpec(next.spec!, 'spec')
   if (!previous) {
