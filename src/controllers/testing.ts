@@ -1,0 +1,116 @@
+// A cluster for controller tests: the real API server on a memory store, chosen controllers, time that stands still, and pods that run by themselves.
+import type { TestContext } from 'node:test'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { CoreEvent } from '#api/kinds/core/event.ts'
+import { Namespace } from '#api/kinds/core/namespace.ts'
+import { keyOf, type KubeObject } from '#api/object.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import type { Client } from '#client/client.ts'
+import { createInformers } from '#client/informers.ts'
+import type { Informers } from '#client/informer.ts'
+import { formatTime } from '#lib/clock.ts'
+import { silentLogger } from '#lib/log.ts'
+import { seededRandom } from '#lib/random.ts'
+import { startAll } from '#lib/service.ts'
+import { createVirtualClock, type VirtualClock } from '#lib/virtual-clock.ts'
+import { startTestServer } from '#server/testing.ts'
+import { type ControllersOptions, controllerServices } from './controllers.ts'
+
+export interface TestCluster {
+  /** Acts as a cluster administrator. */
+  client: Client
+  informers: Informers
+  clock: VirtualClock
+  /** Lets the cluster work until `check` returns something, moving time in small steps; fails with what it last said. */
+  eventually<T>(check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T>
+  /** Moves time on and lets everything come to rest. */
+  advance(ms: number): Promise<void>
+  events(about: string): Promise<string[]>
+}
+
+const STEP_MS = 20
+const STEPS = 400
+
+/** `only`: names of the controllers to run; all by default. `runPods`: a stand-in for scheduler and nodes that makes pods Ready. */
+export async function startTestCluster(
+  t: TestContext,
+  options: { only?: readonly string[]; runPods?: boolean; controllers?: Partial<ControllersOptions> } = {},
+): Promise<TestCluster> {
+  const clock = createVirtualClock()
+  const random = seededRandom(1)
+  const server = await startTestServer({ clock, random })
+  const cleanUp = new AsyncDisposableStack()
+  t.after(() => cleanUp.disposeAsync())
+  cleanUp.use(server)
+  const stop = new AbortController()
+  cleanUp.defer(() => stop.abort(new Error('the test is over')))
+  const { client } = server
+  const informers = createInformers({ client, clock, random, log: silentLogger, signal: stop.signal })
+  const services = controllerServices({
+    clientFor: (user) => server.server.clientFor(user),
+    clock,
+    random,
+    log: silentLogger,
+    rootCa: 'CERTIFICATE',
+    ...options.controllers,
+  })
+  const wanted = new Set(['informers', 'controller-accounts', ...(options.only ?? [])])
+  const chosen = options.only ? services.filter(({ name }) => wanted.has(name)) : services
+  const running = await startAll(chosen, { signal: stop.signal, monotonic: () => clock.monotonic() })
+  cleanUp.use(running)
+  if (options.runPods) cleanUp.defer(runPods(client, informers, clock))
+
+  const cluster: TestCluster = {
+    client,
+    informers,
+    clock,
+    async eventually(check) {
+      let last: unknown
+      for (let step = 0; step < STEPS; step++) {
+        try {
+          const result = await check()
+          if (result !== undefined && result !== false) return result as Exclude<typeof result, undefined | false>
+        } catch (error) {
+          last = error
+        }
+        await clock.advance(STEP_MS)
+      }
+      throw new Error(`did not come about within ${(STEPS * STEP_MS) / 1000} s of cluster time`, { cause: last })
+    },
+    advance: (ms) => clock.advance(ms),
+    async events(about) {
+      const { items } = await client.list(CoreEvent)
+      return items.filter(({ involvedObject }) => involvedObject.name === about).map(({ reason, message }) => `${reason}: ${message}`)
+    },
+  }
+  return cluster
+}
+
+export async function createNamespace(client: Client, name: string): Promise<void> {
+  await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+}
+
+/** Makes new pods Running and Ready, unless they are named otherwise by the annotation `test/phase`; lets deleted ones go. */
+function runPods(client: Client, informers: Informers, clock: VirtualClock): () => void {
+  let address = 1
+  const subscription = informers.of(Pod).subscribe(({ object: pod }) => {
+    if (!pod) return
+    if (pod.metadata?.deletionTimestamp) void client.delete(Pod, keyOf(pod), { gracePeriodSeconds: 0 }).catch(ignoreNotFound)
+    else if ((pod.status?.phase ?? 'Pending') === 'Pending' && !pod.status?.podIP)
+      void setPhase(client, pod, { address: address++, clock }).catch(ignoreNotFound)
+  })
+  return () => subscription[Symbol.dispose]()
+}
+
+async function setPhase(client: Client, pod: Pod, { address, clock }: { address: number; clock: VirtualClock }): Promise<void> {
+  const phase = pod.metadata?.annotations?.['test/phase'] ?? 'Running'
+  const now = formatTime(clock.now())
+  const podIP = `10.244.0.${address}`
+  const ready = phase === 'Running' ? 'True' : 'False'
+  const status = { phase, podIP, podIPs: [{ ip: podIP }], conditions: [{ type: 'Ready', status: ready, lastTransitionTime: now }] }
+  await client.patch(Pod, keyOf(pod), { type: 'merge', patch: { status } }, { subresource: 'status' })
+}
+
+export function namesOf(objects: readonly KubeObject[]): string[] {
+  return objects.map(({ metadata }) => metadata?.name ?? '').sort()
+}
