@@ -2,7 +2,6 @@ import { defineKind } from '#api/define-kind.ts'
 import { invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { validateConditions } from '#api/meta/object-meta.ts'
 import { checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { canonicalCIDRMessages, familyOf } from '#api/validation/ip.ts'
 
@@ -17,8 +16,9 @@ export const ServiceCIDR = defineKind<ServiceCIDR>({
   subresources: {
     status: { verbs: ['get', 'patch', 'update'] },
   },
-  validate({ spec, status }, previous, { subresource }) {
-    if (subresource === 'status') return validateConditions(status?.conditions, 'status.conditions')
+  validate({ spec }, previous, { subresource }) {
+    // Upstream checks nothing of the status: its own Ready condition has no reason.
+    if (subresource === 'status') return []
     const errors: Errors = []
     const cidrs = spec?.cidrs ?? []
     if (cidrs.length === 0) errors.push(required('spec.cidrs', 'at least one CIDR required'))
