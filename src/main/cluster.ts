@@ -1,0 +1,229 @@
+// One cluster: the ordered list of its services, started as read and stopped in reverse.
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { flushCompileCache } from 'node:module'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { ClusterConfig } from '#cli/config.ts'
+import type { RunningCluster } from '#cli/platform.ts'
+import { programVersion } from '#cli/version.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import type { UserInfo } from '#client/client.ts'
+import { createEventRecorder } from '#client/event-recorder.ts'
+import type { Informers } from '#client/informer.ts'
+import { createInformers } from '#client/informers.ts'
+import { CONTROLLER_MANAGER, controllerServices, informerProjections } from '#controllers/controllers.ts'
+import type { Clock } from '#lib/clock.ts'
+import { createLogger, type Logger } from '#lib/log.ts'
+import { type Random, systemRandom } from '#lib/random.ts'
+import { type Service, startAll } from '#lib/service.ts'
+import { addressAt } from '#network/addresses.ts'
+import { createSimulatedNodes } from '#node/simulated/nodes.ts'
+import { createScheduler } from '#scheduler/scheduler.ts'
+import { type ApiServer, createApiServer } from '#server/api-server.ts'
+import { clusterExtensions } from '#server/cluster-extensions.ts'
+import { ensurePki, type Pki } from '#server/pki/pki.ts'
+import { openEmbeddedStore } from '#store/embedded.ts'
+import { createMemoryStore } from '#store/memory.ts'
+import type { Store } from '#store/store.ts'
+import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
+
+export interface StartOptions extends Surroundings {
+  signal: AbortSignal
+  ready(name: string, elapsedMs: number): void
+  writeLog(line: string): void
+}
+
+export async function startCluster(given: ClusterConfig, options: StartOptions): Promise<RunningCluster> {
+  const { clock, signal } = options
+  const random = systemRandom
+  const log = createLogger({ write: options.writeLog, now: () => clock.now() })
+  const config = given.port === 0 ? { ...given, port: await freePort(given.host) } : given
+  const url = `https://${config.host}:${config.port}`
+  const real = config.nodes.type === 'real' ? machineServices({ ...options, config, random, log }) : undefined
+
+  await using starting = new AsyncDisposableStack()
+  const store = starting.use(openStore(config))
+  const pki = await ensurePki({
+    directory: join(config.dataDirectory, 'pki'),
+    clock,
+    random,
+    hostName: hostname(),
+    serviceAddress: addressAt(config.serviceCidr, 1),
+    clusterDomain: config.clusterDomain,
+    addresses: [config.host, gatewayOf(config)],
+  })
+  const server = createServerOf(config, { store, pki, log, clock, random, real: real !== undefined })
+  const stop = new AbortController()
+  const informers = createInformers({
+    client: server.clientFor(CONTROLLER_MANAGER),
+    clock,
+    random,
+    log,
+    signal: stop.signal,
+    projections: informerProjections,
+  })
+  starting.defer(() => stop.abort(new Error('the cluster was stopped')))
+
+  const actors: Service[] = [
+    inOrder(
+      'controllers',
+      controllerServices({
+        clientFor: (user) => server.clientFor(user),
+        clock,
+        random,
+        log: log.child({ service: 'controllers' }),
+        rootCa: pki.authority,
+        clusterCidr: config.podCidr,
+        informers,
+      }),
+    ),
+    schedulerOf(server, { informers, clock, random, log: log.child({ service: 'scheduler' }), signal: stop.signal }),
+    ...(await nodesOf(config, { ...options, server, pki, informers, endpoint: real?.containerd.endpoint, random, log, stop: stop.signal })),
+  ]
+  const services: Service[] = [
+    ...(real ? [together('pod network and containerd', [real.network, real.containerd])] : []),
+    server,
+    ...actors,
+  ]
+  const elapsed = (service: Service, elapsedMs: number) => options.ready(service.name, elapsedMs)
+  starting.use(await startAll(services, { signal, ready: elapsed, monotonic: () => clock.monotonic() }))
+  if (config.nodes.type !== 'none') await nodeReady(informers, signal)
+  clock.after(2000, () => flushCompileCache())
+  const running = starting.move()
+  return {
+    credentials: { url, ca: pki.authority, ...pki.admin },
+    nodes: nodesText(config),
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  }
+}
+
+function openStore(config: ClusterConfig): Store {
+  return config.store === 'memory' ? createMemoryStore() : openEmbeddedStore({ directory: join(config.dataDirectory, 'store') })
+}
+
+interface ServerParts {
+  store: Store
+  pki: Pki
+  log: Logger
+  clock: Clock
+  random: Random
+  real: boolean
+}
+
+function createServerOf(config: ClusterConfig, { store, pki, log, clock, random, real }: ServerParts): ApiServer {
+  const { host, port, serviceCidr, clusterDns, clusterDomain } = config
+  const tls = { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority }
+  return createApiServer({
+    store,
+    clock,
+    random,
+    log: log.child({ service: 'server' }),
+    listen: { host, port, tls },
+    // Pods reach the API on the node's own side of the bridge; nobody outside the machine can.
+    ...(real ? { alsoOn: [gatewayOf(config)] } : {}),
+    extensions: (context) =>
+      clusterExtensions(context, { pki, serviceCidr, dnsAddress: clusterDns, clusterDomain, advertiseAddress: gatewayOf(config), port }),
+    sampanVersion: programVersion(),
+  })
+}
+
+function schedulerOf(
+  server: ApiServer,
+  { signal, ...parts }: { informers: Informers; clock: Clock; random: Random; log: Logger; signal: AbortSignal },
+): Service {
+  const client = server.clientFor({ username: 'system:kube-scheduler', groups: ['system:authenticated'] })
+  const events = createEventRecorder({ client, ...parts, component: 'default-scheduler', api: 'events.k8s.io', signal })
+  return createScheduler({ client, events, ...parts })
+}
+
+interface NodeParts extends StartOptions {
+  server: ApiServer
+  pki: Pki
+  informers: Informers
+  endpoint: string | undefined
+  random: Random
+  log: Logger
+  stop: AbortSignal
+}
+
+async function nodesOf(config: ClusterConfig, parts: NodeParts): Promise<Service[]> {
+  const { server, pki, informers, endpoint, clock, random, log, stop } = parts
+  if (config.nodes.type === 'none') return []
+  if (config.nodes.type === 'simulated' || endpoint === undefined) {
+    return [
+      createSimulatedNodes({
+        count: config.nodes.count,
+        client: server.clientFor(SIMULATED_NODES),
+        informers,
+        clock,
+        log: log.child({ service: 'nodes' }),
+      }),
+    ]
+  }
+  const user = { username: `system:node:${config.nodeName}`, groups: ['system:nodes', 'system:authenticated'] }
+  const { serving } = await pki.nodeCertificates(config.nodeName, [gatewayOf(config)])
+  // Whole objects, read by an identity that may list them; what the node writes, it writes as itself.
+  const nodeInformers = createInformers({ client: server.clientFor(CONTROLLER_MANAGER), clock, random, log, signal: stop })
+  return nodeServices(
+    { ...parts, config },
+    {
+      endpoint,
+      identity: {
+        client: server.clientFor(user),
+        nodeInformers,
+        informers,
+        tls: { key: serving.key, cert: serving.certificate, clientCa: pki.authority },
+      },
+    },
+  )
+}
+
+/** Simulated nodes act for many nodes at once. */
+const SIMULATED_NODES: UserInfo = { username: 'system:sampan:simulated-nodes', groups: ['system:masters', 'system:authenticated'] }
+
+async function nodeReady(informers: Informers, signal: AbortSignal): Promise<void> {
+  const nodes = informers.of(Node)
+  const ready = Promise.withResolvers<void>()
+  const abort = () => ready.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  using _watching = nodes.subscribe(({ object }) => {
+    if (object?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')) ready.resolve()
+  })
+  await ready.promise
+  signal.removeEventListener('abort', abort)
+}
+
+/** Many small services told of in one line. */
+function inOrder(name: string, services: readonly Service[]): Service {
+  return { name: `${services.length} ${name}`, start: (signal) => startAll(services, { signal, monotonic: () => 0 }) }
+}
+
+/** Independent services started at once; stopped in reverse. */
+function together(name: string, services: readonly Service[]): Service {
+  return {
+    name,
+    async start(signal) {
+      await using starting = new AsyncDisposableStack()
+      const started = await Promise.allSettled(services.map((service) => service.start(signal)))
+      for (const one of started) if (one.status === 'fulfilled') starting.use(one.value)
+      for (const one of started) if (one.status === 'rejected') throw one.reason
+      return starting.move()
+    },
+  }
+}
+
+function nodesText({ nodes }: ClusterConfig): string {
+  if (nodes.type === 'none') return 'no nodes'
+  return `${nodes.count} ${nodes.type} node${nodes.count === 1 ? '' : 's'}`
+}
+
+async function freePort(host: string): Promise<number> {
+  const server = createServer()
+  server.listen(0, host)
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
