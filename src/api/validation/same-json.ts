@@ -17,5 +17,5 @@ export function sameJson(a: unknown, b: unknown): boolean {
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null) return true
   if (typeof value !== 'object') return false
-  return Array.isArray(value) ? value.length === 0 : Object.keys(value).length === 0
+  return Array.isArray(value) ? value.length === 0 : Object.values(value).every(isEmpty)
 }
