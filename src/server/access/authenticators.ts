@@ -8,6 +8,11 @@ const AUTHENTICATED = 'system:authenticated'
 
 export const ANONYMOUS: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] }
 
+const OPEN_PATHS = /^\/(healthz|livez|readyz|version)(\/|$)/
+
+/** What may be asked without saying who asks, as far as roles allow it. */
+export const openToAnyone = (path: string): boolean => OPEN_PATHS.test(path)
+
 /** Common name as user, organizations as groups. */
 export const clientCertificates: Authenticator = {
   async authenticate({ certificate }) {

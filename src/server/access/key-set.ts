@@ -1,5 +1,7 @@
 // What others need to check service-account tokens themselves: OpenID discovery and the public key.
 import type { KeyObject } from 'node:crypto'
+import type { Endpoint } from '#server/endpoints/endpoint.ts'
+import { answer } from '#server/http/call.ts'
 import { keyId } from './web-token.ts'
 
 export const DISCOVERY_PATH = '/.well-known/openid-configuration'
@@ -25,4 +27,17 @@ export function tokenDocuments(options: { issuer: string; publicKey: KeyObject; 
     [DISCOVERY_PATH, { contentType: 'application/json', body: JSON.stringify(discovery) }],
     [KEY_SET_PATH, { contentType: 'application/jwk-set+json', body: JSON.stringify({ keys }) }],
   ])
+}
+
+/** `url` is asked for late: the port is known only once the server listens. */
+export function tokenEndpoints(options: { issuer: string; publicKey: KeyObject; url(): string }): Endpoint[] {
+  const documents = () => tokenDocuments({ ...options, url: options.url() })
+  return [DISCOVERY_PATH, KEY_SET_PATH].map((path) => ({
+    path,
+    serves: (asked) => asked === path,
+    answer(call) {
+      const { contentType, body } = documents().get(path)!
+      return answer(call, 200, { type: contentType, body })
+    },
+  }))
 }

@@ -1,5 +1,5 @@
 // Who asks: the first authenticator that knows the request says so; nobody's request is anonymous. Then, if asked for and allowed, as whom.
-import { ANONYMOUS } from '#server/access/authenticators.ts'
+import { ANONYMOUS, openToAnyone } from '#server/access/authenticators.ts'
 import { impersonate as assumed } from '#server/access/impersonation.ts'
 import { StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
@@ -17,8 +17,9 @@ export function authenticate(authenticators: readonly Authenticator[]): Link {
       user = await authenticator.authenticate(request)
       if (user) break
     }
-    // A certificate of some other authority is not the same as none.
-    if (!user && peer.badCertificate) throw new StatusError('Unauthorized', 'Unauthorized')
+    // A certificate of some other authority is not the same as none. A server without authenticators knows nobody and lets authorisation decide.
+    const refused = peer.badCertificate || (authenticators.length > 0 && !openToAnyone(call.exchange.path))
+    if (!user && refused) throw new StatusError('Unauthorized', 'Unauthorized')
     call.user = user ? withStanding(user) : ANONYMOUS
     return next()
   }
