@@ -62,10 +62,7 @@ test('create says so when no generated name is free', async () => {
   await create()
   const { status, json, headers } = await create()
   assert.equal(status, 409)
-  assert.equal(
-    json.message,
-    'configmaps "gen-bbbbb" already exists, the server was not able to generate a unique name for the object',
-  )
+  assert.equal(json.message, 'configmaps "gen-bbbbb" already exists, the server was not able to generate a unique name for the object')
   assert.equal(headers['retry-after'], '1')
 })
 
@@ -80,15 +77,57 @@ test('create on a dry run answers as if, and stores nothing', async () => {
 })
 
 const refusals: [string, string, unknown, number, string | RegExp][] = [
-  ['another namespace', '/configmaps', configMap('a', {}, { namespace: 'other' }), 400, 'the namespace of the provided object does not match the namespace sent on the request'],
-  ['a resourceVersion', '/configmaps', configMap('a', {}, { resourceVersion: '5' }), 500, 'resourceVersion should not be set on objects to be created'],
-  ['no name', '/configmaps', configMap(''), 422, 'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required'],
-  ['a bad name', '/configmaps', configMap('A_b'), 422, /^ConfigMap "A_b" is invalid: metadata\.name: Invalid value: "A_b": a lowercase RFC 1123 subdomain/],
+  [
+    'another namespace',
+    '/configmaps',
+    configMap('a', {}, { namespace: 'other' }),
+    400,
+    'the namespace of the provided object does not match the namespace sent on the request',
+  ],
+  [
+    'a resourceVersion',
+    '/configmaps',
+    configMap('a', {}, { resourceVersion: '5' }),
+    500,
+    'resourceVersion should not be set on objects to be created',
+  ],
+  [
+    'no name',
+    '/configmaps',
+    configMap(''),
+    422,
+    'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required',
+  ],
+  [
+    'a bad name',
+    '/configmaps',
+    configMap('A_b'),
+    422,
+    /^ConfigMap "A_b" is invalid: metadata\.name: Invalid value: "A_b": a lowercase RFC 1123 subdomain/,
+  ],
   ['another kind', '/configmaps', pod('a'), 400, /cannot be handled as a ConfigMap/],
-  ['no JSON', '/configmaps', '{"kind":', 400, /^the object provided is unrecognized \(must be of type ConfigMap\): couldn't get version\/kind; json parse error: /],
-  ['a bad dryRun', '/configmaps?dryRun=Some', configMap('a'), 422, /^CreateOptions\.meta\.k8s\.io "" is invalid: dryRun: Unsupported value/],
+  [
+    'no JSON',
+    '/configmaps',
+    '{"kind":',
+    400,
+    /^the object provided is unrecognized \(must be of type ConfigMap\): couldn't get version\/kind; json parse error: /,
+  ],
+  [
+    'a bad dryRun',
+    '/configmaps?dryRun=Some',
+    configMap('a'),
+    422,
+    /^CreateOptions\.meta\.k8s\.io "" is invalid: dryRun: Unsupported value/,
+  ],
   ['a bad fieldValidation', '/configmaps?fieldValidation=Often', configMap('a'), 422, /fieldValidation: Unsupported value: "Often"/],
-  ['an unknown field under Strict', '/pods?fieldValidation=Strict', pod('a', { foo: 1 }), 400, 'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.foo"'],
+  [
+    'an unknown field under Strict',
+    '/pods?fieldValidation=Strict',
+    pod('a', { foo: 1 }),
+    400,
+    'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.foo"',
+  ],
 ]
 for (const [what, path, body, code, message] of refusals) {
   test(`create refuses ${what}`, async () => {
@@ -105,7 +144,7 @@ test('create warns of unknown and duplicate fields unless told to ignore them', 
   const body = JSON.stringify(pod('a', { foo: 1 })).replace('"image"', '"image":"x","image"')
   const { status, headers } = await t.send('POST', `${IN_DEFAULT}/pods?dryRun=All`, body)
   assert.equal(status, 201)
-  const warnings = headers['warning'] as string[]
+  const warnings = headers['warning'] as unknown as string[]
   assert.ok(warnings.includes('299 - "unknown field \\"spec.foo\\""'), String(warnings))
   assert.ok(warnings.includes('299 - "duplicate field \\"spec.containers[0].image\\""'), String(warnings))
   const silent = await t.send('POST', `${IN_DEFAULT}/pods?dryRun=All&fieldValidation=Ignore`, body)

@@ -66,7 +66,10 @@ test('delete refuses options that make no sense', async () => {
   await t.send('POST', MAPS, configMap('a'))
   const policy = await t.send('DELETE', `${MAPS}/a`, { propagationPolicy: 'Sideways' })
   assert.equal(policy.status, 422)
-  assert.match(policy.json.message, /propagationPolicy: Unsupported value: "Sideways": supported values: "Background", "Foreground", "Orphan", "nil"/)
+  assert.match(
+    policy.json.message,
+    /propagationPolicy: Unsupported value: "Sideways": supported values: "Background", "Foreground", "Orphan", "nil"/,
+  )
   assert.equal((await t.send('DELETE', `${MAPS}/a`, { propagationPolicy: 'Orphan', orphanDependents: true })).status, 422)
   assert.equal((await t.send('DELETE', `${MAPS}/a`, '{')).status, 400)
 })
@@ -110,9 +113,15 @@ test('deletecollection deletes what is selected and answers with it', async () =
   for (const name of ['a', 'b', 'c']) await t.send('POST', MAPS, configMap(name, {}, { labels: { even: String(name === 'b') } }))
   const { status, json } = await t.send('DELETE', `${MAPS}?labelSelector=even%3Dfalse`)
   assert.equal(status, 200)
-  assert.deepEqual(json.items.map((one: any) => one.metadata.name), ['a', 'c'])
+  assert.deepEqual(
+    json.items.map((one: any) => one.metadata.name),
+    ['a', 'c'],
+  )
   const { json: left } = await t.send('GET', MAPS)
-  assert.deepEqual(left.items.map((one: any) => one.metadata.name), ['b'])
+  assert.deepEqual(
+    left.items.map((one: any) => one.metadata.name),
+    ['b'],
+  )
 })
 
 test('delete on a dry run deletes nothing', async () => {

@@ -8,7 +8,12 @@ export interface Requests extends TestServer {
   send(method: string, path: string, body?: unknown, headers?: IncomingHttpHeaders): Promise<MemoryResponse>
 }
 
-const PATCH_TYPES = { json: 'json-patch+json', merge: 'merge-patch+json', strategic: 'strategic-merge-patch+json', apply: 'apply-patch+yaml' }
+const PATCH_TYPES = {
+  json: 'json-patch+json',
+  merge: 'merge-patch+json',
+  strategic: 'strategic-merge-patch+json',
+  apply: 'apply-patch+yaml',
+}
 
 export async function startRequests(options: Partial<ApiServerOptions> = {}): Promise<Requests> {
   const test = await startTestServer(options)
