@@ -28,7 +28,7 @@ for (let i = -2; i < Number(count); i++) {
   const began = performance.now()
   const spec = {
     terminationGracePeriodSeconds: 0,
-    containers: [{ name: 'box', image: 'busybox', imagePullPolicy: 'IfNotPresent', command: ['sleep', '3600'] }],
+    containers: [{ name: 'box', image: 'busybox:1.35', imagePullPolicy: 'IfNotPresent', command: ['sleep', '3600'] }],
   }
   const { status, body } = await connection.request(
     'POST',

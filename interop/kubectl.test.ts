@@ -36,7 +36,7 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
 
       await t.test('run, wait, logs, exec, describe, events', async () => {
         assert.match(
-          await words(['run', 'box', '--image=busybox', '--restart=Never', '--', 'sh', '-c', 'echo hello; echo oops >&2; sleep 3600']),
+          await words(['run', 'box', '--image=busybox:1.35', '--restart=Never', '--', 'sh', '-c', 'echo hello; echo oops >&2; sleep 3600']),
           /pod\/box created/,
         )
         assert.match(await k('wait --for=condition=Ready pod/box --timeout=60s'), /pod\/box condition met/)
@@ -189,7 +189,7 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
         await words([
           'run',
           'talker',
-          '--image=busybox',
+          '--image=busybox:1.35',
           '--restart=Never',
           '--',
           'sh',

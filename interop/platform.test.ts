@@ -18,7 +18,7 @@ spec:
     spec:
       containers:
       - name: redis
-        image: redis
+        image: redis:7
         ports: [{containerPort: 6379, name: redis}]
         readinessProbe: {tcpSocket: {port: redis}, periodSeconds: 1}
         resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {memory: 64Mi}}
@@ -48,7 +48,7 @@ spec:
     spec:
       containers:
       - name: httpd
-        image: busybox
+        image: busybox:1.35
         command: [sh, -c, 'mkdir -p /www/cgi-bin && cp /site/hits /www/cgi-bin/hits && chmod 755 /www/cgi-bin/hits && exec httpd -f -p 8080 -h /www']
         volumeMounts: [{name: site, mountPath: /site}]
         readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
@@ -92,15 +92,15 @@ metadata: {name: counter-log, namespace: shop}
 spec:
   containers:
   - name: count
-    image: busybox
+    image: busybox:1.35
     args: [/bin/sh, -c, 'i=0; while true; do echo "$i one" >> /var/log/1.log; echo "$i two" >> /var/log/2.log; i=$((i+1)); sleep 0.2; done']
     volumeMounts: [{name: varlog, mountPath: /var/log}]
   - name: count-log-1
-    image: busybox
+    image: busybox:1.35
     args: [/bin/sh, -c, 'tail -n+1 -F /var/log/1.log']
     volumeMounts: [{name: varlog, mountPath: /var/log}]
   - name: count-log-2
-    image: busybox
+    image: busybox:1.35
     args: [/bin/sh, -c, 'tail -n+1 -F /var/log/2.log']
     volumeMounts: [{name: varlog, mountPath: /var/log}]
   volumes: [{name: varlog, emptyDir: {}}]
@@ -127,7 +127,7 @@ kind: Pod
 metadata: {name: reader, namespace: shop}
 spec:
   serviceAccountName: reader
-  containers: [{name: box, image: busybox, command: [sleep, '3600']}]
+  containers: [{name: box, image: 'busybox:1.35', command: [sleep, '3600']}]
 `
 
 /** Asks 50 times a second until told to stop, then prints how many answers were right and which were not. */

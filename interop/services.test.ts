@@ -54,7 +54,7 @@ kind: Pod
 metadata: {name: client, namespace: net}
 spec:
   terminationGracePeriodSeconds: 1
-  containers: [{name: box, image: busybox, command: [sleep, '3600']}]
+  containers: [{name: box, image: 'busybox:1.35', command: [sleep, '3600']}]
 ---
 apiVersion: v1
 kind: Pod

@@ -54,6 +54,15 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     addresses: [config.host, gatewayOf(config)],
   })
   const server = createServerOf(config, { store, pki, log, clock, random, real: real !== undefined })
+  const started = {
+    signal,
+    ready: (service: Service, elapsedMs: number) => options.ready(service.name, elapsedMs),
+    monotonic: () => clock.monotonic(),
+  }
+  const ground = real ? [together('pod network, containerd', [real.network, real.containerd])] : []
+  starting.use(await startAll([...ground, server], started))
+
+  // Actors begin to read as soon as they are made, so the server answers first.
   const stop = new AbortController()
   const informers = createInformers({
     client: server.clientFor(CONTROLLER_MANAGER),
@@ -81,13 +90,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     schedulerOf(server, { informers, clock, random, log: log.child({ service: 'scheduler' }), signal: stop.signal }),
     ...(await nodesOf(config, { ...options, server, pki, informers, endpoint: real?.containerd.endpoint, random, log, stop: stop.signal })),
   ]
-  const services: Service[] = [
-    ...(real ? [together('pod network and containerd', [real.network, real.containerd])] : []),
-    server,
-    ...actors,
-  ]
-  const elapsed = (service: Service, elapsedMs: number) => options.ready(service.name, elapsedMs)
-  starting.use(await startAll(services, { signal, ready: elapsed, monotonic: () => clock.monotonic() }))
+  starting.use(await startAll(actors, started))
   if (config.nodes.type !== 'none') await nodeReady(informers, signal)
   clock.after(2000, () => flushCompileCache())
   const running = starting.move()
