@@ -101,7 +101,7 @@ export function createAgent(context: AgentContext): Agent {
 
   let started = false
   return {
-    name: `node agent ${context.node().name}`,
+    name: 'node agent',
     directory: podDirectory({
       context,
       pod: (namespace, name) => mineNamed(namespace, name),

@@ -34,6 +34,8 @@ export class Grace {
 }
 
 export interface KillContext {
+  /** The agent stops: what is being ended is left to the runtime. */
+  signal: AbortSignal
   runtime: Runtime
   clock: Clock
   killing(container: TypedContainer, message: string): void
@@ -61,15 +63,28 @@ export async function killContainer(
     await context.preStop(pod, spec, { containerId: container.id, graceSeconds: grace.seconds })
   }
   await turn?.()
-  await new Promise<void>((resolve, reject) => {
-    const listening = grace.onShorter(() => stop())
-    const done = (error?: unknown) => {
-      listening[Symbol.dispose]()
-      if (error === undefined) resolve()
-      else reject(error)
-    }
-    const stop = () => void runtime.stopContainer(container.id, left()).then(() => done(), done)
-    stop()
+  await orAborted(stopped(), context.signal)
+
+  function stopped() {
+    return new Promise<void>((resolve, reject) => {
+      const listening = grace.onShorter(() => stop())
+      const done = (error?: unknown) => {
+        listening[Symbol.dispose]()
+        if (error === undefined) resolve()
+        else reject(error)
+      }
+      const stop = () => void runtime.stopContainer(container.id, left()).then(() => done(), done)
+      stop()
+    })
+  }
+}
+
+function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason as Error)
+    if (signal.aborted) return abort()
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
 }
 

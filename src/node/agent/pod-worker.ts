@@ -38,10 +38,10 @@ export class PodWorker {
   #due = false
   #working: Promise<void> | undefined
   #interrupt = new AbortController()
+  readonly #stop = new AbortController()
   #timer: Timer | undefined
   #grace: Grace | undefined
   #retryMs = RETRY_MS.first
-  #stopped = false
   #cleaned = false
   readonly #failures = new Map<string, StartFailure>()
   readonly #applied = new Map<string, ResourceRequirements>()
@@ -53,6 +53,10 @@ export class PodWorker {
     this.#context = context
     this.#events = events
     this.#status = {}
+  }
+
+  get #stopped(): boolean {
+    return this.#stop.signal.aborted
   }
 
   get pod(): ApiPod | undefined {
@@ -103,7 +107,7 @@ export class PodWorker {
 
   /** Lets what is being done come to an end; leaves everything running. */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stop.abort(new Error('the node agent was stopped'))
     this.#due = false
     this.#timer?.cancel()
     this.#interrupt.abort(new Error('the node agent was stopped'))
@@ -315,11 +319,12 @@ export class PodWorker {
     return {
       runtime,
       clock,
+      signal: this.#stop.signal,
       killing: (container, message) => this.#pod && containerEvents(this.#context, this.#pod, container)('Normal', 'Killing', message),
       preStop: async (pod, container, { containerId, graceSeconds }) => {
         const sandbox = this.#context.view.pod(this.identity.uid).sandboxes[0]
         const podIp = ipsOf(pod, sandbox?.ips ?? [], this.#context)[0] ?? ''
-        const target = { container, containerId, podIp, timeoutSeconds: graceSeconds, signal: new AbortController().signal }
+        const target = { container, containerId, podIp, timeoutSeconds: graceSeconds, signal: this.#stop.signal }
         await runHook(pod, container.spec.lifecycle!.preStop!, { target, context: this.#context }).catch((error: unknown) => {
           log.debug('a preStop hook failed', { pod: pod.metadata?.name, error })
           containerEvents(this.#context, pod, container)('Warning', 'FailedPreStopHook', 'PreStopHook failed')

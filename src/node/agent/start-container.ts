@@ -33,7 +33,7 @@ export async function startContainer(
   container: TypedContainer,
   { request, context }: { request: StartRequest; context: AgentContext },
 ): Promise<StartResult> {
-  const { spec, type } = container
+  const { spec } = container
   const { runtime, restarts, clock } = context
   const announce = containerEvents(context, pod, container)
   const refused = (reason: string, message: string, retryAt = clock.now() + RETRY_MS): StartResult => {
@@ -78,12 +78,13 @@ export async function startContainer(
     return refused('CreateContainerError', (error as Error).message)
   }
   announce('Normal', 'Created', 'Container created')
+  // Only what came into being counts as a restart.
+  if (request.latest?.state === 'exited') restarts.next(backOffKey(pod, container), request.latest.finishedAt)
   try {
     await runtime.startContainer(id)
   } catch (error) {
     await context.view.refreshContainer(id)
-    if (type !== 'ephemeral') restarts.next(backOffKey(pod, container), clock.now())
-    return refused('RunContainerError', (error as Error).message, clock.now() + restarts.delayMs(backOffKey(pod, container)))
+    return refused('RunContainerError', (error as Error).message)
   }
   announce('Normal', 'Started', 'Container started')
   await context.view.refreshContainer(id)
@@ -118,7 +119,7 @@ function backOffKey(pod: Pod, { spec }: TypedContainer): string {
   return `${pod.metadata?.uid}/${spec.name}/${containerHash(spec)}`
 }
 
-/** Counts a restart of a container that has ended, or tells how long to wait before it may be made. */
+/** How long to wait before a container that has ended may be made again. */
 function backOff(
   pod: Pod,
   container: TypedContainer,
@@ -127,10 +128,7 @@ function backOff(
   if (latest?.state !== 'exited') return undefined
   const key = backOffKey(pod, container)
   const retryAt = context.restarts.waitUntil(key, latest.finishedAt)
-  if (retryAt === undefined) {
-    context.restarts.next(key, latest.finishedAt)
-    return undefined
-  }
+  if (retryAt === undefined) return undefined
   const message = `back-off ${goSeconds(context.restarts.delayMs(key))} restarting failed container=${container.spec.name} pod=${formatPod(pod)}`
   return { reason: 'CrashLoopBackOff', message, retryAt }
 }

@@ -93,7 +93,9 @@ export function difference(wanted: PodStatus, stored: PodStatus): Record<string,
   const names = new Set([...Object.keys(wanted), ...Object.keys(stored).filter((name) => OWNED_FIELDS.has(name))])
   for (const name of names as Set<keyof PodStatus>) {
     if (name === 'conditions') continue
-    if (canonical(wanted[name]) !== canonical(stored[name])) patch[name] = wanted[name] ?? null
+    if (canonical(wanted[name]) !== canonical(stored[name]))
+      patch[name] =
+        MERGED_LISTS.has(name) && Array.isArray(wanted[name]) ? [...wanted[name], { $patch: 'replace' }] : (wanted[name] ?? null)
   }
   const owned = new Set<string>([...OWNED_CONDITIONS, ...NODE_CONDITIONS])
   const changed = (wanted.conditions ?? []).filter((condition) => {
@@ -116,6 +118,8 @@ export function difference(wanted: PodStatus, stored: PodStatus): Record<string,
 }
 
 const NODE_CONDITIONS = new Set(['PodResizePending', 'PodResizeInProgress', 'DisruptionTarget'])
+/** Lists a strategic patch would only add to. */
+const MERGED_LISTS = new Set<string>(['podIPs', 'hostIPs'])
 const OWNED_FIELDS = new Set([
   'phase',
   'reason',
