@@ -35,6 +35,7 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
   const abort = new AbortController()
   const stopped = stopSignal(abort)
   const writeLog = openLog(config.dataDirectory)
+  surviveMistakes(writeLog)
   if (options.nodes === undefined && config.nodes.type === 'simulated') say(simulatedReason())
   let cluster: RunningCluster
   try {
@@ -134,6 +135,17 @@ function openLog(dataDirectory: string): (line: string) => void {
       // A full disk must not stop the cluster; the line is lost.
     }
   }
+}
+
+/** A mistake in one corner must not take the cluster down: it is told and logged, and the rest goes on. */
+function surviveMistakes(writeLog: (line: string) => void): void {
+  const tell = (what: string) => (error: unknown) => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    writeLog(`${JSON.stringify({ level: 'error', message: what, error: text })}\n`)
+    process.stderr.write(`sampan: internal error: ${text.split('\n')[0]} (details in sampan.log; please report it)\n`)
+  }
+  process.on('uncaughtException', tell('uncaught exception'))
+  process.on('unhandledRejection', tell('unhandled rejection'))
 }
 
 function startError(error: unknown, config: ClusterConfig): unknown {

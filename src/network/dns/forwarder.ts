@@ -53,7 +53,8 @@ function ask(message: Buffer, { server, clock, id }: { server: string; clock: Cl
       own.writeUInt16BE(message.readUInt16BE(0), 0)
       done(own)
     })
-    socket.connect(53, server, () => socket.send(question))
+    // Called with an error where there is no way to that server.
+    socket.connect(53, server, ((error?: Error) => (error ? done(undefined) : socket.send(question))) as () => void)
   })
 }
 
