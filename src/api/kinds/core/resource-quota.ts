@@ -67,7 +67,6 @@ function validateQuota(
     }
   }
   if (subresource === 'status') {
-    if (status?.hard === undefined) errors.push(required('status.hard'))
     amounts(status?.hard, 'status.hard')
     amounts(status?.used, 'status.used')
     return errors
