@@ -8,6 +8,7 @@ import { hasReason } from '#api/status.ts'
 import type { Client, UserInfo } from '#client/client.ts'
 import type { Controller } from '#client/controller.ts'
 import { createControllerService } from '#client/controller-loop.ts'
+import { withFieldManager } from '#client/field-manager.ts'
 import type { Projection } from '#client/informer-cache.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
@@ -109,7 +110,8 @@ export function allControllers(options: ControllersOptions, kinds: ClusterKinds)
 }
 
 export function controllerServices(options: ControllersOptions): Service[] {
-  const { clock, random, log, clientFor } = options
+  const { clock, random, log } = options
+  const clientFor = (user: UserInfo) => withFieldManager(options.clientFor(user), 'kube-controller-manager')
   const stop = new AbortController()
   const reader = clientFor(CONTROLLER_MANAGER)
   const informers =

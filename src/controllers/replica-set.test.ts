@@ -77,7 +77,7 @@ test('replicaSetController adopts matching orphans and lets go of pods relabelle
   assert.equal((await client.list(Pod, { namespace })).items.length, 2)
 
   await client.patch(Pod, keyOf(stray), { type: 'merge', patch: { metadata: { labels: { app: 'other' } } } })
-  await eventually(async () => (await client.get(Pod, keyOf(stray))).metadata?.ownerReferences === undefined)
+  await eventually(async () => !(await client.get(Pod, keyOf(stray))).metadata?.ownerReferences?.length)
   await eventually(async () => (await client.list(Pod, { namespace, labelSelector: 'app=web' })).items.length === 2)
 })
 

@@ -6,5 +6,6 @@ export const replicaSetController = replicasController<ReplicaSet>({
   name: 'replicaset-controller',
   account: 'replicaset-controller',
   kind: ReplicaSet,
+  countsTerminating: true,
   selectorOf: (set) => set.spec?.selector,
 })

@@ -6,5 +6,6 @@ export const replicationControllerController = replicasController<ReplicationCon
   name: 'replicationcontroller-controller',
   account: 'replication-controller',
   kind: ReplicationController,
+  countsTerminating: false,
   selectorOf: ({ spec }) => (spec?.selector && Object.keys(spec.selector).length > 0 ? { matchLabels: spec.selector } : undefined),
 })

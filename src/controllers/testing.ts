@@ -1,4 +1,5 @@
 // A cluster for controller tests: the real API server on a memory store, chosen controllers, time that stands still, and pods that run by themselves.
+import { generateKeyPairSync } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
@@ -9,12 +10,23 @@ import type { Client } from '#client/client.ts'
 import { createInformers } from '#client/informers.ts'
 import type { Informers } from '#client/informer.ts'
 import { formatTime } from '#lib/clock.ts'
-import { silentLogger } from '#lib/log.ts'
+import { createLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
 import { startAll } from '#lib/service.ts'
 import { createVirtualClock, type VirtualClock } from '#lib/virtual-clock.ts'
+import { clusterExtensions } from '#server/cluster-extensions.ts'
+import type { Pki } from '#server/pki/pki.ts'
+import type { ServerContext } from '#server/request.ts'
 import { startTestServer } from '#server/testing.ts'
 import { type ControllersOptions, controllerServices } from './controllers.ts'
+
+/** Only what the server reads of it while nobody connects. */
+const pki = {
+  authority: 'CERTIFICATE',
+  frontProxyAuthority: 'CERTIFICATE',
+  kubeletClient: { certificate: '', key: '' },
+  serviceAccountKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+} as unknown as Pki
 
 export interface TestCluster {
   /** Acts as a cluster administrator. */
@@ -38,23 +50,28 @@ export async function startTestCluster(
 ): Promise<TestCluster> {
   const clock = createVirtualClock()
   const random = seededRandom(1)
-  const server = await startTestServer({ clock, random })
+  const warnings: string[] = []
+  const log = createLogger({ write: (line) => void warnings.push(line), now: () => clock.now(), level: 'warn' })
+  const extensions = (context: ServerContext) =>
+    clusterExtensions(context, { pki, serviceCidr: '10.96.0.0/12', advertiseAddress: '192.0.2.1', port: 6443 })
+  const server = await startTestServer({ clock, random, extensions })
   const cleanUp = new AsyncDisposableStack()
   t.after(() => cleanUp.disposeAsync())
   cleanUp.use(server)
   const stop = new AbortController()
   cleanUp.defer(() => stop.abort(new Error('the test is over')))
   const { client } = server
-  const informers = createInformers({ client, clock, random, log: silentLogger, signal: stop.signal })
+  const informers = createInformers({ client, clock, random, log, signal: stop.signal })
   const services = controllerServices({
     clientFor: (user) => server.server.clientFor(user),
     clock,
     random,
-    log: silentLogger,
+    log,
     rootCa: 'CERTIFICATE',
     ...options.controllers,
   })
-  const wanted = new Set(['informers', 'controller-accounts', ...(options.only ?? [])])
+  // Pods need the account they run as.
+  const wanted = new Set(['informers', 'controller-accounts', 'serviceaccount-controller', ...(options.only ?? [])])
   const chosen = options.only ? services.filter(({ name }) => wanted.has(name)) : services
   const running = await startAll(chosen, { signal: stop.signal, monotonic: () => clock.monotonic() })
   cleanUp.use(running)
@@ -75,7 +92,10 @@ export async function startTestCluster(
         }
         await clock.advance(STEP_MS)
       }
-      throw new Error(`did not come about within ${(STEPS * STEP_MS) / 1000} s of cluster time`, { cause: last })
+      throw new Error(
+        `did not come about within ${(STEPS * STEP_MS) / 1000} s of cluster time; last warnings:\n${warnings.slice(-3).join('')}`,
+        { cause: last },
+      )
     },
     advance: (ms) => clock.advance(ms),
     async events(about) {

@@ -29,6 +29,8 @@ export interface ReplicasOptions<S extends ReplicatedSet> {
   account: string
   kind: Kind<S>
   selectorOf(set: S): LabelSelector | undefined
+  /** Whether the kind's status tells of pods on their way out. */
+  countsTerminating: boolean
 }
 
 export function replicasController<S extends ReplicatedSet>(options: ReplicasOptions<S>): Controller {
@@ -55,7 +57,7 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
       })
       const failure = set.metadata.deletionTimestamp ? undefined : await scale(set, active, options, context)
 
-      const terminating = pods.ownedBy(set.metadata.uid).filter((pod) => isTerminating(pod)).length
+      const terminating = options.countsTerminating ? pods.ownedBy(set.metadata.uid).filter((pod) => isTerminating(pod)).length : undefined
       const status = statusOf(set, { active, terminating, failure, now: clock.now() })
       if (!equal(normal(set.status), normal(status))) {
         await context.client.update(kind, { ...set, status }, { subresource: 'status' })

@@ -10,7 +10,7 @@ import type { ReplicatedSet } from './engine.ts'
 
 export interface Observed {
   active: readonly Pod[]
-  terminating: number
+  terminating: number | undefined
   /** What went wrong while creating or deleting pods, if something did. */
   failure?: unknown
   now: number
@@ -27,7 +27,7 @@ export function statusOf(set: ReplicatedSet, { active, terminating, failure, now
     fullyLabeledReplicas: active.filter((pod) => hasLabels(pod.metadata?.labels, template)).length,
     readyReplicas: active.filter(isReady).length,
     availableReplicas: active.filter((pod) => isAvailable(pod, minReadySeconds, now)).length,
-    terminatingReplicas: terminating,
+    ...(terminating === undefined ? {} : { terminatingReplicas: terminating }),
     ...(metadata?.generation === undefined ? {} : { observedGeneration: metadata.generation }),
     ...(conditions.length > 0 ? { conditions } : {}),
   }
