@@ -35,7 +35,6 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
   const abort = new AbortController()
   const stopped = stopSignal(abort)
   const writeLog = openLog(config.dataDirectory)
-  surviveMistakes(writeLog)
   if (options.nodes === undefined && config.nodes.type === 'simulated') say(simulatedReason())
   let cluster: RunningCluster
   try {
@@ -59,6 +58,7 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
     })
     say(`${cluster.credentials.url}  ${cluster.nodes}  data in ${config.dataDirectory}`)
     say(`ready in ${elapsed} ms`)
+    surviveMistakes(writeLog)
     await stopped
     say('stopping')
   } finally {
