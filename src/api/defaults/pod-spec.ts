@@ -50,6 +50,8 @@ function defaultContainer(container: Container | EphemeralContainer): void {
     if (valueFrom?.fieldRef) valueFrom.fieldRef.apiVersion ||= 'v1'
     defaultDivisor(valueFrom?.resourceFieldRef)
   }
+  // Written even when nothing is asked for, as upstream's own encoding does.
+  container.resources ??= {}
   defaultResources(container.resources)
 }
 

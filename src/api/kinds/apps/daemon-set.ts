@@ -24,7 +24,9 @@ export const DaemonSet = defineKind<DaemonSet>({
   scope: 'Namespaced',
   subresources: { status: STATUS },
   generationOf: ({ spec }) => spec,
-  default({ spec }) {
+  default(set) {
+    set.status = { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0, ...set.status }
+    const { spec } = set
     if (!spec) return
     spec.updateStrategy ??= {}
     spec.updateStrategy.type ||= 'RollingUpdate'

@@ -42,6 +42,7 @@ export const Deployment = defineKind<Deployment>({
 })
 
 function defaultDeployment(deployment: Deployment): void {
+  deployment.status ??= {}
   const spec = (deployment.spec ??= {} as types.DeploymentSpec)
   spec.replicas ??= 1
   spec.strategy ??= {}

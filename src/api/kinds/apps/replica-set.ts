@@ -22,7 +22,9 @@ export const ReplicaSet = defineKind<ReplicaSet>({
   scale: SCALE,
   fields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
   generationOf: ({ spec }) => spec,
-  default({ spec }) {
+  default(set) {
+    set.status = { replicas: 0, ...set.status }
+    const { spec } = set
     if (!spec) return
     spec.replicas ??= 1
     defaultPodTemplate(spec.template)

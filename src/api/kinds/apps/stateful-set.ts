@@ -37,7 +37,9 @@ export const StatefulSet = defineKind<StatefulSet>({
   scale: SCALE,
   validateName: forNames(dnsLabel),
   generationOf: ({ spec }) => spec,
-  default({ spec }) {
+  default(set) {
+    set.status = { replicas: 0, availableReplicas: 0, ...set.status }
+    const { spec } = set
     if (!spec) return
     spec.podManagementPolicy ||= 'OrderedReady'
     spec.updateStrategy ??= {}

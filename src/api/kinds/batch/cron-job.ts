@@ -30,7 +30,9 @@ export const CronJob = defineKind<CronJob>({
     const messages = forNames(dnsSubdomain)(name, prefix)
     return !prefix && name.length > NAME_LIMIT ? [...messages, maxLength(NAME_LIMIT)] : messages
   },
-  default({ spec }) {
+  default(job) {
+    job.status ??= {}
+    const { spec } = job
     if (!spec) return
     spec.concurrencyPolicy ||= 'Allow'
     spec.suspend ??= false

@@ -47,6 +47,7 @@ export const Job = defineKind<Job>({
 })
 
 function defaultJob(job: Job): void {
+  job.status ??= {}
   const { spec } = job
   if (!spec) return
   if (spec.completions === undefined && spec.parallelism === undefined) {

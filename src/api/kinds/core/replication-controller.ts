@@ -26,6 +26,7 @@ export const ReplicationController = defineKind<ReplicationController>({
   fields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
   generationOf: ({ spec }) => spec,
   default(controller) {
+    controller.status = { replicas: 0, ...controller.status }
     const { spec } = controller
     if (!spec) return
     const labels = spec.template?.metadata?.labels

@@ -52,7 +52,10 @@ export const Service = defineKind<Service>({
   ],
 })
 
-function defaultService({ spec, status }: Service): void {
+function defaultService(service: Service): void {
+  service.status ??= {}
+  service.status.loadBalancer ??= {}
+  const { spec, status } = service
   if (!spec) return
   spec.sessionAffinity ||= 'None'
   if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig

@@ -20,6 +20,10 @@ export const Ingress = defineKind<Ingress>({
   scope: 'Namespaced',
   subresources: { status: { verbs: ['get', 'patch', 'update'] } },
   generationOf: ({ spec }) => spec,
+  default(ingress) {
+    ingress.status ??= {}
+    ingress.status.loadBalancer ??= {}
+  },
   validate: validateIngress,
   warnings: ({ metadata }) =>
     metadata?.annotations?.[CLASS_ANNOTATION] === undefined

@@ -18,6 +18,9 @@ export const PodDisruptionBudget = defineKind<PodDisruptionBudget>({
   subresources: { status: { verbs: ['get', 'patch', 'update'] } },
   requireResourceVersionOnUpdate: true,
   generationOf: ({ spec }) => spec,
+  default(budget) {
+    budget.status = { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0, ...budget.status }
+  },
   validate: validateBudget,
   warnings: ({ spec }) =>
     spec?.selector && isEmptySelector(spec.selector) ? ['spec.selector: an empty selector matches every pod in the namespace'] : [],
