@@ -37,9 +37,6 @@ function checkUpdate(next: Pod, previous: Pod, errors: Errors): void {
   for (const list of ['containers', 'initContainers'] as const) {
     if ((spec[list]?.length ?? 0) !== (old[list]?.length ?? 0))
       return void errors.push(forbidden(`spec.${list}`, 'pod updates may not add or remove containers'))
-    each(spec[list], `spec.${list}`, ({ image }, at) => {
-      if (!image?.trim()) errors.push(invalid(`${at}.image`, image ?? '', 'must not be empty'))
-    })
   }
   checkDeadline(spec.activeDeadlineSeconds, old.activeDeadlineSeconds, errors)
   const removedOnly = (spec.schedulingGates ?? []).every(({ name }) => old.schedulingGates?.some((gate) => gate.name === name))
