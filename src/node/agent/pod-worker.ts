@@ -7,6 +7,7 @@ import { hasReason } from '#api/status.ts'
 import { formatTime, type Timer } from '#lib/clock.ts'
 import type { Container } from '#node/runtime.ts'
 import type { Refusal } from './admission.ts'
+import { OWNED_CONDITIONS } from './conditions.ts'
 import type { StartFailure } from './container-status.ts'
 import { type AgentContext, containerEvents } from './context.ts'
 import { runHook } from './hooks.ts'
@@ -70,11 +71,13 @@ export class PodWorker {
 
   /** The API's newest version of the pod. */
   update(pod: ApiPod): void {
-    if (!this.#pod) this.#status = pod.status ?? {}
+    const known = this.#pod
+    if (!known) this.#status = pod.status ?? {}
     this.#pod = pod
     this.#context.statuses.observe(pod)
     if (this.#mustEnd()) this.#hurry()
-    this.poke()
+    // What only echoes our own report calls for nothing.
+    if (!known || newsOf(known) !== newsOf(pod)) this.poke()
   }
 
   /** The API no longer has it, or never had: whatever runs must go. */
@@ -373,4 +376,12 @@ export class PodWorker {
     if (this.#stopped) return
     this.#timer = this.#context.clock.after(time - this.#context.clock.now(), () => this.poke())
   }
+}
+
+/** All of a pod but the status this node writes. */
+function newsOf({ metadata = {}, status = {} }: ApiPod): string {
+  const { generation, labels, annotations, deletionTimestamp, deletionGracePeriodSeconds } = metadata
+  const others = (status.conditions ?? []).filter(({ type }) => !(OWNED_CONDITIONS as readonly string[]).includes(type))
+  const over = status.phase === 'Failed' || status.phase === 'Succeeded'
+  return JSON.stringify([generation, labels, annotations, deletionTimestamp, deletionGracePeriodSeconds, others, over])
 }

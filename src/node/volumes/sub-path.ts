@@ -1,6 +1,6 @@
 // subPath mounts: a file or directory inside a volume, resolved so that no symbolic link a container left behind can lead out of it.
 // The place is opened step by step without following links and bound by its descriptor, so it cannot be swapped in between.
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs'
 import { mkdir, realpath, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import type { Mounter } from './mounts.ts'
@@ -56,10 +56,13 @@ function makeInside(root: string, parts: readonly string[]): void {
   try {
     let current = openSync(root, O_PATH | constants.O_DIRECTORY)
     open.push(current)
+    // As the volume itself: who may write there may write here.
+    const mode = statSync(root).mode & 0o7777
     for (const part of parts) {
       const next = `/proc/self/fd/${current}/${part}`
       try {
-        mkdirSync(next, { mode: 0o750 })
+        mkdirSync(next)
+        chmodSync(next, mode)
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
       }
