@@ -3,6 +3,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parameterDescriptions } from './generate/parameters.ts'
+import { UNCLASSED } from './generate/unclassed.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const models = join(root, 'node_modules/@kubernetes/client-node/dist/gen/models')
@@ -85,75 +87,14 @@ function declarationOf(className: string): { description: string; fields: Map<st
   return { description: clean(last?.[1] ?? ''), fields }
 }
 
-const clean = (text: string) => text.replace(/\n\s*\* ?/g, '\n').replace(/\\(['"])/g, '$1')
+/** Paragraphs have become double spaces on the way through the client package. */
+const clean = (text: string) =>
+  text
+    .replace(/\n\s*\* ?/g, '\n')
+    .replace(/ {2}(?=\S)/g, '\n\n')
+    .replace(/\\(['"])/g, '$1')
 
 type Json = Record<string, unknown>
-
-/** Definitions that the client package has no class for, by their message. `any` and `format` say how a value is read. */
-const UNCLASSED: Record<string, { definition: string; schema: Json; description: string }> = {
-  'resource.Quantity': {
-    definition: 'io.k8s.apimachinery.pkg.api.resource.Quantity',
-    schema: { type: 'string', format: 'quantity' },
-    description:
-      'An amount: a decimal number with an optional decimal (n u m k M G T P E) or binary (Ki Mi Gi Ti Pi Ei) suffix, or an exponent.',
-  },
-  'meta.v1.Time': {
-    definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.Time',
-    schema: { type: 'string', format: 'date-time' },
-    description: 'A moment in RFC 3339 form, to the second.',
-  },
-  'meta.v1.MicroTime': {
-    definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime',
-    schema: { type: 'string', format: 'micro-time' },
-    description: 'A moment in RFC 3339 form, to the microsecond.',
-  },
-  'intstr.IntOrString': {
-    definition: 'io.k8s.apimachinery.pkg.util.intstr.IntOrString',
-    schema: { type: 'any', format: 'int-or-string' },
-    description: 'Either a whole number of 32 bits or a string.',
-  },
-  'runtime.RawExtension': {
-    definition: 'io.k8s.apimachinery.pkg.runtime.RawExtension',
-    schema: { type: 'any' },
-    description: 'An object of another kind, kept as it was given.',
-  },
-  'meta.v1.FieldsV1': {
-    definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1',
-    schema: { type: 'any' },
-    description:
-      'A set of fields as a trie: f:NAME for a field, k:KEYS for a list item by keys, v:VALUE for one by value, i:INDEX for one by position.',
-  },
-  'meta.v1.Patch': {
-    definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch',
-    schema: { type: 'any' },
-    description: 'The body of a PATCH request; its shape follows from the content type.',
-  },
-  'apiextensions.v1.JSON': {
-    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON',
-    schema: { type: 'any' },
-    description: 'Any JSON value: null, true, false, number, string, list or object.',
-  },
-  'apiextensions.v1.JSONSchemaPropsOrArray': {
-    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray',
-    schema: { type: 'any', format: 'schema-or-array' },
-    description: 'Either one schema or a list of schemas.',
-  },
-  'apiextensions.v1.JSONSchemaPropsOrBool': {
-    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool',
-    schema: { type: 'any', format: 'schema-or-bool' },
-    description: 'Either a schema or true or false.',
-  },
-  'apiextensions.v1.JSONSchemaPropsOrStringArray': {
-    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray',
-    schema: { type: 'any', format: 'schema-or-strings' },
-    description: 'Either a schema or a list of names.',
-  },
-  'apiextensions.v1.CustomResourceSubresourceStatus': {
-    definition: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus',
-    schema: { type: 'object' },
-    description: 'Present: the kind has a status subresource. Holds nothing.',
-  },
-}
 
 function schemaOf(type: string, format: string, wire: string): Json {
   const unclassed = UNCLASSED[wire]
@@ -249,3 +190,4 @@ mkdirSync(target, { recursive: true })
 writeFileSync(join(target, 'types.ts'), `${lines.join('\n')}\n`)
 writeFileSync(join(target, 'schemas.json'), JSON.stringify(definitions))
 writeFileSync(join(target, 'descriptions.json'), JSON.stringify(descriptions))
+writeFileSync(join(target, 'parameters.json'), JSON.stringify(parameterDescriptions(join(models, '../apis'))))

@@ -1,0 +1,166 @@
+// Definitions as OpenAPI spells them, version 2 or 3: fields, references, merge extensions, texts. Finds what a definition refers to on the way.
+import { readFileSync } from 'node:fs'
+import { definitions } from '#api/definitions.ts'
+import type { Kind } from '#api/kind.ts'
+import type { GroupVersionKind } from '#api/object.ts'
+import type { Schema } from '#api/schema.ts'
+import { definitionOfKind, listDefinitionOf, META } from './definition-names.ts'
+import type { DefinitionTexts, Descriptions } from './descriptions.ts'
+
+export type Dialect = 'v2' | 'v3'
+type Json = Record<string, unknown>
+
+const PREFIX: Record<Dialect, string> = { v2: '#/definitions/', v3: '#/components/schemas/' }
+
+export const reference = (definition: string, dialect: Dialect): Json => ({ $ref: PREFIX[dialect] + definition })
+
+/** Definitions by name: those built in, those of kinds that have none there, and the kinds each stands for. */
+export class DefinitionDocuments {
+  readonly #dialect: Dialect
+  readonly #texts: Descriptions
+  readonly #kinds = new Map<string, GroupVersionKind[]>()
+  readonly #custom = new Map<string, Schema>()
+  readonly #unions = unions()
+
+  constructor(kinds: Iterable<Kind<any>>, dialect: Dialect, texts: Descriptions) {
+    this.#dialect = dialect
+    this.#texts = texts
+    const versions = new Map<string, { group: string; version: string }>()
+    for (const kind of kinds) {
+      const { group, version } = kind
+      versions.set(`${group}/${version}`, { group, version })
+      this.#name(definitionOfKind(kind), kind)
+      this.#name(listDefinitionOf(kind), { group, version, kind: kind.listKind })
+      if (!kind.schema.name) this.#add(kind)
+      for (const { kind: other } of Object.values(kind.subresources)) if (other) this.#name(definitionOfKind(other), other)
+    }
+    for (const version of versions.values()) {
+      for (const kind of ['DeleteOptions', 'WatchEvent']) this.#name(`${META}.${kind}`, { ...version, kind })
+    }
+    for (const kind of CORE_META) this.#name(`${META}.${kind}`, { group: '', version: 'v1', kind })
+  }
+
+  /** The definition spelled out, and the names of all it refers to; undefined where there is none. */
+  document(name: string): { document: Json; refers: Set<string> } | undefined {
+    const schema = this.#custom.get(name) ?? definitions().get(name)
+    if (!schema) return undefined
+    const refers = new Set<string>()
+    const texts = Object.hasOwn(this.#texts.definitions, name) ? this.#texts.definitions[name] : undefined
+    const document = this.#spell(schema, { refers, texts })
+    const description = texts?.description || schema.description
+    const kinds = this.#kinds.get(name)
+    const union = this.#unions[name]
+    return {
+      document: {
+        ...(description ? { description } : {}),
+        ...document,
+        ...(kinds ? { 'x-kubernetes-group-version-kind': kinds } : {}),
+        ...(union ? { 'x-kubernetes-unions': union } : {}),
+      },
+      refers,
+    }
+  }
+
+  #name(definition: string, { group, version, kind }: GroupVersionKind): void {
+    const kinds = this.#kinds.get(definition) ?? []
+    this.#kinds.set(definition, kinds)
+    if (!kinds.some((one) => one.group === group && one.version === version && one.kind === kind)) kinds.push({ group, kind, version })
+  }
+
+  /** A custom kind and its list, which has no schema of its own. */
+  #add(kind: Kind<any>): void {
+    const text: Schema = { type: 'string' }
+    const name = definitionOfKind(kind)
+    const metadata = definitions().get(`${META}.ObjectMeta`)!
+    const { properties } = kind.schema
+    this.#custom.set(name, { ...kind.schema, properties: { apiVersion: text, kind: text, ...properties, metadata } })
+    this.#custom.set(listDefinitionOf(kind), {
+      type: 'object',
+      description: `${kind.listKind} is a list of ${kind.kind}`,
+      properties: {
+        apiVersion: text,
+        kind: text,
+        metadata: definitions().get(`${META}.ListMeta`)!,
+        items: { type: 'array', items: { type: 'object', name } },
+      },
+      required: ['items'],
+    })
+  }
+
+  #spell(schema: Schema, { refers, texts }: { refers: Set<string>; texts?: DefinitionTexts | undefined }): Json {
+    const properties = Object.entries(schema.properties ?? {}).map(([field, inner]): [string, Json] => {
+      const text = texts?.fields[field] || firstSentence(inner.name && this.#texts.definitions[inner.name]?.description)
+      return [field, this.#use(inner, { refers, text })]
+    })
+    return {
+      ...typeOf(schema, this.#dialect),
+      ...(properties.length > 0 ? { properties: Object.fromEntries(properties) } : {}),
+      ...(schema.required?.length ? { required: schema.required } : {}),
+      ...(schema.items ? { items: this.#use(schema.items, { refers }) } : {}),
+      ...(schema.additionalProperties ? { additionalProperties: this.#use(schema.additionalProperties, { refers }) } : {}),
+      ...(schema.enum ? { enum: schema.enum } : {}),
+      ...(schema.default === undefined ? {} : { default: schema.default }),
+      ...(schema.nullable && this.#dialect === 'v3' ? { nullable: true } : {}),
+      ...(schema.preserveUnknownFields ? { 'x-kubernetes-preserve-unknown-fields': true } : {}),
+      ...(schema.embeddedResource ? { 'x-kubernetes-embedded-resource': true } : {}),
+      ...extensions(schema, () => true),
+    }
+  }
+
+  /** A schema where it is used: by name where it has one, with what is said only here beside it. */
+  #use(schema: Schema, { refers, text }: { refers: Set<string>; text?: string | undefined }): Json {
+    if (!schema.name) {
+      const description = text || schema.description
+      return { ...(description ? { description } : {}), ...this.#spell(schema, { refers }) }
+    }
+    refers.add(schema.name)
+    const target = reference(schema.name, this.#dialect)
+    // Facts of the definition itself are told there.
+    const beside = {
+      ...(text ? { description: text } : {}),
+      ...extensions(schema, (key) => definitions().get(schema.name!) !== schema && Object.hasOwn(schema, key)),
+    }
+    if (this.#dialect === 'v2' || Object.keys(beside).length === 0) return { ...target, ...beside }
+    return { allOf: [target], ...beside }
+  }
+}
+
+/** Fields of a named type come without a text of their own; what the type is has to do. */
+function firstSentence(description: string | undefined): string | undefined {
+  return description && /^[\s\S]*?(?:\.(?=\s|$)|$)/.exec(description)![0]
+}
+
+function extensions(schema: Schema, told: (key: keyof Schema) => boolean): Json {
+  return {
+    ...(schema.listType && told('listType') ? { 'x-kubernetes-list-type': schema.listType } : {}),
+    ...(schema.listMapKeys && told('listMapKeys') ? { 'x-kubernetes-list-map-keys': schema.listMapKeys } : {}),
+    ...(schema.mapType && told('mapType') ? { 'x-kubernetes-map-type': schema.mapType } : {}),
+    ...(schema.patchMergeKey && told('patchMergeKey') ? { 'x-kubernetes-patch-merge-key': schema.patchMergeKey } : {}),
+    ...(schema.patchStrategy && told('patchStrategy') ? { 'x-kubernetes-patch-strategy': schema.patchStrategy.join(',') } : {}),
+  }
+}
+
+function typeOf({ name, type, format }: Schema, dialect: Dialect): Json {
+  if (format === 'quantity') return dialect === 'v2' ? { type: 'string' } : { oneOf: [{ type: 'string' }, { type: 'number' }] }
+  if (format === 'int-or-string') {
+    if (!name) return { 'x-kubernetes-int-or-string': true }
+    return dialect === 'v2' ? { type: 'string', format } : { format, oneOf: [{ type: 'integer' }, { type: 'string' }] }
+  }
+  if (format === 'micro-time') return { type, format: 'date-time' }
+  if (type !== 'any') return { type, ...(format ? { format } : {}) }
+  return name && OBJECTS.has(name) ? { type: 'object' } : {}
+}
+
+/** Definitions that may hold anything but are said to be objects. */
+const OBJECTS = new Set(['io.k8s.apimachinery.pkg.runtime.RawExtension', `${META}.FieldsV1`, `${META}.Patch`])
+/** Kinds that are not resources, of the core version alone. */
+const CORE_META = ['APIGroup', 'APIGroupList', 'APIResourceList', 'APIVersions', 'Status']
+
+type Facts = Record<string, Record<string, Json>>
+
+function unions(): Record<string, unknown> {
+  const facts = JSON.parse(readFileSync(new URL('../facts/merge.json', import.meta.url), 'utf8')) as Facts
+  return Object.fromEntries(
+    Object.entries(facts).flatMap(([name, rows]) => (rows['.']?.['x-kubernetes-unions'] ? [[name, rows['.']['x-kubernetes-unions']]] : [])),
+  )
+}

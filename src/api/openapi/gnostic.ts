@@ -1,0 +1,232 @@
+// OpenAPI version 2 in the protobuf form of gnostic (openapi.v2.Document), which kubectl before 1.29 insists on. Field numbers are gnostic's.
+// Each path and definition is a piece of its own; the pieces are joined behind their lengths, so nothing large is built twice.
+import { LENGTH, VARINT } from '#api/codec/protobuf-reader.ts'
+import { ProtobufWriter } from '#api/codec/protobuf-writer.ts'
+import { slices } from './slices.ts'
+
+type Json = Record<string, unknown>
+type Entries = [name: string, document: Json][]
+
+export interface SwaggerParts {
+  swagger: string
+  info: Json
+  paths: Entries
+  definitions: Entries
+  parameters: Entries
+  securityDefinitions: Record<string, Json>
+  security: Record<string, string[]>[]
+}
+
+export async function gnosticDocument(parts: SwaggerParts): Promise<Buffer> {
+  const piece = (write: (writer: ProtobufWriter) => void): Buffer => {
+    const writer = new ProtobufWriter()
+    write(writer)
+    return writer.finish()
+  }
+  return Buffer.concat([
+    piece((writer) => text(writer, 1, parts.swagger)),
+    piece((writer) => message(writer, 2, () => writeFields(writer, parts.info, INFO))),
+    ...joined(8, await pieces(2, parts.paths, pathItem)),
+    ...joined(9, await pieces(1, parts.definitions, schema)),
+    ...joined(10, await pieces(1, parts.parameters, parameter)),
+    ...parts.security.map((one) => piece((writer) => message(writer, 12, () => requirement(writer, one)))),
+    ...joined(13, await pieces(1, Object.entries(parts.securityDefinitions), security)),
+  ])
+}
+
+type Write = (writer: ProtobufWriter, value: any) => void
+
+/** Named entries, each encoded as field `number` of the message that holds them all. */
+async function pieces(number: number, entries: Entries, write: Write): Promise<Buffer[]> {
+  const pause = slices()
+  const buffers: Buffer[] = []
+  for (const entry of entries) {
+    const writer = new ProtobufWriter()
+    message(writer, number, () => named(writer, entry, write))
+    buffers.push(writer.finish())
+    await pause()
+  }
+  return buffers
+}
+
+/** A message of these pieces, as field `number` of the document. */
+function joined(number: number, buffers: Buffer[]): Buffer[] {
+  const head = new ProtobufWriter(16)
+  head.unsigned(buffers.reduce((sum, { length }) => sum + length, 0))
+  head.tag(number, LENGTH)
+  return [head.finish(), ...buffers]
+}
+
+// The writer works back to front: within a message the field with the greatest number comes first.
+
+function message(writer: ProtobufWriter, number: number, write: () => void): void {
+  const before = writer.length
+  write()
+  writer.unsigned(writer.length - before)
+  writer.tag(number, LENGTH)
+}
+
+function text(writer: ProtobufWriter, number: number, value: string): void {
+  writer.string(value)
+  writer.tag(number, LENGTH)
+}
+
+function named(writer: ProtobufWriter, [name, value]: [string, unknown], write: Write): void {
+  message(writer, 2, () => write(writer, value))
+  text(writer, 1, name)
+}
+
+type Row = readonly [key: string, number: number, write?: Write | 'boolean']
+
+/** Rows in the order of their numbers; a list is a repeated field, a row without a writer is text. */
+function writeFields(writer: ProtobufWriter, object: Json, rows: readonly Row[]): void {
+  for (const [key, number, write] of rows.toReversed()) {
+    const value = object[key]
+    if (value === undefined) continue
+    for (const item of Array.isArray(value) ? value.toReversed() : [value]) {
+      if (write === 'boolean') {
+        writer.unsigned(item ? 1 : 0)
+        writer.tag(number, VARINT)
+      } else if (write) message(writer, number, () => write(writer, item))
+      else text(writer, number, String(item))
+    }
+  }
+}
+
+/** Vendor extensions: everything that begins with `x-`, as YAML, of which JSON is a form. */
+function writeExtensions(writer: ProtobufWriter, object: Json, number: number): void {
+  for (const key of Object.keys(object)
+    .filter((one) => one.startsWith('x-'))
+    .toReversed()) {
+    message(writer, number, () => named(writer, [key, object[key]], any))
+  }
+}
+
+const any: Write = (writer, value) => text(writer, 2, JSON.stringify(value))
+
+const INFO: readonly Row[] = [
+  ['title', 1],
+  ['version', 2],
+]
+
+const REFERENCE: readonly Row[] = [
+  ['$ref', 1],
+  ['description', 2],
+]
+
+const SCHEMA: readonly Row[] = [
+  ['$ref', 1],
+  ['format', 2],
+  ['description', 4],
+  ['default', 5, any],
+  ['required', 19],
+  ['enum', 20, any],
+  ['additionalProperties', 21, (writer, value) => message(writer, 1, () => schema(writer, value))],
+  ['type', 22, (writer, value) => text(writer, 1, value)],
+  ['items', 23, (writer, value) => message(writer, 1, () => schema(writer, value))],
+  ['properties', 25, (writer, value) => members(writer, 1, value, schema)],
+]
+
+const PARAMETER_IN_BODY: readonly Row[] = [
+  ['description', 1],
+  ['name', 2],
+  ['in', 3],
+  ['required', 4, 'boolean'],
+  ['schema', 5, schema],
+]
+
+const PARAMETER_IN_QUERY: readonly Row[] = [
+  ['required', 1, 'boolean'],
+  ['in', 2],
+  ['description', 3],
+  ['name', 4],
+  ['type', 6],
+  ['uniqueItems', 20, 'boolean'],
+]
+
+const PARAMETER_IN_PATH: readonly Row[] = [
+  ['required', 1, 'boolean'],
+  ['in', 2],
+  ['description', 3],
+  ['name', 4],
+  ['type', 5],
+  ['uniqueItems', 19, 'boolean'],
+]
+
+const OPERATION: readonly Row[] = [
+  ['tags', 1],
+  ['description', 3],
+  ['operationId', 5],
+  ['produces', 6],
+  ['consumes', 7],
+  ['parameters', 8, parameterOrReference],
+  ['responses', 9, (writer, value) => members(writer, 1, value, responseValue)],
+  ['schemes', 10],
+]
+
+const RESPONSE: readonly Row[] = [
+  ['description', 1],
+  ['schema', 2, (writer, value) => message(writer, 1, () => schema(writer, value))],
+]
+
+const PATH_ITEM: readonly Row[] = [
+  ['get', 2, operation],
+  ['put', 3, operation],
+  ['post', 4, operation],
+  ['delete', 5, operation],
+  ['options', 6, operation],
+  ['head', 7, operation],
+  ['patch', 8, operation],
+  ['parameters', 9, parameterOrReference],
+]
+
+const API_KEY: readonly Row[] = [
+  ['type', 1],
+  ['name', 2],
+  ['in', 3],
+  ['description', 4],
+]
+
+function schema(writer: ProtobufWriter, value: Json): void {
+  writeExtensions(writer, value, 31)
+  writeFields(writer, value, SCHEMA)
+}
+
+function operation(writer: ProtobufWriter, value: Json): void {
+  writeExtensions(writer, value, 13)
+  writeFields(writer, value, OPERATION)
+}
+
+function pathItem(writer: ProtobufWriter, value: Json): void {
+  writeFields(writer, value, PATH_ITEM)
+}
+
+function parameterOrReference(writer: ProtobufWriter, value: Json): void {
+  if ('$ref' in value) message(writer, 2, () => writeFields(writer, value, REFERENCE))
+  else message(writer, 1, () => parameter(writer, value))
+}
+
+function parameter(writer: ProtobufWriter, value: Json): void {
+  if (value.in === 'body') return message(writer, 1, () => writeFields(writer, value, PARAMETER_IN_BODY))
+  const inPath = value.in === 'path'
+  message(writer, 2, () =>
+    message(writer, inPath ? 4 : 3, () => writeFields(writer, value, inPath ? PARAMETER_IN_PATH : PARAMETER_IN_QUERY)),
+  )
+}
+
+function responseValue(writer: ProtobufWriter, value: Json): void {
+  message(writer, 1, () => writeFields(writer, value, RESPONSE))
+}
+
+function security(writer: ProtobufWriter, value: Json): void {
+  message(writer, 2, () => writeFields(writer, value, API_KEY))
+}
+
+function requirement(writer: ProtobufWriter, value: Record<string, string[]>): void {
+  members(writer, 1, value, (_, scopes: string[]) => writeFields(writer, { scopes }, [['scopes', 1]]))
+}
+
+/** The entries of an object, each a named message in field `number`. */
+function members(writer: ProtobufWriter, number: number, value: Json, write: Write): void {
+  for (const entry of Object.entries(value).toReversed()) message(writer, number, () => named(writer, entry, write))
+}

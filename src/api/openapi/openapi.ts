@@ -1,0 +1,212 @@
+// The OpenAPI documents of one set of kinds: version 3 by group and version, version 2 whole, as JSON or protobuf. Each is built when it is first
+// asked for, in slices that leave the loop free, and kept as bytes. Another set of kinds is another OpenApi.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { type Group, groupsOf, type VersionOfGroup } from '#api/discovery/group-order.ts'
+import type { Kind } from '#api/kind.ts'
+import { DefinitionDocuments } from './definition-documents.ts'
+import { descriptions } from './descriptions.ts'
+import { gnosticDocument } from './gnostic.ts'
+import { informationPaths, resourcesPath } from './information.ts'
+import type { PathItem } from './model.ts'
+import { pathsOf, rootOf } from './operations.ts'
+import { pathV2, pathV3 } from './path-documents.ts'
+import { slices } from './slices.ts'
+
+export interface OpenApiDocument {
+  contentType: string
+  /** Quoted, as the header wants it. */
+  etag: string
+  body: Buffer
+}
+
+type Json = Record<string, unknown>
+/** One document of version 3: of a group and version, or of a path that is about none. */
+interface Root {
+  hash: string
+  version: { group: string; version: VersionOfGroup } | undefined
+}
+
+export type V2Format = 'json' | 'protobuf'
+
+/** Clients ask for it with `@` before the version, which no content type may hold. */
+const V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
+const JSON_TYPE = 'application/json'
+const SECURITY = { BearerToken: { description: 'Bearer Token authentication', in: 'header', name: 'authorization', type: 'apiKey' } }
+
+export class OpenApi {
+  readonly #kinds: readonly Kind<any>[]
+  readonly #release: string
+  readonly #groups: readonly Group[]
+  readonly #built = new Map<string, Promise<OpenApiDocument>>()
+  #roots: ReadonlyMap<string, Root> | undefined
+
+  /** `release`: what the documents say the server's version is. */
+  constructor(kinds: readonly Kind<any>[], release: string) {
+    this.#kinds = kinds
+    this.#release = release
+    this.#groups = groupsOf(kinds)
+  }
+
+  /** `/openapi/v3`: where each document is, and by which hash it may be kept. */
+  index(): OpenApiDocument {
+    const paths = [...this.#documents()].map(([root, { hash }]) => [root, { serverRelativeURL: `/openapi/v3/${root}?hash=${hash}` }])
+    return finished(JSON_TYPE, Buffer.from(JSON.stringify({ paths: Object.fromEntries(paths) })))
+  }
+
+  /** The document below `/openapi/v3/`, such as `apis/apps/v1`; undefined where there is none. */
+  async v3(root: string): Promise<OpenApiDocument | undefined> {
+    const found = this.#documents().get(root)
+    if (!found) return undefined
+    return this.#once(root, async () => {
+      const body = await this.#buildV3(root, found.version)
+      return { contentType: JSON_TYPE, etag: `"${found.hash}"`, body }
+    })
+  }
+
+  /** `/openapi/v2` */
+  v2(format: V2Format): Promise<OpenApiDocument> {
+    return this.#once(format, async () => {
+      const pieces = await this.#buildV2()
+      if (format === 'protobuf') return finished(V2_PROTOBUF, await gnosticDocument(pieces))
+      const { definitions, parameters, paths, ...rest } = pieces
+      const head = JSON.stringify(rest).slice(0, -1)
+      const parts = [head, ',"paths":', ...(await spelled(paths)), ',"definitions":', ...(await spelled(definitions))]
+      parts.push(',"parameters":', ...(await spelled(parameters)), '}')
+      return finished(JSON_TYPE, Buffer.from(parts.join('')))
+    })
+  }
+
+  #once(key: string, build: () => Promise<OpenApiDocument>): Promise<OpenApiDocument> {
+    const known = this.#built.get(key)
+    if (known) return known
+    const building = build()
+    this.#built.set(key, building)
+    building.catch(() => this.#built.delete(key))
+    return building
+  }
+
+  /** Every document there is. Hashes follow from what goes in, so that telling them builds nothing. */
+  #documents(): ReadonlyMap<string, Root> {
+    if (this.#roots) return this.#roots
+    const generated = readFileSync(new URL('../generated/schemas.json', import.meta.url))
+    const base = createHash('sha256').update(this.#release).update(generated).digest('hex')
+    const hashOf = (parts: unknown) =>
+      createHash('sha256')
+        .update(`${base} ${JSON.stringify(parts)}`)
+        .digest('hex')
+        .toUpperCase()
+    const roots = new Map<string, Root>()
+    for (const { path } of informationPaths(this.#groups)) roots.set(path.slice(1, -1), { hash: hashOf(path), version: undefined })
+    for (const { name, versions } of this.#groups) {
+      for (const version of versions) {
+        roots.set(rootOf({ group: name, version: version.version }).slice(1), {
+          hash: hashOf(version.kinds.map(fingerprint)),
+          version: { group: name, version },
+        })
+      }
+    }
+    this.#roots = new Map([...roots].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    return this.#roots
+  }
+
+  async #buildV3(root: string, found: { group: string; version: VersionOfGroup } | undefined): Promise<Buffer> {
+    const texts = descriptions()
+    const items = found
+      ? [
+          resourcesPath({ group: found.group, version: found.version.version }),
+          ...found.version.kinds.flatMap((kind) => pathsOf(kind, texts)),
+        ]
+      : informationPaths(this.#groups).filter(({ path }) => path === `/${root}/`)
+    const documents = new DefinitionDocuments(this.#kinds, 'v3', texts)
+    const { paths, definitions } = await collect(items, documents, pathV3)
+    const info = JSON.stringify({ title: 'Kubernetes', version: this.#release })
+    const parts = [
+      `{"openapi":"3.0.0","info":${info},"paths":`,
+      ...(await spelled(paths)),
+      ',"components":{"schemas":',
+      ...(await spelled(definitions)),
+    ]
+    parts.push(`,"securitySchemes":${JSON.stringify(SECURITY)}}}`)
+    return Buffer.from(parts.join(''))
+  }
+
+  async #buildV2() {
+    const texts = descriptions()
+    const parameters = new Map<string, Json>()
+    const items = [...informationPaths(this.#groups), ...this.#kinds.flatMap((kind) => pathsOf(kind, texts))]
+    const documents = new DefinitionDocuments(this.#kinds, 'v2', texts)
+    const { paths, definitions } = await collect(items, documents, (item) => pathV2(item, parameters))
+    return {
+      swagger: '2.0',
+      info: { title: 'Kubernetes', version: this.#release },
+      paths,
+      definitions,
+      parameters: sorted(parameters),
+      securityDefinitions: SECURITY,
+      security: [{ BearerToken: [] }],
+    }
+  }
+}
+
+type Entries = [name: string, document: Json][]
+
+/** Spells paths, then all definitions they refer to, directly or not. */
+async function collect(
+  items: readonly PathItem[],
+  documents: DefinitionDocuments,
+  spell: (item: PathItem) => { document: Json; refers: Set<string> },
+): Promise<{ paths: Entries; definitions: Entries }> {
+  const paths = new Map<string, Json>()
+  const wanted = new Set<string>()
+  const pause = slices()
+  for (const item of items) {
+    const { document, refers } = spell(item)
+    paths.set(item.path, document)
+    for (const name of refers) wanted.add(name)
+    await pause()
+  }
+  const definitions = new Map<string, Json>()
+  // Grows while it is walked.
+  for (const name of wanted) {
+    const found = documents.document(name)
+    if (!found) throw new Error(`no definition named ${name}`)
+    definitions.set(name, found.document)
+    for (const inner of found.refers) wanted.add(inner)
+    await pause()
+  }
+  return { paths: sorted(paths), definitions: sorted(definitions) }
+}
+
+const sorted = (entries: Map<string, Json>): Entries => [...entries].toSorted(([a], [b]) => (a < b ? -1 : 1))
+
+/** The pieces of a JSON object. */
+async function spelled(entries: Entries): Promise<string[]> {
+  const pieces = ['{']
+  const pause = slices()
+  for (const [index, [name, document]] of entries.entries()) {
+    pieces.push(`${index ? ',' : ''}${JSON.stringify(name)}:${JSON.stringify(document)}`)
+    await pause()
+  }
+  pieces.push('}')
+  return pieces
+}
+
+function finished(contentType: string, body: Buffer): OpenApiDocument {
+  return { contentType, body, etag: `"${createHash('sha256').update(body).digest('hex').toUpperCase()}"` }
+}
+
+/** What an Accept header asks of `/openapi/v2`: the first it names of the two, JSON by default. */
+export function v2FormatOf(accept: string | undefined): V2Format {
+  for (const part of (accept ?? '').split(',')) {
+    const type = part.split(';', 1)[0]!.trim()
+    if (type.replace('@', '.') === V2_PROTOBUF) return 'protobuf'
+    if (type === JSON_TYPE) return 'json'
+  }
+  return 'json'
+}
+
+/** All of a kind that its document tells; built-in schemas are told by the release. */
+function fingerprint({ group, version, kind, plural, scope, verbs, subresources, schema }: Kind<any>): unknown {
+  return [group, version, kind, plural, scope, verbs, subresources, schema.name ?? schema]
+}
