@@ -1,11 +1,13 @@
 // Carries what informers see into the cluster view and the queue, and says what may help pods that wait.
 import { equal } from '#api/equal.ts'
+import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Cluster } from './cluster.ts'
 import type { NominatedPods } from './nominations.ts'
 import { isAssigned, isTerminal, type PodInfo, podInfoOf } from './pod-info.ts'
+import { siblingSelector } from './siblings.ts'
 import type { SchedulingQueue } from './queue/scheduling-queue.ts'
 
 export interface ClusterFeedOptions {
@@ -24,8 +26,15 @@ export async function feedCluster(options: ClusterFeedOptions): Promise<Disposab
   using subscriptions = new DisposableStack()
   const nodes = options.informers.of(Node)
   subscriptions.use(nodes.subscribe(({ object, previous }) => nodeChanged(options, object, previous)))
+  const namespaces = options.informers.of(Namespace)
+  subscriptions.use(
+    namespaces.subscribe(({ object, previous }) =>
+      options.cluster.setNamespace((object ?? previous)?.metadata?.name ?? '', object && (object.metadata?.labels ?? {})),
+    ),
+  )
+  options.cluster.siblingsOf = siblingSelector(options.informers)
   const pods = options.informers.of(Pod)
-  await nodes.synced()
+  await Promise.all([nodes.synced(), namespaces.synced()])
   subscriptions.use(pods.subscribe(({ object, previous }) => podChanged(options, object, previous)))
   await pods.synced()
   return subscriptions.move()

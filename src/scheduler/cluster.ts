@@ -1,16 +1,35 @@
 // The scheduler's view of all nodes and the pods on them, with pods it has placed but whose binding it has not seen yet (assumed).
 // Informers feed it; a scheduling cycle reads it without waiting, so nothing moves under it.
 import type { Node } from '#api/kinds/core/node.ts'
+import type { Selector } from '#api/label-selector.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
+import type { NamespaceLabels } from './pod-affinity-terms.ts'
 import type { PodInfo } from './pod-info.ts'
+import { type Counts, MatchCounts } from './match-counts.ts'
 import { NodeInfo } from './node-info.ts'
+import type { SiblingSelector } from './siblings.ts'
+
+/** A pod and where it counts. */
+export interface Located {
+  info: PodInfo
+  node: NodeInfo
+}
 
 export class Cluster {
   readonly #nodes = new Map<string, NodeInfo>()
   /** Where each pod counts. */
   readonly #places = new Map<string, { info: PodInfo; node: string; assumed: boolean }>()
   readonly #imageNodes = new Map<string, number>()
+  readonly #namespaces = new Map<string, Readonly<Record<string, string>>>()
+  readonly #byNamespace = new Map<string, Map<string, Located>>()
+  readonly #matchCounts = new MatchCounts()
   #schedulable: NodeInfo[] | undefined
+  /** Pods with any rule or wish about company, and those with a rule against it: they concern pods that say nothing themselves. */
+  readonly affine = new Map<string, Located>()
+  readonly antiAffine = new Map<string, Located>()
+  /** With whom a pod belongs, for spreading pods that say nothing of it. */
+  siblingsOf: SiblingSelector = () => undefined
+  readonly namespaceLabels: NamespaceLabels = (namespace) => this.#namespaces.get(namespace)
 
   /** Nodes that exist, in a stable order. */
   get nodes(): readonly NodeInfo[] {
@@ -39,6 +58,23 @@ export class Cluster {
     this.#schedulable = undefined
   }
 
+  setNamespace(name: string, labels: Readonly<Record<string, string>> | undefined): void {
+    if (labels) this.#namespaces.set(name, labels)
+    else this.#namespaces.delete(name)
+  }
+
+  /** Pods on nodes, of these namespaces or of all. */
+  eachPod(namespaces: ReadonlySet<string> | undefined, visit: (pod: PodInfo, node: NodeInfo) => void): void {
+    for (const namespace of namespaces ?? this.#byNamespace.keys()) {
+      for (const { info, node } of this.#byNamespace.get(namespace)?.values() ?? []) visit(info, node)
+    }
+  }
+
+  /** On each node, how many pods of the namespace the selector matches. */
+  matchCounts(namespace: string, selector: Selector): Counts {
+    return this.#matchCounts.of(namespace, selector, this.#byNamespace.get(namespace)?.values() ?? [])
+  }
+
   /** On how many nodes an image is. */
   nodesWithImage(name: string): number {
     return this.#imageNodes.get(name) ?? 0
@@ -51,8 +87,11 @@ export class Cluster {
 
   /** The same pod, counting for as much as before. */
   renewPod(uid: string, pod: Pod): void {
-    const place = this.#places.get(uid)
-    if (place) place.info.pod = pod
+    const located = this.#located(uid)
+    if (!located) return
+    this.#matchCounts.change(located.info.pod, located.node, -1)
+    located.info.pod = pod
+    this.#matchCounts.change(pod, located.node, 1)
   }
 
   has(uid: string): boolean {
@@ -61,8 +100,15 @@ export class Cluster {
 
   removePod(uid: string): void {
     const place = this.#places.get(uid)
-    if (!place) return
+    const located = this.#located(uid)
+    if (!place || !located) return
+    this.#matchCounts.change(located.info.pod, located.node, -1)
     this.#places.delete(uid)
+    this.affine.delete(uid)
+    this.antiAffine.delete(uid)
+    const neighbours = this.#byNamespace.get(place.info.namespace)
+    neighbours?.delete(uid)
+    if (neighbours?.size === 0) this.#byNamespace.delete(place.info.namespace)
     const info = this.#nodes.get(place.node)
     info?.remove(uid)
     if (info && !info.node && info.pods.size === 0) this.#nodes.delete(place.node)
@@ -84,9 +130,22 @@ export class Cluster {
 
   #place(info: PodInfo, node: string, assumed: boolean): void {
     const place = this.#places.get(info.uid)
-    if (place && place.node !== node) this.removePod(info.uid)
+    if (place) this.removePod(info.uid)
     this.#places.set(info.uid, { info, node, assumed })
-    this.#infoOf(node).add(info)
+    const located: Located = { info, node: this.#infoOf(node) }
+    located.node.add(info)
+    this.#matchCounts.change(info.pod, located.node, 1)
+    let neighbours = this.#byNamespace.get(info.namespace)
+    if (!neighbours) this.#byNamespace.set(info.namespace, (neighbours = new Map()))
+    neighbours.set(info.uid, located)
+    const { required, requiredAnti, preferred, preferredAnti } = info.affinity
+    if (requiredAnti.length) this.antiAffine.set(info.uid, located)
+    if (required.length || preferred.length || preferredAnti.length) this.affine.set(info.uid, located)
+  }
+
+  #located(uid: string): Located | undefined {
+    const place = this.#places.get(uid)
+    return place && this.#byNamespace.get(place.info.namespace)?.get(uid)
   }
 
   #infoOf(name: string): NodeInfo {

@@ -2,6 +2,7 @@
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, keyText } from '#api/object.ts'
 import { type HostPort, hostPortsOf } from './host-ports.ts'
+import { type AffinityTerms, affinityTermsOf } from './pod-affinity-terms.ts'
 import { podRequests, type Resources } from './resources.ts'
 
 export interface PodInfo {
@@ -15,6 +16,7 @@ export interface PodInfo {
   readonly requests: Resources
   readonly nonZero: { milliCpu: number; memory: number }
   readonly hostPorts: readonly HostPort[]
+  readonly affinity: AffinityTerms
 }
 
 export function podInfoOf(pod: Pod): PodInfo {
@@ -27,6 +29,7 @@ export function podInfoOf(pod: Pod): PodInfo {
     priority: pod.spec?.priority ?? 0,
     ...podRequests(pod),
     hostPorts: hostPortsOf(pod),
+    affinity: affinityTermsOf(pod),
   }
 }
 

@@ -1,12 +1,14 @@
 // The default profile: every plugin in the order it is asked, with the weight of its score. The one place that says what scheduling takes into account.
 import type { Plugin } from './plugin.ts'
 import { ImageLocality } from './plugins/image-locality.ts'
+import { InterPodAffinity } from './plugins/inter-pod-affinity.ts'
 import { NodeAffinity } from './plugins/node-affinity.ts'
 import { NodeName } from './plugins/node-name.ts'
 import { NodePorts } from './plugins/node-ports.ts'
 import { NodeResourcesBalancedAllocation } from './plugins/node-resources-balanced-allocation.ts'
 import { NodeResourcesFit } from './plugins/node-resources-fit.ts'
 import { NodeUnschedulable } from './plugins/node-unschedulable.ts'
+import { PodTopologySpread } from './plugins/pod-topology-spread.ts'
 import { TaintToleration } from './plugins/taint-toleration.ts'
 
 export interface Profile {
@@ -25,6 +27,8 @@ export function defaultProfile(): Profile {
       { plugin: NodeAffinity, weight: 2 },
       { plugin: NodePorts, weight: 0 },
       { plugin: NodeResourcesFit, weight: 1 },
+      { plugin: PodTopologySpread, weight: 2 },
+      { plugin: InterPodAffinity, weight: 2 },
       { plugin: NodeResourcesBalancedAllocation, weight: 1 },
       { plugin: ImageLocality, weight: 1 },
     ],

@@ -1,0 +1,49 @@
+// How many pods of a namespace a selector matches on each node, kept up to date for the selectors asked about lately.
+// Pods on their way out do not count.
+import { formatLabelSelector, matchesLabels, type Selector } from '#api/label-selector.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+import type { NodeInfo } from './node-info.ts'
+
+export type Counts = ReadonlyMap<NodeInfo, number>
+
+interface Entry {
+  namespace: string
+  selector: Selector
+  counts: Map<NodeInfo, number>
+}
+
+const MAX_ENTRIES = 128
+
+export class MatchCounts {
+  readonly #entries = new Map<string, Entry>()
+
+  /** `pods` are all of the namespace: looked at only for a selector that is new here. */
+  of(namespace: string, selector: Selector, pods: Iterable<{ info: { pod: Pod }; node: NodeInfo }>): Counts {
+    if (selector.nothing) return new Map()
+    const key = `${namespace}|${formatLabelSelector(selector)}`
+    let entry = this.#entries.get(key)
+    // What is asked for again goes to the end, so that the first is the one longest unused.
+    if (entry) this.#entries.delete(key)
+    else {
+      entry = { namespace, selector, counts: new Map() }
+      for (const { info, node } of pods) if (isCounted(entry, info.pod)) change(entry.counts, node, 1)
+    }
+    this.#entries.set(key, entry)
+    if (this.#entries.size > MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!)
+    return entry.counts
+  }
+
+  change(pod: Pod, node: NodeInfo, by: 1 | -1): void {
+    for (const entry of this.#entries.values()) if (isCounted(entry, pod)) change(entry.counts, node, by)
+  }
+}
+
+export function isCounted({ namespace, selector }: Pick<Entry, 'namespace' | 'selector'>, { metadata }: Pod): boolean {
+  return metadata?.namespace === namespace && !metadata.deletionTimestamp && matchesLabels(selector, metadata.labels)
+}
+
+function change(counts: Map<NodeInfo, number>, node: NodeInfo, by: 1 | -1): void {
+  const count = (counts.get(node) ?? 0) + by
+  if (count > 0) counts.set(node, count)
+  else counts.delete(node)
+}

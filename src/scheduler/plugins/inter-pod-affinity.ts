@@ -1,0 +1,106 @@
+// Pods that want or shun the company of others, in the same node, zone or any other domain; what others say of this pod counts as well.
+import { equal } from '#api/equal.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+import type { Cluster } from '#scheduler/cluster.ts'
+import type { NodeInfo } from '#scheduler/node-info.ts'
+import { type AffinityTerm, termMatches } from '#scheduler/pod-affinity-terms.ts'
+import type { PodInfo } from '#scheduler/pod-info.ts'
+import { type Filter, MAX_SCORE, type Plugin, type Score } from '#scheduler/plugin.ts'
+import { TopologyCounts } from '#scheduler/topology-counts.ts'
+
+const NO_AFFINITY = { reasons: ["node(s) didn't match pod affinity rules"], final: true }
+const OWN_ANTI_AFFINITY = { reasons: ["node(s) didn't match pod anti-affinity rules"] }
+const OTHERS_ANTI_AFFINITY = { reasons: ["node(s) didn't satisfy existing pods anti-affinity rules"] }
+/** What a required term of a pod already there is worth as a preference. */
+const HARD_WEIGHT = 1
+
+export const InterPodAffinity: Plugin = {
+  name: 'InterPodAffinity',
+  filter(pod, cluster) {
+    if (!pod.affinity.required.length && !pod.affinity.requiredAnti.length && cluster.antiAffine.size === 0) return undefined
+    return filterOf(pod, cluster)
+  },
+  score: scoreOf,
+  helps(change) {
+    if (change.type === 'node') return !change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)
+    return change.type !== 'object'
+  },
+}
+
+function filterOf(pod: PodInfo, cluster: Cluster): Filter {
+  const { required, requiredAnti } = pod.affinity
+  const labelsOf = cluster.namespaceLabels
+  const wanted = new TopologyCounts()
+  const shunned = new TopologyCounts()
+  const shunning = new TopologyCounts()
+
+  const countCompany = (other: Pod, node: NodeInfo, by: 1 | -1) => {
+    if (required.length && required.every((term) => termMatches(term, other, labelsOf))) {
+      for (const term of required) wanted.add(term.topologyKey, node.labels, by)
+    }
+    for (const term of requiredAnti) if (termMatches(term, other, labelsOf)) shunned.add(term.topologyKey, node.labels, by)
+  }
+  const countAversion = (other: PodInfo, node: NodeInfo, by: 1 | -1) => {
+    for (const term of other.affinity.requiredAnti)
+      if (termMatches(term, pod.pod, labelsOf)) shunning.add(term.topologyKey, node.labels, by)
+  }
+  if (required.length || requiredAnti.length)
+    cluster.eachPod(namespacesOf([...required, ...requiredAnti]), (other, node) => countCompany(other.pod, node, 1))
+  for (const { info, node } of cluster.antiAffine.values()) countAversion(info, node, 1)
+
+  // The first of a group that wants its own company must start somewhere.
+  const startsGroup = required.every((term) => termMatches(term, pod.pod, labelsOf))
+  const meetsAffinity = ({ labels }: NodeInfo) => {
+    if (!required.every(({ topologyKey }) => Object.hasOwn(labels, topologyKey))) return false
+    return required.every(({ topologyKey }) => wanted.get(topologyKey, labels) > 0) || (wanted.isEmpty && startsGroup)
+  }
+  return {
+    check(node) {
+      if (!meetsAffinity(node)) return NO_AFFINITY
+      if (requiredAnti.some(({ topologyKey }) => shunned.get(topologyKey, node.labels) > 0)) return OWN_ANTI_AFFINITY
+      return shunning.anyIn(node.labels) ? OTHERS_ANTI_AFFINITY : undefined
+    },
+    imagine(node, other, by) {
+      countCompany(other.pod, node, by)
+      countAversion(other, node, by)
+    },
+  }
+}
+
+function scoreOf(pod: PodInfo, cluster: Cluster): Score | undefined {
+  const { preferred, preferredAnti } = pod.affinity
+  const hasWishes = preferred.length > 0 || preferredAnti.length > 0
+  if (!hasWishes && cluster.affine.size === 0) return undefined
+  const labelsOf = cluster.namespaceLabels
+  const totals = new TopologyCounts()
+  const count = (terms: readonly AffinityTerm[], about: Pod, node: NodeInfo, factor: (weight: number) => number) => {
+    for (const term of terms) if (termMatches(term, about, labelsOf)) totals.add(term.topologyKey, node.labels, factor(term.weight))
+  }
+  if (hasWishes) {
+    cluster.eachPod(namespacesOf([...preferred, ...preferredAnti]), (other, node) => {
+      count(preferred, other.pod, node, (weight) => weight)
+      count(preferredAnti, other.pod, node, (weight) => -weight)
+    })
+  }
+  for (const { info, node } of cluster.affine.values()) {
+    count(info.affinity.required, pod.pod, node, () => HARD_WEIGHT)
+    count(info.affinity.preferred, pod.pod, node, (weight) => weight)
+    count(info.affinity.preferredAnti, pod.pod, node, (weight) => -weight)
+  }
+  if (totals.isEmpty) return undefined
+  return { of: ({ labels }) => totals.sum(labels), normalize: spreadOut }
+}
+
+/** The lowest becomes 0, the highest 100. */
+function spreadOut(scores: number[]): void {
+  const lowest = scores.reduce((min, score) => Math.min(min, score), Infinity)
+  const highest = scores.reduce((max, score) => Math.max(max, score), -Infinity)
+  for (const [i, score] of scores.entries())
+    scores[i] = highest === lowest ? 0 : Math.floor((MAX_SCORE * (score - lowest)) / (highest - lowest))
+}
+
+/** The namespaces the terms can match in; undefined where labels of namespaces decide. */
+function namespacesOf(terms: readonly AffinityTerm[]): ReadonlySet<string> | undefined {
+  if (terms.some(({ namespaceSelector }) => namespaceSelector)) return undefined
+  return new Set(terms.flatMap(({ namespaces }) => [...namespaces]))
+}

@@ -1,0 +1,62 @@
+// Terms of pod affinity and anti-affinity, with their selectors read once.
+import type { PodAffinityTerm, WeightedPodAffinityTerm } from '#api/generated/types.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+import { matchesLabels, type Selector, selectorOf } from '#api/label-selector.ts'
+
+export interface AffinityTerm {
+  topologyKey: string
+  selector: Selector
+  namespaces: ReadonlySet<string>
+  /** Namespaces by their labels, beside those named. */
+  namespaceSelector: Selector | undefined
+  /** Of preferred terms. */
+  weight: number
+}
+
+export interface AffinityTerms {
+  required: readonly AffinityTerm[]
+  requiredAnti: readonly AffinityTerm[]
+  preferred: readonly AffinityTerm[]
+  preferredAnti: readonly AffinityTerm[]
+}
+
+export type NamespaceLabels = (namespace: string) => Readonly<Record<string, string>> | undefined
+
+const NONE: AffinityTerms = { required: [], requiredAnti: [], preferred: [], preferredAnti: [] }
+
+export function affinityTermsOf(pod: Pod): AffinityTerms {
+  const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {}
+  if (!podAffinity && !podAntiAffinity) return NONE
+  const own = pod.metadata?.namespace ?? ''
+  const hard = (terms: readonly PodAffinityTerm[] = []) => terms.map((term) => read(term, own, 0))
+  const soft = (terms: readonly WeightedPodAffinityTerm[] = []) =>
+    terms.map(({ weight, podAffinityTerm }) => read(podAffinityTerm, own, weight))
+  return {
+    required: hard(podAffinity?.requiredDuringSchedulingIgnoredDuringExecution),
+    requiredAnti: hard(podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution),
+    preferred: soft(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution),
+    preferredAnti: soft(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution),
+  }
+}
+
+function read(
+  { topologyKey, labelSelector, namespaces = [], namespaceSelector }: PodAffinityTerm,
+  own: string,
+  weight: number,
+): AffinityTerm {
+  const named = namespaces.length || namespaceSelector ? namespaces : [own]
+  return {
+    topologyKey,
+    selector: selectorOf(labelSelector),
+    namespaces: new Set(named),
+    namespaceSelector: namespaceSelector ? selectorOf(namespaceSelector) : undefined,
+    weight,
+  }
+}
+
+export function termMatches(term: AffinityTerm, pod: Pod, labelsOf: NamespaceLabels): boolean {
+  const namespace = pod.metadata?.namespace ?? ''
+  const inNamespace =
+    term.namespaces.has(namespace) || (term.namespaceSelector && matchesLabels(term.namespaceSelector, labelsOf(namespace) ?? {}))
+  return Boolean(inNamespace) && matchesLabels(term.selector, pod.metadata?.labels)
+}
