@@ -32,8 +32,7 @@ export function createCgroups({ root = '/sys/fs/cgroup' }: { root?: string } = {
 }
 
 function versionOne(root: string): Cgroups {
-  const controllers = () =>
-    readdirSync(root, { withFileTypes: true }).flatMap((one) => (one.isDirectory() && one.name !== 'unified' ? [one.name] : []))
+  const controllers = () => readdirSync(root, { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []))
   const write = (controller: string, path: string, file: string, value: number) =>
     writeFile(join(root, controller, path, file), String(value))
   return {
