@@ -10,7 +10,7 @@ import { SpdyConnection, type SpdyStream } from '#lib/spdy/connection.ts'
 import { createKubeletServer } from '#node/kubelet-server.ts'
 import type { ContainerConfig, ContainerState, PodDirectory } from '#node/runtime.ts'
 import { contractContainer, contractSandbox } from '#node/runtime-contract.ts'
-import { createWebSocketStream, type WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { eventually } from '../instance.ts'
 import { channel, NodeClient, session, testCertificates, textOf } from './node-client.ts'
 import { type CriWorld, criWorld } from './world.ts'
@@ -262,7 +262,7 @@ describe('the node API', () => {
       ]
       const drive = (socket: WebSocket, seen: Map<number, string>) => {
         // The size is set beside the input, so a question may overtake it: ask until the answer is there.
-        if (/\d+ \d+\s*$/.test(seen.get(1) ?? '')) {
+        if (/(\d+ \d+|standard input)\s*$/.test(seen.get(1) ?? '')) {
           const step = steps[0]?.seen.test(seen.get(1)!) ? steps.shift() : undefined
           for (const message of step?.send ?? [channel(0, '\n')]) socket.send(message)
         }
@@ -351,10 +351,8 @@ describe('the node API', () => {
     })
 
     test('by SPDY inside a WebSocket', async () => {
-      const socket = api.webSocket('/portForward/contract/web', ['SPDY/3.1+portforward.k8s.io'])
-      await once(socket, 'open')
-      assert.equal(socket.protocol, 'SPDY/3.1+portforward.k8s.io')
-      const connection = new SpdyConnection(createWebSocketStream(socket), { role: 'client' })
+      const tunnel = await api.tunnel('/portForward/contract/web', 'SPDY/3.1+portforward.k8s.io')
+      const connection = new SpdyConnection(tunnel, { role: 'client' })
       const [data] = await forward(connection, '0')
       assert.match(data, /web\nv1\n$/)
       connection.destroy()

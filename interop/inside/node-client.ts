@@ -1,7 +1,9 @@
 // A client of the node's HTTPS API for suites: plain requests, SPDY and WebSocket streams, with a certificate of a throw-away authority.
+import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import https from 'node:https'
-import type { Duplex } from 'node:stream'
+import { Duplex, Writable } from 'node:stream'
+import { WritableStream } from 'node:stream/web'
 import { WebSocket } from 'ws'
 import { SpdyConnection } from '#lib/spdy/connection.ts'
 import { systemRandom as random } from '#lib/random.ts'
@@ -79,6 +81,23 @@ export class NodeClient {
     return new SpdyConnection(await promise, { role: 'client' })
   }
 
+  /** A WebSocket of a protocol whose name `ws` does not let clients ask for, as the bytes its messages carry. */
+  async tunnel(path: string, protocol: string): Promise<Duplex> {
+    const headers = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': random.bytes(16).toString('base64'),
+      'sec-websocket-protocol': protocol,
+    }
+    const request = https.request({ host: '127.0.0.1', port: this.#port, path, agent: false, headers, ...this.#tls })
+    request.end()
+    const [response, socket, head] = await once(request, 'upgrade')
+    assert.equal(response.headers['sec-websocket-protocol'], protocol)
+    if (head.length > 0) socket.unshift(head)
+    return Duplex.from({ readable: payloads(socket), writable: Writable.fromWeb(frames(socket)) })
+  }
+
   webSocket(path: string, protocols: string[]): WebSocket {
     return new WebSocket(`wss://127.0.0.1:${this.#port}${path}`, protocols, this.#tls)
   }
@@ -104,4 +123,33 @@ export async function textOf(stream: AsyncIterable<unknown>): Promise<string> {
   let text = ''
   for await (const chunk of stream) text += String(chunk)
   return text
+}
+
+/** Binary messages with a mask of zeros, which leaves them as they are. */
+function frames(socket: Duplex): WritableStream<Buffer> {
+  return new WritableStream({
+    write(bytes) {
+      const header = Buffer.alloc(14)
+      header.set([0x82, 0x80 | 127])
+      header.writeBigUInt64BE(BigInt(bytes.length), 2)
+      socket.write(Buffer.concat([header, bytes]))
+    },
+    close: () => void socket.end(),
+  })
+}
+
+async function* payloads(socket: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let held = Buffer.alloc(0)
+  for await (const chunk of socket) {
+    held = Buffer.concat([held, chunk])
+    for (;;) {
+      const short = (held[1] ?? 0) & 127
+      const start = short === 127 ? 10 : short === 126 ? 4 : 2
+      if (held.length < start) break
+      const length = short === 127 ? Number(held.readBigUInt64BE(2)) : short === 126 ? held.readUInt16BE(2) : short
+      if (held.length < start + length) break
+      if ((held[0]! & 15) === 2) yield held.subarray(start, start + length)
+      held = held.subarray(start + length)
+    }
+  }
 }

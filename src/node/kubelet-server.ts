@@ -42,6 +42,7 @@ export interface KubeletServerOptions {
 }
 
 export const KUBELET_PORT = 10250
+const SOCKET_LISTENERS = 32
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 const DISABLED = new Map([
   ['logs', 'logs endpoint is disabled.'],
@@ -123,6 +124,8 @@ export function createKubeletServer(options: KubeletServerOptions): Service & { 
       server.on('upgrade', (request, socket, head) => {
         const upgrade = { request, socket, head }
         socket.on('error', () => {})
+        // Pipes, the protocol and the idle limit each watch its end.
+        socket.setMaxListeners(SOCKET_LISTENERS)
         admit(request, authorize)
           .then(() => serveUpgrade(upgrade, access))
           .catch((error: unknown) => {

@@ -123,7 +123,7 @@ export class SpdyConnection {
         if (flags & FIN) await this.#streams.get(id)?.deliver(Buffer.alloc(0), true)
         return
       case CONTROL.rstStream:
-        this.#streams.get(id)?.abandon()
+        this.#streams.get(id)?.reset()
         this.#streams.delete(id)
         return
       case CONTROL.ping:
@@ -146,6 +146,7 @@ export class SpdyStream extends Duplex {
   readonly #wire: Wire
   #wanted: (() => void) | undefined
   #ended = false
+  #unwanted = false
 
   constructor(id: number, headers: SpdyHeaders, wire: Wire) {
     super({ allowHalfOpen: true, emitClose: true })
@@ -167,12 +168,18 @@ export class SpdyStream extends Duplex {
     if (fin) this.#end()
   }
 
-  /** From the connection: nothing more will come. */
+  /** From the connection: the other side wants no more of it. Servers in Go end good streams this way too, so for a reader it is the end. */
+  reset(): void {
+    this.#unwanted = true
+    this.#end()
+  }
+
+  /** From the connection: it is lost. */
   abandon(): void {
     this._read()
     if (this.#ended && this.writableFinished) return
     if (!this.#ended && this.readableLength > 0) this.#end()
-    else this.destroy(this.#ended ? undefined : new Error('the stream was reset'))
+    else this.destroy(this.#ended ? undefined : new Error('the connection was lost'))
   }
 
   #end(): void {
@@ -187,11 +194,13 @@ export class SpdyStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#wire.send(chunk, false, done)
+    if (this.#unwanted) done()
+    else this.#wire.send(chunk, false, done)
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#wire.send(Buffer.alloc(0), true, done)
+    if (this.#unwanted) done()
+    else this.#wire.send(Buffer.alloc(0), true, done)
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

@@ -5,6 +5,8 @@ import { headerDictionary } from './dictionary.ts'
 
 export type SpdyHeaders = Record<string, string>
 
+/** An empty stored block, as a sync flush writes it: only there does Go's reader hand on what it has. */
+const FLUSH = Buffer.from([0, 0, 0, 0xff, 0xff])
 const BLOCK_LIMIT = 64 * 1024
 const HEADER_LIMIT = 256
 
@@ -23,7 +25,7 @@ export class HeaderWriter {
     block.writeUInt16LE(raw.length ^ 0xffff, 3)
     const start = this.#begun ? [] : [streamStart()]
     this.#begun = true
-    return Buffer.concat([...start, block, raw])
+    return Buffer.concat([...start, block, raw, FLUSH])
   }
 }
 
