@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
+import { nodeOf } from './daemon-pods.ts'
+
+const namespace = 'default'
+const key = { namespace, name: 'agent' }
+const only = ['daemonset-controller']
+
+function daemonSet(spec: object = {}, podSpec: object = {}): DaemonSet {
+  const labels = { app: 'agent' }
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'agent:1' }], ...podSpec } }
+  return { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: { ...key }, spec: { selector: { matchLabels: labels }, template, ...spec } }
+}
+
+/** The server marks new nodes as not ready; a daemon waits for that to go. */
+async function addNode(
+  { client }: TestCluster,
+  name: string,
+  node: { labels?: Record<string, string>; taints?: { key: string; effect: string }[] } = {},
+): Promise<void> {
+  await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name, ...(node.labels ? { labels: node.labels } : {}) } })
+  await client.patch(Node, { name }, { type: 'merge', patch: { spec: { taints: node.taints ?? null } } })
+}
+
+const nodes = async ({ client }: TestCluster) =>
+  (await client.list(Pod, { namespace })).items
+    .map((pod) => nodeOf(pod))
+    .sort()
+    .join()
+const images = async ({ client }: TestCluster) =>
+  (await client.list(Pod, { namespace })).items
+    .map(({ spec }) => spec!.containers[0]!.image)
+    .sort()
+    .join()
+
+test('daemonSetController runs one pod on every node that fits, and follows nodes as they come and go', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1', { labels: { disk: 'ssd' } })
+  await addNode(cluster, 'n2')
+  await addNode(cluster, 'n3', { labels: { disk: 'ssd' }, taints: [{ key: 'dedicated', effect: 'NoSchedule' }] })
+  await client.create(DaemonSet, daemonSet({}, { nodeSelector: { disk: 'ssd' } }))
+  await eventually(async () => (await nodes(cluster)) === 'n1')
+  const { status } = await eventually(async () => {
+    const current = await client.get(DaemonSet, key)
+    return current.status?.numberAvailable === 1 && current
+  })
+  assert.deepEqual(
+    [status?.desiredNumberScheduled, status?.currentNumberScheduled, status?.numberReady, status?.updatedNumberScheduled],
+    [1, 1, 1, 1],
+  )
+  const [pod] = (await client.list(Pod, { namespace })).items
+  assert.ok(
+    pod!.spec!.tolerations!.some(({ key: taint, effect }) => taint === 'node.kubernetes.io/unschedulable' && effect === 'NoSchedule'),
+  )
+  assert.ok(pod!.metadata!.labels!['controller-revision-hash'])
+
+  await client.patch(Node, { name: 'n2' }, { type: 'merge', patch: { metadata: { labels: { disk: 'ssd' } } } })
+  await eventually(async () => (await nodes(cluster)) === 'n1,n2')
+  await client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { metadata: { labels: { disk: null } } } })
+  await eventually(async () => (await nodes(cluster)) === 'n2')
+})
+
+test('daemonSetController updates node by node within maxUnavailable', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  for (const name of ['n1', 'n2', 'n3']) await addNode(cluster, name)
+  await client.create(DaemonSet, daemonSet())
+  await eventually(async () => (await client.get(DaemonSet, key)).status?.numberAvailable === 3)
+  const pods = cluster.informers.of(Pod)
+  let least = 3
+  using watching = pods.subscribe(() => {
+    const ready = pods
+      .list(namespace)
+      .filter(({ status }) => status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True'))
+    least = Math.min(least, ready.length)
+  })
+  void watching
+  least = 3
+  await client.patch(DaemonSet, key, {
+    type: 'strategic',
+    patch: { spec: { template: { spec: { containers: [{ name: 'c', image: 'agent:2' }] } } } },
+  })
+  await eventually(async () => (await images(cluster)) === 'agent:2,agent:2,agent:2')
+  await eventually(async () => (await client.get(DaemonSet, key)).status?.numberAvailable === 3)
+  assert.equal(least, 2)
+})
+
+test('daemonSetController with surge starts the new pod before it stops the old one', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  for (const name of ['n1', 'n2']) await addNode(cluster, name)
+  await client.create(
+    DaemonSet,
+    daemonSet({ updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } }),
+  )
+  await eventually(async () => (await client.get(DaemonSet, key)).status?.numberAvailable === 2)
+  const pods = cluster.informers.of(Pod)
+  let least = 2
+  let most = 2
+  using watching = pods.subscribe(() => {
+    const ready = pods
+      .list(namespace)
+      .filter(({ status }) => status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True'))
+    least = Math.min(least, ready.length)
+    most = Math.max(most, pods.list(namespace).length)
+  })
+  void watching
+  ;[least, most] = [2, 2]
+  await client.patch(DaemonSet, key, {
+    type: 'strategic',
+    patch: { spec: { template: { spec: { containers: [{ name: 'c', image: 'agent:2' }] } } } },
+  })
+  await eventually(async () => (await images(cluster)) === 'agent:2,agent:2')
+  assert.deepEqual([least, most], [2, 3])
+})
+
+test('daemonSetController replaces failed pods, more slowly each time', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  await client.create(DaemonSet, daemonSet())
+  const fail = async () => {
+    const [pod] = await eventually(async () => {
+      const { items } = await client.list(Pod, { namespace })
+      return items.length === 1 && items[0]!.status?.phase !== 'Failed' && items
+    })
+    await client.patch(
+      Pod,
+      { namespace, name: pod!.metadata!.name! },
+      { type: 'merge', patch: { status: { phase: 'Failed' } } },
+      { subresource: 'status' },
+    )
+    return cluster.clock.now()
+  }
+  const times = [await fail(), await fail(), await fail(), await fail()]
+  const gaps = times.slice(1).map((time, i) => time - times[i]!)
+  assert.ok(gaps[2]! >= 1900 && gaps[1]! >= 900, `gaps were ${gaps.join(', ')}`)
+  await eventually(async () =>
+    (await cluster.events('agent')).some((text) =>
+      /^FailedDaemonPod: Found failed daemon pod default\/agent-\w+ on node n1, will try to kill it$/.test(text),
+    ),
+  )
+})

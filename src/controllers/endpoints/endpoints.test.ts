@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Endpoints } from '#api/kinds/core/endpoints.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { keyOf } from '#api/object.ts'
+import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
+
+const namespace = 'default'
+const only = ['endpointslice-controller', 'endpoints-controller', 'endpointslice-mirroring-controller']
+
+const service = (spec: object): Service => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { namespace, name: 'web', labels: { tier: 'front' } },
+  spec,
+})
+const createPod = ({ client }: TestCluster, name: string, more: object = {}, metadata: object = {}) =>
+  client.create(Pod, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace, name, labels: { app: 'web' }, ...metadata },
+    spec: { containers: [{ name: 'c', image: 'c:1', ports: [{ name: 'http', containerPort: 8080 }] }], ...more },
+  })
+
+async function slices({ client }: TestCluster): Promise<EndpointSlice[]> {
+  return (await client.list(EndpointSlice, { namespace, labelSelector: 'kubernetes.io/service-name=web' })).items
+}
+
+const podNames = (all: readonly EndpointSlice[], ready: boolean) =>
+  all
+    .flatMap(({ endpoints = [] }) =>
+      endpoints.filter(({ conditions }) => conditions?.ready === ready).map(({ targetRef }) => targetRef!.name!),
+    )
+    .sort()
+
+async function started(t: Parameters<typeof startTestCluster>[0]): Promise<TestCluster> {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  await cluster.advance(100)
+  return cluster
+}
+
+test('endpointSliceController and endpointsController follow the pods of a service', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually } = cluster
+  await client.create(Service, service({ selector: { app: 'web' }, ports: [{ name: 'http', port: 80, targetPort: 'http' }] }))
+  await createPod(cluster, 'a')
+  await createPod(cluster, 'b')
+  await createPod(cluster, 'idle', {}, { annotations: { 'test/phase': 'Pending' } })
+  await createPod(cluster, 'done', {}, { annotations: { 'test/phase': 'Succeeded' } })
+  const [slice] = await eventually(async () => {
+    const all = await slices(cluster)
+    return podNames(all, true).join() === 'a,b' && podNames(all, false).join() === 'idle' && all
+  })
+  assert.equal(slice!.addressType, 'IPv4')
+  assert.deepEqual(slice!.ports, [{ name: 'http', protocol: 'TCP', port: 8080 }])
+  assert.deepEqual(slice!.metadata!.labels, {
+    tier: 'front',
+    'kubernetes.io/service-name': 'web',
+    'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io',
+  })
+  assert.match(slice!.metadata!.name!, /^web-/)
+  assert.ok(slice!.metadata!.annotations!['endpoints.kubernetes.io/last-change-trigger-time'])
+  const endpoints = await eventually(async () => {
+    const current = await client.get(Endpoints, { namespace, name: 'web' })
+    return current.subsets?.[0]?.addresses?.length === 2 && current
+  })
+  assert.deepEqual(endpoints.subsets![0]!.ports, [{ name: 'http', protocol: 'TCP', port: 8080 }])
+  assert.equal(endpoints.subsets![0]!.notReadyAddresses?.length, 1)
+  assert.equal(endpoints.metadata!.labels!['endpoints.kubernetes.io/managed-by'], 'endpoint-controller')
+
+  const [writes] = await slices(cluster)
+  await cluster.advance(60_000)
+  assert.equal((await slices(cluster))[0]!.metadata!.resourceVersion, writes!.metadata!.resourceVersion, 'rewritten without need')
+  await client.delete(Pod, { namespace, name: 'a' })
+  await eventually(async () => podNames(await slices(cluster), true).join() === 'b')
+  await client.delete(Service, { namespace, name: 'web' })
+  await eventually(async () => (await client.list(Endpoints, { namespace })).items.every(({ metadata }) => metadata?.name !== 'web'))
+})
+
+test('endpointSliceController keeps terminating pods as serving, but not ready', async (t) => {
+  const cluster = await started(t)
+  await cluster.client.create(Service, service({ selector: { app: 'web' }, ports: [{ port: 80 }] }))
+  const pod = await createPod(cluster, 'a', {}, { finalizers: ['example.com/hold'] })
+  await cluster.eventually(async () => podNames(await slices(cluster), true).join() === 'a')
+  await cluster.client.delete(Pod, keyOf(pod))
+  const endpoint = await cluster.eventually(async () => {
+    const found = (await slices(cluster))[0]?.endpoints?.[0]
+    return found?.conditions?.terminating && found
+  })
+  assert.deepEqual(endpoint.conditions, { ready: false, serving: true, terminating: true })
+})
+
+test('endpointSliceController gives headless services host names and unready pods where they ask for it', async (t) => {
+  const cluster = await started(t)
+  const spec = { clusterIP: 'None', selector: { app: 'web' }, publishNotReadyAddresses: true }
+  await cluster.client.create(Service, service(spec))
+  await createPod(cluster, 'a', { hostname: 'first', subdomain: 'web' }, { annotations: { 'test/phase': 'Pending' } })
+  const [slice] = await cluster.eventually(async () => {
+    const all = await slices(cluster)
+    return podNames(all, true).join() === 'a' && all
+  })
+  assert.equal(slice!.endpoints![0]!.hostname, 'first')
+  assert.equal(slice!.metadata!.labels!['service.kubernetes.io/headless'], '')
+})
+
+test('endpointSliceController cuts many endpoints into slices of a hundred', async (t) => {
+  const cluster = await started(t)
+  await cluster.client.create(Service, service({ selector: { app: 'web' }, ports: [{ port: 80 }] }))
+  for (let i = 0; i < 120; i++) await createPod(cluster, `p${i}`)
+  await cluster.eventually(async () => {
+    const sizes = (await slices(cluster)).map(({ endpoints = [] }) => endpoints.length)
+    return sizes.reduce((sum, size) => sum + size, 0) === 120 && sizes.length >= 2 && Math.max(...sizes) <= 100
+  })
+})
+
+test('endpointSliceMirroringController copies hand-written Endpoints, both families, and takes the copies away again', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually } = cluster
+  await client.create(Service, service({ ports: [{ port: 80 }] }))
+  const endpoints: Endpoints = {
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    metadata: { namespace, name: 'web', labels: { by: 'hand' } },
+    subsets: [
+      { addresses: [{ ip: '192.0.2.7' }, { ip: '2001:db8::7' }], notReadyAddresses: [{ ip: '192.0.2.8' }], ports: [{ port: 8080 }] },
+    ],
+  }
+  await client.create(Endpoints, endpoints)
+  const all = await eventually(async () => {
+    const found = await slices(cluster)
+    return found.length === 2 && found
+  })
+  assert.deepEqual(all.map(({ addressType }) => addressType).sort(), ['IPv4', 'IPv6'])
+  const four = all.find(({ addressType }) => addressType === 'IPv4')!
+  assert.deepEqual(
+    four.endpoints!.map(({ addresses, conditions }) => [addresses[0], conditions?.ready]),
+    [
+      ['192.0.2.7', true],
+      ['192.0.2.8', false],
+    ],
+  )
+  assert.equal(four.metadata!.labels!['endpointslice.kubernetes.io/managed-by'], 'endpointslicemirroring-controller.k8s.io')
+  await client.patch(
+    Endpoints,
+    { namespace, name: 'web' },
+    { type: 'merge', patch: { metadata: { labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } } } },
+  )
+  await eventually(async () => (await slices(cluster)).length === 0)
+})

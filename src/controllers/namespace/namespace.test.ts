@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { Namespace } from '#api/kinds/core/namespace.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import { hasReason } from '#api/status.ts'
+import { conditionOf } from '#controllers/conditions.ts'
+import { createNamespace, startTestCluster } from '#controllers/testing.ts'
+
+const only = ['namespace-controller', 'root-ca-certificate-publisher-controller']
+const gone = (error: unknown) => hasReason(error, 'NotFound') || Promise.reject(error)
+
+test('namespaces are born with a service account and the root certificate, and get them back when they lose them', async (t) => {
+  const { client, eventually } = await startTestCluster(t, { only })
+  await createNamespace(client, 'shop')
+  const account = { namespace: 'shop', name: 'default' }
+  const certificate = { namespace: 'shop', name: 'kube-root-ca.crt' }
+  await eventually(() => client.get(ServiceAccount, account))
+  assert.deepEqual((await eventually(() => client.get(ConfigMap, certificate))).data, { 'ca.crt': 'CERTIFICATE' })
+  await client.delete(ServiceAccount, account)
+  await client.patch(ConfigMap, certificate, { type: 'merge', patch: { data: { 'ca.crt': 'forged', more: 'x' } } })
+  await eventually(() => client.get(ServiceAccount, account))
+  await eventually(async () => {
+    const { data } = await client.get(ConfigMap, certificate)
+    return data?.['ca.crt'] === 'CERTIFICATE' && Object.keys(data).length === 1
+  })
+})
+
+test('namespaceController empties a namespace and lets it go', async (t) => {
+  const { client, eventually } = await startTestCluster(t, { only, runPods: true })
+  await createNamespace(client, 'shop')
+  await eventually(() => client.get(ServiceAccount, { namespace: 'shop', name: 'default' }))
+  await client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'shop', name: 'prices' } })
+  await client.create(Pod, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace: 'shop', name: 'till' },
+    spec: { containers: [{ name: 'c', image: 'c:1' }] },
+  })
+  await client.delete(Namespace, { name: 'shop' })
+  await eventually(() => client.get(Namespace, { name: 'shop' }).then(() => false, gone))
+  assert.deepEqual((await client.list(ConfigMap, { namespace: 'shop' })).items, [])
+  assert.deepEqual((await client.list(Pod, { namespace: 'shop' })).items, [])
+})
+
+test('namespaceController says what finalizers hold, pods before the rest, and finishes when they are gone', async (t) => {
+  const { client, eventually } = await startTestCluster(t, { only, runPods: true })
+  await createNamespace(client, 'shop')
+  await eventually(() => client.get(ServiceAccount, { namespace: 'shop', name: 'default' }))
+  const held = { namespace: 'shop', name: 'till', finalizers: ['example.com/hold'] }
+  await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: held, spec: { containers: [{ name: 'c', image: 'c:1' }] } })
+  await client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'shop', name: 'prices' } })
+  await client.delete(Namespace, { name: 'shop' })
+  const namespace = await eventually(async () => {
+    const current = await client.get(Namespace, { name: 'shop' })
+    return conditionOf(current.status?.conditions, 'NamespaceFinalizersRemaining')?.status === 'True' && current
+  })
+  const { conditions } = namespace.status!
+  assert.equal(
+    conditionOf(conditions, 'NamespaceFinalizersRemaining')?.message,
+    'Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances',
+  )
+  assert.equal(
+    conditionOf(conditions, 'NamespaceContentRemaining')?.message,
+    'Some resources are remaining: pods. has 1 resource instances',
+  )
+  assert.equal((await client.get(ConfigMap, { namespace: 'shop', name: 'prices' })).metadata?.deletionTimestamp, undefined)
+  await client.patch(Pod, { namespace: 'shop', name: 'till' }, { type: 'merge', patch: { metadata: { finalizers: null } } })
+  await eventually(() => client.get(Namespace, { name: 'shop' }).then(() => false, gone))
+})

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
+import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf } from '#api/object.ts'
+import { namesOf, startTestCluster, type TestCluster } from '#controllers/testing.ts'
+
+const namespace = 'default'
+const key = { namespace, name: 'db' }
+const only = ['statefulset-controller']
+
+function statefulSet(replicas: number, spec: object = {}): StatefulSet {
+  const labels = { app: 'db' }
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { ...key },
+    spec: {
+      replicas,
+      serviceName: 'db',
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'db:1' }] } },
+      ...spec,
+    },
+  }
+}
+
+const podNames = async ({ client }: TestCluster) => namesOf((await client.list(Pod, { namespace })).items).join()
+const ready = (cluster: TestCluster, replicas: number) =>
+  cluster.eventually(async () => {
+    const current = await cluster.client.get(StatefulSet, key)
+    const { status } = current
+    return status?.readyReplicas === replicas && status.replicas === replicas && status.currentRevision === status.updateRevision && current
+  })
+
+test('statefulSetController starts pods one after the other, each with its name and claim', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually, advance } = cluster
+  const volumeClaimTemplates = [
+    { metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } },
+  ]
+  await client.create(StatefulSet, statefulSet(2, { volumeClaimTemplates }))
+  await eventually(async () => (await podNames(cluster)) === 'db-0')
+  await advance(5000)
+  assert.equal(await podNames(cluster), 'db-0')
+  const pod = await client.get(Pod, { namespace, name: 'db-0' })
+  assert.deepEqual([pod.spec?.hostname, pod.spec?.subdomain], ['db-0', 'db'])
+  assert.equal(pod.metadata?.labels?.['statefulset.kubernetes.io/pod-name'], 'db-0')
+  assert.equal(pod.metadata?.labels?.['apps.kubernetes.io/pod-index'], '0')
+  assert.equal(pod.spec?.volumes?.[0]?.persistentVolumeClaim?.claimName, 'data-db-0')
+  const status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] }
+  await client.patch(Pod, keyOf(pod), { type: 'merge', patch: { status } }, { subresource: 'status' })
+  await eventually(async () => (await podNames(cluster)) === 'db-0,db-1')
+  assert.deepEqual(namesOf((await client.list(PersistentVolumeClaim, { namespace })).items), ['data-db-0', 'data-db-1'])
+})
+
+test('statefulSetController updates from the highest ordinal down to the partition, keeps revisions, and goes back', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  await client.create(StatefulSet, statefulSet(3))
+  const first = await ready(cluster, 3)
+  const deleted: string[] = []
+  using watching = cluster.informers
+    .of(Pod)
+    .subscribe(({ object, previous }) => void (!object && previous && deleted.push(previous.metadata!.name!)))
+  void watching
+  const update = (image: string, partition: number) => {
+    const patch = { spec: { template: { spec: { containers: [{ name: 'c', image }] } }, updateStrategy: { rollingUpdate: { partition } } } }
+    return client.patch(StatefulSet, key, { type: 'strategic', patch })
+  }
+  await update('db:2', 1)
+  await eventually(async () => (await client.get(StatefulSet, key)).status?.updatedReplicas === 2)
+  await cluster.advance(2000)
+  assert.deepEqual(deleted, ['db-2', 'db-1'])
+  const images = async () =>
+    (await client.list(Pod, { namespace })).items
+      .map(({ spec }) => spec!.containers[0]!.image)
+      .sort()
+      .join()
+  assert.equal(await images(), 'db:1,db:2,db:2')
+  await update('db:2', 0)
+  const second = await ready(cluster, 3)
+  assert.notEqual(second.status?.currentRevision, first.status?.currentRevision)
+  assert.equal((await client.list(ControllerRevision, { namespace })).items.length, 2)
+  await update('db:1', 0)
+  const third = await ready(cluster, 3)
+  assert.equal(third.status?.currentRevision, first.status?.currentRevision)
+  assert.equal((await client.list(ControllerRevision, { namespace })).items.length, 2)
+})
+
+test('statefulSetController scales down from the end, and replaces a failed pod by one of the same name', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  await client.create(StatefulSet, statefulSet(3, { podManagementPolicy: 'Parallel' }))
+  await ready(cluster, 3)
+  const before = await client.get(Pod, { namespace, name: 'db-1' })
+  await client.patch(Pod, keyOf(before), { type: 'merge', patch: { status: { phase: 'Failed' } } }, { subresource: 'status' })
+  await eventually(async () => (await client.get(Pod, keyOf(before))).metadata?.uid !== before.metadata?.uid)
+  await ready(cluster, 3)
+  await client.patch(StatefulSet, key, { type: 'merge', patch: { spec: { replicas: 1 } } })
+  await ready(cluster, 1)
+  assert.equal(await podNames(cluster), 'db-0')
+})
+
+test('statefulSetController binds claims to the set and to surplus pods as the retention policy says', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  const volumeClaimTemplates = [
+    { metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } },
+  ]
+  const persistentVolumeClaimRetentionPolicy = { whenDeleted: 'Delete', whenScaled: 'Delete' }
+  await client.create(StatefulSet, statefulSet(2, { volumeClaimTemplates, persistentVolumeClaimRetentionPolicy }))
+  await ready(cluster, 2)
+  const ownerOf = async (name: string) =>
+    (await client.get(PersistentVolumeClaim, { namespace, name })).metadata?.ownerReferences?.map(({ kind }) => kind).join()
+  await eventually(async () => (await ownerOf('data-db-1')) === 'StatefulSet')
+  await client.patch(StatefulSet, key, { type: 'merge', patch: { spec: { replicas: 1 } } })
+  await eventually(async () => (await ownerOf('data-db-1')) === 'Pod')
+  assert.equal(await ownerOf('data-db-0'), 'StatefulSet')
+})
