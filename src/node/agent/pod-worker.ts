@@ -157,8 +157,8 @@ export class PodWorker {
     const pod = this.#pod!
     const { prober, clock } = this.#context
     if (this.#finishedInApi()) return true
-    this.#report()
     prober.add(pod)
+    this.#report()
     prober.poke(this.identity.uid)
     const { finished, retryAt } = await syncPod(pod, {
       context: this.#context,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Container as ContainerSpec, Pod } from '#api/generated/types.ts'
+import type { Container as ContainerSpec, Pod, PodStatus } from '#api/generated/types.ts'
 import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
 import type { Container } from '#node/runtime.ts'
@@ -10,10 +10,10 @@ import { Prober } from './prober.ts'
 const success: Outcome = { result: 'success', output: '' }
 const failure: Outcome = { result: 'failure', output: 'HTTP probe failed with statuscode: 500' }
 
-async function stage(spec: Partial<ContainerSpec>) {
+async function stage(spec: Partial<ContainerSpec>, status: PodStatus = {}) {
   const clock = createVirtualClock()
   const state = { outcome: success as Outcome, attempts: 0, changes: 0, events: [] as string[], id: 'c1', running: true }
-  const pod: Pod = { metadata: { uid: 'u1', name: 'web' }, spec: { containers: [{ name: 'app', ...spec }] } }
+  const pod: Pod = { metadata: { uid: 'u1', name: 'web' }, spec: { containers: [{ name: 'app', ...spec }] }, status }
   const container = () => ({ id: state.id, state: state.running ? 'running' : 'exited', startedAt: clock.now() - 1 }) as Container
   const prober = new Prober({
     runtime: { execSync: async () => ({ exitCode: 0, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) }) },
@@ -84,6 +84,26 @@ test('Prober keeps its verdict through a probe that cannot be carried out, after
   assert.equal(result('liveness'), 'success')
   assert.equal(state.attempts % 3, 0)
   assert.match(state.events[0]!, /^Liveness probe errored and resulted in unknown state: no such container/)
+})
+
+test('Prober keeps what the API knows of a container that ran before', async () => {
+  const status = {
+    name: 'app',
+    image: '',
+    imageID: '',
+    restartCount: 0,
+    containerID: 'containerd://c1',
+    state: { running: {} },
+    started: true,
+    ready: true,
+  }
+  const { clock, state, result } = await stage({ readinessProbe: probe }, { containerStatuses: [status] })
+  assert.equal(result('readiness'), 'success')
+  state.outcome = failure
+  await clock.advance(10_000)
+  assert.equal(result('readiness'), 'success')
+  await clock.advance(10_000)
+  assert.equal(result('readiness'), 'failure')
 })
 
 test('Prober asks nothing more of a pod that is removed', async () => {

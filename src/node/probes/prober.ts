@@ -65,7 +65,7 @@ export class Prober {
         const key = `${spec.name}/${kind}`
         if (!probe || own.has(key)) continue
         const delayMs = young ? random.float() * (probe.periodSeconds ?? 10) * 1000 : 0
-        own.set(key, new Worker({ uid, spec, kind, probe, delayMs, results: this }, this.#options))
+        own.set(key, new Worker({ uid, spec, kind, probe, delayMs, results: this, inherited: lastKnown(pod, spec.name) }, this.#options))
       }
     }
   }
@@ -108,6 +108,15 @@ interface WorkerOptions {
   probe: Probe
   delayMs: number
   results: Prober
+  /** What the API says of a container that ran before this agent did. */
+  inherited: { containerId: string; started: boolean; ready: boolean } | undefined
+}
+
+/** A restart of the agent does not make ready containers unready. */
+function lastKnown({ status }: Pod, name: string): WorkerOptions['inherited'] {
+  const found = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].find((one) => one.name === name)
+  if (!found?.state?.running || !found.containerID) return undefined
+  return { containerId: found.containerID.slice(found.containerID.indexOf('://') + 3), started: found.started ?? false, ready: found.ready }
 }
 
 class Worker {
@@ -127,6 +136,11 @@ class Worker {
     this.kind = own.kind
     this.result = INITIAL[own.kind]
     this.#own = own
+    const { inherited } = own
+    if (inherited && ((own.kind === 'readiness' && inherited.ready) || (own.kind === 'startup' && inherited.started))) {
+      this.containerId = inherited.containerId
+      this.result = 'success'
+    }
     this.#options = options
     const periodMs = (own.probe.periodSeconds ?? 10) * 1000
     this.#timer = options.clock.after(own.delayMs, () => {
