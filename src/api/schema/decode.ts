@@ -66,7 +66,7 @@ class Walk {
         if (typeof value === 'number' && Number.isInteger(value) && value >= -(2 ** 63) && value <= 2 ** 63) return value
         return this.#mismatch(plan, value, depth)
       case 'double':
-        return typeof value === 'number' ? value : this.#mismatch(plan, value, depth)
+        return typeof value === 'number' && Number.isFinite(value) ? value : this.#mismatch(plan, value, depth)
       case 'any':
         this.#bound(value, depth)
         return value
@@ -165,7 +165,9 @@ class Walk {
     return result
   }
 
+  /** What no schema describes: only its depth, and that its numbers are numbers, is asked for. */
   #bound(value: unknown, depth: number): void {
+    if (typeof value === 'number' && !Number.isFinite(value)) this.#mismatch(ANY_NUMBER, value, 0)
     if (typeof value !== 'object' || value === null) return
     if (depth > MAX_DEPTH) throw new DecodeError('exceeded max depth')
     if (Array.isArray(value)) for (const item of value) this.#bound(item, depth + 1)
@@ -201,6 +203,8 @@ class Walk {
     return text
   }
 }
+
+const ANY_NUMBER: Plan = { shape: 'double', fields: new Map(), items: undefined, struct: '', goType: 'float64', open: false }
 
 /** Canonical as they stand: the amounts nearly every manifest has. */
 const PLAIN_QUANTITY = /^(?:0|[1-9][0-9]{0,2}(?:m|k|M|G|Ki|Mi|Gi)?)$/

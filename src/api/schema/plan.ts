@@ -1,4 +1,5 @@
 // What a walk needs of a schema, in the form it reads fastest: compiled once per schema, on first use, recursive types included.
+import { GO_TYPES } from '#api/facts/go-types.ts'
 import { definition } from '#api/definitions.ts'
 import type { Schema } from '#api/schema.ts'
 
@@ -52,7 +53,8 @@ export function planOf(schema: Schema): Plan {
     open: schema.preserveUnknownFields === true,
   }
   plans.set(schema, plan)
-  for (const [name, field] of Object.entries(schema.properties ?? {})) plan.fields.set(name, planOf(field))
+  const named = goTypesOf(schema.name)
+  for (const [name, field] of Object.entries(schema.properties ?? {})) plan.fields.set(name, called(planOf(field), named?.[name]))
   const items = schema.items ?? schema.additionalProperties ?? (shape.startsWith('schema-or-') ? definition(JSON_SCHEMA_PROPS) : undefined)
   if (items) plan.items = planOf(items)
   plan.goType = goTypeOf(plan, schema)
@@ -86,6 +88,17 @@ const ANY_SHAPES: Record<string, Shape> = {
   'schema-or-bool': 'schema-or-bool',
   'schema-or-array': 'schema-or-array',
   'schema-or-strings': 'schema-or-strings',
+}
+
+function goTypesOf(definition: string | undefined): Readonly<Record<string, string>> | undefined {
+  const message = definition?.split('.').slice(-3).join('.')
+  return message !== undefined && Object.hasOwn(GO_TYPES, message) ? GO_TYPES[message] : undefined
+}
+
+/** A plan of the same shape under another name: strings, or a list of them. */
+function called(plan: Plan, goType: string | undefined): Plan {
+  if (!goType) return plan
+  return plan.shape === 'list' ? { ...plan, goType: `[]${goType}`, items: called(plan.items!, goType) } : { ...plan, goType }
 }
 
 function goTypeOf(plan: Plan, { name }: Schema): string {
