@@ -127,3 +127,25 @@ test('scheduler leaves alone pods of others, gated pods until they are free, and
   )
   assert.equal(await bound('gated'), 'a')
 })
+
+test('scheduler makes room for a pod of higher priority and says so everywhere', async (t) => {
+  const { createNode, createPod, bound, eventually, eventsOf, pod, client } = await startCluster(t)
+  await createNode('a', { cpu: '1' })
+  await createPod('low', { cpu: '1', priority: 1 })
+  await bound('low')
+  await createPod('high', { cpu: '1', priority: 100 })
+  await eventually(async () => (await pod('high')).status?.nominatedNodeName === 'a')
+  const leaving = await pod('low')
+  const condition = leaving.status!.conditions!.find(({ type }) => type === 'DisruptionTarget')!
+  assert.deepEqual(
+    [condition.status, condition.reason, condition.message],
+    ['True', 'PreemptionByScheduler', 'default-scheduler: preempting to accommodate a higher priority pod'],
+  )
+  await eventually(async () => (await pod('low')).metadata!.deletionTimestamp)
+  // A pod of lower priority does not slip in meanwhile.
+  await createPod('late', { cpu: '1', priority: 2 })
+  await client.delete(Pod, { namespace: 'default', name: 'low' }, { gracePeriodSeconds: 0 })
+  assert.equal(await bound('high'), 'a')
+  await eventually(async () => (await eventsOf('low')).some((text) => text.startsWith('Normal Preempted: Preempted by pod ')))
+  assert.equal((await pod('late')).spec!.nodeName, undefined)
+})

@@ -3,6 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Binding } from '#api/kinds/core/binding.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
 import { hasReason } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import type { EventRecorder } from '#client/event-recorder.ts'
@@ -15,9 +16,11 @@ import { Cluster } from './cluster.ts'
 import { feedCluster } from './cluster-feed.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { NominatedPods } from './nominations.ts'
-import { placePod } from './place.ts'
+import { evictVictims } from './evict-victims.ts'
+import { type NamedFilter, type Placement, placePod } from './place.ts'
 import type { PodInfo } from './pod-info.ts'
 import { PodStatusWriter } from './pod-status.ts'
+import { type Candidate, preempt } from './preemption.ts'
 import { defaultProfile, type Profile } from './profile.ts'
 import { type QueuedPod, SchedulingQueue } from './queue/scheduling-queue.ts'
 
@@ -31,6 +34,8 @@ export interface SchedulerOptions {
   log: Logger
   profile?: Profile
 }
+
+type Refused = Extract<Placement, { diagnosis: Diagnosis }>
 
 const MAX_BINDINGS = 64
 /** Longer than this nothing else of the process should wait for its turn. */
@@ -126,7 +131,7 @@ class Scheduler {
         start: this.#start,
       })
       this.#start = (this.#start + placement.examined) % Math.max(1, this.#cluster.nodes.length)
-      if ('diagnosis' in placement) return this.#refused(queued, placement.diagnosis)
+      if ('diagnosis' in placement) return this.#refused(queued, placement)
       this.#cluster.assume(info, placement.node.name)
       this.#nominations.delete(info.uid)
       void this.#bind(queued, placement.node.name)
@@ -136,11 +141,49 @@ class Scheduler {
     }
   }
 
-  #refused(queued: QueuedPod, diagnosis: Diagnosis): void {
+  #refused(queued: QueuedPod, { diagnosis, filters }: Refused): void {
     const { info } = queued
+    const candidate = diagnosis.total === 0 || diagnosis.podMessage ? undefined : this.#preempt(info, diagnosis, filters)
     this.queue.refused(queued, diagnosis.plugins)
     this.#options.events.event(info.pod, 'Warning', 'FailedScheduling', diagnosis.message, { action: 'Scheduling' })
-    this.#status.write(info, { reason: 'Unschedulable', message: diagnosis.message })
+    const nominated = candidate?.node.name ?? (this.#nominations.nodeOf(info.uid) && this.#mayStillCome(info) ? undefined : '')
+    this.#status.write(info, {
+      reason: 'Unschedulable',
+      message: diagnosis.message,
+      ...(nominated === undefined ? {} : { nominatedNodeName: nominated }),
+    })
+    if (nominated !== undefined) this.#nominations.set(info, nominated)
+  }
+
+  #preempt(info: PodInfo, diagnosis: Diagnosis, filters: readonly NamedFilter[]): Candidate | undefined {
+    const { random, informers } = this.#options
+    const budgets = (namespace: string) => informers.of(PodDisruptionBudget).list(namespace)
+    const found = preempt(info, { cluster: this.#cluster, filters, diagnosis, nominations: this.#nominations, random, budgets })
+    if (typeof found === 'string') {
+      diagnosis.preemptionMessage = `preemption: ${found}`
+      return undefined
+    }
+    void this.#evict(found, info)
+    return found
+  }
+
+  async #evict(candidate: Candidate, preemptor: PodInfo): Promise<void> {
+    const { client, events, clock, log } = this.#options
+    const node = candidate.node.name
+    for (const weaker of this.#nominations.on(node)) {
+      if (weaker.priority < preemptor.priority) this.#nominations.delete(weaker.uid)
+    }
+    try {
+      await evictVictims(candidate, preemptor, { client, events, clock, schedulerName: this.#profile.schedulerName, signal: this.#signal })
+    } catch (error) {
+      if (!this.#signal.aborted) log.warn('a preemption failed', { pod: preemptor.key, node, error })
+    }
+  }
+
+  /** Whether the pods that must leave its node are on their way out. */
+  #mayStillCome({ uid, priority }: PodInfo): boolean {
+    const node = this.#cluster.node(this.#nominations.nodeOf(uid) ?? '')
+    return [...(node?.pods.values() ?? [])].some((other) => other.priority < priority && other.pod.metadata?.deletionTimestamp)
   }
 
   #erred(queued: QueuedPod, message: string): void {

@@ -1,0 +1,141 @@
+// Which pods of lower priority would have to leave which node for a pod to fit, and which choice hurts least. Only imagines: evicts nobody.
+import type { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
+import { matchesLabels, selectorOf } from '#api/label-selector.ts'
+import type { Random } from '#lib/random.ts'
+import type { Cluster } from './cluster.ts'
+import { type Diagnosis, histogram } from './diagnosis.ts'
+import type { NodeInfo } from './node-info.ts'
+import { imagine, type NamedFilter, type Nominations, refusalOf } from './place.ts'
+import type { PodInfo } from './pod-info.ts'
+
+export interface PreemptionOptions {
+  cluster: Cluster
+  filters: readonly NamedFilter[]
+  diagnosis: Diagnosis
+  nominations: Nominations
+  random: Random
+  budgets(namespace: string): readonly PodDisruptionBudget[]
+}
+
+export interface Candidate {
+  node: NodeInfo
+  /** Most important first. */
+  victims: readonly PodInfo[]
+  violations: number
+}
+
+const MIN_CANDIDATES = 100
+const MIN_CANDIDATES_PERCENT = 10
+const NOT_HELPFUL = 'Preemption is not helpful for scheduling'
+const NO_VICTIMS = 'No preemption victims found for incoming pod'
+
+/** The best candidate, or in upstream's words why there is none. */
+export function preempt(pod: PodInfo, options: PreemptionOptions): Candidate | string {
+  const { cluster, diagnosis, random } = options
+  if (pod.pod.spec?.preemptionPolicy === 'Never') return 'not eligible due to preemptionPolicy=Never.'
+  const nominated = pod.pod.status?.nominatedNodeName
+  if (nominated && hasLeavingPod(cluster.node(nominated), pod)) return 'not eligible due to a terminating pod on the nominated node.'
+
+  const reasons: string[] = []
+  const hopeful: NodeInfo[] = []
+  for (const node of cluster.nodes) {
+    const refusal = diagnosis.refusals.get(node.name)
+    if (refusal && !refusal.final) hopeful.push(node)
+    else reasons.push(NOT_HELPFUL)
+  }
+  const enough = Math.max(MIN_CANDIDATES, Math.floor((hopeful.length * MIN_CANDIDATES_PERCENT) / 100))
+  const start = Math.floor(random.float() * hopeful.length)
+  const candidates: Candidate[] = []
+  for (let i = 0; i < hopeful.length && candidates.length < enough; i++) {
+    const node = hopeful[(start + i) % hopeful.length]!
+    const found = victimsOn(node, pod, options)
+    if (Array.isArray(found)) reasons.push(...found)
+    else candidates.push(found)
+  }
+  return candidates.length ? leastHarmful(candidates) : `0/${cluster.nodes.length} nodes are available: ${histogram(reasons)}.`
+}
+
+function hasLeavingPod(node: NodeInfo | undefined, { priority }: PodInfo): boolean {
+  for (const other of node?.pods.values() ?? []) {
+    const preempted = other.pod.status?.conditions?.some(
+      ({ type, reason }) => type === 'DisruptionTarget' && reason === 'PreemptionByScheduler',
+    )
+    if (other.priority < priority && other.pod.metadata?.deletionTimestamp && preempted) return true
+  }
+  return false
+}
+
+/** Takes all of lower priority off, then lets back whom it can, the most important first; else the reasons. */
+function victimsOn(original: NodeInfo, pod: PodInfo, { filters, nominations, budgets }: PreemptionOptions): Candidate | string[] {
+  const node = original.copy()
+  const lower = [...node.pods.values()].filter(({ priority }) => priority < pod.priority)
+  if (lower.length === 0) return [NO_VICTIMS]
+  const fits = () => refusalOf(pod, node, filters, nominations)
+  for (const other of lower) imagine(node, other, -1, filters)
+  const off = new Set(lower)
+  try {
+    const refused = fits()
+    if (refused) return [...refused.refusal.reasons]
+    const violating = breakingBudgets(lower.sort(moreImportantFirst), budgets)
+    const victims: PodInfo[] = []
+    let violations = 0
+    const tryToKeep = (other: PodInfo) => {
+      imagine(node, other, 1, filters)
+      off.delete(other)
+      if (!fits()) return true
+      imagine(node, other, -1, filters)
+      off.add(other)
+      victims.push(other)
+      return false
+    }
+    for (const other of lower) if (violating.has(other) && !tryToKeep(other)) violations++
+    for (const other of lower) if (!violating.has(other)) tryToKeep(other)
+    return { node: original, victims: victims.sort(moreImportantFirst), violations }
+  } finally {
+    for (const other of off) imagine(node, other, 1, filters)
+  }
+}
+
+/** Pods whose loss would exceed what their budgets allow, if they went in this order. */
+function breakingBudgets(pods: readonly PodInfo[], budgets: PreemptionOptions['budgets']): Set<PodInfo> {
+  const left = new Map<PodDisruptionBudget, number>()
+  const violating = new Set<PodInfo>()
+  for (const info of pods) {
+    for (const budget of budgets(info.namespace)) {
+      const name = info.pod.metadata?.name ?? ''
+      if (!matchesLabels(selectorOf(budget.spec?.selector), info.pod.metadata?.labels)) continue
+      if (Object.hasOwn(budget.status?.disruptedPods ?? {}, name)) continue
+      const allowed = (left.get(budget) ?? budget.status?.disruptionsAllowed ?? 0) - 1
+      left.set(budget, allowed)
+      if (allowed < 0) violating.add(info)
+    }
+  }
+  return violating
+}
+
+function moreImportantFirst(a: PodInfo, b: PodInfo): number {
+  return b.priority - a.priority || compareTimes(startOf(a), startOf(b))
+}
+
+const startOf = ({ pod }: PodInfo) => pod.status?.startTime ?? '9999'
+const compareTimes = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Fewest broken budgets, lowest top priority, smallest sum of priorities, fewest victims, latest start of the most important. */
+function leastHarmful(candidates: readonly Candidate[]): Candidate {
+  const NEGATIVE_OFFSET = 2 ** 31
+  const top = ({ victims }: Candidate) => victims[0]?.priority ?? -NEGATIVE_OFFSET
+  const sum = ({ victims }: Candidate) => victims.reduce((total, { priority }) => total + priority + NEGATIVE_OFFSET, 0)
+  const start = ({ victims }: Candidate) =>
+    victims
+      .filter(({ priority }) => priority === victims[0]!.priority)
+      .reduce((min, one) => (startOf(one) < min ? startOf(one) : min), '9999')
+  return candidates.reduce((best, one) => {
+    const order =
+      one.violations - best.violations ||
+      top(one) - top(best) ||
+      sum(one) - sum(best) ||
+      one.victims.length - best.victims.length ||
+      compareTimes(start(best), start(one))
+    return order < 0 ? one : best
+  })
+}
