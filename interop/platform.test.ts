@@ -186,6 +186,10 @@ describe('the platform', { skip }, () => {
     await cluster.ok('-n shop rollout undo deployment/web')
     await cluster.ok('-n shop rollout status deployment/web --timeout=120s')
     await eventually(async () => /v1/.test(await web(30081)), { what: 'version 1 again' })
+    await cluster.ok('-n shop rollout restart deployment/web')
+    await cluster.ok('-n shop rollout status deployment/web --timeout=120s')
+    // The last old pods have yet to end.
+    await eventually(async () => !(await cluster.ok('-n shop get pods -l app=web')).includes('Terminating'), { what: 'old pods gone' })
     load.stdin!.end()
     await once(load, 'close')
     const { right, wrong } = JSON.parse(result) as { right: number; wrong: string[] }
