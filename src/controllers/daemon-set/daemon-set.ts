@@ -192,7 +192,7 @@ function planUpdate(
     }
     return
   }
-  let surge = groups.filter(({ old, next, leaving }) => next && (old || leaving) && !available(next)).length
+  let surge = groups.filter(({ old, next, leaving }) => next && (old || leaving)).length
   for (const { node, old, next } of groups) {
     if (!old) continue
     if (next) {

@@ -95,7 +95,9 @@ test('taintEvictionController calls a deletion off when the taint goes in time',
   const cluster = await startTestCluster(t, { only: ['taint-eviction-controller', 'node-lifecycle-controller'] })
   const { client, eventually, advance } = cluster
   await addNode(cluster, 'n1')
-  await eventually(() => addPod(cluster, 'a', { nodeName: 'n1', tolerations: [{ key: 'k', operator: 'Exists', tolerationSeconds: 30 }] }))
+  await eventually(() =>
+    addPod(cluster, 'a', { nodeName: 'n1', tolerations: [{ key: 'k', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 30 }] }),
+  )
   await client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { spec: { taints: [{ key: 'k', effect: 'NoExecute' }] } } })
   await advance(10_000)
   await client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { spec: { taints: null } } })

@@ -31,7 +31,8 @@ const podNames = async ({ client }: TestCluster) => namesOf((await client.list(P
 const ready = (cluster: TestCluster, replicas: number) =>
   cluster.eventually(async () => {
     const current = await cluster.client.get(StatefulSet, key)
-    const { status } = current
+    const { status, metadata } = current
+    if (status?.observedGeneration !== metadata?.generation) return undefined
     return status?.readyReplicas === replicas && status.replicas === replicas && status.currentRevision === status.updateRevision && current
   })
 
