@@ -36,7 +36,7 @@ export interface Registration extends Service {
 }
 
 export function createRegistration(options: RegistrationOptions): Registration {
-  const { name, client, clock, log } = options
+  const { name, client, clock, log, events } = options
   const lease = new NodeLease({ client, clock, node: name })
   let current: ApiNode | undefined
   let reportedAt = -Infinity
@@ -76,6 +76,7 @@ export function createRegistration(options: RegistrationOptions): Registration {
     node: () => current,
     refresh,
     async start(signal) {
+      events.event(reference(name), 'Normal', 'Starting', 'Starting kubelet.')
       for (;;) {
         try {
           await refresh()
@@ -97,7 +98,7 @@ export function createRegistration(options: RegistrationOptions): Registration {
 }
 
 /** Makes the node's object, or takes over the one that is there. */
-async function register({ name, client, labels, annotations, taints, podCidr, events }: RegistrationOptions): Promise<ApiNode> {
+async function register({ name, client, labels, annotations, taints, podCidr }: RegistrationOptions): Promise<ApiNode> {
   const existing = await client.get(Node, { name }).catch(ignoreNotFound)
   const cidr = podCidr && !existing?.spec?.podCIDR ? { podCIDR: podCidr, podCIDRs: [podCidr] } : {}
   if (existing) {
@@ -105,14 +106,12 @@ async function register({ name, client, labels, annotations, taints, podCidr, ev
     if (!missing && Object.keys(cidr).length === 0) return existing
     return client.patch(Node, { name }, { type: 'strategic', patch: { metadata: { labels }, ...(cidr.podCIDR ? { spec: cidr } : {}) } })
   }
-  const made = await client.create(Node, {
+  return client.create(Node, {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name, labels, ...(annotations ? { annotations } : {}) },
     spec: { ...cidr, ...(taints && taints.length > 0 ? { taints: [...taints] } : {}) },
   })
-  events.event(reference(name), 'Normal', 'Starting', 'Starting kubelet.')
-  return made
 }
 
 /** Addresses merge by type in a strategic patch, which cannot drop one: all are replaced. */

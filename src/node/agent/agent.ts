@@ -71,9 +71,6 @@ export function createAgent(context: AgentContext): Agent {
       if (!known(uid))
         await context.volumes.tearDown(uid).catch((error: unknown) => log.warn('could not clean up after a pod', { uid, error }))
     }
-    for (const path of (await context.cgroups?.pods()) ?? []) {
-      if (!known(path.slice(path.lastIndexOf('/pod') + 4))) await context.cgroups!.removePod(path)
-    }
   }
 
   const followEvents = async (signal: AbortSignal) => {

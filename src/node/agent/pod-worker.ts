@@ -14,7 +14,6 @@ import { runHook } from './hooks.ts'
 import { LABEL, type PodIdentity, podLogDirectory } from './identity.ts'
 import { Grace, killContainers, type KillContext } from './kill.ts'
 import { type AllVerdicts, podStatus } from './pod-status.ts'
-import { cgroupParentOf } from './resources.ts'
 import { applyResize } from './resize.ts'
 import { ipsOf, syncPod } from './sync-pod.ts'
 
@@ -210,7 +209,8 @@ export class PodWorker {
     if (leaving) await this.#removeFromRuntime()
     if (!this.#cleaned) {
       await volumes.tearDown(uid)
-      if (this.#pod) await cgroups?.removePod(cgroupParentOf(this.#pod))
+      // Other instances have groups of their own in the same tree: only this pod's are ours.
+      for (const path of (await cgroups?.pods()) ?? []) if (path.endsWith(`/pod${uid}`)) await cgroups!.removePod(path)
       restarts.forgetAll(`${uid}/`)
       this.#cleaned = true
     }

@@ -38,7 +38,7 @@ export async function httpProbe(action: HTTPGetAction, target: ProbeTarget): Pro
     if (target.signal.aborted) {
       return { result: 'failure', output: `Get "${spelled}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)` }
     }
-    return { result: 'failure', output: `Get "${spelled}": ${dialError(error, url.host)}` }
+    return { result: 'failure', output: `Get "${spelled}": ${dialError(error, `${isIPv6(host) ? `[${host}]` : host}:${port}`)}` }
   }
 }
 
