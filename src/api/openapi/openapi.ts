@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { type Group, groupsOf, type VersionOfGroup } from '#api/discovery/group-order.ts'
 import type { Kind } from '#api/kind.ts'
 import { DefinitionDocuments } from './definition-documents.ts'
-import { descriptions } from './descriptions.ts'
+import { type Descriptions, descriptions } from './descriptions.ts'
 import { gnosticDocument } from './gnostic.ts'
 import { informationPaths, resourcesPath } from './information.ts'
 import type { PathItem } from './model.ts'
@@ -113,10 +113,7 @@ export class OpenApi {
   async #buildV3(root: string, found: { group: string; version: VersionOfGroup } | undefined): Promise<Buffer> {
     const texts = descriptions()
     const items = found
-      ? [
-          resourcesPath({ group: found.group, version: found.version.version }),
-          ...found.version.kinds.flatMap((kind) => pathsOf(kind, texts)),
-        ]
+      ? objectPaths([resourcesPath({ group: found.group, version: found.version.version })], found.version.kinds, texts)
       : informationPaths(this.#groups).filter(({ path }) => path === `/${root}/`)
     const documents = new DefinitionDocuments(this.#kinds, 'v3', texts)
     const { paths, definitions } = await collect(items, documents, pathV3)
@@ -134,7 +131,7 @@ export class OpenApi {
   async #buildV2() {
     const texts = descriptions()
     const parameters = new Map<string, Json>()
-    const items = [...informationPaths(this.#groups), ...this.#kinds.flatMap((kind) => pathsOf(kind, texts))]
+    const items = objectPaths(informationPaths(this.#groups), this.#kinds, texts)
     const documents = new DefinitionDocuments(this.#kinds, 'v2', texts)
     const { paths, definitions } = await collect(items, documents, (item) => pathV2(item, parameters))
     return {
@@ -149,11 +146,17 @@ export class OpenApi {
   }
 }
 
+/** As they are walked, kind by kind: none is built before it is its turn. */
+function* objectPaths(others: PathItem[], kinds: readonly Kind<any>[], texts: Descriptions): Generator<PathItem> {
+  yield* others
+  for (const kind of kinds) yield* pathsOf(kind, texts)
+}
+
 type Entries = [name: string, document: Json][]
 
 /** Spells paths, then all definitions they refer to, directly or not. */
 async function collect(
-  items: readonly PathItem[],
+  items: Iterable<PathItem>,
   documents: DefinitionDocuments,
   spell: (item: PathItem) => { document: Json; refers: Set<string> },
 ): Promise<{ paths: Entries; definitions: Entries }> {
