@@ -14,7 +14,7 @@ for (const suite of ['runtime', 'kubelet-server', 'adoption']) {
     const { code, stdout } = await run([...namespaces, 'sh', '-c', SETUP, 'sh', process.execPath, '--test', '--test-reporter=spec', file], {
       timeoutMs: 300_000,
     })
-    for (const [, line] of stdout.matchAll(/^ℹ (.*\d ms.*)$/gm)) t.diagnostic(line!)
+    for (const [, line] of stdout.matchAll(/^\s*ℹ (.*\d ms.*)$/gm)) t.diagnostic(line!)
     assert.equal(code, 0, stdout)
     assert.match(stdout, /^ℹ pass [1-9]/m)
   })

@@ -1,6 +1,7 @@
 // Image names in full, as every runtime keeps them: `busybox` is `docker.io/library/busybox:latest`.
 
 const DOMAIN = /^(localhost|[^/]*[.:][^/]*)$/
+const HOST = /^(?:\[[0-9a-fA-F:]+\]|[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::\d+)?$/
 const REPOSITORY = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const TAG = /^\w[\w.-]{0,127}$/
 const DIGEST = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-f]{32,}$/
@@ -18,6 +19,7 @@ export function normaliseReference(reference: string): string {
   const tag = colon < 0 ? undefined : remainder.slice(colon + 1)
 
   const wellFormed =
+    (domain === '' || HOST.test(domain)) &&
     path.split('/').every((part) => REPOSITORY.test(part)) &&
     (tag === undefined || TAG.test(tag)) &&
     (digest === undefined || DIGEST.test(digest)) &&
