@@ -28,16 +28,21 @@ const pki = {
   serviceAccountKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
 } as unknown as Pki
 
+/** What a check returns once it is satisfied. */
+type Settled<T> = Exclude<T, undefined | false | ''>
+
 export interface TestCluster {
   /** Acts as a cluster administrator. */
   client: Client
   informers: Informers
   clock: VirtualClock
   /** Lets the cluster work until `check` returns something, moving time in small steps; fails with what it last said. */
-  eventually<T>(check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T>
+  eventually<T>(check: () => Promise<T> | T): Promise<Settled<T>>
   /** Moves time on and lets everything come to rest. */
   advance(ms: number): Promise<void>
   events(about: string): Promise<string[]>
+  /** Log lines of controllers that ran into trouble. */
+  warnings: readonly string[]
 }
 
 const STEP_MS = 20
@@ -81,12 +86,13 @@ export async function startTestCluster(
     client,
     informers,
     clock,
+    warnings,
     async eventually(check) {
       let last: unknown
       for (let step = 0; step < STEPS; step++) {
         try {
           const result = await check()
-          if (result !== undefined && result !== false) return result as Exclude<typeof result, undefined | false>
+          if (result !== undefined && result !== false && result !== '') return result as Settled<Awaited<typeof result>>
         } catch (error) {
           last = error
         }

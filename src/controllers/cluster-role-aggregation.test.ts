@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
+import { startTestCluster } from './testing.ts'
+
+test('clusterRoleAggregationController joins the rules of all roles its selectors find, and forgets those that go', async (t) => {
+  const { client, eventually } = await startTestCluster(t, { only: ['clusterrole-aggregation-controller'] })
+  const part = (name: string, resource: string): ClusterRole => ({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name, labels: { part: 'yes' } },
+    rules: [{ apiGroups: [''], resources: [resource], verbs: ['get'] }],
+  })
+  await client.create(ClusterRole, part('b', 'pods'))
+  await client.create(ClusterRole, {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name: 'whole' },
+    aggregationRule: { clusterRoleSelectors: [{ matchLabels: { part: 'yes' } }] },
+    rules: [],
+  })
+  const resources = async () =>
+    (await client.get(ClusterRole, { name: 'whole' })).rules?.flatMap((rule) => rule.resources ?? []).join() ?? ''
+  await eventually(async () => (await resources()) === 'pods')
+  await client.create(ClusterRole, part('a', 'secrets'))
+  await client.create(ClusterRole, part('c', 'pods'))
+  await eventually(async () => (await resources()) === 'secrets,pods')
+  await client.delete(ClusterRole, { name: 'a' })
+  await eventually(async () => (await resources()) === 'pods')
+})
+
+test('clusterRoleAggregationController fills the roles that everyone knows', async (t) => {
+  const { client, eventually } = await startTestCluster(t, { only: ['clusterrole-aggregation-controller'] })
+  for (const name of ['view', 'edit', 'admin']) {
+    const { rules } = await eventually(async () => {
+      const role = await client.get(ClusterRole, { name })
+      return (role.rules ?? []).length > 0 && role
+    })
+    assert.ok(rules!.some((rule) => rule.resources?.includes('pods')))
+  }
+})

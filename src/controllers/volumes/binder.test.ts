@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { StorageClass } from '#api/kinds/storage/storage-class.ts'
+import { hasReason } from '#api/status.ts'
+import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
+
+const namespace = 'default'
+const only = ['persistentvolume-binder-controller', 'persistentvolumeclaim-protection-controller', 'persistentvolume-protection-controller']
+
+const addVolume = ({ client }: TestCluster, name: string, storage: string, spec: object = {}) =>
+  client.create(PersistentVolume, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name },
+    spec: { capacity: { storage }, accessModes: ['ReadWriteOnce'], hostPath: { path: `/srv/${name}` }, storageClassName: '', ...spec },
+  })
+const addClaim = ({ client }: TestCluster, name: string, storage: string, spec: object = {}) =>
+  client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { namespace, name },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } }, storageClassName: '', ...spec },
+  })
+const claimOf = ({ client }: TestCluster, name: string) => client.get(PersistentVolumeClaim, { namespace, name })
+const phaseOf = async ({ client }: TestCluster, name: string) => (await client.get(PersistentVolume, { name })).status?.phase
+const bound = (cluster: TestCluster, name: string) =>
+  cluster.eventually(async () => {
+    const claim = await claimOf(cluster, name)
+    return claim.status?.phase === 'Bound' && claim
+  })
+
+test('persistentVolumeBinder binds the smallest volume that is large enough, each only once', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  for (const [name, storage] of [
+    ['large', '10Gi'],
+    ['small', '1Gi'],
+    ['middle', '5Gi'],
+  ] as const) {
+    await addVolume(cluster, name, storage)
+  }
+  await cluster.eventually(async () => (await phaseOf(cluster, 'middle')) === 'Available')
+  await addClaim(cluster, 'a', '2Gi')
+  await addClaim(cluster, 'b', '2Gi')
+  const claims = [await bound(cluster, 'a'), await bound(cluster, 'b')]
+  assert.deepEqual(claims.map(({ spec }) => spec?.volumeName).sort(), ['large', 'middle'])
+  assert.equal(claims[0]!.metadata?.annotations?.['pv.kubernetes.io/bind-completed'], 'yes')
+  assert.deepEqual(claims[0]!.status?.accessModes, ['ReadWriteOnce'])
+  const volume = await cluster.client.get(PersistentVolume, { name: claims[0]!.spec!.volumeName! })
+  assert.deepEqual([volume.status?.phase, volume.spec?.claimRef?.uid], ['Bound', claims[0]!.metadata?.uid])
+  await addClaim(cluster, 'c', '2Gi')
+  await cluster.advance(1000)
+  assert.equal((await claimOf(cluster, 'c')).status?.phase, 'Pending')
+  await addVolume(cluster, 'late', '2Gi')
+  assert.equal((await bound(cluster, 'c')).spec?.volumeName, 'late')
+})
+
+test('persistentVolumeBinder releases the volume of a deleted claim and keeps it', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addVolume(cluster, 'v', '1Gi')
+  await addClaim(cluster, 'a', '1Gi')
+  await bound(cluster, 'a')
+  await cluster.client.delete(PersistentVolumeClaim, { namespace, name: 'a' })
+  await cluster.eventually(async () => (await phaseOf(cluster, 'v')) === 'Released')
+  await addClaim(cluster, 'b', '1Gi')
+  await cluster.advance(1000)
+  assert.equal((await claimOf(cluster, 'b')).status?.phase, 'Pending')
+})
+
+test('persistentVolumeBinder gives claims without a class the default one, calls provisioners, and waits where the class says so', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await addClaim(cluster, 'early', '1Gi', { storageClassName: undefined })
+  const storageClass = (name: string, more: object, annotations = {}) =>
+    client.create(StorageClass, {
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'StorageClass',
+      metadata: { name, annotations },
+      provisioner: 'example.com/disk',
+      ...more,
+    })
+  await storageClass('fast', {}, { 'storageclass.kubernetes.io/is-default-class': 'true' })
+  await storageClass('patient', { volumeBindingMode: 'WaitForFirstConsumer' })
+  const early = await eventually(async () => {
+    const claim = await claimOf(cluster, 'early')
+    return claim.metadata?.annotations?.['volume.kubernetes.io/storage-provisioner'] && claim
+  })
+  assert.equal(early.spec?.storageClassName, 'fast')
+  await eventually(async () =>
+    (await cluster.events('early')).some((text) =>
+      text.startsWith("ExternalProvisioning: Waiting for a volume to be created either by the external provisioner 'example.com/disk'"),
+    ),
+  )
+  await addClaim(cluster, 'waiting', '1Gi', { storageClassName: 'patient' })
+  await addVolume(cluster, 'v', '1Gi', { storageClassName: 'patient' })
+  await eventually(async () =>
+    (await cluster.events('waiting')).includes('WaitForFirstConsumer: waiting for first consumer to be created before binding'),
+  )
+  assert.equal((await claimOf(cluster, 'waiting')).spec?.volumeName, undefined)
+  await client.patch(
+    PersistentVolumeClaim,
+    { namespace, name: 'waiting' },
+    { type: 'merge', patch: { metadata: { annotations: { 'volume.kubernetes.io/selected-node': 'n1' } } } },
+  )
+  assert.equal((await bound(cluster, 'waiting')).spec?.volumeName, 'v')
+})
+
+test('claimProtectionController keeps a claim that a pod uses, and volumeProtectionController a volume that is bound', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually, advance } = cluster
+  await addVolume(cluster, 'v', '1Gi')
+  await addClaim(cluster, 'a', '1Gi')
+  await bound(cluster, 'a')
+  const spec = {
+    nodeName: 'n1',
+    containers: [{ name: 'c', image: 'c:1' }],
+    volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'a' } }],
+  }
+  await eventually(() => client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: { namespace, name: 'user' }, spec }))
+  await advance(100)
+  await client.delete(PersistentVolume, { name: 'v' })
+  await client.delete(PersistentVolumeClaim, { namespace, name: 'a' })
+  await advance(5000)
+  assert.ok((await claimOf(cluster, 'a')).metadata?.deletionTimestamp)
+  await client.delete(Pod, { namespace, name: 'user' }, { gracePeriodSeconds: 0 })
+  await eventually(() =>
+    claimOf(cluster, 'a').then(
+      () => false,
+      (error: unknown) => hasReason(error, 'NotFound'),
+    ),
+  )
+  await eventually(() =>
+    phaseOf(cluster, 'v').then(
+      () => false,
+      (error: unknown) => hasReason(error, 'NotFound'),
+    ),
+  )
+})
