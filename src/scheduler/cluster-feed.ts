@@ -2,7 +2,13 @@
 import { equal } from '#api/equal.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Node } from '#api/kinds/core/node.ts'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
+import { StorageClass } from '#api/kinds/storage/storage-class.ts'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Cluster } from './cluster.ts'
 import type { NominatedPods } from './nominations.ts'
@@ -33,8 +39,18 @@ export async function feedCluster(options: ClusterFeedOptions): Promise<Disposab
     ),
   )
   options.cluster.siblingsOf = siblingSelector(options.informers)
+  const claims = options.informers.of(PersistentVolumeClaim)
+  options.cluster.isExclusiveClaim = (namespace, name) =>
+    claims.get({ namespace, name })?.spec?.accessModes?.includes('ReadWriteOncePod') ?? false
+  const volumeKinds = [PersistentVolumeClaim, PersistentVolume, StorageClass].map((kind) =>
+    options.informers.of<KubeObject>(kind as Kind<any>),
+  )
+  for (const informer of volumeKinds) {
+    subscriptions.use(informer.subscribe(() => options.queue.changed({ type: 'object', kind: informer.kind.kind })))
+  }
+  const budgets = options.informers.of(PodDisruptionBudget)
   const pods = options.informers.of(Pod)
-  await Promise.all([nodes.synced(), namespaces.synced()])
+  await Promise.all([nodes, namespaces, budgets, ...volumeKinds].map((informer) => informer.synced()))
   subscriptions.use(pods.subscribe(({ object, previous }) => podChanged(options, object, previous)))
   await pods.synced()
   return subscriptions.move()

@@ -8,6 +8,7 @@ import type { PodInfo } from './pod-info.ts'
 import { type Counts, MatchCounts } from './match-counts.ts'
 import { NodeInfo } from './node-info.ts'
 import type { SiblingSelector } from './siblings.ts'
+import type { VolumeBinder } from './volumes/volume-binder.ts'
 
 /** A pod and where it counts. */
 export interface Located {
@@ -29,6 +30,10 @@ export class Cluster {
   readonly antiAffine = new Map<string, Located>()
   /** With whom a pod belongs, for spreading pods that say nothing of it. */
   siblingsOf: SiblingSelector = () => undefined
+  /** Absent: no pod claims volumes. */
+  volumeBinder: VolumeBinder | undefined
+  /** Whether a claim is for one pod at a time. */
+  isExclusiveClaim: (namespace: string, name: string) => boolean = () => false
   readonly namespaceLabels: NamespaceLabels = (namespace) => this.#namespaces.get(namespace)
 
   /** Nodes that exist, in a stable order. */

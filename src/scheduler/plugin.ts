@@ -1,7 +1,6 @@
 // The anatomy every plugin shares. A plugin looks at the pod once and answers with what is asked per node, or with nothing when it does not apply.
 import type { Node } from '#api/kinds/core/node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
-import type { KubeObject } from '#api/object.ts'
 import type { Cluster } from './cluster.ts'
 import type { NodeInfo } from './node-info.ts'
 import type { PodInfo } from './pod-info.ts'
@@ -37,7 +36,8 @@ export type ClusterChange =
   | { type: 'pod assigned'; pod: Pod }
   | { type: 'pod changed'; pod: Pod; previous: Pod }
   | { type: 'pod gone'; pod: Pod }
-  | { type: 'object'; object: KubeObject; previous?: KubeObject }
+  /** Something else a plugin cares about: a volume, a claim, a class. */
+  | { type: 'object'; kind: string }
 
 export interface Plugin {
   readonly name: string

@@ -10,6 +10,8 @@ import { NodeResourcesFit } from './plugins/node-resources-fit.ts'
 import { NodeUnschedulable } from './plugins/node-unschedulable.ts'
 import { PodTopologySpread } from './plugins/pod-topology-spread.ts'
 import { TaintToleration } from './plugins/taint-toleration.ts'
+import { VolumeBinding } from './plugins/volume-binding.ts'
+import { VolumeRestrictions } from './plugins/volume-restrictions.ts'
 
 export interface Profile {
   readonly schedulerName: string
@@ -27,6 +29,8 @@ export function defaultProfile(): Profile {
       { plugin: NodeAffinity, weight: 2 },
       { plugin: NodePorts, weight: 0 },
       { plugin: NodeResourcesFit, weight: 1 },
+      { plugin: VolumeRestrictions, weight: 0 },
+      { plugin: VolumeBinding, weight: 0 },
       { plugin: PodTopologySpread, weight: 2 },
       { plugin: InterPodAffinity, weight: 2 },
       { plugin: NodeResourcesBalancedAllocation, weight: 1 },

@@ -3,7 +3,10 @@ import { test, type TestContext } from 'node:test'
 import { EventsEvent } from '#api/kinds/events/event.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Node } from '#api/kinds/core/node.ts'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { createEventRecorder } from '#client/event-recorder.ts'
 import { createInformers } from '#client/informers.ts'
 import { silentLogger } from '#lib/log.ts'
@@ -148,4 +151,67 @@ test('scheduler makes room for a pod of higher priority and says so everywhere',
   assert.equal(await bound('high'), 'a')
   await eventually(async () => (await eventsOf('low')).some((text) => text.startsWith('Normal Preempted: Preempted by pod ')))
   assert.equal((await pod('late')).spec!.nodeName, undefined)
+})
+
+test('scheduler binds the volume a claim waits for on the node it chose, then the pod', async (t) => {
+  const { client, createNode, createPod, bound, told, eventually, pod } = await startCluster(t)
+  for (const name of ['a', 'b']) await createNode(name)
+  const storage = (size: string) => ({ storage: size })
+  await client.create(StorageClass, {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'local' },
+    provisioner: 'kubernetes.io/no-provisioner',
+    volumeBindingMode: 'WaitForFirstConsumer',
+  })
+  const claim = await client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', namespace: 'default' },
+    spec: { storageClassName: 'local', accessModes: ['ReadWriteOnce'], resources: { requests: storage('1Gi') } },
+  })
+  await createPod('p', { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] })
+  assert.match(await told('p'), /^0\/2 nodes are available: 2 node\(s\) didn't find available persistent volumes to bind\./)
+  const made = await client.create(PersistentVolume, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'on-b' },
+    spec: {
+      storageClassName: 'local',
+      accessModes: ['ReadWriteOnce'],
+      capacity: storage('2Gi'),
+      local: { path: '/mnt' },
+      nodeAffinity: {
+        required: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['b'] }] }] },
+      },
+    },
+  })
+  await client.update(PersistentVolume, { ...made, status: { phase: 'Available' } }, { subresource: 'status' })
+  const reserved = await eventually(async () => {
+    const volume = await client.get(PersistentVolume, { name: 'on-b' })
+    return volume.spec!.claimRef && volume
+  })
+  assert.equal((reserved.spec!.claimRef as { uid?: string }).uid, claim.metadata!.uid)
+  assert.equal((await pod('p')).spec!.nodeName, undefined)
+  // The part of the volume controller.
+  const completed = { metadata: { annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } }, spec: { volumeName: 'on-b' } }
+  await client.patch(PersistentVolumeClaim, { namespace: 'default', name: 'data' }, { type: 'merge', patch: completed })
+  assert.equal(await bound('p'), 'b')
+})
+
+test('scheduler holds a pod whose claim is missing or unbound', async (t) => {
+  const { client, createNode, createPod, told, bound } = await startCluster(t)
+  await createNode('a')
+  await createPod('p', { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] })
+  assert.match(await told('p'), /^0\/1 nodes are available: persistentvolumeclaim "data" not found\./)
+  await createPod('free')
+  assert.equal(await bound('free'), 'a')
+  await client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', namespace: 'default' },
+    spec: { storageClassName: '', accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+  })
+  await createPod('q', { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] })
+  assert.match(await told('q'), /pod has unbound immediate PersistentVolumeClaims/)
 })

@@ -22,6 +22,7 @@ import type { PodInfo } from './pod-info.ts'
 import { PodStatusWriter } from './pod-status.ts'
 import { type Candidate, preempt } from './preemption.ts'
 import { defaultProfile, type Profile } from './profile.ts'
+import { VolumeBinder } from './volumes/volume-binder.ts'
 import { type QueuedPod, SchedulingQueue } from './queue/scheduling-queue.ts'
 
 export interface SchedulerOptions {
@@ -73,6 +74,7 @@ class Scheduler {
   readonly #cluster = new Cluster()
   readonly #nominations = new NominatedPods()
   readonly #status: PodStatusWriter
+  readonly #volumes: VolumeBinder
   readonly queue: SchedulingQueue
   #bindings = 0
   #start = 0
@@ -83,6 +85,8 @@ class Scheduler {
     this.#options = options
     this.#profile = profile
     this.#signal = signal
+    this.#volumes = new VolumeBinder({ client, informers: options.informers, clock, signal })
+    this.#cluster.volumeBinder = this.#volumes
     this.#status = new PodStatusWriter({ client, clock, log, signal })
     this.queue = new SchedulingQueue({ clock, plugins: profile.plugins.map(({ plugin }) => plugin), wake: () => this.wake() })
   }
@@ -132,6 +136,7 @@ class Scheduler {
       })
       this.#start = (this.#start + placement.examined) % Math.max(1, this.#cluster.nodes.length)
       if ('diagnosis' in placement) return this.#refused(queued, placement)
+      this.#volumes.reserve(info, placement.node)
       this.#cluster.assume(info, placement.node.name)
       this.#nominations.delete(info.uid)
       void this.#bind(queued, placement.node.name)
@@ -192,25 +197,47 @@ class Scheduler {
     this.#status.write(queued.info, { reason: 'SchedulerError', message })
   }
 
+  /** Volumes first: a pod that waits for them (minutes, maybe) takes no place among the bindings. */
   async #bind(queued: QueuedPod, node: string): Promise<void> {
-    const { client, events, log } = this.#options
     const { info } = queued
-    this.#bindings++
     try {
-      await client.create<Pod, Binding>(Pod, bindingOf(info, node), { ...nameOf(info), subresource: 'binding', signal: this.#signal })
-      this.queue.done(queued)
-      events.event(info.pod, 'Normal', 'Scheduled', `Successfully assigned ${info.key} to ${node}`, { action: 'Binding' })
+      if (this.#volumes.mustBind(info)) await this.#bindVolumes(info, node)
+      await this.#bindPod(queued, node)
     } catch (error) {
       this.#cluster.forget(info.uid)
       if (this.#signal.aborted) return
       // Gone, or placed by someone else: the informer tells the rest.
       if (hasReason(error, 'NotFound')) return this.queue.done(queued)
-      log.warn('a binding was refused', { pod: info.key, node, error })
-      this.#erred(queued, `binding rejected: ${error instanceof Error ? error.message : String(error)}`)
+      this.#options.log.warn('a pod could not be bound', { pod: info.key, node, error })
+      this.#erred(queued, error instanceof Error ? error.message : String(error))
+    } finally {
+      this.#volumes.release(info)
+    }
+  }
+
+  async #bindVolumes(info: PodInfo, node: string): Promise<void> {
+    try {
+      await this.#volumes.bind(info, node)
+    } catch (error) {
+      throw new Error(`running PreBind plugin "VolumeBinding": ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    }
+  }
+
+  async #bindPod(queued: QueuedPod, node: string): Promise<void> {
+    const { client, events } = this.#options
+    const { info } = queued
+    this.#bindings++
+    try {
+      await client.create<Pod, Binding>(Pod, bindingOf(info, node), { ...nameOf(info), subresource: 'binding', signal: this.#signal })
+    } catch (error) {
+      if (hasReason(error, 'NotFound')) throw error
+      throw new Error(`binding rejected: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     } finally {
       this.#bindings--
       this.wake()
     }
+    this.queue.done(queued)
+    events.event(info.pod, 'Normal', 'Scheduled', `Successfully assigned ${info.key} to ${node}`, { action: 'Binding' })
   }
 }
 
