@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Lease } from '#api/kinds/coordination/lease.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { createInformers } from '#client/informers.ts'
+import { systemClock } from '#lib/clock.ts'
+import { silentLogger } from '#lib/log.ts'
+import { seededRandom } from '#lib/random.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { startTestServer } from '#server/testing.ts'
+import { AddressPool, subnetOf } from './addresses.ts'
+import { createSimulatedNodes } from './nodes.ts'
+
+async function world(count: number) {
+  await using parts = new AsyncDisposableStack()
+  const clock = createVirtualClock()
+  const { client } = parts.use(await startTestServer({ clock }))
+  const stop = new AbortController()
+  parts.defer(() => stop.abort(new Error('the test is over')))
+  const informers = createInformers({ client, clock, random: seededRandom(1), log: silentLogger, signal: stop.signal })
+  parts.use(await createSimulatedNodes({ count, client, informers, clock, log: silentLogger }).start(stop.signal))
+  const all = parts.move()
+  const pods = async () => (await client.list(Pod, { namespace: 'default' })).items
+  return {
+    clock,
+    client,
+    pods,
+    create: (name: string, node: number, spec: object = {}, annotations: Record<string, string> = {}) =>
+      client.create(Pod, {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name, namespace: 'default', annotations },
+        spec: { nodeName: `simulated-${node}`, containers: [{ name: 'main', image: 'app' }], ...spec },
+      }),
+    async until<T>(look: () => Promise<T | false | undefined>): Promise<T> {
+      const began = systemClock.monotonic()
+      for (;;) {
+        const found = await look()
+        if (found) return found
+        if (systemClock.monotonic() - began > 10_000) throw new Error(`still not so: ${look}`)
+        await systemClock.sleep(1)
+      }
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  }
+}
+
+test('createSimulatedNodes joins Ready nodes with a range and a lease each', async () => {
+  await using own = await world(50)
+  const nodes = (await own.client.list(Node)).items
+  assert.equal(nodes.length, 50)
+  assert.ok(nodes.every(({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'))
+  assert.equal(new Set(nodes.map(({ spec }) => spec?.podCIDR)).size, 50)
+  const renewals = async () =>
+    (await own.client.list(Lease, { namespace: 'kube-node-lease' })).items.map(({ spec }) => spec?.renewTime ?? '')
+  const before = await renewals()
+  assert.equal(before.length, 50)
+  await own.clock.advance(20_000)
+  await own.until(async () => (await renewals()).every((time) => time > before[0]!))
+})
+
+test('createSimulatedNodes runs pods with addresses of their own', async () => {
+  await using own = await world(2)
+  for (let i = 0; i < 30; i++) await own.create(`pod-${i}`, i % 2)
+  const pods = await own.until(async () => {
+    const all = await own.pods()
+    return all.every(({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True') && all
+  })
+  assert.equal(new Set(pods.map(({ status }) => status?.podIP)).size, 30)
+  assert.ok(pods.every(({ status, spec }) => status?.podIP?.startsWith(spec?.nodeName === 'simulated-0' ? '10.244.0.' : '10.244.1.')))
+  assert.ok(pods.every(({ status }) => status?.phase === 'Running' && status.containerStatuses?.[0]?.started))
+})
+
+test('createSimulatedNodes ends pods that may end after their time', async () => {
+  await using own = await world(1)
+  await own.create('job', 0, { restartPolicy: 'Never' }, { 'sampan.dev/run-seconds': '30' })
+  await own.create('bad', 0, { restartPolicy: 'Never' }, { 'sampan.dev/run-seconds': '30', 'sampan.dev/exit-code': '2' })
+  await own.create('service', 0, {}, { 'sampan.dev/run-seconds': '30' })
+  const phases = async () => Object.fromEntries((await own.pods()).map(({ metadata, status }) => [metadata?.name, status?.phase]))
+  await own.until(async () => Object.values(await phases()).every((phase) => phase === 'Running'))
+  await own.clock.advance(29_000)
+  assert.equal((await phases()).job, 'Running')
+  await own.clock.advance(1000)
+  await own.until(async () => (await phases()).job === 'Succeeded' && (await phases()).bad === 'Failed')
+  assert.equal((await phases()).service, 'Running')
+  const bad = (await own.pods()).find(({ metadata }) => metadata?.name === 'bad')
+  assert.equal(bad?.status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 2)
+})
+
+test('createSimulatedNodes deletes what is deleted', async () => {
+  await using own = await world(1)
+  await own.create('web', 0)
+  await own.until(async () => (await own.pods())[0]?.status?.phase === 'Running')
+  await own.client.delete(Pod, { namespace: 'default', name: 'web' })
+  await own.until(async () => (await own.pods()).length === 0)
+})
+
+test('AddressPool hands out each address once until it is freed', () => {
+  const pool = new AddressPool('10.244.7.0/24')
+  const taken = Array.from({ length: 253 }, () => pool.take())
+  assert.equal(new Set(taken).size, 253)
+  assert.equal(pool.take(), undefined)
+  pool.free(taken[5]!)
+  assert.equal(pool.take(), taken[5])
+})
+
+test('subnetOf gives every node a range of its own', () => {
+  const ranges = Array.from({ length: 5000 }, (_, index) => subnetOf(index))
+  assert.equal(new Set(ranges).size, 5000)
+  assert.equal(ranges[255], '10.244.255.0/24')
+  assert.equal(ranges[256], '10.128.0.0/24')
+})
