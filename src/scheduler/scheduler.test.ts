@@ -191,7 +191,7 @@ test('scheduler binds the volume a claim waits for on the node it chose, then th
     const volume = await client.get(PersistentVolume, { name: 'on-b' })
     return volume.spec!.claimRef && volume
   })
-  assert.equal((reserved.spec!.claimRef as { uid?: string }).uid, claim.metadata!.uid)
+  assert.equal((reserved.spec!.claimRef as { uid?: string }).uid, (claim.metadata as { uid?: string }).uid)
   assert.equal((await pod('p')).spec!.nodeName, undefined)
   // The part of the volume controller.
   const completed = { metadata: { annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } }, spec: { volumeName: 'on-b' } }
