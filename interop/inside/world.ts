@@ -8,7 +8,8 @@ import { createCommands } from '#lib/spawn-commands.ts'
 import { createContainerd } from '#node/cri/containerd.ts'
 import { createCriRuntime } from '#node/cri/cri-runtime.ts'
 import { createImageTools } from '#node/images/image-tools.ts'
-import type { RuntimeWorld } from '#node/runtime-contract.ts'
+import { createCgroups } from '#node/cgroups.ts'
+import { contractCgroup, type RuntimeWorld } from '#node/runtime-contract.ts'
 import { testImages } from '../images/recipes.ts'
 
 export interface CriWorld extends RuntimeWorld {
@@ -21,6 +22,11 @@ export async function criWorld(given?: string): Promise<CriWorld> {
   const directory = given ?? mkdtempSync(join(tmpdir(), 'sampan-cri-'))
   await using starting = new AsyncDisposableStack()
   starting.defer(() => rmSync(directory, { recursive: true, force: true }))
+  // The agent's work, where there is one.
+  const pods = new Set<string>()
+  starting.defer(async () => {
+    for (const pod of pods) await createCgroups().removePod(contractCgroup(pod))
+  })
   const cniConfDir = join(directory, 'cni')
   mkdirSync(cniConfDir, { recursive: true })
   writeFileSync(join(cniConfDir, '10-test.conflist'), JSON.stringify(network(directory)))
@@ -46,6 +52,7 @@ export async function criWorld(given?: string): Promise<CriWorld> {
     tools,
     image: 'busybox',
     logDirectory(pod) {
+      pods.add(pod)
       const folder = join(directory, 'logs', pod)
       mkdirSync(folder, { recursive: true })
       return folder

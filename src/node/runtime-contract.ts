@@ -32,11 +32,20 @@ const SECURITY: SecurityConfig = {
   readonlyPaths: [],
 }
 
+/** Groups are the machine's, so no two runs may share one. */
+function contractUid(name: string): string {
+  return `uid-${name}-${process.pid}`
+}
+
+export function contractCgroup(name: string): string {
+  return `/kubepods/besteffort/pod${contractUid(name)}`
+}
+
 export function contractSandbox(name: string, world: Pick<RuntimeWorld, 'logDirectory'>, more: Partial<SandboxConfig> = {}): SandboxConfig {
   return {
     namespace: 'contract',
     name,
-    uid: `uid-${name}`,
+    uid: contractUid(name),
     attempt: 0,
     hostname: name,
     logDirectory: world.logDirectory(name),
@@ -44,7 +53,7 @@ export function contractSandbox(name: string, world: Pick<RuntimeWorld, 'logDire
     annotations: { note: 'kept' },
     dns: { servers: [], searches: [], options: [] },
     portMappings: [],
-    cgroupParent: `/kubepods/besteffort/pod${`uid-${name}`}`,
+    cgroupParent: contractCgroup(name),
     hostNetwork: false,
     hostPid: false,
     hostIpc: false,
