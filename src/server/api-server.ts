@@ -14,7 +14,8 @@ import { discoveryEndpoint } from './endpoints/discovery.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import { type HealthCheck, healthEndpoints } from './endpoints/health.ts'
 import { pathsEndpoint } from './endpoints/paths.ts'
-import { versionEndpoint } from './endpoints/version.ts'
+import { openApiEndpoints } from './endpoints/openapi.ts'
+import { KUBERNETES_VERSION, versionEndpoint } from './endpoints/version.ts'
 import type { Engine } from './engine/engine.ts'
 import { authenticate, impersonate } from './http/authentication.ts'
 import { authorize } from './http/authorization.ts'
@@ -40,7 +41,7 @@ export interface ApiServerOptions {
   log?: Logger
   /** Absent: no sockets; `handle` and `clientFor` are all there is. */
   listen?: ListenOptions
-  /** Further addresses to answer on, with the same port and certificates. */
+  /** Further addresses to answer on, with the same port and certificates, as soon as they are there. */
   alsoOn?: readonly string[]
   /** Who authenticates, authorises, admits and serves special subresources. Called once, while constructing. */
   extensions?(context: ServerContext): ServerExtensions
@@ -59,6 +60,8 @@ export interface ApiServer extends Service {
   readonly registry: Registry
   /** Acts as `user`: authorised and admitted like a request from outside. */
   clientFor(user: UserInfo): Client
+  /** Serves an exchange, whatever carries it. Never throws, never rejects. */
+  serve(exchange: ServedExchange): void
   /** One request through the whole chain without a socket. */
   handle(request: MemoryRequest): Promise<MemoryResponse>
 }
@@ -156,9 +159,7 @@ class Server implements ApiServer {
       signal.throwIfAborted()
       await this.#mirror.start(lasting)
       await this.#extensions.bootstrap?.(signal)
-      await using listening = new AsyncDisposableStack()
-      if (this.#options.listen) await this.#listen(this.#options.listen, listening)
-      const listeners = listening.move()
+      const listener = this.#options.listen && (await this.#listen(this.#options.listen))
       this.#state = 'ready'
       const running = this.#extensions.run?.(lasting).catch((error: unknown) => {
         if (!lasting.aborted) this.#log.error('background work ended', { error })
@@ -168,7 +169,7 @@ class Server implements ApiServer {
           this.#state = 'stopped'
           stop.abort()
           for (const exchange of this.#running) exchange.abort()
-          await listeners[Symbol.asyncDispose]()
+          await listener?.close()
           await running
         },
       }
@@ -179,17 +180,14 @@ class Server implements ApiServer {
     }
   }
 
-  async #listen(options: ListenOptions, listening: AsyncDisposableStack): Promise<void> {
-    const listener = (more: Partial<ListenOptions>) => {
-      const one = new Listener({ ...options, ...more }, { serve: (exchange) => this.serve(exchange), log: this.#log })
-      listening.defer(() => one.close())
-      return one
-    }
-    const { address, port, family } = await listener({}).listen()
+  async #listen(options: ListenOptions): Promise<Listener> {
+    const { alsoOn = [], clock = this.#engine.clock } = this.#options
+    const listener = new Listener({ ...options, alsoOn }, { serve: (exchange) => this.serve(exchange), log: this.#log, clock })
+    const { address, port, family } = await listener.listen()
     this.port = port
     const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address
     this.url = `https://${host}:${port}`
-    for (const other of this.#options.alsoOn ?? []) await listener({ host: other, port }).listen()
+    return listener
   }
 
   #endpoints(): Endpoint[] {
@@ -209,6 +207,7 @@ class Server implements ApiServer {
       ...healthEndpoints(checks),
       versionEndpoint({ sampanVersion: this.#options.sampanVersion ?? '0.1.0' }),
       discovery,
+      ...openApiEndpoints(this.registry, { release: KUBERNETES_VERSION }),
       ...(this.#options.endpoints ?? []),
     ]
     const paths = () => endpoints.flatMap(({ path }) => (path ? [path] : []))

@@ -150,6 +150,9 @@ const SERVER_SET = [
   'resourceVersion',
 ] as const
 
+/** Writes that carry out what the object wants, not what somebody wants of it: no new generation. */
+const FULFILLING = new Set(['status', 'binding'])
+
 function settleMetadata({ resource: { kind }, attributes }: Write, next: Mutable, present: Mutable) {
   const meta = { ...next.metadata } as Record<string, unknown> & NonNullable<KubeObject['metadata']>
   const old = present.metadata as Record<string, unknown> & NonNullable<KubeObject['metadata']>
@@ -161,7 +164,7 @@ function settleMetadata({ resource: { kind }, attributes }: Write, next: Mutable
   meta.name ??= old.name!
   if (kind.scope === 'Namespaced') meta.namespace ??= old.namespace!
   else delete meta.namespace
-  if (kind.generationOf && attributes.subresource !== 'status' && !equal(kind.generationOf(next), kind.generationOf(present)))
+  if (kind.generationOf && !FULFILLING.has(attributes.subresource) && !equal(kind.generationOf(next), kind.generationOf(present)))
     meta.generation = (old.generation ?? 0) + 1
   return meta
 }

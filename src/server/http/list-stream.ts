@@ -1,5 +1,4 @@
 // Sends lists as they are stored, through two reused slabs, yielding between: no list is ever held whole, and small requests get their turn.
-import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { apiVersionOf } from '#api/object.ts'
 import type { Listing } from '#server/engine/list.ts'
@@ -26,6 +25,7 @@ export class SlabPool {
 class SlabWriter {
   readonly #target: Writable
   #slabs: [Buffer, Buffer]
+  #closed: Promise<void>
   #inFlight: Promise<void> | undefined
   #at = 0
   broken = false
@@ -33,8 +33,13 @@ class SlabWriter {
   constructor(target: Writable, slabs: [Buffer, Buffer]) {
     this.#target = target
     this.#slabs = slabs
-    target.once('close', () => (this.broken = true))
     target.on('error', () => (this.broken = true))
+    this.#closed = new Promise((resolve) => {
+      target.once('close', () => {
+        this.broken = true
+        resolve()
+      })
+    })
   }
 
   /** undefined: goes on at once. */
@@ -67,10 +72,7 @@ class SlabWriter {
     const part = full.subarray(0, this.#at)
     this.#slabs = [free, full]
     this.#at = 0
-    this.#inFlight = Promise.race([
-      new Promise<void>((resolve) => this.#target.write(part, () => resolve())),
-      once(this.#target, 'close').then(() => {}),
-    ]).catch(() => {})
+    this.#inFlight = Promise.race([new Promise<void>((resolve) => this.#target.write(part, () => resolve())), this.#closed])
     await new Promise<void>((resolve) => setImmediate(resolve))
   }
 

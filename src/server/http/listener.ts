@@ -4,6 +4,7 @@ import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:htt
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls, { type TLSSocket } from 'node:tls'
+import type { Clock, Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import { Http1Exchange, Http2Exchange, type Peer, type ServedExchange } from './exchange.ts'
 
@@ -19,6 +20,8 @@ export interface ListenOptions {
   host?: string
   /** 0 (default): any free port. */
   port?: number
+  /** Further addresses, on the same port. One that is not there yet (a bridge to come) is tried again until it is. */
+  alsoOn?: readonly string[]
   tls: TlsFiles
   /** Certificate by the name the client asks for (SNI), where it is not `tls`'s own. */
   sni?: (name: string) => tls.SecureContext | undefined
@@ -29,6 +32,7 @@ const MAX_CONNECTIONS = 10_000
 const IDLE_MS = 180_000
 const KEEP_ALIVE_MS = 30_000
 const HANDSHAKE_MS = 10_000
+const RETRY_MS = 500
 const HTTP2_OPTIONS = {
   // Node's own bound of 10 MB a connection would refuse small reads beside one large answer; answers are written in slices instead.
   maxSessionMemory: 1000,
@@ -37,7 +41,10 @@ const HTTP2_OPTIONS = {
 }
 
 export class Listener {
-  readonly #tls: tls.Server
+  /** One per address; the first is the one asked for. */
+  readonly #servers: tls.Server[] = []
+  readonly #clock: Clock
+  readonly #retries: Timer[] = []
   readonly #http1: http.Server
   readonly #serve: (exchange: ServedExchange) => void
   readonly #sockets = new Set<TLSSocket>()
@@ -46,11 +53,11 @@ export class Listener {
   readonly #options: ListenOptions
   readonly #log: Logger
 
-  constructor(options: ListenOptions, { serve, log }: { serve(exchange: ServedExchange): void; log: Logger }) {
+  constructor(options: ListenOptions, { serve, log, clock }: { serve(exchange: ServedExchange): void; log: Logger; clock: Clock }) {
     this.#options = options
     this.#log = log
     this.#serve = serve
-    const { key, cert, clientCa } = options.tls
+    this.#clock = clock
     this.#http1 = http.createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
       requestTimeout: 0,
@@ -70,7 +77,42 @@ export class Listener {
       if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
       else socket.destroy()
     })
-    this.#tls = tls.createServer({
+  }
+
+  async listen(): Promise<AddressInfo> {
+    const { host = '127.0.0.1', port = 0, alsoOn = [] } = this.#options
+    const address = await this.#bind(host, port)
+    for (const other of alsoOn) if (other !== host) void this.#bindLater(other, address.port)
+    return address
+  }
+
+  async #bindLater(host: string, port: number): Promise<void> {
+    try {
+      await this.#bind(host, port)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EADDRNOTAVAIL')
+        this.#retries.push(this.#clock.after(RETRY_MS, () => void this.#bindLater(host, port)))
+      else this.#log.error('cannot listen', { host, port, error })
+    }
+  }
+
+  #bind(host: string, port: number): Promise<AddressInfo> {
+    const server = this.#createServer()
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port }, () => {
+        server.off('error', reject)
+        server.on('error', (error) => this.#log.error('listener', { error }))
+        this.#servers.push(server)
+        resolve(server.address() as AddressInfo)
+      })
+    })
+  }
+
+  #createServer(): tls.Server {
+    const { sni } = this.#options
+    const { key, cert, clientCa } = this.#options.tls
+    const server = tls.createServer({
       key,
       cert,
       ...(clientCa ? { ca: clientCa } : {}),
@@ -79,36 +121,24 @@ export class Listener {
       minVersion: 'TLSv1.2',
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: HANDSHAKE_MS,
-      ...(options.sni
-        ? {
-            SNICallback: (name: string, done: (error: Error | null, context?: tls.SecureContext) => void) => done(null, options.sni!(name)),
-          }
+      ...(sni
+        ? { SNICallback: (name: string, done: (error: Error | null, context?: tls.SecureContext) => void) => done(null, sni(name)) }
         : {}),
     })
-    this.#tls.maxConnections = MAX_CONNECTIONS
-    this.#tls.on('secureConnection', (socket) => this.#accept(socket))
-    this.#tls.on('tlsClientError', (_error, socket) => socket.destroy())
-  }
-
-  listen(): Promise<AddressInfo> {
-    const { host = '127.0.0.1', port = 0 } = this.#options
-    return new Promise((resolve, reject) => {
-      this.#tls.once('error', reject)
-      this.#tls.listen({ host, port }, () => {
-        this.#tls.off('error', reject)
-        this.#tls.on('error', (error) => this.#log.error('listener', { error }))
-        resolve(this.#tls.address() as AddressInfo)
-      })
-    })
+    server.maxConnections = MAX_CONNECTIONS
+    server.on('secureConnection', (socket) => this.#accept(socket))
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    return server
   }
 
   /** Takes no more connections and cuts those there are. */
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#tls.close(() => resolve()))
+    for (const retry of this.#retries) retry.cancel()
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
     for (const session of this.#sessions) session.destroy()
     for (const socket of this.#sockets) socket.destroy()
     this.#http1.close()
-    await closed
+    await Promise.all(closed)
   }
 
   #accept(socket: TLSSocket): void {
