@@ -233,6 +233,7 @@ export function createNode(options: NodeOptions): Node {
       hostDns = parseResolvConf(await readFile(options.resolvConf ?? '/etc/resolv.conf', 'utf8').catch(() => ''))
       facts.capacity = options.capacity ?? (await machineCapacity(dataDirectory, options.maxPods ? { maxPods: options.maxPods } : {}))
       facts.allocatable = allocatableOf(facts.capacity, options.capacity ? {} : evictionReserve(facts.capacity))
+      starting.defer(() => volumes.unmountAll().catch((error: unknown) => log.warn('could not unmount the volumes', { error })))
       starting.use(await registration.start(signal))
       starting.use(await agent.start(signal))
       starting.use(eviction.start())

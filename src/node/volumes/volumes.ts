@@ -123,6 +123,11 @@ export class Volumes {
     this.#tokens.forget(uid)
   }
 
+  /** The mounts of all pods, when the node stops in order and its pods end with it; files on disk stay. */
+  async unmountAll(): Promise<void> {
+    await this.#options.mounter?.unmountBelow(this.#options.podsDirectory)
+  }
+
   /** Pods with a directory here. */
   async present(): Promise<string[]> {
     return readdir(this.#options.podsDirectory).catch(() => [])
