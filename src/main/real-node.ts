@@ -2,7 +2,7 @@
 // below one data directory; an orderly stop takes it all away.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ClusterConfig, CommandError } from '#cli/config.ts'
+import { type ClusterConfig, CommandError, DEFAULTS } from '#cli/config.ts'
 import type { ImageTools } from '#cli/platform.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
@@ -151,7 +151,7 @@ export async function cleanUp(dataDirectory: string, surroundings: Surroundings)
   const containerd = containerdOf(dataDirectory, { ...surroundings, log: silentLogger })
   await using _running = await containerd.start(new AbortController().signal)
   await new NftTable(surroundings.commands, { podCidr: '', serviceCidr: '', bridge: BRIDGE, gateway: '' }).remove()
-  await removeBridge(surroundings.commands, subnetOf('10.244.0.0/16', 16))
+  await removeBridge(surroundings.commands, [DEFAULTS.podCidr, DEFAULTS.serviceCidr])
 }
 
 function containerdOf(

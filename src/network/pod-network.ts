@@ -40,7 +40,7 @@ export function createPodNetwork(options: PodNetworkOptions): Service {
       await using undo = new AsyncDisposableStack()
       writeCniConfiguration(options)
       await makeBridge(options)
-      undo.defer(() => removeBridge(options.commands, options.clusterCidr))
+      undo.defer(() => removeBridge(options.commands, [options.clusterCidr, options.serviceCidr]))
       if (!existsSync('/proc/sys/net/bridge')) await options.commands.run(['modprobe', 'br_netfilter']).catch(() => undefined)
       for (const [name, value] of SETTINGS) undo.defer(set(name, value))
       return undo.move()
@@ -49,8 +49,8 @@ export function createPodNetwork(options: PodNetworkOptions): Service {
 }
 
 /** Removes what a killed process left. Harmless when there is nothing. */
-export async function removeBridge(commands: Commands, clusterCidr: string): Promise<void> {
-  await commands.run(['ip', 'route', 'delete', 'unreachable', clusterCidr])
+export async function removeBridge(commands: Commands, ranges: readonly string[]): Promise<void> {
+  for (const range of ranges) await commands.run(['ip', 'route', 'delete', range])
   await commands.run(['ip', 'link', 'delete', BRIDGE])
 }
 
@@ -62,7 +62,8 @@ async function makeBridge({ commands, podCidr, clusterCidr, serviceCidr, cluster
     `address replace ${gateway} dev ${BRIDGE}`,
     `address replace ${clusterDns}/32 dev ${BRIDGE}`,
     `link set ${BRIDGE} up`,
-    `route replace ${serviceCidr} dev ${BRIDGE} src ${addressAt(podCidr, 1)}`,
+    // Rules change the destination before this route counts; through the bridge, pods would be redirected to addresses nobody has.
+    `route replace ${serviceCidr} dev lo src ${addressAt(podCidr, 1)}`,
     // Every node's share has a more specific route: what is left of the range belongs to nobody.
     `route replace unreachable ${clusterCidr}`,
   ]

@@ -152,6 +152,7 @@ table ip ${TABLE} {
   }
   chain refuse {
     fib daddr type local return
+    ip daddr ${serviceCidr} meta l4proto tcp reject with tcp reset
     ip daddr ${serviceCidr} reject
   }
   chain forward { type filter hook forward priority filter; policy accept; jump refuse; }
