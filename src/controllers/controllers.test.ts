@@ -11,10 +11,11 @@ import { hasReason } from '#api/status.ts'
 import { createNamespace, startTestCluster } from './testing.ts'
 
 test('controllerServices together run a workload from its creation to the end of its namespace', async (t) => {
-  const { client, eventually, warnings } = await startTestCluster(t, { runPods: true, controllers: { certify: async () => '' } })
+  const cluster = await startTestCluster(t, { runPods: true, controllers: { certify: async () => '' } })
+  const { client, eventually, warnings } = cluster
   const namespace = 'shop'
   const labels = { app: 'web' }
-  await createNamespace(client, namespace)
+  await createNamespace(cluster, namespace)
   const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'c:1' }] } }
   await client.create(Deployment, {
     apiVersion: 'apps/v1',

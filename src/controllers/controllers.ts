@@ -36,6 +36,7 @@ import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts'
 import { podGarbageCollector } from './pod-garbage-collector.ts'
 import { replicaSetController } from './replica-set.ts'
 import { replicationControllerController } from './replication-controller.ts'
+import { type QuotaMeter, resourceQuotaController } from './resource-quota.ts'
 import { ROOT_CA_CONFIG_MAP, rootCaCertificatePublisher } from './root-ca-certificate-publisher.ts'
 import { serviceAccountController } from './service-account.ts'
 import { keptOfSecret, serviceAccountTokenController } from './service-account-token.ts'
@@ -58,6 +59,8 @@ export interface ControllersOptions {
   clusterCidr?: string
   /** Signs what CertificateSigningRequests ask for; without it nothing is issued. */
   certify?: Certify
+  /** The rules by which admission charges quotas; without them quotas are not kept up. */
+  quotaMeter?: QuotaMeter
   /** Shared with other actors of the process; made and ended here when absent. */
   informers?: Informers
   kinds?: readonly Kind<any>[]
@@ -94,6 +97,7 @@ export function allControllers(options: ControllersOptions, kinds: ClusterKinds)
     endpointSliceController(),
     endpointsController(),
     endpointSliceMirroringController,
+    ...(options.quotaMeter ? [resourceQuotaController(options.quotaMeter, kinds)] : []),
     serviceCidrController,
     persistentVolumeBinder,
     ephemeralVolumeController,

@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { keyOf, type KubeObject } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
@@ -112,8 +113,10 @@ export async function startTestCluster(
   return cluster
 }
 
-export async function createNamespace(client: Client, name: string): Promise<void> {
+/** A namespace in which pods can be made: admission holds them back until their account is there. */
+export async function createNamespace({ client, eventually }: TestCluster, name: string): Promise<void> {
   await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+  await eventually(() => client.get(ServiceAccount, { namespace: name, name: 'default' }))
 }
 
 /** Makes new pods Running and Ready, unless they are named otherwise by the annotation `test/phase`; lets deleted ones go. */

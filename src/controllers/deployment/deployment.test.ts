@@ -150,12 +150,13 @@ test('deploymentController with strategy Recreate starts new pods when the old o
   await complete(cluster, 3)
   const pods = cluster.informers.of(Pod)
   let mixed = false
-  using watching = pods.subscribe(() => {
+  const watching = pods.subscribe(() => {
     const images = new Set(pods.list(namespace).map(({ spec }) => spec!.containers[0]!.image))
     mixed ||= images.size > 1
   })
   await setImage(cluster, 'web:2')
   await complete(cluster, 3)
+  watching[Symbol.dispose]()
   assert.equal(mixed, false)
 })
 

@@ -114,7 +114,7 @@ test('garbageCollector orphans dependents before the owner goes', async (t) => {
 
 test('garbageCollector tells the author of a reference into another namespace', async (t) => {
   const cluster = await startTestCluster(t, { only })
-  await createNamespace(cluster.client, 'other')
+  await createNamespace(cluster, 'other')
   const owner = await cluster.client.create(ConfigMap, {
     apiVersion: 'v1',
     kind: 'ConfigMap',

@@ -12,8 +12,9 @@ const only = ['namespace-controller', 'root-ca-certificate-publisher-controller'
 const gone = (error: unknown) => hasReason(error, 'NotFound') || Promise.reject(error)
 
 test('namespaces are born with a service account and the root certificate, and get them back when they lose them', async (t) => {
-  const { client, eventually } = await startTestCluster(t, { only })
-  await createNamespace(client, 'shop')
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await createNamespace(cluster, 'shop')
   const account = { namespace: 'shop', name: 'default' }
   const certificate = { namespace: 'shop', name: 'kube-root-ca.crt' }
   await eventually(() => client.get(ServiceAccount, account))
@@ -28,8 +29,9 @@ test('namespaces are born with a service account and the root certificate, and g
 })
 
 test('namespaceController empties a namespace and lets it go', async (t) => {
-  const { client, eventually } = await startTestCluster(t, { only, runPods: true })
-  await createNamespace(client, 'shop')
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  await createNamespace(cluster, 'shop')
   await eventually(() => client.get(ServiceAccount, { namespace: 'shop', name: 'default' }))
   await client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'shop', name: 'prices' } })
   await client.create(Pod, {
@@ -45,8 +47,9 @@ test('namespaceController empties a namespace and lets it go', async (t) => {
 })
 
 test('namespaceController says what finalizers hold, pods before the rest, and finishes when they are gone', async (t) => {
-  const { client, eventually } = await startTestCluster(t, { only, runPods: true })
-  await createNamespace(client, 'shop')
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  await createNamespace(cluster, 'shop')
   await eventually(() => client.get(ServiceAccount, { namespace: 'shop', name: 'default' }))
   const held = { namespace: 'shop', name: 'till', finalizers: ['example.com/hold'] }
   await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: held, spec: { containers: [{ name: 'c', image: 'c:1' }] } })

@@ -1,0 +1,111 @@
+// resourcequota-controller: recomputes what a namespace uses. Admission adds to it as things are made; here it shrinks when they go.
+import { CronJob } from '#api/kinds/batch/cron-job.ts'
+import { Job } from '#api/kinds/batch/job.ts'
+import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
+import { Deployment } from '#api/kinds/apps/deployment.ts'
+import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
+import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { ReplicationController } from '#api/kinds/core/replication-controller.ts'
+import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
+import { Secret } from '#api/kinds/core/secret.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { equal } from '#api/equal.ts'
+import type { ResourceQuotaSpec } from '#api/generated/types.ts'
+import type { Kind } from '#api/kind.ts'
+import { keyOf, type KubeObject, type ObjectKey } from '#api/object.ts'
+import { Quantity } from '#api/quantity.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import type { Informers } from '#client/informer.ts'
+import { itself, mapped } from '#client/triggers.ts'
+import type { ClusterKinds } from './cluster-kinds.ts'
+import { isFinished } from './pod-state.ts'
+
+/** What objects count against quotas: the very rules by which admission charges. */
+export interface QuotaMeter {
+  usageOf(kind: Kind<any>, object: KubeObject, now: number): ReadonlyMap<string, Quantity>
+  inScope(spec: ResourceQuotaSpec, kind: Kind<any>, object: KubeObject): boolean
+}
+
+/** Counts of kinds that trigger nothing here (custom ones) are set right this often. */
+const RESYNC_MS = 300_000
+/** Kinds whose content, not only number, is counted. */
+const MEASURED: readonly Kind<any>[] = [Pod, Service, PersistentVolumeClaim]
+const COUNTED: readonly Kind<any>[] = [
+  ...MEASURED,
+  Secret,
+  ConfigMap,
+  ReplicationController,
+  Deployment,
+  ReplicaSet,
+  StatefulSet,
+  DaemonSet,
+  Job,
+  CronJob,
+]
+
+export function resourceQuotaController(meter: QuotaMeter, kinds: ClusterKinds): Controller {
+  return {
+    name: 'resourcequota-controller',
+    workers: 5,
+    triggers: [
+      itself(ResourceQuota),
+      ...COUNTED.map((kind) => mapped(kind, (object, informers) => quotasFreedBy(kind, object, informers))),
+    ],
+    async reconcile(key, context) {
+      const quota = context.informers.of(ResourceQuota).get(key)
+      if (!quota || quota.metadata?.deletionTimestamp) return
+      const hard = quota.spec?.hard ?? {}
+      const used = await usedBy(quota, { meter, kinds, context })
+      const status = { hard, used }
+      if (!equal(status, quota.status)) await context.client.update(ResourceQuota, { ...quota, status }, { subresource: 'status' })
+      if (Object.keys(hard).length > 0) return { requeueAfterMs: RESYNC_MS }
+    },
+  }
+}
+
+async function usedBy(
+  quota: ResourceQuota,
+  { meter, kinds, context }: { meter: QuotaMeter; kinds: ClusterKinds; context: ControllerContext },
+): Promise<Record<string, string>> {
+  const names = Object.keys(quota.spec?.hard ?? {})
+  const sums = new Map(names.map((name) => [name, Quantity.of(0)]))
+  for (const kind of kinds.list()) {
+    if (kind.scope !== 'Namespaced' || !names.some((name) => isAbout(name, kind))) continue
+    const informer = MEASURED.includes(kind) ? context.informers.of(kind) : context.informers.metadataOf(kind)
+    await informer.synced()
+    for (const object of informer.list(quota.metadata?.namespace)) {
+      if (!meter.inScope(quota.spec ?? {}, kind, object)) continue
+      for (const [name, amount] of meter.usageOf(kind, object, context.clock.now())) {
+        const sum = sums.get(name)
+        if (sum) sums.set(name, sum.add(amount))
+      }
+    }
+  }
+  return Object.fromEntries([...sums].map(([name, sum]) => [name, sum.toString()]))
+}
+
+/** Whether objects of the kind can count towards a resource of that name. */
+function isAbout(name: string, kind: Kind<any>): boolean {
+  const resource = kind.group ? `${kind.plural}.${kind.group}` : kind.plural
+  if (name === `count/${resource}` || name === resource) return true
+  if (kind.group !== '') return false
+  if (kind.plural === 'services') return name.startsWith('services.')
+  const storage = name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')
+  if (kind.plural === 'persistentvolumeclaims') return storage
+  return kind.plural === 'pods' && !storage && !name.startsWith('count/') && !name.startsWith('services')
+}
+
+/** Things coming are admission's business; things that went, or pods that came to their end, free something. */
+function quotasFreedBy(kind: Kind<any>, object: KubeObject, informers: Informers): ObjectKey[] {
+  const gone = !informers.of(kind).get(keyOf(object))
+  const over = (kind as unknown) === Pod && isFinished(object as Pod)
+  const resized = (kind as unknown) === Service || (kind as unknown) === PersistentVolumeClaim
+  if (!gone && !over && !resized) return []
+  return informers
+    .of(ResourceQuota)
+    .list(object.metadata?.namespace)
+    .map((quota) => keyOf(quota))
+}
