@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import http2 from 'node:http2'
+import https from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import tls from 'node:tls'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { systemClock } from '#lib/clock.ts'
+import { systemRandom } from '#lib/random.ts'
+import { clientCertificates } from '#server/access/authenticators.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { createApiServer, type ApiServer } from '#server/api-server.ts'
+import { ensurePki, type Pki } from '#server/pki/pki.ts'
+import { createMemoryStore } from '#store/memory.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'sampan-http-'))
+let pki: Pki
+let server: ApiServer
+let running: AsyncDisposable
+const seen: string[] = []
+
+before(async () => {
+  pki = await ensurePki({ directory, clock: systemClock, random: systemRandom, hostName: 'localhost' })
+  const { serving, authority } = pki
+  server = createApiServer({
+    store: createMemoryStore(),
+    listen: { tls: { key: serving.key, cert: serving.certificate, clientCa: authority } },
+    extensions: () => ({
+      authenticators: [clientCertificates],
+      subresources: [
+        {
+          kind: Pod,
+          subresource: 'exec',
+          async connect({ attributes }, exchange) {
+            seen.push(`${attributes.user.username} ${attributes.verb} ${exchange.query.get('command')}`)
+            const { socket } = exchange.upgrade!
+            socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n')
+            socket.pipe(socket)
+          },
+        },
+      ],
+    }),
+  })
+  running = await server.start(new AbortController().signal)
+})
+
+after(async () => {
+  await running[Symbol.asyncDispose]()
+  rmSync(directory, { recursive: true })
+})
+
+const credentials = () => ({ ca: pki.authority, cert: pki.admin.certificate, key: pki.admin.key })
+const connect = () => http2.connect(server.url, credentials())
+
+async function h2(session: http2.ClientHttp2Session, method: string, path: string, body?: string | Buffer) {
+  const stream = session.request(
+    { ':method': method, ':path': path, 'content-type': 'application/json' },
+    { endStream: body === undefined },
+  )
+  if (body !== undefined) stream.end(body)
+  const [headers] = await once(stream, 'response')
+  stream.setEncoding('utf8')
+  let text = ''
+  for await (const chunk of stream) text += chunk
+  return { status: headers[':status'] as number, headers, text }
+}
+
+function h1(method: string, path: string, body?: string): Promise<{ status: number; headers: Record<string, unknown>; text: string }> {
+  return new Promise((resolve, reject) => {
+    const request = https.request(
+      server.url + path,
+      { ...credentials(), method, agent: false, headers: { 'content-type': 'application/json' } },
+      (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (chunk) => (text += chunk))
+        response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, text }))
+      },
+    )
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
+const map = (name: string, data = {}) => JSON.stringify({ kind: 'ConfigMap', apiVersion: 'v1', metadata: { name }, data })
+const MAPS = '/api/v1/namespaces/default/configmaps'
+
+test('listener serves HTTP/2 and HTTP/1.1 on one port, and knows the client by its certificate', async () => {
+  const session = connect()
+  const created = await h2(session, 'POST', MAPS, map('a'))
+  assert.equal(created.status, 201)
+  assert.equal(session.alpnProtocol, 'h2')
+  const read = await h1('GET', `${MAPS}/a`)
+  assert.deepEqual([read.status, read.text], [200, created.text])
+  assert.match(String(read.headers['audit-id']), /^[0-9a-f-]{36}$/)
+  const head = await h1('HEAD', `${MAPS}/a`)
+  assert.deepEqual([head.status, head.text], [200, ''])
+  session.close()
+})
+
+test('listener refuses clients without a certificate of its authority', async () => {
+  const stranger = http2.connect(server.url, { ca: pki.authority })
+  const { status, text } = await h2(stranger, 'GET', MAPS)
+  assert.equal(status, 401)
+  assert.deepEqual(JSON.parse(text), {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: 'Unauthorized',
+    reason: 'Unauthorized',
+    code: 401,
+  })
+  assert.equal((await h2(stranger, 'GET', '/livez')).status, 200)
+  stranger.close()
+})
+
+test('listener refuses bodies over 3 MiB and goes on serving', async () => {
+  const big = map('big', { filler: 'x'.repeat(3 * 1024 * 1024) })
+  const session = connect()
+  for (const answer of [await h2(session, 'POST', MAPS, big), await h1('POST', MAPS, big).catch(() => undefined)]) {
+    if (!answer) continue
+    assert.equal(answer.status, 413)
+    assert.equal(JSON.parse(answer.text).message, 'Request entity is too large: limit is 3145728')
+  }
+  assert.equal((await h2(session, 'GET', '/livez')).text, 'ok')
+  session.close()
+})
+
+test('listener takes no part of an upload for the whole', async () => {
+  const session = connect()
+  const stream = session.request({ ':method': 'POST', ':path': MAPS, 'content-type': 'application/json' })
+  stream.on('error', () => {})
+  stream.write(map('half').slice(0, 20))
+  await h2(session, 'GET', '/livez')
+  stream.close(http2.constants.NGHTTP2_CANCEL)
+  const socket = tls.connect({ port: server.port, host: '127.0.0.1', ...credentials(), ALPNProtocols: ['http/1.1'] })
+  await once(socket, 'secureConnect')
+  socket.write(`POST ${MAPS} HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\n{"kind"`)
+  socket.destroy()
+  assert.equal((await h2(session, 'GET', '/livez')).text, 'ok')
+  assert.equal(
+    JSON.parse((await h2(session, 'GET', MAPS)).text).items.some((one: any) => one.metadata.name === 'half'),
+    false,
+  )
+  session.close()
+})
+
+test('listener survives what is no HTTP', async () => {
+  const socket = tls.connect({ port: server.port, host: '127.0.0.1', ...credentials(), ALPNProtocols: ['http/1.1'] })
+  socket.on('error', () => {})
+  await once(socket, 'secureConnect')
+  socket.write('\0\0nonsense\r\n\r\n')
+  const [answer] = await once(socket, 'data')
+  assert.match(String(answer), /^HTTP\/1\.1 400/)
+  socket.destroy()
+})
+
+test('listener hands an upgraded connection to its subresource', async () => {
+  await server.clientFor({ username: 'x', groups: [] }).create(Pod, {
+    metadata: { name: 'p', namespace: 'default' },
+    spec: { containers: [{ name: 'c', image: 'busybox:1' }] },
+  })
+  const socket = tls.connect({ port: server.port, host: '127.0.0.1', ...credentials(), ALPNProtocols: ['http/1.1'] })
+  await once(socket, 'secureConnect')
+  socket.write('GET /api/v1/namespaces/default/pods/p/exec?command=ls HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n')
+  const [head] = await once(socket, 'data')
+  assert.match(String(head), /^HTTP\/1\.1 101/)
+  socket.write('hello')
+  assert.equal(String((await once(socket, 'data'))[0]), 'hello')
+  assert.match(seen.at(-1)!, /^\S+ get ls$/)
+  socket.destroy()
+})
+
+test('listener cuts off a watcher that does not read, and no one else', async () => {
+  const client = server.clientFor({ username: 'x', groups: [] })
+  await client.create(ConfigMap, { metadata: { name: 'w', namespace: 'watched' }, data: {} })
+  const slow = connect()
+  const stalled = slow.request({ ':path': '/api/v1/namespaces/watched/configmaps?watch=1' })
+  await once(stalled, 'response')
+  stalled.pause()
+  const fast = connect()
+  const watch = fast.request({ ':path': '/api/v1/namespaces/watched/configmaps?watch=1' })
+  const told = { events: 0 }
+  watch.on('data', (chunk: Buffer) => {
+    for (const byte of chunk) if (byte === 10) told.events++
+  })
+  await once(watch, 'response')
+  const filler = 'x'.repeat(50_000)
+  for (let i = 0; i < 60; i++) {
+    await client.patch(ConfigMap, { namespace: 'watched', name: 'w' }, { type: 'merge', patch: { data: { i: String(i), filler } } })
+    for (const wanted = i + 2; told.events < wanted; ) await once(watch, 'data')
+  }
+  assert.equal(told.events, 61)
+  let cut = 0
+  stalled.on('data', (chunk: Buffer) => {
+    for (const byte of chunk) if (byte === 10) cut++
+  })
+  stalled.resume()
+  await once(stalled, 'close')
+  assert.ok(cut < 61, `the stalled watcher saw ${cut} events`)
+  slow.close()
+  fast.destroy()
+})
+
+test('listener lists large collections over the wire, whole', async () => {
+  const client = server.clientFor({ username: 'x', groups: [] })
+  const filler = 'y'.repeat(2000)
+  for (let i = 0; i < 300; i++) await client.create(ConfigMap, { metadata: { name: `m${i}`, namespace: 'many' }, data: { filler } })
+  const session = connect()
+  const [one, two] = await Promise.all([
+    h2(session, 'GET', '/api/v1/namespaces/many/configmaps'),
+    h1('GET', '/api/v1/namespaces/many/configmaps'),
+  ])
+  assert.equal(one.text, two.text)
+  assert.equal(JSON.parse(one.text).items.length, 300)
+  session.close()
+})
