@@ -20,6 +20,7 @@ import { type Service, startAll } from '#lib/service.ts'
 import { addressAt } from '#network/addresses.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { createScheduler } from '#scheduler/scheduler.ts'
+import { inScope, usageOf } from '#server/admission/quota-usage.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import { clusterExtensions } from '#server/cluster-extensions.ts'
 import { ensurePki, type Pki } from '#server/pki/pki.ts'
@@ -84,6 +85,8 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
         log: log.child({ service: 'controllers' }),
         rootCa: pki.authority,
         clusterCidr: config.podCidr,
+        certify: (request, signing) => pki.signCertificate(request, signing),
+        quotaMeter: { usageOf, inScope },
         informers,
       }),
     ),
