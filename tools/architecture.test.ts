@@ -11,10 +11,11 @@ const FLOORS: readonly (readonly string[])[] = [
   ['client'],
   ['server', 'controllers', 'scheduler', 'node', 'network'],
   ['cli'],
-  ['main.ts'],
+  ['main.ts', 'main'],
 ]
 /** Tests of actors start a real server on a memory store. */
-const TESTS_MAY = /^#(server\/testing\.ts|store\/memory\.ts)$/
+const TESTS_MAY = /^#(server\/|store\/memory\.ts$)/
+const isTest = (file: string) => /(\.test|\/testing)\.ts$/.test(file)
 
 const root = fileURLToPath(new URL('../src', import.meta.url))
 const floorOf = (room: string) => FLOORS.findIndex((rooms) => rooms.includes(room))
@@ -40,7 +41,7 @@ test('rooms import only from lower floors', () => {
       if (!target.startsWith('#')) continue
       const other = target.slice(1).split('/')[0]!
       const lower = other === room || floorOf(other) < floorOf(room)
-      if (!lower && !(file.endsWith('.test.ts') && TESTS_MAY.test(target))) wrong.push(`${file} imports ${target}`)
+      if (!lower && !(isTest(file) && TESTS_MAY.test(target))) wrong.push(`${file} imports ${target}`)
     }
   }
   assert.deepEqual(wrong, [])
@@ -64,7 +65,7 @@ const ONCE: readonly [what: RegExp, where: readonly string[]][] = [
 test('time and randomness come from one file each', () => {
   const wrong: string[] = []
   for (const file of files) {
-    if (file.endsWith('.test.ts')) continue
+    if (isTest(file)) continue
     const code = readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
     for (const [what, where] of ONCE) if (what.test(code) && !where.includes(file)) wrong.push(`${file}: ${what.exec(code)![0]}`)
   }

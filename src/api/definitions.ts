@@ -27,7 +27,7 @@ export function definition(name: string): Schema {
 function link(raw: Record<string, Raw>): Map<string, Schema> {
   const schemas = new Map<string, Schema>()
   for (const [name, { type }] of Object.entries(raw)) schemas.set(name, { name, type })
-  const resolve = ({ ref, message: _, properties, items, additionalProperties, ...own }: Raw): Schema => {
+  const resolve = ({ ref, message: _message, properties, items, additionalProperties, ...own }: Raw): Schema => {
     const target = ref === undefined ? undefined : schemas.get(ref)
     if (ref !== undefined && !target) throw new Error(`definition ${ref} is referred to but missing`)
     // A field that only refers shares the definition itself; one with merge facts of its own is a view of it.

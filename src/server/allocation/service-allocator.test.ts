@@ -186,7 +186,7 @@ test('ServiceAllocator rebuilds what is taken from the services there are', asyn
   reader.remove(IPAddress, { name: '10.96.0.5' })
   reader.put(IPAddress, {
     metadata: { name: '10.96.0.9', labels: { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' } },
-  } as IPAddress)
+  } as unknown as IPAddress)
   reader.put(IPAddress, { metadata: { name: '10.96.0.8' } } as unknown as IPAddress)
   const fresh = new ServiceAllocator(context, { serviceCidr: '10.96.0.0/12' })
   await fresh.repair()
