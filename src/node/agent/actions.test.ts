@@ -154,6 +154,21 @@ const rows: Row[] = [
     expect: { start: ['main'], kill: ['Container main failed liveness probe, will be restarted'] },
   },
   {
+    name: 'restarts for a resize whose policy asks for it',
+    pod: pod({
+      containers: [
+        {
+          name: 'main',
+          image: 'app',
+          resources: { limits: { memory: '2Mi' } },
+          resizePolicy: [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }],
+        },
+      ],
+    }),
+    containers: [{ ...container('main', 'running'), annotations: { [ANNOTATION.resources]: '{"limits":{"memory":"1Mi"}}' } }],
+    expect: { start: ['main'], kill: ['Container main resize requires restart, will be restarted'] },
+  },
+  {
     name: 'only kills what fails its startup probe and never restarts',
     pod: pod({ restartPolicy: 'Never' }),
     containers: [container('main', 'running')],

@@ -1,7 +1,7 @@
 // What one look at a pod calls for: a pure function from its spec and what runs to a list of things to do. Nothing is done here.
 import type { Pod } from '#api/generated/types.ts'
 import type { Container, Sandbox } from '#node/runtime.ts'
-import { ANNOTATION, containerHash, containersOf, LABEL, type TypedContainer } from './identity.ts'
+import { ANNOTATION, containerHash, containersOf, LABEL, startedWith, type TypedContainer } from './identity.ts'
 import { restartPolicyOf, shouldRestart } from './restart-policy.ts'
 import type { ObservedPod } from './runtime-view.ts'
 
@@ -183,10 +183,22 @@ function faultOf(
   const hash = own.annotations[ANNOTATION.hash]
   if (hash && hash !== containerHash(container.spec))
     return { message: `Container ${name} definition changed`, reason: 'other', always: true }
+  if (resizeRestarts(container, own)) return { message: `Container ${name} resize requires restart`, reason: 'other', always: true }
   if (verdicts.liveness(own.id) === 'failure')
     return { message: `Container ${name} failed liveness probe`, reason: 'liveness', always: false }
   if (verdicts.startup(own.id) === 'failure') return { message: `Container ${name} failed startup probe`, reason: 'startup', always: false }
   return undefined
+}
+
+/** A resource whose policy asks for a restart is not what the container was started with. */
+function resizeRestarts({ spec }: TypedContainer, own: Container): boolean {
+  const restarting = (spec.resizePolicy ?? []).filter(({ restartPolicy }) => restartPolicy === 'RestartContainer')
+  const before = restarting.length > 0 ? startedWith(own) : undefined
+  if (!before) return false
+  return restarting.some(({ resourceName: name }) => {
+    const { requests, limits } = spec.resources ?? {}
+    return before.requests?.[name] !== requests?.[name] || before.limits?.[name] !== limits?.[name]
+  })
 }
 
 /** The newest sandbox, and whether another one is needed. */

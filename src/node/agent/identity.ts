@@ -2,7 +2,7 @@
 // already is recognised after a restart and by other tools.
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { Container as ContainerSpec, Pod } from '#api/generated/types.ts'
+import type { Container as ContainerSpec, Pod, ResourceRequirements } from '#api/generated/types.ts'
 import type { Container } from '#node/runtime.ts'
 
 export const LABEL = {
@@ -67,6 +67,17 @@ export function containerHash({ name, image }: Pick<ContainerSpec, 'name' | 'ima
 export function restartCountOf(container: Container): number {
   const count = Number(container.annotations[ANNOTATION.restartCount])
   return Number.isSafeInteger(count) && count >= 0 ? count : container.attempt
+}
+
+/** The resources a container was started with. */
+export function startedWith({ annotations }: Pick<Container, 'annotations'>): ResourceRequirements | undefined {
+  const text = annotations[ANNOTATION.resources]
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text) as ResourceRequirements
+  } catch {
+    return undefined
+  }
 }
 
 export type ContainerType = 'init' | 'sidecar' | 'main' | 'ephemeral'

@@ -3,7 +3,7 @@ import type { Pod, ResourceRequirements } from '#api/generated/types.ts'
 import type { Container } from '#node/runtime.ts'
 import { resourcesFor } from './container-config.ts'
 import type { AgentContext } from './context.ts'
-import { ANNOTATION, containersOf, LABEL } from './identity.ts'
+import { containersOf, LABEL, startedWith } from './identity.ts'
 import { cgroupParentOf } from './resources.ts'
 import { podCgroupLimits } from './sync-pod.ts'
 
@@ -26,15 +26,5 @@ export async function applyResize(
     grown = true
     await context.runtime.updateContainerResources(container.id, resourcesFor(pod, typed, context))
     applied.set(container.id, wanted)
-  }
-}
-
-function startedWith({ annotations }: Container): ResourceRequirements | undefined {
-  const text = annotations[ANNOTATION.resources]
-  if (text === undefined) return undefined
-  try {
-    return JSON.parse(text) as ResourceRequirements
-  } catch {
-    return undefined
   }
 }
