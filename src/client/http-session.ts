@@ -1,4 +1,4 @@
-// One HTTP/2 connection to an API server, opened on first use and again after it broke. Bodies are bounded; nothing here knows of objects.
+// One HTTP/2 connection to an API server, opened on first use, again after it broke, kept until disposed. Bodies are bounded; nothing here knows of objects.
 import http2 from 'node:http2'
 import { StatusError } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -113,7 +113,6 @@ export class HttpSession implements AsyncDisposable {
     session.once('connect', () => session.setLocalWindowSize(16 * 1024 * 1024))
     // Every stream is told of the failure as well; without a listener the process would fall.
     session.on('error', () => {})
-    session.unref()
     // A peer that vanished without a word would leave watches waiting for ever.
     const pinging = clock.every(PING_MS, () => {
       if (session.closed || session.destroyed || session.connecting) return
