@@ -241,6 +241,15 @@ test('agent restarts a container whose image was changed in place', async () => 
   assert.equal(killing.message, 'Container main definition changed, will be restarted')
 })
 
+test('agent puts its status right when someone else changes it', async () => {
+  await using node = await start()
+  await node.create('web', {})
+  await node.pod('web', phase('Running'))
+  const patch = { status: { podIP: '192.0.2.99', hostIP: '192.0.2.98' } }
+  await node.client.patch(Pod, { namespace: 'default', name: 'web' }, { type: 'merge', patch }, { subresource: 'status' })
+  await node.pod('web', (one) => one.status?.hostIP === '192.0.2.1' && one.status.podIP === '10.244.0.2')
+})
+
 test('agent ends a pod at its deadline', async () => {
   await using node = await start()
   await node.create('timed', { activeDeadlineSeconds: 30, restartPolicy: 'Never' })

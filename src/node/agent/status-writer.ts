@@ -13,8 +13,9 @@ const RETRY_MS = { first: 500, most: 10_000 }
 interface Entry {
   pod: ApiPod
   wanted: PodStatus
-  /** What the API is known to hold. */
+  /** What the API is known to hold, as of which version. */
   stored: PodStatus
+  version: number
   writing: Promise<void> | undefined
 }
 
@@ -35,16 +36,22 @@ export class StatusWriter {
   set(pod: ApiPod, status: PodStatus): void {
     const uid = pod.metadata?.uid ?? ''
     let entry = this.#entries.get(uid)
-    if (!entry) this.#entries.set(uid, (entry = { pod, wanted: status, stored: pod.status ?? {}, writing: undefined }))
+    if (!entry)
+      this.#entries.set(uid, (entry = { pod, wanted: status, stored: pod.status ?? {}, version: versionOf(pod), writing: undefined }))
     entry.pod = pod
     entry.wanted = status
     if (!entry.writing) this.#begin(uid, entry)
   }
 
-  /** The API's own version is news: something else may have changed the status. */
+  /** A version later than our own last write: something else may have changed the status, which is then put right. */
   observe(pod: ApiPod): void {
-    const entry = this.#entries.get(pod.metadata?.uid ?? '')
-    if (entry && !entry.writing) entry.stored = pod.status ?? {}
+    const uid = pod.metadata?.uid ?? ''
+    const entry = this.#entries.get(uid)
+    if (!entry || entry.writing || versionOf(pod) <= entry.version) return
+    entry.stored = pod.status ?? {}
+    entry.version = versionOf(pod)
+    // A pod someone else has declared over is for its worker to end first.
+    if (pod.status?.phase !== 'Failed' && pod.status?.phase !== 'Succeeded') this.#begin(uid, entry)
   }
 
   /** Resolves once nothing of that pod waits to be written. */
@@ -69,7 +76,8 @@ export class StatusWriter {
       const status = entry.wanted
       try {
         const patch = { metadata: { uid }, status: difference(status, entry.stored) }
-        await this.#client.patch(Pod, keyOf(entry.pod), { type: 'strategic', patch }, { subresource: 'status' })
+        const written = await this.#client.patch(Pod, keyOf(entry.pod), { type: 'strategic', patch }, { subresource: 'status' })
+        entry.version = versionOf(written)
         entry.stored = status
         waitMs = RETRY_MS.first
       } catch (error) {
@@ -81,6 +89,10 @@ export class StatusWriter {
       }
     }
   }
+}
+
+function versionOf({ metadata }: ApiPod): number {
+  return Number(metadata?.resourceVersion ?? 0)
 }
 
 function same(wanted: PodStatus, stored: PodStatus): boolean {
