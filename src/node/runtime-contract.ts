@@ -257,7 +257,7 @@ async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T> {
   for (let round = 0; round < 1000; round++) {
     const answer = await ask()
     if (answer !== undefined) return answer
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    await systemClock.sleep(10)
   }
   throw new Error('it did not come about within ten seconds')
 }
