@@ -100,7 +100,7 @@ class Server implements ApiServer {
     this.reader = createObjectReader(extended)
     this.writer = createObjectWriter(extended)
     const { reader, writer } = this
-    this.#extensions = options.extensions?.({ reader, writer, clientFor: (user) => this.clientFor(user), clock, random, log }) ?? {}
+    this.#extensions = options.extensions?.({ reader, writer, clientFor: (user) => this.clientFor(user), clock, random, log, url: () => this.url }) ?? {}
     const { admission = [], subresources = [], writeHooks = [], authorizer, authenticators = [] } = this.#extensions
     Object.assign(extended, {
       authorizer,
@@ -208,6 +208,7 @@ class Server implements ApiServer {
       versionEndpoint({ sampanVersion: this.#options.sampanVersion ?? '0.1.0' }),
       discovery,
       ...openApiEndpoints(this.registry, { release: KUBERNETES_VERSION }),
+      ...(this.#extensions.endpoints ?? []),
       ...(this.#options.endpoints ?? []),
     ]
     const paths = () => endpoints.flatMap(({ path }) => (path ? [path] : []))

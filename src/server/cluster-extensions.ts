@@ -6,6 +6,7 @@ import { accessReviews } from './access/access-reviews.ts'
 import { allowGroup, firstOpinion } from './access/authorizers.ts'
 import { preventEscalation } from './access/escalation.ts'
 import { nodeAuthorizer } from './access/node-authorizer.ts'
+import { tokenEndpoints } from './access/key-set.ts'
 import { NodeGraph } from './access/node-graph.ts'
 import { RbacAuthorizer } from './access/rbac-authorizer.ts'
 import { RbacIndex } from './access/rbac-index.ts'
@@ -59,6 +60,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     authorizer,
     admission: [...admissionPlugins(context, authorizer), preventEscalation({ rbac, index, authorizer })],
     writeHooks: [allocator],
+    endpoints: tokenEndpoints({ issuer, publicKey: pki.serviceAccountKey.publicKey, url: context.url }),
     subresources: [
       ...accessReviews(authorizer),
       ...authenticationReviews(tokens),

@@ -8,6 +8,7 @@ import type { Client, UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
+import type { Endpoint } from './endpoints/endpoint.ts'
 
 /** What a request is about, as authorisation and admission see it. */
 export interface RequestAttributes {
@@ -163,6 +164,8 @@ export interface ServerContext {
   clock: Clock
   random: Random
   log: Logger
+  /** Where this server listens; empty until it does. */
+  url(): string
 }
 
 /** What others add to the core. Order of `authenticators` and `admission` is the order they are asked in. */
@@ -173,6 +176,8 @@ export interface ServerExtensions {
   admission?: readonly AdmissionPlugin[]
   subresources?: readonly SubresourceHandler[]
   writeHooks?: readonly WriteHook[]
+  /** Paths beside the resources. */
+  endpoints?: readonly Endpoint[]
   /** Runs once the store is read and before anyone else is served: objects that must be there from the start. */
   bootstrap?(signal: AbortSignal): Promise<void>
   /** Work for as long as the server runs (repair loops). */
