@@ -49,7 +49,7 @@ function fixture() {
   const clientFor = () => {
     throw new Error('not used')
   }
-  const context: ServerContext = { reader, writer, clientFor, clock: systemClock, random: systemRandom, log: silentLogger }
+  const context: ServerContext = { reader, writer, clientFor, clock: systemClock, random: systemRandom, log: silentLogger, url: () => '' }
   return { reader, run: (more = {}) => bootstrap(context, { ...options, ...more }, new AbortController().signal) }
 }
 
