@@ -2,6 +2,7 @@
 // apart by name: `sleeper` runs until it is stopped, `exit-3` ends with that code, `missing-program` cannot be started.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { systemClock } from '#lib/clock.ts'
 import { type ContainerConfig, type Runtime, RuntimeError, type RuntimeEvent, type SandboxConfig, type SecurityConfig } from './runtime.ts'
 
 export interface RuntimeWorld extends AsyncDisposable {
