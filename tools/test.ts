@@ -2,8 +2,10 @@
 import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { prepareMachine } from '../interop/machine.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+await prepareMachine()
 const wanted = process.argv.slice(2)
 const files =
   wanted.length > 0

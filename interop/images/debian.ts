@@ -8,14 +8,20 @@ const PACKAGES: Record<string, string> = {
   '/bin/busybox': 'busybox-static',
   '/usr/bin/redis-server': 'redis-server',
   '/usr/bin/redis-cli': 'redis-tools',
+  '/usr/bin/curl': 'curl',
 }
 
 /** Installs the packages of programs that are missing. */
 export function ensurePrograms(programs: readonly string[]): void {
   const missing = [...new Set(programs.filter((program) => !existsSync(program)).map((program) => PACKAGES[program]!))]
   if (missing.length === 0) return
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const install = () => execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { env, stdio: 'pipe' })
+  // Runlevel 1: what a package brings is not started as a service.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  const install = () =>
+    execFileSync('apt-get', ['install', '-o', 'DPkg::Lock::Timeout=300', '-y', '-q', '--no-install-recommends', ...missing], {
+      env,
+      stdio: 'pipe',
+    })
   try {
     install()
   } catch {

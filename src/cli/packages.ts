@@ -53,8 +53,11 @@ export async function ensurePackages({ commands, yes }: { commands: Commands; ye
   if (still.length > 0) throw new CommandError(`still missing after installing packages: ${still.map(({ what }) => what).join(', ')}`)
 }
 
+/** Another package manager may be at work. */
+const LOCK_SECONDS = 300
+
 async function apt(commands: Commands, words: string[]): Promise<void> {
-  const { code, stdout, stderr } = await commands.run(['apt-get', '-q', ...words], {
+  const { code, stdout, stderr } = await commands.run(['apt-get', '-q', '-o', `DPkg::Lock::Timeout=${LOCK_SECONDS}`, ...words], {
     timeoutMs: 600_000,
     env: { DEBIAN_FRONTEND: 'noninteractive' },
   })
