@@ -14,6 +14,7 @@ import { discoveryEndpoint } from './endpoints/discovery.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import { type HealthCheck, healthEndpoints } from './endpoints/health.ts'
 import { pathsEndpoint } from './endpoints/paths.ts'
+import { metricsEndpoint } from './endpoints/metrics.ts'
 import { openApiEndpoints } from './endpoints/openapi.ts'
 import { KUBERNETES_VERSION, versionEndpoint } from './endpoints/version.ts'
 import type { Engine } from './engine/engine.ts'
@@ -26,9 +27,11 @@ import { limit, type Limits } from './http/limit.ts'
 import { SlabPool } from './http/list-stream.ts'
 import { Listener, type ListenOptions } from './http/listener.ts'
 import { MemoryExchange, type MemoryRequest, type MemoryResponse } from './http/memory-exchange.ts'
+import { measure } from './http/measure.ts'
 import { recover } from './http/recover.ts'
 import { describe } from './http/request-info.ts'
 import { createLocalClient } from './local-client.ts'
+import { type MetricFamily, type MetricSource, processMetrics, RequestMetrics } from './metrics.ts'
 import { createObjectReader, createObjectWriter } from './object-access.ts'
 import { Registry } from './registry.ts'
 import type { ObjectReader, ObjectWriter, ServerContext, ServerExtensions } from './request.ts'
@@ -47,6 +50,8 @@ export interface ApiServerOptions {
   extensions?(context: ServerContext): ServerExtensions
   limits?: Limits
   endpoints?: readonly Endpoint[]
+  /** Further families for /metrics. */
+  metrics?: readonly MetricSource[]
   healthChecks?: readonly HealthCheck[]
   sampanVersion?: string
 }
@@ -66,6 +71,7 @@ export interface ApiServer extends Service {
   handle(request: MemoryRequest): Promise<MemoryResponse>
 }
 
+const DRAIN_MS = 2000
 const DEFAULT_LIMITS: Limits = { maxReads: 2000, maxWrites: 1000 }
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -85,7 +91,8 @@ class Server implements ApiServer {
   readonly #extensions: ServerExtensions
   readonly #chain: readonly Link[]
   readonly #log: Logger
-  readonly #running = new Set<ServedExchange>()
+  readonly #metrics = new RequestMetrics()
+  readonly #running = new Map<ServedExchange, Promise<void>>()
   #state: 'new' | 'starting' | 'ready' | 'stopped' = 'new'
 
   constructor(options: ApiServerOptions) {
@@ -100,7 +107,8 @@ class Server implements ApiServer {
     this.reader = createObjectReader(extended)
     this.writer = createObjectWriter(extended)
     const { reader, writer } = this
-    this.#extensions = options.extensions?.({ reader, writer, clientFor: (user) => this.clientFor(user), clock, random, log, url: () => this.url }) ?? {}
+    this.#extensions =
+      options.extensions?.({ reader, writer, clientFor: (user) => this.clientFor(user), clock, random, log, url: () => this.url }) ?? {}
     const { admission = [], subresources = [], writeHooks = [], authorizer, authenticators = [] } = this.#extensions
     Object.assign(extended, {
       authorizer,
@@ -111,14 +119,15 @@ class Server implements ApiServer {
       ),
     })
     this.#chain = [
+      measure(this.#metrics, { clock }),
       recover({ log }),
       describe,
       authenticate(authenticators),
       // Audit comes here: it must see who asked before anyone acts as someone else.
       impersonate(authorizer),
-      limit(options.limits ?? DEFAULT_LIMITS),
+      limit(options.limits ?? DEFAULT_LIMITS, this.#metrics),
       authorize(authorizer),
-      dispatch({ engine: extended, pool: new SlabPool(), endpoints: this.#endpoints() }),
+      dispatch({ engine: extended, pool: new SlabPool(), endpoints: this.#endpoints(), metrics: this.#metrics }),
     ]
   }
 
@@ -142,13 +151,13 @@ class Server implements ApiServer {
       warnings: new Set<string>(),
       resource: undefined,
     } as unknown as Call
-    this.#running.add(exchange)
-    void runChain(this.#chain, call)
+    const served = runChain(this.#chain, call)
       .catch((error: unknown) => {
         this.#log.error('request failed beyond recovery', { path: exchange.path, error })
         exchange.abort()
       })
       .finally(() => this.#running.delete(exchange))
+    this.#running.set(exchange, served)
   }
 
   async start(signal: AbortSignal): Promise<AsyncDisposable> {
@@ -168,7 +177,7 @@ class Server implements ApiServer {
         [Symbol.asyncDispose]: async () => {
           this.#state = 'stopped'
           stop.abort()
-          for (const exchange of this.#running) exchange.abort()
+          await this.#drain()
           await listener?.close()
           await running
         },
@@ -180,6 +189,15 @@ class Server implements ApiServer {
     }
   }
 
+  /** Lets what is being served finish, watches at once; what takes too long is cut. */
+  async #drain(): Promise<void> {
+    for (const exchange of this.#running.keys()) exchange.cancel()
+    const patience = new AbortController()
+    await Promise.race([Promise.all(this.#running.values()), this.#engine.clock.sleep(DRAIN_MS, patience.signal).catch(() => {})])
+    patience.abort()
+    for (const exchange of this.#running.keys()) exchange.abort()
+  }
+
   async #listen(options: ListenOptions): Promise<Listener> {
     const { alsoOn = [], clock = this.#engine.clock } = this.#options
     const listener = new Listener({ ...options, alsoOn }, { serve: (exchange) => this.serve(exchange), log: this.#log, clock })
@@ -188,6 +206,13 @@ class Server implements ApiServer {
     const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address
     this.url = `https://${host}:${port}`
     return listener
+  }
+
+  *#storageMetrics(): Generator<MetricFamily> {
+    const samples = this.registry
+      .stored()
+      .map(({ kind, cache }) => ({ labels: { group: kind.group, resource: kind.plural }, value: cache.size }))
+    yield { name: 'apiserver_resource_objects', help: 'Objects there are of each resource.', type: 'gauge', samples }
   }
 
   #endpoints(): Endpoint[] {
@@ -208,6 +233,12 @@ class Server implements ApiServer {
       versionEndpoint({ sampanVersion: this.#options.sampanVersion ?? '0.1.0' }),
       discovery,
       ...openApiEndpoints(this.registry, { release: KUBERNETES_VERSION }),
+      metricsEndpoint([
+        () => this.#metrics.families(),
+        () => this.#storageMetrics(),
+        processMetrics(this.#engine.clock.now()),
+        ...(this.#options.metrics ?? []),
+      ]),
       ...(this.#extensions.endpoints ?? []),
       ...(this.#options.endpoints ?? []),
     ]

@@ -97,6 +97,10 @@ export class Registry {
     return [...this.#resources.values()].map(({ kind }) => kind)
   }
 
+  stored(): StoredResource[] {
+    return [...this.#resources.values()].filter((one): one is StoredResource => one.cache !== undefined)
+  }
+
   #changed(): void {
     this.generation++
     this.#siblings = Map.groupBy(this.#resources.values(), ({ prefix }) => prefix ?? '')

@@ -11,7 +11,7 @@ import { type Engine, hasStatus, type Mutable, storageKey, type Write, type Writ
 import { recordCreate } from './field-managers.ts'
 import { Effects, hookContext, refuseInvalid } from './hooks.ts'
 import { persist } from './persist.ts'
-import { applyDefaults } from './schema.ts'
+import { applyDefaults, emptyStatus } from './schema.ts'
 import { clone } from '#api/clone.ts'
 
 const NAME_ATTEMPTS = 8
@@ -92,7 +92,9 @@ function prepare(engine: Engine, { resource: { kind } }: Write, object: Mutable)
   if (kind.generationOf) meta.generation = 1
   else delete meta.generation
   if (hasStatus(kind)) {
-    delete object.status
+    const status = emptyStatus(kind)
+    if (status === undefined) delete object.status
+    else object.status = status
     // Status defaults (phases) hold for the empty status too.
     applyDefaults(kind, object)
   }

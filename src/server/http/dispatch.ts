@@ -3,6 +3,7 @@ import type { Verb } from '#api/kind.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import type { Engine } from '#server/engine/engine.ts'
+import type { RequestMetrics } from '#server/metrics.ts'
 import { notAllowed } from '#server/engine/subresource.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
 import { answer, type Call, type Link } from './call.ts'
@@ -14,15 +15,17 @@ export interface DispatchOptions {
   engine: Engine
   pool: SlabPool
   endpoints: readonly Endpoint[]
+  metrics: RequestMetrics
 }
 
-export function dispatch({ engine, pool, endpoints }: DispatchOptions): Link {
+export function dispatch({ engine, pool, endpoints, metrics }: DispatchOptions): Link {
   return async (call) => {
     const { info } = call
     if (info.isResourceRequest) {
       const resource = engine.registry.find(info.group, info.version, info.resource)
       if (!resource || !fitsScope(call, resource)) return notFound(call)
-      return serveResource(call, { engine, pool, resource })
+      call.resource = resource
+      return serveResource(call, { engine, pool, resource, metrics })
     }
     const { method, path } = call.exchange
     for (const endpoint of endpoints) {
@@ -34,10 +37,11 @@ export function dispatch({ engine, pool, endpoints }: DispatchOptions): Link {
   }
 }
 
-async function serveResource(
-  call: Call,
-  { engine, pool, resource }: { engine: Engine; pool: SlabPool; resource: Resource },
-): Promise<void> {
+interface Serving extends Omit<DispatchOptions, 'endpoints'> {
+  resource: Resource
+}
+
+async function serveResource(call: Call, { engine, pool, resource, metrics }: Serving): Promise<void> {
   const { info } = call
   const { kind } = resource
   if (info.subresource) {
@@ -55,11 +59,12 @@ async function serveResource(
     if (await serveHandler(engine, call, resource)) return
     if (!resource.cache) throw unavailable(call)
   }
+  using _open = info.verb === 'watch' ? metrics.open(call) : undefined
   const verb = Object.hasOwn(resourceVerbs, info.verb) ? resourceVerbs[info.verb] : undefined
   if (!verb) throw notAllowed()
   // A name on create is the path of an object that is not there yet: nothing is made that way.
   if (info.verb === 'create' && info.name && !info.subresource) throw notAllowed()
-  return verb(call, { engine, resource: resource as StoredResource, pool })
+  await verb(call, { engine, resource: resource as StoredResource, pool })
 }
 
 /** Objects of a namespaced kind are named in a namespace; only their collections span all. */

@@ -19,6 +19,10 @@ export interface Peer {
 export interface ServedExchange extends Exchange {
   readonly peer: Peer
   readonly answered: boolean
+  /** HTTP status of the answer; 0 before there is one. */
+  readonly status: number
+  /** Tells who serves it to come to an end: aborts the signal, leaves the connection. */
+  cancel(): void
   /** Ends the exchange without an answer, or breaks a begun one off. */
   abort(): void
 }
@@ -30,6 +34,7 @@ abstract class SocketExchange {
   #query: URLSearchParams | undefined
   #abort: AbortController | undefined
   protected gone = false
+  status = 0
 
   constructor(url: string, peer: Peer) {
     this.url = url
@@ -52,6 +57,10 @@ abstract class SocketExchange {
       if (this.gone) this.#abort.abort()
     }
     return this.#abort.signal
+  }
+
+  cancel(): void {
+    this.leave()
   }
 
   protected leave(): void {
@@ -85,6 +94,7 @@ export class Http2Exchange extends SocketExchange implements ServedExchange {
   send(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
     const stream = this.#stream
     if (stream.destroyed || stream.headersSent) return
+    this.status = status
     const head = { ':status': status, ...headers }
     if (this.method === 'HEAD' || body === undefined) {
       stream.respond(head, { endStream: true })
@@ -97,6 +107,7 @@ export class Http2Exchange extends SocketExchange implements ServedExchange {
   }
 
   open(status: number, headers: OutgoingHttpHeaders): Writable {
+    this.status = status
     if (!this.#stream.destroyed && !this.#stream.headersSent) this.#stream.respond({ ':status': status, ...headers })
     return this.#stream
   }
@@ -135,6 +146,7 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
 
   send(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
     if (this.#response.headersSent || this.#response.destroyed) return
+    this.status = status
     const length = typeof body === 'string' ? Buffer.byteLength(body) : (body?.length ?? 0)
     // An unread rest of a body would be taken for the next request.
     const close = this.#request.complete ? {} : { connection: 'close' }
@@ -144,6 +156,7 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
   }
 
   open(status: number, headers: OutgoingHttpHeaders): Writable {
+    this.status = status
     if (!this.#response.headersSent && !this.#response.destroyed) {
       this.#response.writeHead(status, headers)
       this.#response.flushHeaders()

@@ -1,5 +1,6 @@
 // How many requests are served at once. Long-running ones (watches, streams) do not count, nor do the cluster's own administrators.
 // A place for priority and fairness later: it is asked where this is.
+import type { RequestMetrics } from '#server/metrics.ts'
 import { isTrue } from './request-info.ts'
 import { answer, type Call, type Link } from './call.ts'
 
@@ -11,13 +12,11 @@ export interface Limits {
 const READS = new Set(['get', 'list', 'watch', 'head', 'options'])
 const STREAMS = new Set(['attach', 'exec', 'portforward', 'proxy', 'log'])
 
-export function limit({ maxReads, maxWrites }: Limits): Link {
-  let reads = 0
-  let writes = 0
+export function limit({ maxReads, maxWrites }: Limits, { inFlight }: Pick<RequestMetrics, 'inFlight'>): Link {
   return async (call, next) => {
     if (isLongRunning(call) || call.user.groups.includes('system:masters')) return next()
     const reading = READS.has(call.info.verb)
-    if (reading ? reads >= maxReads : writes >= maxWrites) {
+    if (reading ? inFlight.readOnly >= maxReads : inFlight.mutating >= maxWrites) {
       answer(call, 429, {
         type: 'text/plain; charset=utf-8',
         body: 'Too many requests, please try again later.\n',
@@ -25,13 +24,13 @@ export function limit({ maxReads, maxWrites }: Limits): Link {
       })
       return
     }
-    if (reading) reads++
-    else writes++
+    if (reading) inFlight.readOnly++
+    else inFlight.mutating++
     try {
       await next()
     } finally {
-      if (reading) reads--
-      else writes--
+      if (reading) inFlight.readOnly--
+      else inFlight.mutating--
     }
   }
 }

@@ -30,6 +30,7 @@ export class MemoryExchange implements ServedExchange {
   readonly signal: AbortSignal
   readonly input: Readable
   answered = false
+  status = 0
   #abort = new AbortController()
   #done = Promise.withResolvers<{ status: number; headers: OutgoingHttpHeaders; stream: Readable }>()
 
@@ -56,9 +57,14 @@ export class MemoryExchange implements ServedExchange {
     const stream = new PassThrough()
     if (this.answered) return stream
     this.answered = true
+    this.status = status
     this.signal.addEventListener('abort', () => stream.destroy(), { once: true })
     this.#done.resolve({ status, headers, stream })
     return stream
+  }
+
+  cancel(): void {
+    this.#abort.abort()
   }
 
   abort(): void {

@@ -1,0 +1,17 @@
+// Times every request and counts its answer. Outermost but for recovery's own: what recovery answers is counted too.
+import type { Clock } from '#lib/clock.ts'
+import type { RequestMetrics } from '#server/metrics.ts'
+import type { Link } from './call.ts'
+import { isLongRunning } from './limit.ts'
+
+export function measure(metrics: RequestMetrics, { clock }: { clock: Clock }): Link {
+  return async (call, next) => {
+    const began = clock.monotonic()
+    try {
+      await next()
+    } finally {
+      if (call.info && !isLongRunning(call))
+        metrics.observe(call, { code: call.exchange.status, seconds: (clock.monotonic() - began) / 1000 })
+    }
+  }
+}
