@@ -68,7 +68,7 @@ test('decodeBody refuses other kinds and versions it knows in their own words', 
 
 test('decodeBody fills in apiVersion and kind', () => {
   const { object, warnings } = decode('{"metadata":{"name":"web"}}')
-  assert.deepEqual(object, { kind: 'Deployment', apiVersion: 'apps/v1', metadata: { name: 'web' } })
+  assert.deepEqual(object, { kind: 'Deployment', apiVersion: 'apps/v1', metadata: { name: 'web' }, spec: { strategy: {} }, status: {} })
   assert.deepEqual(warnings, [])
 })
 
@@ -102,7 +102,8 @@ test('decodeBody warns of unknown and duplicate fields in document order and kee
     assert.deepEqual(warnings, FAULTS)
     assert.deepEqual((object as Deployment).spec, {
       replicas: 2,
-      template: { metadata: { labels: { a: 'c' } }, spec: { containers: [{ name: 'b' }] } },
+      strategy: {},
+      template: { metadata: { labels: { a: 'c' } }, spec: { containers: [{ name: 'b', resources: {} }] } },
     })
   }
 })
@@ -132,7 +133,13 @@ test('decodeBody reads YAML, strictly if asked', () => {
 })
 
 test('decodeBody reads protobuf', () => {
-  const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' }, spec: { replicas: 0, paused: true } }
+  const deployment = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web' },
+    spec: { replicas: 0, paused: true, strategy: {} },
+    status: {},
+  }
   const bytes = encodeObject(deployment, messageOfSchema(Deployment.schema)!)
   const contentType = 'application/vnd.kubernetes.protobuf'
   assert.deepEqual(decode(bytes, { contentType }).object, deployment)

@@ -52,6 +52,7 @@ test('encodeObject writes times, amounts and numbers-or-strings as upstream does
     kind: 'Pod',
     metadata: { creationTimestamp: '1970-01-01T00:00:00Z' },
     spec: { containers: [{ name: 'a', resources: { limits: { cpu: '1' } }, livenessProbe: { httpGet: { port: -1 } } }] },
+    status: {},
   }
   const bytes = encodeObject(pod, messageOfSchema(Pod.schema)!)
   const raw = Buffer.from(openEnvelope(bytes).raw).toString('hex')

@@ -71,7 +71,8 @@ test('decodeInto gives quantities and times their canonical form', () => {
   decodeInto(value, POD)
   assert.deepEqual(value, {
     metadata: { creationTimestamp: '2025-12-31T23:30:00Z' },
-    spec: { containers: [{ resources: { limits: { cpu: '1', memory: '1Gi', storage: '500m' } } }] },
+    spec: { containers: [{ name: '', resources: { limits: { cpu: '1', memory: '1Gi', storage: '500m' } } }] },
+    status: {},
   })
 })
 
@@ -86,7 +87,80 @@ test('decodeInto keeps six digits of a micro time and asks for them', () => {
 test('decodeInto takes null for absence, and for zero in lists and maps', () => {
   const value = pod({ nodeName: null, containers: [{ args: ['a', null] }, null] }, { labels: { a: null }, annotations: null })
   decodeInto(value, POD)
-  assert.deepEqual(value, { metadata: { labels: { a: '' } }, spec: { containers: [{ args: ['a', ''] }, {}] } })
+  assert.deepEqual(value, {
+    metadata: { labels: { a: '' } },
+    spec: {
+      containers: [
+        { args: ['a', ''], name: '', resources: {} },
+        { name: '', resources: {} },
+      ],
+    },
+    status: {},
+  })
+})
+
+test('decodeInto drops the zeros Go drops and puts in those it writes', () => {
+  const deployment = definition('io.k8s.api.apps.v1.Deployment')
+  const written = {
+    metadata: { labels: {}, annotations: { a: '' }, finalizers: [], generateName: '' },
+    spec: {
+      replicas: 0,
+      paused: false,
+      minReadySeconds: 0,
+      strategy: { type: '', rollingUpdate: { maxSurge: 0 } },
+      template: {
+        spec: {
+          hostNetwork: false,
+          automountServiceAccountToken: false,
+          terminationGracePeriodSeconds: 0,
+          volumes: [{ name: 'tmp', emptyDir: {} }],
+          nodeSelector: {},
+          containers: [{ name: 'a', command: [], env: [{ name: 'A', value: '' }], securityContext: { privileged: false } }],
+        },
+      },
+    },
+  }
+  decodeInto(written, deployment)
+  const canonical = {
+    metadata: { annotations: { a: '' } },
+    spec: {
+      replicas: 0,
+      strategy: { rollingUpdate: { maxSurge: 0 } },
+      template: {
+        metadata: {},
+        spec: {
+          automountServiceAccountToken: false,
+          terminationGracePeriodSeconds: 0,
+          volumes: [{ name: 'tmp', emptyDir: {} }],
+          containers: [{ name: 'a', env: [{ name: 'A' }], resources: {}, securityContext: { privileged: false } }],
+        },
+      },
+    },
+    status: {},
+  }
+  assert.deepEqual(written, canonical)
+  decodeInto(written, deployment)
+  assert.deepEqual(written, canonical, 'what is canonical stays so')
+})
+
+test('decodeInto keeps every zero inside what has no type of its own', () => {
+  const crd = definition('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition')
+  const zeros = ['', 0, false, [], {}]
+  const properties = Object.fromEntries(zeros.map((zero, index) => [`p${index}`, { default: zero }]))
+  const value = {
+    spec: { versions: [{ name: 'v1', served: false, schema: { openAPIV3Schema: { properties, minimum: 0, nullable: false } } }] },
+  }
+  decodeInto(value, crd)
+  assert.deepEqual(value.spec.versions[0], {
+    name: 'v1',
+    served: false,
+    storage: false,
+    schema: { openAPIV3Schema: { properties, minimum: 0 } },
+  })
+  const plain = { type: 'object', properties: { flag: { type: 'boolean' }, list: { type: 'array', items: { type: 'string' } } } } as const
+  const custom = { flag: false, list: [] }
+  decodeInto(custom, plain)
+  assert.deepEqual(custom, { flag: false, list: [] })
 })
 
 test('decodeInto checks base64 and tells the first byte that is none', () => {
@@ -108,13 +182,17 @@ test('decodeInto names and drops what no field knows', () => {
   const value = { ...container({ foo: 1, env: [{ name: 'a', bar: { baz: 2 } }] }), other: true, constructor: 1 }
   const { unknown } = decodeInto(value, POD)
   assert.deepEqual(unknown, ['spec.containers[0].foo', 'spec.containers[0].env[0].bar', 'other', 'constructor'])
-  assert.deepEqual(value, { metadata: { name: 'web' }, spec: { containers: [{ name: 'web', env: [{ name: 'a' }] }] } })
+  assert.deepEqual(value, {
+    metadata: { name: 'web' },
+    spec: { containers: [{ name: 'web', env: [{ name: 'a' }], resources: {} }] },
+    status: {},
+  })
 })
 
 test('decodeInto keeps unknown fields where told to, and reports them all the same', () => {
   const value = container({ foo: 1 })
   assert.deepEqual(decodeInto(value, POD, { keepUnknown: true }).unknown, ['spec.containers[0].foo'])
-  assert.deepEqual(value, container({ foo: 1 }))
+  assert.deepEqual(value, { ...container({ foo: 1, resources: {} }), status: {} })
 })
 
 test('decodeInto lets open objects be, but not deeper than the bound', () => {

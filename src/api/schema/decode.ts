@@ -1,5 +1,5 @@
-// One walk over a fresh JSON value by its schema: types are checked as Go's decoder would, values take their canonical form, what no field
-// knows is dropped and named. The value is changed in place and must be nobody else's. Semantics (ranges, enums) are validation's.
+// One walk over a fresh JSON value by its schema: types are checked as Go's decoder would, values take their canonical form, zeros go or come as
+// Go would write them again, what no field knows is dropped and named. The value is changed in place and must be nobody else's. Semantics (ranges, enums) are validation's.
 import { canonicalQuantity, QuantityError } from '#api/quantity.ts'
 import type { Schema } from '#api/schema.ts'
 import { canonicalBase64 } from './base64.ts'
@@ -94,8 +94,10 @@ class Walk {
         continue
       }
       const after = this.#visit(field, before, depth + 1)
-      if (after !== before) object[name] = after
+      if (plan.keeps !== undefined && isZero(field, after) && !plan.keeps.has(name)) delete object[name]
+      else if (after !== before) object[name] = after
     }
+    for (const [name, field] of plan.fills) if (object[name] === undefined) object[name] = emptyOf(field)
     return object
   }
 
@@ -204,7 +206,16 @@ class Walk {
   }
 }
 
-const ANY_NUMBER: Plan = { shape: 'double', fields: new Map(), items: undefined, struct: '', goType: 'float64', open: false }
+const ANY_NUMBER: Plan = {
+  shape: 'double',
+  fields: new Map(),
+  items: undefined,
+  struct: '',
+  goType: 'float64',
+  open: false,
+  keeps: undefined,
+  fills: [],
+}
 
 /** Canonical as they stand: the amounts nearly every manifest has. */
 const PLAIN_QUANTITY = /^(?:0|[1-9][0-9]{0,2}(?:m|k|M|G|Ki|Mi|Gi)?)$/
@@ -230,10 +241,39 @@ function time(value: string, shape: 'time' | 'micro-time'): string {
   }
 }
 
+/** What Go takes for nothing and leaves out. */
+function isZero({ shape }: Plan, value: unknown): boolean {
+  switch (shape) {
+    case 'string':
+    case 'bytes':
+      return value === ''
+    case 'boolean':
+      return value === false
+    case 'int32':
+    case 'int64':
+    case 'double':
+      return value === 0
+    case 'list':
+      return (value as unknown[]).length === 0
+    case 'map':
+      for (const _ in value as object) return false
+      return true
+    default:
+      return false
+  }
+}
+
+/** A value of the type that holds only what JSON always carries. */
+export function emptyOf(plan: Plan): unknown {
+  if (plan.shape !== 'struct') return zeroOf(plan)
+  return Object.fromEntries(plan.fills.map(([name, field]) => [name, emptyOf(field)]))
+}
+
 /** What Go leaves in a list or map where the JSON says null. */
 function zeroOf(plan: Plan): unknown {
   switch (plan.shape) {
     case 'struct':
+      return emptyOf(plan)
     case 'map':
       return {}
     case 'list':

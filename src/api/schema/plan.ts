@@ -2,6 +2,7 @@
 import { GO_TYPES } from '#api/facts/go-types.ts'
 import { definition } from '#api/definitions.ts'
 import type { Schema } from '#api/schema.ts'
+import { type Presence, presenceOf } from './presence.ts'
 
 export type Shape =
   | 'struct'
@@ -34,6 +35,10 @@ export interface Plan {
   goType: string
   /** Fields no one knows are kept. */
   readonly open: boolean
+  /** Of a built-in struct: the fields whose zeros stay; all stay where there is none. */
+  readonly keeps: ReadonlySet<string> | undefined
+  /** Fields JSON always carries, and what they are when nobody says. */
+  fills: readonly (readonly [name: string, plan: Plan])[]
 }
 
 const JSON_SCHEMA_PROPS = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps'
@@ -43,6 +48,7 @@ export function planOf(schema: Schema): Plan {
   const known = plans.get(schema)
   if (known) return known
   const shape = shapeOf(schema)
+  const presence = shape === 'struct' ? presenceOf(schema.name) : undefined
   const struct = schema.name?.slice(schema.name.lastIndexOf('.') + 1) ?? ''
   const plan: Plan = {
     shape,
@@ -51,14 +57,24 @@ export function planOf(schema: Schema): Plan {
     struct,
     goType: shape,
     open: schema.preserveUnknownFields === true,
+    keeps: presence?.keeps,
+    fills: [],
   }
   plans.set(schema, plan)
   const named = goTypesOf(schema.name)
   for (const [name, field] of Object.entries(schema.properties ?? {})) plan.fields.set(name, called(planOf(field), named?.[name]))
+  if (presence) plan.fills = fillsOf(plan, presence)
   const items = schema.items ?? schema.additionalProperties ?? (shape.startsWith('schema-or-') ? definition(JSON_SCHEMA_PROPS) : undefined)
   if (items) plan.items = planOf(items)
   plan.goType = goTypeOf(plan, schema)
   return plan
+}
+
+const FILLED: ReadonlySet<Shape> = new Set(['string', 'boolean', 'int32', 'int64', 'double'])
+
+function fillsOf({ fields }: Plan, { always, held }: Presence): Plan['fills'] {
+  const scalars = always.filter((name) => FILLED.has(fields.get(name)?.shape ?? 'any'))
+  return [...scalars, ...held].map((name) => [name, fields.get(name)!] as const)
 }
 
 function shapeOf(schema: Schema): Shape {
