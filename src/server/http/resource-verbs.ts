@@ -1,6 +1,8 @@
 // The verbs of stored resources over HTTP: parameters and bodies in, engine, answers out.
+import { messageOfSchema } from '#api/codec/protobuf.ts'
 import { parseYaml, YamlError } from '#api/codec/yaml.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
+import { listDefinitionOf } from '#api/openapi/definition-names.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
 import { StatusError } from '#api/status.ts'
 import { createGzip } from 'node:zlib'
@@ -34,6 +36,9 @@ export interface Served {
   resource: StoredResource
   pool: SlabPool
 }
+
+const TEXT_FORMATS = ['json', 'yaml'] as const
+const ALL_FORMATS = ['json', 'yaml', 'protobuf'] as const
 
 export type VerbHandler = (call: Call, served: Served) => Promise<void>
 
@@ -139,8 +144,10 @@ export function keyOf({ info }: Call): ObjectKey {
   return info.namespace && info.resource !== 'namespaces' ? { namespace: info.namespace, name: info.name } : { name: info.name }
 }
 
-export function negotiateObject(call: Call): Negotiated {
-  return negotiate(call.exchange.headers.accept, { transforms: true })
+export function negotiateObject({ exchange, resource }: Call): Negotiated {
+  const { accept } = exchange.headers
+  if (!accept || accept === 'application/json') return negotiate(accept)
+  return negotiate(accept, { transforms: true, formats: resource && messageOfSchema(resource.kind.schema) ? ALL_FORMATS : TEXT_FORMATS })
 }
 
 export function writeOf(call: Call, { resource, parameters }: { resource: StoredResource; parameters: WriteParameters }): Write {
@@ -226,7 +233,8 @@ async function sendList(
 ): Promise<void> {
   if (negotiated.format !== 'json' || negotiated.as || wantsPretty(call)) {
     const document = await listDocument(call, listing, { engine, resource, negotiated })
-    return sendBytes(call, { status: 200, ...encode(document, { format: negotiated.format, pretty: wantsPretty(call) }) })
+    const form = { format: negotiated.format, pretty: wantsPretty(call), definition: listDefinitionOf(resource.kind) }
+    return sendBytes(call, { status: 200, ...encode(document, form) })
   }
   const small = smallList(resource, listing)
   if (small) return sendBytes(call, { status: 200, type: 'application/json', body: small })

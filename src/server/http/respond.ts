@@ -1,4 +1,6 @@
 // Sends objects: as the bytes that are stored where it can, else converted, as a Table, as metadata only, or as YAML.
+import { encodeObject } from '#api/codec/protobuf.ts'
+import { messageOf } from '#api/codec/protobuf-tables.ts'
 import { dump } from 'js-yaml'
 import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
@@ -35,7 +37,10 @@ export async function sendStored(call: Call, stored: StoredObject, sending: Send
 /** Any object in the form negotiated; Table and PartialObjectMetadata where the client asked for them. */
 export async function sendObject(call: Call, object: KubeObject, { resource, negotiated, status = 200, engine }: Sending): Promise<void> {
   const form = transform(object, { kind: resource.kind, negotiated, call, now: engine.clock.now() })
-  return sendBytes(call, { status, ...encode(form, { format: negotiated.format, pretty: wantsPretty(call) }) })
+  return sendBytes(call, {
+    status,
+    ...encode(form, { format: negotiated.format, pretty: wantsPretty(call), definition: resource.kind.schema.name }),
+  })
 }
 
 export async function sendBytes(
@@ -69,8 +74,17 @@ export function includeObjectOf(call: Call): 'None' | 'Metadata' | 'Object' {
   return asked === 'None' || asked === 'Object' ? asked : 'Metadata'
 }
 
-export function encode(value: unknown, { format, pretty = false }: { format: Format; pretty?: boolean }): { type: string; body: string } {
+export interface EncodeOptions {
+  format: Format
+  pretty?: boolean
+  /** Name of the schema, where protobuf is asked for. */
+  definition?: string | undefined
+}
+
+export function encode(value: unknown, { format, pretty = false, definition }: EncodeOptions): { type: string; body: string | Uint8Array } {
   if (format === 'yaml') return { type: CONTENT_TYPES.yaml, body: dump(value, { noRefs: true, lineWidth: -1, sortKeys: true }) }
+  const message = format === 'protobuf' && definition ? messageOf(definition) : undefined
+  if (message) return { type: CONTENT_TYPES.protobuf, body: encodeObject(value as KubeObject, message) }
   return { type: CONTENT_TYPES.json, body: pretty ? JSON.stringify(value, null, 2) : `${JSON.stringify(value)}\n` }
 }
 

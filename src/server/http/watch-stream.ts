@@ -1,6 +1,6 @@
 // Sends a watch: one shared buffer per event and form for all watchers. A watcher whose backlog passes a bound is cut off; it lists again.
 import type { Writable } from 'node:stream'
-import { StatusError } from '#api/status.ts'
+import { type Status, StatusError } from '#api/status.ts'
 import { tableOf } from '#api/table.ts'
 import type { CacheEvent } from '#server/cache/resource-cache.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
@@ -8,7 +8,9 @@ import { servedBytes, servedObject } from '#server/engine/encoding.ts'
 import type { Engine } from '#server/engine/engine.ts'
 import { type ChangeType, type WatchRequest, type WatchSink, watchObjects } from '#server/engine/watch.ts'
 import type { StoredResource } from '#server/registry.ts'
-import { apiVersionOf } from '#api/object.ts'
+import { messageOf } from '#api/codec/protobuf-tables.ts'
+import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
+import { encodeObject, encodeWatchFrame, messageOfSchema } from '#api/codec/protobuf.ts'
 import type { Negotiated } from './negotiate.ts'
 import { answerHeaders, type Call } from './call.ts'
 import { includeObjectOf, partialMetadata } from './respond.ts'
@@ -18,6 +20,7 @@ const MAX_BACKLOG_BYTES = 256 * 1024
 const MIN_TIMEOUT_SECONDS = 1800
 /** Changes that may come while the beginning is still being sent. */
 const MAX_EARLY_EVENTS = 10_000
+const STATUS = 'io.k8s.apimachinery.pkg.apis.meta.v1.Status'
 /** An event larger than this is not kept for others to share. */
 const SHARED_FRAME_BYTES = 1024 * 1024
 
@@ -62,12 +65,12 @@ export async function streamWatch(call: Call, { engine, resource, request, negot
     } catch (error) {
       // Too old a version is told inside the watch, as clients expect it.
       if (!(error instanceof StatusError) || error.reason !== 'Expired') throw error
-      target = call.exchange.open(200, watchHeaders(call))
-      target.end(`${JSON.stringify({ type: 'ERROR', object: error.toStatus() })}\n`)
+      target = call.exchange.open(200, watchHeaders(call, negotiated))
+      target.end(form.error(error.toStatus()))
       return
     }
     using _watching = watching
-    const opened = call.exchange.open(200, watchHeaders(call))
+    const opened = call.exchange.open(200, watchHeaders(call, negotiated))
     opened.on('error', end)
     opened.on('close', end)
     earlyLimit = early.length + MAX_EARLY_EVENTS
@@ -104,16 +107,18 @@ async function flushEarly(target: Writable, frames: (() => Buffer)[], signal: Ab
 interface FrameForm {
   frame(type: ChangeType, stored: StoredObject, event: CacheEvent | undefined): Buffer
   bookmark(revision: number, initialEventsEnd: boolean): Buffer
+  error(status: Status): Buffer
 }
 
 function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStream, 'engine' | 'resource' | 'negotiated'>): FrameForm {
   const { kind } = resource
-  const { as, metaVersion } = negotiated
+  const { as, metaVersion, format } = negotiated
+  const message = format === 'protobuf' ? messageOfSchema(kind.schema) : undefined
   const apiVersion = apiVersionOf(kind)
   let first = true
   const make = (type: ChangeType, stored: StoredObject): Buffer => {
     const before = `{"type":"${type}","object":`
-    if (!as) {
+    if (!as && !message) {
       const object = servedBytes(resource, stored)
       const frame = Buffer.allocUnsafeSlow(before.length + object.length + 2)
       frame.write(before, 0, 'latin1')
@@ -122,6 +127,7 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
       return frame
     }
     const object = servedObject(resource, stored, engine.mirror.recent)
+    if (message) return encodeWatchFrame(type, encodeObject(object, message))
     return Buffer.from(`${before}${JSON.stringify(as === 'Table' ? table(object) : partialMetadata(object, metaVersion))}}\n`)
   }
   const table = (object: ReturnType<typeof servedObject> | undefined, resourceVersion = object?.metadata?.resourceVersion) => {
@@ -137,7 +143,7 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
     if (object) first = false
     return made
   }
-  const encoding = `${apiVersion} ${as ?? ''} ${metaVersion}`
+  const encoding = `${apiVersion} ${as ?? ''} ${metaVersion} ${format}`
   return {
     frame(type, stored, event) {
       // Tables differ between watchers: only the first event of each has columns.
@@ -149,13 +155,18 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
       if (frame.length <= SHARED_FRAME_BYTES) (event.frames ??= new Map()).set(key, frame)
       return frame
     },
+    error(status) {
+      if (message) return encodeWatchFrame('ERROR', encodeObject(status as KubeObject, messageOf(STATUS)!))
+      return Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status })}\n`)
+    },
     bookmark(revision, initialEventsEnd) {
       const metadata = {
         resourceVersion: String(revision),
         creationTimestamp: null,
         ...(initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
       }
-      const plain = { kind: kind.kind, apiVersion, metadata }
+      const plain = { kind: kind.kind, apiVersion, metadata: metadata as ObjectMeta }
+      if (message) return encodeWatchFrame('BOOKMARK', encodeObject(plain, message))
       const object =
         as === 'Table' ? table(initialEventsEnd ? plain : undefined, String(revision)) : as ? partialMetadata(plain, metaVersion) : plain
       return Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`)
@@ -163,7 +174,8 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
   }
 }
 
-function watchHeaders(call: Call): Record<string, string | string[]> {
+function watchHeaders(call: Call, { format }: Negotiated): Record<string, string | string[]> {
+  if (format === 'protobuf') return { ...answerHeaders(call), 'content-type': 'application/vnd.kubernetes.protobuf;stream=watch' }
   const type = call.exchange.headers.accept?.includes('stream=watch') ? 'application/json;stream=watch' : 'application/json'
   return { ...answerHeaders(call), 'content-type': type }
 }

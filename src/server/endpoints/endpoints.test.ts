@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startRequests } from '#server/engine/requests.ts'
+import { formatMetrics } from '#server/metrics.ts'
+
+const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json'
+
+test('discovery answers plain, aggregated, and 304 to who has it', async () => {
+  await using t = await startRequests()
+  assert.deepEqual((await t.send('GET', '/api')).json.versions, ['v1'])
+  const groups = (await t.send('GET', '/apis')).json
+  assert.ok(groups.groups.some(({ name }: any) => name === 'apps'))
+  const core = (await t.send('GET', '/api/v1')).json
+  assert.ok(core.resources.some(({ name }: any) => name === 'pods/eviction'))
+  const aggregated = await t.send('GET', '/apis', undefined, { accept: AGGREGATED })
+  assert.equal(aggregated.json.kind, 'APIGroupDiscoveryList')
+  const again = await t.send('GET', '/apis', undefined, { accept: AGGREGATED, 'if-none-match': String(aggregated.headers['etag']) })
+  assert.deepEqual([again.status, again.text], [304, ''])
+})
+
+test('OpenAPI v3 is indexed by hash, redirects from an old one, and answers 304', async () => {
+  await using t = await startRequests()
+  const index = (await t.send('GET', '/openapi/v3')).json
+  const url = index.paths['apis/apps/v1'].serverRelativeURL as string
+  const document = await t.send('GET', url)
+  assert.equal(document.status, 200)
+  assert.ok(document.json.components.schemas['io.k8s.api.apps.v1.Deployment'])
+  assert.equal(document.headers['cache-control'], 'public, immutable')
+  assert.equal((await t.send('GET', url, undefined, { 'if-none-match': String(document.headers['etag']) })).status, 304)
+  const old = await t.send('GET', '/openapi/v3/apis/apps/v1?hash=0')
+  assert.deepEqual([old.status, old.headers['location']], [301, url])
+  assert.equal((await t.send('GET', '/openapi/v3/apis/nothing/v1')).status, 404)
+})
+
+test('OpenAPI v2 comes in JSON, or protobuf for those who ask', async () => {
+  await using t = await startRequests()
+  assert.equal((await t.send('GET', '/openapi/v2')).json.swagger, '2.0')
+  const accept = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
+  const { status, headers } = await t.send('GET', '/openapi/v2', undefined, { accept })
+  assert.equal(status, 200)
+  assert.match(String(headers['content-type']), /protobuf/)
+})
+
+test('health tells each check, and leaves out what is excluded', async () => {
+  const broken = { name: 'broken', check: () => 'because' }
+  await using t = await startRequests({ healthChecks: [broken] })
+  const all = await t.send('GET', '/readyz')
+  assert.equal(all.status, 500)
+  assert.match(all.text, /^\[\+\]ping ok\n.*\[-\]broken failed: reason withheld\n.*readyz check failed\n$/s)
+  assert.equal((await t.send('GET', '/readyz?exclude=broken')).text, 'ok')
+  assert.match((await t.send('GET', '/livez?verbose&exclude=broken')).text, /\[\+\]broken excluded: ok\n/)
+  assert.equal((await t.send('GET', '/healthz/ping')).text, 'ok')
+  assert.equal((await t.send('GET', '/healthz/broken')).text, 'internal server error: because\n')
+  assert.equal((await t.send('GET', '/healthz/none')).status, 404)
+})
+
+test('paths are listed, unknown ones refused as the mux does, other methods as well', async () => {
+  await using t = await startRequests()
+  const { paths } = (await t.send('GET', '/')).json
+  for (const path of ['/api/v1', '/apis/apps', '/healthz', '/metrics', '/openapi/v3', '/version']) assert.ok(paths.includes(path), path)
+  const unknown = await t.send('GET', '/nothing')
+  assert.deepEqual([unknown.status, unknown.text, unknown.headers['content-type']], [404, '404 page not found\n', 'text/plain; charset=utf-8'])
+  for (const path of ['/api/v1/nothing', '/api/v1/namespaces/default/pods/p/nothing', '/apis/no.such/v1/x', '/api/v1/pods/p'])
+    assert.deepEqual([(await t.send('GET', path)).status, path], [404, path])
+  for (const [method, path] of [['POST', '/version'], ['PUT', '/api/v1/namespaces/default/pods'], ['POST', '/api/v1/pods'], ['POST', '/api/v1/namespaces/default/pods/p']] as const) {
+    const { status, json } = await t.send(method, path, {})
+    assert.deepEqual([status, json.reason, json.message], [405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource'])
+  }
+})
+
+test('version is that of Kubernetes 1.36', async () => {
+  await using t = await startRequests({ sampanVersion: '9.9.9' })
+  const { major, minor, gitVersion } = (await t.send('GET', '/version')).json
+  assert.deepEqual([major, minor, gitVersion], ['1', '36', 'v1.36.0+sampan9.9.9'])
+})
+
+test('metrics count requests by what they were for', async () => {
+  await using t = await startRequests({
+    metrics: [() => [{ name: 'extra', help: 'More.', type: 'gauge', samples: [{ labels: { a: 'x"\n' }, value: 1 }] }]],
+  })
+  await t.send('GET', '/api/v1/namespaces/default/pods')
+  await t.send('GET', '/api/v1/namespaces/default/pods/none')
+  await t.send('GET', '/api/v1/namespaces/default/made-up-by-strangers')
+  const { text } = await t.send('GET', '/metrics')
+  const count = (labels: string) => new RegExp(`^apiserver_request_total\\{${labels}\\} 1$`, 'm')
+  assert.match(text, count('verb="LIST",group="",version="v1",resource="pods",subresource="",scope="namespace",code="200"'))
+  assert.match(text, count('verb="GET",group="",version="v1",resource="pods",subresource="",scope="resource",code="404"'))
+  assert.ok(!text.includes('made-up'))
+  assert.match(text, /^apiserver_request_duration_seconds_bucket\{verb="LIST".*le="\+Inf"\} 1$/m)
+  assert.match(text, /^extra\{a="x\\"\\n"\} 1$/m)
+  assert.match(text, /^process_resident_memory_bytes \d+$/m)
+})
+
+test('formatMetrics writes families with their help and type', () => {
+  const text = formatMetrics([{ name: 'n', help: 'h', type: 'counter', samples: [{ labels: {}, value: 2 }] }])
+  assert.equal(text, '# HELP n h\n# TYPE n counter\nn 2\n')
+})

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { decodeMessage } from '#api/codec/protobuf-decode.ts'
+import { openEnvelope } from '#api/codec/protobuf-envelope.ts'
+import { messageOf } from '#api/codec/protobuf-tables.ts'
+import { configMap, IN_DEFAULT, startRequests } from '#server/engine/requests.ts'
+import { MemoryExchange } from './memory-exchange.ts'
+
+const PROTOBUF = 'application/vnd.kubernetes.protobuf'
+const MAPS = `${IN_DEFAULT}/configmaps`
+
+test('answers come in protobuf to who takes nothing else', async () => {
+  await using t = await startRequests()
+  const created = await t.send('POST', MAPS, configMap('a', { x: 'y' }), { accept: PROTOBUF })
+  assert.deepEqual([created.status, created.headers['content-type']], [201, PROTOBUF])
+  const { raw, kind, apiVersion } = openEnvelope(created.body)
+  assert.deepEqual([apiVersion, kind], ['v1', 'ConfigMap'])
+  const object = decodeMessage(raw, messageOf('io.k8s.api.core.v1.ConfigMap')!) as any
+  assert.deepEqual([object.metadata.name, object.metadata.resourceVersion, object.data], ['a', '1', { x: 'y' }])
+
+  const listed = await t.send('GET', MAPS, undefined, { accept: PROTOBUF })
+  const list = openEnvelope(listed.body)
+  assert.equal(list.kind, 'ConfigMapList')
+  const { items, metadata } = decodeMessage(list.raw, messageOf('io.k8s.api.core.v1.ConfigMapList')!) as any
+  assert.deepEqual([items.length, items[0].metadata.name, metadata.resourceVersion], [1, 'a', '1'])
+})
+
+test('answers come in JSON to who takes that too', async () => {
+  await using t = await startRequests()
+  const { headers } = await t.send('GET', MAPS, undefined, { accept: `${PROTOBUF},application/json` })
+  assert.equal(headers['content-type'], 'application/json')
+})
+
+test('watch frames come in protobuf, each behind its length', async () => {
+  await using t = await startRequests()
+  await t.send('POST', MAPS, configMap('a'))
+  const exchange = new MemoryExchange({ path: `${MAPS}?watch=1`, headers: { accept: `${PROTOBUF};stream=watch` } })
+  t.server.serve(exchange)
+  const { headers, stream } = await exchange.answer()
+  assert.equal(headers['content-type'], `${PROTOBUF};stream=watch`)
+  const [chunk] = (await stream.take(1).toArray()) as Buffer[]
+  assert.equal(chunk!.readUInt32BE(0), chunk!.length - 4)
+  assert.ok(chunk!.includes('ADDED') && chunk!.includes('k8s\0'))
+})
+
+test('a single object as Table and as metadata alone', async () => {
+  await using t = await startRequests()
+  await t.send('POST', MAPS, configMap('a', { x: 'y' }))
+  const table = (await t.send('GET', `${MAPS}/a`, undefined, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })).json
+  assert.deepEqual([table.kind, table.rows.length, table.metadata.resourceVersion], ['Table', 1, '1'])
+  const meta = (await t.send('GET', `${MAPS}/a`, undefined, { accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io' })).json
+  assert.deepEqual([meta.kind, meta.metadata.name, meta.data], ['PartialObjectMetadata', 'a', undefined])
+})
+
+test('large answers are compressed for who is not on this machine', async () => {
+  await using t = await startRequests()
+  await t.send('POST', MAPS, configMap('a', { x: 'y'.repeat(300_000) }))
+  const get = (path: string, remoteAddress: string) =>
+    t.server.handle({ path, headers: { 'accept-encoding': 'gzip' }, peer: { remoteAddress } })
+  for (const path of [`${MAPS}/a`, MAPS]) {
+    const far = await get(path, '10.1.2.3')
+    assert.equal(far.headers['content-encoding'], 'gzip')
+    const near = await get(path, '127.0.0.1')
+    assert.equal(near.headers['content-encoding'], undefined)
+    const { gunzipSync } = await import('node:zlib')
+    assert.equal(gunzipSync(far.body).toString(), near.text)
+  }
+})
