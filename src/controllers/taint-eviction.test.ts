@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { patienceMs, tolerates } from './taint-eviction.ts'
+import { patienceMs } from './taint-eviction.ts'
 
 const added = '2026-01-01T00:00:00Z'
 const now = Date.parse(added) + 10_000
@@ -23,14 +23,4 @@ for (const [what, tolerations, expected] of [
   ['zero seconds evict at once', [{ ...toleration, tolerationSeconds: 0 }], 0],
 ] as const) {
   test(`patienceMs ${what}`, () => assert.equal(patienceMs([taint], tolerations, now), expected))
-}
-
-for (const [one, expected] of [
-  [{ operator: 'Exists' }, true],
-  [{ key: taint.key }, true],
-  [{ key: taint.key, value: 'x' }, false],
-  [{ key: 'other', operator: 'Exists' }, false],
-  [{ key: taint.key, operator: 'Exists', effect: 'NoSchedule' }, false],
-] as const) {
-  test(`tolerates ${JSON.stringify(one)}: ${expected}`, () => assert.equal(tolerates(one, taint), expected))
 }

@@ -4,6 +4,7 @@ import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, keyText, type ObjectKey } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
+import { matchesTaint } from '#api/toleration.ts'
 import type { Controller } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
@@ -57,7 +58,7 @@ export function taintEvictionController(): Controller {
 export function patienceMs(taints: readonly Taint[], tolerations: readonly Toleration[], now: number): number {
   let wait = Infinity
   for (const taint of taints) {
-    const matching = tolerations.filter((toleration) => tolerates(toleration, taint))
+    const matching = tolerations.filter((toleration) => matchesTaint(toleration, taint))
     if (matching.length === 0) return 0
     const seconds = Math.min(...matching.map(({ tolerationSeconds }) => tolerationSeconds ?? Infinity))
     if (seconds <= 0) return 0
@@ -66,13 +67,6 @@ export function patienceMs(taints: readonly Taint[], tolerations: readonly Toler
     wait = Math.min(wait, Math.max(0, since + seconds * 1000 - now))
   }
   return wait
-}
-
-export function tolerates({ key, operator = 'Equal', value = '', effect }: Toleration, taint: Taint): boolean {
-  if (effect && effect !== taint.effect) return false
-  if (key && key !== taint.key) return false
-  if (operator === 'Exists') return true
-  return operator === 'Equal' && key !== undefined && value === (taint.value ?? '')
 }
 
 function taintsOn(pod: Pod, informers: Informers): Taint[] {

@@ -4,7 +4,7 @@ import type { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
-import { hasLabels } from '#controllers/labels.ts'
+import { hasLabels } from '#api/labels.ts'
 import { isFinished } from '#controllers/pod-state.ts'
 
 export interface EndpointPort {

@@ -2,7 +2,7 @@
 import type { ReplicaSetCondition, ReplicaSetStatus } from '#api/generated/types.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { conditionOf, withCondition, withoutCondition } from '#controllers/conditions.ts'
-import { hasLabels } from '#controllers/labels.ts'
+import { hasLabels } from '#api/labels.ts'
 import { textOf } from '#controllers/pod-control.ts'
 import { isAvailable, isReady } from '#controllers/pod-state.ts'
 import { formatTime } from '#lib/clock.ts'

@@ -1,7 +1,8 @@
 // Whether a pod bound to this node may run on it, checked once, against what was admitted before. A refusal is final: the pod fails.
 import type { Pod } from '#api/generated/types.ts'
+import { allowsNode } from '#api/node-selector.ts'
 import { quantityMilliValue, quantityValue } from '#api/quantity.ts'
-import { matchesNodeAffinity } from './node-affinity.ts'
+import { tolerates } from '#api/toleration.ts'
 import type { NodeFacts } from './context.ts'
 import { podRequest } from './resources.ts'
 
@@ -63,21 +64,12 @@ function namesOf(pod: Pod): Set<string> {
 }
 
 function unsuitable(pod: Pod, node: NodeFacts): Refusal | undefined {
-  if (!matchesNodeAffinity(pod, node)) {
+  if (!allowsNode(pod.spec ?? {}, node)) {
     return { reason: 'NodeAffinity', message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" }
   }
-  const taint = node.taints.find((one) => one.effect === 'NoExecute' && !tolerated(pod, one))
+  const taint = node.taints.find((one) => one.effect === 'NoExecute' && !tolerates(pod.spec?.tolerations, one))
   if (taint) return { reason: 'TaintToleration', message: `Predicate TaintToleration failed: node(s) had untolerated taint(s)` }
   return undefined
-}
-
-function tolerated(pod: Pod, taint: { key: string; value?: string; effect: string }): boolean {
-  return (pod.spec?.tolerations ?? []).some(({ key = '', operator = 'Equal', value = '', effect = '' }) => {
-    if (effect && effect !== taint.effect) return false
-    if (key && key !== taint.key) return false
-    if (operator === 'Exists') return true
-    return Boolean(key) && operator === 'Equal' && value === (taint.value ?? '')
-  })
 }
 
 function portConflict(pod: Pod, others: readonly Pod[]): Refusal | undefined {

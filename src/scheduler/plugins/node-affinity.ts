@@ -1,10 +1,8 @@
 // Nodes the pod selects (nodeSelector and required node affinity) and prefers (preferred node affinity).
 import { equal } from '#api/equal.ts'
 import type { NodeSelector } from '#api/generated/types.ts'
-import type { NodeInfo } from '#scheduler/node-info.ts'
-import { matchesSelector, matchesTerm } from '#scheduler/node-selectors.ts'
+import { allowsNode, matchesNodeSelectorTerm } from '#api/node-selector.ts'
 import { type Plugin, scaleToMax } from '#scheduler/plugin.ts'
-import type { PodInfo } from '#scheduler/pod-info.ts'
 
 const REFUSAL = { reasons: ["node(s) didn't match Pod's node affinity/selector"], final: true }
 
@@ -15,26 +13,18 @@ export const NodeAffinity: Plugin = {
     if (!required && !pod.spec?.nodeSelector) return undefined
     const only = required && namedNodes(required)
     if (only?.length === 0) return { message: 'pod affinity terms conflict' }
-    return { check: (node) => (selectsNode({ pod }, node) ? undefined : REFUSAL), ...(only ? { only } : {}) }
+    const spec = pod.spec ?? {}
+    return { check: (node) => (allowsNode(spec, node) ? undefined : REFUSAL), ...(only ? { only } : {}) }
   },
   score({ pod }) {
     const preferred = pod.spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution
     if (!preferred?.length) return undefined
     return {
-      of: (node) => preferred.reduce((sum, { weight, preference }) => (matchesTerm(preference, node) ? sum + weight : sum), 0),
+      of: (node) => preferred.reduce((sum, { weight, preference }) => (matchesNodeSelectorTerm(preference, node) ? sum + weight : sum), 0),
       normalize: (scores) => scaleToMax(scores),
     }
   },
   helps: (change) => change.type === 'node' && (!change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)),
-}
-
-/** Whether the pod's node selector and required node affinity allow the node. */
-export function selectsNode({ pod }: Pick<PodInfo, 'pod'>, node: NodeInfo): boolean {
-  for (const [key, value] of Object.entries(pod.spec?.nodeSelector ?? {})) {
-    if (!Object.hasOwn(node.labels, key) || node.labels[key] !== value) return false
-  }
-  const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
-  return !required || matchesSelector(required, node)
 }
 
 /** The nodes named, if every alternative names some: pods of daemon sets do. */

@@ -1,6 +1,6 @@
 // Keeps pods off cordoned nodes, unless they tolerate that.
+import { tolerates } from '#api/toleration.ts'
 import type { Plugin } from '#scheduler/plugin.ts'
-import { tolerates } from '#scheduler/tolerations.ts'
 
 const TAINT = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }
 const REFUSAL = { reasons: ['node(s) were unschedulable'], final: true }

@@ -3,13 +3,13 @@
 import { equal } from '#api/equal.ts'
 import type { TopologySpreadConstraint } from '#api/generated/types.ts'
 import { matchesLabels, type Selector, selectorOf } from '#api/label-selector.ts'
+import { allowsNode } from '#api/node-selector.ts'
+import { tolerates } from '#api/toleration.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
 import { isCounted } from '#scheduler/match-counts.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import { type Filter, MAX_SCORE, type Plugin, type Score } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
-import { tolerates } from '#scheduler/tolerations.ts'
-import { selectsNode } from './node-affinity.ts'
 
 const SKEWED = { reasons: ["node(s) didn't match pod topology spread constraints"] }
 const UNLABELLED = { reasons: ["node(s) didn't match pod topology spread constraints (missing required label)"], final: true }
@@ -172,7 +172,8 @@ function read(
     minDomains,
     selector: selectorOf(selector),
     counts: (node) =>
-      (nodeAffinityPolicy === 'Ignore' || selectsNode(pod, node)) && (nodeTaintsPolicy !== 'Honor' || toleratesAll(pod, node)),
+      (nodeAffinityPolicy === 'Ignore' || allowsNode(pod.pod.spec ?? {}, node)) &&
+      (nodeTaintsPolicy !== 'Honor' || toleratesAll(pod, node)),
   }
 }
 
@@ -185,7 +186,7 @@ function toleratesAll({ pod }: PodInfo, { node }: NodeInfo): boolean {
 function defaultConstraints(pod: PodInfo, cluster: Cluster): Constraint[] {
   const selector = cluster.siblingsOf(pod.pod)
   if (!selector) return []
-  const counts = (node: NodeInfo) => selectsNode(pod, node)
+  const counts = (node: NodeInfo) => allowsNode(pod.pod.spec ?? {}, node)
   return [
     { key: HOSTNAME, maxSkew: 3, minDomains: 1, selector, counts },
     { key: ZONE, maxSkew: 5, minDomains: 1, selector, counts },

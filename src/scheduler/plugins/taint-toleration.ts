@@ -1,7 +1,7 @@
 // Keeps pods off nodes whose taints they do not tolerate, and prefers nodes with fewer discouraging ones.
 import { equal } from '#api/equal.ts'
+import { tolerates } from '#api/toleration.ts'
 import { type Plugin, scaleToMax } from '#scheduler/plugin.ts'
-import { tolerates } from '#scheduler/tolerations.ts'
 
 const REFUSAL = { reasons: ['node(s) had untolerated taint(s)'], final: true }
 

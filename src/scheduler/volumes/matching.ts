@@ -2,9 +2,9 @@
 import type { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import type { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { matchesLabels, selectorOf } from '#api/label-selector.ts'
+import { matchesNodeSelector } from '#api/node-selector.ts'
 import { quantityOf } from '#api/quantity.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
-import { matchesSelector } from '#scheduler/node-selectors.ts'
 
 const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class'
 
@@ -14,7 +14,7 @@ export function classOf({ metadata, spec }: PersistentVolume | PersistentVolumeC
 
 export function isReachable(volume: PersistentVolume, node: NodeInfo): boolean {
   const required = volume.spec?.nodeAffinity?.required
-  return !required || matchesSelector(required, node)
+  return !required || matchesNodeSelector(required, node)
 }
 
 /** The smallest that suits; one reserved for this very claim before all others. */

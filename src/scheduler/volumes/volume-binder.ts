@@ -2,12 +2,12 @@
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
+import { matchesNodeSelector } from '#api/node-selector.ts'
 import { keyOf } from '#api/object.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
-import { matchesSelector } from '#scheduler/node-selectors.ts'
 import type { PodRefusal, Refusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
 import { classOf, isReachable, suitableVolume } from './matching.ts'
@@ -136,7 +136,7 @@ export class VolumeBinder {
     const nodeSelectorTerms = topologies.map(({ matchLabelExpressions = [] }) => ({
       matchExpressions: matchLabelExpressions.map(({ key, values }) => ({ key, operator: 'In', values })),
     }))
-    return matchesSelector({ nodeSelectorTerms }, node)
+    return matchesNodeSelector({ nodeSelectorTerms }, node)
   }
 
   async #request({ claim, volume }: Choice, node: string): Promise<void> {

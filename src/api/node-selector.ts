@@ -1,13 +1,25 @@
-// Node selector terms: requirements on a node's labels and on its name.
-import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from '#api/generated/types.ts'
-import type { NodeInfo } from './node-info.ts'
+// Which nodes a pod, a volume or a storage class selects, by their labels and names.
+import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodSpec } from './generated/types.ts'
+import { hasLabels } from './labels.ts'
 
-/** Terms are alternatives; a term that says nothing matches nothing. */
-export function matchesSelector(selector: NodeSelector, node: NodeInfo): boolean {
-  return selector.nodeSelectorTerms.some((term) => matchesTerm(term, node))
+export interface SelectableNode {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
 }
 
-export function matchesTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: NodeInfo): boolean {
+/** Whether a pod's nodeSelector and required node affinity allow the node. */
+export function allowsNode({ nodeSelector, affinity }: Pick<PodSpec, 'nodeSelector' | 'affinity'>, node: SelectableNode): boolean {
+  if (!hasLabels(node.labels, nodeSelector)) return false
+  const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+  return !required || matchesNodeSelector(required, node)
+}
+
+/** Terms are alternatives; a term that says nothing matches nothing. */
+export function matchesNodeSelector({ nodeSelectorTerms }: NodeSelector, node: SelectableNode): boolean {
+  return nodeSelectorTerms.some((term) => matchesNodeSelectorTerm(term, node))
+}
+
+export function matchesNodeSelectorTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: SelectableNode): boolean {
   if (matchExpressions.length === 0 && matchFields.length === 0) return false
   return (
     matchFields.every((requirement) => requirement.key === 'metadata.name' && meets(requirement, node.name)) &&

@@ -1,4 +1,4 @@
-// Plain maps of labels, as services and replication controllers select by.
+// Plain maps of labels, as services, replication controllers and a pod's nodeSelector select by.
 
 /** Whether every wanted label is there with its value. */
 export function hasLabels(labels: Readonly<Record<string, string>> = {}, wanted: Readonly<Record<string, string>> = {}): boolean {

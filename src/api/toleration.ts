@@ -1,11 +1,14 @@
 // Which taints a pod puts up with.
-import type { Taint, Toleration } from '#api/generated/types.ts'
+import type { Taint, Toleration } from './generated/types.ts'
 
-export function tolerates(tolerations: readonly Toleration[] | undefined, taint: Pick<Taint, 'key' | 'value' | 'effect'>): boolean {
-  return (tolerations ?? []).some((toleration) => toleratesOne(toleration, taint))
+type TaintFacts = Pick<Taint, 'key' | 'value' | 'effect'>
+
+export function tolerates(tolerations: readonly Toleration[] | undefined, taint: TaintFacts): boolean {
+  return (tolerations ?? []).some((toleration) => matchesTaint(toleration, taint))
 }
 
-function toleratesOne({ key, operator, value, effect }: Toleration, taint: Pick<Taint, 'key' | 'value' | 'effect'>): boolean {
+/** Without a key it matches every key, without an effect every effect. */
+export function matchesTaint({ key, operator, value, effect }: Toleration, taint: TaintFacts): boolean {
   if (effect && effect !== taint.effect) return false
   if (key && key !== taint.key) return false
   if (operator === 'Exists') return true
