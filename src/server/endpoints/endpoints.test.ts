@@ -59,12 +59,23 @@ test('paths are listed, unknown ones refused as the mux does, other methods as w
   const { paths } = (await t.send('GET', '/')).json
   for (const path of ['/api/v1', '/apis/apps', '/healthz', '/metrics', '/openapi/v3', '/version']) assert.ok(paths.includes(path), path)
   const unknown = await t.send('GET', '/nothing')
-  assert.deepEqual([unknown.status, unknown.text, unknown.headers['content-type']], [404, '404 page not found\n', 'text/plain; charset=utf-8'])
+  assert.deepEqual(
+    [unknown.status, unknown.text, unknown.headers['content-type']],
+    [404, '404 page not found\n', 'text/plain; charset=utf-8'],
+  )
   for (const path of ['/api/v1/nothing', '/api/v1/namespaces/default/pods/p/nothing', '/apis/no.such/v1/x', '/api/v1/pods/p'])
     assert.deepEqual([(await t.send('GET', path)).status, path], [404, path])
-  for (const [method, path] of [['POST', '/version'], ['PUT', '/api/v1/namespaces/default/pods'], ['POST', '/api/v1/pods'], ['POST', '/api/v1/namespaces/default/pods/p']] as const) {
+  for (const [method, path] of [
+    ['POST', '/version'],
+    ['PUT', '/api/v1/namespaces/default/pods'],
+    ['POST', '/api/v1/pods'],
+    ['POST', '/api/v1/namespaces/default/pods/p'],
+  ] as const) {
     const { status, json } = await t.send(method, path, {})
-    assert.deepEqual([status, json.reason, json.message], [405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource'])
+    assert.deepEqual(
+      [status, json.reason, json.message],
+      [405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource'],
+    )
   }
 })
 

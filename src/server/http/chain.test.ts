@@ -48,7 +48,10 @@ test('chain lets who may act as someone else do so', async () => {
 
 test('chain answers 429 beyond its limits, but not to administrators', async () => {
   const admins = { authenticate: async () => ({ username: 'a', groups: ['system:masters'] }) }
-  for (const [extensions, code] of [[{}, 429], [{ authenticators: [admins] }, 200]] as [ServerExtensions, number][]) {
+  for (const [extensions, code] of [
+    [{}, 429],
+    [{ authenticators: [admins] }, 200],
+  ] as [ServerExtensions, number][]) {
     await using t = await startRequests({ limits: { maxReads: 0, maxWrites: 0 }, extensions: () => extensions })
     const { status, headers } = await t.send('GET', `${IN_DEFAULT}/pods`)
     assert.equal(status, code)
@@ -76,7 +79,10 @@ test('chain asks admission in order, first those who change, then those who judg
   assert.deepEqual(headers['warning'] as unknown, ['299 - "seen by one"', '299 - "seen by two"'])
   order.length = 0
   await t.send('DELETE', `${IN_DEFAULT}/configmaps/a`)
-  assert.deepEqual(order.map((one) => one.split(' ').at(-1)), ['DELETE', 'DELETE', 'DELETE', 'DELETE'])
+  assert.deepEqual(
+    order.map((one) => one.split(' ').at(-1)),
+    ['DELETE', 'DELETE', 'DELETE', 'DELETE'],
+  )
 })
 
 test('chain turns what plugins and handlers throw into answers', async () => {
@@ -156,7 +162,8 @@ test('chain takes HEAD for GET, without a body', async () => {
 
 test('chain is safe from keys that name prototypes', async () => {
   await using t = await startRequests()
-  const body = '{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","labels":{"__proto__":"x"}},"data":{"__proto__":"1","constructor":"2"},"__proto__":{"polluted":true}}'
+  const body =
+    '{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","labels":{"__proto__":"x"}},"data":{"__proto__":"1","constructor":"2"},"__proto__":{"polluted":true}}'
   const { status, json } = await t.send('POST', `${IN_DEFAULT}/configmaps`, body)
   assert.ok(status === 201 || status === 422 || status === 400, String(status))
   if (status === 201) assert.equal(Object.getPrototypeOf(json.data), Object.prototype)

@@ -55,6 +55,7 @@ async function serveResource(call: Call, { engine, pool, resource, metrics }: Se
     if (info.rest) return notFound(call)
   } else {
     if (!kind.verbs.includes(info.verb as Verb)) throw notAllowed()
+    if (!info.name && (info.verb === 'update' || info.verb === 'patch')) throw notAllowed()
     if (kind.scope === 'Namespaced' && !info.namespace && !SPANNING.includes(info.verb)) throw notAllowed()
     if (await serveHandler(engine, call, resource)) return
     if (!resource.cache) throw unavailable(call)

@@ -48,7 +48,8 @@ test('a single object as Table and as metadata alone', async () => {
   await t.send('POST', MAPS, configMap('a', { x: 'y' }))
   const table = (await t.send('GET', `${MAPS}/a`, undefined, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })).json
   assert.deepEqual([table.kind, table.rows.length, table.metadata.resourceVersion], ['Table', 1, '1'])
-  const meta = (await t.send('GET', `${MAPS}/a`, undefined, { accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io' })).json
+  const meta = (await t.send('GET', `${MAPS}/a`, undefined, { accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io' }))
+    .json
   assert.deepEqual([meta.kind, meta.metadata.name, meta.data], ['PartialObjectMetadata', 'a', undefined])
 })
 

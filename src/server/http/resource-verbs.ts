@@ -58,7 +58,7 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
   async watch(call, { engine, resource }) {
     const { query } = call.exchange
     const negotiated = negotiateObject(call)
-    if (negotiated.format !== 'json')
+    if (negotiated.format === 'yaml')
       throw new StatusError('NotAcceptable', 'only the following media types are accepted: application/json')
     await streamWatch(call, {
       engine,
