@@ -50,14 +50,15 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
   try {
     writeCredentials(options, { config, cluster })
     const elapsed = Math.round(platform.clock.monotonic() - began)
+    say(`${cluster.credentials.url}  ${cluster.nodes}  data in ${config.dataDirectory}`)
+    say(`ready in ${elapsed} ms`)
+    // Last: whoever waits for it, as --detach does, finds every line said.
     lock.update({
       url: cluster.credentials.url,
       nodes: cluster.nodes,
       readyAt: platform.clock.now(),
       ...(options.kubeconfig ? { kubeconfig: resolve(options.kubeconfig) } : {}),
     })
-    say(`${cluster.credentials.url}  ${cluster.nodes}  data in ${config.dataDirectory}`)
-    say(`ready in ${elapsed} ms`)
     surviveMistakes(writeLog)
     await stopped
     say('stopping')
