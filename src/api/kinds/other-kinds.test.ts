@@ -41,7 +41,7 @@ const refused: [string, string, Change, string[]][] = [
     'ConfigMap',
     'more than a mebibyte',
     set({ data: { a: 'x'.repeat(1024 * 1024 + 1) } }),
-    [': Too long: may not be more than 1048576 bytes'],
+    ['[]: Too long: may not be more than 1048576 bytes'],
   ],
   [
     'Secret',

@@ -38,7 +38,8 @@ function validateConfigMap(next: ConfigMap, previous?: ConfigMap): FieldError[] 
     checkMessages(`binaryData[${key}]`, key, configMapKey(key), errors)
     size += Buffer.byteLength(value, 'base64')
   }
-  if (size > DATA_LIMIT) errors.push(tooLong('', DATA_LIMIT))
+  // Upstream names no field here, and spells its empty name so.
+  if (size > DATA_LIMIT) errors.push(tooLong('[]', DATA_LIMIT))
   if (previous) checkFrozenData(next, previous, ['data', 'binaryData'], errors)
   return errors
 }
