@@ -5,7 +5,9 @@ import { defaultIngressClass, defaultStorageClass } from './default-classes.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
+import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
+import { podSecurity } from './pod-security.ts'
 import { podResizeValidator } from './pod-resize.ts'
 import { podTopologyLabels } from './pod-topology-labels.ts'
 import { priority } from './priority.ts'
@@ -20,7 +22,9 @@ export function admissionPlugins(context: ServerContext, authorizer: Authorizer)
     namespaceLifecycle(context),
     limitRanger(context),
     serviceAccount(context),
+    nodeRestriction(context),
     taintNodesByCondition,
+    podSecurity(context),
     priority(context),
     defaultTolerationSeconds,
     defaultStorageClass(context),

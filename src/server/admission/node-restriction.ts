@@ -1,0 +1,184 @@
+// What kubelets write is about themselves and the pods given to them: the finer half of node authorisation, on the content.
+import { isDeepStrictEqual } from 'node:util'
+import type { AuthenticationTokenRequest, Node, PersistentVolumeClaim, Pod } from '#api/generated/types.ts'
+import { Pod as PodKind } from '#api/kinds/core/pod.ts'
+import { notFoundError } from '#api/status.ts'
+import { nodeOf } from '#server/access/node-authorizer.ts'
+import type { AdmissionPlugin, AdmissionRequest, ObjectReader, ServerContext } from '#server/request.ts'
+import { denied, target } from './refusal.ts'
+
+const MIRROR = 'kubernetes.io/config.mirror'
+
+type Check = (request: AdmissionRequest, node: string, reader: ObjectReader) => void
+
+const CHECKS: Record<string, Check> = {
+  __proto__: null as never,
+  pods: checkPod,
+  'pods/status': checkPodStatus,
+  'pods/eviction': checkEviction,
+  'pods/resize': (request) => {
+    throw denied(request, 'node can only create and delete mirror pods')
+  },
+  nodes: checkNode,
+  'nodes/status': checkNode,
+  'persistentvolumeclaims/status': checkClaimStatus,
+  'serviceaccounts/token': checkToken,
+  'leases.coordination.k8s.io': (request, node) => {
+    const { namespace, name } = request.attributes
+    if (namespace !== 'kube-node-lease') throw denied(request, 'can only access leases in the "kube-node-lease" system namespace')
+    if ((request.object?.metadata?.name ?? name) !== node)
+      throw denied(request, 'can only access node lease with the same name as the requesting node')
+  },
+  'csinodes.storage.k8s.io': (request, node) => {
+    if ((request.object?.metadata?.name ?? request.attributes.name) !== node)
+      throw denied(request, 'can only access CSINode with the same name as the requesting node')
+  },
+}
+
+export function nodeRestriction({ reader }: ServerContext): AdmissionPlugin {
+  return {
+    name: 'NodeRestriction',
+    admit(request) {
+      const node = nodeOf(request.attributes.user)
+      if (node === undefined) return
+      if (node === '') throw denied(request, `could not determine node from user ${JSON.stringify(request.attributes.user.username)}`)
+      CHECKS[target(request)]?.(request, node, reader)
+    },
+  }
+}
+
+const quoted = (text: string): string => JSON.stringify(text)
+
+function checkPod(request: AdmissionRequest, node: string, reader: ObjectReader): void {
+  const { operation, attributes } = request
+  if (operation === 'CREATE') return checkMirrorPod(request, node)
+  if (operation !== 'DELETE')
+    throw denied(request, `unexpected operation ${quoted(operation)}, node ${quoted(node)} can only create and delete mirror pods`)
+  // Deleting all of a namespace names none: each is then asked about by itself.
+  const pod = (request.oldObject as Pod | undefined) ?? reader.get(PodKind, { namespace: attributes.namespace, name: attributes.name })
+  if (!pod) throw notFoundError(PodKind, attributes.name)
+  if (pod.spec?.nodeName !== node) throw denied(request, `node ${quoted(node)} can only delete pods with spec.nodeName set to itself`)
+}
+
+function checkMirrorPod(request: AdmissionRequest, node: string): void {
+  const { metadata, spec } = request.object as Pod
+  if (metadata?.annotations?.[MIRROR] === undefined)
+    throw denied(request, `pod does not have ${quoted(MIRROR)} annotation, node ${quoted(node)} can only create mirror pods`)
+  if (spec?.nodeName !== node) throw denied(request, `node ${quoted(node)} can only create pods with spec.nodeName set to itself`)
+  const owners = metadata.ownerReferences ?? []
+  if (owners.length > 1) throw denied(request, `node ${quoted(node)} can only create pods with a single owner reference set to itself`)
+  const [owner] = owners
+  if (owner && (owner.apiVersion !== 'v1' || owner.kind !== 'Node' || owner.name !== node))
+    throw denied(request, `node ${quoted(node)} can only create pods with an owner reference set to itself`)
+  if (owner && (!owner.controller || owner.blockOwnerDeletion))
+    throw denied(request, `node ${quoted(node)} can only create pods with a controller owner reference that does not block deletion`)
+  const refuse = (what: string) => {
+    throw denied(request, `node ${quoted(node)} can not create pods that reference ${what}`)
+  }
+  if (spec.serviceAccountName) refuse('a service account')
+  if (spec.resourceClaims?.length || spec.volumes?.some(({ persistentVolumeClaim }) => persistentVolumeClaim))
+    refuse('persistentvolumeclaims')
+  if (spec.volumes?.some(({ secret, projected }) => secret || projected?.sources?.some((source) => source.secret))) refuse('secrets')
+  if (spec.volumes?.some(({ configMap, projected }) => configMap || projected?.sources?.some((source) => source.configMap)))
+    refuse('configmaps')
+  for (const { env, envFrom } of [...spec.containers, ...(spec.initContainers ?? [])]) {
+    if (env?.some(({ valueFrom }) => valueFrom?.secretKeyRef) || envFrom?.some(({ secretRef }) => secretRef)) refuse('secrets')
+    if (env?.some(({ valueFrom }) => valueFrom?.configMapKeyRef) || envFrom?.some(({ configMapRef }) => configMapRef)) refuse('configmaps')
+  }
+}
+
+function checkPodStatus(request: AdmissionRequest, node: string): void {
+  const next = request.object as Pod | undefined
+  const previous = request.oldObject as Pod | undefined
+  if (previous?.spec?.nodeName !== node)
+    throw denied(request, `node ${quoted(node)} can only update pod status for pods with spec.nodeName set to itself`)
+  if (!isDeepStrictEqual({ ...next?.metadata?.labels }, { ...previous.metadata?.labels }))
+    throw denied(request, `node ${quoted(node)} cannot update labels through pod status`)
+}
+
+function checkEviction(request: AdmissionRequest, node: string, reader: ObjectReader): void {
+  const { namespace, name } = request.attributes
+  const pod = reader.get(PodKind, { namespace, name })
+  if (!pod) throw notFoundError(PodKind, name)
+  if (pod.spec?.nodeName !== node) throw denied(request, `node ${node} can only evict pods with spec.nodeName set to itself`)
+}
+
+/** A claim's size and conditions are the kubelet's to report while it grows the volume; nothing else of it. */
+function checkClaimStatus(request: AdmissionRequest, node: string): void {
+  const bare = ({ spec, metadata, status = {} }: PersistentVolumeClaim) => {
+    const { capacity: _, conditions: _c, allocatedResources: _a, allocatedResourceStatuses: _s, ...rest } = status
+    return { spec, labels: metadata?.labels, annotations: metadata?.annotations, finalizers: metadata?.finalizers, rest }
+  }
+  const [next, previous] = [request.object as PersistentVolumeClaim, request.oldObject as PersistentVolumeClaim]
+  if (!isDeepStrictEqual(plain(bare(next)), plain(bare(previous))))
+    throw denied(request, `node ${quoted(node)} is not allowed to update fields other than status.quantity and status.conditions`)
+}
+
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+
+function checkToken(request: AdmissionRequest, node: string, reader: ObjectReader): void {
+  const { namespace, name } = request.attributes
+  const ref = (request.object as AuthenticationTokenRequest).spec?.boundObjectRef
+  if (!ref || ref.apiVersion !== 'v1' || ref.kind !== 'Pod' || !ref.name) throw denied(request, 'node requested token not bound to a pod')
+  if (!ref.uid) throw denied(request, 'node requested token with a pod binding without a uid')
+  const pod = reader.get(PodKind, { namespace, name: ref.name })
+  if (!pod) throw notFoundError(PodKind, ref.name)
+  if (ref.uid !== pod.metadata?.uid)
+    throw denied(
+      request,
+      `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+    )
+  if (pod.spec?.nodeName !== node) throw denied(request, 'node requested token bound to a pod scheduled on a different node')
+  if (pod.spec.serviceAccountName !== name) throw denied(request, 'node requested token of an account its pod does not run as')
+}
+
+function checkNode(request: AdmissionRequest, node: string): void {
+  const { attributes, operation } = request
+  const next = request.object as Node | undefined
+  const previous = request.oldObject as Node | undefined
+  const name = next?.metadata?.name || attributes.name
+  if (name !== node) throw denied(request, `node ${quoted(node)} is not allowed to modify node ${quoted(name)}`)
+  if (!next) return
+  const touched = changedLabels(next, operation === 'CREATE' ? undefined : previous).filter(isReserved)
+  if (operation === 'CREATE') {
+    if (touched.length > 0) throw denied(request, `node ${quoted(node)} is not allowed to set the following labels: ${touched.join(', ')}`)
+    return
+  }
+  if (operation !== 'UPDATE' || !previous) return
+  if (!attributes.subresource && !isDeepStrictEqual(plain(next.spec?.taints ?? []), plain(previous.spec?.taints ?? [])))
+    throw denied(request, `node ${quoted(node)} is not allowed to modify taints`)
+  if (touched.length > 0) throw denied(request, `is not allowed to modify labels: ${touched.join(', ')}`)
+  if (!isDeepStrictEqual(plain(next.metadata?.ownerReferences ?? []), plain(previous.metadata?.ownerReferences ?? [])))
+    throw denied(request, `node ${quoted(node)} is not allowed to modify ownerReferences`)
+}
+
+function changedLabels(next: Node, previous: Node | undefined): string[] {
+  const after = next.metadata?.labels ?? {}
+  const before = previous?.metadata?.labels ?? {}
+  const names = new Set([...Object.keys(after), ...Object.keys(before)])
+  return [...names].filter((name) => after[name] !== before[name]).sort()
+}
+
+const OWN_LABELS = new Set([
+  'kubernetes.io/hostname',
+  'kubernetes.io/os',
+  'kubernetes.io/arch',
+  'topology.kubernetes.io/zone',
+  'topology.kubernetes.io/region',
+  'failure-domain.beta.kubernetes.io/zone',
+  'failure-domain.beta.kubernetes.io/region',
+  'beta.kubernetes.io/instance-type',
+  'beta.kubernetes.io/os',
+  'beta.kubernetes.io/arch',
+])
+
+/** Labels that say something others rely on: of Kubernetes' own domains, but for those a kubelet knows best itself. */
+function isReserved(label: string): boolean {
+  const slash = label.indexOf('/')
+  if (slash < 0) return false
+  const domain = label.slice(0, slash)
+  const within = (parent: string) => domain === parent || domain.endsWith(`.${parent}`)
+  if (within('node-restriction.kubernetes.io')) return true
+  if (!within('kubernetes.io') && !within('k8s.io')) return false
+  return !OWN_LABELS.has(label) && !within('kubelet.kubernetes.io') && !within('node.kubernetes.io')
+}

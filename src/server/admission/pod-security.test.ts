@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Pod } from '#api/generated/types.ts'
+import { Deployment } from '#api/kinds/apps/deployment.ts'
+import { Namespace } from '#api/kinds/core/namespace.ts'
+import { Pod as PodKind } from '#api/kinds/core/pod.ts'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject } from '#api/object.ts'
+import { MemoryReader } from '#server/access/memory-reader.ts'
+import type { ServerContext } from '#server/request.ts'
+import { podSecurity } from './pod-security.ts'
+import { securityFindings } from './pod-security-checks.ts'
+
+type Spec = Partial<NonNullable<Pod['spec']>>
+const pod = (spec: Spec, container: object = {}): Pod => ({
+  metadata: { name: 'p', namespace: 'x' },
+  spec: { containers: [{ name: 'c', ...container }], ...spec },
+})
+
+const BASELINE: [pod: Pod, finding: string][] = [
+  [pod({ hostNetwork: true, hostPID: true }), 'host namespaces (hostNetwork=true, hostPID=true)'],
+  [pod({}, { securityContext: { privileged: true } }), 'privileged (container "c" must not set securityContext.privileged=true)'],
+  [
+    pod({}, { securityContext: { capabilities: { add: ['SYS_ADMIN', 'CHOWN', 'NET_ADMIN'] } } }),
+    'non-default capabilities (container "c" must not include "NET_ADMIN", "SYS_ADMIN" in securityContext.capabilities.add)',
+  ],
+  [
+    pod({
+      volumes: [
+        { name: 'a', hostPath: { path: '/' } },
+        { name: 'b', hostPath: { path: '/' } },
+        { name: 'e', emptyDir: {} },
+      ],
+    }),
+    'hostPath volumes (volumes "a", "b")',
+  ],
+  [pod({}, { ports: [{ containerPort: 1, hostPort: 80 }] }), 'hostPort (container "c" uses hostPort 80)'],
+  [
+    pod({ securityContext: { seccompProfile: { type: 'Unconfined' } } }),
+    'seccompProfile (pod must not set securityContext.seccompProfile.type to "Unconfined")',
+  ],
+  [pod({ securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }), 'forbidden sysctls (kernel.msgmax)'],
+  [
+    pod({}, { securityContext: { procMount: 'Unmasked' } }),
+    'procMount (container "c" must not set securityContext.procMount to "Unmasked")',
+  ],
+  [
+    pod({}, { livenessProbe: { httpGet: { port: 1, host: '10.0.0.1' } } }),
+    'probe or lifecycle host (container "c" uses probe or lifecycle host "10.0.0.1")',
+  ],
+]
+
+test('securityFindings of baseline', () => {
+  assert.deepEqual(securityFindings(pod({}), 'baseline'), [])
+  for (const [given, finding] of BASELINE) {
+    assert.deepEqual(securityFindings(given, 'baseline'), [finding])
+    assert.deepEqual(securityFindings(given, 'privileged'), [])
+  }
+})
+
+const locked = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ['ALL'] },
+  runAsNonRoot: true,
+  seccompProfile: { type: 'RuntimeDefault' },
+}
+
+const RESTRICTED: [pod: Pod, findings: string[]][] = [
+  [pod({}, { securityContext: locked }), []],
+  [
+    pod(
+      { securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } } },
+      { securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] } } },
+    ),
+    [],
+  ],
+  [
+    pod({}),
+    [
+      'allowPrivilegeEscalation != false (container "c" must set securityContext.allowPrivilegeEscalation=false)',
+      'unrestricted capabilities (container "c" must set securityContext.capabilities.drop=["ALL"])',
+      'runAsNonRoot != true (pod or container "c" must set securityContext.runAsNonRoot=true)',
+      'seccompProfile (pod or container "c" must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")',
+    ],
+  ],
+  [
+    pod({ volumes: [{ name: 'n', nfs: { server: 's', path: '/' } }] }, { securityContext: { ...locked, runAsUser: 0 } }),
+    ['restricted volume types (volume "n" uses restricted volume type "nfs")', 'runAsUser=0 (container "c" must not set runAsUser=0)'],
+  ],
+]
+
+test('securityFindings of restricted', () => {
+  for (const [given, findings] of RESTRICTED) assert.deepEqual(securityFindings(given, 'restricted'), findings)
+})
+
+function ask(labels: Record<string, string>, kind: Kind<any>, object: KubeObject): string[] {
+  const reader = new MemoryReader()
+  reader.put(Namespace, { metadata: { name: 'x', labels } })
+  const warnings: string[] = []
+  const attributes = { user: { username: 'anna', groups: [] }, verb: 'create', isResourceRequest: true, path: '', subresource: '' }
+  const place = { group: kind.group, version: kind.version, resource: kind.plural, namespace: object.metadata?.namespace ?? '', name: '' }
+  podSecurity({ reader } as unknown as ServerContext).validate!({
+    attributes: { ...attributes, ...place },
+    operation: 'CREATE',
+    kind,
+    object,
+    dryRun: false,
+    warn: (text) => warnings.push(text),
+  })
+  return warnings
+}
+
+const risky = pod({ hostNetwork: true })
+
+test('PodSecurity refuses pods below the enforced level and warns below the other', () => {
+  assert.throws(() => ask({ 'pod-security.kubernetes.io/enforce': 'baseline' }, PodKind, risky), {
+    reason: 'Forbidden',
+    message: 'pods "p" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)',
+  })
+  assert.deepEqual(
+    ask({ 'pod-security.kubernetes.io/warn': 'baseline', 'pod-security.kubernetes.io/warn-version': 'v1.30' }, PodKind, risky),
+    ['would violate PodSecurity "baseline:v1.30": host namespaces (hostNetwork=true)'],
+  )
+  assert.deepEqual(ask({}, PodKind, risky), [])
+})
+
+test('PodSecurity only warns about templates', () => {
+  const deployment = { metadata: { name: 'd', namespace: 'x' }, spec: { selector: {}, template: { spec: risky.spec } } }
+  const labels = { 'pod-security.kubernetes.io/enforce': 'baseline', 'pod-security.kubernetes.io/warn': 'baseline' }
+  assert.deepEqual(ask(labels, Deployment, deployment), ['would violate PodSecurity "baseline:latest": host namespaces (hostNetwork=true)'])
+})
+
+test('PodSecurity refuses labels that name no level', () => {
+  const wrong = { metadata: { name: 'n', labels: { 'pod-security.kubernetes.io/enforce': 'strict' } } }
+  assert.throws(() => ask({}, Namespace, wrong), { reason: 'Invalid', message: /must be one of privileged, baseline, restricted/ })
+})
