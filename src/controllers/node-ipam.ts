@@ -2,6 +2,7 @@
 import { Node } from '#api/kinds/core/node.ts'
 import type { Controller } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
+import { formatIpv4, ipv4Range, parseIpv4Range } from '#lib/ipv4.ts'
 
 export interface NodeIpamOptions {
   /** All pod addresses of the cluster: `10.244.0.0/16`. */
@@ -63,13 +64,12 @@ class Ranges {
   #next = 0
 
   constructor(cidr: string, mask: number) {
-    const [address = '', length = ''] = cidr.split('/')
-    const prefix = Number(length)
-    if (!(prefix >= 0 && prefix <= mask && mask <= 32)) throw new RangeError(`cannot cut ${cidr} into parts of /${mask}`)
+    const { first, prefix } = ipv4Range(cidr)
+    if (!(prefix <= mask && mask <= 32)) throw new RangeError(`cannot cut ${cidr} into parts of /${mask}`)
     this.#mask = mask
     this.#size = 2 ** (32 - mask)
     this.#count = 2 ** (mask - prefix)
-    this.#base = Math.floor(toNumber(address) / 2 ** (32 - prefix)) * 2 ** (32 - prefix)
+    this.#base = first
   }
 
   allocate(): number | undefined {
@@ -85,9 +85,10 @@ class Ranges {
 
   /** The part that `cidr` is, now taken; undefined where it is none of ours. */
   occupy(cidr: string): number | undefined {
-    const [address = '', length = ''] = cidr.split('/')
-    const index = (toNumber(address) - this.#base) / this.#size
-    if (Number(length) !== this.#mask || !Number.isInteger(index) || index < 0 || index >= this.#count) return undefined
+    const range = parseIpv4Range(cidr)
+    if (range?.prefix !== this.#mask) return undefined
+    const index = (range.first - this.#base) / this.#size
+    if (index < 0 || index >= this.#count) return undefined
     this.#used.add(index)
     return index
   }
@@ -97,14 +98,6 @@ class Ranges {
   }
 
   text(index: number): string {
-    const number = this.#base + index * this.#size
-    return `${[24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join('.')}/${this.#mask}`
+    return `${formatIpv4(this.#base + index * this.#size)}/${this.#mask}`
   }
-}
-
-function toNumber(address: string): number {
-  const parts = address.split('.').map(Number)
-  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255))
-    throw new RangeError(`not an IPv4 address: ${address}`)
-  return parts.reduce((number, part) => number * 256 + part, 0)
 }

@@ -8,10 +8,10 @@ import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Commands } from '#lib/commands.ts'
+import { addressAt, subnetAt } from '#lib/ipv4.ts'
 import { type Logger, silentLogger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
-import { addressAt, subnetOf } from '#network/addresses.ts'
 import { createForwarder, nodeResolvers } from '#network/dns/forwarder.ts'
 import { createDns } from '#network/dns/server.ts'
 import { BRIDGE, createPodNetwork, removeBridge } from '#network/pod-network.ts'
@@ -40,7 +40,7 @@ const CNI_PLUGINS = ['/usr/lib/cni', '/opt/cni/bin']
 const NODE_SUBNET_BITS = 24
 
 /** This node's share of the pod range. It is the first node: others get theirs from the cluster. */
-export const podCidrOf = ({ podCidr }: ClusterConfig): string => subnetOf(podCidr, NODE_SUBNET_BITS)
+export const podCidrOf = ({ podCidr }: ClusterConfig): string => subnetAt(podCidr, NODE_SUBNET_BITS)
 /** The node's address: where pods and the API server reach it, and nobody outside this machine can. */
 export const gatewayOf = (config: ClusterConfig): string => addressAt(podCidrOf(config), 1)
 

@@ -3,9 +3,9 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Commands } from '#lib/commands.ts'
+import { addressAt, ipv4Range } from '#lib/ipv4.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Service } from '#lib/service.ts'
-import { addressAt, parseCidr } from './addresses.ts'
 import { MissingFeature } from './proxy/nft.ts'
 
 export const BRIDGE = 'sampan0'
@@ -56,7 +56,7 @@ export async function removeBridge(commands: Commands, ranges: readonly string[]
 
 async function makeBridge({ commands, podCidr, clusterCidr, serviceCidr, clusterDns }: PodNetworkOptions): Promise<void> {
   // A bridge left by a killed process carries running pods: it is taken over, so every step accepts what is there.
-  const gateway = `${addressAt(podCidr, 1)}/${parseCidr(podCidr).bits}`
+  const gateway = `${addressAt(podCidr, 1)}/${ipv4Range(podCidr).prefix}`
   const steps = [
     `link add name ${BRIDGE} type bridge`,
     `address replace ${gateway} dev ${BRIDGE}`,
@@ -121,7 +121,9 @@ function writeCniConfiguration({ podCidr, confDirectory, stateDirectory }: PodNe
   const text = `${JSON.stringify(configuration, null, 2)}\n`
   try {
     if (readFileSync(file, 'utf8') === text) return
-  } catch {}
+  } catch {
+    // Not there yet.
+  }
   writeFileSync(`${file}.new`, text, { mode: 0o600 })
   renameSync(`${file}.new`, file)
   rmSync(`${file}.new`, { force: true })

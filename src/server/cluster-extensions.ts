@@ -1,5 +1,6 @@
 // Everything that makes a bare API server a cluster's: who may come in and do what, what is added and refused on the way, what must exist.
 // One visible list of each; nothing here is used before the server starts.
+import { addressAt } from '#lib/ipv4.ts'
 import { bearerTokens, clientCertificates } from './access/authenticators.ts'
 import { authenticationReviews } from './access/authentication-reviews.ts'
 import { accessReviews } from './access/access-reviews.ts'
@@ -12,7 +13,6 @@ import { RbacAuthorizer } from './access/rbac-authorizer.ts'
 import { RbacIndex } from './access/rbac-index.ts'
 import { ServiceAccountTokens } from './access/service-account-tokens.ts'
 import { admissionPlugins } from './admission/plugins.ts'
-import { nthAddress } from './allocation/address-range.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
 import { bootstrap } from './bootstrap/bootstrap.ts'
 import { defaultRules } from './bootstrap/rbac.ts'
@@ -73,8 +73,8 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     ],
     async bootstrap(signal) {
       await allocator.repair()
-      const serviceAddress = nthAddress(serviceCidr, 1)
-      const dnsAddress = options.dnsAddress ?? nthAddress(serviceCidr, 10)
+      const serviceAddress = addressAt(serviceCidr, 1)
+      const dnsAddress = options.dnsAddress ?? addressAt(serviceCidr, 10)
       const { authority, frontProxyAuthority } = pki
       await bootstrap(context, { serviceCidr, serviceAddress, dnsAddress, advertiseAddress, port, authority, frontProxyAuthority }, signal)
     },

@@ -1,4 +1,5 @@
 // What the cluster's DNS answers for names of the zone, from Services and EndpointSlices alone (Kubernetes DNS specification 1.1.0).
+import { isIPv4 } from 'node:net'
 import type { Answer } from 'dns-packet'
 import type { Service } from '#api/kinds/core/service.ts'
 import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
@@ -161,7 +162,7 @@ function pod(source: ServiceSource, { name, type, labels }: { name: string; type
   if (!namespace || rest.length > 0 || !source.hasNamespace(namespace)) return NOTHING
   if (spelled === undefined) return found([])
   const address = spelled.replaceAll('-', '.')
-  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(address) || address.split('.').some((part) => Number(part) > 255)) return NOTHING
+  if (!isIPv4(address)) return NOTHING
   return typed(type, 'A', addressRecords(name, [address]))
 }
 

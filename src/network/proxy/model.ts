@@ -1,5 +1,6 @@
 // What the service proxy has to do, computed from Services and EndpointSlices alone: one entry per service port with the endpoints that
 // take its traffic. Knows nothing of nftables.
+import { isIPv4 } from 'node:net'
 import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import type { Service } from '#api/kinds/core/service.ts'
 
@@ -37,7 +38,7 @@ export function proxiedPorts(service: Service, slices: readonly EndpointSlice[],
   const own = slices.filter(
     (slice) => slice.addressType === 'IPv4' && !('service.kubernetes.io/headless' in (slice.metadata?.labels ?? {})),
   )
-  const clusterIps = (spec.clusterIPs ?? [spec.clusterIP]).filter(isIpv4)
+  const clusterIps = (spec.clusterIPs ?? [spec.clusterIP]).filter(isIPv4)
   const balancers = (service.status?.loadBalancer?.ingress ?? [])
     .filter(({ ipMode }) => ipMode !== 'Proxy')
     .flatMap(({ ip }) => (ip ? [ip] : []))
@@ -53,8 +54,8 @@ export function proxiedPorts(service: Service, slices: readonly EndpointSlice[],
       port: port.port,
       clusterIps,
       ...(port.nodePort ? { nodePort: port.nodePort } : {}),
-      externalIps: [...(spec.externalIPs ?? []), ...balancers].filter(isIpv4),
-      sourceRanges: (spec.loadBalancerSourceRanges ?? []).filter((range) => isIpv4(range.split('/')[0]!)),
+      externalIps: [...(spec.externalIPs ?? []), ...balancers].filter(isIPv4),
+      sourceRanges: (spec.loadBalancerSourceRanges ?? []).filter((range) => isIPv4(range.split('/')[0]!)),
       endpoints: usable(spec.internalTrafficPolicy === 'Local' ? local : all),
       externalEndpoints: usable(externalLocal ? local : all),
       externalLocal,
@@ -99,7 +100,3 @@ function candidateOf(endpoint: SliceEndpoint, { ip, port, nodeName }: { ip: stri
 }
 
 const byAddress = (a: Endpoint, b: Endpoint) => (a.ip === b.ip ? a.port - b.port : a.ip < b.ip ? -1 : 1)
-
-export function isIpv4(text: string): boolean {
-  return /^\d{1,3}(\.\d{1,3}){3}$/.test(text)
-}

@@ -1,16 +1,14 @@
 // Addresses of simulated nodes and their pods: a /24 per node, first out of 10.244.0.0/16, then, for very many nodes, out of 10.128.0.0/9.
+import { addressAt, subnetAt } from '#lib/ipv4.ts'
 
 const SUBNETS = 256
 
 export function subnetOf(index: number): string {
-  if (index < SUBNETS) return `10.244.${index}.0/24`
-  const rest = index - SUBNETS
-  return `10.${128 + Math.floor(rest / 256)}.${rest % 256}.0/24`
+  return index < SUBNETS ? subnetAt('10.244.0.0/16', 24, index) : subnetAt('10.128.0.0/9', 24, index - SUBNETS)
 }
 
 export function nodeAddressOf(index: number): string {
-  const host = index + 1
-  return `100.64.${Math.floor(host / 256)}.${host % 256}`
+  return addressAt('100.64.0.0/10', index + 1)
 }
 
 /** Hands out the addresses of one /24, the least recently freed first. */

@@ -4,13 +4,21 @@ import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import type { ObjectKey } from '#api/object.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
+import { formatIpv4, parseIpv4, parseIpv4Range } from '#lib/ipv4.ts'
 import type { ServerContext } from '#server/request.ts'
-import { type AddressRange, formatAddress, parseAddress, parseRange } from './address-range.ts'
 import { NumberPool, reservedBand } from './number-pool.ts'
 
 const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
 const MANAGED_LABEL = 'ipaddress.kubernetes.io/managed-by'
 export const ADDRESS_MANAGER = 'ipallocator.k8s.io'
+
+interface ServiceRange {
+  cidr: string
+  /** First address that may be given out. */
+  first: number
+  /** How many may. */
+  size: number
+}
 
 /** Why an address cannot be had, in the words of upstream's allocator. */
 export class AllocationError extends Error {
@@ -19,18 +27,18 @@ export class AllocationError extends Error {
 
 export class ClusterAddresses {
   readonly #context: ServerContext
-  readonly #primary: AddressRange
-  #pools = new Map<string, { range: AddressRange; pool: NumberPool }>()
+  readonly #primary: ServiceRange
+  #pools = new Map<string, { range: ServiceRange; pool: NumberPool }>()
 
   constructor(context: ServerContext, serviceCidr: string) {
     this.#context = context
-    const range = parseRange(serviceCidr)
+    const range = serviceRange(serviceCidr)
     if (!range) throw new RangeError(`${serviceCidr} is not an IPv4 range`)
     this.#primary = range
   }
 
   async take(address: string, service: ObjectKey, { dryRun }: { dryRun: boolean }): Promise<void> {
-    const number = parseAddress(address)
+    const number = parseIpv4(address)
     const place =
       number === undefined ? undefined : this.#open().find(({ range }) => number >= range.first && number < range.first + range.size)
     if (number === undefined || !place) {
@@ -52,7 +60,7 @@ export class ClusterAddresses {
       for (;;) {
         const offset = pool.takeAny()
         if (offset === undefined) break
-        const address = formatAddress(range.first + offset)
+        const address = formatIpv4(range.first + offset)
         if (dryRun) {
           pool.release(offset)
           return address
@@ -86,20 +94,20 @@ export class ClusterAddresses {
   }
 
   /** Ranges from which addresses are given: the configured one, and those declared and ready. */
-  #open(): { range: AddressRange; pool: NumberPool }[] {
+  #open(): { range: ServiceRange; pool: NumberPool }[] {
     const ranges = [this.#primary]
     for (const declared of this.#context.reader.list(ServiceCIDR)) {
       const ready = declared.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
       if (!ready || declared.metadata?.deletionTimestamp) continue
       for (const cidr of declared.spec?.cidrs ?? []) {
-        const range = parseRange(cidr)
+        const range = serviceRange(cidr)
         if (range && !ranges.some((one) => one.cidr === cidr)) ranges.push(range)
       }
     }
     return ranges.map((range) => ({ range, pool: this.#poolOf(range) }))
   }
 
-  #poolOf(range: AddressRange): NumberPool {
+  #poolOf(range: ServiceRange): NumberPool {
     let entry = this.#pools.get(range.cidr)
     if (!entry) {
       const reserved = reservedBand(range.size, { least: 16, most: 256, divisor: 16 })
@@ -110,7 +118,7 @@ export class ClusterAddresses {
   }
 
   #hold(address: string): void {
-    const number = parseAddress(address)
+    const number = parseIpv4(address)
     if (number === undefined) return
     for (const { range, pool } of this.#open())
       if (number >= range.first && number < range.first + range.size) pool.take(number - range.first)
@@ -118,12 +126,12 @@ export class ClusterAddresses {
 
   /** By a service there is, or by one just being written. */
   #isTaken(address: string): boolean {
-    const number = parseAddress(address)
+    const number = parseIpv4(address)
     return number !== undefined && this.#open().some(({ range, pool }) => pool.has(number - range.first))
   }
 
   #forget(address: string): void {
-    const number = parseAddress(address)
+    const number = parseIpv4(address)
     if (number !== undefined) for (const { range, pool } of this.#pools.values()) pool.release(number - range.first)
   }
 
@@ -144,4 +152,10 @@ export class ClusterAddresses {
       return parent?.resource === 'services' && parent.name === name && parent.namespace === namespace
     }
   }
+}
+
+/** Network and broadcast address are never given out. */
+function serviceRange(cidr: string): ServiceRange | undefined {
+  const range = parseIpv4Range(cidr)
+  return range && { cidr, first: range.first + 1, size: Math.max(0, range.size - 2) }
 }
