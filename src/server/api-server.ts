@@ -18,6 +18,7 @@ import { metricsEndpoint } from './endpoints/metrics.ts'
 import { openApiEndpoints } from './endpoints/openapi.ts'
 import { KUBERNETES_VERSION, versionEndpoint } from './endpoints/version.ts'
 import type { Engine } from './engine/engine.ts'
+import { expireEvents } from './engine/event-expiry.ts'
 import { authenticate, impersonate } from './http/authentication.ts'
 import { authorize } from './http/authorization.ts'
 import { type Call, type Link, runChain } from './http/call.ts'
@@ -33,7 +34,7 @@ import { describe } from './http/request-info.ts'
 import { createLocalClient } from './local-client.ts'
 import { type MetricFamily, type MetricSource, processMetrics, RequestMetrics } from './metrics.ts'
 import { createObjectReader, createObjectWriter } from './object-access.ts'
-import { Registry } from './registry.ts'
+import { Registry, type StoredResource } from './registry.ts'
 import type { ObjectReader, ObjectWriter, ServerContext, ServerExtensions } from './request.ts'
 
 export interface ApiServerOptions {
@@ -170,9 +171,7 @@ class Server implements ApiServer {
       await this.#extensions.bootstrap?.(signal)
       const listener = this.#options.listen && (await this.#listen(this.#options.listen))
       this.#state = 'ready'
-      const running = this.#extensions.run?.(lasting).catch((error: unknown) => {
-        if (!lasting.aborted) this.#log.error('background work ended', { error })
-      })
+      const running = this.#run(lasting)
       return {
         [Symbol.asyncDispose]: async () => {
           this.#state = 'stopped'
@@ -187,6 +186,16 @@ class Server implements ApiServer {
       stop.abort()
       throw error
     }
+  }
+
+  /** Work that no request asks for. */
+  async #run(signal: AbortSignal): Promise<void> {
+    const report = (error: unknown) => {
+      if (!signal.aborted) this.#log.error('background work ended', { error })
+    }
+    const events = this.registry.find('', 'v1', 'events')
+    const expiry = events && expireEvents(this.#engine, events as StoredResource, signal)
+    await Promise.all([this.#extensions.run?.(signal).catch(report), expiry?.catch(report)])
   }
 
   /** Lets what is being served finish, watches at once; what takes too long is cut. */
