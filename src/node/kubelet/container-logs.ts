@@ -58,6 +58,12 @@ export async function serveContainerLogs(
   }
 }
 
+/** Said in words where the reason's name alone would not help. */
+const WAITING: Readonly<Record<string, string>> = {
+  ErrImagePull: "image can't be pulled",
+  ImagePullBackOff: 'trying and failing to pull image',
+}
+
 function findLog({ namespace, pod, container }: Place, { previous, directory }: { previous: boolean; directory: PodDirectory }) {
   const object = (directory.pods() as PodLike[]).find(({ metadata }) => metadata?.name === pod && metadata.namespace === namespace)
   if (!object) throw new HttpError(404, `{"message": "pod \\"${pod}\\" does not exist\\n"}`)
@@ -74,7 +80,7 @@ function findLog({ namespace, pod, container }: Place, { previous, directory }: 
   throw new HttpError(
     400,
     reason
-      ? `container "${container}" in pod "${pod}" is waiting to start: ${reason}`
+      ? `container "${container}" in pod "${pod}" is waiting to start: ${WAITING[reason] ?? reason}`
       : `container "${container}" in pod "${pod}" is not available`,
   )
 }
