@@ -14,7 +14,7 @@ import { RbacIndex } from './access/rbac-index.ts'
 import { ServiceAccountTokens } from './access/service-account-tokens.ts'
 import { admissionPlugins } from './admission/plugins.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
-import { bootstrap } from './bootstrap/bootstrap.ts'
+import { bootstrap, keep } from './bootstrap/bootstrap.ts'
 import { defaultRules } from './bootstrap/rbac.ts'
 import type { Pki } from './pki/pki.ts'
 import type { Authorizer, ServerContext, ServerExtensions } from './request.ts'
@@ -53,6 +53,15 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
   const issuer = serviceAccountIssuer(clusterDomain)
   const tokens = new ServiceAccountTokens({ key: pki.serviceAccountKey, issuer, reader, clock, random })
   const kubelets = new Kubelets(reader, { authority: pki.authority, ...pki.kubeletClient })
+  const system = {
+    serviceCidr,
+    serviceAddress: addressAt(serviceCidr, 1),
+    dnsAddress: options.dnsAddress ?? addressAt(serviceCidr, 10),
+    advertiseAddress,
+    port,
+    authority: pki.authority,
+    frontProxyAuthority: pki.frontProxyAuthority,
+  }
   const allocator = new ServiceAllocator(context, { serviceCidr })
   return {
     tokens,
@@ -73,12 +82,11 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     ],
     async bootstrap(signal) {
       await allocator.repair()
-      const serviceAddress = addressAt(serviceCidr, 1)
-      const dnsAddress = options.dnsAddress ?? addressAt(serviceCidr, 10)
-      const { authority, frontProxyAuthority } = pki
-      await bootstrap(context, { serviceCidr, serviceAddress, dnsAddress, advertiseAddress, port, authority, frontProxyAuthority }, signal)
+      await bootstrap(context, system, signal)
     },
-    run: (signal) => allocator.run(signal),
+    async run(signal) {
+      await Promise.all([allocator.run(signal), keep(context, system, signal)])
+    },
   }
 }
 

@@ -4,14 +4,15 @@ import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
 import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
-import { systemClock } from '#lib/clock.ts'
+import { type Clock, systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { systemRandom } from '#lib/random.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { MemoryReader } from '#server/access/memory-reader.ts'
 import { RbacAuthorizer } from '#server/access/rbac-authorizer.ts'
 import { RbacIndex } from '#server/access/rbac-index.ts'
 import type { ServerContext } from '#server/request.ts'
-import { bootstrap } from './bootstrap.ts'
+import { bootstrap, keep } from './bootstrap.ts'
 import { defaultBindings, defaultRoles } from './rbac.ts'
 
 const indexOf = (reader: MemoryReader) => {
@@ -29,7 +30,7 @@ const options = {
   frontProxyAuthority: 'B',
 }
 
-function fixture() {
+function fixture(clock: Clock = systemClock) {
   const reader = new MemoryReader()
   const writer: ServerContext['writer'] = {
     async create(kind, object) {
@@ -49,8 +50,8 @@ function fixture() {
   const clientFor = () => {
     throw new Error('not used')
   }
-  const context: ServerContext = { reader, writer, clientFor, clock: systemClock, random: systemRandom, log: silentLogger, url: () => '' }
-  return { reader, run: (more = {}) => bootstrap(context, { ...options, ...more }, new AbortController().signal) }
+  const context: ServerContext = { reader, writer, clientFor, clock, random: systemRandom, log: silentLogger, url: () => '' }
+  return { reader, context, run: (more = {}) => bootstrap(context, { ...options, ...more }, new AbortController().signal) }
 }
 
 test('bootstrap writes nothing the second time', async () => {
@@ -134,4 +135,20 @@ test('defaultRoles are all there and aggregated ones hold the rules they gather'
     [may('v', 'get', 'pods'), may('v', 'get', 'secrets'), may('v', 'create', 'pods'), may('e', 'create', 'pods'), may('e', 'get', 'pods')],
     [true, false, false, true, true],
   )
+})
+
+test("keep brings back the API server's service after it was deleted, and leaves the rest alone", async () => {
+  const clock = createVirtualClock()
+  const { reader, context, run } = fixture(clock)
+  await run()
+  const key = { namespace: 'default', name: 'kubernetes' }
+  const dns = reader.get(Service, { namespace: 'kube-system', name: 'kube-dns' })
+  reader.remove(Service, key)
+  const stop = new AbortController()
+  const keeping = keep(context, options, stop.signal)
+  await clock.advance(10_000)
+  assert.equal(reader.get(Service, key)?.spec?.clusterIP, '10.96.0.1')
+  assert.equal(reader.get(Service, { namespace: 'kube-system', name: 'kube-dns' }), dns)
+  stop.abort()
+  await keeping
 })

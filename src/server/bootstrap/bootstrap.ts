@@ -12,6 +12,9 @@ import { configMaps, namespaces, priorityClasses, services, type SystemOptions }
 
 type Options = Omit<SystemOptions, 'now'>
 
+/** As upstream looks after the API server's own service. */
+const KEEP_PERIOD_MS = 10_000
+
 /** How many objects were written. */
 export async function bootstrap(context: ServerContext, options: Options, signal: AbortSignal): Promise<number> {
   const system = { ...options, now: context.clock.now() }
@@ -23,6 +26,20 @@ export async function bootstrap(context: ServerContext, options: Options, signal
     written += (await ensureAll(group)).filter(Boolean).length
   }
   return written
+}
+
+/** Brings back what clients may take away but the cluster cannot do without: its namespaces, and where the API server and DNS are found. */
+export async function keep(context: ServerContext, options: Options, signal: AbortSignal): Promise<void> {
+  const system = { ...options, now: context.clock.now() }
+  while (!signal.aborted) {
+    await context.clock.sleep(KEEP_PERIOD_MS, signal).catch(() => {})
+    for (const desired of [...namespaces(), ...services(system)]) {
+      if (signal.aborted) return
+      await ensure(context, desired).catch((error: unknown) => {
+        context.log.warn('a system object is not restored', { kind: desired.kind.kind, name: desired.object.metadata?.name, error })
+      })
+    }
+  }
 }
 
 async function ensure({ reader, writer, clock }: ServerContext, { kind, object, reconcile, status }: Desired): Promise<boolean> {
