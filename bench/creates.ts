@@ -1,15 +1,13 @@
-// Creates ConfigMaps of 1 KB through the API by 1 and by 32 clients at once; prints how many a second as JSON.
+// Creates ConfigMaps of 1 KB through the API by so many clients at once; prints how many a second.
 import { connectByKubeconfig } from './connection.ts'
 import { rate } from './figures.ts'
 
-const [kubeconfig = '', count = '2000'] = process.argv.slice(2)
+const [kubeconfig = '', workers = '1', count = '2000', prefix = 'c'] = process.argv.slice(2)
 using connection = connectByKubeconfig(kubeconfig)
 const data = { filler: 'x'.repeat(800) }
 const path = '/api/v1/namespaces/default/configmaps'
-const result: Record<number, number> = {}
-await rate(300, 8, (i) => create(`warm-${i}`))
-for (const workers of [1, 32]) result[workers] = await rate(Number(count), workers, (i) => create(`c${workers}-${i}`))
-process.stdout.write(JSON.stringify(result))
+await rate(100, 8, (i) => create(`${prefix}-warm-${workers}-${i}`))
+process.stdout.write(String(await rate(Number(count), Number(workers), (i) => create(`${prefix}-${workers}-${i}`))))
 
 async function create(name: string): Promise<void> {
   const { status, body } = await connection.request(

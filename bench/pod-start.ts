@@ -1,35 +1,41 @@
-// Creates pods one after the other and notes when each step is seen through a watch: scheduled, sandbox ready, container running.
+// Creates pods one after the other and notes when each step is seen through a watch: scheduled, sandbox ready, container running. In turn with
+// them the same sandbox and container are made by CRI calls alone: what containerd takes on this machine at this moment.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '#lib/clock.ts'
+import { silentLogger } from '#lib/log.ts'
+import { createCriRuntime } from '#node/cri/cri-runtime.ts'
+import type { SecurityConfig } from '#node/runtime.ts'
 import { connectByKubeconfig } from './connection.ts'
 
-const [kubeconfig = '', count = '20'] = process.argv.slice(2)
+const [kubeconfig = '', socket = '', count = '20'] = process.argv.slice(2)
+const WARM_UP = 2
+const IMAGE = 'busybox:1.35'
+/** Ends at once when asked to, so that no pod's end reaches into the next one's start. */
+const COMMAND = ['sh', '-c', 'trap "exit 0" TERM; sleep 3600 & wait']
+
 using connection = connectByKubeconfig(kubeconfig)
+using runtime = createCriRuntime({ endpoint: socket, clock: systemClock, log: silentLogger })
+const logDirectory = mkdtempSync(join(tmpdir(), 'sampan-bench-'))
 const path = '/api/v1/namespaces/default/pods'
-const total: number[] = []
-const parts: Record<string, number[]> = {
-  'create answered': [],
-  scheduling: [],
-  'sandbox and network': [],
-  'container create and start, until seen Running': [],
-}
-const waiting = new Map<string, (pod: any, at: number) => void>()
+const listeners = new Map<string, (type: string, pod: any, at: number) => void>()
+connection.watch(`${path}?watch=true`, ({ type, object }) => listeners.get(object.metadata?.name)?.(type, object, performance.now()))
+const settle = () => new Promise((resolve) => setTimeout(resolve, 200))
 
-connection.watch(`${path}?watch=true`, ({ object }) => waiting.get(object.metadata?.name)?.(object, performance.now()))
-const condition = (pod: any, type: string) => pod.status?.conditions?.some((one: any) => one.type === type && one.status === 'True')
-
-for (let i = -2; i < Number(count); i++) {
-  const name = `start-${i + 2}`
+async function throughApi(name: string): Promise<Record<string, number>> {
   const seen: Record<string, number> = {}
   const running = Promise.withResolvers<number>()
-  waiting.set(name, (pod, at) => {
+  const gone = Promise.withResolvers<void>()
+  const holds = (pod: any, type: string) => pod.status?.conditions?.some((one: any) => one.type === type && one.status === 'True')
+  listeners.set(name, (type, pod, at) => {
     if (pod.spec.nodeName) seen.scheduled ??= at
-    if (condition(pod, 'PodReadyToStartContainers')) seen.sandbox ??= at
+    if (holds(pod, 'PodReadyToStartContainers')) seen.sandbox ??= at
     if (pod.status?.phase === 'Running') running.resolve(at)
+    if (type === 'DELETED') gone.resolve()
   })
+  const spec = { containers: [{ name: 'box', image: IMAGE, imagePullPolicy: 'IfNotPresent', command: COMMAND }] }
   const began = performance.now()
-  const spec = {
-    terminationGracePeriodSeconds: 0,
-    containers: [{ name: 'box', image: 'busybox:1.35', imagePullPolicy: 'IfNotPresent', command: ['sleep', '3600'] }],
-  }
   const { status, body } = await connection.request(
     'POST',
     path,
@@ -38,14 +44,108 @@ for (let i = -2; i < Number(count); i++) {
   if (status !== 201) throw new Error(body)
   const answered = performance.now()
   const ended = await running.promise
-  await connection.request('DELETE', `${path}/${name}?gracePeriodSeconds=0`)
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  if (i < 0) continue
+  await settle()
+  await connection.request('DELETE', `${path}/${name}`)
+  await gone.promise
+  listeners.delete(name)
+  const scheduled = Math.max(seen.scheduled ?? answered, answered)
   const sandbox = seen.sandbox ?? ended
-  const scheduled = seen.scheduled ?? answered
-  total.push(ended - began)
-  const values = [answered - began, scheduled - answered, sandbox - scheduled, ended - sandbox]
-  for (const [index, list] of Object.values(parts).entries()) list.push(Math.max(0, values[index]!))
+  return {
+    total: ended - began,
+    'create answered': answered - began,
+    'scheduled and seen so': scheduled - answered,
+    'volumes, sandbox and network': sandbox - scheduled,
+    'container, until seen Running': ended - sandbox,
+  }
 }
-process.stdout.write(JSON.stringify({ total, parts }))
+
+const SECURITY: SecurityConfig = {
+  privileged: false,
+  supplementalGroups: [],
+  readOnlyRootFilesystem: false,
+  noNewPrivileges: false,
+  addCapabilities: [],
+  dropCapabilities: [],
+  seccomp: 'RuntimeDefault',
+  maskedPaths: [],
+  readonlyPaths: [],
+}
+
+/** Without a pod's uid and labels: the node agent leaves it alone. */
+async function byCriAlone(name: string): Promise<Record<string, number>> {
+  const sandbox = {
+    namespace: 'bench',
+    name,
+    uid: '',
+    attempt: 0,
+    hostname: name,
+    logDirectory,
+    labels: {},
+    annotations: {},
+    portMappings: [],
+    dns: { servers: [], searches: [], options: [] },
+    cgroupParent: '/sampan-bench',
+    sysctls: {},
+    security: SECURITY,
+    hostNetwork: false,
+    hostPid: false,
+    hostIpc: false,
+    shareProcessNamespace: false,
+  }
+  const image = await runtime.imageStatus(IMAGE)
+  if (!image) throw new Error(`${IMAGE} is not there`)
+  const container = {
+    name: 'box',
+    attempt: 0,
+    imageId: image.id,
+    image: IMAGE,
+    command: COMMAND,
+    args: [],
+    workingDir: '',
+    env: [],
+    mounts: [],
+    devices: [],
+    labels: {},
+    annotations: {},
+    logPath: 'box.log',
+    stdin: false,
+    stdinOnce: false,
+    tty: false,
+    resources: { cpuShares: 2, cpuQuota: 0, cpuPeriod: 100_000, memoryLimitBytes: 0, oomScoreAdj: 1000 },
+    security: { ...SECURITY, seccomp: 'Unconfined' },
+  }
+  const began = performance.now()
+  const sandboxId = await runtime.runPodSandbox(sandbox)
+  const made = performance.now()
+  const id = await runtime.createContainer(sandboxId, container, sandbox)
+  const created = performance.now()
+  await runtime.startContainer(id)
+  const started = performance.now()
+  await settle()
+  await runtime.stopContainer(id, 5)
+  await runtime.removeContainer(id)
+  await runtime.stopPodSandbox(sandboxId)
+  await runtime.removePodSandbox(sandboxId)
+  return { total: started - began, RunPodSandbox: made - began, CreateContainer: created - made, StartContainer: started - created }
+}
+
+const collect = () => {
+  const lists: Record<string, number[]> = {}
+  const add = (values: Record<string, number>) => {
+    for (const [name, value] of Object.entries(values)) (lists[name] ??= []).push(value)
+  }
+  return { lists, add }
+}
+const [api, cri] = [collect(), collect()]
+for (let i = -WARM_UP; i < Number(count); i++) {
+  const direct = await byCriAlone(`direct-${i + WARM_UP}`)
+  await settle()
+  const pod = await throughApi(`start-${i + WARM_UP}`)
+  await settle()
+  if (i < 0) continue
+  api.add(pod)
+  cri.add(direct)
+}
+rmSync(logDirectory, { recursive: true, force: true })
+process.stdout.write(JSON.stringify({ api: api.lists, cri: cri.lists }))
 process.exit(0)
