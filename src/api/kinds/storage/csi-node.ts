@@ -22,7 +22,7 @@ export const CSINode = defineKind<CSINode>({
       checkDriver(driver, at, errors)
       if (names.has(driver.name)) errors.push(duplicate(`${at}.name`, driver.name))
       names.add(driver.name)
-      const old = previous?.spec?.drivers.find(({ name }) => name === driver.name)
+      const old = previous?.spec?.drivers?.find(({ name }) => name === driver.name)
       // How much fits may be learned later; where the driver is may not change.
       const fixed = (one: types.CSINodeDriver) => [one.nodeID, one.topologyKeys]
       if (old && !sameJson(fixed(old), fixed(driver))) errors.push(invalid(at, driver, 'field is immutable'))
