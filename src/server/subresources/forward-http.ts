@@ -3,7 +3,7 @@ import { type Agent as HttpAgent, type IncomingMessage, request as httpRequest, 
 import { type Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { ConnectionOptions } from 'node:tls'
 import type { Exchange } from '#server/request.ts'
-import { hostPort } from './kubelets.ts'
+import { hostPort } from '#lib/dial-error.ts'
 
 export interface Backend {
   scheme: 'http' | 'https'

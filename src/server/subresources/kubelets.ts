@@ -3,6 +3,7 @@ import { Agent, type AgentOptions } from 'node:https'
 import type { ConnectionOptions } from 'node:tls'
 import { Node } from '#api/kinds/core/node.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
+import type { Address } from '#lib/dial-error.ts'
 import type { ObjectReader } from '#server/request.ts'
 
 export interface KubeletCredentials {
@@ -10,11 +11,6 @@ export interface KubeletCredentials {
   authority: string
   certificate: string
   key: string
-}
-
-export interface KubeletAddress {
-  host: string
-  port: number
 }
 
 const DEFAULT_PORT = 10250
@@ -36,7 +32,7 @@ export class Kubelets implements Disposable {
     return this.#tls
   }
 
-  address(nodeName: string): KubeletAddress {
+  address(nodeName: string): Address {
     const node = this.#reader.get(Node, { name: nodeName })
     if (!node) throw notFoundError(Node, nodeName)
     const addresses = node.status?.addresses ?? []
@@ -49,22 +45,4 @@ export class Kubelets implements Disposable {
   [Symbol.dispose](): void {
     this.agent.destroy()
   }
-}
-
-/** `host:port`, IPv6 in brackets. */
-export const hostPort = ({ host, port }: KubeletAddress): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
-
-/** A failed connection as Go words it; clients and people know these sentences. */
-export function dialError(error: unknown, address: KubeletAddress): string {
-  const { code = '', message } = error as NodeJS.ErrnoException
-  const words: Record<string, string> = {
-    ECONNREFUSED: 'connect: connection refused',
-    EHOSTUNREACH: 'connect: no route to host',
-    ENETUNREACH: 'connect: network is unreachable',
-    ETIMEDOUT: 'i/o timeout',
-    ECONNRESET: 'read: connection reset by peer',
-    ENOTFOUND: `lookup ${address.host}: no such host`,
-  }
-  const said = Object.hasOwn(words, code) ? words[code] : message
-  return `dial tcp ${hostPort(address)}: ${said}`
 }

@@ -3,9 +3,10 @@ import { pipeline } from 'node:stream/promises'
 import { type FieldError, forbidden, invalid, notSupported } from '#api/field-error.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { invalidError, StatusError } from '#api/status.ts'
+import { dialError, hostPort } from '#lib/dial-error.ts'
 import type { ObjectReader, SubresourceHandler } from '#server/request.ts'
 import { forward, returnedHeaders, textOf } from './forward-http.ts'
-import { dialError, hostPort, type Kubelets } from './kubelets.ts'
+import type { Kubelets } from './kubelets.ts'
 import { containerOf, podOf } from './pod-container.ts'
 
 const LONGEST_ERROR = 2000
