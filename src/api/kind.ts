@@ -81,6 +81,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   prepareForUpdate?(next: T, previous: T, context: HookContext): void
   /** Collects every error; `previous` on update; `context.subresource` tells the subresource. */
   validate?(next: T, previous: T | undefined, context: HookContext): FieldError[]
+  /** Warning header text of every request, reads too, for a kind on its way out. */
+  deprecated?: string
   /** Warning header texts for a valid object. */
   warnings?(next: T, previous?: T): string[]
   /** How a name must look; default: DNS subdomain. Returns messages. */

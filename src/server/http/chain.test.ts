@@ -177,3 +177,9 @@ test('chain is safe from keys that name prototypes', async () => {
   await t.send('PATCH strategic', '/apis/apps/v1/namespaces/default/deployments/d', '{"spec":{"template":{"__proto__":{"polluted":true}}}}')
   assert.equal(({} as Record<string, unknown>)['polluted'], undefined)
 })
+
+test('chain warns of a kind on its way out on reads too', async () => {
+  await using t = await startRequests({})
+  const { headers } = await t.send('GET', `${IN_DEFAULT}/endpoints`)
+  assert.deepEqual(headers['warning'] as unknown, ['299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'])
+})

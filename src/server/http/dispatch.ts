@@ -44,6 +44,7 @@ interface Serving extends Omit<DispatchOptions, 'endpoints'> {
 async function serveResource(call: Call, { engine, pool, resource, metrics }: Serving): Promise<void> {
   const { info } = call
   const { kind } = resource
+  if (kind.deprecated) call.warnings.add(kind.deprecated)
   if (info.subresource) {
     const subresource = Object.hasOwn(kind.subresources, info.subresource) ? kind.subresources[info.subresource] : undefined
     if (!subresource || !info.name) return notFound(call)

@@ -44,7 +44,7 @@ export const Endpoints = defineKind<Endpoints>({
     })
     return errors
   },
-  warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+  deprecated: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   columns: columnsOf<Endpoints>({
     name: 'Endpoints',
     description: 'Addresses and ports behind the service.',
