@@ -1,6 +1,6 @@
 // gRPC probes: the standard health service (grpc.health.v1) must answer SERVING. The gRPC library is loaded by the first such probe.
-import { isIPv6 } from 'node:net'
 import type { GRPCAction } from '#api/generated/types.ts'
+import { hostPort } from '#lib/dial-error.ts'
 import type { Outcome, ProbeTarget } from './outcome.ts'
 
 const METHOD = '/grpc.health.v1.Health/Check'
@@ -10,7 +10,7 @@ const UNIMPLEMENTED = 12
 
 export async function grpcProbe({ port, service = '' }: GRPCAction, target: ProbeTarget): Promise<Outcome> {
   const { Client, credentials, Metadata } = await import('@grpc/grpc-js')
-  const address = `${isIPv6(target.podIp) ? `[${target.podIp}]` : target.podIp}:${port}`
+  const address = hostPort({ host: target.podIp, port })
   const client = new Client(address, credentials.createInsecure(), {
     'grpc.primary_user_agent': 'kube-probe/1.36',
     'grpc.enable_http_proxy': 0,

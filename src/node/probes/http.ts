@@ -1,22 +1,21 @@
 // HTTP probes: a GET whose status from 200 to 399 is success. Redirects on the same host are followed; certificates are not looked at.
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { isIPv6 } from 'node:net'
 import type { HTTPGetAction } from '#api/generated/types.ts'
-import { bounded, dialError, type Outcome, portOf, type ProbeTarget } from './outcome.ts'
+import { dialError, hostPort } from '#lib/dial-error.ts'
+import { bounded, type Outcome, portOf, type ProbeTarget } from './outcome.ts'
 
 const USER_AGENT = 'kube-probe/1.36'
 const REDIRECTS = 10
 const BODY_LIMIT = 10 * 1024
 
 export async function httpProbe(action: HTTPGetAction, target: ProbeTarget): Promise<Outcome> {
-  const host = action.host || target.podIp
-  const port = portOf(action.port, target)
+  const address = { host: action.host || target.podIp, port: portOf(action.port, target) }
   const scheme = (action.scheme ?? 'HTTP').toLowerCase()
   const path = action.path ?? ''
-  const url = new URL(`${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}`)
+  const url = new URL(`${scheme}://${hostPort(address)}`)
   const question = path.indexOf('?')
-  const spelled = `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}${path.startsWith('/') ? path : `/${path}`}`
+  const spelled = `${scheme}://${hostPort(address)}${path.startsWith('/') ? path : `/${path}`}`
   url.pathname = question < 0 ? path : path.slice(0, question)
   url.search = question < 0 ? '' : path.slice(question)
   const headers = headersOf(action)
@@ -38,7 +37,7 @@ export async function httpProbe(action: HTTPGetAction, target: ProbeTarget): Pro
     if (target.signal.aborted) {
       return { result: 'failure', output: `Get "${spelled}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)` }
     }
-    return { result: 'failure', output: `Get "${spelled}": ${dialError(error, `${isIPv6(host) ? `[${host}]` : host}:${port}`)}` }
+    return { result: 'failure', output: `Get "${spelled}": ${dialError(error, address)}` }
   }
 }
 

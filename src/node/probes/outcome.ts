@@ -26,16 +26,3 @@ const OUTPUT_LIMIT = 10 * 1024
 export function bounded(text: string): string {
   return text.length > OUTPUT_LIMIT ? text.slice(0, OUTPUT_LIMIT) : text
 }
-
-/** Connection errors as Go's dialer words them. */
-export function dialError(error: unknown, address: string): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  const words: Record<string, string> = {
-    ECONNREFUSED: 'connect: connection refused',
-    EHOSTUNREACH: 'connect: no route to host',
-    ENETUNREACH: 'connect: network is unreachable',
-    ETIMEDOUT: 'i/o timeout',
-    ECONNRESET: 'read: connection reset by peer',
-  }
-  return `dial tcp ${address}: ${words[code ?? ''] ?? message}`
-}

@@ -2,8 +2,8 @@
 import { type Agent as HttpAgent, type IncomingMessage, request as httpRequest, type OutgoingHttpHeaders } from 'node:http'
 import { type Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { ConnectionOptions } from 'node:tls'
-import type { Exchange } from '#server/request.ts'
 import { hostPort } from '#lib/dial-error.ts'
+import type { Exchange } from '#server/request.ts'
 
 export interface Backend {
   scheme: 'http' | 'https'

@@ -4,9 +4,9 @@ import { connect as connectPlain } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { StatusError } from '#api/status.ts'
+import { dialError, hostPort } from '#lib/dial-error.ts'
 import type { Exchange } from '#server/request.ts'
 import type { Backend } from './forward-http.ts'
-import { dialError, hostPort } from '#lib/dial-error.ts'
 
 const CONNECT_TIMEOUT_MS = 30_000
 const TOKEN_PROTOCOL = 'base64url.bearer.authorization.k8s.io.'
