@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { AuthenticationTokenRequest, Binding, Eviction } from '#api/generated/types.ts'
+import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request.ts'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { Namespace } from '#api/kinds/core/namespace.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { Secret } from '#api/kinds/core/secret.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import { IPAddress } from '#api/kinds/networking/ip-address.ts'
+import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
+import { RoleBinding } from '#api/kinds/rbac/role-binding.ts'
+import type { Status } from '#api/status.ts'
+import type { Client } from '#client/client.ts'
+import { systemClock } from '#lib/clock.ts'
+import { systemRandom } from '#lib/random.ts'
+import { createMemoryStore } from '#store/memory.ts'
+import { createApiServer } from './api-server.ts'
+import { clusterExtensions } from './cluster-extensions.ts'
+import { ensurePki } from './pki/pki.ts'
+
+const MASTERS = ['system:masters', 'system:authenticated']
+
+async function fixture(t: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'cluster-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const pki = await ensurePki({ directory, clock: systemClock, random: systemRandom, hostName: 'boat' })
+  const store = createMemoryStore()
+  const start = async () => {
+    const server = createApiServer({
+      store,
+      extensions: (context) => clusterExtensions(context, { pki, serviceCidr: '10.96.0.0/12', advertiseAddress: '192.0.2.1', port: 6443 }),
+    })
+    const running = await server.start(new AbortController().signal)
+    t.after(() => running[Symbol.asyncDispose]())
+    return server
+  }
+  const server = await start()
+  t.after(() => store[Symbol.asyncDispose]())
+  const admin = server.clientFor({ username: 'admin', groups: MASTERS })
+  await admin.create(ServiceAccount, { metadata: { name: 'default', namespace: 'default' } })
+  const as = (username: string, ...groups: string[]) => server.clientFor({ username, groups: [...groups, 'system:authenticated'] })
+  const send = async (path: string, headers: Record<string, string>) => {
+    const { status, json } = await server.handle({ method: 'GET', path, headers })
+    return { status, body: json }
+  }
+  return { server, store, start, admin, as, send }
+}
+
+const metadata = { name: 'p', namespace: 'default' }
+const createPod = (client: Client, more = {}) =>
+  client.create<Pod>(Pod, { metadata: { ...metadata, labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'i' }] }, ...more })
+const bindTo = (client: Client, node: string) =>
+  client.create<Pod, Binding>(Pod, { metadata, target: { kind: 'Node', name: node } }, { ...metadata, subresource: 'binding' })
+const evict = (client: Client) => client.create<Pod, Eviction>(Pod, { metadata }, { ...metadata, subresource: 'eviction' })
+
+test('clusterExtensions write nothing on a second start', async (t) => {
+  const { store, start } = await fixture(t)
+  const before = store.revision()
+  await start()
+  assert.equal(store.revision(), before)
+})
+
+test('clusterExtensions give services addresses and take them back', async (t) => {
+  const { admin } = await fixture(t)
+  const ports = [{ port: 80 }]
+  const made: Service = await admin.create<Service>(Service, {
+    metadata: { name: 's', namespace: 'default' },
+    spec: { type: 'NodePort', ports },
+  })
+  const address = made.spec!.clusterIP!
+  assert.ok(made.spec!.ports![0]!.nodePort! >= 30086)
+  const taken = { clusterIP: '10.96.0.1', ports }
+  await assert.rejects(admin.create(Service, { metadata: { name: 'u', namespace: 'default' }, spec: taken }), {
+    reason: 'Invalid',
+    message:
+      'Service "u" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.1"]: failed to allocate IP 10.96.0.1: provided IP is already allocated',
+  })
+  await admin.delete(Service, { namespace: 'default', name: 's' })
+  const again = await admin.create(Service, { metadata: { name: 'v', namespace: 'default' }, spec: { clusterIP: address, ports } })
+  assert.equal(again.spec!.clusterIP, address)
+  assert.equal((await admin.get(IPAddress, { name: address })).spec?.parentRef?.name, 'v')
+})
+
+test('podBinding binds once, as no new generation', async (t) => {
+  const { admin } = await fixture(t)
+  await createPod(admin)
+  assert.equal(((await bindTo(admin, 'n1')) as unknown as Status).status, 'Success')
+  const pod = await admin.get(Pod, metadata)
+  assert.deepEqual([pod.spec!.nodeName, pod.metadata!.generation], ['n1', 1])
+  assert.equal(pod.status!.conditions!.find(({ type }) => type === 'PodScheduled')?.status, 'True')
+  await assert.rejects(bindTo(admin, 'n2'), {
+    reason: 'Conflict',
+    message: 'Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n1"',
+  })
+})
+
+async function budgeted(t: TestContext, disruptionsAllowed: number) {
+  const given = await fixture(t)
+  await createPod(given.admin)
+  await bindTo(given.admin, 'n1')
+  const ready = { type: 'Ready', status: 'True' }
+  await given.server.writer.modify(Pod, metadata, (pod) => void (pod.status = { ...pod.status, phase: 'Running', conditions: [ready] }), {
+    subresource: 'status',
+  })
+  const key = { namespace: 'default', name: 'b' }
+  await given.admin.create(PodDisruptionBudget, { metadata: key, spec: { minAvailable: 1, selector: { matchLabels: { app: 'web' } } } })
+  const status = { disruptionsAllowed, currentHealthy: 1, desiredHealthy: 1, expectedPods: 1, observedGeneration: 1 }
+  await given.server.writer.modify(PodDisruptionBudget, key, (budget) => void (budget.status = status), { subresource: 'status' })
+  return { ...given, budget: () => given.admin.get(PodDisruptionBudget, key) }
+}
+
+test('podEviction keeps to the disruption budget', async (t) => {
+  const { admin } = await budgeted(t, 0)
+  await assert.rejects(evict(admin), (error: any) => {
+    assert.deepEqual(
+      [error.reason, error.code, error.message],
+      ['TooManyRequests', 429, "Cannot evict pod as it would violate the pod's disruption budget."],
+    )
+    assert.deepEqual(error.details.causes, [
+      { reason: 'DisruptionBudget', message: 'The disruption budget b needs 1 healthy pods and has 1 currently' },
+    ])
+    return true
+  })
+  assert.equal((await admin.get(Pod, metadata)).metadata!.deletionTimestamp, undefined)
+})
+
+test('podEviction charges the budget and ends the pod', async (t) => {
+  const { admin, budget } = await budgeted(t, 1)
+  await evict(admin)
+  const { status } = await budget()
+  assert.deepEqual([status!.disruptionsAllowed, Object.keys(status!.disruptedPods!)], [0, ['p']])
+  const pod = await admin.get(Pod, metadata)
+  assert.ok(pod.metadata!.deletionTimestamp)
+  assert.equal(pod.status!.conditions!.find(({ type }) => type === 'DisruptionTarget')?.reason, 'EvictionByEvictionAPI')
+})
+
+const askToken = (client: Client, spec: AuthenticationTokenRequest['spec']) =>
+  client.create<ServiceAccount, AuthenticationTokenRequest>(
+    ServiceAccount,
+    { spec: spec! },
+    { namespace: 'default', name: 'default', subresource: 'token' },
+  )
+
+test('serviceAccountToken lets its bearer in, as far as roles go, and as long as its pod is there', async (t) => {
+  const { admin, send } = await fixture(t)
+  const pod = await createPod(admin)
+  const boundObjectRef = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: pod.metadata!.uid! }
+  const { status, spec } = await askToken(admin, { boundObjectRef, expirationSeconds: 3607 })
+  assert.equal(spec!.expirationSeconds, 3607)
+  const headers = { authorization: `Bearer ${status!.token}` }
+  const path = '/api/v1/namespaces/default/configmaps'
+  const refused = await send(path, headers)
+  assert.deepEqual(
+    [refused.status, refused.body.message],
+    [
+      403,
+      'configmaps is forbidden: User "system:serviceaccount:default:default" cannot list resource "configmaps" in API group "" in the namespace "default"',
+    ],
+  )
+  await admin.create(RoleBinding, {
+    metadata: { name: 'v', namespace: 'default' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' },
+    subjects: [{ kind: 'ServiceAccount', name: 'default', namespace: 'default' }],
+  })
+  assert.equal((await send(path, headers)).status, 200)
+  assert.equal((await send('/api/v1/secrets', headers)).status, 403)
+  await admin.delete(Pod, metadata, { gracePeriodSeconds: 0 })
+  assert.equal((await send(path, headers)).status, 401)
+})
+
+test('serviceAccountToken refuses what cannot be bound', async (t) => {
+  const { admin } = await fixture(t)
+  await assert.rejects(askToken(admin, { expirationSeconds: 10 }), {
+    message: /spec.expirationSeconds: Invalid value: 10: may not specify a duration less than 10 minutes/,
+  })
+  await assert.rejects(askToken(admin, { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'no' } }), {
+    message: 'pods "no" not found',
+  })
+  await assert.rejects(askToken(admin, { boundObjectRef: { apiVersion: 'v1', kind: 'Service', name: 'no' } }), { reason: 'BadRequest' })
+})
+
+test('kubelets read and write what is theirs alone', async (t) => {
+  const { admin, as } = await fixture(t)
+  await admin.create(Secret, { metadata: { name: 's', namespace: 'default' } })
+  const kubelet = (name: string) => as(`system:node:${name}`, 'system:nodes')
+  await kubelet('n1').create(Node, { metadata: { name: 'n1' } })
+  await assert.rejects(kubelet('n1').create(Node, { metadata: { name: 'n2' } }), {
+    message: /node "n1" is not allowed to modify node "n2"/,
+  })
+  const volumes = [{ name: 'v', secret: { secretName: 's' } }]
+  await createPod(admin, { spec: { volumes, containers: [{ name: 'c', image: 'i' }] } })
+  const read = (name: string) => kubelet(name).get(Secret, { namespace: 'default', name: 's' })
+  await assert.rejects(read('n1'), { reason: 'Forbidden', message: /no relationship found between node 'n1' and this object/ })
+  await bindTo(admin, 'n1')
+  assert.equal((await read('n1')).metadata!.name, 's')
+  await assert.rejects(read('n2'), { reason: 'Forbidden' })
+})
+
+test('users hand out no rights they do not hold', async (t) => {
+  const { admin, as } = await fixture(t)
+  const bind = (role: string, user: string): RoleBinding => ({
+    metadata: { name: `${role}-${user}`, namespace: 'default' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
+  })
+  await admin.create(RoleBinding, bind('admin', 'anna'))
+  await as('anna').create(RoleBinding, bind('view', 'bert'))
+  await as('bert').list(ConfigMap, { namespace: 'default' })
+  await assert.rejects(as('anna').create(RoleBinding, bind('cluster-admin', 'anna')), {
+    reason: 'Forbidden',
+    message: /attempting to grant RBAC permissions not currently held/,
+  })
+})
+
+test('namespaces that are needed stay, others are not created into when missing', async (t) => {
+  const { admin } = await fixture(t)
+  await assert.rejects(admin.delete(Namespace, { name: 'default' }), {
+    message: 'namespaces "default" is forbidden: this namespace may not be deleted',
+  })
+  await assert.rejects(admin.create(ConfigMap, { metadata: { name: 'c', namespace: 'no' } }), { message: 'namespaces "no" not found' })
+})
+
+test('certificate requests are approved by those who may', async (t) => {
+  const { admin, as } = await fixture(t)
+  const { Pkcs10CertificateRequestGenerator } = await import('reflect-metadata').then(() => import('@peculiar/x509'))
+  const curve = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+  const request = async (name: string) => {
+    const keys = await crypto.subtle.generateKey(curve, true, ['sign', 'verify'])
+    const pem = (await Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: curve })).toString('pem')
+    const spec = {
+      request: Buffer.from(`${pem}\n`).toString('base64'),
+      signerName: 'kubernetes.io/kube-apiserver-client',
+      usages: ['client auth'],
+    }
+    return admin.create<CertificateSigningRequest>(CertificateSigningRequest, { metadata: { name: 'r' }, spec })
+  }
+  await assert.rejects(request('O=system:masters,CN=eve'), { message: /system:masters group is not allowed/ })
+  const made = await request('O=crew,CN=anna')
+  const conditions = [{ type: 'Approved', status: 'True', reason: 'ok', message: 'ok' }]
+  const approved = { ...made, status: { ...made.status, conditions } } as CertificateSigningRequest
+  await assert.rejects(as('anna').update(CertificateSigningRequest, approved, { subresource: 'approval' }), { reason: 'Forbidden' })
+  const done = await admin.update(CertificateSigningRequest, approved, { subresource: 'approval' })
+  assert.deepEqual(
+    done.status?.conditions?.map(({ type }) => type),
+    ['Approved'],
+  )
+})
