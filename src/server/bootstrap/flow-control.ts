@@ -4,6 +4,7 @@ import type { FlowSchemaSpec, PolicyRulesWithSubjects, PriorityLevelConfiguratio
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
 import type { KubeObject } from '#api/object.ts'
+import { formatTime } from '#lib/clock.ts'
 import type { Desired } from './desired.ts'
 
 const AUTOUPDATE = 'apf.kubernetes.io/autoupdate-spec'
@@ -98,7 +99,15 @@ function level(name: string, spec: PriorityLevelConfigurationSpec): Desired<Prio
 function schema(name: string, levelName: string, matchingPrecedence: number, distinguisher: string, rules: PolicyRulesWithSubjects[]) {
   const spec: FlowSchemaSpec = { priorityLevelConfiguration: { name: levelName }, matchingPrecedence, rules }
   if (distinguisher) spec.distinguisherMethod = { type: distinguisher }
-  return { kind: FlowSchema, object: { metadata: metaOf(name), spec }, reconcile: reconcileSpec }
+  return { kind: FlowSchema, object: { metadata: metaOf(name), spec }, reconcile: reconcileSpec, status: markFound }
+}
+
+/** Its priority level is there: they are made together. */
+function markFound(object: FlowSchema, now: number): void {
+  const name = JSON.stringify(object.spec?.priorityLevelConfiguration.name)
+  const message = `This FlowSchema references the PriorityLevelConfiguration object named ${name} and it exists`
+  const lastTransitionTime = formatTime(now)
+  object.status = { conditions: [{ type: 'Dangling', status: 'False', reason: 'Found', message, lastTransitionTime }] }
 }
 
 const metaOf = (name: string) => ({ name, annotations: { [AUTOUPDATE]: 'true' } })
