@@ -25,7 +25,7 @@ export function defineKind<T extends KubeObject>(source: KindSource<T>): Kind<T>
 }
 
 /** The columns of a kind that names none, as upstream's default table convertor prints them. */
-export const DEFAULT_COLUMNS: readonly Column<KubeObject>[] = [
+const DEFAULT_COLUMNS: readonly Column<KubeObject>[] = [
   { name: 'Name', description: 'Name must be unique within a namespace.', format: 'name', value: (object) => object.metadata?.name ?? '' },
   {
     name: 'Created At',

@@ -9,7 +9,6 @@ export type FieldErrorType =
   | 'FieldValueForbidden'
   | 'FieldValueTooLong'
   | 'FieldValueTooMany'
-  | 'FieldValueTypeInvalid'
   | 'InternalError'
 
 export interface FieldError {
@@ -27,11 +26,6 @@ export const required = (field: string, detail = ''): FieldError => ({
 })
 export const invalid = (field: string, value: unknown, detail: string): FieldError => ({
   type: 'FieldValueInvalid',
-  field,
-  message: `Invalid value: ${show(value)}: ${detail}`,
-})
-export const typeInvalid = (field: string, value: unknown, detail: string): FieldError => ({
-  type: 'FieldValueTypeInvalid',
   field,
   message: `Invalid value: ${show(value)}: ${detail}`,
 })

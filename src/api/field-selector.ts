@@ -35,7 +35,7 @@ export function checkFieldSelector(kind: Pick<Kind<any>, 'fields'>, selector: Fi
   }
 }
 
-export function fieldValue<T extends KubeObject>(kind: Pick<Kind<T>, 'fields'>, object: T, field: string): string {
+function fieldValue<T extends KubeObject>(kind: Pick<Kind<T>, 'fields'>, object: T, field: string): string {
   if (field === 'metadata.name') return object.metadata?.name ?? ''
   if (field === 'metadata.namespace') return object.metadata?.namespace ?? ''
   return kind.fields && Object.hasOwn(kind.fields, field) ? kind.fields[field]!(object) : ''
@@ -49,14 +49,6 @@ export function matchesFields<T extends KubeObject>(kind: Pick<Kind<T>, 'fields'
 /** The value a selector demands of a field, if it demands one. */
 export function requiredValue(selector: FieldSelector, field: string): string | undefined {
   return selector.find((term) => term.field === field && term.operator === '=')?.value
-}
-
-export function formatFieldSelector(selector: FieldSelector): string {
-  return selector.map(({ field, operator, value }) => `${field}${operator}${escapeValue(value)}`).join(',')
-}
-
-export function escapeValue(value: string): string {
-  return value.replace(/[\\,=]/g, '\\$&')
 }
 
 function unescapeValue(text: string): string {

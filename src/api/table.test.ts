@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
-import { tableOf, tableOfOne } from './table.ts'
+import { tableOf } from './table.ts'
 
 const map = {
   apiVersion: 'v1',
@@ -33,10 +33,8 @@ for (const [includeObject, expected] of [
     assert.deepEqual(tableOf(ConfigMap, [map], { now, includeObject }).rows[0]!.object, expected)
   })
 
-test('tableOfOne carries the version of its object and leaves columns out when told', () => {
-  const table = tableOfOne(ConfigMap, map, { now, withColumns: false })
-  assert.deepEqual(table.metadata, { resourceVersion: '7' })
-  assert.equal(table.columnDefinitions, null)
+test('tableOf leaves columns out when told', () => {
+  assert.equal(tableOf(ConfigMap, [map], { now, withColumns: false }).columnDefinitions, null)
 })
 
 test('tableOf of nothing has no rows', () => assert.deepEqual(tableOf(ConfigMap, [], { now }).rows, []))

@@ -51,12 +51,6 @@ export function tableOf<T extends KubeObject>(kind: Kind<T>, items: Iterable<T>,
   return { kind: 'Table', apiVersion, metadata: listMeta, columnDefinitions: withColumns ? kind.columns.map(definitionOf) : null, rows }
 }
 
-/** The one-row table of a single object, or of a watch event. */
-export function tableOfOne<T extends KubeObject>(kind: Kind<T>, item: T, options: TableOptions): Table {
-  const resourceVersion = item.metadata?.resourceVersion
-  return tableOf(kind, [item], { ...options, listMeta: options.listMeta ?? (resourceVersion ? { resourceVersion } : {}) })
-}
-
 function definitionOf({ name, type = 'string', format = '', description, priority = 0 }: Column<never>): TableColumnDefinition {
   return { name, type, format, description, priority }
 }

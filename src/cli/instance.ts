@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { CommandError } from './config.ts'
 
 /** Grows when the layout of the data directory changes so that an older program could not read it. */
-export const DATA_FORMAT = 1
+const DATA_FORMAT = 1
 
 export interface Instance {
   pid: number

@@ -1,7 +1,7 @@
 // Which program this is, and which Kubernetes it speaks.
 import { readFileSync } from 'node:fs'
 
-export const KUBERNETES_VERSION = 'v1.36.0'
+const KUBERNETES_VERSION = 'v1.36.0'
 
 export function programVersion(): string {
   return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version

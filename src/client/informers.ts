@@ -61,7 +61,7 @@ export function createInformers(options: InformersOptions): Informers {
   }
 }
 
-export function resourceName(kind: Kind<any>): string {
+function resourceName(kind: Kind<any>): string {
   return `${apiVersionOf(kind)}/${kind.plural}`
 }
 

@@ -75,7 +75,7 @@ export const informerProjections: ReadonlyMap<Kind<any>, Projection> = new Map<K
   [ConfigMap, keptOfConfigMap],
 ])
 
-export function allControllers(options: ControllersOptions, kinds: ClusterKinds): Controller[] {
+function allControllers(options: ControllersOptions, kinds: ClusterKinds): Controller[] {
   const { clock, rootCa, clusterCidr = '10.244.0.0/16' } = options
   return [
     serviceAccountController,
@@ -133,7 +133,7 @@ export function controllerServices(options: ControllersOptions): Service[] {
 }
 
 /** The identity of a kube-system service account. */
-export function serviceAccountUser(account: string): UserInfo {
+function serviceAccountUser(account: string): UserInfo {
   return {
     username: `system:serviceaccount:kube-system:${account}`,
     groups: ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated'],

@@ -170,7 +170,7 @@ async function deleteJob(cronJob: CronJob, job: Job, { client, events }: Control
 }
 
 /** The latest time that is due and not yet served, and how many there were since the last. */
-export function lastDue(cronJob: CronJob, schedule: CronSchedule, now: number): { time?: number; missed: number } {
+function lastDue(cronJob: CronJob, schedule: CronSchedule, now: number): { time?: number; missed: number } {
   const { metadata, spec, status } = cronJob
   let earliest = Date.parse(status?.lastScheduleTime ?? metadata?.creationTimestamp ?? '') || now
   if (spec?.startingDeadlineSeconds !== undefined) earliest = Math.max(earliest, now - spec.startingDeadlineSeconds * 1000)

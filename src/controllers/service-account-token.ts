@@ -7,7 +7,7 @@ import { ignoreNotFound } from '#api/status.ts'
 import type { Controller } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 
-export const TOKEN_TYPE = 'kubernetes.io/service-account-token'
+const TOKEN_TYPE = 'kubernetes.io/service-account-token'
 const ACCOUNT_NAME = 'kubernetes.io/service-account.name'
 const ACCOUNT_UID = 'kubernetes.io/service-account.uid'
 /** Tokens in Secrets have no end of their own; this is the longest a token may be asked for. */

@@ -7,7 +7,7 @@ export function templateHash(template: unknown, collisionCount?: number): string
   return safeEncode(String(fnv32a(canonical(template) + (collisionCount ? `#${collisionCount}` : ''))))
 }
 
-export function fnv32a(text: string): number {
+function fnv32a(text: string): number {
   let hash = 0x811c9dc5
   for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
   return hash

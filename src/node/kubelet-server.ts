@@ -41,7 +41,7 @@ export interface KubeletServerOptions {
   log: Logger
 }
 
-export const KUBELET_PORT = 10250
+const KUBELET_PORT = 10250
 const SOCKET_LISTENERS = 32
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 const DISABLED = new Map([

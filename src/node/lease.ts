@@ -5,7 +5,7 @@ import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import { type Clock, formatMicroTime } from '#lib/clock.ts'
 
-export const LEASE_NAMESPACE = 'kube-node-lease'
+const LEASE_NAMESPACE = 'kube-node-lease'
 export const LEASE_PERIOD_MS = 10_000
 const DURATION_SECONDS = 40
 

@@ -33,7 +33,7 @@ export function startLogRotation(options: LogRotationOptions): Disposable {
   })
 }
 
-export async function rotateLogs(options: LogRotationOptions): Promise<void> {
+async function rotateLogs(options: LogRotationOptions): Promise<void> {
   for (const { containerId, path } of options.logs()) {
     try {
       const { size } = await stat(path)

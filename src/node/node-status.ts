@@ -7,7 +7,7 @@ import type { Image } from './runtime.ts'
 const IMAGES_SHOWN = 50
 const NAMES_SHOWN = 5
 /** Of the features upstream's kubelet declares, those this node really has. */
-export const DECLARED_FEATURES: readonly string[] = ['ExtendWebSocketsToKubelet']
+const DECLARED_FEATURES: readonly string[] = ['ExtendWebSocketsToKubelet']
 
 export interface Pressure {
   memory: boolean

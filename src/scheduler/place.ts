@@ -93,7 +93,7 @@ export function refusalOf(
   return firstRefusal(node, filters)
 }
 
-export function firstRefusal(node: NodeInfo, filters: readonly NamedFilter[]): { plugin: string; refusal: Refusal } | undefined {
+function firstRefusal(node: NodeInfo, filters: readonly NamedFilter[]): { plugin: string; refusal: Refusal } | undefined {
   for (const { plugin, filter } of filters) {
     const refusal = filter.check(node)
     if (refusal) return { plugin, refusal }

@@ -91,7 +91,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
 }
 
 /** Who issues the cluster's service-account tokens, as they say themselves. */
-export const serviceAccountIssuer = (clusterDomain: string): string => `https://kubernetes.default.svc.${clusterDomain}`
+const serviceAccountIssuer = (clusterDomain: string): string => `https://kubernetes.default.svc.${clusterDomain}`
 
 function once<T>(make: () => T): () => T {
   let made: { value: T } | undefined

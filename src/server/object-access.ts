@@ -90,7 +90,7 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
   }
 }
 
-export function storedResource(engine: Engine, kind: Kind<any>): StoredResource {
+function storedResource(engine: Engine, kind: Kind<any>): StoredResource {
   const resource = engine.registry.of(kind)
   if (resource.prefix === undefined || !resource.cache) throw new Error(`${kind.kind} is never stored`)
   return resource as StoredResource

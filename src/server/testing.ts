@@ -12,7 +12,7 @@ export interface TestServer extends AsyncDisposable {
   client: Client
 }
 
-export const ADMIN: UserInfo = { username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] }
+const ADMIN: UserInfo = { username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] }
 
 /** Without extensions everything is allowed, nothing is admitted or refused but by the kinds' own rules, and pods can be bound. */
 export async function startTestServer(options: Partial<ApiServerOptions> = {}): Promise<TestServer> {

@@ -55,6 +55,6 @@ export function withNamedFields(schema: Schema | undefined, fields: Fields): Fie
 }
 
 /** Schema of what a path element leads to. */
-export function elementSchema(schema: Schema | undefined, element: string): Schema | undefined {
+function elementSchema(schema: Schema | undefined, element: string): Schema | undefined {
   return element.startsWith('f:') ? memberSchema(schema, element.slice(2)) : schema?.items
 }

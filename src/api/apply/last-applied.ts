@@ -6,7 +6,7 @@ import { compareObjects } from './compare.ts'
 import { difference, type Fields, NO_FIELDS } from './fields.ts'
 import { fieldSetOf } from './field-set.ts'
 
-export const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
 /** All annotations of an object together; one that would not fit is left out. */
 const MAX_ANNOTATIONS_BYTES = 256 * 1024

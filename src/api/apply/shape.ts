@@ -3,7 +3,7 @@ import type { Schema } from '#api/schema.ts'
 import { keyElement } from './fields.ts'
 
 /** Values nothing is known of: maps merge, lists are atomic. */
-export const DEDUCED: Schema = { type: 'any', preserveUnknownFields: true }
+const DEDUCED: Schema = { type: 'any', preserveUnknownFields: true }
 
 export type Shape = 'leaf' | 'map' | 'keyed' | 'set'
 

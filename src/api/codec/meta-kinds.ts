@@ -17,4 +17,3 @@ function metaKind(kind: string): Expected {
 
 /** Decode with `anyVersion`: it is known to every group. */
 export const DeleteOptionsKind = metaKind('DeleteOptions')
-export const StatusKind = metaKind('Status')

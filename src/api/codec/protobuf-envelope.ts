@@ -13,7 +13,7 @@ export interface Envelope {
   contentType: string
 }
 
-export function isEnvelope(bytes: Uint8Array): boolean {
+function isEnvelope(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && MAGIC.equals(bytes.subarray(0, 4))
 }
 

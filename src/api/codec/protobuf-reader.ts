@@ -7,7 +7,7 @@ export class ProtobufError extends Error {
 export const VARINT = 0
 export const FIXED64 = 1
 export const LENGTH = 2
-export const FIXED32 = 5
+const FIXED32 = 5
 
 export class ProtobufReader {
   readonly #bytes: Uint8Array

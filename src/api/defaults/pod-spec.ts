@@ -56,7 +56,7 @@ function defaultContainer(container: Container | EphemeralContainer): void {
 }
 
 /** Always for an image that names no version or `latest`. */
-export function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
+function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
   if (image.includes('@')) return 'IfNotPresent'
   const tag = /:([^:/]+)$/.exec(image)?.[1]
   return tag === undefined || tag === 'latest' ? 'Always' : 'IfNotPresent'

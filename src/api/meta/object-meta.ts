@@ -55,7 +55,7 @@ export function validateLabels(labels: Record<string, string> | undefined, path:
   return errors
 }
 
-export function validateAnnotations(annotations: Record<string, string> | undefined, path: string): FieldError[] {
+function validateAnnotations(annotations: Record<string, string> | undefined, path: string): FieldError[] {
   const errors: FieldError[] = []
   let size = 0
   for (const [key, value] of Object.entries(annotations ?? {})) {

@@ -39,7 +39,7 @@ export function prefixOf({ group, version }: { group: string; version: string })
 }
 
 const shortGroup = (group: string): string[] => (group || 'core').replace(/\.k8s\.io$/, '').split(/[.-]/)
-export const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
+const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
 
 export function pathsOf(kind: Kind<any>, texts: Descriptions): PathItem[] {
   return [...new KindPaths(kind, texts).all()]

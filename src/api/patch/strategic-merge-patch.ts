@@ -51,7 +51,7 @@ function replaceOrDelete(directive: unknown, patch: JsonObject): JsonObject {
   return patch
 }
 
-export function badDirective(directive: unknown, patch: unknown): StatusError {
+function badDirective(directive: unknown, patch: unknown): StatusError {
   return new StatusError('', `unknown patch type: ${String(directive)} in map: ${JSON.stringify(patch)}`)
 }
 

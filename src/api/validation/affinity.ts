@@ -24,7 +24,7 @@ export function validateNodeSelector(selector: NodeSelector | undefined, path: s
   return errors
 }
 
-export function checkNodeTerm({ matchExpressions, matchFields }: NodeSelectorTerm, path: string, errors: Errors): void {
+function checkNodeTerm({ matchExpressions, matchFields }: NodeSelectorTerm, path: string, errors: Errors): void {
   each(matchExpressions, `${path}.matchExpressions`, ({ key, operator, values = [] }, at) => {
     if (operator === 'In' || operator === 'NotIn') {
       if (values.length === 0) errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"))

@@ -8,7 +8,7 @@ import { validateLabelSelector } from './label-selector.ts'
 import { checkQuantity } from './resources.ts'
 import { sameJson } from './same-json.ts'
 
-export const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
+const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
 
 export function validateClaimSpec(spec: PersistentVolumeClaimSpec, path: string): FieldError[] {
   const errors: FieldError[] = []

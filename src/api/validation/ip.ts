@@ -68,7 +68,7 @@ export function endpointIPMessages(value: string): string[] {
   return out
 }
 
-export function ipToBits(address: string): string {
+function ipToBits(address: string): string {
   if (isIPv4(address))
     return address
       .split('.')

@@ -10,10 +10,9 @@ export type ResourceList = Record<string, string>
 const CONTAINER_RESOURCES = ['cpu', 'memory', 'ephemeral-storage']
 const BAD_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
-export const isHugePages = (name: string) => name.startsWith('hugepages-')
+const isHugePages = (name: string) => name.startsWith('hugepages-')
 const isNative = (name: string) => !name.includes('/') || name.split('/')[0]!.endsWith('kubernetes.io')
-export const isExtended = (name: string) =>
-  !isNative(name) && !name.startsWith('requests.') && qualifiedName(`requests.${name}`).length === 0
+const isExtended = (name: string) => !isNative(name) && !name.startsWith('requests.') && qualifiedName(`requests.${name}`).length === 0
 const isInteger = (name: string) => isExtended(name)
 
 export function checkQuantity(path: string, value: unknown, errors: Errors): value is string {
@@ -31,7 +30,7 @@ export function checkResourceAmount(path: string, name: string, value: unknown, 
     errors.push(invalid(path, amount.toString(), 'must be an integer'))
 }
 
-export function checkContainerResourceName(path: string, name: string, errors: Errors): void {
+function checkContainerResourceName(path: string, name: string, errors: Errors): void {
   const messages = qualifiedName(name)
   checkMessages(path, name, messages, errors)
   if (messages.length > 0) return
@@ -91,7 +90,7 @@ export function checkResourceName(path: string, name: string, errors: Errors, st
     errors.push(invalid(path, name, 'must be a standard resource type or fully qualified'))
 }
 
-export const QUOTA_RESOURCES = [
+const QUOTA_RESOURCES = [
   'cpu',
   'memory',
   'ephemeral-storage',
@@ -112,4 +111,4 @@ export const QUOTA_RESOURCES = [
   'services.nodeports',
   'services.loadbalancers',
 ]
-export const STANDARD_RESOURCES = [...QUOTA_RESOURCES, 'storage']
+const STANDARD_RESOURCES = [...QUOTA_RESOURCES, 'storage']

@@ -14,7 +14,7 @@ import { newSetAnnotations, REVISION, revisionOf, sameAnnotations } from './anno
 import { calculatedStatus, condition, deadlineInMs, hasDeadline, isComplete, rolloutStatus } from './progress.ts'
 import { byAge, newSetSize, replicasOf, sizeAnnotations } from './sizes.ts'
 
-export const HASH_LABEL = 'pod-template-hash'
+const HASH_LABEL = 'pod-template-hash'
 
 export class Rollout {
   deployment: Deployment
@@ -192,7 +192,7 @@ function newReplicaSet(deployment: Deployment, hash: string): ReplicaSet {
 }
 
 /** Equal but for the hash label that the controller adds. */
-export function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean {
+function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean {
   return canonical(withoutHash(a)) === canonical(withoutHash(b))
 }
 

@@ -105,7 +105,7 @@ function fenceposts({ spec }: Deployment): { surge: number; unavailable: number 
   return resolveFenceposts(maxSurge, maxUnavailable, spec?.replicas ?? 1)
 }
 
-export function createdAt({ metadata }: ReplicaSet): number {
+function createdAt({ metadata }: ReplicaSet): number {
   return Date.parse(metadata?.creationTimestamp ?? '') || 0
 }
 

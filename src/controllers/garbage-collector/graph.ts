@@ -87,7 +87,7 @@ export class DependencyGraph {
   }
 }
 
-export function resourceOf({ group, plural }: Kind<any>): string {
+function resourceOf({ group, plural }: Kind<any>): string {
   return `${plural}.${group}`
 }
 

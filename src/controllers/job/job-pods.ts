@@ -6,7 +6,7 @@ import { podFromTemplate } from '#controllers/pod-control.ts'
 import { isActive, isReady, isTerminating } from '#controllers/pod-state.ts'
 
 export const TRACKING = 'batch.kubernetes.io/job-tracking'
-export const INDEX = 'batch.kubernetes.io/job-completion-index'
+const INDEX = 'batch.kubernetes.io/job-completion-index'
 const FAILURE_COUNT = 'batch.kubernetes.io/job-index-failure-count'
 
 export interface JobPods {

@@ -4,8 +4,8 @@ import type { Node } from '#api/kinds/core/node.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 import type { Clock } from '#lib/clock.ts'
 
-export const GRACE_MS = 50_000
-export const STARTUP_GRACE_MS = 60_000
+const GRACE_MS = 50_000
+const STARTUP_GRACE_MS = 60_000
 
 interface Heard {
   atMs: number

@@ -3,8 +3,8 @@ import type { Taint } from '#api/generated/types.ts'
 import type { Node } from '#api/kinds/core/node.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 
-export const NOT_READY = 'node.kubernetes.io/not-ready'
-export const UNREACHABLE = 'node.kubernetes.io/unreachable'
+const NOT_READY = 'node.kubernetes.io/not-ready'
+const UNREACHABLE = 'node.kubernetes.io/unreachable'
 
 const BY_CONDITION: Record<string, Record<string, string>> = {
   Ready: { False: NOT_READY, Unknown: UNREACHABLE },

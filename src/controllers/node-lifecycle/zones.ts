@@ -11,7 +11,7 @@ const UNHEALTHY_PART = 0.55
 type ZoneState = 'Normal' | 'PartialDisruption' | 'FullDisruption'
 
 /** Region and zone, as one key. */
-export function zoneOf({ metadata }: Node): string {
+function zoneOf({ metadata }: Node): string {
   const { labels = {} } = metadata ?? {}
   return `${labels['topology.kubernetes.io/region'] ?? ''}:${labels['topology.kubernetes.io/zone'] ?? ''}`
 }

@@ -21,7 +21,7 @@ export function startOf({ spec }: StatefulSet): number {
   return spec?.ordinals?.start ?? 0
 }
 
-export function claimName(template: string, set: StatefulSet, ordinal: number): string {
+function claimName(template: string, set: StatefulSet, ordinal: number): string {
   return `${template}-${set.metadata?.name}-${ordinal}`
 }
 

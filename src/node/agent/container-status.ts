@@ -100,7 +100,7 @@ function withoutRuntime(pod: Pod, { spec, type }: TypedContainer, old: Container
   return status
 }
 
-export function stateOf(container: Container, runtimeName: string): ContainerState {
+function stateOf(container: Container, runtimeName: string): ContainerState {
   switch (container.state) {
     case 'running':
       return { running: { startedAt: formatTime(container.startedAt) } }

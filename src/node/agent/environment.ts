@@ -83,7 +83,7 @@ function decoded(data: Record<string, string> | undefined): Record<string, strin
 }
 
 /** Variables for every service of the namespace, and for the API always. */
-export function serviceLinks(pod: Pod, services: readonly Service[]): Map<string, string> {
+function serviceLinks(pod: Pod, services: readonly Service[]): Map<string, string> {
   const namespace = pod.metadata?.namespace
   const chosen = new Map<string, Service>()
   for (const service of services) {

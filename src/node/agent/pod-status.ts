@@ -115,6 +115,6 @@ function lost(status: ContainerStatus): void {
   status.started = false
 }
 
-export function idOf({ containerID = '' }: ContainerStatus): string {
+function idOf({ containerID = '' }: ContainerStatus): string {
   return containerID.slice(containerID.indexOf('://') + 3)
 }

@@ -60,7 +60,7 @@ export function containerResources(pod: Pod, container: ContainerSpec, options: 
   }
 }
 
-export function oomScoreAdjust(pod: Pod, container: ContainerSpec, memoryCapacityBytes: number): number {
+function oomScoreAdjust(pod: Pod, container: ContainerSpec, memoryCapacityBytes: number): number {
   if ((pod.spec?.priority ?? 0) >= SYSTEM_CRITICAL_PRIORITY) return GUARANTEED_OOM
   const qos = qosClassOf(pod)
   if (qos === 'Guaranteed') return GUARANTEED_OOM

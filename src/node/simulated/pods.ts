@@ -15,8 +15,8 @@ import type { Container, ContainerState } from '#node/runtime.ts'
 import { AddressPool } from './addresses.ts'
 import type { WorkPool } from './work-pool.ts'
 
-export const RUN_SECONDS = 'sampan.dev/run-seconds'
-export const EXIT_CODE = 'sampan.dev/exit-code'
+const RUN_SECONDS = 'sampan.dev/run-seconds'
+const EXIT_CODE = 'sampan.dev/exit-code'
 
 export interface SimulatedPodsOptions {
   client: Client

@@ -10,7 +10,7 @@ interface Counted {
 }
 
 /** Upstream's streamingConnectionIdleTimeout. */
-export const STREAM_IDLE_MS = 4 * 3600 * 1000
+const STREAM_IDLE_MS = 4 * 3600 * 1000
 const CHECK_MS = 60_000
 
 export function endWhenIdle(socket: Counted, { clock, idleMs = STREAM_IDLE_MS }: { clock: Clock; idleMs?: number }): void {

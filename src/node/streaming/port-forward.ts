@@ -7,7 +7,7 @@ import { endWhenIdle } from './idle.ts'
 import { refuseUpgrade, type Upgrade } from './upgrade.ts'
 import { acceptWebSocket } from './websocket.ts'
 
-export const TUNNEL_PROTOCOL = 'SPDY/3.1+portforward.k8s.io'
+const TUNNEL_PROTOCOL = 'SPDY/3.1+portforward.k8s.io'
 const SPDY_PROTOCOL = 'portforward.k8s.io'
 const CHANNEL_PROTOCOLS = ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io', 'portforward.k8s.io', '']
 const NORMAL_CLOSURE = 1000

@@ -31,7 +31,7 @@ export interface VolumesOptions {
   allocatable(): Record<string, string>
 }
 
-export class VolumeFailure extends Error {
+class VolumeFailure extends Error {
   override name = 'VolumeFailure'
   readonly volume: string
   constructor(volume: string, cause: unknown) {

@@ -32,7 +32,7 @@ export function firstOpinion(authorizers: readonly Authorizer[]): Authorizer {
 }
 
 /** The refusal of a request, in the words clients parse. */
-export function refusal(attributes: RequestAttributes, reason = ''): StatusError {
+function refusal(attributes: RequestAttributes, reason = ''): StatusError {
   const said = escapeHtml(sentence(attributes)) + (reason ? `: ${reason}` : '')
   const { group, resource, name } = attributes
   const details: StatusDetails = { ...(name ? { name } : {}), ...(group ? { group } : {}), ...(resource ? { kind: resource } : {}) }

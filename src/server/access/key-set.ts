@@ -4,7 +4,7 @@ import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import { answer } from '#server/http/call.ts'
 import { keyId } from './web-token.ts'
 
-export const DISCOVERY_PATH = '/.well-known/openid-configuration'
+const DISCOVERY_PATH = '/.well-known/openid-configuration'
 export const KEY_SET_PATH = '/openid/v1/jwks'
 
 export interface PublicDocument {

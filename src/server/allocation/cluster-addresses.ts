@@ -10,7 +10,7 @@ import { NumberPool, reservedBand } from './number-pool.ts'
 
 const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
 const MANAGED_LABEL = 'ipaddress.kubernetes.io/managed-by'
-export const ADDRESS_MANAGER = 'ipallocator.k8s.io'
+const ADDRESS_MANAGER = 'ipallocator.k8s.io'
 
 interface ServiceRange {
   cidr: string

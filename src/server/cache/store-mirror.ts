@@ -7,7 +7,7 @@ import { type Change, Compacted, type Store } from '#store/store.ts'
 import { ResourceCache } from './resource-cache.ts'
 import { type ParsedCache, StoredObject } from './stored-object.ts'
 
-export const ROOT = '/registry/'
+const ROOT = '/registry/'
 const RECENT_OBJECTS = 2000
 const LOAD_PAGE = 2000
 

@@ -101,7 +101,7 @@ function prepare(engine: Engine, { resource: { kind } }: Write, object: Mutable)
 }
 
 /** The namespace of the URL, which the object may repeat but not contradict. */
-export function settleNamespace({ resource: { kind }, attributes }: Write, object: KubeObject): void {
+function settleNamespace({ resource: { kind }, attributes }: Write, object: KubeObject): void {
   const meta = object.metadata!
   if (kind.scope === 'Cluster') {
     delete meta.namespace

@@ -64,8 +64,4 @@ export function hasStatus(kind: Kind): boolean {
   return kind.subresources.status !== undefined
 }
 
-export function nowOf(engine: Engine): number {
-  return engine.clock.now()
-}
-
 export type Mutable = KubeObject & Record<string, unknown> & { status?: unknown; spec?: unknown }

@@ -3,7 +3,7 @@ import { StatusError } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Exchange } from '#server/request.ts'
 
-export const MAX_BODY_BYTES = 3 * 1024 * 1024
+const MAX_BODY_BYTES = 3 * 1024 * 1024
 const BODY_TIMEOUT_MS = 60_000
 
 const EMPTY = Buffer.alloc(0)

@@ -69,7 +69,7 @@ function notAcceptable(formats: readonly Format[]): StatusError {
 }
 
 /** Media ranges by quality, then as written. */
-export function clauses(accept: string): { type: string; parameters: Map<string, string> }[] {
+function clauses(accept: string): { type: string; parameters: Map<string, string> }[] {
   return accept
     .split(',', 64)
     .map((clause) => {

@@ -36,7 +36,7 @@ export function dryRunOf(values: readonly string[], errors: FieldError[]): boole
 }
 
 /** The client program's name, up to its version. */
-export function managerOf(call: Call): string {
+function managerOf(call: Call): string {
   return (call.exchange.headers['user-agent'] ?? '').split('/', 1)[0]!.slice(0, 128) || 'unknown'
 }
 

@@ -156,11 +156,11 @@ export function writeOf(call: Call, { resource, parameters }: { resource: Stored
 }
 
 /** Apply insists on a manager that was named. */
-export function applyWrite(call: Call, write: Write): Write {
+function applyWrite(call: Call, write: Write): Write {
   return { ...write, fieldManager: call.exchange.query.get('fieldManager') ?? '' }
 }
 
-export function listRequest({ info, exchange }: Call): ListRequest {
+function listRequest({ info, exchange }: Call): ListRequest {
   const { query } = exchange
   return {
     namespace: info.namespace || undefined,
@@ -197,7 +197,7 @@ export async function readPatch(call: Call, engine: Engine): Promise<ReadPatch> 
   }
 }
 
-export function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, call: Call): KubeObject {
+function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, call: Call): KubeObject {
   try {
     const { value, duplicates } = parseYaml(bytes.toString('utf8'))
     if (duplicates && fieldValidation === 'Strict') throw new StatusError('BadRequest', `error strict decoding YAML: ${duplicates}`)

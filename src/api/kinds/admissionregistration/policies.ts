@@ -92,7 +92,7 @@ function checkVariables(variables: Variable[] | undefined, errors: Errors): void
   })
 }
 
-export const VALIDATION_ACTIONS = ['Audit', 'Deny', 'Warn']
+const VALIDATION_ACTIONS = ['Audit', 'Deny', 'Warn']
 
 export function checkActions(actions: string[] | undefined, errors: Errors): void {
   const at = 'spec.validationActions'

@@ -121,7 +121,7 @@ function checkSubresources({ subresources }: types.CustomResourceDefinitionVersi
     errors.push(invalid(`${path}.scale.labelSelectorPath`, selector, 'should be a json path under either .spec or .status'))
 }
 
-export function checkNames(names: types.CustomResourceDefinitionNames | undefined, path: string, errors: Errors): void {
+function checkNames(names: types.CustomResourceDefinitionNames | undefined, path: string, errors: Errors): void {
   const label = (field: string, value: string | undefined, spelled = value) => {
     if (!value) errors.push(required(`${path}.${field}`))
     else checkMessages(`${path}.${field}`, value, dns1035Label(spelled ?? ''), errors)

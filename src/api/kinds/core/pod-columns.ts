@@ -52,7 +52,7 @@ export const podColumns: Column<Pod>[] = [
   },
 ]
 
-export function summaryOf(pod: Pod): Summary {
+function summaryOf(pod: Pod): Summary {
   const { status, spec, metadata } = pod
   const restartable = new Set(
     (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name),

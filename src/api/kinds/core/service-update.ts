@@ -7,7 +7,7 @@ type Spec = types.ServiceSpec
 
 /** Reached from outside by a port of every node. */
 export const isExternal = ({ type }: Spec) => type === 'NodePort' || type === 'LoadBalancer'
-export const reachesNodes = (spec: Spec) =>
+const reachesNodes = (spec: Spec) =>
   spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false)
 export const needsClusterIP = ({ type }: Spec) => type !== 'ExternalName'
 export const needsHealthPort = ({ type, externalTrafficPolicy }: Spec) => type === 'LoadBalancer' && externalTrafficPolicy === 'Local'
