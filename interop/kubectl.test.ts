@@ -46,6 +46,14 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
         const failed = await cluster.kubectl(['-n', ns, 'exec', 'box', '--', 'sh', '-c', 'exit 3'], { program })
         assert.equal(failed.code, 3)
         assert.equal(await words(['exec', '-i', 'box', '--', 'cat'], 'through and back\n'), 'through and back\n')
+        // A terminal of its own size, as a person at a keyboard has.
+        const terminal = await cluster.inside([
+          'script',
+          '-qefc',
+          `stty rows 33 cols 99; ${program} --kubeconfig=${cluster.kubeconfig} -n ${ns} exec -it box -- sh -c 'sleep 1; stty size; tty'`,
+          '/dev/null',
+        ])
+        assert.match(terminal.stdout, /33 99\r?\n\/dev\/pts\/\d/)
         const described = await k('describe pod box')
         assert.match(described, /^Status: +Running$/m)
         assert.match(described, /Normal +Started .* kubelet/)
@@ -216,22 +224,35 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
     const node = (await cluster.ok('get nodes -o name')).trim()
     await cluster.ok('create namespace drained')
     await cluster.ok('-n drained create deployment web --image=web:v1 --replicas=2')
-    await cluster.ok('-n drained rollout status deployment/web --timeout=90s')
-    // Other tests run beside this one: only this namespace's pods may be evicted, and the node must not stay closed for long.
-    const drained = await cluster.ok([
-      'drain',
-      node.replace('node/', ''),
-      '--ignore-daemonsets',
-      '--delete-emptydir-data',
-      '--force',
-      '--pod-selector=app=web,!other',
-      '--dry-run=server',
+    await cluster.ok([
+      '-n',
+      'drained',
+      'patch',
+      'deployment',
+      'web',
+      '-p',
+      '{"spec":{"template":{"metadata":{"labels":{"drain-me":"yes"}},"spec":{"terminationGracePeriodSeconds":1}}}}',
     ])
-    assert.match(drained, /web-/)
-    assert.match(await cluster.ok(`cordon ${node}`), /cordoned/)
-    await cluster.ok('-n drained delete pods --all --wait=false')
-    await eventually(async () => (await cluster.ok('-n drained get pods')).includes('Pending'), { what: 'a pod that waits for a node' })
-    assert.match(await cluster.ok(`uncordon ${node}`), /uncordoned/)
+    await cluster.ok('-n drained rollout status deployment/web --timeout=90s')
+    // Other tests run beside this one: only this namespace's pods are evicted, and the node must not stay closed for long.
+    const before = await cluster.ok('-n drained get pods -l drain-me=yes -o name')
+    try {
+      const drained = await cluster.ok([
+        'drain',
+        node.replace('node/', ''),
+        '--ignore-daemonsets',
+        '--delete-emptydir-data',
+        '--pod-selector=app=web,drain-me=yes',
+        '--timeout=60s',
+      ])
+      for (const pod of before.trim().split('\n'))
+        assert.match(drained, new RegExp(`${pod} evicted|evicting pod drained/${pod.replace('pod/', '')}`))
+      assert.match(drained, /drained$/m)
+      assert.match(await cluster.ok('get nodes'), /SchedulingDisabled/)
+      await eventually(async () => (await cluster.ok('-n drained get pods')).includes('Pending'), { what: 'a pod that waits for a node' })
+    } finally {
+      assert.match(await cluster.ok(`uncordon ${node}`), /uncordoned/)
+    }
     await cluster.ok('-n drained rollout status deployment/web --timeout=90s')
     await cluster.ok('delete namespace drained --timeout=60s')
   })
