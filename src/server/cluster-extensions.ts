@@ -85,6 +85,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
       await bootstrap(context, system, signal)
     },
     async run(signal) {
+      using _connections = kubelets
       await Promise.all([allocator.run(signal), keep(context, system, signal)])
     },
   }

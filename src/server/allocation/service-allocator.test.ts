@@ -32,7 +32,15 @@ function fixture(cidr = '10.96.0.0/12') {
   const clientFor = () => {
     throw new Error('not used')
   }
-  const context: ServerContext = { reader, writer, clientFor, clock: systemClock, random: seededRandom(7), log: silentLogger, url: () => '' }
+  const context: ServerContext = {
+    reader,
+    writer,
+    clientFor,
+    clock: systemClock,
+    random: seededRandom(7),
+    log: silentLogger,
+    url: () => '',
+  }
   const allocator = new ServiceAllocator(context, { serviceCidr: cidr })
   const write = async (name: string, spec: ServiceSpec, options: { previous?: Service; dryRun?: boolean; fails?: boolean } = {}) => {
     const service: Service = { metadata: { name, namespace: 'x' }, spec: { type: 'ClusterIP', ...spec } }
