@@ -123,7 +123,9 @@ function openLog(dataDirectory: string): (line: string) => void {
   let size = 0
   try {
     size = statSync(path).size
-  } catch {}
+  } catch {
+    // The first start: there is no log yet.
+  }
   return (line) => {
     try {
       if (size > LOG_LIMIT) {
