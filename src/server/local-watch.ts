@@ -47,6 +47,10 @@ export async function* watchLocally<T extends KubeObject>(
           const metadata = { resourceVersion: String(revision), ...annotations }
           push(() => ({ type: 'BOOKMARK', object: { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata } }))
         },
+        failed(error) {
+          engine.log.error('watch failed', { kind: kind.kind, error })
+          end()
+        },
       },
     })
     limit = waiting.length + MAX_WAITING

@@ -28,11 +28,17 @@ export function createObjectReader(engine: Engine): ObjectReader {
     onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: { object?: T; previous?: T }) => void) {
       const resource = storedResource(engine, kind)
       return resource.cache.subscribe({
+        failed: (error) => engine.log.error('changes can no longer be told', { kind: kind.kind, error }),
         event({ object, previous, deleted }) {
-          handler({
-            ...(deleted ? {} : { object: servedObject(resource, object, mirror.recent) as T }),
-            ...(previous ? { previous: servedObject(resource, previous, mirror.recent) as T } : {}),
-          })
+          try {
+            handler({
+              ...(deleted ? {} : { object: servedObject(resource, object, mirror.recent) as T }),
+              ...(previous ? { previous: servedObject(resource, previous, mirror.recent) as T } : {}),
+            })
+          } catch (error) {
+            // What follows objects (roles, allocations) must not stop following because one of them is odd.
+            engine.log.error('a change could not be taken in', { kind: kind.kind, key: object.key, error })
+          }
         },
       })
     },

@@ -35,16 +35,24 @@ export class Registry {
   #resources = new Map<string, Resource>()
   #kinds = new Map<string, Resource>()
   #siblings = new Map<string, Resource[]>()
+  #byKind = new Map<Kind, Resource>()
   /** Grows with every change: who derives something from the set of kinds keeps it with the generation it came from. */
   generation = 0
 
   constructor(mirror: StoreMirror, kinds: Iterable<Kind<any>>) {
     this.#mirror = mirror
-    for (const kind of kinds) this.add(kind)
+    for (const kind of kinds) this.#put(kind)
+    this.#changed()
   }
 
   /** `storageName` where objects are not kept under the plural: `group/plural` for custom resources. */
   add(kind: Kind, storageName?: string): Resource {
+    const resource = this.#put(kind, storageName)
+    this.#changed()
+    return resource
+  }
+
+  #put(kind: Kind, storageName?: string): Resource {
     const name = storageName ?? STORAGE_NAMES[kind.group ? `${kind.plural}.${kind.group}` : kind.plural] ?? kind.plural
     const prefix = kind.virtual ? undefined : `/registry/${name}/`
     const storage = kind.storageVersion ?? kind
@@ -57,7 +65,6 @@ export class Registry {
     }
     this.#resources.set(pathOf(kind), resource)
     this.#kinds.set(`${apiVersionOf(kind)}/${kind.kind}`, resource)
-    this.#changed()
     return resource
   }
 
@@ -77,7 +84,7 @@ export class Registry {
 
   /** The resource of a kind handed in by code of this process. */
   of(kind: Kind<any>): Resource {
-    const resource = this.#resources.get(pathOf(kind))
+    const resource = this.#byKind.get(kind) ?? this.#resources.get(pathOf(kind))
     if (!resource) throw new Error(`${kind.kind}.${kind.group} is not served here`)
     return resource
   }
@@ -103,6 +110,7 @@ export class Registry {
 
   #changed(): void {
     this.generation++
+    this.#byKind = new Map([...this.#resources.values()].map((resource) => [resource.kind, resource]))
     this.#siblings = Map.groupBy(this.#resources.values(), ({ prefix }) => prefix ?? '')
   }
 }

@@ -19,7 +19,7 @@ test('ResourceCache lists below a prefix in key order, after a key, up to a limi
 test('ResourceCache tells changes with what was there before, deletions at their own revision', () => {
   const cache = new ResourceCache('/registry/pods/')
   const events: CacheEvent[] = []
-  using _subscription = cache.subscribe({ event: (event) => events.push(event) })
+  using _subscription = cache.subscribe({ event: (event) => events.push(event), failed: assert.ifError })
   cache.put(stored('a', 1))
   cache.put(stored('a', 2))
   cache.delete('/registry/pods/a', 3)
@@ -55,4 +55,20 @@ test('StoredObject parses once, frozen, with its revision as resourceVersion', (
   assert.throws(() => {
     object.metadata!.name = 'b'
   }, TypeError)
+})
+
+test('ResourceCache ends the subscription of who throws, and tells the others', () => {
+  const cache = new ResourceCache('/registry/pods/')
+  const failures: unknown[] = []
+  const seen: number[] = []
+  cache.subscribe({
+    event() {
+      throw new Error('mine')
+    },
+    failed: (error) => failures.push(error),
+  })
+  cache.subscribe({ event: ({ revision }) => seen.push(revision), failed: assert.ifError })
+  cache.put(stored('a', 1))
+  cache.put(stored('a', 2))
+  assert.deepEqual([failures.length, seen, cache.subscribers], [1, [1, 2], 1])
 })

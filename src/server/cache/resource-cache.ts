@@ -17,8 +17,8 @@ export interface CacheEvent {
 
 export interface CacheSubscriber {
   event(event: CacheEvent): void
-  /** A batch of the store's changes has been told; `revision` is how far the cache is. */
-  flush?(revision: number): void
+  /** `event` threw: the subscription is over. One subscriber's fault is nobody else's. */
+  failed(error: unknown): void
 }
 
 const HISTORY_LIMIT = 4096
@@ -114,10 +114,6 @@ export class ResourceCache {
     })
   }
 
-  flush(revision: number): void {
-    for (const subscriber of this.#subscribers) subscriber.flush?.(revision)
-  }
-
   /** Forgets history up to `revision`: who watches from before must list again. */
   forget(revision: number): void {
     this.#history = this.#history.filter((event) => event.revision > revision)
@@ -130,6 +126,13 @@ export class ResourceCache {
       const dropped = this.#history.splice(0, this.#history.length - HISTORY_LIMIT)
       this.#floor = dropped.at(-1)!.revision
     }
-    for (const subscriber of this.#subscribers) subscriber.event(event)
+    for (const subscriber of this.#subscribers) {
+      try {
+        subscriber.event(event)
+      } catch (error) {
+        this.#subscribers.delete(subscriber)
+        subscriber.failed(error)
+      }
+    }
   }
 }

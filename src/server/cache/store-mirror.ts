@@ -97,7 +97,6 @@ export class StoreMirror {
   }
 
   #apply(batch: readonly Change[]): void {
-    const touched = new Set<ResourceCache>()
     for (const change of batch) {
       const cache = this.#cacheOf(change.key)
       if (change.type === 'put') {
@@ -111,10 +110,8 @@ export class StoreMirror {
         else this.#unclaimed.set(change.key, object)
       } else if (cache) cache.delete(change.key, change.revision)
       else this.#unclaimed.delete(change.key)
-      if (cache) touched.add(cache)
       this.#revision = change.revision
     }
-    for (const cache of touched) cache.flush(this.#revision)
     if (this.#waiting.length > 0) {
       const ready = this.#waiting.filter(({ revision }) => revision <= this.#revision)
       this.#waiting = this.#waiting.filter(({ revision }) => revision > this.#revision)

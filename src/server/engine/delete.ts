@@ -13,6 +13,8 @@ import { current, type Engine, type Mutable, type Write } from './engine.ts'
 import { Effects } from './hooks.ts'
 import { persist, remove } from './persist.ts'
 
+const ATTEMPTS = 50
+
 export interface Deleted {
   stored: StoredObject
   /** Nothing is left of it; else it waits for its grace period or its finalizers. */
@@ -47,7 +49,8 @@ export async function deleteObject(
     } catch (error) {
       if (!(error instanceof RevisionMismatch)) throw error
       if (!error.actual) throw notFoundError(kind, key.name)
-      if (options.preconditions?.resourceVersion || attempt >= 50) throw conflictError(kind, key.name)
+      if (options.preconditions?.resourceVersion || attempt >= ATTEMPTS) throw conflictError(kind, key.name)
+      await engine.mirror.seen(error.actual.revision)
     }
   }
 }

@@ -27,6 +27,7 @@ export async function expireEvents(engine: Engine, resource: StoredResource, sig
     event({ object, deleted }) {
       if (!deleted) queue.push({ key: object.key, revision: object.revision, writtenMs: clock.now() })
     },
+    failed: (error) => engine.log.error('events are no longer followed', { error }),
   })
   while (!signal.aborted) {
     await clock.sleep(PERIOD_MS, signal).catch(() => {})

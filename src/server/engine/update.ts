@@ -4,7 +4,7 @@ import { clone } from '#api/clone.ts'
 import { equal } from '#api/equal.ts'
 import { invalid } from '#api/field-error.ts'
 import { validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
-import { type KubeObject, keyText, type ObjectKey } from '#api/object.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { conflictError, invalidError, notFoundError, StatusError } from '#api/status.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { assertAllowed } from '#server/access/authorizers.ts'
@@ -46,6 +46,7 @@ export async function updateObject(engine: Engine, write: Write, { key, change }
       if (!(error instanceof RevisionMismatch)) throw error
       if (!error.actual && !change.create) throw notFoundError(kind, key.name)
       if (pinned || attempt >= ATTEMPTS) throw conflictError(kind, key.name)
+      if (error.actual) await engine.mirror.seen(error.actual.revision)
     }
   }
 }
@@ -184,7 +185,8 @@ function unchanged(next: Mutable, present: Mutable): boolean {
 /** The object of a PUT must be the one its URL names. */
 export function checkNames({ resource: { kind } }: Write, key: ObjectKey, object: KubeObject): void {
   const meta = (object.metadata ??= {})
-  if (!meta.name) throw new StatusError('BadRequest', `name must be provided`)
+  if (!meta.name)
+    throw new StatusError('BadRequest', `the name of the object (${key.name} based on URL) was undeterminable: name must be provided`)
   if (meta.name !== key.name)
     throw new StatusError('BadRequest', `the name of the object (${meta.name}) does not match the name on the URL (${key.name})`)
   if (kind.scope === 'Cluster') delete meta.namespace
@@ -192,6 +194,6 @@ export function checkNames({ resource: { kind } }: Write, key: ObjectKey, object
   else if (meta.namespace !== key.namespace)
     throw new StatusError(
       'BadRequest',
-      `the namespace of the object (${keyText(meta as ObjectKey).split('/')[0]}) does not match the namespace on the request (${key.namespace})`,
+      `the namespace of the object (${meta.namespace}) does not match the namespace on the request (${key.namespace})`,
     )
 }

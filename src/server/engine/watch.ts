@@ -15,6 +15,8 @@ export interface WatchSink {
   /** `event` is shared by all watchers of the resource; absent for objects that were there before. */
   change(type: ChangeType, stored: StoredObject, event: CacheEvent | undefined): void
   bookmark(revision: number, initialEventsEnd: boolean): void
+  /** The watch cannot go on. */
+  failed(error: unknown): void
 }
 
 export interface WatchRequest extends SelectionText {
@@ -63,7 +65,7 @@ export async function watchObjects(
     if (!missed) throw tooOld(revision, cache.floor)
     for (const event of missed) tell(event)
   }
-  const subscription = cache.subscribe({ event: tell })
+  const subscription = cache.subscribe({ event: tell, failed: (error) => sink.failed(error) })
   const ticker = request.allowWatchBookmarks
     ? engine.clock.every(BOOKMARK_MS, () => sink.bookmark((told = Math.max(told, mirror.revision)), false))
     : undefined

@@ -4,6 +4,7 @@ import { clone } from '#api/clone.ts'
 import type { Scale } from '#api/generated/types.ts'
 import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import { type Status, StatusError } from '#api/status.ts'
+import { tableOf } from '#api/table.ts'
 import { decodePatched } from '#server/engine/decode.ts'
 import { servedObject } from '#server/engine/encoding.ts'
 import { type Engine, handlerOf } from '#server/engine/engine.ts'
@@ -15,12 +16,11 @@ import type { Resource, StoredResource } from '#server/registry.ts'
 import type { SubresourceHandler } from '#server/request.ts'
 import { attributesOf } from './authorization.ts'
 import type { Call } from './call.ts'
-import { listDocument } from './list-document.ts'
 import { writeParameters } from './parameters.ts'
 import { readObject } from './read-object.ts'
 import { answerStatus } from './recover.ts'
 import { keyOf, negotiateObject, readPatch, writeOf } from './resource-verbs.ts'
-import { encode, sendBytes, sendObject, wantsPretty } from './respond.ts'
+import { encode, includeObjectOf, partialMetadata, sendBytes, sendObject, wantsPretty } from './respond.ts'
 
 /** Whether a handler was there to serve it. */
 export async function serveHandler(engine: Engine, call: Call, resource: Resource): Promise<boolean> {
@@ -56,12 +56,24 @@ async function create(engine: Engine, call: Call, { resource, handler }: Handled
 }
 
 async function list(engine: Engine, call: Call, { resource, handler }: Handled): Promise<void> {
-  const negotiated = negotiateObject(call)
+  const { kind } = resource
+  const { format, as, metaVersion } = negotiateObject(call)
   const items = await handler.list!(requestOf(handlerCall(call, resource)))
-  const document = negotiated.as
-    ? await listDocument(call, { items: [], revision: engine.mirror.revision }, { engine, resource, negotiated })
-    : { kind: resource.kind.listKind, apiVersion: apiVersionOf(resource.kind), metadata: {}, items }
-  await sendBytes(call, { status: 200, ...encode(document, { format: negotiated.format, pretty: wantsPretty(call) }) })
+  const document =
+    as === 'Table'
+      ? tableOf(kind, items, { now: engine.clock.now(), version: metaVersion, includeObject: includeObjectOf(call) })
+      : as
+        ? {
+            kind: as,
+            apiVersion: `meta.k8s.io/${metaVersion}`,
+            metadata: {},
+            items: items.map((item) => partialMetadata(item, metaVersion)),
+          }
+        : { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata: {}, items }
+  await sendBytes(call, {
+    status: 200,
+    ...encode(document, { format: format === 'protobuf' ? 'json' : format, pretty: wantsPretty(call) }),
+  })
 }
 
 async function connect(engine: Engine, call: Call, { resource, handler }: Handled): Promise<void> {

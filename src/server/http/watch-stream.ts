@@ -55,6 +55,10 @@ export async function streamWatch(call: Call, { engine, resource, request, negot
   const sink: WatchSink = {
     change: (type, stored, event) => write(() => form.frame(type, stored, event)),
     bookmark: (revision, initialEventsEnd) => write(() => form.bookmark(revision, initialEventsEnd)),
+    failed(error) {
+      engine.log.error('watch failed', { path: call.exchange.path, error })
+      ended.resolve()
+    },
   }
   const end = () => ended.resolve()
   signal.addEventListener('abort', end, { once: true })
