@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ContainerStatus, Pod as ApiPod } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -212,6 +215,36 @@ test('agent ends what belongs to a pod deleted while it was away', async () => {
   )
   await running()
   await node.until(async () => (await node.runtime.listSandboxes()).length === 0)
+})
+
+test('agent stops a sandbox again that was only stopped by halves', async () => {
+  await using node = await start({ runtime: { behaviour: () => ({ exitAfterMs: 1000 }) } })
+  await node.create('web', { restartPolicy: 'Never' })
+  await node.pod('web', phase('Running'))
+  let whole = 0
+  const stop = node.runtime.stopPodSandbox.bind(node.runtime)
+  node.runtime.stopPodSandbox = async (id) => {
+    await stop(id)
+    node.runtime.stopPodSandbox = async (again) => {
+      await stop(again)
+      whole++
+    }
+    throw new Error('the network is still there')
+  }
+  await node.clock.advance(1000)
+  await node.until(async () => (await node.runtime.listSandboxes()).every(({ ready }) => !ready))
+  await node.restart()
+  await node.pod('web', phase('Succeeded'))
+  assert.equal(whole, 1)
+})
+
+test('agent clears away what pods deleted while it was away left on disk', async () => {
+  await using node = await start()
+  const uid = '4b0bd4cd-0000-4000-8000-000000000000'
+  const traces = [join(node.directory, 'logs', `default_web_${uid}`), join(node.directory, 'pods', uid)]
+  for (const trace of traces) await mkdir(trace, { recursive: true })
+  await node.restart()
+  await node.until(async () => !traces.some((trace) => existsSync(trace)))
 })
 
 test('agent replaces a sandbox that died', async () => {

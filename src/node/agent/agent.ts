@@ -1,5 +1,6 @@
 // The pods of one node: the API's pods bound to it on one side, what the runtime holds on the other, a worker for each in between.
 // After a restart it finds what already runs and carries on; what runs for no pod of the API is taken down.
+import { readdir } from 'node:fs/promises'
 import type { Pod as ApiPod } from '#api/generated/types.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -10,7 +11,7 @@ import type { PodDirectory } from '#node/runtime.ts'
 import { admit } from './admission.ts'
 import type { AgentContext } from './context.ts'
 import { podDirectory } from './directory.ts'
-import { identityOf, type PodIdentity } from './identity.ts'
+import { identityOf, identityOfLogDirectory, type PodIdentity } from './identity.ts'
 import { PodWorker } from './pod-worker.ts'
 
 /** Events tell of changes at once; this finds what was missed while the runtime was away. */
@@ -62,11 +63,12 @@ export function createAgent(context: AgentContext): Agent {
     else if (!gone(object)) added(object)
   }
 
-  /** Workers for what runs without a pod in the API. */
+  /** Workers for what runs, or has left traces, without a pod in the API. */
   const takeDownStrays = async () => {
     await pods.synced()
     const known = (uid: string) => workers.has(uid)
-    for (const identity of view.identities()) if (!known(identity.uid)) workerFor(identity).remove()
+    const traces = (await readdir(context.logDirectory).catch(() => [])).flatMap((name) => identityOfLogDirectory(name) ?? [])
+    for (const identity of [...view.identities(), ...traces]) if (!known(identity.uid)) workerFor(identity).remove()
     for (const uid of await context.volumes.present()) {
       if (!known(uid))
         await context.volumes.tearDown(uid).catch((error: unknown) => log.warn('could not clean up after a pod', { uid, error }))

@@ -47,6 +47,12 @@ export function podLogDirectory(root: string, { namespace, name, uid }: PodIdent
   return join(root, `${namespace}_${name}_${uid}`)
 }
 
+/** Whose directory it is; names and namespaces have no underscores. */
+export function identityOfLogDirectory(directory: string): PodIdentity | undefined {
+  const [namespace, name, uid, ...more] = directory.split('_')
+  return namespace && name && uid && more.length === 0 ? { namespace, name, uid } : undefined
+}
+
 export function containerLogPath(container: string, attempt: number): string {
   return `${container}/${attempt}.log`
 }

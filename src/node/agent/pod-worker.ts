@@ -182,7 +182,7 @@ export class PodWorker {
   }
 
   async #end(): Promise<void> {
-    const { prober, view, runtime } = this.#context
+    const { prober, view, runtime, volumes } = this.#context
     const { uid } = this.identity
     prober.stopLivenessAndStartup(uid)
     this.#grace ??= new Grace(this.#graceSeconds())
@@ -194,15 +194,17 @@ export class PodWorker {
     await Promise.all(running.map(({ id }) => view.refreshContainer(id)))
     prober.remove(uid)
     this.#report()
+    // One that is not ready may have been stopped by halves, its network still there; the volumes go only after it was seen through.
+    const seenThrough = !(await volumes.exist(uid))
     for (const { id, ready } of sandboxes) {
-      if (!ready) continue
+      if (!ready && seenThrough) continue
       await runtime.stopPodSandbox(id)
       await view.refreshSandbox(id)
     }
   }
 
   async #cleanUp(): Promise<void> {
-    const { volumes, cgroups, statuses, client, restarts } = this.#context
+    const { volumes, cgroups, statuses, client, restarts, logDirectory } = this.#context
     const { uid, namespace, name } = this.identity
     const leaving = this.#gone || this.#pod?.metadata?.deletionTimestamp !== undefined
     this.#report({ terminal: true })
@@ -215,6 +217,8 @@ export class PodWorker {
       this.#cleaned = true
     }
     if (!leaving) return
+    // Last: it tells a later life of this agent that something may be left.
+    await rm(podLogDirectory(logDirectory, this.identity), { recursive: true, force: true })
     if (!this.#gone) {
       await statuses.flush(uid)
       await client.delete(Pod, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } }).catch((error: unknown) => {
@@ -226,14 +230,12 @@ export class PodWorker {
     this.#events.finished(uid)
   }
 
-  /** Containers, sandboxes and logs. */
   async #removeFromRuntime(): Promise<void> {
-    const { view, runtime, logDirectory } = this.#context
+    const { view, runtime } = this.#context
     const { containers, sandboxes } = view.pod(this.identity.uid)
     await Promise.all(containers.map(({ id }) => runtime.removeContainer(id)))
     for (const { id } of sandboxes) await runtime.removePodSandbox(id)
     await Promise.all([...containers.map(({ id }) => view.refreshContainer(id)), ...sandboxes.map(({ id }) => view.refreshSandbox(id))])
-    await rm(podLogDirectory(logDirectory, this.identity), { recursive: true, force: true })
   }
 
   /** Of each container the running instance and the last dead one are kept, of sandboxes those that still have containers. */

@@ -9,6 +9,7 @@ import type { SandboxConfig } from '#node/runtime.ts'
 import { type Actions, computeActions, latestByName } from './actions.ts'
 import type { StartFailure } from './container-status.ts'
 import type { AgentContext } from './context.ts'
+import { identityOf, podLogDirectory } from './identity.ts'
 import { Grace, killContainer, killContainers, type KillContext } from './kill.ts'
 import { podRequest, podLimit, qosClassOf, quotaOf, sharesOf, CPU_PERIOD } from './resources.ts'
 import { sandboxConfig } from './sandbox-config.ts'
@@ -40,6 +41,8 @@ export async function syncPod(pod: Pod, { request, context }: { request: SyncReq
   const { view, clock, events } = context
   const retries: number[] = []
 
+  // Before anything else of the pod is on the node: whatever is left after a crash is found by it.
+  await mkdir(podLogDirectory(context.logDirectory, identityOf(pod)), { recursive: true, mode: 0o755 })
   const failures = await context.volumes.setUp(pod)
   for (const { message } of failures) events.event(pod, 'Warning', 'FailedMount', message)
   request.signal.throwIfAborted()
@@ -115,7 +118,6 @@ async function ensureSandbox(
   } catch (error) {
     return failed('FailedCreatePodContainer', `unable to ensure pod container exists: ${(error as Error).message}`)
   }
-  await mkdir(config.logDirectory, { recursive: true, mode: 0o755 })
   let sandboxId: string
   try {
     sandboxId = await runtime.runPodSandbox(config)
@@ -162,8 +164,9 @@ async function killEverything(pod: Pod, { request, context }: { request: SyncReq
   const running = containers.filter(({ state }) => state === 'running' || state === 'unknown')
   await killContainers(pod, running, { grace: new Grace(pod.spec?.terminationGracePeriodSeconds ?? 30), context: request.kill })
   await Promise.all(running.map(({ id }) => view.refreshContainer(id)))
-  for (const { id, ready } of sandboxes) {
-    if (ready) await runtime.stopPodSandbox(id)
+  // Also those that are not ready: one that died by itself still has its network.
+  for (const { id } of sandboxes) {
+    await runtime.stopPodSandbox(id)
     await view.refreshSandbox(id)
   }
 }

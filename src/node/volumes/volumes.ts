@@ -73,6 +73,7 @@ export class Volumes {
     const uid = pod.metadata?.uid ?? ''
     let paths = this.#paths.get(uid)
     if (!paths) this.#paths.set(uid, (paths = new Map()))
+    await mkdir(this.podDirectory(uid), { recursive: true, mode: 0o755 })
     const used = usedVolumes(pod)
     const failures: VolumeFailure[] = []
     for (const volume of pod.spec?.volumes ?? []) {
@@ -126,6 +127,11 @@ export class Volumes {
   /** The mounts of all pods, when the node stops in order and its pods end with it; files on disk stay. */
   async unmountAll(): Promise<void> {
     await this.#options.mounter?.unmountBelow(this.#options.podsDirectory)
+  }
+
+  /** Set up and not torn down, by this process or an earlier one. */
+  async exist(uid: string): Promise<boolean> {
+    return (await lstat(this.podDirectory(uid)).catch(() => undefined)) !== undefined
   }
 
   /** Pods with a directory here. */
