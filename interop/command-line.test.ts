@@ -14,6 +14,7 @@ const fresh = () => mkdtempSync(join(home, 'data-'))
 
 const WRONG_WORDS: [words: string[], complaint: RegExp][] = [
   [['up', '--nope'], /unknown option '--nope'/],
+  [['up', '--data-dir', ''], /--data-dir is empty: name a directory/],
   [['upp'], /unknown command 'upp'/],
   [['up', '--nodes', 'fake'], /--nodes fake: say real, none, simulated or simulated:N/],
   [['up', '--nodes', 'simulated:0'], /simulated:N with N from 1 to/],
@@ -110,7 +111,7 @@ describe('the command line', { concurrency: 2 }, () => {
     chmodSync(directory, 0o500)
     const { code, stderr } = await sampan('up', '--nodes', 'none', '--port', '0', '--data-dir', join(directory, 'below'))
     assert.equal(code, 1)
-    assert.match(stderr, /cannot be made/)
+    assert.match(stderr, /cannot be used/)
   })
 
   test('sampan up, a second up, status, kubeconfig, down and reset work on one directory', async () => {

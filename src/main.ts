@@ -6,6 +6,9 @@ import { runProgram } from '#cli/program.ts'
 import { systemClock } from '#lib/clock.ts'
 import { createCommands } from '#lib/spawn-commands.ts'
 
+// Root's PATH may lack the folders of system programs (after a plain `su`), and what is looked for there is always in one of them.
+process.env.PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
+
 const clock = systemClock
 const commands = createCommands({ clock, env: process.env })
 

@@ -32,7 +32,7 @@ export function takeDataDirectory(dataDirectory: string, version: string): { upd
       closeSync(descriptor)
       break
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt > 3) throw error
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt > 3) throw unusable(dataDirectory, error)
       const other = runningInstance(dataDirectory)
       if (other) {
         throw new CommandError(
@@ -105,10 +105,14 @@ function makeDirectory(dataDirectory: string): void {
   try {
     mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
   } catch (error) {
-    throw new CommandError(
-      `the data directory ${dataDirectory} cannot be made: ${(error as Error).message}. Choose another with --data-dir.`,
-    )
+    throw unusable(dataDirectory, error)
   }
+}
+
+function unusable(dataDirectory: string, error: unknown): CommandError {
+  return new CommandError(
+    `the data directory ${dataDirectory} cannot be used: ${(error as Error).message}. Mend that, or choose another with --data-dir.`,
+  )
 }
 
 function checkFormat(dataDirectory: string): void {
@@ -117,7 +121,11 @@ function checkFormat(dataDirectory: string): void {
   try {
     written = readFileSync(path, 'utf8').trim()
   } catch {
-    writeFileSync(path, `${DATA_FORMAT}\n`, { mode: 0o600 })
+    try {
+      writeFileSync(path, `${DATA_FORMAT}\n`, { mode: 0o600 })
+    } catch (error) {
+      throw unusable(dataDirectory, error)
+    }
     return
   }
   const format = Number(written)

@@ -29,8 +29,18 @@ export async function runProgram(words: readonly string[], platform: Platform): 
       complain(error.message)
       return 1
     }
+    // The system's own complaints name the file and what is wrong with it; anything else is a mistake of ours and shows its origin.
+    if (error instanceof Error && 'syscall' in error) {
+      complain(error.message)
+      return 1
+    }
     throw error
   }
+}
+
+function directory(text: string): string {
+  if (text === '') throw new UsageError('--data-dir is empty: name a directory')
+  return resolve(text)
 }
 
 function program(platform: Platform): Command {
@@ -42,7 +52,7 @@ function program(platform: Platform): Command {
     .helpCommand('help [command]', 'show what a command does')
   const add = (name: string, description: string) => root.command(name).description(description).allowExcessArguments(false)
   const withDirectory = (command: Command) =>
-    command.option('--data-dir <dir>', 'which instance: its data directory', (text) => resolve(text), defaultDataDirectory())
+    command.option('--data-dir <dir>', 'which instance: its data directory', directory, defaultDataDirectory())
 
   withDirectory(add('up', 'start a cluster and stay in front until Ctrl-C'))
     .option('--port <n>', 'port of the API on loopback; 0 picks a free one', '6443')

@@ -9,6 +9,7 @@ import { kubeconfigFor, mergeKubeconfig, removeFromKubeconfig, userKubeconfig } 
 import { say } from './output.ts'
 import { ensurePackages } from './packages.ts'
 import type { Platform, RunningCluster } from './platform.ts'
+import { startError } from './start-error.ts'
 import { programVersion } from './version.ts'
 import { writeFileSecurely } from './secure-file.ts'
 
@@ -45,7 +46,7 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
     })
   } catch (error) {
     if (abort.signal.aborted) return
-    throw startError(error, config)
+    throw startError(error, config, writeLog)
   }
   try {
     writeCredentials(options, { config, cluster })
@@ -149,17 +150,6 @@ function surviveMistakes(writeLog: (line: string) => void): void {
   }
   process.on('uncaughtException', tell('uncaught exception'))
   process.on('unhandledRejection', tell('unhandled rejection'))
-}
-
-function startError(error: unknown, config: ClusterConfig): unknown {
-  const { code, name, message } = error as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') {
-    return new CommandError(`port ${config.port} is taken by another program. Choose another with --port, or 0 for any free one.`)
-  }
-  if (code === 'EACCES' && /listen/.test(message))
-    return new CommandError(`port ${config.port} may not be used by this user. Choose one above 1023 with --port.`)
-  if (name === 'CorruptStore' || name === 'StoreWriteFailed' || name === 'MissingFeature') return new CommandError(message)
-  return error
 }
 
 /** Starts the same command again in the background and waits until it is ready. */
