@@ -38,7 +38,7 @@ export class RequestMetrics {
   /** Watches and streams: how many are open. */
   open(call: Call): Disposable {
     const labels = labelsOf(call)
-    const key = Object.values(labels).join('\0')
+    const key = keyOf(labels)
     const gauge = this.#longRunning.get(key) ?? { labels, value: 0 }
     this.#longRunning.set(key, gauge)
     gauge.value++
@@ -76,12 +76,11 @@ export class RequestMetrics {
   }
 
   #of(call: Call): Series {
-    const { info } = call
-    // One string compare instead of building labels: this runs for every request.
-    const key = `${info.verb} ${info.group} ${info.version} ${call.resource ? info.resource : ''} ${call.resource ? info.subresource : ''} ${scopeOf(call)}`
+    const labels = labelsOf(call)
+    const key = keyOf(labels)
     let series = this.#series.get(key)
     if (!series) {
-      series = { labels: labelsOf(call), buckets: Array.from({ length: BUCKETS_SECONDS.length + 1 }, () => 0), sum: 0, codes: new Map() }
+      series = { labels, buckets: Array.from({ length: BUCKETS_SECONDS.length + 1 }, () => 0), sum: 0, codes: new Map() }
       this.#series.set(key, series)
     }
     return series
@@ -90,19 +89,21 @@ export class RequestMetrics {
 
 const VERBS = new Set(['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection', 'post', 'put', 'head', 'options'])
 
-/** Only what is served becomes a label: strangers cannot make up series. */
+/** Only what is served becomes a label, and so a series: strangers cannot make up any. */
 function labelsOf(call: Call): Record<string, string> {
-  const { info, resource } = call
-  const known = resource !== undefined
+  const { verb, subresource } = call.info
+  const kind = call.resource?.kind
   return {
-    verb: VERBS.has(info.verb) ? info.verb.toUpperCase() : 'other',
-    group: known ? info.group : '',
-    version: known ? info.version : '',
-    resource: known ? info.resource : '',
-    subresource: known ? info.subresource : '',
+    verb: VERBS.has(verb) ? verb.toUpperCase() : 'other',
+    group: kind?.group ?? '',
+    version: kind?.version ?? '',
+    resource: kind?.plural ?? '',
+    subresource: kind && Object.hasOwn(kind.subresources, subresource) ? subresource : '',
     scope: scopeOf(call),
   }
 }
+
+const keyOf = (labels: Record<string, string>): string => Object.values(labels).join(' ')
 
 function scopeOf({ info, resource }: Call): string {
   if (!resource) return ''

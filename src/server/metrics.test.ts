@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Pod } from '#api/kinds/core/pod.ts'
+import type { Call } from './http/call.ts'
+import { requestInfo } from './http/request-info.ts'
+import { RequestMetrics } from './metrics.ts'
+import type { Resource } from './registry.ts'
+
+function callOf(method: string, path: string, resource?: Resource): Call {
+  return { info: requestInfo(method, path, () => new URLSearchParams()), resource } as Call
+}
+
+function samplesOf(metrics: RequestMetrics, name: string) {
+  return [...[...metrics.families()].find((family) => family.name === name)!.samples]
+}
+
+test('RequestMetrics makes one series of all requests for what is not served', () => {
+  const metrics = new RequestMetrics()
+  for (let i = 0; i < 100; i++) {
+    metrics.observe(callOf('GET', `/apis/group-${i}/v${i}/things/a/sub-${i}`), { code: 404, seconds: 0.001 })
+    metrics.observe(callOf(`VERB${i}`, `/nowhere-${i}`), { code: 405, seconds: 0.001 })
+    metrics.observe(callOf('GET', `/api/v1/namespaces/a/pods/b/sub-${i}`, { kind: Pod } as unknown as Resource), {
+      code: 404,
+      seconds: 0.001,
+    })
+  }
+  const seen = samplesOf(metrics, 'apiserver_request_total').map(({ labels, value }) => [
+    labels.verb,
+    labels.resource,
+    labels.subresource,
+    value,
+  ])
+  assert.deepEqual(seen, [
+    ['GET', '', '', 100],
+    ['other', '', '', 100],
+    ['GET', 'pods', '', 100],
+  ])
+})
+
+test('RequestMetrics tells verbs, subresources and codes of what is served apart', () => {
+  const metrics = new RequestMetrics()
+  const resource = { kind: Pod } as unknown as Resource
+  metrics.observe(callOf('GET', '/api/v1/namespaces/a/pods', resource), { code: 200, seconds: 0.3 })
+  metrics.observe(callOf('GET', '/api/v1/namespaces/a/pods', resource), { code: 500, seconds: 70 })
+  metrics.observe(callOf('PUT', '/api/v1/namespaces/a/pods/b/status', resource), { code: 200, seconds: 0.001 })
+  const totals = samplesOf(metrics, 'apiserver_request_total').map(({ labels, value }) => [
+    labels.verb,
+    labels.subresource,
+    labels.scope,
+    labels.code,
+    value,
+  ])
+  assert.deepEqual(totals, [
+    ['LIST', '', 'namespace', '200', 1],
+    ['LIST', '', 'namespace', '500', 1],
+    ['UPDATE', 'status', 'resource', '200', 1],
+  ])
+  const durations = samplesOf(metrics, 'apiserver_request_duration_seconds').filter(({ labels }) => labels.verb === 'LIST')
+  const bucket = (le: string) => durations.find(({ labels }) => labels.le === le)?.value
+  assert.deepEqual([bucket('0.2'), bucket('0.4'), bucket('60'), bucket('+Inf')], [0, 1, 1, 2])
+})
