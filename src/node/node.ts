@@ -31,7 +31,7 @@ import { startLogRotation } from './log-rotation.ts'
 import { architecture, availableMemory, machineCapacity, systemInfo } from './machine.ts'
 import { allocatableOf, evictionReserve, nodeLabels, nodeStatus } from './node-status.ts'
 import { createRegistration } from './registration.ts'
-import type { PodDirectory, Runtime } from './runtime.ts'
+import type { Image, PodDirectory, Runtime } from './runtime.ts'
 import { createNodeStats, type NodeStats } from './stats.ts'
 import { startEviction } from './eviction.ts'
 
@@ -93,15 +93,7 @@ export function createNode(options: NodeOptions): Node {
   const facts: { capacity: Record<string, string>; allocatable: Record<string, string> } = { capacity: {}, allocatable: {} }
   let hostDns = parseResolvConf('')
 
-  const reader =
-    (namespace: string): ReadObject =>
-    async (kind, objectName) => {
-      const key = { namespace, name: objectName }
-      const found = informers.of(kind).get(key) ?? (await client.get(kind, key).catch(ignoreNotFound))
-      // The kubelet names kinds in the singular here.
-      if (!found) throw notFoundError({ group: kind.group, plural: kind.singular }, objectName)
-      return found
-    }
+  const reader = objectReader(options)
   const node = (): NodeFacts => {
     const current = registration.node()
     return {
@@ -172,7 +164,7 @@ export function createNode(options: NodeOptions): Node {
   }
   const agent = createAgent(context)
   const labels = { ...nodeLabels(name, architecture()), ...options.labels }
-  const images50 = { list: [] as Awaited<ReturnType<Runtime['listImages']>>, readAt: -Infinity }
+  const listedImages = imageList(options)
   const registration = createRegistration({
     name,
     client,
@@ -187,10 +179,6 @@ export function createNode(options: NodeOptions): Node {
         log.warn('the runtime does not answer', { error })
         return undefined
       })
-      if (version && clock.monotonic() - images50.readAt >= IMAGES_PERIOD_MS) {
-        images50.list = await runtime.listImages().catch(() => images50.list)
-        images50.readAt = clock.monotonic()
-      }
       const notReady = version ? await options.notReady?.() : 'container runtime is down'
       const info = version
         ? systemInfo({ name: context.runtimeName, version: version.version })
@@ -201,7 +189,7 @@ export function createNode(options: NodeOptions): Node {
         ...facts,
         info,
         kubeletPort: options.kubeletPort,
-        images: images50.list,
+        images: await listedImages({ readable: version !== undefined }),
         pressure: eviction.pressure(),
         ...(notReady ? { notReady } : {}),
         now: clock.now(),
@@ -258,4 +246,28 @@ export function createNode(options: NodeOptions): Node {
   }
 }
 
+/** Objects that pods refer to: from the informers, or, where these do not know them yet, from the server. */
+function objectReader({ client, informers }: NodeOptions): (namespace: string) => ReadObject {
+  return (namespace) => async (kind, name) => {
+    const key = { namespace, name }
+    const found = informers.of(kind).get(key) ?? (await client.get(kind, key).catch(ignoreNotFound))
+    // The kubelet names kinds in the singular here.
+    if (!found) throw notFoundError({ group: kind.group, plural: kind.singular }, name)
+    return found
+  }
+}
+
 const IMAGES_PERIOD_MS = 60_000
+
+/** The images the node tells of: read anew now and then, and the last known ones while the runtime does not answer. */
+function imageList({ runtime, clock }: NodeOptions): (runtimeState: { readable: boolean }) => Promise<Image[]> {
+  let list: Image[] = []
+  let readAt = -Infinity
+  return async ({ readable }) => {
+    if (readable && clock.monotonic() - readAt >= IMAGES_PERIOD_MS) {
+      list = await runtime.listImages().catch(() => list)
+      readAt = clock.monotonic()
+    }
+    return list
+  }
+}

@@ -2,6 +2,7 @@
 import type { Container as ContainerSpec, Pod } from '#api/generated/types.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import type { Clock } from '#lib/clock.ts'
+import { LruMap } from '#lib/lru-map.ts'
 import type { Image, ImageService } from '#node/runtime.ts'
 import type { ReadObject } from './environment.ts'
 import { credentialsFor } from './pull-secrets.ts'
@@ -29,13 +30,16 @@ export type Announce = (type: 'Normal' | 'Warning', reason: string, message: str
 const REFERENCE =
   /^(?:[a-zA-Z0-9.\-_]+(?::[0-9]+)?\/|\[[0-9a-fA-F:]+\](?::[0-9]+)?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$/
 
+/** Failures and images; what is forgotten is told with less detail, or seems unused for longer. */
+const REMEMBERED = 4096
+
 export class Images {
   readonly #runtime: ImageService
   readonly #clock: Clock
   readonly #backoff: RestartBackoff
   readonly #pulling = new Map<string, Promise<string>>()
-  readonly #lastError = new Map<string, string>()
-  readonly #usedAt = new Map<string, number>()
+  readonly #lastError = new LruMap<string, string>(REMEMBERED)
+  readonly #usedAt = new LruMap<string, number>(REMEMBERED)
 
   constructor({ runtime, clock }: ImagesOptions) {
     this.#runtime = runtime
