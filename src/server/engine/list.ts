@@ -7,6 +7,7 @@ import type { StoredResource } from '#server/registry.ts'
 import { Compacted } from '#store/store.ts'
 import { decodeContinue, encodeContinue, expiredContinue } from './continue-token.ts'
 import { type Engine, storageKey } from './engine.ts'
+import { inSlices } from './slices.ts'
 import { covers, type Selection, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
 import { freshEnough, parseRevision, tooLarge } from './versions.ts'
 
@@ -52,27 +53,44 @@ export async function listObjects(engine: Engine, resource: StoredResource, requ
   return firstPage(engine, resource, { selection, limit })
 }
 
-function firstPage(
+async function firstPage(
   engine: Engine,
   resource: StoredResource,
   { selection, limit }: { selection: Selection; limit: number | undefined },
-): Listing {
+): Promise<Listing> {
   const { mirror } = engine
   if (selection.key !== undefined) {
     const one = resource.cache.get(selection.key)
     return { items: one && selects(selection, one, { resource, recent: mirror.recent }) ? [one] : [], revision: mirror.revision }
   }
   const everything = selectsAll(selection)
+  const { revision, recent } = mirror
   const scanned = resource.cache.list(selection.prefix, everything && limit ? { limit: limit + 1 } : {})
-  const found = everything ? scanned : scanned.filter((stored) => selects(selection, stored, { resource, recent: mirror.recent }))
-  if (limit === undefined || found.length <= limit) return { items: found, revision: mirror.revision }
+  const found = everything
+    ? scanned
+    : await select(scanned, (stored) => selects(selection, stored, { resource, recent }), { engine, limit })
+  if (limit === undefined || found.length <= limit) return { items: found, revision }
   const items = found.slice(0, limit)
   return {
     items,
-    revision: mirror.revision,
-    continue: encodeContinue({ revision: mirror.revision, after: items.at(-1)!.key, prefix: selection.prefix }),
+    revision,
+    continue: encodeContinue({ revision, after: items.at(-1)!.key, prefix: selection.prefix }),
     ...(everything ? { remaining: resource.cache.count(selection.prefix) - limit } : {}),
   }
+}
+
+/** Fields and labels may mean parsing: a snapshot is looked through in slices. One more than the limit is enough. */
+async function select(
+  items: readonly StoredObject[],
+  picks: (stored: StoredObject) => boolean,
+  { engine, limit = Infinity }: { engine: Engine; limit?: number | undefined },
+): Promise<StoredObject[]> {
+  const found: StoredObject[] = []
+  await inSlices(items, engine.clock, (stored) => {
+    if (picks(stored)) found.push(stored)
+    return found.length <= limit
+  })
+  return found
 }
 
 async function nextPage(

@@ -89,6 +89,25 @@ test('watch of one name tells of no other', async () => {
   await watch.return(undefined)
 })
 
+test('watch tells a long beginning and what happens meanwhile, once and in order', async () => {
+  await using t = await startRequests()
+  const filler = 'x'.repeat(2000)
+  for (let i = 0; i < 200; i++) await t.send('POST', MAPS, configMap(`m${i}`, { filler }))
+  const exchange = new MemoryExchange({ path: `${MAPS}?watch=1` })
+  t.server.serve(exchange)
+  const { stream } = await exchange.answer()
+  const watch = lines(stream)
+  const seen = await take(watch, 1)
+  for (let i = 0; i < 50; i++) await t.send('PATCH merge', `${MAPS}/m7`, { data: { i: String(i) } })
+  seen.push(...(await take(watch, 249)))
+  assert.equal(new Set(seen.slice(0, 200).map(({ object }) => object.metadata.name)).size, 200)
+  assert.deepEqual(
+    seen.slice(200).map(({ type, object }) => [type, object.metadata.name, object.data.i]),
+    Array.from({ length: 50 }, (_, i) => ['MODIFIED', 'm7', String(i)]),
+  )
+  await watch.return(undefined)
+})
+
 test('watch list ends the beginning with a marked bookmark', async () => {
   await using t = await startRequests()
   for (const name of ['a', 'b']) await t.send('POST', MAPS, configMap(name))

@@ -2,11 +2,12 @@
 // A watcher is a sink; how events travel is its own business.
 import { forbidden } from '#api/field-error.ts'
 import { invalidError } from '#api/status.ts'
-import type { CacheEvent } from '#server/cache/resource-cache.ts'
+import type { CacheEvent, ResourceCache } from '#server/cache/resource-cache.ts'
 import { StoredObject } from '#server/cache/stored-object.ts'
 import type { StoredResource } from '#server/registry.ts'
 import type { Engine } from './engine.ts'
-import { covers, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
+import { inSlices } from './slices.ts'
+import { covers, type Selection, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
 import { freshEnough, parseRevision, tooOld } from './versions.ts'
 
 export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
@@ -54,18 +55,30 @@ export async function watchObjects(
     else if (was) sink.change('DELETED', event.deleted ? event.object : departed(event), event)
     told = event.revision
   }
-  // From here to the subscription nothing waits: no change can slip between.
   const fromNow = !revision
-  if (request.sendInitialEvents || (fromNow && request.sendInitialEvents === undefined)) {
-    const items = selection.key === undefined ? cache.list(selection.prefix) : [cache.get(selection.key)].filter((one) => one !== undefined)
-    for (const stored of items) if (picks(stored)) sink.change('ADDED', stored, undefined)
-    if (request.sendInitialEvents && request.allowWatchBookmarks) sink.bookmark(mirror.revision, true)
-  } else if (!fromNow) {
-    const missed = cache.since(revision)
-    if (!missed) throw tooOld(revision, cache.floor)
-    for (const event of missed) tell(event)
+  const initial = request.sendInitialEvents || (fromNow && request.sendInitialEvents === undefined)
+  const missed = initial || fromNow ? [] : cache.since(revision)
+  if (!missed) throw tooOld(revision!, cache.floor)
+  const there = initial ? present(cache, selection) : []
+  const startedAt = mirror.revision
+  // From reading the cache to here nothing waited: no change can slip between. What comes while the beginning is told, waits.
+  let waiting: CacheEvent[] | undefined = []
+  const subscription = cache.subscribe({
+    event: (event) => (waiting ? void waiting.push(event) : tell(event)),
+    failed: (error) => sink.failed(error),
+  })
+  try {
+    await inSlices(there, engine.clock, (stored) => {
+      if (picks(stored)) sink.change('ADDED', stored, undefined)
+    })
+    if (request.sendInitialEvents && request.allowWatchBookmarks) sink.bookmark(startedAt, true)
+    await inSlices(missed, engine.clock, tell)
+  } catch (error) {
+    subscription[Symbol.dispose]()
+    throw error
   }
-  const subscription = cache.subscribe({ event: tell, failed: (error) => sink.failed(error) })
+  for (const event of waiting) tell(event)
+  waiting = undefined
   const ticker = request.allowWatchBookmarks
     ? engine.clock.every(BOOKMARK_MS, () => sink.bookmark((told = Math.max(told, mirror.revision)), false))
     : undefined
@@ -75,6 +88,12 @@ export async function watchObjects(
       ticker?.cancel()
     },
   }
+}
+
+function present(cache: ResourceCache, { key, prefix }: Selection): StoredObject[] {
+  if (key === undefined) return cache.list(prefix)
+  const one = cache.get(key)
+  return one ? [one] : []
 }
 
 /** What the watcher last saw of an object that is selected no more, at the version at which it left. */

@@ -7,7 +7,7 @@ import type { RequestMetrics } from '#server/metrics.ts'
 import { notAllowed } from '#server/engine/subresource.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
 import { answer, type Call, type Link } from './call.ts'
-import type { SlabPool } from './list-stream.ts'
+import type { SlabPool } from './slab-writer.ts'
 import { resourceVerbs } from './resource-verbs.ts'
 import { serveHandler, serveScale } from './subresource-verbs.ts'
 

@@ -22,7 +22,8 @@ import { attributesOf } from './authorization.ts'
 import { readBody } from './body.ts'
 import { answerHeaders, type Call } from './call.ts'
 import { readDeleteOptions } from './delete-options.ts'
-import { type SlabPool, smallList, streamList } from './list-stream.ts'
+import { smallList, streamList } from './list-stream.ts'
+import type { SlabPool } from './slab-writer.ts'
 import { negotiate, type Negotiated } from './negotiate.ts'
 import { flag, integer, type WriteParameters, writeParameters } from './parameters.ts'
 import { contentType, readObject, unsupportedMediaType } from './read-object.ts'
@@ -55,7 +56,7 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
     await sendList(call, listing, { engine, resource, pool, negotiated })
   },
 
-  async watch(call, { engine, resource }) {
+  async watch(call, { engine, resource, pool }) {
     const { query } = call.exchange
     const negotiated = negotiateObject(call)
     if (negotiated.format === 'yaml')
@@ -63,6 +64,7 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
     await streamWatch(call, {
       engine,
       resource,
+      pool,
       negotiated,
       timeoutSeconds: integer(query, 'timeoutSeconds') || undefined,
       request: {

@@ -4,7 +4,7 @@ import { type Status, StatusError } from '#api/status.ts'
 import { tableOf } from '#api/table.ts'
 import type { CacheEvent } from '#server/cache/resource-cache.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
-import { servedBytes, servedObject } from '#server/engine/encoding.ts'
+import { headOf, servedBytes, servedObject } from '#server/engine/encoding.ts'
 import type { Engine } from '#server/engine/engine.ts'
 import { type ChangeType, type WatchRequest, type WatchSink, watchObjects } from '#server/engine/watch.ts'
 import type { StoredResource } from '#server/registry.ts'
@@ -14,10 +14,13 @@ import { encodeObject, encodeWatchFrame, messageOfSchema } from '#api/codec/prot
 import type { Negotiated } from './negotiate.ts'
 import { answerHeaders, type Call } from './call.ts'
 import { includeObjectOf, partialMetadata } from './respond.ts'
+import { type SlabPool, SlabWriter } from './slab-writer.ts'
 
 /** Bytes a watcher may lie behind once it has seen what was there at the start. */
 const MAX_BACKLOG_BYTES = 256 * 1024
 const MIN_TIMEOUT_SECONDS = 1800
+/** So many at the start are written at once. */
+const FEW_EVENTS = 16
 /** Changes that may come while the beginning is still being sent. */
 const MAX_EARLY_EVENTS = 10_000
 const STATUS = 'io.k8s.apimachinery.pkg.apis.meta.v1.Status'
@@ -27,40 +30,43 @@ const SHARED_FRAME_BYTES = 1024 * 1024
 export interface WatchStream {
   engine: Engine
   resource: StoredResource
+  pool: SlabPool
   request: WatchRequest
   negotiated: Negotiated
   timeoutSeconds: number | undefined
 }
 
-export async function streamWatch(call: Call, { engine, resource, request, negotiated, timeoutSeconds }: WatchStream): Promise<void> {
+export async function streamWatch(call: Call, { engine, resource, pool, request, negotiated, timeoutSeconds }: WatchStream): Promise<void> {
   const ended = Promise.withResolvers<void>()
+  let over = false
+  const end = () => {
+    over = true
+    ended.resolve()
+  }
   const { signal } = call.exchange
   const form = frameForm(call, { engine, resource, negotiated })
   let target: Writable | undefined
   /** What is told before the answer has begun: made into bytes only when sent, for it may be everything there is. */
-  const early: (() => Buffer)[] = []
+  const early: Told[] = []
   let earlyLimit = Infinity
-  const write = (make: () => Buffer) => {
+  const write = (told: Told) => {
     if (!target) {
-      early.push(make)
-      if (early.length > earlyLimit) ended.resolve()
-      return
-    }
-    const frame = make()
-    if (!target.destroyed) {
+      early.push(told)
+      if (early.length > earlyLimit) end()
+    } else if (!target.destroyed) {
+      const frame = frameOf(form, told)
       target.write(frame)
-      if (target.writableLength > MAX_BACKLOG_BYTES + frame.length) ended.resolve()
+      if (target.writableLength > MAX_BACKLOG_BYTES + frame.length) end()
     }
   }
   const sink: WatchSink = {
-    change: (type, stored, event) => write(() => form.frame(type, stored, event)),
-    bookmark: (revision, initialEventsEnd) => write(() => form.bookmark(revision, initialEventsEnd)),
+    change: (type, stored, event) => write({ type, stored, event }),
+    bookmark: (revision, initialEventsEnd) => write({ type: 'BOOKMARK', revision, initialEventsEnd }),
     failed(error) {
       engine.log.error('watch failed', { path: call.exchange.path, error })
-      ended.resolve()
+      end()
     },
   }
-  const end = () => ended.resolve()
   signal.addEventListener('abort', end, { once: true })
   try {
     let watching: Disposable
@@ -78,7 +84,14 @@ export async function streamWatch(call: Call, { engine, resource, request, negot
     opened.on('error', end)
     opened.on('close', end)
     earlyLimit = early.length + MAX_EARLY_EVENTS
-    await Promise.race([flushEarly(opened, early, signal), ended.promise])
+    let sent = 0
+    // More may be told while this is being sent; the last few go out without a pause, and then nothing lies between past and present.
+    while (early.length - sent > FEW_EVENTS && !opened.destroyed)
+      sent = await sendEarly(opened, early, { sent, form, resource, pool, ended: ended.promise })
+    // Broken off in the midst of an event: nothing may follow it.
+    if (over) return call.exchange.abort()
+    for (const told of early.slice(sent)) opened.write(frameOf(form, told))
+    early.length = 0
     const seconds = timeoutSeconds ?? MIN_TIMEOUT_SECONDS * (1 + engine.random.float())
     using _timer = engine.clock.after(seconds * 1000, end)
     target = opened
@@ -89,26 +102,47 @@ export async function streamWatch(call: Call, { engine, resource, request, negot
   }
 }
 
-/** The beginning may be any size: it waits for the client, not the client's backlog for it. */
-async function flushEarly(target: Writable, frames: (() => Buffer)[], signal: AbortSignal): Promise<void> {
-  while (frames.length > 0 && !signal.aborted && !target.destroyed) {
-    const batch = frames.splice(0, 64)
-    target.cork()
-    for (const make of batch) target.write(make())
-    target.uncork()
-    if (target.writableNeedDrain) {
-      await new Promise<void>((resolve) => {
-        const go = () => {
-          target.off('drain', go).off('close', go)
-          resolve()
-        }
-        target.on('drain', go).on('close', go)
-      })
+type Told =
+  | { type: ChangeType; stored: StoredObject; event: CacheEvent | undefined }
+  | { type: 'BOOKMARK'; revision: number; initialEventsEnd: boolean }
+
+function frameOf(form: FrameForm, told: Told): Buffer {
+  return told.type === 'BOOKMARK' ? form.bookmark(told.revision, told.initialEventsEnd) : form.frame(told.type, told.stored, told.event)
+}
+
+interface EarlyOptions {
+  sent: number
+  form: FrameForm
+  resource: StoredResource
+  pool: SlabPool
+  ended: Promise<void>
+}
+
+/** The beginning may be any size: it waits for the client, and goes out as lists do. Tells how far it came. */
+async function sendEarly(target: Writable, early: readonly Told[], { sent, form, resource, pool, ended }: EarlyOptions): Promise<number> {
+  const writer = new SlabWriter(target, pool)
+  void ended.then(() => (writer.broken = true))
+  const batch = early.slice(sent)
+  for (const told of batch) {
+    if (writer.broken) break
+    if (told.type === 'BOOKMARK' || !form.plain) {
+      await writer.bytes(frameOf(form, told), 0)
+      continue
     }
+    const head = writer.text(`{"type":"${told.type}","object":${headOf(resource, told.stored)}`)
+    if (head) await head
+    const object = writer.bytes(told.stored.bytes, resource.head.length)
+    if (object) await object
+    const tail = writer.text('}\n')
+    if (tail) await tail
   }
+  await writer.finish()
+  return sent + batch.length
 }
 
 interface FrameForm {
+  /** Objects go out as the bytes that are stored. */
+  readonly plain: boolean
   frame(type: ChangeType, stored: StoredObject, event: CacheEvent | undefined): Buffer
   bookmark(revision: number, initialEventsEnd: boolean): Buffer
   error(status: Status): Buffer
@@ -149,6 +183,7 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
   }
   const encoding = `${apiVersion} ${as ?? ''} ${metaVersion} ${format}`
   return {
+    plain: !as && !message && !resource.converts,
     frame(type, stored, event) {
       // Tables differ between watchers: only the first event of each has columns.
       if (!event || as === 'Table') return make(type, stored)
