@@ -27,6 +27,7 @@ import { ensurePki, type Pki } from '#server/pki/pki.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
+import { claimMachine, machineTaken } from './machine-claim.ts'
 import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
 
 export interface StartOptions extends Surroundings {
@@ -44,6 +45,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   const real = config.nodes.type === 'real' ? machineServices({ ...options, config, random, log }) : undefined
 
   await using starting = new AsyncDisposableStack()
+  if (real) starting.use((await claimMachine()) ?? refuse(machineTaken()))
   const store = starting.use(openStore(config))
   const pki = await ensurePki({
     directory: join(config.dataDirectory, 'pki'),
@@ -102,6 +104,10 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     nodes: nodesText(config),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   }
+}
+
+function refuse(error: Error): never {
+  throw error
 }
 
 function openStore(config: ClusterConfig): Store {

@@ -23,6 +23,7 @@ import { createImageTools } from '#node/images/image-tools.ts'
 import { PAUSE_IMAGE } from '#node/images/pause-image.ts'
 import { createKubeletServer } from '#node/kubelet-server.ts'
 import { createNode } from '#node/node.ts'
+import { claimMachine } from './machine-claim.ts'
 
 export interface Surroundings {
   clock: Clock
@@ -148,8 +149,11 @@ export async function imageTools(dataDirectory: string, clock: Clock): Promise<I
 
 /** Adopts what a killed instance left, only to stop it in order. */
 export async function cleanUp(dataDirectory: string, surroundings: Surroundings): Promise<void> {
+  await using claim = await claimMachine()
   const containerd = containerdOf(dataDirectory, { ...surroundings, log: silentLogger })
   await using _running = await containerd.start(new AbortController().signal)
+  // The network is another instance's by now.
+  if (!claim) return
   await new NftTable(surroundings.commands, { podCidr: '', serviceCidr: '', bridge: BRIDGE, gateway: '' }).remove()
   await removeBridge(surroundings.commands, [DEFAULTS.podCidr, DEFAULTS.serviceCidr])
 }
