@@ -99,6 +99,8 @@ export function nodeServices(options: RealNodeOptions, { endpoint, identity }: {
   })
   const forwarder = createForwarder({ servers: nodeResolvers('/etc/resolv.conf', clusterDns), clock, random })
   return [
+    // Stops last of these: what the node is just starting is seen through, so that it can be stopped in order.
+    closing(runtime),
     createServiceProxy({
       nodeName,
       informers: identity.informers,
@@ -121,7 +123,6 @@ export function nodeServices(options: RealNodeOptions, { endpoint, identity }: {
       log: log.child({ service: 'kubelet' }),
     }),
     node,
-    closing(runtime),
   ]
 }
 

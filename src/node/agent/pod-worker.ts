@@ -114,6 +114,8 @@ export class PodWorker {
     this.#timer?.cancel()
     this.#interrupt.abort(new Error('the node agent was stopped'))
     await this.#working
+    // Whoever stops the sandboxes takes their groups away, but knows nothing of a pod that has none.
+    if (this.#context.view.pod(this.identity.uid).sandboxes.length === 0) await this.#removeCgroups()
   }
 
   async #work(): Promise<void> {
@@ -204,15 +206,14 @@ export class PodWorker {
   }
 
   async #cleanUp(): Promise<void> {
-    const { volumes, cgroups, statuses, client, restarts, logDirectory } = this.#context
+    const { volumes, statuses, client, restarts, logDirectory } = this.#context
     const { uid, namespace, name } = this.identity
     const leaving = this.#gone || this.#pod?.metadata?.deletionTimestamp !== undefined
     this.#report({ terminal: true })
     if (leaving) await this.#removeFromRuntime()
     if (!this.#cleaned) {
       await volumes.tearDown(uid)
-      // Other instances have groups of their own in the same tree: only this pod's are ours.
-      for (const path of (await cgroups?.pods()) ?? []) if (path.endsWith(`/pod${uid}`)) await cgroups!.removePod(path)
+      await this.#removeCgroups()
       restarts.forgetAll(`${uid}/`)
       this.#cleaned = true
     }
@@ -228,6 +229,12 @@ export class PodWorker {
     this.#stage = 'finished'
     statuses.forget(uid)
     this.#events.finished(uid)
+  }
+
+  /** Other instances have groups of their own in the same tree: only this pod's are ours. */
+  async #removeCgroups(): Promise<void> {
+    const { cgroups } = this.#context
+    for (const path of (await cgroups?.pods()) ?? []) if (path.endsWith(`/pod${this.identity.uid}`)) await cgroups!.removePod(path)
   }
 
   async #removeFromRuntime(): Promise<void> {

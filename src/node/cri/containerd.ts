@@ -14,6 +14,7 @@ import { createCriRuntime } from './cri-runtime.ts'
 import { type DaemonRecord, findDaemon, isRunning, startDaemon, stopDaemon } from './daemon.ts'
 import { readHostFacts, SEARCH_PATH } from './host-facts.ts'
 import { stopAllPods } from './stop-pods.ts'
+import { endStrayShims } from './stray-shims.ts'
 
 export interface ContainerdOptions {
   directory: string
@@ -35,6 +36,7 @@ export interface ContainerdOptions {
 const SOCKET_PATH_LIMIT = 100
 const READY_LIMIT_MS = 30_000
 const STOP_PATIENCE_MS = 10_000
+const STRAYS_AFTER_MS = 10_000
 const WATCH_PERIOD_MS = 500
 const FIRST_RESTART_MS = 100
 const LAST_RESTART_MS = 10_000
@@ -105,12 +107,15 @@ export function createContainerd(options: ContainerdOptions): Service & { readon
       let daemon = await launch()
       starting.defer(async () => {
         await stopDaemon(daemon, { recordFile, clock, patienceMs: STOP_PATIENCE_MS })
+        await endStrayShims({ endpoint, state: path('state') })
         await unmountBelow(directory, commands)
       })
       await ready(daemon, runtime, signal)
       await ensurePauseImage({ endpoint, clock })
 
       const watching = watch()
+      // By then containerd has broken off what an earlier life of this process had asked for.
+      starting.use(clock.after(STRAYS_AFTER_MS, () => void endStrayShims({ endpoint, state: path('state') }).catch(() => {})))
       starting.defer(async () => {
         stopping.abort()
         await watching
