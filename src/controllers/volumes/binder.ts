@@ -4,11 +4,12 @@ import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.t
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
+import { isReservedFor, storageClassOf } from '#api/volume-claims.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { equal } from '#api/equal.ts'
-import { bestMatch, classOf, isReservedFor } from './matching.ts'
+import { bestMatch } from './matching.ts'
 
 const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
 const BOUND_BY_CONTROLLER = 'pv.kubernetes.io/bound-by-controller'
@@ -50,7 +51,7 @@ async function syncUnboundClaim(claim: PersistentVolumeClaim, context: Controlle
       context.events.event(claim, 'Warning', 'FailedBinding', `volume ${JSON.stringify(volumeName)} already bound to a different claim.`)
     return setClaimStatus(claim, { phase: 'Pending' }, context)
   }
-  if (classOf(claim) === undefined) {
+  if (storageClassOf(claim) === undefined) {
     const fallback = defaultClass(informers)
     if (fallback) {
       const spec = { ...claim.spec, storageClassName: fallback.metadata!.name! }
@@ -58,7 +59,7 @@ async function syncUnboundClaim(claim: PersistentVolumeClaim, context: Controlle
       return
     }
   }
-  const storageClass = informers.of(StorageClass).get({ name: classOf(claim) ?? '' })
+  const storageClass = informers.of(StorageClass).get({ name: storageClassOf(claim) ?? '' })
   const selected = claim.metadata?.annotations?.[SELECTED_NODE]
   const waits = storageClass?.volumeBindingMode === 'WaitForFirstConsumer' && !selected
   const volume = bestMatch(claim, informers.of(PersistentVolume).list(), { onlyReserved: waits })
@@ -77,7 +78,7 @@ async function provision(
     events.event(claim, 'Normal', 'WaitForFirstConsumer', 'waiting for first consumer to be created before binding')
     return claim
   }
-  const name = classOf(claim)
+  const name = storageClassOf(claim)
   if (!name) {
     events.event(claim, 'Normal', 'FailedBinding', 'no persistent volumes available for this claim and no storage class is set')
     return claim
@@ -215,7 +216,7 @@ function claimsFor(volume: PersistentVolume, informers: Informers): ObjectKey[] 
   const reference = volume.spec?.claimRef
   if (reference) return [{ namespace: reference.namespace ?? '', name: reference.name ?? '' }]
   return unboundClaims(informers)
-    .filter((claim) => (classOf(claim) ?? '') === (classOf(volume) ?? '') || claim.spec?.volumeName === volume.metadata?.name)
+    .filter((claim) => (storageClassOf(claim) ?? '') === (storageClassOf(volume) ?? '') || claim.spec?.volumeName === volume.metadata?.name)
     .map((claim) => keyOf(claim))
 }
 

@@ -3,14 +3,8 @@ import type { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import type { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { matchesLabels, selectorOf } from '#api/label-selector.ts'
 import { matchesNodeSelector } from '#api/node-selector.ts'
-import { quantityOf } from '#api/quantity.ts'
+import { capacityOf, fitsClaim, isReservedFor } from '#api/volume-claims.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
-
-const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class'
-
-export function classOf({ metadata, spec }: PersistentVolume | PersistentVolumeClaim): string {
-  return metadata?.annotations?.[CLASS_ANNOTATION] ?? spec?.storageClassName ?? ''
-}
 
 export function isReachable(volume: PersistentVolume, node: NodeInfo): boolean {
   const required = volume.spec?.nodeAffinity?.required
@@ -28,26 +22,15 @@ export function suitableVolume(
     if (!isReachable(volume, node) || !suits(claim, volume)) continue
     if (volume.spec?.claimRef) return volume
     if (taken(volume.metadata?.name ?? '')) continue
-    if (!best || sizeOf(volume).compare(sizeOf(best)) < 0) best = volume
+    if (!best || capacityOf(volume).compare(capacityOf(best)) < 0) best = volume
   }
   return best
 }
 
 function suits(claim: PersistentVolumeClaim, volume: PersistentVolume): boolean {
-  const { claimRef, accessModes = [], volumeMode = 'Filesystem' } = volume.spec ?? {}
-  if (claimRef) {
-    const same = claimRef.namespace === claim.metadata?.namespace && claimRef.name === claim.metadata?.name
-    if (!same || (claimRef.uid && claimRef.uid !== claim.metadata?.uid)) return false
+  if (volume.spec?.claimRef) {
+    if (!isReservedFor(volume, claim)) return false
   } else if (volume.metadata?.deletionTimestamp || (volume.status?.phase ?? 'Available') !== 'Available') return false
-  const wanted = claim.spec
-  return (
-    classOf(volume) === classOf(claim) &&
-    volumeMode === (wanted?.volumeMode ?? 'Filesystem') &&
-    (wanted?.accessModes ?? []).every((mode) => accessModes.includes(mode)) &&
-    sizeOf(volume).compare(quantityOf(wanted?.resources?.requests?.storage)) >= 0 &&
-    (!wanted?.selector || matchesLabels(selectorOf(wanted.selector), volume.metadata?.labels)) &&
-    (volume.spec?.volumeAttributesClassName ?? '') === (wanted?.volumeAttributesClassName ?? '')
-  )
+  const selector = claim.spec?.selector
+  return fitsClaim(volume, claim) && (!selector || matchesLabels(selectorOf(selector), volume.metadata?.labels))
 }
-
-const sizeOf = ({ spec }: PersistentVolume) => quantityOf(spec?.capacity?.storage)

@@ -4,13 +4,14 @@ import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.t
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { matchesNodeSelector } from '#api/node-selector.ts'
 import { keyOf } from '#api/object.ts'
+import { storageClassOf } from '#api/volume-claims.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { PodRefusal, Refusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
-import { classOf, isReachable, suitableVolume } from './matching.ts'
+import { isReachable, suitableVolume } from './matching.ts'
 import { podClaims } from './pod-claims.ts'
 
 /** What the pod's claims stand at: bound to volumes, or to be bound on the node chosen. */
@@ -109,7 +110,7 @@ export class VolumeBinder {
   }
 
   #classOf(claim: PersistentVolumeClaim): StorageClass | undefined {
-    return this.#options.informers.of(StorageClass).get({ name: classOf(claim) })
+    return this.#options.informers.of(StorageClass).get({ name: storageClassOf(claim) ?? '' })
   }
 
   #choose(claims: readonly PersistentVolumeClaim[], node: NodeInfo, { uid }: PodInfo): Choice[] | undefined {

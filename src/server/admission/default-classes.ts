@@ -4,6 +4,7 @@ import type { Kind } from '#api/kind.ts'
 import { IngressClass } from '#api/kinds/networking/ingress-class.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import type { KubeObject } from '#api/object.ts'
+import { storageClassOf } from '#api/volume-claims.ts'
 import type { AdmissionPlugin, ObjectReader, ServerContext } from '#server/request.ts'
 import { target } from './refusal.ts'
 
@@ -13,8 +14,7 @@ export function defaultStorageClass({ reader }: ServerContext): AdmissionPlugin 
     admit(request) {
       if (target(request) !== 'persistentvolumeclaims' || request.operation !== 'CREATE') return
       const claim = request.object as PersistentVolumeClaim
-      if (!claim.spec || claim.spec.storageClassName !== undefined) return
-      if (claim.metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] !== undefined) return
+      if (!claim.spec || storageClassOf(claim) !== undefined) return
       const name = newestDefault(reader, StorageClass, [
         'storageclass.kubernetes.io/is-default-class',
         'storageclass.beta.kubernetes.io/is-default-class',

@@ -2,6 +2,7 @@
 import type { PersistentVolumeClaim } from '#api/generated/types.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { quantityOf } from '#api/quantity.ts'
+import { storageClassOf } from '#api/volume-claims.ts'
 import type { AdmissionPlugin, ServerContext } from '#server/request.ts'
 import { denied, target } from './refusal.ts'
 
@@ -15,7 +16,7 @@ export function persistentVolumeClaimResize({ reader }: ServerContext): Admissio
       const sizeOf = ({ spec }: PersistentVolumeClaim) => quantityOf(spec?.resources?.requests?.['storage']).nanos
       if (sizeOf(next) <= sizeOf(previous)) return
       if (previous.status?.phase !== 'Bound') throw denied(request, 'Only bound persistent volume claims can be expanded')
-      const name = next.metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] ?? next.spec?.storageClassName
+      const name = storageClassOf(next)
       if (name && reader.get(StorageClass, { name })?.allowVolumeExpansion) return
       throw denied(
         request,

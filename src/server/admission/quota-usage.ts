@@ -4,6 +4,7 @@ import type { Kind } from '#api/kind.ts'
 import { Pod as PodKind } from '#api/kinds/core/pod.ts'
 import type { KubeObject } from '#api/object.ts'
 import { Quantity, quantityOf } from '#api/quantity.ts'
+import { storageClassOf } from '#api/volume-claims.ts'
 import { type Amounts, add, podUsage } from './pod-usage.ts'
 
 const ONE = Quantity.of(1)
@@ -52,12 +53,12 @@ function serviceAmounts({ spec }: Service): Amounts {
   return usage
 }
 
-function claimAmounts({ spec, metadata }: PersistentVolumeClaim): Amounts {
+function claimAmounts(claim: PersistentVolumeClaim): Amounts {
   const usage: Amounts = new Map()
-  const storageClass = metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] ?? spec?.storageClassName
+  const storageClass = storageClassOf(claim)
   const ofClass = storageClass ? `${storageClass}.storageclass.storage.k8s.io/` : undefined
   if (ofClass) usage.set(`${ofClass}persistentvolumeclaims`, ONE)
-  const text = spec?.resources?.requests?.['storage']
+  const text = claim.spec?.resources?.requests?.storage
   if (text === undefined) return usage
   usage.set('requests.storage', quantityOf(text))
   if (ofClass) usage.set(`${ofClass}requests.storage`, quantityOf(text))

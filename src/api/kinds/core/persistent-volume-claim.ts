@@ -9,11 +9,11 @@ import { quantityOf } from '#api/quantity.ts'
 import type { Errors } from '#api/validation/checks.ts'
 import { validateClaimSpec } from '#api/validation/claim-spec.ts'
 import { sameJson } from '#api/validation/same-json.ts'
+import { storageClassOf } from '#api/volume-claims.ts'
 
 export type PersistentVolumeClaim = types.PersistentVolumeClaim
 
 const FROZEN = 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
-const BETA_CLASS = 'volume.beta.kubernetes.io/storage-class'
 
 export const PersistentVolumeClaim = defineKind<PersistentVolumeClaim>({
   group: '',
@@ -59,7 +59,7 @@ export const PersistentVolumeClaim = defineKind<PersistentVolumeClaim>({
     {
       name: 'StorageClass',
       description: 'Class that provides the volume.',
-      value: ({ metadata, spec }) => metadata?.annotations?.[BETA_CLASS] ?? spec?.storageClassName ?? '',
+      value: (claim) => storageClassOf(claim) ?? '',
     },
     {
       name: 'VolumeAttributesClass',

@@ -13,6 +13,7 @@ import { checkQuantity } from '#api/validation/resources.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 import { checkHostPath } from '#api/validation/volumes.ts'
 import { formatTime } from '#lib/clock.ts'
+import { storageClassOf } from '#api/volume-claims.ts'
 
 export type PersistentVolume = types.PersistentVolume
 
@@ -40,7 +41,6 @@ const SOURCES = [
   'storageos',
   'csi',
 ] as const
-const BETA_CLASS = 'volume.beta.kubernetes.io/storage-class'
 
 export const PersistentVolume = defineKind<PersistentVolume>({
   group: '',
@@ -95,7 +95,7 @@ export const PersistentVolume = defineKind<PersistentVolume>({
     {
       name: 'StorageClass',
       description: 'Class it belongs to.',
-      value: ({ metadata, spec }) => metadata?.annotations?.[BETA_CLASS] ?? spec?.storageClassName ?? '',
+      value: (volume) => storageClassOf(volume) ?? '',
     },
     {
       name: 'VolumeAttributesClass',

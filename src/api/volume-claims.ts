@@ -1,0 +1,35 @@
+// What server, binder and scheduler must agree on about claims and the volumes that suit them. Labels, nodes and phases are looked at by each.
+import type { PersistentVolume, PersistentVolumeClaim } from './generated/types.ts'
+import { type Quantity, quantityOf } from './quantity.ts'
+
+/** Where the class stood before there was a field for it; it still wins. */
+const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class'
+
+/** Undefined: never chosen, so that a default may still come. Empty: none wanted. */
+export function storageClassOf({ metadata, spec }: PersistentVolumeClaim | PersistentVolume): string | undefined {
+  return metadata?.annotations?.[CLASS_ANNOTATION] ?? spec?.storageClassName
+}
+
+export function capacityOf({ spec }: PersistentVolume): Quantity {
+  return quantityOf(spec?.capacity?.storage)
+}
+
+/** Whether the volume is set aside for this very claim. */
+export function isReservedFor({ spec }: PersistentVolume, { metadata }: PersistentVolumeClaim): boolean {
+  const reference = spec?.claimRef
+  if (!reference || reference.name !== metadata?.name || reference.namespace !== metadata?.namespace) return false
+  return !reference.uid || reference.uid === metadata?.uid
+}
+
+/** Whether the volume has what the claim asks for: class, mode, ways of access, size. */
+export function fitsClaim(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
+  const { accessModes = [], resources, volumeMode = 'Filesystem', volumeAttributesClassName = '' } = claim.spec ?? {}
+  const offered = volume.spec ?? {}
+  return (
+    (offered.volumeMode ?? 'Filesystem') === volumeMode &&
+    (storageClassOf(volume) ?? '') === (storageClassOf(claim) ?? '') &&
+    (offered.volumeAttributesClassName ?? '') === volumeAttributesClassName &&
+    accessModes.every((mode) => offered.accessModes?.includes(mode)) &&
+    capacityOf(volume).compare(quantityOf(resources?.requests?.storage)) >= 0
+  )
+}
