@@ -15,11 +15,11 @@ import { Service } from '#api/kinds/core/service.ts'
 import { equal } from '#api/equal.ts'
 import type { ResourceQuotaSpec } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
-import { keyOf, type KubeObject, type ObjectKey } from '#api/object.ts'
+import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { Quantity } from '#api/quantity.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
-import { itself, mapped } from '#client/triggers.ts'
+import { mapped } from '#client/triggers.ts'
 import type { ClusterKinds } from './cluster-kinds.ts'
 import { isFinished } from './pod-state.ts'
 
@@ -29,7 +29,7 @@ export interface QuotaMeter {
   inScope(spec: ResourceQuotaSpec, kind: Kind<any>, object: KubeObject): boolean
 }
 
-/** Counts of kinds that trigger nothing here (custom ones) are set right this often. */
+/** Counts of kinds that trigger nothing here (custom ones), and charges for what was never made, are set right this often. */
 const RESYNC_MS = 300_000
 /** Kinds whose content, not only number, is counted. */
 const MEASURED: readonly Kind<any>[] = [Pod, Service, PersistentVolumeClaim]
@@ -47,21 +47,30 @@ const COUNTED: readonly Kind<any>[] = [
 ]
 
 export function resourceQuotaController(meter: QuotaMeter, kinds: ClusterKinds): Controller {
+  const recount = async (key: ObjectKey, context: ControllerContext) => {
+    const quota = context.informers.of(ResourceQuota).get(key)
+    if (!quota || quota.metadata?.deletionTimestamp) return
+    const status = { hard: quota.spec?.hard ?? {}, used: await usedBy(quota, { meter, kinds, context }) }
+    if (!equal(status, quota.status)) await context.client.update(ResourceQuota, { ...quota, status }, { subresource: 'status' })
+  }
   return {
     name: 'resourcequota-controller',
     workers: 5,
     triggers: [
-      itself(ResourceQuota),
+      // Not what admission writes: it charges for what is about to be made, and a count now would miss that.
+      mapped(ResourceQuota, (quota) => (equal(quota.spec?.hard ?? {}, quota.status?.hard) ? [] : [keyOf(quota)])),
       ...COUNTED.map((kind) => mapped(kind, (object, informers) => quotasFreedBy(kind, object, informers))),
     ],
-    async reconcile(key, context) {
-      const quota = context.informers.of(ResourceQuota).get(key)
-      if (!quota || quota.metadata?.deletionTimestamp) return
-      const hard = quota.spec?.hard ?? {}
-      const used = await usedBy(quota, { meter, kinds, context })
-      const status = { hard, used }
-      if (!equal(status, quota.status)) await context.client.update(ResourceQuota, { ...quota, status }, { subresource: 'status' })
-      if (Object.keys(hard).length > 0) return { requeueAfterMs: RESYNC_MS }
+    reconcile: recount,
+    async run(context) {
+      const { informers, clock, signal, log } = context
+      await informers.of(ResourceQuota).synced()
+      while (!signal.aborted) {
+        for (const quota of informers.of(ResourceQuota).list()) {
+          await recount(keyOf(quota), context).catch((error: unknown) => log.debug('a quota could not be recounted', { error }))
+        }
+        await clock.sleep(RESYNC_MS, signal).catch(() => undefined)
+      }
     },
   }
 }
