@@ -1,11 +1,11 @@
-// The command line as a person meets it, wrong words and awkward machines included. Simulated nodes only.
+// The command line as a person meets it, wrong words and awkward machines included.
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { Instance, root, run } from './instance.ts'
+import { Instance, kubectls, noKubectl, noRealNode, root, run } from './instance.ts'
 
 const home = mkdtempSync(join(tmpdir(), 'sampan-command-line-'))
 after(() => rmSync(home, { recursive: true, force: true }))
@@ -112,6 +112,88 @@ describe('the command line', { concurrency: 2 }, () => {
     const { code, stderr } = await sampan('up', '--nodes', 'none', '--port', '0', '--data-dir', join(directory, 'below'))
     assert.equal(code, 1)
     assert.match(stderr, /cannot be used/)
+  })
+
+  test('sampan up refuses damaged credentials by name', async () => {
+    const directory = fresh()
+    {
+      await using _instance = await Instance.start({ nodes: 'none', args: ['--port', '0'], directory })
+    }
+    const file = join(directory, 'pki', 'ca.key')
+    writeFileSync(file, 'no key')
+    const { code, stderr } = await sampan('up', '--nodes', 'none', '--port', '0', '--data-dir', directory)
+    assert.equal(code, 1)
+    assert.match(stderr, /^sampan: .*pki\/ca\.crt or \.key cannot be read: restore it from a backup, or remove .*$/m)
+    assert.doesNotMatch(stderr, /^ +at /m)
+    assert.equal(readFileSync(file, 'utf8'), 'no key')
+  })
+
+  test('sampan up begins with what a full disk left of a first start', async () => {
+    const directory = fresh()
+    for (const name of ['format', 'instance.json']) writeFileSync(join(directory, name), '')
+    await using instance = await Instance.start({ nodes: 'none', args: ['--port', '0'], directory })
+    assert.match(instance.output, /ready in \d+ ms/)
+  })
+
+  test('sampan up leaves a kubeconfig it cannot read alone, and other clusters in one it can', async () => {
+    const own = mkdtempSync(join(home, 'user-'))
+    const kubeconfig = join(own, '.kube', 'config')
+    mkdirSync(join(own, '.kube'))
+    const up = (...words: string[]) => run([join(root, 'sampan'), ...words], { env: { HOME: own, KUBECONFIG: '' } })
+    writeFileSync(kubeconfig, '{{{')
+    const refused = await up('up', '--nodes', 'none', '--port', '0', '--data-dir', fresh())
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /^sampan: the kubeconfig .* is not valid YAML .*Mend it, or use --kubeconfig FILE/m)
+    assert.equal(readFileSync(kubeconfig, 'utf8'), '{{{')
+    const others =
+      'apiVersion: v1\nkind: Config\n# mine\ncurrent-context: prod\ncontexts: [{name: prod, context: {cluster: prod, user: prod}}]\n'
+    writeFileSync(kubeconfig, others)
+    const directory = fresh()
+    const started = await up('up', '--detach', '--nodes', 'none', '--port', '0', '--data-dir', directory)
+    assert.equal(started.code, 0, started.stderr)
+    assert.match(readFileSync(kubeconfig, 'utf8'), /current-context: sampan/)
+    assert.equal((await up('down', '--data-dir', directory)).code, 0)
+    assert.equal(readFileSync(kubeconfig, 'utf8'), others)
+  })
+
+  test('sampan refuses writes on a full disk, loses nothing and goes on when there is room', {
+    skip: noRealNode || noKubectl,
+  }, async () => {
+    const directory = fresh()
+    const script = `
+      mount -t tmpfs -o size=48m none "$1"
+      "$0" up --detach --nodes none --port 0 --data-dir "$1" --kubeconfig "$1.kubeconfig" || exit 9
+      kubectl() { "$2" --kubeconfig "$1.kubeconfig" create configmap "$3" --from-literal=a=b 2>&1; }
+      kubectl "$1" "$2" before
+      dd if=/dev/zero of="$1/filler" bs=1M 2>/dev/null
+      kubectl "$1" "$2" refused
+      rm "$1/filler"
+      kubectl "$1" "$2" after
+      "$0" down --data-dir "$1"
+      "$0" up --detach --nodes none --port 0 --data-dir "$1" --kubeconfig "$1.kubeconfig"
+      "$2" --kubeconfig "$1.kubeconfig" get configmaps -o name
+      "$0" down --data-dir "$1"`
+    const { stdout, stderr } = await run(
+      ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, join(root, 'sampan'), directory, kubectls().at(-1)!],
+      { env: { HOME: home, KUBECONFIG: '' } },
+    )
+    assert.match(stdout, /^configmap\/before created$/m, stderr)
+    assert.match(stdout, /^error: failed to create configmap: .*no space left on the store's disk: .*Free some space and try again/m)
+    assert.match(stdout, /^configmap\/after created$/m)
+    assert.match(stdout, /^configmap\/after\nconfigmap\/before\n/m)
+  })
+
+  test('a second real node on the machine is refused and leaves the first one its network', { skip: noRealNode }, async () => {
+    await using instance = await Instance.start({ nodes: 'real' })
+    const second = fresh()
+    const words = ['--data-dir', second, '--kubeconfig', join(second, 'kubeconfig')]
+    const refused = await instance.inside([join(root, 'sampan'), 'up', '--port', '0', '--yes', ...words])
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /^sampan: another instance runs a real node on this machine/m)
+    mkdirSync(join(second, 'containerd'), { recursive: true })
+    assert.equal((await instance.inside([join(root, 'sampan'), 'down', '--data-dir', second])).code, 0)
+    assert.match((await instance.inside(['nft', 'list', 'tables'])).stdout, /sampan/)
+    assert.equal((await instance.inside(['ip', 'link', 'show', 'sampan0'])).code, 0)
   })
 
   test('sampan up, a second up, status, kubeconfig, down and reset work on one directory', async () => {

@@ -117,10 +117,12 @@ function unusable(dataDirectory: string, error: unknown): CommandError {
 
 function checkFormat(dataDirectory: string): void {
   const path = join(dataDirectory, 'format')
-  let written: string
+  let written = ''
   try {
     written = readFileSync(path, 'utf8').trim()
-  } catch {
+  } catch {}
+  // Empty is what a full disk leaves of a first start.
+  if (written === '') {
     try {
       writeFileSync(path, `${DATA_FORMAT}\n`, { mode: 0o600 })
     } catch (error) {
