@@ -72,6 +72,11 @@ test('time and randomness come from one file each', () => {
   assert.deepEqual(wrong, [])
 })
 
+test('node:http is had by lib/node-http.ts alone, which spares loading the fetch of Node with it', () => {
+  const wrong = files.filter((file) => !isTest(file) && /^import (?!type\b)[^']*'node:http'/m.test(readFileSync(join(root, file), 'utf8')))
+  assert.deepEqual(wrong, [])
+})
+
 test('the environment is read by main and the command line alone', () => {
   const wrong = files.filter(
     (file) =>

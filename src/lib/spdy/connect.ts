@@ -1,6 +1,6 @@
 // Opens a SPDY/3.1 connection by HTTP upgrade, as the streaming servers of container runtimes expect it.
-import http from 'node:http'
 import type { Duplex } from 'node:stream'
+import { http } from '#lib/node-http.ts'
 
 export interface Upgraded {
   socket: Duplex

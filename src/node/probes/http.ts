@@ -1,8 +1,9 @@
 // HTTP probes: a GET whose status from 200 to 399 is success. Redirects on the same host are followed; certificates are not looked at.
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { HTTPGetAction } from '#api/generated/types.ts'
 import { dialError, hostPort } from '#lib/dial-error.ts'
+import { http } from '#lib/node-http.ts'
 import { bounded, type Outcome, portOf, type ProbeTarget } from './outcome.ts'
 
 const USER_AGENT = 'kube-probe/1.36'
@@ -48,7 +49,7 @@ interface Answer {
 }
 
 function get(url: URL, { headers, signal }: { headers: Record<string, string | string[]>; signal: AbortSignal }): Promise<Answer> {
-  const send = url.protocol === 'https:' ? httpsRequest : httpRequest
+  const send = url.protocol === 'https:' ? httpsRequest : http.request
   return new Promise((resolve, reject) => {
     const request = send(url, { headers, signal, agent: false, rejectUnauthorized: false }, (response) => {
       bodyOf(response).then((body) => resolve({ status: response.statusCode ?? 0, location: response.headers.location, body }), reject)

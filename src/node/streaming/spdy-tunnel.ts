@@ -1,7 +1,7 @@
 // SPDY clients speak what the runtime's streaming server speaks: after both upgrades their bytes pass through untouched.
-import http from 'node:http'
 import { pipeline } from 'node:stream'
 import type { Clock } from '#lib/clock.ts'
+import { http } from '#lib/node-http.ts'
 import { endWhenIdle } from './idle.ts'
 import { refuseUpgrade, type Upgrade } from './upgrade.ts'
 

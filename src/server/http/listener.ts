@@ -1,11 +1,12 @@
 // One TLS port that speaks HTTP/2 and HTTP/1.1, each by its own protocol server; ALPN decides. Hands exchanges on and bounds what a peer may cost.
-import http, { type IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls, { type TLSSocket } from 'node:tls'
 import type { Clock, Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
+import { http } from '#lib/node-http.ts'
 import { Http1Exchange, Http2Exchange, type Peer, type ServedExchange } from './exchange.ts'
 
 export interface TlsFiles {
@@ -45,7 +46,7 @@ export class Listener {
   readonly #servers: tls.Server[] = []
   readonly #clock: Clock
   readonly #retries: Timer[] = []
-  readonly #http1: http.Server
+  readonly #http1: HttpServer
   readonly #serve: (exchange: ServedExchange) => void
   readonly #sockets = new Set<TLSSocket>()
   readonly #sessions = new Set<ServerHttp2Session>()
@@ -66,7 +67,7 @@ export class Listener {
     })
     this.#http1.on('request', (request, response) => serve(new Http1Exchange(request, response, { peer: this.#peer(request.socket) })))
     this.#http1.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      const response = new ServerResponse(request)
+      const response = new http.ServerResponse(request)
       response.shouldKeepAlive = false
       response.assignSocket(socket as TLSSocket)
       response.on('finish', () => socket.end())

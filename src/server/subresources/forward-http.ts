@@ -1,8 +1,9 @@
 // One HTTP request passed on to a backend and its answer passed back as it comes. Hop-by-hop headers and the client's credentials stay here.
-import { type Agent as HttpAgent, type IncomingMessage, request as httpRequest, type OutgoingHttpHeaders } from 'node:http'
+import type { Agent as HttpAgent, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { type Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { ConnectionOptions } from 'node:tls'
 import { hostPort } from '#lib/dial-error.ts'
+import { http } from '#lib/node-http.ts'
 import type { Exchange } from '#server/request.ts'
 
 export interface Backend {
@@ -65,7 +66,7 @@ export function forward(backend: Backend, { method, path, headers, body, signal 
       signal,
       ...(agent ? { agent } : {}),
     }
-    const request = scheme === 'https' ? httpsRequest(options) : httpRequest(options)
+    const request = scheme === 'https' ? httpsRequest(options) : http.request(options)
     request.on('response', resolve)
     request.on('error', reject)
     if (!body) return request.end()
