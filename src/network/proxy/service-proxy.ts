@@ -12,6 +12,7 @@ import type { Service } from '#lib/service.ts'
 import { type ProxiedPort, proxiedPorts } from './model.ts'
 import { NftTable, type TableNetwork } from './nft.ts'
 import { type HostPort, ruleSetOf } from './rules.ts'
+import { staleHostPortFlows, staleServiceFlows, type UdpFlow } from './udp-flows.ts'
 
 export interface ServiceProxyOptions {
   nodeName: string
@@ -47,6 +48,7 @@ class ServiceProxy {
   readonly #slices = new Map<string, Map<string, EndpointSlice>>()
   readonly #ports = new Map<string, ProxiedPort[]>()
   readonly #hostPorts = new Map<string, HostPort[]>()
+  readonly #stale = new Map<string, UdpFlow>()
   #timer: Timer | undefined
   #syncing: Promise<void> | undefined
   #dirty = false
@@ -66,6 +68,8 @@ class ServiceProxy {
     this.#subscriptions.use(slices.subscribe((change) => this.#sliceChanged(change)))
     this.#subscriptions.use(pods.subscribe((change) => this.#podChanged(change)))
     await Promise.all([this.#table.create(), services.synced(), slices.synced(), pods.synced()])
+    // What an earlier life of this process set up still goes where it should.
+    this.#stale.clear()
     await this.#sync()
   }
 
@@ -80,10 +84,9 @@ class ServiceProxy {
   #serviceChanged(key: string): void {
     const service = this.#options.informers.of(ServiceKind).get(splitKey(key))
     const ports = service ? proxiedPorts(service, [...(this.#slices.get(key)?.values() ?? [])], this.#options.nodeName) : []
-    const gone = udpEndpointsGone(this.#ports.get(key) ?? [], ports)
+    this.#forget(staleServiceFlows(this.#ports.get(key) ?? [], ports))
     if (ports.length > 0) this.#ports.set(key, ports)
     else this.#ports.delete(key)
-    for (const [from, to] of gone) void this.#forgetConnections(from, to)
     this.#schedule()
   }
 
@@ -106,6 +109,7 @@ class ServiceProxy {
     const uid = pod.metadata!.uid!
     const wanted = object ? hostPortsOf(object) : []
     if (wanted.length === 0 && !this.#hostPorts.has(uid)) return
+    this.#forget(staleHostPortFlows(this.#hostPorts.get(uid) ?? [], wanted))
     if (wanted.length > 0) this.#hostPorts.set(uid, wanted)
     else this.#hostPorts.delete(uid)
     this.#schedule()
@@ -130,34 +134,33 @@ class ServiceProxy {
 
   async #apply(): Promise<void> {
     this.#dirty = false
+    const stale = new Map(this.#stale)
+    this.#stale.clear()
     try {
       await this.#table.apply(
         ruleSetOf([...this.#ports.values()].flat(), [...this.#hostPorts.values()].flat(), this.#options.network.podCidr),
       )
+      await this.#forgetFlows(stale)
     } catch (error) {
       this.#options.log.error('service rules were not applied; trying again', { error })
+      for (const [text, flow] of stale) this.#stale.set(text, flow)
       await this.#options.clock.sleep(RETRY_MS)
       this.#dirty = true
     }
   }
 
-  /** A UDP flow sticks to its first endpoint for as long as packets come: it is forgotten when that endpoint goes. */
-  async #forgetConnections(address: string, endpoint: string): Promise<void> {
-    await this.#options.commands.run(['conntrack', '-D', '-p', 'udp', '--orig-dst', address, '--reply-src', endpoint]).catch((error) => {
-      this.#options.log.warn('stale UDP connections were not cleared', { error })
-    })
+  #forget(flows: readonly UdpFlow[]): void {
+    for (const flow of flows) this.#stale.set(flow.join(' '), flow)
   }
-}
 
-function udpEndpointsGone(before: readonly ProxiedPort[], after: readonly ProxiedPort[]): [string, string][] {
-  const pairs = (ports: readonly ProxiedPort[]) =>
-    new Set(
-      ports
-        .filter(({ protocol }) => protocol === 'udp')
-        .flatMap(({ clusterIps, endpoints }) => clusterIps.flatMap((ip) => endpoints.map((endpoint) => `${ip} ${endpoint.ip}`))),
-    )
-  const left = pairs(after)
-  return [...pairs(before)].filter((pair) => !left.has(pair)).map((pair) => pair.split(' ') as [string, string])
+  /** Only after the rules have changed: a packet in between would bring the flow back. */
+  async #forgetFlows(flows: ReadonlyMap<string, UdpFlow>): Promise<void> {
+    for (const flow of flows.values()) {
+      await this.#options.commands.run(['conntrack', '--delete', '--proto', 'udp', ...flow]).catch((error: unknown) => {
+        this.#options.log.warn('stale UDP connections were not cleared', { error })
+      })
+    }
+  }
 }
 
 function hostPortsOf(pod: Pod): HostPort[] {
