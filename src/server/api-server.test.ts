@@ -42,7 +42,7 @@ test('server takes new kinds while it runs, and finds their objects again after 
 
 test('server keeps objects as upstream lays them out, without their resourceVersion', async () => {
   await using t = await startTestServer()
-  const made = await t.client.create(ConfigMap, { metadata: { name: 'a', namespace: 'default' }, data: { x: 'é' } })
+  const made = await t.client.create<ConfigMap>(ConfigMap, { metadata: { name: 'a', namespace: 'default' }, data: { x: 'é' } })
   const { value, revision } = (await t.store.get('/registry/configmaps/default/a'))!
   assert.equal(String(revision), made.metadata!.resourceVersion)
   const { metadata, ...rest } = JSON.parse(Buffer.from(value).toString('utf8'))
@@ -103,7 +103,7 @@ test('clientFor goes through authorisation and admission', async () => {
   ]
   await using t = await startTestServer({ extensions: () => ({ authorizer, admission }) })
   const client = t.server.clientFor({ username: 'jane', groups: [] })
-  const made = await client.create(ConfigMap, { metadata: { name: 'a', namespace: 'default' } })
+  const made = await client.create<ConfigMap>(ConfigMap, { metadata: { name: 'a', namespace: 'default' } })
   assert.deepEqual(made.metadata!.labels, { seen: 'yes' })
   await assert.rejects(client.delete(ConfigMap, { namespace: 'default', name: 'a' }), { reason: 'Forbidden' })
   await client.list(Namespace)
