@@ -113,7 +113,8 @@ const READERS: Record<BodyFormat, Reader> = {
 
 function parseJson(bytes: Buffer): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    // Go reads null into an object nothing is said about.
+    return JSON.parse(bytes.toString('utf8')) ?? {}
   } catch (error) {
     const text = syntaxErrorOf(bytes) ?? (error as Error).message
     throw new JsonSyntaxError(`couldn't get version/kind; json parse error: ${text}`, { cause: error })

@@ -11,7 +11,7 @@ const FORMATS: Record<string, BodyFormat> = { [JSON_TYPE]: 'json', [YAML_TYPE]: 
 
 /** How a request body is written. No header means JSON. Throws UnsupportedMediaType; kinds without a protobuf form say so in `accepted`. */
 export function bodyFormat(contentType: string | undefined, accepted: readonly BodyFormat[] = ['json', 'yaml', 'protobuf']): BodyFormat {
-  const type = contentType?.split(';', 1)[0]!.trim().toLowerCase() || JSON_TYPE
+  const type = contentType ? contentType.split(';', 1)[0]!.trim().toLowerCase() : JSON_TYPE
   const format = Object.hasOwn(FORMATS, type) ? FORMATS[type]! : undefined
   if (format && accepted.includes(format)) return format
   const names = Object.keys(FORMATS).filter((name) => accepted.includes(FORMATS[name]!))

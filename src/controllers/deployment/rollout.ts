@@ -160,7 +160,9 @@ export class Rollout {
     const { metadata } = this.deployment
     if (!revision || metadata?.annotations?.[REVISION] === revision) return
     const annotations = { ...metadata?.annotations, [REVISION]: revision }
-    this.deployment = await this.context.client.update(Deployment, { ...this.deployment, metadata: { ...metadata, annotations } })
+    const noted = { ...this.deployment, metadata: { ...metadata, annotations } }
+    // By the status, as upstream: nothing anyone asked for has changed, so there is no new generation.
+    this.deployment = await this.context.client.update(Deployment, noted, { subresource: 'status' })
   }
 
   #replace(set: ReplicaSet, next: ReplicaSet): void {

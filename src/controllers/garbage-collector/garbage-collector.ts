@@ -125,6 +125,6 @@ function waitingOwner(
 
 function report({ log }: ControllerContext, node: Node, error: unknown): void {
   const fields = { object: nodeText(node), error }
-  if (hasReason(error, 'Conflict', 'NotFound')) log.debug('will try again', fields)
+  if (hasReason(error, 'Conflict', 'NotFound', 'Invalid')) log.debug('will try again', fields)
   else log.warn('could not collect', fields)
 }

@@ -5,7 +5,7 @@ import { StatusError } from '#api/status.ts'
 import { decodePatched, type FieldValidation } from './decode.ts'
 import type { Engine, Write, Written } from './engine.ts'
 import { applied } from './field-managers.ts'
-import { updateObject } from './update.ts'
+import { checkNames, updateObject } from './update.ts'
 
 export interface ApplyRequest {
   key: ObjectKey
@@ -19,6 +19,11 @@ export function applyObject(engine: Engine, write: Write, { key, patch, force, f
   if (patch.metadata?.name === undefined) patch.metadata = { ...patch.metadata, name: key.name }
   if (patch.metadata.name !== key.name)
     throw new StatusError('BadRequest', `the name of the object (${patch.metadata.name}) does not match the name on the URL (${key.name})`)
+  if (patch.kind !== kind.kind)
+    throw new StatusError(
+      'BadRequest',
+      `Incorrect kind specified in apply patch. Specified patch kind: ${patch.kind ?? ''}, expected: ${kind.kind}`,
+    )
   return updateObject(engine, write, {
     key,
     change: {
@@ -26,7 +31,9 @@ export function applyObject(engine: Engine, write: Write, { key, patch, force, f
       managed: true,
       build(present) {
         const merged = applied(engine, write, { present, patch, force })
-        return decodePatched(kind, clone(merged), { fieldValidation, warn: write.warn })
+        const next = decodePatched(kind, clone(merged), { fieldValidation, warn: write.warn })
+        checkNames(write, key, next)
+        return next
       },
     },
   })

@@ -1,4 +1,5 @@
 // Where a paged list goes on: an opaque token naming a revision and the last key sent. Revision -1 goes on with whatever is there now.
+import { syntaxErrorOf } from '#api/codec/json-scanner.ts'
 import { StatusError } from '#api/status.ts'
 
 const TOKEN_VERSION = 'meta.k8s.io/v1'
@@ -17,11 +18,14 @@ export function encodeContinue({ revision, after, prefix }: ContinueToken): stri
 
 export function decodeContinue(text: string, prefix: string): { revision: number; after: string } {
   if (text.length > MAX_LENGTH) throw invalid('token is too long')
+  const illegal = text.search(/[^A-Za-z0-9_-]/)
+  if (illegal >= 0) throw invalid(`illegal base64 data at input byte ${illegal}`)
+  const bytes = Buffer.from(text, 'base64url')
   let token: { v?: unknown; rv?: unknown; start?: unknown }
   try {
-    token = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as typeof token
+    token = JSON.parse(bytes.toString('utf8')) as typeof token
   } catch (error) {
-    throw invalid((error as Error).message)
+    throw invalid(syntaxErrorOf(bytes) ?? (error as Error).message)
   }
   if (token === null || typeof token !== 'object') throw invalid('not a token')
   if (token.v !== TOKEN_VERSION) throw invalid(`server does not recognize this encoded version "${String(token.v)}"`)
@@ -43,5 +47,5 @@ export function expiredContinue({ after, prefix }: { after: string; prefix: stri
 }
 
 function invalid(why: string): StatusError {
-  return new StatusError('BadRequest', `continue key is not valid: ${why}`)
+  return new StatusError('BadRequest', `invalid continue token: continue key is not valid: ${why}`)
 }

@@ -1,7 +1,8 @@
 // What the engine makes of objects whose JSON is already read: types checked, canonical, defaulted; unknown fields refused, warned of or dropped.
 import type { FieldValidation } from '#api/codec/decode-body.ts'
+import { invalid } from '#api/field-error.ts'
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
 import { DecodeError, decodeInto } from '#api/schema/decode.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import { applyDefaults } from './schema.ts'
@@ -13,16 +14,24 @@ export interface DecodeOptions {
   warn(text: string): void
 }
 
-/** The outcome of a patch; wrong types are the patch's fault. `value` is the decoder's to change. */
+/** The outcome of a patch; what is wrong with it is the patch's fault. `value` is the decoder's to change. */
 export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, warn }: DecodeOptions): KubeObject {
-  const { unknown } = walk(kind, value, (message) => new StatusError('BadRequest', message))
+  const found = { kind: value.kind ?? '', apiVersion: value.apiVersion ?? '' }
+  if (found.kind !== kind.kind || found.apiVersion !== apiVersionOf(kind)) throw badPatch(value, wrongKind(kind, found))
+  const { unknown } = walk(kind, value, (message) => badPatch(value, message))
   const complaints = unknown.map((path) => `unknown field ${JSON.stringify(path)}`)
-  if (complaints.length > 0 && fieldValidation === 'Strict') {
-    const message = `Invalid value: ${JSON.stringify(JSON.stringify(value))}: strict decoding error: ${complaints.join(', ')}`
-    throw invalidError({ group: '', kind: '' }, '', [{ type: 'FieldValueInvalid', field: 'patch', message }])
-  }
+  if (complaints.length > 0 && fieldValidation === 'Strict') throw badPatch(value, `strict decoding error: ${complaints.join(', ')}`)
   if (fieldValidation === 'Warn') for (const complaint of complaints) warn(complaint)
   return settled(kind, value)
+}
+
+function badPatch(patched: KubeObject, why: string): StatusError {
+  return invalidError({ group: '', kind: '' }, '', [invalid('patch', JSON.stringify(patched), why)])
+}
+
+function wrongKind({ group, kind }: Kind, found: { kind: string; apiVersion: string }): string {
+  const { version } = parseApiVersion(found.apiVersion)
+  return `converting (${version}.${found.kind}) to (${group === '' ? 'core' : group.split('.', 1)[0]}.${kind}): unknown conversion`
 }
 
 /** An object handed in by code of this process; it is the decoder's to change. */

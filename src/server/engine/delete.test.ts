@@ -37,7 +37,7 @@ test('delete checks its preconditions', async () => {
   assert.equal(wrong.status, 409)
   assert.equal(
     wrong.json.message,
-    `Operation cannot be fulfilled on configmaps "a": the UID in the precondition (other) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
+    `Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (other) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
   )
   assert.equal((await t.send('DELETE', `${MAPS}/a`, { preconditions: { resourceVersion: '1234567' } })).status, 409)
   assert.equal((await t.send('DELETE', `${MAPS}/a`, { preconditions: { uid, resourceVersion } })).status, 200)

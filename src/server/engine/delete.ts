@@ -79,8 +79,10 @@ async function attemptDelete(
   return { stored: await persist(engine, write, next, stored.revision), gone: false }
 }
 
-function checkPreconditions({ resource: { kind } }: Write, present: Mutable, { preconditions }: DeletionOptions): void {
+/** Refusals name the kind here, not the resource, as upstream's do. */
+function checkPreconditions({ resource }: Write, present: Mutable, { preconditions }: DeletionOptions): void {
   const { name = '', uid, resourceVersion } = present.metadata!
+  const kind = { group: resource.kind.group, plural: resource.kind.kind }
   if (preconditions?.uid !== undefined && preconditions.uid !== uid)
     throw conflictError(
       kind,

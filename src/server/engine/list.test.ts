@@ -95,12 +95,16 @@ test('list of a version from the future is told to wait', async () => {
 
 const refusals: [string, number, RegExp][] = [
   ['limit=x', 400, /strconv\.ParseInt/],
-  ['continue=abc', 400, /^continue key is not valid/],
-  ['resourceVersion=x', 422, /resourceVersion: Invalid value: "x"/],
+  ['continue=abc', 400, /^invalid continue token: continue key is not valid: invalid character 'i' looking for beginning of value$/],
+  ['continue=a!', 400, /illegal base64 data at input byte 1$/],
+  ['sendInitialEvents=true', 422, /sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list/],
+  ['timeoutSeconds=x', 400, /strconv\.ParseInt/],
+  ['watch=yes&resourceVersion=x', 422, /^configmaps "" is invalid: resourceVersion: Invalid value: "x"/],
+  ['resourceVersion=x', 400, /^invalid resource version: resourceVersion: Invalid value: "x"/],
   ['resourceVersionMatch=Exact', 422, /resourceVersionMatch is forbidden unless resourceVersion is provided/],
   ['resourceVersion=1&resourceVersionMatch=Newer', 422, /Unsupported value: "Newer"/],
   ['resourceVersion=0&resourceVersionMatch=Exact', 422, /forbidden for resourceVersion "0"/],
-  ['labelSelector=a%3D%3D%3Db', 400, /^unable to parse/],
+  ['labelSelector=a%3D%3D%3Db', 400, /^unable to parse requirement/],
   ['fieldSelector=spec.foo%3D1', 400, /spec\.foo/],
 ]
 for (const [query, code, message] of refusals) {

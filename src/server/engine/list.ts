@@ -16,6 +16,8 @@ export interface ListRequest extends SelectionText {
   resourceVersionMatch?: string | undefined
   limit?: number | undefined
   continue?: string | undefined
+  /** Only watches know it; a list is refused with it. */
+  sendInitialEvents?: boolean | undefined
 }
 
 export interface Listing {
@@ -151,12 +153,13 @@ async function readPast(engine: Engine, prefix: string, page: { after?: string; 
   }
 }
 
-function checkOptions({ resourceVersion = '', resourceVersionMatch: match = '', continue: token }: ListRequest): void {
-  const refuse = (detail: string) => {
-    throw invalidError({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [forbidden('resourceVersionMatch', detail)])
+function checkOptions({ resourceVersion = '', resourceVersionMatch: match = '', continue: token, sendInitialEvents }: ListRequest): void {
+  const refuse = (detail: string, field = 'resourceVersionMatch') => {
+    throw invalidError({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [forbidden(field, detail)])
   }
   if (token && resourceVersion && resourceVersion !== '0')
     throw new StatusError('BadRequest', 'specifying resource version is not allowed when using continue')
+  if (sendInitialEvents !== undefined) refuse('sendInitialEvents is forbidden for list', 'sendInitialEvents')
   if (!match) return
   if (!resourceVersion) refuse('resourceVersionMatch is forbidden unless resourceVersion is provided')
   if (token) refuse('resourceVersionMatch is forbidden when continue is provided')

@@ -6,7 +6,7 @@ import { patchObject, type PatchBody } from '#api/patch/patch.ts'
 import { notFoundError } from '#api/status.ts'
 import type { Engine, Write, Written } from './engine.ts'
 import { decodePatched, type FieldValidation } from './decode.ts'
-import { updateObject } from './update.ts'
+import { checkNames, updateObject } from './update.ts'
 
 export interface PatchRequest {
   key: ObjectKey
@@ -22,7 +22,9 @@ export function patchStored(engine: Engine, write: Write, { key, patch, fieldVal
       build(present: KubeObject | undefined) {
         if (!present) throw notFoundError(kind, key.name)
         const patched = clone(patchObject(present, patch, kind.schema))
-        return decodePatched(kind, patched, { fieldValidation, warn: write.warn })
+        const next = decodePatched(kind, patched, { fieldValidation, warn: write.warn })
+        checkNames(write, key, next)
+        return next
       },
     },
   })

@@ -64,8 +64,6 @@ function named<T>(parameter: string, text: string, parse: (text: string) => T): 
   try {
     return parse(text)
   } catch (error) {
-    if (error instanceof StatusError && parameter === 'labelSelector')
-      throw new StatusError('BadRequest', `unable to parse labelSelector: ${error.message}`, { cause: error })
     throw error
   }
 }

@@ -47,5 +47,5 @@ export function requestOf({ attributes, kind, key, query, dryRun, warn }: Handle
 }
 
 export function notAllowed(): StatusError {
-  return new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+  return new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource', { details: {} })
 }

@@ -4,6 +4,7 @@ import { clone } from '#api/clone.ts'
 import { equal } from '#api/equal.ts'
 import { invalid } from '#api/field-error.ts'
 import { validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
+import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { conflictError, invalidError, notFoundError, StatusError } from '#api/status.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
@@ -35,7 +36,7 @@ export async function updateObject(engine: Engine, write: Write, { key, change }
   const { kind } = write.resource
   for (let attempt = 1; ; attempt++) {
     const stored = await current(engine, write.resource, key)
-    if (!stored && !change.create) throw notFoundError(kind, key.name)
+    if (!stored && !change.create) throw await absent(kind, key, change)
     const present = stored && servedObject(write.resource, stored, engine.mirror.recent)
     const next = (await change.build(present)) as Mutable
     if (!stored || !present) return await createAbsent(engine, write, { key, next, change })
@@ -58,7 +59,11 @@ async function createAbsent(
 ): Promise<Written> {
   const meta = (next.metadata ??= {})
   if (meta.uid)
-    throw conflictError(write.resource.kind, key.name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: `)
+    throw conflictError(
+      write.resource.kind,
+      key.name,
+      `uid mismatch: the provided object specified uid ${meta.uid}, and no existing object was found`,
+    )
   if (meta.resourceVersion && change.replaces) throw notFoundError(write.resource.kind, key.name)
   delete meta.resourceVersion
   meta.name ??= key.name
@@ -66,6 +71,12 @@ async function createAbsent(
   const attributes = { ...write.attributes, verb: 'create' }
   if (engine.authorizer && !write.trusted) assertAllowed(engine.authorizer, attributes)
   return createObject(engine, { ...write, attributes }, next, { managed: change.managed === true })
+}
+
+/** A replacement that names the object it was read from meets another one, were it none at all. */
+async function absent(kind: Kind, key: ObjectKey, change: Change): Promise<StatusError> {
+  const given = change.replaces ? (await change.build(undefined)).metadata?.uid : undefined
+  return given ? otherObject(kind, key, { given, uid: '' }) : notFoundError(kind, key.name)
 }
 
 /** Whether the writer named the version it saw; refuses one that is not the present one, and another object of the same name. */
@@ -76,13 +87,27 @@ function checkIdentity(
 ): boolean {
   const meta = (next.metadata ??= {})
   const { name = '', uid, resourceVersion } = present.metadata!
-  if (meta.uid && meta.uid !== uid)
-    throw conflictError(kind, name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${uid}`)
+  if (meta.uid && meta.uid !== uid) {
+    // A patch does not say what it was made for: it only tries to change what nobody can.
+    if (!replaces) throw invalidError(kind, name, [invalid('metadata.uid', meta.uid, 'field is immutable')])
+    throw otherObject(kind, present.metadata as ObjectKey, { given: meta.uid, uid: uid! })
+  }
   const given = meta.resourceVersion && meta.resourceVersion !== '0' ? meta.resourceVersion : undefined
   if (given && given !== resourceVersion) throw conflictError(kind, name)
   if (!given && replaces && kind.requireResourceVersionOnUpdate)
     throw invalidError(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
   return given !== undefined && replaces
+}
+
+function otherObject(kind: Kind, { namespace, name }: ObjectKey, { given, uid }: { given: string; uid: string }): StatusError {
+  const builtIn = kind.schema.name !== undefined
+  const key = ['/registry', ...(builtIn ? [] : [kind.group]), kind.plural, ...(namespace ? [namespace] : []), name].join('/')
+  const precondition = `Precondition failed: UID in precondition: ${given}, UID in object meta: ${uid}`
+  return conflictError(
+    kind,
+    name,
+    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${precondition}`,
+  )
 }
 
 interface Replacement {

@@ -1,6 +1,6 @@
 // resourceVersion as reads give it: absent is "as fresh as can be", 0 "whatever you have", a number "at least this".
 import { StatusError } from '#api/status.ts'
-import { invalid } from '#api/field-error.ts'
+import { type FieldError, invalid } from '#api/field-error.ts'
 import { invalidError } from '#api/status.ts'
 import type { Engine } from './engine.ts'
 
@@ -10,11 +10,24 @@ export function parseRevision(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined
   const revision = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (!Number.isSafeInteger(revision)) {
-    throw invalidError({ group: '', kind: '' }, '', [
-      invalid('resourceVersion', text, `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`),
-    ])
+    const { field, message } = malformed(text)
+    throw new StatusError('BadRequest', `invalid resource version: ${field}: ${message}`)
   }
   return revision
+}
+
+/** The same for a watch, which words it as a fault of the object. */
+export function parseWatchRevision({ group, plural }: { group: string; plural: string }, text: string | undefined): number | undefined {
+  try {
+    return parseRevision(text)
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error
+    throw invalidError({ group, kind: plural }, '', [malformed(text!)])
+  }
+}
+
+function malformed(text: string): FieldError {
+  return invalid('resourceVersion', text, `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
 }
 
 /** Waits until the mirror is as fresh as asked; undefined: it is already. Throws Timeout for versions from the future. */

@@ -8,7 +8,7 @@ import type { StoredResource } from '#server/registry.ts'
 import type { Engine } from './engine.ts'
 import { inSlices } from './slices.ts'
 import { covers, type Selection, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
-import { freshEnough, parseRevision, tooOld } from './versions.ts'
+import { freshEnough, parseWatchRevision, tooOld } from './versions.ts'
 
 export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
 
@@ -39,7 +39,7 @@ export async function watchObjects(
   const { mirror } = engine
   const { cache } = resource
   const selection = selectionOf(resource, request)
-  const revision = parseRevision(request.resourceVersion)
+  const revision = parseWatchRevision(resource.kind, request.resourceVersion)
   const context = { resource, recent: mirror.recent }
   const all = selectsAll(selection)
   const picks = (stored: StoredObject) => all || selects(selection, stored, context)

@@ -8,7 +8,7 @@ import type { Resource } from '#server/registry.ts'
 import type { Call } from './call.ts'
 import { listMeta } from './list-stream.ts'
 import type { Negotiated } from './negotiate.ts'
-import { includeObjectOf, partialMetadata } from './respond.ts'
+import { includeObjectOf, notAcceptableForm, partialMetadata } from './respond.ts'
 
 const SLICE = 100
 
@@ -21,6 +21,7 @@ export interface DocumentOptions {
 export async function listDocument(call: Call, listing: Listing, { engine, resource, negotiated }: DocumentOptions): Promise<unknown> {
   const { kind } = resource
   const { as, metaVersion } = negotiated
+  if (as === 'PartialObjectMetadata') throw notAcceptableForm(as, `a list (*${kind.version}.${kind.listKind})`)
   const metadata = listMeta(listing)
   if (as === 'Table') {
     const options = { now: engine.clock.now(), version: metaVersion, includeObject: includeObjectOf(call), listMeta: metadata }

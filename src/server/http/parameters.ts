@@ -4,7 +4,7 @@ import { validateFieldManager } from '#api/meta/object-meta.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import type { FieldValidation } from '#server/engine/decode.ts'
 import type { Call } from './call.ts'
-import { isTrue } from './request-info.ts'
+import { isSet } from './request-info.ts'
 
 export interface WriteParameters {
   dryRun: boolean
@@ -51,5 +51,5 @@ export function integer(query: URLSearchParams, name: string): number | undefine
 
 export function flag(query: URLSearchParams, name: string): boolean | undefined {
   const text = query.get(name)
-  return text === null || text === '' ? undefined : isTrue(text)
+  return text === null ? undefined : isSet(text)
 }

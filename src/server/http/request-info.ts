@@ -64,7 +64,7 @@ export function requestInfo(method: string, path: string, query: () => URLSearch
   if (oldWatch) info.verb = 'watch'
   else if (!info.name && (info.verb === 'get' || info.verb === 'delete')) {
     if (info.verb === 'delete') info.verb = 'deletecollection'
-    else info.verb = isTrue(query().get('watch')) ? 'watch' : 'list'
+    else info.verb = isSet(query().get('watch')) ? 'watch' : 'list'
   }
   if (info.verb === 'list' || info.verb === 'watch' || info.verb === 'deletecollection') {
     const labels = query().get('labelSelector')
@@ -80,7 +80,12 @@ export function requestInfo(method: string, path: string, query: () => URLSearch
   return info
 }
 
-/** Go's strconv.ParseBool, as query parameters are read. */
+/** A boolean option in a query: anything but absence, `0` and `false` sets it. */
+export function isSet(text: string | null): boolean {
+  return text !== null && text !== '0' && text.toLowerCase() !== 'false'
+}
+
+/** Go's strconv.ParseBool, as `pretty` is read. */
 export function isTrue(text: string | null): boolean {
   return text !== null && ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)
 }

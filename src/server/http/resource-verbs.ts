@@ -1,8 +1,11 @@
 // The verbs of stored resources over HTTP: parameters and bodies in, engine, answers out.
 import { messageOfSchema } from '#api/codec/protobuf.ts'
+import { isObject } from '#api/clone.ts'
+import { syntaxErrorOf } from '#api/codec/json-scanner.ts'
 import { parseYaml, YamlError } from '#api/codec/yaml.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { listDefinitionOf } from '#api/openapi/definition-names.ts'
+import { goKind } from '#api/patch/json-patch.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
 import { StatusError } from '#api/status.ts'
 import { createGzip } from 'node:zlib'
@@ -52,7 +55,11 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
 
   async list(call, { engine, resource, pool }) {
     const negotiated = negotiateObject(call)
-    const listing = await listObjects(engine, resource, listRequest(call))
+    const { query } = call.exchange
+    // Read, and refused when malformed, though only a watch has use for it.
+    integer(query, 'timeoutSeconds')
+    const request = { ...listRequest(call), sendInitialEvents: flag(query, 'sendInitialEvents') }
+    const listing = await listObjects(engine, resource, request)
     await sendList(call, listing, { engine, resource, pool, negotiated })
   },
 
@@ -192,11 +199,22 @@ export async function readPatch(call: Call, engine: Engine): Promise<ReadPatch> 
   if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(PATCH_TYPES)
   const bytes = await readBody(call.exchange, engine)
   if (!known) return { type: 'apply', bytes }
+  return { type: 'plain', patch: { type: known, patch: parsePatch(bytes, known) } }
+}
+
+/** Only JSON and merge patches say what was being read when it failed. */
+function parsePatch(bytes: Buffer, type: PatchBody['type']): unknown {
+  const refuse = (why: string) => new StatusError('BadRequest', type === 'strategic' ? why : `error decoding patch: ${why}`)
+  let patch: unknown
   try {
-    return { type: 'plain', patch: { type: known, patch: JSON.parse(bytes.toString('utf8')) as unknown } }
+    patch = JSON.parse(bytes.toString('utf8'))
   } catch (error) {
-    throw new StatusError('BadRequest', `error decoding patch: ${(error as Error).message}`)
+    throw refuse(syntaxErrorOf(bytes) ?? (error as Error).message)
   }
+  const fits = patch === null || (type === 'json' ? Array.isArray(patch) : isObject(patch))
+  const wanted = type === 'json' ? '[]interface {}' : 'map[string]interface {}'
+  if (!fits) throw refuse(`json: cannot unmarshal ${goKind(patch)} into Go value of type ${wanted}`)
+  return patch
 }
 
 function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, call: Call): KubeObject {

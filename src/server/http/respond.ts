@@ -6,6 +6,7 @@ import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ListMeta } from '#api/object.ts'
+import { StatusError } from '#api/status.ts'
 import { tableOf } from '#api/table.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { servedBytes, servedObject } from '#server/engine/encoding.ts'
@@ -57,6 +58,7 @@ function transform(
   { kind, negotiated, call, now }: { kind: Kind; negotiated: Negotiated; call: Call; now: number },
 ): unknown {
   const { as, metaVersion } = negotiated
+  if (as === 'PartialObjectMetadataList') throw notAcceptableForm(as, `not a list (*${kind.version}.${kind.kind})`)
   if (as === 'Table') {
     const { resourceVersion } = object.metadata ?? {}
     const listMeta: ListMeta = resourceVersion ? { resourceVersion } : {}
@@ -65,13 +67,20 @@ function transform(
   return as === 'PartialObjectMetadata' ? partialMetadata(object, metaVersion) : object
 }
 
+/** An object asked for as a list, or a list as an object. */
+export function notAcceptableForm(asked: string, is: string): StatusError {
+  return new StatusError('NotAcceptable', `you requested ${asked}, but the requested object is ${is}`)
+}
+
 export function partialMetadata({ metadata }: KubeObject, version: string): KubeObject {
   return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: metadata ?? {} }
 }
 
 export function includeObjectOf(call: Call): 'None' | 'Metadata' | 'Object' {
-  const asked = call.exchange.query.get('includeObject')
-  return asked === 'None' || asked === 'Object' ? asked : 'Metadata'
+  const asked = call.exchange.query.get('includeObject') || 'Metadata'
+  if (asked === 'None' || asked === 'Object' || asked === 'Metadata') return asked
+  const why = "must be 'Metadata', 'Object', 'None', or empty"
+  throw new StatusError('BadRequest', `includeObject: Invalid value: ${JSON.stringify(asked)}: ${why}`)
 }
 
 export interface EncodeOptions {
