@@ -56,6 +56,16 @@ test('agent refuses a host port that is taken', async () => {
   assert.equal(pod.status?.reason, 'NodePorts')
 })
 
+test('agent admits a pod to a host port that one deleted by force is still leaving', async () => {
+  await using node = await start({ runtime: { behaviour: () => ({ stopMs: 60_000 }) } })
+  const spec = { containers: [{ name: 'main', image: 'app', ports: [{ containerPort: 80, hostPort: 8080 }] }] }
+  await node.create('first', spec)
+  await node.pod('first', running)
+  await node.client.delete(Pod, { namespace: 'default', name: 'first' }, { gracePeriodSeconds: 0 })
+  await node.create('second', spec)
+  await node.pod('second', running)
+})
+
 test('agent backs off from an image that cannot be pulled, and runs it once it can', async () => {
   let there = false
   await using node = await start({ runtime: { images: { pullable: () => there || 'manifest unknown' } } })

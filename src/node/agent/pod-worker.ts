@@ -63,9 +63,9 @@ export class PodWorker {
     return this.#pod
   }
 
-  /** Takes part in what later pods are admitted against. */
+  /** Takes part in what later pods are admitted against; one deleted by force no longer does, though it may still be ending. */
   get active(): boolean {
-    return this.#pod !== undefined && !this.#refusal && (this.#stage === 'running' || this.#stage === 'ending')
+    return this.#pod !== undefined && !this.#gone && !this.#refusal && (this.#stage === 'running' || this.#stage === 'ending')
   }
 
   /** The API's newest version of the pod. */
