@@ -48,7 +48,7 @@ async function remoteCommand(
     verb === 'exec' ? runtime.exec({ ...found, command, ...streams }) : runtime.attach({ ...found, ...streams }),
   )
   if (isSpdy(upgrade)) tunnelSpdy(upgrade, { url, clock })
-  else await serveRemoteCommand(upgrade, { url, streams, clock })
+  else await serveRemoteCommand(upgrade, { url, streams, clock, attach: verb === 'attach' })
 }
 
 async function portForward(

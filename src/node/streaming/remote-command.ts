@@ -18,10 +18,14 @@ const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 }
 const STATUS_LIMIT = 64 * 1024
 const LOST =
   '{"metadata":{},"status":"Failure","message":"the connection to the container runtime was lost","reason":"InternalError","code":500}'
+/** Whoever attaches while a short program ends would see nothing of what it said: told so, clients read its log instead. */
+const TOO_LATE =
+  '{"metadata":{},"status":"Failure","message":"the container ended before its output could be attached to","reason":"InternalError","code":500}'
+const TOO_LATE_MS = 2000
 
 export async function serveRemoteCommand(
   upgrade: Upgrade,
-  { url, streams, clock }: { url: string; streams: Streams; clock: Clock },
+  { url, streams, clock, attach = false }: { url: string; streams: Streams; clock: Clock; attach?: boolean },
 ): Promise<void> {
   const runtime = await upgradeToSpdy(url, { protocols: ['v4.channel.k8s.io'] }).catch((error: Error) => {
     refuseUpgrade(upgrade, 500, error.message)
@@ -52,8 +56,11 @@ export async function serveRemoteCommand(
   await client.send(stdout ? CHANNEL.stdout : stderr ? CHANNEL.stderr : CHANNEL.error, Buffer.alloc(0))
 
   void client.closed.then(() => connection.destroy())
-  const [status] = await Promise.all([collect(error), pump(stdout, client, CHANNEL.stdout), pump(stderr, client, CHANNEL.stderr)])
-  const final = status || LOST
+  const began = clock.monotonic()
+  const said = [pump(stdout, client, CHANNEL.stdout), pump(stderr, client, CHANNEL.stderr)]
+  const [status, ...bytes] = await Promise.all([collect(error), ...said])
+  const silent = stdout !== undefined && bytes.every((count) => count === 0)
+  const final = attach && silent && clock.monotonic() - began < TOO_LATE_MS ? TOO_LATE : status || LOST
   if (/^v[45]\./.test(client.protocol)) await client.send(CHANNEL.error, Buffer.from(final))
   else await sendOldStatus(client, final)
   client.close()
@@ -68,13 +75,18 @@ function write(stream: SpdyStream | undefined, data: Buffer): Promise<unknown> |
   })
 }
 
-async function pump(stream: SpdyStream | undefined, client: ChannelSocket, channel: number): Promise<void> {
-  if (!stream) return
+/** How many bytes there were. */
+async function pump(stream: SpdyStream | undefined, client: ChannelSocket, channel: number): Promise<number> {
+  let count = 0
   try {
-    for await (const chunk of stream) await client.send(channel, chunk as Buffer)
+    for await (const chunk of stream ?? []) {
+      count += (chunk as Buffer).length
+      await client.send(channel, chunk as Buffer)
+    }
   } catch {
     // A reset stream has said all it will say; the status tells how it ended.
   }
+  return count
 }
 
 async function collect(stream: SpdyStream): Promise<string> {
