@@ -4,9 +4,11 @@ import { defineKind } from '#api/define-kind.ts'
 import { invalid } from '#api/field-error.ts'
 import type { Scale } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
-import type { KubeObject, ObjectKey } from '#api/object.ts'
+import { apiVersionOf, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { formatLabelSelector, selectorOf } from '#api/label-selector.ts'
-import { conflictError, invalidError } from '#api/status.ts'
+import { conflictError, invalidError, StatusError } from '#api/status.ts'
+import { applyObject } from './apply.ts'
+import { decodeLocal, type FieldValidation } from './decode.ts'
 import type { Engine, Write } from './engine.ts'
 import { servedObject } from './encoding.ts'
 import { updateObject } from './update.ts'
@@ -66,6 +68,29 @@ export async function updateScale(
       },
     },
   })
+  return scaleOf(kind, servedObject(write.resource, stored))
+}
+
+/** What a manager wants of the replicas, it owns in the parent, by way of the subresource. */
+export async function applyScale(
+  engine: Engine,
+  write: Write,
+  { key, patch, force, fieldValidation }: { key: ObjectKey; patch: KubeObject; force: boolean; fieldValidation: FieldValidation },
+): Promise<Scale> {
+  const { kind } = write.resource
+  const expected = apiVersionOf(ScaleKind)
+  if (patch.apiVersion !== expected) {
+    const why = `Specified patch version: ${patch.apiVersion ?? ''}, expected: ${expected}`
+    throw new StatusError('BadRequest', `Incorrect version specified in apply patch. ${why}`)
+  }
+  const { replicas } = (decodeLocal(ScaleKind, clone(patch)) as Scale).spec ?? {}
+  const { managedFields: _managed, ...metadata } = patch.metadata ?? {}
+  const wanted: KubeObject = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata }
+  if (isObject(read(patch, 'spec')) && read(patch, 'spec.replicas') !== undefined) {
+    if (replicas! < 0) throw invalidError(ScaleKind, key.name, [invalid('spec.replicas', replicas, 'must be greater than or equal to 0')])
+    set(wanted, kind.scale!.specReplicas, replicas)
+  }
+  const { stored } = await applyObject(engine, write, { key, patch: wanted, force, fieldValidation })
   return scaleOf(kind, servedObject(write.resource, stored))
 }
 

@@ -1,7 +1,6 @@
 // Which objects of a resource a list or watch is about: by namespace, name, labels and fields. Parses an object only when a field of it is asked for.
 import { checkFieldSelector, type FieldSelector, matchesFields, parseFieldSelector, requiredValue } from '#api/field-selector.ts'
 import { matchesLabels, parseLabelSelector, type Selector } from '#api/label-selector.ts'
-import { StatusError } from '#api/status.ts'
 import type { ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
 import { servedObject } from './encoding.ts'
@@ -23,8 +22,8 @@ export interface SelectionText {
 }
 
 export function selectionOf(resource: StoredResource, { namespace, name, labelSelector, fieldSelector }: SelectionText): Selection {
-  const labels = labelSelector ? named('labelSelector', labelSelector, parseLabelSelector) : undefined
-  let fields = fieldSelector ? named('fieldSelector', fieldSelector, parseFieldSelector) : undefined
+  const labels = labelSelector ? parseLabelSelector(labelSelector) : undefined
+  let fields = fieldSelector ? parseFieldSelector(fieldSelector) : undefined
   const namespaced = resource.kind.scope === 'Namespaced'
   let prefix = namespace && namespaced ? `${resource.prefix}${namespace}/` : resource.prefix
   let key: string | undefined
@@ -58,12 +57,4 @@ export function selects(
 ): boolean {
   if (selection.labels && !matchesLabels(selection.labels, stored.labels())) return false
   return !selection.fields || matchesFields(resource.kind, selection.fields, servedObject(resource, stored, recent))
-}
-
-function named<T>(parameter: string, text: string, parse: (text: string) => T): T {
-  try {
-    return parse(text)
-  } catch (error) {
-    throw error
-  }
 }

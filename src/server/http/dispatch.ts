@@ -2,7 +2,7 @@
 import type { Verb } from '#api/kind.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
-import type { Engine } from '#server/engine/engine.ts'
+import { type Engine, handlerOf } from '#server/engine/engine.ts'
 import type { RequestMetrics } from '#server/metrics.ts'
 import { notAllowed } from '#server/engine/subresource.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
@@ -43,6 +43,8 @@ interface Serving extends Omit<DispatchOptions, 'endpoints'> {
 
 async function serveResource(call: Call, { engine, pool, resource, metrics }: Serving): Promise<void> {
   const { info } = call
+  // Reading without the body is on offer only where a path is handed on.
+  if (call.exchange.method === 'HEAD' && !handlerOf(engine, resource.kind, info.subresource)?.connect) throw notAllowed()
   const { kind } = resource
   if (kind.deprecated) call.warnings.add(kind.deprecated)
   if (info.subresource) {

@@ -165,7 +165,7 @@ export function writeOf(call: Call, { resource, parameters }: { resource: Stored
 }
 
 /** Apply insists on a manager that was named. */
-function applyWrite(call: Call, write: Write): Write {
+export function applyWrite(call: Call, write: Write): Write {
   return { ...write, fieldManager: call.exchange.query.get('fieldManager') ?? '' }
 }
 
@@ -217,7 +217,7 @@ function parsePatch(bytes: Buffer, type: PatchBody['type']): unknown {
   return patch
 }
 
-function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, call: Call): KubeObject {
+export function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, call: Call): KubeObject {
   try {
     const { value, duplicates } = parseYaml(bytes.toString('utf8'))
     if (duplicates && fieldValidation === 'Strict') throw new StatusError('BadRequest', `error strict decoding YAML: ${duplicates}`)
@@ -231,7 +231,7 @@ function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, call: Ca
   }
 }
 
-function forbiddenForce(): StatusError {
+export function forbiddenForce(): StatusError {
   const message = 'Forbidden: may not be specified for non-apply patch'
   return new StatusError('Invalid', `PatchOptions.meta.k8s.io "" is invalid: force: ${message}`, {
     details: { group: 'meta.k8s.io', kind: 'PatchOptions', causes: [{ reason: 'FieldValueForbidden', message, field: 'force' }] },

@@ -9,17 +9,17 @@ import { decodePatched } from '#server/engine/decode.ts'
 import { servedObject } from '#server/engine/encoding.ts'
 import { type Engine, handlerOf } from '#server/engine/engine.ts'
 import { getObject } from '#server/engine/list.ts'
-import { ScaleKind, scaleOf, updateScale } from '#server/engine/scale.ts'
+import { applyScale, ScaleKind, scaleOf, updateScale } from '#server/engine/scale.ts'
 import { bodyKind, createThrough, type HandlerCall, notAllowed, requestOf } from '#server/engine/subresource.ts'
 import { mutatingAdmission, validatingAdmission } from '#server/engine/admit.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
 import type { SubresourceHandler } from '#server/request.ts'
 import { attributesOf } from './authorization.ts'
 import type { Call } from './call.ts'
-import { writeParameters } from './parameters.ts'
+import { flag, writeParameters } from './parameters.ts'
 import { readObject } from './read-object.ts'
 import { answerStatus } from './recover.ts'
-import { keyOf, negotiateObject, readPatch, writeOf } from './resource-verbs.ts'
+import { applyWrite, forbiddenForce, keyOf, negotiateObject, readApply, readPatch, writeOf } from './resource-verbs.ts'
 import { encode, includeObjectOf, partialMetadata, sendBytes, sendObject, wantsPretty } from './respond.ts'
 
 /** Whether a handler was there to serve it. */
@@ -51,7 +51,7 @@ async function create(engine: Engine, call: Call, { resource, handler }: Handled
   const kind = bodyKind(resource.kind, call.info.subresource)
   const object = await readObject(engine, call, { kind, fieldValidation: parameters.fieldValidation })
   const made = await createThrough(engine, handler, { call: { ...handlerCall(call, resource), dryRun: parameters.dryRun }, object })
-  if (made.kind === 'Status') return answerStatus(call, { code: 201, ...(made as Status) })
+  if (made.kind === 'Status') return answerStatus(call, { ...(made as Status), code: (made as Status).code ?? 201 })
   await sendObject(call, made as KubeObject, { engine, resource: { ...resource, kind }, negotiated, status: 201 })
 }
 
@@ -112,14 +112,19 @@ export async function serveScale(engine: Engine, call: Call, resource: StoredRes
   if (call.info.verb === 'patch') {
     const parameters = writeParameters(call, 'PatchOptions')
     const body = await readPatch(call, engine)
-    if (body.type === 'apply')
-      throw new StatusError('UnsupportedMediaType', 'server-side apply of the scale subresource is not supported: use a merge patch')
+    const write = writeOf(call, { resource, parameters })
+    const force = flag(call.exchange.query, 'force')
+    if (body.type === 'apply') {
+      const patch = readApply(body.bytes, parameters, call)
+      return send(await applyScale(engine, applyWrite(call, write), { key, patch, force: force ?? false, ...parameters }))
+    }
+    if (force !== undefined) throw forbiddenForce()
     const build = (present: Scale) =>
       decodePatched(ScaleKind, clone(patchObject(present, body.patch, ScaleKind.schema)), {
         fieldValidation: parameters.fieldValidation,
         warn: (text) => call.warnings.add(text),
       }) as Scale
-    return send(await updateScale(engine, writeOf(call, { resource, parameters }), { key, build }))
+    return send(await updateScale(engine, write, { key, build }))
   }
   throw notAllowed()
 }
