@@ -220,6 +220,15 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
     })
   }
 
+  test('kubectl run -i --rm shows what a program said that ended at once', async () => {
+    for (let i = 0; i < 6; i++) {
+      const words = ['run', `brief-${i}`, '-i', '--rm', '--restart=Never', '--image=busybox:1.35', '--', 'sh', '-c', 'echo said; exit 3']
+      const { code, stdout, stderr } = await cluster.kubectl(words)
+      assert.match(stdout, /^said$/m, stderr)
+      assert.equal(code, 3)
+    }
+  })
+
   test('kubectl drain evicts pods and uncordon lets them back', async () => {
     const node = (await cluster.ok('get nodes -o name')).trim()
     await cluster.ok('create namespace drained')
