@@ -15,7 +15,7 @@ import type { Service } from '#lib/service.ts'
 import { createAgent } from '#node/agent/agent.ts'
 import { containerEvents, type AgentContext, type NodeFacts } from '#node/agent/context.ts'
 import type { ReadObject } from '#node/agent/environment.ts'
-import { containersOf, identityOf, LABEL, podLogDirectory } from '#node/agent/identity.ts'
+import { containerLogPath, containersOf, identityOf, LABEL, podLogDirectory } from '#node/agent/identity.ts'
 import { Images } from '#node/agent/images.ts'
 import { lastWords } from '#node/agent/last-words.ts'
 import { parseResolvConf } from '#node/agent/pod-network.ts'
@@ -238,7 +238,10 @@ export function createNode(options: NodeOptions): Node {
       starting.use(gc.start())
       const logs = () =>
         running().flatMap(({ pod, containers }) =>
-          containers.map(({ id, logPath }) => ({ containerId: id, path: join(podLogDirectory(logDirectory, identityOf(pod)), logPath) })),
+          containers.map(({ id, name, attempt, labels }) => ({
+            containerId: id,
+            path: join(podLogDirectory(logDirectory, identityOf(pod)), containerLogPath(labels[LABEL.container] ?? name, attempt)),
+          })),
         )
       starting.use(startLogRotation({ runtime, clock, log, logs }))
       return starting.move()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ContainerStatus, Pod as ApiPod } from '#api/generated/types.ts'
@@ -245,6 +245,17 @@ test('agent clears away what pods deleted while it was away left on disk', async
   for (const trace of traces) await mkdir(trace, { recursive: true })
   await node.restart()
   await node.until(async () => !traces.some((trace) => existsSync(trace)))
+})
+
+test('node sets a log of 10 MiB aside', async () => {
+  await using node = await start()
+  const pod = await node.create('web', {})
+  await node.pod('web', phase('Running'))
+  const directory = join(node.directory, 'logs', `default_web_${pod.metadata!.uid}`, 'main')
+  await writeFile(join(directory, '0.log'), Buffer.alloc(10 * 1024 * 1024))
+  await node.clock.advance(10_000)
+  await node.until(async () => node.runtime.calls.includes('reopenContainerLog main'))
+  assert.match((await readdir(directory)).join(), /^0\.log\.\d{8}-\d{6}$/)
 })
 
 test('agent replaces a sandbox that died', async () => {

@@ -142,7 +142,7 @@ export class SimulatedRuntime implements Runtime {
       message: '',
       labels: config.labels,
       annotations: config.annotations,
-      logPath: config.logPath,
+      logPath: `${sandbox.logDirectory}/${config.logPath}`,
     }
     this.#containers.set(id, { container, config, behaviour, ended: Promise.withResolvers() })
     this.#emit({ type: 'created', containerId: id, sandboxId })
@@ -194,7 +194,9 @@ export class SimulatedRuntime implements Runtime {
     this.calls.push(`updateContainerResources ${this.#entry(id).container.name}`)
   }
 
-  async reopenContainerLog(): Promise<void> {}
+  async reopenContainerLog(id: string): Promise<void> {
+    this.calls.push(`reopenContainerLog ${this.#entry(id).container.name}`)
+  }
 
   async execSync(id: string, command: string[]) {
     if (this.#entry(id).container.state !== 'running') throw new RuntimeError('NotFound', `container ${id} is not running`)
