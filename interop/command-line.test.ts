@@ -172,7 +172,8 @@ describe('the command line', { concurrency: 2 }, () => {
       "$0" down --data-dir "$1"
       "$0" up --detach --nodes none --port 0 --data-dir "$1" --kubeconfig "$1.kubeconfig"
       "$2" --kubeconfig "$1.kubeconfig" get configmaps -o name
-      "$0" down --data-dir "$1"`
+      "$0" down --data-dir "$1"
+      "$0" reset --yes --data-dir "$1"`
     const { stdout, stderr } = await run(
       ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, join(root, 'sampan'), directory, kubectls().at(-1)!],
       { env: { HOME: home, KUBECONFIG: '' } },
@@ -181,6 +182,7 @@ describe('the command line', { concurrency: 2 }, () => {
     assert.match(stdout, /^error: failed to create configmap: .*no space left on the store's disk: .*Free some space and try again/m)
     assert.match(stdout, /^configmap\/after created$/m)
     assert.match(stdout, /^configmap\/after\nconfigmap\/before\n/m)
+    assert.ok(stdout.endsWith(`deleted ${directory}\n`), stderr)
   })
 
   test('a second real node on the machine is refused and leaves the first one its network', { skip: noRealNode }, async () => {

@@ -1,5 +1,6 @@
 // `sampan reset`: deletes an instance's data directory and whatever a killed process left of it.
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { CommandError } from './config.ts'
 import { flagFor, runningInstance } from './instance.ts'
 import { removeFromKubeconfig } from './kubeconfig-file.ts'
@@ -20,6 +21,12 @@ export async function reset({ dataDir, yes }: { dataDir: string; yes?: boolean }
   }
   await platform.cleanUp(dataDir)
   removeFromKubeconfig(dataDir)
-  rmSync(dataDir, { recursive: true, force: true })
+  for (const name of readdirSync(dataDir)) rmSync(join(dataDir, name), { recursive: true, force: true })
+  try {
+    rmdirSync(dataDir)
+  } catch (error) {
+    // A disk of its own, mounted there, stays.
+    if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error
+  }
   say(`deleted ${dataDir}`)
 }

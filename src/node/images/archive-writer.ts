@@ -1,8 +1,7 @@
 // Writes an OCI image layout as one tar file that docker, podman, ctr and skopeo read. Blobs stream through; the file appears under its name only
 // when it is complete.
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { pack } from 'tar-stream'
 import { type Descriptor, MEDIA } from './oci.ts'
@@ -22,8 +21,10 @@ const EPOCH = new Date(0)
 
 export async function writeImageArchive(path: string, { images, blobs }: ArchiveContent): Promise<void> {
   const partial = `${path}.${process.pid}.partial`
+  // Opened before anything is packed: a folder that is not there is told as that.
+  const file = await open(partial, 'w')
   const archive = pack()
-  const writing = pipeline(archive, createWriteStream(partial))
+  const writing = pipeline(archive, file.createWriteStream())
   writing.catch(() => {})
   const text = (name: string, value: unknown) => archive.entry({ name, mtime: EPOCH }, JSON.stringify(value))
   const manifests = images.map(({ name, target: { mediaType, digest, size, platform } }) => ({

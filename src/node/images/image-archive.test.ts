@@ -69,6 +69,11 @@ async function dockerSave(): Promise<string> {
 }
 
 describe('openImageArchive', () => {
+  test('writeImageArchive names the folder that is not there', async () => {
+    const path = join(directory, 'nowhere', 'image.tar')
+    await assert.rejects(writeImageArchive(path, { images: [], blobs: [] }), /ENOENT: .*nowhere/)
+  })
+
   test('reads what writeImageArchive writes', async () => {
     const { path, sizes } = await layout()
     assert.deepEqual(await contents(path), [[['docker.io/library/app:1'], sizes]])
