@@ -10,6 +10,8 @@ export interface ContainerdImages extends Disposable {
   find(name: string): Promise<Descriptor | undefined>
   /** Creates the name or points it elsewhere. */
   tag(name: string, target: Descriptor): Promise<void>
+  /** Takes the name away; what else points at the image keeps it. */
+  untag(name: string): Promise<void>
   /** What `write` stores inside `task` is safe from the garbage collector until the task has ended. */
   protect<T>(task: (content: ContentWriter) => Promise<T>): Promise<T>
   /** Bytes of a blob, or undefined where it is not stored. */
@@ -55,6 +57,9 @@ export function openContainerdImages({ endpoint, clock }: { endpoint: string; cl
         if (!hasGrpcCode(error, 'ALREADY_EXISTS')) throw error
         await channel.unary('Images.Update', { image, updateMask: { paths: ['target', 'labels'] } }, options)
       }
+    },
+    async untag(name) {
+      await channel.unary('Images.Delete', { name }, options)
     },
     async protect(task) {
       const id = `sampan-load-${clock.now()}-${process.pid}`

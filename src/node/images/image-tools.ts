@@ -45,8 +45,12 @@ export function createImageTools({ endpoint, runtime, clock }: { endpoint: strin
       }))
     },
     async remove(name) {
-      if (!(await runtime.imageStatus(name))) throw new Error(`no image ${name} here`)
-      await runtime.removeImage(name)
+      const found = await runtime.imageStatus(name)
+      if (!found) throw new Error(`no image ${name} here`)
+      // CRI would take every other name of the image away with this one.
+      const full = found.tags.length > 1 ? found.tags.find((tag) => tag === normaliseReference(name)) : undefined
+      if (full) await images.untag(full)
+      else await runtime.removeImage(name)
     },
     async save(name, file) {
       const found = await runtime.imageStatus(name)
