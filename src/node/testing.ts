@@ -80,15 +80,6 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
   const everything = starting.move()
 
   const key = (name: string) => ({ namespace: 'default', name })
-  const until = async <T>(look: () => Promise<T | undefined | false>): Promise<T> => {
-    const began = systemClock.monotonic()
-    for (;;) {
-      const found = await look()
-      if (found !== undefined && found !== false) return found
-      if (systemClock.monotonic() - began > PATIENCE_MS) throw new Error(`still not so: ${look}`)
-      await systemClock.sleep(1)
-    }
-  }
   const get = (name: string) => client.get(Pod, key(name)).catch(ignoreNotFound)
   return {
     clock,
@@ -127,5 +118,16 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
       running = await launch()
     },
     [Symbol.asyncDispose]: () => everything.disposeAsync(),
+  }
+}
+
+/** Asks again until there is an answer. In real time: the clock of the test stands still meanwhile. */
+export async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> {
+  const began = systemClock.monotonic()
+  for (;;) {
+    const found = await look()
+    if (found !== undefined && found !== false) return found
+    if (systemClock.monotonic() - began > PATIENCE_MS) throw new Error(`still not so: ${look}`)
+    await systemClock.sleep(1)
   }
 }

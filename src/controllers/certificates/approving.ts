@@ -1,10 +1,9 @@
 // certificatesigningrequest-approving-controller: approves client certificates of kubelets, where their user may ask for them.
-import type { CertificateSigningRequestCondition } from '#api/generated/types.ts'
 import { SubjectAccessReview } from '#api/kinds/authorization/subject-access-review.ts'
 import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
-import { formatTime } from '#lib/clock.ts'
+import { decide } from './decision.ts'
 import { conditionTypes, parseRequest, refusalOf, SIGNERS } from './request.ts'
 
 export const certificateApprovingController: Controller = {
@@ -26,7 +25,8 @@ export const certificateApprovingController: Controller = {
       { subresource: 'nodeclient', message: 'Auto approving kubelet client certificate after SubjectAccessReview.' },
     ]
     for (const { subresource, message } of recognizers) {
-      if (await mayAsk(request, subresource, context)) return approve(request, message, context)
+      if (await mayAsk(request, subresource, context))
+        return decide(request, { type: 'Approved', reason: 'AutoApproved', message }, context)
     }
     throw new Error(`recognized csr ${JSON.stringify(key.name)} as a kubelet's but subject access review was not approved`)
   },
@@ -51,18 +51,4 @@ async function mayAsk({ spec }: CertificateSigningRequest, subresource: string, 
     },
   })
   return review.status?.allowed === true
-}
-
-async function approve(request: CertificateSigningRequest, message: string, { client, clock }: ControllerContext): Promise<void> {
-  const time = formatTime(clock.now())
-  const condition: CertificateSigningRequestCondition = {
-    type: 'Approved',
-    status: 'True',
-    reason: 'AutoApproved',
-    message,
-    lastUpdateTime: time,
-    lastTransitionTime: time,
-  }
-  const status = { ...request.status, conditions: [...(request.status?.conditions ?? []), condition] }
-  await client.update(CertificateSigningRequest, { ...request, status }, { subresource: 'approval' })
 }

@@ -1,8 +1,8 @@
 // certificatesigningrequest-signing-controller: issues what was approved, for the four built-in signers.
 import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request.ts'
-import type { Controller, ControllerContext } from '#client/controller.ts'
+import type { Controller } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
-import { formatTime } from '#lib/clock.ts'
+import { decide } from './decision.ts'
 import { conditionTypes, parseRequest, refusalOf, SIGNERS } from './request.ts'
 
 /** Issues a certificate for a PEM request with the cluster's authority; refuses requests whose signature is wrong. */
@@ -25,7 +25,7 @@ export function certificateSigningController(certify: Certify): Controller {
       const { pem, subject } = await parseRequest(request)
       const usages = request.spec.usages ?? []
       const refusal = refusalOf(request.spec.signerName, { subject, usages })
-      if (refusal) return fail(request, refusal, context)
+      if (refusal) return decide(request, { type: 'Failed', reason: 'SignerValidationFailure', message: refusal }, context)
       const asked = request.spec.expirationSeconds
       const lifetimeMs = asked === undefined ? YEAR_MS : Math.min(YEAR_MS, asked * 1000)
       const certificate = Buffer.from(await certify(pem, { usages, lifetimeMs })).toString('base64')
@@ -36,18 +36,4 @@ export function certificateSigningController(certify: Certify): Controller {
       )
     },
   }
-}
-
-async function fail(request: CertificateSigningRequest, message: string, { client, clock }: ControllerContext): Promise<void> {
-  const time = formatTime(clock.now())
-  const condition = {
-    type: 'Failed',
-    status: 'True',
-    reason: 'SignerValidationFailure',
-    message,
-    lastUpdateTime: time,
-    lastTransitionTime: time,
-  }
-  const status = { ...request.status, conditions: [...(request.status?.conditions ?? []), condition] }
-  await client.update(CertificateSigningRequest, { ...request, status }, { subresource: 'status' })
 }

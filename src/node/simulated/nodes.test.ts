@@ -4,10 +4,10 @@ import { Lease } from '#api/kinds/coordination/lease.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { createInformers } from '#client/informers.ts'
-import { systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { until } from '#node/testing.ts'
 import { startTestServer } from '#server/testing.ts'
 import { AddressPool, subnetOf } from './addresses.ts'
 import { createSimulatedNodes } from './nodes.ts'
@@ -33,15 +33,7 @@ async function world(count: number) {
         metadata: { name, namespace: 'default', annotations },
         spec: { nodeName: `simulated-${node}`, containers: [{ name: 'main', image: 'app' }], ...spec },
       }),
-    async until<T>(look: () => Promise<T | false | undefined>): Promise<T> {
-      const began = systemClock.monotonic()
-      for (;;) {
-        const found = await look()
-        if (found) return found
-        if (systemClock.monotonic() - began > 10_000) throw new Error(`still not so: ${look}`)
-        await systemClock.sleep(1)
-      }
-    },
+    until,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
