@@ -32,11 +32,18 @@ export function createAgent(context: AgentContext): Agent {
   const { informers, runtime, view, clock, log } = context
   const workers = new Map<string, PodWorker>()
   const pods = informers.of(Pod)
+  /** Pods that have gone since the last look. */
+  let departed = new Set<string>()
 
   const workerFor = (identity: PodIdentity): PodWorker => {
     let worker = workers.get(identity.uid)
     if (!worker) {
-      worker = new PodWorker(identity, context, { finished: (uid) => workers.delete(uid) })
+      worker = new PodWorker(identity, context, {
+        finished(uid) {
+          workers.delete(uid)
+          departed.add(uid)
+        },
+      })
       workers.set(identity.uid, worker)
     }
     return worker
@@ -72,6 +79,16 @@ export function createAgent(context: AgentContext): Agent {
     for (const uid of await context.volumes.present()) {
       if (!known(uid))
         await context.volumes.tearDown(uid).catch((error: unknown) => log.warn('could not clean up after a pod', { uid, error }))
+    }
+  }
+
+  /** A start that was broken off by a crash may bring a pod's group back after the pod has gone. */
+  const removeLateGroups = async () => {
+    const late = departed
+    departed = new Set()
+    for (const path of late.size > 0 ? ((await context.cgroups?.pods()) ?? []) : []) {
+      const uid = path.slice(path.lastIndexOf('/pod') + '/pod'.length)
+      if (late.has(uid) && !workers.has(uid)) await context.cgroups!.removePod(path)
     }
   }
 
@@ -128,6 +145,7 @@ export function createAgent(context: AgentContext): Agent {
         view
           .relist()
           .then(takeDownStrays)
+          .then(removeLateGroups)
           .catch((error: unknown) => log.warn('could not list what runs', { error }))
       void look()
       starting.use(clock.every(RELIST_MS, () => void look()))
