@@ -1,9 +1,10 @@
 // A real application on a real node: database and web tier, names, node ports, scaling, rollout under load, volumes, tokens, and kill -9.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { loadTestImages } from './images/load.ts'
-import { eventually, Instance, noKubectl, noRealNode } from './instance.ts'
+import { eventually, Instance, noKubectl, noRealNode, root } from './instance.ts'
 
 const skip = noRealNode || noKubectl
 
@@ -152,6 +153,19 @@ describe('the platform', { skip }, () => {
   })
   after(async () => {
     await cluster?.[Symbol.asyncDispose]()
+  })
+
+  test('images are listed, saved, removed and loaded again by the command line', async () => {
+    const image = (...words: string[]) => cluster.inside([join(root, 'sampan'), 'image', ...words, '--data-dir', cluster.directory])
+    const file = join(cluster.directory, 'web.tar')
+    assert.match((await image('list')).stdout, /^docker\.io\/library\/web:v1 +[0-9a-f]{12} +/m)
+    assert.equal((await image('save', 'web:v1', file)).code, 0)
+    assert.equal((await image('rm', 'web:v1')).code, 0)
+    assert.doesNotMatch((await image('list')).stdout, /library\/web:v1 /)
+    assert.match((await image('load', file)).stdout, /loaded docker\.io\/library\/web:v1/)
+    const refused = await image('load', join(root, 'README.md'))
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /^sampan: /)
   })
 
   test('a web tier finds its database by DNS name, and a node port answers from the host', async () => {
