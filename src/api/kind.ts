@@ -73,12 +73,18 @@ export interface Kind<T extends KubeObject = KubeObject> {
   generationOf?(object: T): unknown
   /** Seconds of graceful deletion; undefined or 0 deletes at once. */
   gracePeriodSeconds?(object: T): number | undefined
+  /**
+   * Reads what was sent in place of the schema's own reading: drops fields nobody knows and returns their paths. Throws DecodeError. Mutates.
+   */
+  decode?(object: KubeObject): string[]
   /** Only what a schema cannot say. Mutates. Idempotent. */
   default?(object: T): void
   /** Server-set fields on create. Status is already cleared where the kind has a status subresource. Mutates. */
   prepareForCreate?(object: T, context: HookContext): void
   /** Server-set and immutable-by-silence fields on update. Status (main) or spec (status) is already kept. Mutates `next`. */
   prepareForUpdate?(next: T, previous: T, context: HookContext): void
+  /** What deletion begins with: finalizers of the server's own. Mutates its copy; not asked again once deletion has begun. */
+  prepareForDelete?(object: T, context: HookContext): void
   /** Collects every error; `previous` on update; `context.subresource` tells the subresource. */
   validate?(next: T, previous: T | undefined, context: HookContext): FieldError[]
   /** Warning header text of every request, reads too, for a kind on its way out. */

@@ -23,4 +23,6 @@ export interface Schema {
   patchMergeKey?: string
   preserveUnknownFields?: boolean
   embeddedResource?: boolean
+  /** Keywords of custom resources that only values must obey, as published. */
+  constraints?: Record<string, unknown>
 }

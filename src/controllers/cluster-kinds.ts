@@ -1,6 +1,7 @@
 // Every kind there is now: the built-in ones and those that CustomResourceDefinitions add. For controllers that concern all kinds.
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
-import { ALL_VERBS, type Kind } from '#api/kind.ts'
+import { customKind } from '#api/custom/custom-kind.ts'
+import type { Kind } from '#api/kind.ts'
 import { parseApiVersion } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
 
@@ -81,21 +82,8 @@ function isEstablished({ status }: CustomResourceDefinition): boolean {
   return (status?.conditions ?? []).some(({ type, status: value }) => type === 'Established' && value === 'True')
 }
 
-function kindOf({ spec }: CustomResourceDefinition): Kind<any> | undefined {
-  const version = spec?.versions.find(({ storage, served }) => storage && served) ?? spec?.versions.find(({ served }) => served)
-  if (!spec || !version) return undefined
-  const { names, group, scope } = spec
-  return {
-    group,
-    version: version.name,
-    kind: names.kind,
-    listKind: names.listKind ?? `${names.kind}List`,
-    plural: names.plural,
-    singular: names.singular ?? names.kind.toLowerCase(),
-    scope: scope === 'Namespaced' ? 'Namespaced' : 'Cluster',
-    verbs: ALL_VERBS,
-    schema: { type: 'object', preserveUnknownFields: true },
-    subresources: {},
-    columns: [],
-  }
+function kindOf(definition: CustomResourceDefinition): Kind<any> | undefined {
+  const versions = definition.spec?.versions ?? []
+  const version = versions.find(({ storage, served }) => storage && served) ?? versions.find(({ served }) => served)
+  return version && customKind(definition, version)
 }

@@ -1,6 +1,7 @@
 // The API server as a service: store, mirror, registry and engine put together, and the chain every request from outside goes through.
 import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import type { Client, UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import { systemClock } from '#lib/clock.ts'
@@ -10,6 +11,7 @@ import type { Service } from '#lib/service.ts'
 import type { Store } from '#store/store.ts'
 import { ANONYMOUS } from './access/authenticators.ts'
 import { StoreMirror } from './cache/store-mirror.ts'
+import { CustomResources } from './custom/custom-resources.ts'
 import { discoveryEndpoint } from './endpoints/discovery.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import { type HealthCheck, healthEndpoints } from './endpoints/health.ts'
@@ -89,6 +91,7 @@ class Server implements ApiServer {
   readonly #options: ApiServerOptions
   readonly #engine: Engine
   readonly #mirror: StoreMirror
+  readonly #custom: CustomResources
   readonly #extensions: ServerExtensions
   readonly #chain: readonly Link[]
   readonly #log: Logger
@@ -108,6 +111,7 @@ class Server implements ApiServer {
     this.reader = createObjectReader(extended)
     this.writer = createObjectWriter(extended)
     const { reader, writer } = this
+    this.#custom = new CustomResources({ engine: extended, reader, writer })
     this.#extensions =
       options.extensions?.({ reader, writer, clientFor: (user) => this.clientFor(user), clock, random, log, url: () => this.url }) ?? {}
     const { admission = [], subresources = [], writeHooks = [], authorizer, authenticators = [] } = this.#extensions
@@ -168,6 +172,7 @@ class Server implements ApiServer {
     try {
       signal.throwIfAborted()
       await this.#mirror.start(lasting)
+      if (this.registry.findKind('apiextensions.k8s.io/v1', CustomResourceDefinition.kind)) this.#custom.start(lasting)
       await this.#extensions.bootstrap?.(signal)
       const listener = this.#options.listen && (await this.#listen(this.#options.listen))
       this.#state = 'ready'

@@ -51,6 +51,7 @@ export async function* watchLocally<T extends KubeObject>(
           engine.log.error('watch failed', { kind: kind.kind, error })
           end()
         },
+        end,
       },
     })
     limit = waiting.length + MAX_WAITING

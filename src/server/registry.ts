@@ -13,6 +13,8 @@ export interface Resource {
   readonly head: string
   /** Stored in another version or shape: bytes cannot be sent as they are. */
   readonly converts: boolean
+  /** Called once when this resource is served no more, or otherwise: whoever watches it begins anew. */
+  readonly onRetired: Set<() => void>
 }
 
 /** Resource whose objects are stored. */
@@ -47,31 +49,41 @@ export class Registry {
 
   /** `storageName` where objects are not kept under the plural: `group/plural` for custom resources. */
   add(kind: Kind, storageName?: string): Resource {
+    const before = this.#resources.get(pathOf(kind))
     const resource = this.#put(kind, storageName)
     this.#changed()
+    if (before) retire(before)
     return resource
   }
 
   #put(kind: Kind, storageName?: string): Resource {
-    const name = storageName ?? STORAGE_NAMES[kind.group ? `${kind.plural}.${kind.group}` : kind.plural] ?? kind.plural
-    const prefix = kind.virtual ? undefined : `/registry/${name}/`
-    const storage = kind.storageVersion ?? kind
-    const resource: Resource = {
-      kind,
-      prefix,
-      cache: prefix === undefined ? undefined : this.#mirror.cache(prefix),
-      head: `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(apiVersionOf(storage))},"metadata":{`,
-      converts: storage.group !== kind.group || storage.version !== kind.version,
-    }
+    const resource = this.make(kind, storageName)
     this.#resources.set(pathOf(kind), resource)
     this.#kinds.set(`${apiVersionOf(kind)}/${kind.kind}`, resource)
     return resource
   }
 
+  /** A resource that is not served: what the server itself needs to reach stored objects. */
+  make(kind: Kind<any>, storageName?: string): Resource {
+    const name = storageName ?? STORAGE_NAMES[kind.group ? `${kind.plural}.${kind.group}` : kind.plural] ?? kind.plural
+    const prefix = kind.virtual ? undefined : `/registry/${name}/`
+    const storage = kind.storageVersion ?? kind
+    return {
+      kind,
+      prefix,
+      cache: prefix === undefined ? undefined : this.#mirror.cache(prefix),
+      head: `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(apiVersionOf(storage))},"metadata":{`,
+      converts: storage.group !== kind.group || storage.version !== kind.version || kind.convert !== undefined,
+      onRetired: new Set(),
+    }
+  }
+
   remove(kind: Kind): void {
+    const resource = this.#resources.get(pathOf(kind))
     this.#resources.delete(pathOf(kind))
     this.#kinds.delete(`${apiVersionOf(kind)}/${kind.kind}`)
     this.#changed()
+    if (resource) retire(resource)
   }
 
   find(group: string, version: string, plural: string): Resource | undefined {
@@ -113,6 +125,11 @@ export class Registry {
     this.#byKind = new Map([...this.#resources.values()].map((resource) => [resource.kind, resource]))
     this.#siblings = Map.groupBy(this.#resources.values(), ({ prefix }) => prefix ?? '')
   }
+}
+
+function retire({ onRetired }: Resource): void {
+  for (const tell of onRetired) tell()
+  onRetired.clear()
 }
 
 function pathOf({ group, version, plural }: Kind): string {

@@ -18,6 +18,8 @@ export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
 /** What the body should hold; any Kind is one. */
 export interface Expected extends GroupVersionKind {
   readonly schema: Schema
+  /** Reads in place of the schema; see Kind. */
+  decode?(object: KubeObject): string[]
 }
 
 export interface DecodeOptions {
@@ -79,8 +81,12 @@ const READERS: Record<BodyFormat, Reader> = {
       finish() {
         const strict = options.fieldValidation !== 'Ignore'
         const repeats = strict && countKeys(bytes) !== keysOf(value)
-        const { unknown } = decodeInto(value, expected.schema, { keepUnknown: options.keepUnknown === true })
+        const unknown = readValue(value, expected, options)
         const faulty = strict && (repeats || unknown.length > 0)
+        if (faulty && expected.decode) {
+          const repeated = repeats ? strictErrors(bytes, planOf(ANYTHING)) : []
+          return { object: value as KubeObject, warnings: [...repeated, ...unknown.map(unknownField)] }
+        }
         return { object: value as KubeObject, warnings: faulty ? strictErrors(bytes, planOf(expected.schema)) : [] }
       },
     }
@@ -91,8 +97,8 @@ const READERS: Record<BodyFormat, Reader> = {
     return {
       found: kindIn(value, expected),
       finish() {
-        const { unknown } = decodeInto(value, expected.schema, { keepUnknown: options.keepUnknown === true })
-        const strict = [...(duplicates ? [duplicates] : []), ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)]
+        const unknown = readValue(value, expected, options)
+        const strict = [...(duplicates ? [duplicates] : []), ...unknown.map(unknownField)]
         return { object: value as KubeObject, warnings: options.fieldValidation === 'Ignore' ? [] : strict }
       },
     }
@@ -109,6 +115,16 @@ const READERS: Record<BodyFormat, Reader> = {
       },
     }
   },
+}
+
+const ANYTHING: Schema = { type: 'object', properties: {}, preserveUnknownFields: true }
+const unknownField = (path: string) => `unknown field ${JSON.stringify(path)}`
+
+/** Returns the paths of unknown fields. */
+function readValue(value: unknown, { schema, decode }: Expected, { keepUnknown }: DecodeOptions): string[] {
+  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (decode && isRecord) return decode(value as KubeObject)
+  return decodeInto(value, schema, { keepUnknown: keepUnknown === true }).unknown
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -69,17 +69,17 @@ export class DefinitionDocuments {
 
   /** A custom kind and its list, which has no schema of its own. */
   #add(kind: Kind<any>): void {
-    const text: Schema = { type: 'string' }
+    const text = (field: string): Schema => ({ type: 'string', description: this.#texts.definitions[POD]?.fields[field] ?? '' })
     const name = definitionOfKind(kind)
     const metadata = definitions().get(`${META}.ObjectMeta`)!
     const { properties } = kind.schema
-    this.#custom.set(name, { ...kind.schema, properties: { apiVersion: text, kind: text, ...properties, metadata } })
+    this.#custom.set(name, { ...kind.schema, properties: { ...properties, apiVersion: text('apiVersion'), kind: text('kind'), metadata } })
     this.#custom.set(listDefinitionOf(kind), {
       type: 'object',
       description: `${kind.listKind} is a list of ${kind.kind}`,
       properties: {
-        apiVersion: text,
-        kind: text,
+        apiVersion: text('apiVersion'),
+        kind: text('kind'),
         metadata: definitions().get(`${META}.ListMeta`)!,
         items: { type: 'array', items: { type: 'object', name } },
       },
@@ -104,6 +104,7 @@ export class DefinitionDocuments {
       ...(schema.preserveUnknownFields ? { 'x-kubernetes-preserve-unknown-fields': true } : {}),
       ...(schema.embeddedResource ? { 'x-kubernetes-embedded-resource': true } : {}),
       ...extensions(schema, () => true),
+      ...constraintsOf(schema, this.#dialect),
     }
   }
 
@@ -149,6 +150,14 @@ function typeOf({ name, type, format }: Schema, dialect: Dialect): Json {
   if (format === 'micro-time') return { type, format: 'date-time' }
   if (type !== 'any') return { type, ...(format ? { format } : {}) }
   return name && OBJECTS.has(name) ? { type: 'object' } : {}
+}
+
+const POD = 'io.k8s.api.core.v1.Pod'
+
+/** Version 2 knows no alternatives between schemas. */
+function constraintsOf({ constraints = {} }: Schema, dialect: Dialect): Json {
+  if (dialect === 'v3') return constraints
+  return Object.fromEntries(Object.entries(constraints).filter(([keyword]) => !['allOf', 'anyOf', 'oneOf', 'not'].includes(keyword)))
 }
 
 /** Definitions that may hold anything but are said to be objects. */

@@ -14,6 +14,7 @@ const PATCHES = [
   'application/strategic-merge-patch+json',
   'application/apply-patch+yaml',
 ]
+const CUSTOM_PATCHES = PATCHES.filter((type) => !type.includes('strategic'))
 /** Kinds whose deletion answers with the object; of others it answers with a Status. */
 const DELETED_AS_THEMSELVES = new Set(
   (
@@ -167,7 +168,7 @@ class KindPaths {
         kind: gvk(draft.of ?? this.#kind),
         parameters: [...this.#inPath(path, draft.of?.kind), ...queryParameters(draft.query ?? 'none', this.#texts)],
         ...(draft.body ? { body: draft.body } : {}),
-        consumes: draft.action === 'patch' ? PATCHES : ANY,
+        consumes: draft.action === 'patch' ? (this.#kind.schema.name ? PATCHES : CUSTOM_PATCHES) : ANY,
         produces: [...this.#media, ...streams],
         responses: draft.responses,
       }

@@ -43,7 +43,7 @@ export function decodeLocal(kind: Kind, value: KubeObject): KubeObject {
 
 function walk(kind: Kind, value: KubeObject, refusal: (message: string) => StatusError): { unknown: string[] } {
   try {
-    return decodeInto(value, kind.schema)
+    return kind.decode ? { unknown: kind.decode(value) } : decodeInto(value, kind.schema)
   } catch (error) {
     if (error instanceof DecodeError) throw refusal(error.message)
     throw error

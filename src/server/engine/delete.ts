@@ -10,7 +10,7 @@ import { mutatingAdmission, validatingAdmission } from './admit.ts'
 import { type DeletionOptions, finalizersFor, graceFor, markDeleted, pendingFinalizers } from './deletion.ts'
 import { servedObject } from './encoding.ts'
 import { current, type Engine, type Mutable, type Write } from './engine.ts'
-import { Effects } from './hooks.ts'
+import { Effects, hookContext } from './hooks.ts'
 import { persist, remove } from './persist.ts'
 
 const ATTEMPTS = 50
@@ -67,6 +67,7 @@ async function attemptDelete(
   const next = clone(present)
   if (finalizers.length > 0) next.metadata!.finalizers = finalizers
   else delete next.metadata!.finalizers
+  if (present.metadata!.deletionTimestamp === undefined) kind.prepareForDelete?.(next, hookContext(engine, write))
   if (grace === 0 && pendingFinalizers(kind, next).length === 0) {
     using effects = new Effects()
     await effects.begin(engine, write, undefined, present)

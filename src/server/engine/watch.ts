@@ -18,6 +18,8 @@ export interface WatchSink {
   bookmark(revision: number, initialEventsEnd: boolean): void
   /** The watch cannot go on. */
   failed(error: unknown): void
+  /** The resource is served no more, or otherwise. */
+  end(): void
 }
 
 export interface WatchRequest extends SelectionText {
@@ -79,12 +81,15 @@ export async function watchObjects(
   }
   for (const event of waiting) tell(event)
   waiting = undefined
+  const end = () => sink.end()
+  resource.onRetired.add(end)
   const ticker = request.allowWatchBookmarks
     ? engine.clock.every(BOOKMARK_MS, () => sink.bookmark((told = Math.max(told, mirror.revision)), false))
     : undefined
   return {
     [Symbol.dispose]: () => {
       subscription[Symbol.dispose]()
+      resource.onRetired.delete(end)
       ticker?.cancel()
     },
   }

@@ -116,7 +116,7 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
     const write = writeOf(call, { resource, parameters })
     const key = keyOf(call)
     const { fieldValidation } = parameters
-    const body = await readPatch(call, engine)
+    const body = await readPatch(call, engine, { custom: resource.kind.schema.name === undefined })
     if (body.type !== 'apply' && flag(call.exchange.query, 'force') !== undefined) throw forbiddenForce()
     const written =
       body.type === 'apply'
@@ -186,9 +186,12 @@ function listRequest({ info, exchange }: Call): ListRequest {
 const PATCH_TYPES =
   'application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml'
 
+const CUSTOM_PATCH_TYPES = 'application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml'
+
 export type ReadPatch = { type: 'apply'; bytes: Buffer } | { type: 'plain'; patch: PatchBody }
 
-export async function readPatch(call: Call, engine: Engine): Promise<ReadPatch> {
+/** Custom resources know no strategic merge: their schemas do not say how. */
+export async function readPatch(call: Call, engine: Engine, { custom = false } = {}): Promise<ReadPatch> {
   const type = contentType(call)
   const kind = {
     'application/json-patch+json': 'json',
@@ -196,7 +199,8 @@ export async function readPatch(call: Call, engine: Engine): Promise<ReadPatch> 
     'application/strategic-merge-patch+json': 'strategic',
   } as const
   const known = Object.hasOwn(kind, type) ? kind[type as keyof typeof kind] : undefined
-  if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(PATCH_TYPES)
+  if (custom && known === 'strategic') throw unsupportedMediaType(CUSTOM_PATCH_TYPES)
+  if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(custom ? CUSTOM_PATCH_TYPES : PATCH_TYPES)
   const bytes = await readBody(call.exchange, engine)
   if (!known) return { type: 'apply', bytes }
   return { type: 'plain', patch: { type: known, patch: parsePatch(bytes, known) } }

@@ -66,6 +66,7 @@ export async function streamWatch(call: Call, { engine, resource, pool, request,
       engine.log.error('watch failed', { path: call.exchange.path, error })
       end()
     },
+    end,
   }
   signal.addEventListener('abort', end, { once: true })
   try {

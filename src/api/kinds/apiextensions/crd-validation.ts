@@ -1,4 +1,5 @@
 // Rules of CustomResourceDefinitions: names, versions, schemas, conversion, and what an established one may not change.
+import { JsonPath } from '#api/custom/json-path.ts'
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import type { HookContext } from '#api/kind.ts'
@@ -6,6 +7,7 @@ import { checkClientConfig, checkReviewVersions } from '#api/kinds/admissionregi
 import { isConditionTrue } from '#api/kinds/columns.ts'
 import { dns1035Label, dnsSubdomain } from '#api/names.ts'
 import { checkImmutable, checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
+import { checkSchemaDefaults } from './schema-defaults.ts'
 import { checkStructural } from './structural-schema.ts'
 
 type Crd = types.CustomResourceDefinition
@@ -82,7 +84,10 @@ function checkVersions({ versions }: types.CustomResourceDefinitionSpec, errors:
       errors.push(invalid(`${at}.deprecationWarning`, version.deprecationWarning, 'can only be set for deprecated versions'))
     const schema = version.schema?.openAPIV3Schema
     if (!schema) errors.push(required(`${at}.schema.openAPIV3Schema`, 'schemas are required'))
-    else checkStructural(schema, `${at}.schema.openAPIV3Schema`, errors)
+    else {
+      checkStructural(schema, `${at}.schema.openAPIV3Schema`, errors)
+      checkSchemaDefaults(schema, `${at}.schema.openAPIV3Schema`, errors)
+    }
     checkSubresources(version, `${at}.subresources`, errors)
     each(version.additionalPrinterColumns, `${at}.additionalPrinterColumns`, ({ name, type, jsonPath, format }, where) => {
       if (!name) errors.push(required(`${where}.name`))
@@ -92,7 +97,9 @@ function checkVersions({ versions }: types.CustomResourceDefinitionSpec, errors:
         checkOneOf(`${where}.format`, format, ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password'], errors)
       if (!jsonPath) errors.push(required(`${where}.jsonPath`))
       else if (!jsonPath.startsWith('.')) errors.push(invalid(`${where}.jsonPath`, jsonPath, 'must be a simple json path starting with .'))
+      else if (!pathOf(jsonPath)) errors.push(invalid(`${where}.jsonPath`, jsonPath, 'is an invalid path'))
     })
+    checkSelectable(version, `${at}.selectableFields`, errors)
     if ((version.selectableFields?.length ?? 0) > 8)
       errors.push({
         type: 'FieldValueTooMany',
@@ -102,6 +109,38 @@ function checkVersions({ versions }: types.CustomResourceDefinitionSpec, errors:
   })
   if (versions.filter(({ storage }) => storage).length !== 1)
     errors.push(invalid('spec.versions', versions, 'must have exactly one version marked as storage version'))
+}
+
+function checkSelectable({ selectableFields, schema }: types.CustomResourceDefinitionVersion, path: string, errors: Errors): void {
+  const seen = new Set<string>()
+  each(selectableFields, path, ({ jsonPath }, where) => {
+    const at = `${where}.jsonPath`
+    if (!jsonPath) return void errors.push(required(at))
+    if (seen.has(jsonPath)) errors.push(duplicate(at, jsonPath))
+    seen.add(jsonPath)
+    const names = pathOf(jsonPath)?.fields
+    if (!names?.length || !jsonPath.startsWith('.'))
+      return void errors.push(invalid(at, jsonPath, 'is an invalid path: must be a simple path of fields'))
+    if (names[0] === 'metadata') return void errors.push(invalid(at, jsonPath, 'must not point to fields in metadata'))
+    const target = names.reduce<types.JSONSchemaProps | undefined>((one, name) => one?.properties?.[name], schema?.openAPIV3Schema)
+    if (!target) errors.push(invalid(at, jsonPath, 'is an invalid path: does not refer to a valid field'))
+    else if (!['string', 'integer', 'boolean'].includes(target.type ?? ''))
+      errors.push(
+        invalid(
+          at,
+          jsonPath,
+          'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.',
+        ),
+      )
+  })
+}
+
+function pathOf(text: string): JsonPath | undefined {
+  try {
+    return JsonPath.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function checkSubresources({ subresources }: types.CustomResourceDefinitionVersion, path: string, errors: Errors): void {
@@ -144,7 +183,9 @@ function checkConversion({ conversion }: types.CustomResourceDefinitionSpec, err
     if (conversion.webhook) errors.push(forbidden(`${at}.webhook`, 'should not be set when strategy is not set to Webhook'))
     return
   }
-  if (conversion.strategy !== 'Webhook') return void errors.push(notSupported(`${at}.strategy`, conversion.strategy, ['None', 'Webhook']))
+  if (conversion.strategy === 'Webhook')
+    errors.push(forbidden(`${at}.strategy`, 'conversion webhooks are not supported by this server: use strategy None'))
+  else return void errors.push(notSupported(`${at}.strategy`, conversion.strategy, ['None', 'Webhook']))
   if (!conversion.webhook) return void errors.push(required(`${at}.webhookClientConfig`, 'required when strategy is set to Webhook'))
   checkClientConfig(conversion.webhook.clientConfig, `${at}.webhookClientConfig`, errors)
   checkReviewVersions(conversion.webhook.conversionReviewVersions, `${at}.conversionReviewVersions`, errors)

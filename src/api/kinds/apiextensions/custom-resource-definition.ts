@@ -1,5 +1,6 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { formatTime } from '#lib/clock.ts'
 import { validateCrd } from './crd-validation.ts'
 
 export type CustomResourceDefinition = types.CustomResourceDefinition
@@ -38,8 +39,37 @@ export const CustomResourceDefinition = defineKind<CustomResourceDefinition>({
     if (subresource || !status || !storage || status.storedVersions?.includes(storage)) return
     status.storedVersions = [...(status.storedVersions ?? []), storage]
   },
+  prepareForDelete(definition, { now }) {
+    // Its objects go first.
+    const meta = definition.metadata!
+    if (!meta.finalizers?.includes(CLEANUP_FINALIZER)) meta.finalizers = [...(meta.finalizers ?? []), CLEANUP_FINALIZER]
+    setCondition(definition, {
+      type: 'Terminating',
+      status: 'True',
+      reason: 'InstanceDeletionPending',
+      message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+      lastTransitionTime: formatTime(now),
+    })
+  },
   validate: validateCrd,
 })
+
+export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io'
+
+/** In place of the condition of that type; the time stays where the status does. */
+export function setCondition(definition: CustomResourceDefinition, condition: types.CustomResourceDefinitionCondition): void {
+  const status = (definition.status ??= {})
+  const conditions = (status.conditions ??= [])
+  const at = conditions.findIndex(({ type }) => type === condition.type)
+  const { lastTransitionTime } = conditions[at]?.status === condition.status ? conditions[at] : condition
+  const next = { lastTransitionTime: lastTransitionTime ?? condition.lastTransitionTime!, ...omitTime(condition) }
+  if (at < 0) conditions.push(next)
+  else conditions[at] = next
+}
+
+function omitTime({ lastTransitionTime: _time, ...rest }: types.CustomResourceDefinitionCondition) {
+  return rest
+}
 
 function storageVersionOf(spec: types.CustomResourceDefinitionSpec | undefined): string | undefined {
   return spec?.versions?.find(({ storage }) => storage)?.name

@@ -44,6 +44,8 @@ function checkLevel(schema: JSONSchemaProps, { path, errors, depth }: Place, roo
       errors.push(forbidden(`${path}.${field}`, UNSUPPORTED_TEXT[field] ?? `${field} is not supported`))
   if (schema.uniqueItems)
     errors.push(forbidden(`${path}.uniqueItems`, 'uniqueItems cannot be set to true since the runtime complexity becomes quadratic'))
+  if (schema['x-kubernetes-validations']?.length)
+    errors.push(forbidden(`${path}.x-kubernetes-validations`, 'validation rules (CEL) are not supported by this server'))
   const intOrString = schema['x-kubernetes-int-or-string'] === true
   const open = schema['x-kubernetes-preserve-unknown-fields'] === true
   if (!schema.type) {

@@ -1,0 +1,143 @@
+// A version of a CustomResourceDefinition becomes a Kind: from then on nothing tells it from a kind that is built in.
+import { clone } from '#api/clone.ts'
+import { type FieldError, invalid } from '#api/field-error.ts'
+import type { CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSchemaProps } from '#api/generated/types.ts'
+import { ALL_VERBS, type Kind, type Subresource } from '#api/kind.ts'
+import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { StatusError } from '#api/status.ts'
+import { customColumns } from './columns.ts'
+import { applySchemaDefaults } from './defaults.ts'
+import { JsonPath } from './json-path.ts'
+import { checkStructure } from './lists.ts'
+import { pruneResource } from './prune.ts'
+import { resourceSchema } from './schema.ts'
+import { Validator } from './validate.ts'
+
+type Resource = KubeObject & Record<string, unknown>
+
+const STATUS_VERBS = ['get', 'patch', 'update']
+const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
+
+/** Every served version, under the names the definition was granted. */
+export function customKinds(definition: CustomResourceDefinition): Kind<Resource>[] {
+  return definition.spec.versions.filter(({ served }) => served).map((version) => customKind(definition, version))
+}
+
+export function customKind(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion): Kind<Resource> {
+  const { spec, status, metadata } = definition
+  const { group } = spec
+  const names = { ...spec.names, ...status?.acceptedNames }
+  const root = version.schema?.openAPIV3Schema ?? ({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true } as JSONSchemaProps)
+  const storage = spec.versions.find((one) => one.storage) ?? version
+  const validator = new Validator()
+  const ownStatus = version.subresources?.status !== undefined
+  const scale = version.subresources?.scale
+  const terminating = metadata?.deletionTimestamp !== undefined
+  let schema: Kind['schema'] | undefined
+
+  return {
+    group,
+    version: version.name,
+    kind: names.kind,
+    listKind: names.listKind ?? `${names.kind}List`,
+    plural: names.plural,
+    singular: names.singular ?? names.kind.toLowerCase(),
+    ...(names.shortNames?.length ? { shortNames: names.shortNames } : {}),
+    ...(names.categories?.length ? { categories: names.categories } : {}),
+    scope: spec.scope === 'Namespaced' ? 'Namespaced' : 'Cluster',
+    verbs: ALL_VERBS,
+    get schema() {
+      schema ??= resourceSchema(root, selectableFields(version))
+      return schema
+    },
+    subresources: subresourcesOf(version),
+    ...(scale ? { scale: scalePaths(scale) } : {}),
+    ...(storage === version ? {} : { storageVersion: { group, version: storage.name } }),
+    // What was written before the definition last changed may miss defaults or hold what is no field any more.
+    ...(storage !== version || (metadata?.generation ?? 1) > 1 ? { convert: readThrough(root) } : {}),
+    fields: selectors(version),
+    requireResourceVersionOnUpdate: true,
+    ...(version.deprecated ? { deprecated: deprecationOf(version, { group, kind: names.kind }) } : {}),
+    generationOf: ({ metadata: _metadata, apiVersion: _version, kind: _kind, status: state, ...rest }) =>
+      ownStatus ? rest : { ...rest, status: state },
+    decode: (object) => pruneResource(object, root),
+    default: (object) => applySchemaDefaults(object, root),
+    prepareForCreate() {
+      if (terminating) throw new StatusError('MethodNotAllowed', 'create not allowed while custom resource definition is terminating')
+    },
+    prepareForUpdate(next, previous, { subresource }) {
+      // A writer of status changes nothing but status, whatever its metadata says.
+      if (subresource !== 'status') return
+      const { managedFields, resourceVersion } = next.metadata ?? {}
+      next.metadata = {
+        ...clone(previous.metadata!),
+        ...(managedFields ? { managedFields } : {}),
+        ...(resourceVersion ? { resourceVersion } : {}),
+      }
+    },
+    validate(next, previous) {
+      const errors: FieldError[] = validator.check(root, next, { path: '', previous })
+      checkStructure(root, next, { path: '', previous, errors })
+      if (scale) checkReplicas(next, scale, errors)
+      return errors
+    },
+    columns: customColumns(version.additionalPrinterColumns),
+  }
+}
+
+function subresourcesOf({ subresources }: CustomResourceDefinitionVersion): Record<string, Subresource> {
+  return {
+    ...(subresources?.status ? { status: { verbs: STATUS_VERBS } } : {}),
+    ...(subresources?.scale ? { scale: { verbs: STATUS_VERBS, kind: SCALE } } : {}),
+  }
+}
+
+type Scale = NonNullable<NonNullable<CustomResourceDefinitionVersion['subresources']>['scale']>
+
+function scalePaths({ specReplicasPath, statusReplicasPath, labelSelectorPath }: Scale): NonNullable<Kind['scale']> {
+  return {
+    specReplicas: specReplicasPath.slice(1),
+    statusReplicas: statusReplicasPath.slice(1),
+    ...(labelSelectorPath ? { labelSelector: labelSelectorPath.slice(1) } : {}),
+  }
+}
+
+function checkReplicas(object: Resource, { specReplicasPath, statusReplicasPath }: Scale, errors: FieldError[]): void {
+  for (const path of [specReplicasPath, statusReplicasPath]) {
+    const [count] = JsonPath.parse(path).find(object)
+    if (typeof count === 'number' && count < 0) errors.push(invalid(path, count, 'should be a non-negative integer'))
+  }
+}
+
+/** All versions have one shape: what differs is what each version's schema knows. */
+function readThrough(root: JSONSchemaProps): NonNullable<Kind<Resource>['convert']> {
+  return {
+    toStorage: (object) => object,
+    fromStorage(stored) {
+      const object = clone(stored) as Resource
+      pruneResource(object, root)
+      applySchemaDefaults(object, root)
+      return object
+    },
+  }
+}
+
+function selectors({ selectableFields }: CustomResourceDefinitionVersion): Record<string, (object: Resource) => string> {
+  return Object.fromEntries(
+    (selectableFields ?? []).map(({ jsonPath }) => {
+      const path = JsonPath.parse(jsonPath)
+      return [jsonPath.slice(1), (object: Resource) => String(path.find(object)[0] ?? '')]
+    }),
+  )
+}
+
+function selectableFields({ selectableFields: fields }: CustomResourceDefinitionVersion): Record<string, unknown> {
+  return fields?.length ? { 'x-kubernetes-selectable-fields': fields.map(({ jsonPath }) => ({ fieldPath: jsonPath.slice(1) })) } : {}
+}
+
+function deprecationOf(
+  { deprecationWarning, name }: CustomResourceDefinitionVersion,
+  { group, kind }: { group: string; kind: string },
+) {
+  return deprecationWarning ?? `${apiVersionOf({ group, version: name })} ${kind} is deprecated`
+}

@@ -1,0 +1,172 @@
+// Serves custom resources: follows the definitions, grants their names, registers what is established at once, and empties what is deleted.
+// What is served follows from the definitions' stored status alone, so a restart serves the same.
+import { customKind, customKinds } from '#api/custom/custom-kind.ts'
+import { equal } from '#api/equal.ts'
+import type { Kind } from '#api/kind.ts'
+import { isConditionTrue } from '#api/kinds/columns.ts'
+import { CLEANUP_FINALIZER, CustomResourceDefinition, setCondition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import { formatTime } from '#lib/clock.ts'
+import type { Engine } from '#server/engine/engine.ts'
+import type { StoredResource } from '#server/registry.ts'
+import type { ObjectReader, ObjectWriter } from '#server/request.ts'
+import { emptyResource } from './empty-resource.ts'
+import { withNames } from './names.ts'
+
+export interface CustomResourcesContext {
+  engine: Engine
+  reader: ObjectReader
+  writer: ObjectWriter
+}
+
+interface Served {
+  /** Tells whether the definition has changed in what its kinds are made of. */
+  mark: string
+  kinds: Kind<any>[]
+}
+
+const RETRY_MS = 1000
+
+export class CustomResources {
+  readonly #engine: Engine
+  readonly #reader: ObjectReader
+  readonly #writer: ObjectWriter
+  readonly #served = new Map<string, Served>()
+  /** Definitions whose status is being written; the last word counts. */
+  readonly #writing = new Map<string, Promise<void>>()
+  readonly #emptying = new Set<string>()
+  #signal: AbortSignal | undefined
+
+  constructor({ engine, reader, writer }: CustomResourcesContext) {
+    this.#engine = engine
+    this.#reader = reader
+    this.#writer = writer
+  }
+
+  /** Serves all there is before it returns, then follows until the signal aborts. */
+  start(signal: AbortSignal): void {
+    this.#signal = signal
+    const following = this.#reader.onChange(CustomResourceDefinition, ({ object, previous }) => {
+      if (object) this.#settle(object)
+      else if (previous) this.#forget(previous)
+    })
+    signal.addEventListener('abort', () => following[Symbol.dispose](), { once: true })
+    for (const definition of this.#all()) this.#settle(definition)
+  }
+
+  #all(): CustomResourceDefinition[] {
+    return [...this.#reader.list(CustomResourceDefinition)]
+  }
+
+  #settle(definition: CustomResourceDefinition): void {
+    const { name = '', deletionTimestamp, finalizers } = definition.metadata ?? {}
+    this.#serve(definition)
+    if (deletionTimestamp) {
+      if (finalizers?.includes(CLEANUP_FINALIZER)) void this.#empty(name)
+      return
+    }
+    if (!equal(this.#named(definition).status, definition.status)) this.#write(name)
+  }
+
+  #named(definition: CustomResourceDefinition): CustomResourceDefinition {
+    return withNames(definition, this.#all(), formatTime(this.#engine.clock.now()))
+  }
+
+  /** One after the other for each definition; what is written follows from what is there by then. */
+  #write(name: string): void {
+    const before = this.#writing.get(name) ?? Promise.resolve()
+    const writing = before.then(() =>
+      this.#trying(name, async () => {
+        const change = (definition: CustomResourceDefinition) => {
+          definition.status = this.#named(definition).status!
+        }
+        await this.#writer.modify(CustomResourceDefinition, { name }, change, { subresource: 'status' }).catch(ignoreNotFound)
+      }),
+    )
+    this.#writing.set(name, writing)
+    void writing.then(() => {
+      if (this.#writing.get(name) === writing) this.#writing.delete(name)
+    })
+  }
+
+  async #trying(name: string, act: () => Promise<void>): Promise<void> {
+    while (!this.#signal?.aborted) {
+      try {
+        return await act()
+      } catch (error) {
+        if (this.#signal?.aborted) return
+        this.#engine.log.error('cannot settle a custom resource definition', { name, error })
+        await new Promise<void>((resolve) => void this.#engine.clock.after(RETRY_MS, resolve))
+      }
+    }
+  }
+
+  #serve(definition: CustomResourceDefinition): void {
+    const { metadata, spec, status } = definition
+    const name = metadata?.name ?? ''
+    const established = isConditionTrue(status?.conditions, 'Established')
+    const mark = JSON.stringify([metadata?.uid, spec, status?.acceptedNames, metadata?.deletionTimestamp])
+    const before = this.#served.get(name)
+    if (!established) return this.#withdraw(name, [])
+    if (before?.mark === mark) return
+    const { registry, log } = this.#engine
+    let kinds: Kind<any>[] = []
+    try {
+      // What is built in stays what it is.
+      kinds = customKinds(definition).filter((kind) => isFree(registry.find(kind.group, kind.version, kind.plural)?.kind, before))
+    } catch (error) {
+      log.error('cannot serve a custom resource definition', { name, error })
+    }
+    this.#withdraw(name, kinds)
+    for (const kind of kinds) registry.add(kind, storageName(definition))
+    this.#served.set(name, { mark, kinds })
+  }
+
+  /** Of what was served under that name, what is not in `next`. */
+  #withdraw(name: string, next: readonly Kind<any>[]): void {
+    const { registry } = this.#engine
+    for (const kind of this.#served.get(name)?.kinds ?? [])
+      if (!next.some(({ version, plural }) => version === kind.version && plural === kind.plural)) registry.remove(kind)
+    this.#served.delete(name)
+  }
+
+  #forget({ metadata, spec }: CustomResourceDefinition): void {
+    this.#withdraw(metadata?.name ?? '', [])
+    // Its names are free for those who wanted them too.
+    for (const other of this.#all()) if (other.spec.group === spec.group) this.#settle(other)
+  }
+
+  async #empty(name: string): Promise<void> {
+    if (this.#emptying.has(name)) return
+    this.#emptying.add(name)
+    await this.#trying(name, async () => {
+      const definition = this.#reader.get(CustomResourceDefinition, { name })
+      const storage = definition?.spec.versions.find((version) => version.storage)
+      if (!definition?.metadata?.deletionTimestamp || !storage) return
+      const tell = (status: 'True' | 'False', reason: string, message: string) =>
+        this.#change(name, 'status', (one) =>
+          setCondition(one, { type: 'Terminating', status, reason, message, lastTransitionTime: formatTime(this.#engine.clock.now()) }),
+        )
+      await tell('True', 'InstanceDeletionInProgress', 'CustomResource deletion is in progress')
+      const resource = this.#engine.registry.make(customKind(definition, storage), storageName(definition)) as StoredResource
+      await emptyResource(this.#engine, resource, this.#signal!)
+      if (this.#signal!.aborted) return
+      await tell('False', 'InstanceDeletionCompleted', 'removed all instances')
+      await this.#change(name, '', ({ metadata }) => {
+        metadata!.finalizers = metadata!.finalizers?.filter((one) => one !== CLEANUP_FINALIZER) ?? []
+      })
+    })
+    this.#emptying.delete(name)
+  }
+
+  async #change(name: string, subresource: string, change: (definition: CustomResourceDefinition) => void): Promise<void> {
+    const options = subresource ? { subresource } : {}
+    await this.#writer.modify(CustomResourceDefinition, { name }, change, options).catch(ignoreNotFound)
+  }
+}
+
+function isFree(present: Kind | undefined, before: Served | undefined): boolean {
+  return present === undefined || present.schema.name === undefined || before?.kinds.includes(present) === true
+}
+
+const storageName = ({ spec }: CustomResourceDefinition): string => `${spec.group}/${spec.names.plural}`

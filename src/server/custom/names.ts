@@ -1,0 +1,84 @@
+// Which names a definition is granted: each goes to whoever of its group had it first. Tells the status a definition should have; writes nothing.
+import { clone } from '#api/clone.ts'
+import type { CustomResourceDefinition, CustomResourceDefinitionNames } from '#api/generated/types.ts'
+import { isConditionTrue } from '#api/kinds/columns.ts'
+import { setCondition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
+
+/** A copy with the status names call for; `others` are all definitions there are. */
+export function withNames(
+  definition: CustomResourceDefinition,
+  others: Iterable<CustomResourceDefinition>,
+  now: string,
+): CustomResourceDefinition {
+  const next = clone(definition)
+  const { granted, conflict } = grant(definition, others)
+  next.status = { ...next.status, acceptedNames: granted }
+  setCondition(next, {
+    type: 'NamesAccepted',
+    ...(conflict ? { status: 'False', ...conflict } : { status: 'True', reason: 'NoConflicts', message: 'no conflicts found' }),
+    lastTransitionTime: now,
+  })
+  const established = !conflict || isConditionTrue(definition.status?.conditions, 'Established')
+  setCondition(next, {
+    type: 'Established',
+    ...(established
+      ? { status: 'True', reason: 'InitialNamesAccepted', message: 'the initial names have been accepted' }
+      : { status: 'False', reason: 'NotAccepted', message: 'not all names are accepted' }),
+    lastTransitionTime: now,
+  })
+  const approval = approvalOf(definition)
+  if (approval) setCondition(next, { type: 'KubernetesAPIApprovalPolicyConformant', ...approval, lastTransitionTime: now })
+  return next
+}
+
+interface Grant {
+  granted: CustomResourceDefinitionNames
+  conflict: { reason: string; message: string } | undefined
+}
+
+function grant({ spec, status, metadata }: CustomResourceDefinition, others: Iterable<CustomResourceDefinition>): Grant {
+  const resources = new Set<string>()
+  const kinds = new Set<string>()
+  for (const other of others) {
+    const taken = other.status?.acceptedNames
+    if (other.spec.group !== spec.group || other.metadata?.uid === metadata?.uid || !taken) continue
+    for (const name of [taken.plural, taken.singular, ...(taken.shortNames ?? [])]) if (name) resources.add(name)
+    for (const name of [taken.kind, taken.listKind]) if (name) kinds.add(name)
+  }
+  const { names } = spec
+  const before = status?.acceptedNames
+  let conflict: Grant['conflict']
+  const granted = { ...(before ?? { plural: '', kind: '' }) }
+  const ask = <F extends keyof CustomResourceDefinitionNames>(field: F, reason: string, taken: Set<string>) => {
+    const wanted = names[field]
+    const clashes = [wanted ?? []].flat().filter((name) => taken.has(name as string))
+    if (clashes.length > 0) {
+      const texts = clashes.map((name) => `${JSON.stringify(name)} is already in use`)
+      conflict = { reason, message: texts.length > 1 ? `[${texts.join(', ')}]` : texts[0]! }
+    } else if (wanted === undefined) delete granted[field]
+    else granted[field] = wanted
+  }
+  ask('plural', 'PluralConflict', resources)
+  ask('singular', 'SingularConflict', resources)
+  ask('shortNames', 'ShortNamesConflict', resources)
+  ask('kind', 'KindConflict', kinds)
+  ask('listKind', 'ListKindConflict', kinds)
+  if (names.categories) granted.categories = names.categories
+  else delete granted.categories
+  return { granted, conflict }
+}
+
+function approvalOf({ spec, metadata }: CustomResourceDefinition): { status: string; reason: string; message: string } | undefined {
+  if (!/(^|\.)(k8s|kubernetes)\.io$/.test(spec.group)) return undefined
+  const value = metadata?.annotations?.['api-approved.kubernetes.io']
+  if (value === undefined)
+    return {
+      status: 'False',
+      reason: 'MissingAnnotation',
+      message:
+        'protected groups must have approval annotation "api-approved.kubernetes.io", see https://github.com/kubernetes/enhancements/pull/1111',
+    }
+  return value.startsWith('unapproved')
+    ? { status: 'False', reason: 'UnapprovedAnnotation', message: `not approved: ${JSON.stringify(value)}` }
+    : { status: 'True', reason: 'ApprovedAnnotation', message: `approved in ${value}` }
+}
