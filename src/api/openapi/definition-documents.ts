@@ -72,8 +72,8 @@ export class DefinitionDocuments {
     const text = (field: string): Schema => ({ type: 'string', description: this.#texts.definitions[POD]?.fields[field] ?? '' })
     const name = definitionOfKind(kind)
     const metadata = definitions().get(`${META}.ObjectMeta`)!
-    const { properties } = kind.schema
-    this.#custom.set(name, { ...kind.schema, properties: { ...properties, apiVersion: text('apiVersion'), kind: text('kind'), metadata } })
+    const { apiVersion: _version, kind: _kind, ...properties } = kind.schema.properties ?? {}
+    this.#custom.set(name, { ...kind.schema, properties: { apiVersion: text('apiVersion'), kind: text('kind'), ...properties, metadata } })
     this.#custom.set(listDefinitionOf(kind), {
       type: 'object',
       description: `${kind.listKind} is a list of ${kind.kind}`,

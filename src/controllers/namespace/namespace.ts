@@ -30,6 +30,8 @@ export function namespaceController(kinds: ClusterKinds): Controller {
     async reconcile(key, { client, informers, clock }) {
       const known = informers.of(Namespace).get(key)
       if (!known?.metadata?.deletionTimestamp || !holds(known)) return
+      // A definition not seen yet would leave its objects behind.
+      await kinds.synced()
       const remains = await deleteContent(key.name, { client, kinds: onePerResource(kinds.list()) })
       const namespace = await client.get(Namespace, key).catch((error: unknown) => {
         if (hasReason(error, 'NotFound')) return undefined
