@@ -45,7 +45,7 @@ export class DefinitionDocuments {
     const schema = this.#custom.get(name) ?? definitions().get(name)
     if (!schema) return undefined
     const refers = new Set<string>()
-    const texts = Object.hasOwn(this.#texts.definitions, name) ? this.#texts.definitions[name] : undefined
+    const texts = Object.hasOwn(this.#texts.definitions, name) ? this.#texts.definitions[name] : this.#sharedTexts(name)
     const document = this.#spell(schema, { refers, texts })
     const description = texts?.description || schema.description
     const kinds = this.#kinds.get(name)
@@ -61,6 +61,18 @@ export class DefinitionDocuments {
     }
   }
 
+  /** What all kinds say of the fields they share. */
+  #sharedTexts(name: string): DefinitionTexts | undefined {
+    if (!this.#custom.has(name)) return undefined
+    const {
+      apiVersion = '',
+      kind = '',
+      metadata = '',
+      items = '',
+    } = this.#texts.definitions[name.endsWith('List') ? `${POD}List` : POD]?.fields ?? {}
+    return { description: '', fields: { apiVersion, kind, metadata, items: items && 'List of objects.' } }
+  }
+
   #name(definition: string, { group, version, kind }: GroupVersionKind): void {
     const kinds = this.#kinds.get(definition) ?? []
     this.#kinds.set(definition, kinds)
@@ -69,17 +81,17 @@ export class DefinitionDocuments {
 
   /** A custom kind and its list, which has no schema of its own. */
   #add(kind: Kind<any>): void {
-    const text = (field: string): Schema => ({ type: 'string', description: this.#texts.definitions[POD]?.fields[field] ?? '' })
+    const text: Schema = { type: 'string' }
     const name = definitionOfKind(kind)
     const metadata = definitions().get(`${META}.ObjectMeta`)!
     const { apiVersion: _version, kind: _kind, ...properties } = kind.schema.properties ?? {}
-    this.#custom.set(name, { ...kind.schema, properties: { apiVersion: text('apiVersion'), kind: text('kind'), ...properties, metadata } })
+    this.#custom.set(name, { ...kind.schema, properties: { apiVersion: text, kind: text, ...properties, metadata } })
     this.#custom.set(listDefinitionOf(kind), {
       type: 'object',
       description: `${kind.listKind} is a list of ${kind.kind}`,
       properties: {
-        apiVersion: text('apiVersion'),
-        kind: text('kind'),
+        apiVersion: text,
+        kind: text,
         metadata: definitions().get(`${META}.ListMeta`)!,
         items: { type: 'array', items: { type: 'object', name } },
       },

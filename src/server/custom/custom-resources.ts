@@ -11,7 +11,7 @@ import type { Engine } from '#server/engine/engine.ts'
 import type { StoredResource } from '#server/registry.ts'
 import type { ObjectReader, ObjectWriter } from '#server/request.ts'
 import { emptyResource } from './empty-resource.ts'
-import { withNames } from './names.ts'
+import { type Holder, holderOf, withNames } from './names.ts'
 
 export interface CustomResourcesContext {
   engine: Engine
@@ -31,6 +31,7 @@ export class CustomResources {
   readonly #engine: Engine
   readonly #reader: ObjectReader
   readonly #writer: ObjectWriter
+  readonly #holders = new Map<string, Holder>()
   readonly #served = new Map<string, Served>()
   /** Definitions whose status is being written; the last word counts. */
   readonly #writing = new Map<string, Promise<void>>()
@@ -51,15 +52,14 @@ export class CustomResources {
       else if (previous) this.#forget(previous)
     })
     signal.addEventListener('abort', () => following[Symbol.dispose](), { once: true })
-    for (const definition of this.#all()) this.#settle(definition)
-  }
-
-  #all(): CustomResourceDefinition[] {
-    return [...this.#reader.list(CustomResourceDefinition)]
+    const present = [...this.#reader.list(CustomResourceDefinition)]
+    for (const definition of present) this.#holders.set(definition.metadata?.name ?? '', holderOf(definition))
+    for (const definition of present) this.#settle(definition)
   }
 
   #settle(definition: CustomResourceDefinition): void {
     const { name = '', deletionTimestamp, finalizers } = definition.metadata ?? {}
+    this.#holders.set(name, holderOf(definition))
     this.#serve(definition)
     if (deletionTimestamp) {
       if (finalizers?.includes(CLEANUP_FINALIZER)) void this.#empty(name)
@@ -69,7 +69,7 @@ export class CustomResources {
   }
 
   #named(definition: CustomResourceDefinition): CustomResourceDefinition {
-    return withNames(definition, this.#all(), formatTime(this.#engine.clock.now()))
+    return withNames(definition, this.#holders.values(), formatTime(this.#engine.clock.now()))
   }
 
   /** One after the other for each definition; what is written follows from what is there by then. */
@@ -102,10 +102,10 @@ export class CustomResources {
   }
 
   #serve(definition: CustomResourceDefinition): void {
-    const { metadata, spec, status } = definition
+    const { metadata, status } = definition
     const name = metadata?.name ?? ''
     const established = isConditionTrue(status?.conditions, 'Established')
-    const mark = JSON.stringify([metadata?.uid, spec, status?.acceptedNames, metadata?.deletionTimestamp])
+    const mark = JSON.stringify([metadata?.uid, metadata?.generation, status?.acceptedNames, metadata?.deletionTimestamp])
     const before = this.#served.get(name)
     if (!established) return this.#withdraw(name, [])
     if (before?.mark === mark) return
@@ -132,8 +132,9 @@ export class CustomResources {
 
   #forget({ metadata, spec }: CustomResourceDefinition): void {
     this.#withdraw(metadata?.name ?? '', [])
+    this.#holders.delete(metadata?.name ?? '')
     // Its names are free for those who wanted them too.
-    for (const other of this.#all()) if (other.spec.group === spec.group) this.#settle(other)
+    for (const other of [...this.#reader.list(CustomResourceDefinition)]) if (other.spec.group === spec.group) this.#settle(other)
   }
 
   async #empty(name: string): Promise<void> {

@@ -4,13 +4,22 @@ import type { CustomResourceDefinition, CustomResourceDefinitionNames } from '#a
 import { isConditionTrue } from '#api/kinds/columns.ts'
 import { setCondition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 
-/** A copy with the status names call for; `others` are all definitions there are. */
-export function withNames(
-  definition: CustomResourceDefinition,
-  others: Iterable<CustomResourceDefinition>,
-  now: string,
-): CustomResourceDefinition {
-  const next = clone(definition)
+/** Names somebody of a group has been granted. */
+export interface Holder {
+  uid: string
+  group: string
+  names: CustomResourceDefinitionNames | undefined
+}
+
+export const holderOf = ({ metadata, spec, status }: CustomResourceDefinition): Holder => ({
+  uid: metadata?.uid ?? '',
+  group: spec.group,
+  names: status?.acceptedNames,
+})
+
+/** A copy with the status names call for. */
+export function withNames(definition: CustomResourceDefinition, others: Iterable<Holder>, now: string): CustomResourceDefinition {
+  const next = { ...definition, status: clone(definition.status ?? {}) }
   const { granted, conflict } = grant(definition, others)
   next.status = { ...next.status, acceptedNames: granted }
   setCondition(next, {
@@ -36,12 +45,11 @@ interface Grant {
   conflict: { reason: string; message: string } | undefined
 }
 
-function grant({ spec, status, metadata }: CustomResourceDefinition, others: Iterable<CustomResourceDefinition>): Grant {
+function grant({ spec, status, metadata }: CustomResourceDefinition, others: Iterable<Holder>): Grant {
   const resources = new Set<string>()
   const kinds = new Set<string>()
-  for (const other of others) {
-    const taken = other.status?.acceptedNames
-    if (other.spec.group !== spec.group || other.metadata?.uid === metadata?.uid || !taken) continue
+  for (const { group, uid, names: taken } of others) {
+    if (group !== spec.group || uid === metadata?.uid || !taken) continue
     for (const name of [taken.plural, taken.singular, ...(taken.shortNames ?? [])]) if (name) resources.add(name)
     for (const name of [taken.kind, taken.listKind]) if (name) kinds.add(name)
   }
