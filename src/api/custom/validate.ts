@@ -5,7 +5,7 @@ import { type FieldError, invalid, notSupported, required, tooLong, tooMany, typ
 import type { JSONSchemaProps } from '#api/generated/types.ts'
 import { fitsFormat } from './formats.ts'
 import { itemKey } from './lists.ts'
-import { compilePattern } from './pattern.ts'
+import { compilePattern, type Pattern } from './pattern.ts'
 
 /** `previous`: the value before an update; undefined where there was none or it cannot be told which it was. */
 export function validateValue(
@@ -18,7 +18,7 @@ export function validateValue(
 
 /** One custom kind's validator: patterns are compiled once. */
 export class Validator {
-  readonly #patterns = new Map<string, RegExp | undefined>()
+  readonly #patterns = new Map<string, Pattern | undefined>()
 
   check(schema: JSONSchemaProps, value: unknown, { path, previous }: { path: string; previous: unknown }): FieldError[] {
     const errors: FieldError[] = []
@@ -113,7 +113,7 @@ export class Validator {
       told(`${JSON.stringify(path)} must not validate the schema (not)`)
   }
 
-  #pattern(pattern: string): RegExp | undefined {
+  #pattern(pattern: string): Pattern | undefined {
     if (!this.#patterns.has(pattern)) this.#patterns.set(pattern, compilePattern(pattern))
     return this.#patterns.get(pattern)
   }

@@ -1,4 +1,5 @@
 // Structural schemas: every level of a custom resource says its type, value rules say nothing of structure, extensions fit their place.
+import { compilePattern } from '#api/custom/pattern.ts'
 import { forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type { JSONSchemaProps } from '#api/generated/types.ts'
 import type { Errors } from '#api/validation/checks.ts'
@@ -61,7 +62,7 @@ function checkLevel(schema: JSONSchemaProps, { path, errors, depth }: Place, roo
   if (schema.additionalProperties !== undefined && schema.properties)
     errors.push(forbidden(`${path}.additionalProperties`, 'additionalProperties and properties are mutual exclusive'))
   checkLists(schema, path, errors)
-  if (schema.pattern !== undefined && !isPattern(schema.pattern))
+  if (schema.pattern !== undefined && !compilePattern(schema.pattern))
     errors.push(invalid(`${path}.pattern`, schema.pattern, 'must be a valid regular expression'))
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     if (root && name === 'metadata') checkMetadata(property, `${path}.properties[metadata]`, errors)
@@ -167,16 +168,3 @@ function isSet(value: unknown): boolean {
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function isPattern(pattern: string): boolean {
-  // Go spells named groups and a few escapes its own way; what both refuse is wrong.
-  const spelled = pattern
-    .replaceAll('(?P<', '(?<')
-    .replaceAll(/\\[Az]/g, '')
-    .replace(/^\(\?[a-z]+\)/, '')
-  try {
-    return Boolean(new RegExp(spelled).source)
-  } catch {
-    return false
-  }
-}
