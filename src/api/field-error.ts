@@ -9,6 +9,7 @@ export type FieldErrorType =
   | 'FieldValueForbidden'
   | 'FieldValueTooLong'
   | 'FieldValueTooMany'
+  | 'FieldValueTypeInvalid'
   | 'InternalError'
 
 export interface FieldError {
@@ -28,6 +29,10 @@ export const invalid = (field: string, value: unknown, detail: string): FieldErr
   type: 'FieldValueInvalid',
   field,
   message: `Invalid value: ${show(value)}: ${detail}`,
+})
+export const typeInvalid = (field: string, value: unknown, detail: string): FieldError => ({
+  ...invalid(field, value, detail),
+  type: 'FieldValueTypeInvalid',
 })
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError => ({
   type: 'FieldValueNotSupported',

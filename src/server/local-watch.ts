@@ -22,7 +22,7 @@ export async function* watchLocally<T extends KubeObject>(
   let waiting: (() => WatchEvent<T>)[] = []
   let limit = Infinity
   let wake: (() => void) | undefined
-  const state = { ended: false }
+  const state = { ended: false, retired: false }
   let behind: StatusError | undefined
   const push = (event: () => WatchEvent<T>) => {
     if (waiting.length >= limit) {
@@ -51,13 +51,17 @@ export async function* watchLocally<T extends KubeObject>(
           engine.log.error('watch failed', { kind: kind.kind, error })
           end()
         },
-        end,
+        end() {
+          state.retired = true
+          wake?.()
+        },
       },
     })
     limit = waiting.length + MAX_WAITING
     while (!state.ended) {
       if (behind) throw behind
       if (waiting.length === 0) {
+        if (state.retired) return
         await new Promise<void>((resolve) => (wake = resolve))
         wake = undefined
         continue

@@ -18,12 +18,21 @@ type Resource = KubeObject & Record<string, unknown>
 const STATUS_VERBS = ['get', 'patch', 'update']
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
 
-/** Every served version, under the names the definition was granted. */
-export function customKinds(definition: CustomResourceDefinition): Kind<Resource>[] {
-  return definition.spec.versions.filter(({ served }) => served).map((version) => customKind(definition, version))
+export interface CustomKindOptions {
+  /** Asked with every create: once the definition is going, nothing new is made. */
+  isTerminating?(): boolean
 }
 
-export function customKind(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion): Kind<Resource> {
+/** Every served version, under the names the definition was granted. */
+export function customKinds(definition: CustomResourceDefinition, options?: CustomKindOptions): Kind<Resource>[] {
+  return definition.spec.versions.filter(({ served }) => served).map((version) => customKind(definition, version, options))
+}
+
+export function customKind(
+  definition: CustomResourceDefinition,
+  version: CustomResourceDefinitionVersion,
+  { isTerminating = () => false }: CustomKindOptions = {},
+): Kind<Resource> {
   const { spec, status, metadata } = definition
   const { group } = spec
   const names = { ...spec.names, ...status?.acceptedNames }
@@ -32,7 +41,6 @@ export function customKind(definition: CustomResourceDefinition, version: Custom
   const validator = new Validator()
   const ownStatus = version.subresources?.status !== undefined
   const scale = version.subresources?.scale
-  const terminating = metadata?.deletionTimestamp !== undefined
   let schema: Kind['schema'] | undefined
 
   return {
@@ -63,7 +71,7 @@ export function customKind(definition: CustomResourceDefinition, version: Custom
     decode: (object) => pruneResource(object, root),
     default: (object) => applySchemaDefaults(object, root),
     prepareForCreate() {
-      if (terminating) throw new StatusError('MethodNotAllowed', 'create not allowed while custom resource definition is terminating')
+      if (isTerminating()) throw new StatusError('MethodNotAllowed', 'create not allowed while custom resource definition is terminating')
     },
     prepareForUpdate(next, previous, { subresource }) {
       // A writer of status changes nothing but status, whatever its metadata says.
@@ -135,9 +143,6 @@ function selectableFields({ selectableFields: fields }: CustomResourceDefinition
   return fields?.length ? { 'x-kubernetes-selectable-fields': fields.map(({ jsonPath }) => ({ fieldPath: jsonPath.slice(1) })) } : {}
 }
 
-function deprecationOf(
-  { deprecationWarning, name }: CustomResourceDefinitionVersion,
-  { group, kind }: { group: string; kind: string },
-) {
+function deprecationOf({ deprecationWarning, name }: CustomResourceDefinitionVersion, { group, kind }: { group: string; kind: string }) {
   return deprecationWarning ?? `${apiVersionOf({ group, version: name })} ${kind} is deprecated`
 }

@@ -7,19 +7,11 @@ import { fitsFormat } from './formats.ts'
 import { itemKey } from './lists.ts'
 import { compilePattern, type Pattern } from './pattern.ts'
 
-/** `previous`: the value before an update; undefined where there was none or it cannot be told which it was. */
-export function validateValue(
-  schema: JSONSchemaProps,
-  value: unknown,
-  { path = '', previous }: { path?: string; previous?: unknown } = {},
-) {
-  return new Validator().check(schema, value, { path, previous })
-}
-
 /** One custom kind's validator: patterns are compiled once. */
 export class Validator {
   readonly #patterns = new Map<string, Pattern | undefined>()
 
+  /** `previous`: the value before an update; undefined where there was none or it cannot be told which it was. */
   check(schema: JSONSchemaProps, value: unknown, { path, previous }: { path: string; previous: unknown }): FieldError[] {
     const errors: FieldError[] = []
     this.#value(schema, value, { path, previous, errors })

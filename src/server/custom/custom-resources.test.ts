@@ -265,11 +265,16 @@ test('CustomResources serves several versions of one object, each as it knows it
 })
 
 test('CustomResources deletes the objects of a deleted definition, then lets it go', async (t) => {
-  const { client, ask } = await started(t)
+  const { client, ask, server } = await started(t)
   await establish(client)
   await ask('POST', PATH, widget('a', { size: 1 }))
   await ask('POST', PATH, { ...widget('held', { size: 1 }), metadata: { name: 'held', finalizers: ['example.com/hold'] } })
   const name = 'widgets.shop.example.com'
+  const { kind } = server.registry.find('shop.example.com', 'v1', 'widgets')!
+  const objects = client.watch(kind, { signal: AbortSignal.timeout(5000) })[Symbol.asyncIterator]()
+  const events: string[] = []
+  const next = async () => events.push(`${(await objects.next()).value?.type}`)
+  for (let count = 0; count < 2; count++) await next()
   await client.delete(CustomResourceDefinition, { name })
   const going = await until(client, name, (one) => condition(one, 'Terminating')?.reason === 'InstanceDeletionInProgress')
   assert.deepEqual(going.metadata!.finalizers, ['customresourcecleanup.apiextensions.k8s.io'])
@@ -281,6 +286,8 @@ test('CustomResources deletes the objects of a deleted definition, then lets it 
   })
   await ask('PATCH', `${PATH}/held`, { metadata: { finalizers: null } }, { 'content-type': 'application/merge-patch+json' })
   for await (const { type } of watching) if (type === 'DELETED') break
+  for (let count = 0; count < 3; count++) await next()
+  assert.deepEqual(events, ['ADDED', 'ADDED', 'DELETED', 'MODIFIED', 'DELETED'])
   assert.equal((await ask('GET', PATH)).status, 404)
   assert.equal((await ask('GET', '/apis/shop.example.com/v1')).status, 404)
   await establish(client)

@@ -20,8 +20,7 @@ export interface CustomResourcesContext {
 }
 
 interface Served {
-  /** Tells whether the definition has changed in what its kinds are made of. */
-  mark: string
+  definition: CustomResourceDefinition
   kinds: Kind<any>[]
 }
 
@@ -104,22 +103,24 @@ export class CustomResources {
   #serve(definition: CustomResourceDefinition): void {
     const { metadata, status } = definition
     const name = metadata?.name ?? ''
+    const isTerminating = () => this.#reader.get(CustomResourceDefinition, { name })?.metadata?.deletionTimestamp !== undefined
     const established = isConditionTrue(status?.conditions, 'Established')
-    const mark = JSON.stringify([metadata?.uid, metadata?.generation, status?.acceptedNames, metadata?.deletionTimestamp])
     const before = this.#served.get(name)
     if (!established) return this.#withdraw(name, [])
-    if (before?.mark === mark) return
+    if (before && isMadeAlike(before.definition, definition)) return
     const { registry, log } = this.#engine
     let kinds: Kind<any>[] = []
     try {
       // What is built in stays what it is.
-      kinds = customKinds(definition).filter((kind) => isFree(registry.find(kind.group, kind.version, kind.plural)?.kind, before))
+      kinds = customKinds(definition, { isTerminating }).filter((kind) =>
+        isFree(registry.find(kind.group, kind.version, kind.plural)?.kind, before),
+      )
     } catch (error) {
       log.error('cannot serve a custom resource definition', { name, error })
     }
     this.#withdraw(name, kinds)
     for (const kind of kinds) registry.add(kind, storageName(definition))
-    this.#served.set(name, { mark, kinds })
+    this.#served.set(name, { definition, kinds })
   }
 
   /** Of what was served under that name, what is not in `next`. */
@@ -134,7 +135,7 @@ export class CustomResources {
     this.#withdraw(metadata?.name ?? '', [])
     this.#holders.delete(metadata?.name ?? '')
     // Its names are free for those who wanted them too.
-    for (const other of [...this.#reader.list(CustomResourceDefinition)]) if (other.spec.group === spec.group) this.#settle(other)
+    for (const other of this.#reader.list(CustomResourceDefinition)) if (other.spec.group === spec.group) this.#settle(other)
   }
 
   async #empty(name: string): Promise<void> {
@@ -164,6 +165,12 @@ export class CustomResources {
     const options = subresource ? { subresource } : {}
     await this.#writer.modify(CustomResourceDefinition, { name }, change, options).catch(ignoreNotFound)
   }
+}
+
+/** Whether kinds of both are the same. A definition that is being deleted counts one more generation, but says what it said. */
+function isMadeAlike(one: CustomResourceDefinition, other: CustomResourceDefinition): boolean {
+  if (one.metadata?.uid !== other.metadata?.uid || !equal(one.status?.acceptedNames, other.status?.acceptedNames)) return false
+  return one.metadata?.generation === other.metadata?.generation || equal(one.spec, other.spec)
 }
 
 function isFree(present: Kind | undefined, before: Served | undefined): boolean {

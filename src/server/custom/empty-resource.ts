@@ -1,44 +1,52 @@
 // Deletes every object of a resource, as its definition goes, and waits until finalizers have let the last one go.
-import { keyOf } from '#api/object.ts'
+import { keyOf, type ObjectKey } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import { deleteObject } from '#server/engine/delete.ts'
 import { type Engine, SYSTEM_USER, type Write } from '#server/engine/engine.ts'
 import type { StoredResource } from '#server/registry.ts'
 
 export async function emptyResource(engine: Engine, resource: StoredResource, signal: AbortSignal): Promise<void> {
-  const { cache, kind } = resource
-  await engine.mirror.seen(engine.store.revision())
-  for (const stored of cache.list()) {
-    if (signal.aborted) return
-    const key = keyOf(stored.object(engine.mirror.recent))
-    const { group, version, plural } = kind
-    const attributes = { user: SYSTEM_USER, verb: 'delete', isResourceRequest: true, path: '', group, version, resource: plural }
-    const write: Write = {
-      resource,
-      attributes: { ...attributes, subresource: '', namespace: key.namespace ?? '', name: key.name },
-      dryRun: false,
-      fieldManager: '',
-      trusted: 'plain',
-      warn: () => {},
+  const { cache } = resource
+  do {
+    await engine.mirror.seen(engine.store.revision())
+    for (const stored of cache.list()) {
+      if (signal.aborted) return
+      await deleteOne(engine, resource, keyOf(stored.object(engine.mirror.recent)))
     }
-    await deleteObject(engine, write, { key, options: {} }).catch(ignoreNotFound)
-  }
-  await empty({ cache }, signal)
+  } while (await isRefilled(resource, signal))
 }
 
-function empty({ cache }: Pick<StoredResource, 'cache'>, signal: AbortSignal): Promise<void> {
+async function deleteOne(engine: Engine, resource: StoredResource, key: ObjectKey): Promise<void> {
+  const { group, version, plural } = resource.kind
+  const place = { group, version, resource: plural, subresource: '', namespace: key.namespace ?? '', name: key.name }
+  const write: Write = {
+    resource,
+    attributes: { user: SYSTEM_USER, verb: 'delete', isResourceRequest: true, path: '', ...place },
+    dryRun: false,
+    fieldManager: '',
+    trusted: 'plain',
+    warn: () => {},
+  }
+  await deleteObject(engine, write, { key, options: {} }).catch(ignoreNotFound)
+}
+
+/** Waits: false once nothing is left, true as soon as something came that was on its way when all was deleted. */
+function isRefilled({ cache }: StoredResource, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    if (cache.size === 0 || signal.aborted) return resolve()
+    if (cache.size === 0 || signal.aborted) return resolve(false)
     const following = cache.subscribe({
-      event() {
-        if (cache.size === 0) done()
+      event({ previous, deleted }) {
+        if (cache.size === 0) done(false)
+        else if (!previous && !deleted) done(true)
       },
+      failed: () => done(true),
     })
-    const done = () => {
+    const abort = () => done(false)
+    const done = (refilled: boolean) => {
       following[Symbol.dispose]()
-      signal.removeEventListener('abort', done)
-      resolve()
+      signal.removeEventListener('abort', abort)
+      resolve(refilled)
     }
-    signal.addEventListener('abort', done, { once: true })
+    signal.addEventListener('abort', abort, { once: true })
   })
 }
