@@ -25,7 +25,7 @@ test('pruneResource drops what no schema names and tells where it was', () => {
   const object =
     JSON.parse(`{"apiVersion":"a/v1","kind":"A","metadata":{"name":"a","odd":1},"odd":1,"spec":{"known":"x","__proto__":{"y":1},
     "list":[{"x":1,"y":2}],"map":{"k":{"x":1,"y":2}},"open":{"any":{"thing":1},"shut":{"y":1}},
-    "inner":{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{},"odd":1},"odd":1}}}`) as KubeObject
+    "inner":{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"a":"b"},"odd":1},"odd":1}}}`) as KubeObject
   assert.deepEqual(pruneResource(object, SCHEMA).sort(), [
     'metadata.odd',
     'odd',
@@ -38,7 +38,7 @@ test('pruneResource drops what no schema names and tells where it was', () => {
   ])
   assert.equal(
     JSON.stringify(object),
-    '{"apiVersion":"a/v1","kind":"A","metadata":{"name":"a"},"spec":{"known":"x","list":[{"x":1}],"map":{"k":{"x":1}},"open":{"any":{"thing":1},"shut":{}},"inner":{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{}}}}}',
+    '{"apiVersion":"a/v1","kind":"A","metadata":{"name":"a"},"spec":{"known":"x","list":[{"x":1}],"map":{"k":{"x":1}},"open":{"any":{"thing":1},"shut":{}},"inner":{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"a":"b"}}}}}',
   )
 })
 
