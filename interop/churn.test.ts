@@ -45,7 +45,10 @@ interface PodView {
   status: { phase: string; podIP?: string; containerStatuses?: { containerID?: string; restartCount: number; ready: boolean }[] }
 }
 
-describe('churn', { skip: noRealNode || noKubectl }, () => {
+/** What a kill leaves depends on the moment it comes: a search for faults, run on its own, not a gate for every change. */
+const notAsked = process.env.SAMPAN_SOAK ? false : 'a soak: set SAMPAN_SOAK=1 to run it'
+
+describe('churn', { skip: noRealNode || noKubectl || notAsked }, () => {
   let cluster: Instance
   before(async () => {
     cluster = await Instance.start({ nodes: 'real' })

@@ -255,7 +255,7 @@ describe('the node API', () => {
     })
 
     test('a terminal takes its size, and a new one', async () => {
-      const query = `${command('sh', '-c', 'while read line; do stty size; done')}&input=1&output=1&tty=1`
+      const query = `${command('sh', '-c', 'while read line; do stty size; done; true')}&input=1&output=1&tty=1`
       const steps = [
         { seen: /44 133/, send: [channel(4, '{"Width":99,"Height":11}'), channel(0, '\n')] },
         { seen: /11 99/, send: [channel(0, '\u0004')] },
