@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import { ProtobufReader } from '#api/codec/protobuf-reader.ts'
 import { defineKind } from '#api/define-kind.ts'
 import type { Kind } from '#api/kind.ts'
@@ -143,10 +144,10 @@ function fields(bytes: Uint8Array): Map<number, Buffer[]> {
   return found
 }
 
-// The published document of the release, where there is one at hand.
-const oracle = process.env.SAMPAN_SWAGGER
+/** The release's published document without its texts, which are not ours to keep. */
+const PUBLISHED = new URL('./published-v1.36.json.gz', import.meta.url)
 
-/** Without texts (which are not ours to keep), and without what is not offered here: CBOR, sharding, versions of the future. */
+/** Without texts, and without what is not offered here: CBOR, sharding, versions of the future. */
 const bare = (value: any): any => {
   if (Array.isArray(value)) return value.filter((one) => !String(one).includes('cbor')).map(bare)
   if (typeof value !== 'object' || value === null) return value
@@ -154,8 +155,8 @@ const bare = (value: any): any => {
   return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, bare(inner)]))
 }
 
-test('v2 agrees with the published document', { skip: oracle ? false : 'SAMPAN_SWAGGER names no document' }, async () => {
-  const theirs: Json = JSON.parse(readFileSync(oracle!, 'utf8'))
+test('v2 agrees with the published document', async () => {
+  const theirs: Json = JSON.parse(gunzipSync(readFileSync(PUBLISHED)).toString())
   const ours = json(await openapi.v2('json'))
   const future = (name: string) =>
     /v\d+(alpha|beta)\d+/.test(name) || /\/(watch|logs|internal\.apiserver\.k8s\.io|storagemigration\.k8s\.io)\//.test(name)
@@ -188,7 +189,6 @@ test('v2 agrees with the published document', { skip: oracle ? false : 'SAMPAN_S
       const [a, b] = [ours.paths[path][method], theirs.paths[path][method]]
       if (method === 'parameters') assert.deepEqual(parameters(a, ours), parameters(b, theirs), path)
       else {
-        assert.equal(a.description, b.description)
         const whole = (one: Json, from: Json) => ({ ...bare(one), parameters: parameters(one.parameters, from) })
         assert.deepEqual(whole(a, ours), whole(b, theirs), `${method} ${path}`)
       }
