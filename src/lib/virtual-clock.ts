@@ -1,8 +1,10 @@
-// A clock that moves only when told. Timers fire in order of their due time, each followed by a pause in which what it woke may run.
+// A clock that moves only when told. Timers fire in order of their due time and of their making, each followed by a pause in which what it
+// woke may run; those of one instant that were set beforehand fire together.
 import type { Clock, Timer } from './clock.ts'
+import { Heap } from './heap.ts'
 
 export interface VirtualClock extends Clock {
-  /** Moves time forward, firing every timer that falls due on the way (those set meanwhile too). */
+  /** Moves time forward, firing every timer that falls due on the way (those set meanwhile too). One at a time: calls wait for each other. */
   advance(ms: number): Promise<void>
   /** Due times of what is scheduled, for tests that ask whether anything polls. */
   pending(): number[]
@@ -11,27 +13,66 @@ export interface VirtualClock extends Clock {
 interface Scheduled {
   due: number
   order: number
+  cancelled: boolean
   task(): void
 }
 
-/** `settle` lets work set off by a timer finish before the next one fires; by default a few turns of the event loop. */
-export function createVirtualClock(startMs = Date.UTC(2026, 0, 1), options: { settle?(): Promise<void> } = {}): VirtualClock {
+export interface VirtualClockOptions {
+  /** Lets work set off by a timer finish before the next one fires; by default a few turns of the event loop. */
+  settle?(): Promise<void>
+}
+
+const MOST_CANCELLED = 256
+
+export function createVirtualClock(startMs = Date.UTC(2026, 0, 1), options: VirtualClockOptions = {}): VirtualClock {
   const settle = options.settle ?? turns
-  const scheduled = new Set<Scheduled>()
+  const scheduled = new Heap<Scheduled>((a, b) => a.due < b.due || (a.due === b.due && a.order < b.order))
   let now = startMs
   let order = 0
+  let cancelled = 0
+  let moving = Promise.resolve()
 
   const at = (due: number, task: () => void): Timer => {
-    const entry = { due, order: order++, task }
-    scheduled.add(entry)
-    const cancel = () => void scheduled.delete(entry)
+    const entry = { due, order: order++, task, cancelled: false }
+    scheduled.push(entry)
+    const cancel = () => {
+      if (entry.cancelled) return
+      entry.cancelled = true
+      entry.task = nothing
+      if (++cancelled > MOST_CANCELLED && cancelled > scheduled.size / 2) sweep()
+    }
     return { cancel, [Symbol.dispose]: cancel }
   }
 
-  const earliest = (): Scheduled | undefined => {
-    let first: Scheduled | undefined
-    for (const one of scheduled) if (!first || one.due < first.due || (one.due === first.due && one.order < first.order)) first = one
-    return first
+  const sweep = () => {
+    scheduled.retain((one) => !one.cancelled)
+    cancelled = 0
+  }
+
+  /** Next that is due by then; cancelled ones are dropped on the way. */
+  const takeDue = (by: number): Scheduled | undefined => {
+    for (let first = scheduled.peek(); first && (first.cancelled || first.due <= by); first = scheduled.peek()) {
+      scheduled.pop()
+      if (!first.cancelled) return first
+    }
+    return undefined
+  }
+
+  const move = async (ms: number) => {
+    const target = now + ms
+    await settle()
+    for (let next = takeDue(target); next; next = takeDue(target)) {
+      now = Math.max(now, next.due)
+      const before = order
+      next.task()
+      // What was set for this instant by what just ran waits until that has come to rest.
+      for (let same = scheduled.peek(); same && same.due <= now && same.order < before; same = scheduled.peek()) {
+        scheduled.pop()
+        same.task()
+      }
+      await settle()
+    }
+    now = target
   }
 
   return {
@@ -62,20 +103,16 @@ export function createVirtualClock(startMs = Date.UTC(2026, 0, 1), options: { se
         signal?.addEventListener('abort', abort, { once: true })
       })
     },
-    async advance(ms) {
-      const target = now + ms
-      await settle()
-      for (let next = earliest(); next && next.due <= target; next = earliest()) {
-        scheduled.delete(next)
-        now = Math.max(now, next.due)
-        next.task()
-        await settle()
-      }
-      now = target
+    advance(ms) {
+      const moved = moving.then(() => move(ms))
+      moving = moved.catch(nothing)
+      return moved
     },
-    pending: () => [...scheduled].map(({ due }) => due).sort((a, b) => a - b),
+    pending: () => [...scheduled].flatMap((one) => (one.cancelled ? [] : [one.due])).sort((a, b) => a - b),
   }
 }
+
+function nothing(): void {}
 
 async function turns(): Promise<void> {
   for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve))

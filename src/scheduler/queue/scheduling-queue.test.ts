@@ -5,7 +5,7 @@ import { seededRandom } from '#lib/random.ts'
 import { defaultProfile } from '#scheduler/profile.ts'
 import { podInfoOf } from '#scheduler/pod-info.ts'
 import { nodeOf, podOf, type PodShape } from '#scheduler/testing.ts'
-import { Heap } from './heap.ts'
+import { Heap } from '#lib/heap.ts'
 import { SchedulingQueue } from './scheduling-queue.ts'
 
 function queueOf(t: { after(task: () => void): void }) {

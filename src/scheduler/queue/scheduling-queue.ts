@@ -4,7 +4,7 @@ import type { Pod } from '#api/kinds/core/pod.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
 import type { ClusterChange, Plugin } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
-import { Heap } from './heap.ts'
+import { Heap } from '#lib/heap.ts'
 
 export interface QueuedPod {
   info: PodInfo

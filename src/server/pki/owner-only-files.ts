@@ -1,8 +1,44 @@
-// Files only their owner may read, replaced in one step: after a crash either the old text is there or the new one, never half.
+// Where keys are kept. On disk: files only their owner may read, replaced in one step: after a crash either the old text is there or the new one, never half.
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
-export class OwnerOnlyFiles {
+/** What keys and certificates are read from and written to. */
+export interface KeyFiles {
+  readonly directory: string
+  path(name: string): string
+  read(name: string): string | undefined
+  write(name: string, text: string): void
+  folder(name: string): KeyFiles
+}
+
+/** For clusters that leave nothing behind. */
+export class MemoryFiles implements KeyFiles {
+  readonly directory: string
+  readonly #texts: Map<string, string>
+
+  constructor(directory = 'memory', texts = new Map<string, string>()) {
+    this.directory = directory
+    this.#texts = texts
+  }
+
+  path(name: string): string {
+    return `${this.directory}/${name}`
+  }
+
+  read(name: string): string | undefined {
+    return this.#texts.get(this.path(name))
+  }
+
+  write(name: string, text: string): void {
+    this.#texts.set(this.path(name), text)
+  }
+
+  folder(name: string): KeyFiles {
+    return new MemoryFiles(this.path(name), this.#texts)
+  }
+}
+
+export class OwnerOnlyFiles implements KeyFiles {
   readonly directory: string
 
   /** Creates the directory (0700) if it is absent. */
@@ -13,6 +49,10 @@ export class OwnerOnlyFiles {
 
   path(name: string): string {
     return join(this.directory, name)
+  }
+
+  folder(name: string): KeyFiles {
+    return new OwnerOnlyFiles(this.path(name))
   }
 
   read(name: string): string | undefined {

@@ -5,11 +5,11 @@ import { isIP } from 'node:net'
 import type { Clock } from '#lib/clock.ts'
 import type { Random } from '#lib/random.ts'
 import { type CertificateSpec, type CertifiedKey, serves } from './certificate-spec.ts'
-import { OwnerOnlyFiles } from './owner-only-files.ts'
+import { type KeyFiles, MemoryFiles, OwnerOnlyFiles } from './owner-only-files.ts'
 
 export interface PkiOptions {
-  /** `<data>/pki`; created if absent. */
-  directory: string
+  /** `<data>/pki`; created if absent. Without one the keys live as long as the process. */
+  directory?: string
   clock: Clock
   random: Random
   hostName: string
@@ -51,7 +51,7 @@ export class DamagedPki extends Error {
 }
 
 export async function ensurePki(options: PkiOptions): Promise<Pki> {
-  const files = new OwnerOnlyFiles(options.directory)
+  const files: KeyFiles = options.directory === undefined ? new MemoryFiles() : new OwnerOnlyFiles(options.directory)
   const context = () => ({ now: options.clock.now(), random: options.random })
 
   const authorityOf = async (name: string, commonName: string): Promise<CertifiedKey> => {
@@ -60,7 +60,7 @@ export async function ensurePki(options: PkiOptions): Promise<Pki> {
     const { issueAuthority } = await import('./issuer.ts')
     return save(files, name, await issueAuthority(commonName, context()))
   }
-  const certified = async (name: string, spec: CertificateSpec, by: { authority: CertifiedKey; in?: OwnerOnlyFiles }) => {
+  const certified = async (name: string, spec: CertificateSpec, by: { authority: CertifiedKey; in?: KeyFiles }) => {
     const place = by.in ?? files
     const present = readPair(place, name)
     const authority = new X509Certificate(by.authority.certificate)
@@ -77,7 +77,7 @@ export async function ensurePki(options: PkiOptions): Promise<Pki> {
     usages: ['client auth'],
   })
   return {
-    directory: options.directory,
+    directory: files.directory,
     authority: authority.certificate,
     authorityPath: files.path('ca.crt'),
     frontProxyAuthority: frontProxy.certificate,
@@ -87,7 +87,7 @@ export async function ensurePki(options: PkiOptions): Promise<Pki> {
     kubeletClient: await certified('apiserver-kubelet-client', client('kube-apiserver-kubelet-client', 'system:masters'), { authority }),
     serviceAccountKey: serviceAccountKey(files),
     async nodeCertificates(name, addresses) {
-      const nodeFiles = new OwnerOnlyFiles(files.path('nodes'))
+      const nodeFiles = files.folder('nodes')
       const user = { commonName: `system:node:${name}`, organizations: ['system:nodes'] }
       return {
         client: await certified(`${name}-client`, { ...user, usages: ['client auth'] }, { authority, in: nodeFiles }),
@@ -121,7 +121,7 @@ function certifiable(name: string): boolean {
   return isIP(name) !== 0 || /^[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?$/.test(name)
 }
 
-function serviceAccountKey(files: OwnerOnlyFiles): Pki['serviceAccountKey'] {
+function serviceAccountKey(files: KeyFiles): Pki['serviceAccountKey'] {
   const text = files.read('sa.key')
   if (text !== undefined) {
     try {
@@ -136,14 +136,14 @@ function serviceAccountKey(files: OwnerOnlyFiles): Pki['serviceAccountKey'] {
   return { privateKey, publicKey }
 }
 
-function readPair(files: OwnerOnlyFiles, name: string): CertifiedKey | undefined {
+function readPair(files: KeyFiles, name: string): CertifiedKey | undefined {
   const certificate = files.read(`${name}.crt`)
   const key = files.read(`${name}.key`)
   return certificate !== undefined && key !== undefined ? { certificate, key } : undefined
 }
 
 /** The certificate is written after its key: without it the first start did not get far enough to sign anything. */
-function readAuthority(files: OwnerOnlyFiles, name: string): CertifiedKey | undefined {
+function readAuthority(files: KeyFiles, name: string): CertifiedKey | undefined {
   const certificate = files.read(`${name}.crt`)
   if (certificate === undefined) return undefined
   const key = files.read(`${name}.key`)
@@ -157,7 +157,7 @@ function readAuthority(files: OwnerOnlyFiles, name: string): CertifiedKey | unde
   throw new DamagedPki(`${files.path(name)}.crt does not belong to its key: ${fix}`)
 }
 
-function save(files: OwnerOnlyFiles, name: string, pair: CertifiedKey): CertifiedKey {
+function save(files: KeyFiles, name: string, pair: CertifiedKey): CertifiedKey {
   files.write(`${name}.key`, pair.key)
   files.write(`${name}.crt`, pair.certificate)
   return pair

@@ -12,6 +12,18 @@ export class Heap<T> {
     return this.#items.length
   }
 
+  /** In no particular order. */
+  [Symbol.iterator](): Iterator<T> {
+    return this.#items.values()
+  }
+
+  /** Drops what `keep` says no to. */
+  retain(keep: (item: T) => boolean): void {
+    const kept = this.#items.filter(keep)
+    this.#items.length = 0
+    for (const item of kept) this.push(item)
+  }
+
   peek(): T | undefined {
     return this.#items[0]
   }
