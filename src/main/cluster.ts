@@ -8,25 +8,22 @@ import type { ClusterConfig } from '#cli/config.ts'
 import type { RunningCluster } from '#cli/platform.ts'
 import { programVersion } from '#cli/version.ts'
 import { Node } from '#api/kinds/core/node.ts'
-import type { UserInfo } from '#client/client.ts'
-import { createEventRecorder } from '#client/event-recorder.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
-import { CONTROLLER_MANAGER, controllerServices, informerProjections } from '#controllers/controllers.ts'
+import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
 import type { Clock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
 import { createLogger, type Logger } from '#lib/log.ts'
 import { type Random, systemRandom } from '#lib/random.ts'
 import { type Service, startAll } from '#lib/service.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
-import { createScheduler } from '#scheduler/scheduler.ts'
-import { inScope, usageOf } from '#server/admission/quota-usage.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import { clusterExtensions } from '#server/cluster-extensions.ts'
 import { ensurePki, type Pki } from '#server/pki/pki.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
+import { actorsOf, SIMULATED_NODES } from './actors.ts'
 import { claimMachine, machineTaken } from './machine-claim.ts'
 import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
 
@@ -65,34 +62,19 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   const ground = real ? [together('pod network, containerd', [real.network, real.containerd])] : []
   starting.use(await startAll([...ground, server], started))
 
-  // Actors begin to read as soon as they are made, so the server answers first.
   const stop = new AbortController()
-  const informers = createInformers({
-    client: server.clientFor(CONTROLLER_MANAGER),
+  starting.defer(() => stop.abort(new Error('the cluster was stopped')))
+  const { informers, controllers, scheduler } = actorsOf(server, {
+    pki,
     clock,
     random,
     log,
+    clusterCidr: config.podCidr,
     signal: stop.signal,
-    projections: informerProjections,
   })
-  starting.defer(() => stop.abort(new Error('the cluster was stopped')))
-
   const actors: Service[] = [
-    inOrder(
-      'controllers',
-      controllerServices({
-        clientFor: (user) => server.clientFor(user),
-        clock,
-        random,
-        log: log.child({ service: 'controllers' }),
-        rootCa: pki.authority,
-        clusterCidr: config.podCidr,
-        certify: (request, signing) => pki.signCertificate(request, signing),
-        quotaMeter: { usageOf, inScope },
-        informers,
-      }),
-    ),
-    schedulerOf(server, { informers, clock, random, log: log.child({ service: 'scheduler' }), signal: stop.signal }),
+    inOrder('controllers', controllers),
+    scheduler,
     ...(await nodesOf(config, { ...options, server, pki, informers, endpoint: real?.containerd.endpoint, random, log, stop: stop.signal })),
   ]
   starting.use(await startAll(actors, started))
@@ -140,15 +122,6 @@ function createServerOf(config: ClusterConfig, { store, pki, log, clock, random,
   })
 }
 
-function schedulerOf(
-  server: ApiServer,
-  { signal, ...parts }: { informers: Informers; clock: Clock; random: Random; log: Logger; signal: AbortSignal },
-): Service {
-  const client = server.clientFor({ username: 'system:kube-scheduler', groups: ['system:authenticated'] })
-  const events = createEventRecorder({ client, ...parts, component: 'default-scheduler', api: 'events.k8s.io', signal })
-  return createScheduler({ client, events, ...parts })
-}
-
 interface NodeParts extends StartOptions {
   server: ApiServer
   pki: Pki
@@ -190,9 +163,6 @@ async function nodesOf(config: ClusterConfig, parts: NodeParts): Promise<Service
     },
   )
 }
-
-/** Simulated nodes act for many nodes at once. */
-const SIMULATED_NODES: UserInfo = { username: 'system:sampan:simulated-nodes', groups: ['system:masters', 'system:authenticated'] }
 
 async function nodeReady(informers: Informers, signal: AbortSignal): Promise<void> {
   const nodes = informers.of(Node)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { webcrypto, X509Certificate } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:tls'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { type Clock, systemClock } from '#lib/clock.ts'
 import { systemRandom } from '#lib/random.ts'
 import { DamagedPki, ensurePki, type PkiOptions } from './pki.ts'
 
-function options(t: TestContext, more: Partial<PkiOptions> = {}): PkiOptions {
+function options(t: TestContext, more: Partial<PkiOptions> = {}): PkiOptions & { directory: string } {
   const directory = join(mkdtempSync(join(tmpdir(), 'pki-')), 'pki')
   t.after(() => rmSync(join(directory, '..'), { recursive: true }))
   return { directory, clock: systemClock, random: systemRandom, hostName: 'Boat', ...more }
@@ -139,4 +139,13 @@ test('signCertificate certifies a request for its own key and subject', async (t
   assert.ok(certificate.verify(new X509Certificate(pki.authority).publicKey))
   assert.deepEqual(certificate.subject.split('\n'), ['O=crew', 'CN=anna'])
   assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2'])
+})
+
+test('ensurePki without a directory keeps the keys in memory', async (t) => {
+  const { directory, ...given } = options(t)
+  const pki = await ensurePki(given)
+  const node = await pki.nodeCertificates('boat', ['192.0.2.1'])
+  assert.ok(new X509Certificate(node.serving.certificate).verify(new X509Certificate(pki.authority).publicKey))
+  assert.deepEqual(await pki.nodeCertificates('boat', ['192.0.2.1']), node)
+  assert.equal(existsSync(directory), false)
 })

@@ -1,0 +1,68 @@
+// Tells whether a cluster has anything under way: requests of its actors that have no answer yet, and writes that are more than a heartbeat.
+import type { Client } from '#client/client.ts'
+import type { Store } from '#store/store.ts'
+
+/** Renewed for as long as the cluster lives: whoever waits for rest must not wait for these. */
+const HEARTBEATS = '/registry/leases/'
+/** A request that waits for time to move has no answer however long one waits. */
+const PATIENCE_TURNS = 64
+
+export class Activity {
+  #inFlight = 0
+  /** Writes so far, heartbeats apart. */
+  writes = 0
+
+  /** Lets everything that has been set off come to rest, as far as it does not wait for time to move. */
+  async settle(): Promise<void> {
+    let turns = 0
+    do await nextTurn()
+    while (this.#inFlight > 0 && ++turns < PATIENCE_TURNS)
+  }
+
+  client(client: Client): Client {
+    const counted = async <T>(request: Promise<T>): Promise<T> => {
+      this.#inFlight++
+      try {
+        return await request
+      } finally {
+        this.#inFlight--
+      }
+    }
+    return {
+      get: (kind, key, options) => counted(client.get(kind, key, options)),
+      list: (kind, options) => counted(client.list(kind, options)),
+      watch: (kind, options) => client.watch(kind, options),
+      create: (kind, object, options) => counted(client.create(kind, object, options)),
+      update: (kind, object, options) => counted(client.update(kind, object, options)),
+      patch: (kind, key, patch, options) => counted(client.patch(kind, key, patch, options)),
+      delete: (kind, key, options) => counted(client.delete(kind, key, options)),
+      deleteCollection: (kind, options) => counted(client.deleteCollection(kind, options)),
+    }
+  }
+
+  store(store: Store): Store {
+    const written = (key: string) => {
+      if (!key.startsWith(HEARTBEATS)) this.writes++
+    }
+    return {
+      get: (key) => store.get(key),
+      list: (prefix, page) => store.list(prefix, page),
+      put(key, value, expected) {
+        written(key)
+        return store.put(key, value, expected)
+      },
+      delete(key, expected) {
+        written(key)
+        return store.delete(key, expected)
+      },
+      watch: (prefix, options) => store.watch(prefix, options),
+      compact: (before) => store.compact(before),
+      revision: () => store.revision(),
+      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    }
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
