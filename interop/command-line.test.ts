@@ -20,6 +20,9 @@ const WRONG_WORDS: [words: string[], complaint: RegExp][] = [
   [['up', '--nodes', 'simulated:0'], /simulated:N with N from 1 to/],
   [['up', '--port', 'http'], /--port http: a port is a number/],
   [['up', '--store', 'etcd:http://127.0.0.1:2379'], /etcd is not supported yet/],
+  [['up', '--clock', 'fast'], /--clock fast: say real or virtual/],
+  [['up', '--clock', 'virtual', '--nodes', 'real'], /--clock virtual: containers live in real time/],
+  [['clock', 'advance', 'soon'], /soon: a duration is written as/],
   [['up', 'extra'], /too many arguments/],
   [['image', 'load'], /missing required argument 'file.tar'/],
 ]
@@ -38,7 +41,7 @@ describe('the command line', { concurrency: 2 }, () => {
   test('sampan help names every command', async () => {
     const { code, stdout } = await sampan('--help')
     assert.equal(code, 0)
-    for (const command of ['up', 'down', 'status', 'doctor', 'kubeconfig', 'version', 'reset', 'image'])
+    for (const command of ['up', 'down', 'status', 'doctor', 'kubeconfig', 'version', 'reset', 'image', 'clock'])
       assert.match(stdout, new RegExp(`^  ${command} `, 'm'))
   })
 
@@ -55,7 +58,22 @@ describe('the command line', { concurrency: 2 }, () => {
       assert.match(stdout, new RegExp(`^(ok|FAIL|note) +${what} `, 'm'))
   })
 
-  for (const command of [['status'], ['kubeconfig'], ['image', 'list']]) {
+  test('sampan up --clock virtual lets time stand still until it is advanced', async () => {
+    const directory = fresh()
+    const up = await sampan('up', '--data-dir', directory, '--nodes', 'simulated', '--clock', 'virtual', '--port', '0', '--detach')
+    assert.equal(up.code, 0, up.stderr)
+    try {
+      const time = async (...words: string[]) => Date.parse((await sampan('clock', ...words, '--data-dir', directory)).stdout.trim())
+      // What the start set off is carried to its end first.
+      let before = await time('show')
+      for (let now = await time('show'); now !== before; now = await time('show')) before = now
+      assert.ok((await time('advance', '2h')) >= before + 7_200_000)
+    } finally {
+      assert.equal((await sampan('down', '--data-dir', directory)).code, 0)
+    }
+  })
+
+  for (const command of [['status'], ['kubeconfig'], ['image', 'list'], ['clock', 'show']]) {
     test(`sampan ${command.join(' ')} says so when nothing runs`, async () => {
       const { code, stderr } = await sampan(...command, '--data-dir', fresh())
       assert.equal(code, 1)

@@ -1,5 +1,6 @@
 // Every command the documents show exists as it is written: programs, npm scripts, subcommands and each of their flags.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -27,10 +28,21 @@ for (const { file, line } of commands) {
     if (program === 'npm') assert.ok(first === 'ci' || first === 'test' || scripts[second], `no npm script ${second}`)
     if (program === 'node') assert.ok(existsSync(join(root, first)), `${first} does not exist`)
     if (program !== './sampan') return
-    const words = first === 'image' ? [first, second] : [first]
+    const words = ['image', 'clock'].includes(first) ? [first, second] : [first]
     const { code, stdout } = await run([join(root, 'sampan'), ...words, '--help'])
     assert.equal(code, 0)
     assert.match(stdout, new RegExp(`^Usage: sampan ${words.join(' ')}`))
     for (const flag of line.match(/--[a-z-]+/g) ?? []) assert.ok(stdout.includes(flag), `${words.join(' ')} has no ${flag}`)
+  })
+}
+
+const examples = [...globSync(['*.md', 'docs/*.md'], { cwd: root })].flatMap((file) =>
+  [...readFileSync(join(root, file), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code], index) => ({ file, code: code!, index })),
+)
+
+for (const { file, code, index } of examples) {
+  test(`${file}: example ${index + 1} runs`, () => {
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', code], { cwd: root, encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
   })
 }

@@ -2,6 +2,8 @@
 
 export type StoreChoice = 'embedded' | 'memory'
 
+export type ClockChoice = 'real' | 'virtual'
+
 export interface NodesChoice {
   type: 'real' | 'simulated' | 'none'
   count: number
@@ -15,6 +17,8 @@ export interface ClusterConfig {
   port: number
   nodes: NodesChoice
   store: StoreChoice
+  /** virtual: time stands still but for what work needs, until it is moved on. */
+  clock: ClockChoice
   nodeName: string
   kubeletPort: number
   serviceCidr: string
@@ -60,6 +64,11 @@ export function parseStore(text: string): StoreChoice {
   if (text === 'embedded' || text === 'memory') return text
   if (text.startsWith('etcd')) throw new UsageError(`--store ${text}: etcd is not supported yet; say embedded or memory`)
   throw new UsageError(`--store ${text}: say embedded or memory`)
+}
+
+export function parseClock(text: string): ClockChoice {
+  if (text === 'real' || text === 'virtual') return text
+  throw new UsageError(`--clock ${text}: say real or virtual`)
 }
 
 export function parsePort(flag: string, text: string): number {

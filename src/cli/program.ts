@@ -1,6 +1,7 @@
 // The command line: flags are mapped onto actions here and nowhere else. Exit codes: 0 done, 1 something stood in the way, 2 a wrong word.
 import { resolve } from 'node:path'
 import { Command, CommanderError } from 'commander'
+import { advanceClock, showClock } from './clock.ts'
 import { CommandError, UsageError } from './config.ts'
 import { doctor } from './doctor.ts'
 import { down } from './down.ts'
@@ -59,6 +60,7 @@ function program(platform: Platform): Command {
     .option('--kubeconfig <file>', "write the credentials there instead of into the user's own kubeconfig")
     .option('--nodes <what>', 'real (root on Linux), simulated[:N] or none; default: real where possible')
     .option('--store <what>', 'embedded (on disk) or memory (gone at the end)', 'embedded')
+    .option('--clock <what>', 'real, or virtual: time stands still until `sampan clock advance` (simulated nodes only)', 'real')
     .option('--detach', 'return once the cluster is ready and leave it running')
     .option('--yes', 'install missing Debian packages without asking')
     .action((options) => up(options, platform))
@@ -70,6 +72,14 @@ function program(platform: Platform): Command {
   withDirectory(add('reset', 'delete an instance: all objects, containers and images'))
     .option('--yes', 'do not ask')
     .action((options) => reset(options, platform))
+
+  const clock = add('clock', 'time of an instance with --clock virtual')
+  const addClock = (name: string, description: string) =>
+    withDirectory(clock.command(name).description(description).allowExcessArguments(false))
+  addClock('show', 'show what time it is there').action((options) => showClock(options, platform))
+  addClock('advance', 'move it on and do everything due')
+    .argument('<duration>', 'such as 90s, 1h30m, 24h or 7d')
+    .action((duration, options) => advanceClock(duration, options, platform))
 
   const image = add('image', 'images of a running instance')
   const addImage = (name: string, description: string) =>

@@ -9,6 +9,7 @@ const config: ClusterConfig = {
   port: 6443,
   nodes: { type: 'real', count: 1 },
   store: 'embedded',
+  clock: 'real',
   nodeName: 'node',
 }
 const named = (name: string, message: string) => Object.assign(new Error(message), { name })

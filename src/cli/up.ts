@@ -3,7 +3,17 @@ import { spawn } from 'node:child_process'
 import { appendFileSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
-import { CommandError, type ClusterConfig, DEFAULTS, type NodesChoice, parseNodes, parsePort, parseStore, UsageError } from './config.ts'
+import {
+  CommandError,
+  type ClusterConfig,
+  DEFAULTS,
+  type NodesChoice,
+  parseClock,
+  parseNodes,
+  parsePort,
+  parseStore,
+  UsageError,
+} from './config.ts'
 import { flagFor, runningInstance, takeDataDirectory } from './instance.ts'
 import { kubeconfigFor, mergeKubeconfig, removeFromKubeconfig, userKubeconfig } from './kubeconfig-file.ts'
 import { say } from './output.ts'
@@ -19,6 +29,7 @@ export interface UpOptions {
   kubeconfig?: string
   nodes?: string
   store: string
+  clock: string
   detach?: boolean
   yes?: boolean
 }
@@ -74,12 +85,16 @@ function configOf(options: UpOptions): ClusterConfig {
   const nodes: NodesChoice =
     options.nodes === undefined ? (root ? { type: 'real', count: 1 } : { type: 'simulated', count: 1 }) : parseNodes(options.nodes)
   if (nodes.type === 'real' && !root) throw new UsageError('--nodes real needs root on Linux: run it with sudo, or use --nodes simulated')
+  const clock = parseClock(options.clock)
+  if (clock === 'virtual' && nodes.type === 'real')
+    throw new UsageError('--clock virtual: containers live in real time, add --nodes simulated or none')
   return {
     ...DEFAULTS,
     dataDirectory: options.dataDir,
     port: parsePort('--port', options.port),
     nodes,
     store: parseStore(options.store),
+    clock,
     nodeName:
       hostname()
         .toLowerCase()

@@ -6,6 +6,9 @@ import type { Store } from '#store/store.ts'
 const HEARTBEATS = '/registry/leases/'
 /** A request that waits for time to move has no answer however long one waits. */
 const PATIENCE_TURNS = 64
+const QUIET_MS = 1000
+/** An hour of the cluster's time. */
+const MOST_STEPS = 3600
 
 export class Activity {
   #inFlight = 0
@@ -17,6 +20,18 @@ export class Activity {
     let turns = 0
     do await nextTurn()
     while (this.#inFlight > 0 && ++turns < PATIENCE_TURNS)
+  }
+
+  /**
+   * Resolves when a whole second of cluster time has passed without a write; `advance` lets that time pass. False: it does not come to rest.
+   */
+  async rest(advance: (ms: number) => Promise<void>): Promise<boolean> {
+    for (let step = 0; step < MOST_STEPS; step++) {
+      const before = this.writes
+      await advance(QUIET_MS)
+      if (this.writes === before) return true
+    }
+    return false
   }
 
   client(client: Client): Client {

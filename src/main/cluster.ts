@@ -8,6 +8,7 @@ import type { ClusterConfig } from '#cli/config.ts'
 import type { RunningCluster } from '#cli/platform.ts'
 import { programVersion } from '#cli/version.ts'
 import { Node } from '#api/kinds/core/node.ts'
+import type { Client, UserInfo } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
 import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
@@ -19,12 +20,14 @@ import { type Service, startAll } from '#lib/service.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import { clusterExtensions } from '#server/cluster-extensions.ts'
+import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import { ensurePki, type Pki } from '#server/pki/pki.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
 import { actorsOf, SIMULATED_NODES } from './actors.ts'
 import { claimMachine, machineTaken } from './machine-claim.ts'
+import { createMovedTime } from './moved-time.ts'
 import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
 
 export interface StartOptions extends Surroundings {
@@ -34,7 +37,9 @@ export interface StartOptions extends Surroundings {
 }
 
 export async function startCluster(given: ClusterConfig, options: StartOptions): Promise<RunningCluster> {
-  const { clock, signal } = options
+  const { signal } = options
+  const moved = given.clock === 'virtual' ? createMovedTime() : undefined
+  const clock = moved?.clock ?? options.clock
   const random = systemRandom
   const log = createLogger({ write: options.writeLog, now: () => clock.now() })
   const config = given.port === 0 ? { ...given, port: await freePort(given.host) } : given
@@ -53,33 +58,57 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     clusterDomain: config.clusterDomain,
     addresses: [config.host, gatewayOf(config)],
   })
-  const server = createServerOf(config, { store, pki, log, clock, random, real: real !== undefined })
+  const server = createServerOf(config, {
+    store: moved?.activity.store(store) ?? store,
+    pki,
+    log,
+    clock,
+    random,
+    real: real !== undefined,
+    endpoints: moved ? [moved.endpoint] : [],
+  })
   const started = {
     signal,
     ready: (service: Service, elapsedMs: number) => options.ready(service.name, elapsedMs),
-    monotonic: () => clock.monotonic(),
+    monotonic: () => options.clock.monotonic(),
   }
   const ground = real ? [together('pod network, containerd', [real.network, real.containerd])] : []
   starting.use(await startAll([...ground, server], started))
 
   const stop = new AbortController()
   starting.defer(() => stop.abort(new Error('the cluster was stopped')))
-  const { informers, controllers, scheduler } = actorsOf(server, {
-    pki,
-    clock,
-    random,
-    log,
-    clusterCidr: config.podCidr,
-    signal: stop.signal,
-  })
+  const clientFor = (user: UserInfo) => moved?.activity.client(server.clientFor(user)) ?? server.clientFor(user)
+  const { informers, controllers, scheduler } = actorsOf(
+    { clientFor },
+    {
+      pki,
+      clock,
+      random,
+      log,
+      clusterCidr: config.podCidr,
+      signal: stop.signal,
+    },
+  )
   const actors: Service[] = [
     inOrder('controllers', controllers),
     scheduler,
-    ...(await nodesOf(config, { ...options, server, pki, informers, endpoint: real?.containerd.endpoint, random, log, stop: stop.signal })),
+    ...(await nodesOf(config, {
+      ...options,
+      clock,
+      clientFor,
+      server,
+      pki,
+      informers,
+      endpoint: real?.containerd.endpoint,
+      random,
+      log,
+      stop: stop.signal,
+    })),
   ]
   starting.use(await startAll(actors, started))
   if (config.nodes.type !== 'none') await nodeReady(informers, signal)
-  clock.after(2000, () => flushCompileCache())
+  options.clock.after(2000, () => flushCompileCache())
+  if (moved) starting.use(moved.run())
   const running = starting.move()
   return {
     credentials: { url, ca: pki.authority, ...pki.admin },
@@ -97,6 +126,7 @@ function openStore(config: ClusterConfig): Store {
 }
 
 interface ServerParts {
+  endpoints: readonly Endpoint[]
   store: Store
   pki: Pki
   log: Logger
@@ -105,7 +135,7 @@ interface ServerParts {
   real: boolean
 }
 
-function createServerOf(config: ClusterConfig, { store, pki, log, clock, random, real }: ServerParts): ApiServer {
+function createServerOf(config: ClusterConfig, { store, pki, log, clock, random, real, endpoints }: ServerParts): ApiServer {
   const { host, port, serviceCidr, clusterDns, clusterDomain } = config
   const tls = { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority }
   return createApiServer({
@@ -118,11 +148,13 @@ function createServerOf(config: ClusterConfig, { store, pki, log, clock, random,
     ...(real ? { alsoOn: [gatewayOf(config)] } : {}),
     extensions: (context) =>
       clusterExtensions(context, { pki, serviceCidr, dnsAddress: clusterDns, clusterDomain, advertiseAddress: gatewayOf(config), port }),
+    endpoints,
     sampanVersion: programVersion(),
   })
 }
 
 interface NodeParts extends StartOptions {
+  clientFor(user: UserInfo): Client
   server: ApiServer
   pki: Pki
   informers: Informers
@@ -133,13 +165,13 @@ interface NodeParts extends StartOptions {
 }
 
 async function nodesOf(config: ClusterConfig, parts: NodeParts): Promise<Service[]> {
-  const { server, pki, informers, endpoint, clock, random, log, stop } = parts
+  const { server, clientFor, pki, informers, endpoint, clock, random, log, stop } = parts
   if (config.nodes.type === 'none') return []
   if (config.nodes.type === 'simulated' || endpoint === undefined) {
     return [
       createSimulatedNodes({
         count: config.nodes.count,
-        client: server.clientFor(SIMULATED_NODES),
+        client: clientFor(SIMULATED_NODES),
         informers,
         clock,
         log: log.child({ service: 'nodes' }),

@@ -30,7 +30,7 @@ export function dispatch({ engine, pool, endpoints, metrics }: DispatchOptions):
     const { method, path } = call.exchange
     for (const endpoint of endpoints) {
       if (!endpoint.serves(path)) continue
-      if (method !== 'GET' && method !== 'HEAD') throw notAllowed()
+      if (!(endpoint.methods ?? READING).includes(method)) throw notAllowed()
       return endpoint.answer(call)
     }
     notFound(call)
@@ -77,6 +77,7 @@ function fitsScope({ info }: Call, { kind }: Resource): boolean {
   return info.namespace !== '' || !info.name || SPANNING.includes(info.verb)
 }
 
+const READING = ['GET', 'HEAD']
 const SPANNING = ['list', 'watch']
 
 function unavailable({ info }: Call): StatusError {

@@ -8,14 +8,14 @@ import { parseDuration } from '#lib/duration.ts'
 import { createLogger, silentLogger } from '#lib/log.ts'
 import { seededRandom, systemRandom } from '#lib/random.ts'
 import { startAll } from '#lib/service.ts'
-import { createVirtualClock, type VirtualClock } from '#lib/virtual-clock.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { createApiServer } from '#server/api-server.ts'
 import { clusterExtensions } from '#server/cluster-extensions.ts'
 import { ensurePki, type Pki } from '#server/pki/pki.ts'
 import { createMemoryStore } from '#store/memory.ts'
-import { Activity } from './main/activity.ts'
-import { actorsOf, SIMULATED_NODES } from './main/actors.ts'
+import { Activity } from './activity.ts'
+import { actorsOf, SIMULATED_NODES } from './actors.ts'
 
 export interface ClusterOptions {
   /** How many simulated nodes there are; 1 unless said. */
@@ -53,8 +53,6 @@ export interface VirtualTime {
   readonly startMs: number
 }
 
-const QUIET_MS = 1000
-const MOST_QUIET_STEPS = 3600
 const SERVICE_CIDR = '10.96.0.0/12'
 
 /** Time that stands still until the cluster is told to advance; it begins on 2026-01-01T00:00:00Z unless said. */
@@ -109,12 +107,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       await moved.advance(milliseconds(duration))
     },
     async idle() {
-      for (let step = 0; step < MOST_QUIET_STEPS; step++) {
-        const before = activity.writes
-        await (moved ? moved.advance(QUIET_MS) : clock.sleep(QUIET_MS))
-        if (activity.writes === before) return
-      }
-      throw new Error(`the cluster did not come to rest within ${(MOST_QUIET_STEPS * QUIET_MS) / 60_000} minutes of its time`)
+      const rested = await activity.rest((ms) => (moved ? moved.advance(ms) : clock.sleep(ms)))
+      if (!rested) throw new Error('the cluster did not come to rest within an hour of its time')
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
