@@ -5,7 +5,7 @@ import { type FieldError, invalid, notSupported, required, tooLong, tooMany, typ
 import type { JSONSchemaProps } from '#api/generated/types.ts'
 import { fitsFormat } from './formats.ts'
 import { itemKey } from './lists.ts'
-import { compilePattern, type Pattern } from './pattern.ts'
+import { compilePattern, type Pattern } from '#lib/pattern/pattern.ts'
 
 /** One custom kind's validator: patterns are compiled once. */
 export class Validator {

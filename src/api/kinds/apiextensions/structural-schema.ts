@@ -1,5 +1,5 @@
 // Structural schemas: every level of a custom resource says its type, value rules say nothing of structure, extensions fit their place.
-import { compilePattern } from '#api/custom/pattern.ts'
+import { compilePattern } from '#lib/pattern/pattern.ts'
 import { forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type { JSONSchemaProps } from '#api/generated/types.ts'
 import type { Errors } from '#api/validation/checks.ts'

@@ -1,6 +1,8 @@
 // Whether a text holds a match of a Go pattern, in time linear in the text whatever the pattern: who writes a definition must not be able to stop
 // the loop. All places of the program that may go on are followed at once; the sets of places met so far are remembered.
-import { type Instruction, type Look, PatternError, readPattern } from './pattern-syntax.ts'
+import { Finder } from './find.ts'
+import { type Instruction, PatternError, readPattern } from './pattern-syntax.ts'
+import { holds, pointAt, type Side, sideOf } from './sides.ts'
 
 /** Returns undefined for what Go would not take as a regular expression. */
 export function compilePattern(pattern: string): Pattern | undefined {
@@ -11,9 +13,6 @@ export function compilePattern(pattern: string): Pattern | undefined {
     throw error
   }
 }
-
-/** What stands beside a place between two code points. */
-type Side = 'edge' | 'newline' | 'word' | 'other'
 
 interface State {
   places: readonly number[]
@@ -32,6 +31,27 @@ export class Pattern {
     const { program, start } = readPattern(pattern)
     this.#program = program
     this.#start = start
+  }
+
+  /** How many steps its program has: what one character may cost. */
+  get size(): number {
+    return this.#program.length
+  }
+
+  /** Where matches are, leftmost first and without overlap, as Go finds them. `spend` is told of the work, now and then. */
+  findAll(text: string, limit: number, spend: (steps: number) => void = () => {}): [from: number, to: number][] {
+    const finder = new Finder(this.#program, { start: this.#start, text, spend })
+    const spans: [number, number][] = []
+    let lastEnd = -1
+    for (let from = 0; from <= text.length && spans.length < limit; ) {
+      const span = finder.next(from)
+      if (!span) break
+      // An empty match right behind another is none.
+      if (span[0] !== span[1] || span[0] !== lastEnd) spans.push(span)
+      lastEnd = span[1]
+      from = span[1] > span[0] ? span[1] : span[1] + pointAt(text, span[1]).length || text.length + 1
+    }
+    return spans
   }
 
   test(text: string): boolean {
@@ -84,27 +104,5 @@ export class Pattern {
     const state: State = { places, before, next: new Map() }
     this.#states.set(key, state)
     return state
-  }
-}
-
-function sideOf(point: string): Side {
-  if (point === '\n') return 'newline'
-  return /^\w$/.test(point) ? 'word' : 'other'
-}
-
-function holds(look: Look, before: Side, after: Side): boolean {
-  switch (look) {
-    case 'text-begin':
-      return before === 'edge'
-    case 'text-end':
-      return after === 'edge'
-    case 'line-begin':
-      return before === 'edge' || before === 'newline'
-    case 'line-end':
-      return after === 'edge' || after === 'newline'
-    case 'word':
-      return (before === 'word') !== (after === 'word')
-    case 'no-word':
-      return (before === 'word') === (after === 'word')
   }
 }

@@ -75,17 +75,19 @@ class Reader {
   #repeated(piece: Piece): Piece {
     const bounds = this.#bounds()
     if (!bounds) return piece
-    this.#accept('?')
+    // Of two ways to go on, the first is preferred: which text a match takes hangs on it, whether there is one does not.
+    const lazy = this.#accept('?')
+    const either = (more: number, enough: number) => (lazy ? [enough, more] : [more, enough])
     if (this.#sees('*') || this.#sees('+') || this.#sees('?') || this.#countAt())
       throw new PatternError('invalid nested repetition operator')
     const [from, to] = bounds
-    const optional: Piece = (next) => this.add({ do: 'split', next: [piece(next), next] })
+    const optional: Piece = (next) => this.add({ do: 'split', next: either(piece(next), next) })
     return (next) => {
       let then = next
       if (to === Infinity) {
         const loop: number[] = []
         then = this.add({ do: 'split', next: loop })
-        loop.push(piece(then), next)
+        loop.push(...either(piece(then), next))
       } else for (let count = from; count < to; count++) then = optional(then)
       for (let count = 0; count < from; count++) {
         // What repeats nothing costs time all the same.

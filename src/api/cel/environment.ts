@@ -1,0 +1,105 @@
+// CEL as Kubernetes v1.36 has it. The contract, for whoever evaluates expressions:
+//   const environment = celEnvironment({ variables: { object: DYN, request: schemaType(schema) } })
+//   const program = compileCel(source, environment, { expects: [BOOL] })            // throws CelError: message as upstream words it, compilation failed: ERROR: <input>:1:1: ...
+//   const allowed = program.evaluate({ object, request }, { budget })               // throws CelError (the expression failed) or BudgetExceeded
+// Variables are plain JSON, read through their types as far as an expression looks and never copied; a value of one program may be a variable of the next (evaluateValue), a lazy
+// one is a getter on the record. Results are plain JSON again. Work is counted as upstream counts it and stopped when it costs more than it may; nothing here waits or forks.
+import { BudgetExceeded, type Budget } from '#lib/cel/meter.ts'
+import { type Declaration, functionTable, type FunctionTable } from '#lib/cel/functions.ts'
+import { type Environment, Program } from '#lib/cel/program.ts'
+import { CompileError } from '#lib/cel/source.ts'
+import { standardFunctions } from '#lib/cel/standard.ts'
+import { stringFunctions } from '#lib/cel/strings.ts'
+import type { Type } from '#lib/cel/types.ts'
+import { Failure, type Value } from '#lib/cel/values.ts'
+import { inspectLiterals } from './literals.ts'
+import { listFunctions, setFunctions } from './list-library.ts'
+import { regexFunctions } from './regex-library.ts'
+import { toJson } from './to-json.ts'
+
+export { BOOL, BYTES, DOUBLE, DURATION, DYN, INT, listOf, mapOf, NULL, STRING, TIMESTAMP, Type } from '#lib/cel/types.ts'
+export { type Budget, BudgetExceeded }
+
+/** What one evaluation may cost. */
+export const PER_CALL_LIMIT = 1_000_000
+/** What all expressions about one object may cost together. */
+export const RUNTIME_BUDGET = 10_000_000
+
+/** An expression that does not compile, or that failed. */
+export class CelError extends Error {
+  override name = 'CelError'
+}
+
+export interface CelEnvironmentOptions {
+  variables: Readonly<Record<string, Type>>
+  /** Object types an expression may make: `Object{...}`. Asked by name. */
+  type?: (name: string) => Type | undefined
+  /** Beyond Kubernetes' own. */
+  functions?: readonly Declaration[]
+}
+
+export interface CompileOptions {
+  /** What the expression may be; anything where it is left out. */
+  expects?: readonly Type[]
+}
+
+export interface EvaluateOptions {
+  budget?: Budget
+  perCall?: number
+}
+
+let shared: FunctionTable | undefined
+
+/** Every library, made when the first expression is compiled. */
+function kubernetesFunctions(): FunctionTable {
+  shared ??= functionTable([...standardFunctions(), ...stringFunctions(), ...listFunctions(), ...setFunctions(), ...regexFunctions()])
+  return shared
+}
+
+export function celEnvironment({ variables, type = () => undefined, functions = [] }: CelEnvironmentOptions): Environment {
+  const declared = new Map(Object.entries(variables))
+  const table = functions.length > 0 ? functionTable(functions, kubernetesFunctions()) : kubernetesFunctions()
+  return { variable: (name) => declared.get(name), type, functions: table, inspect: inspectLiterals }
+}
+
+export class CelProgram {
+  readonly program: Program
+
+  constructor(program: Program) {
+    this.program = program
+  }
+
+  get type(): Type {
+    return this.program.type
+  }
+
+  /** The result as JSON, a bool as a boolean. Throws CelError and BudgetExceeded. */
+  evaluate(variables: Readonly<Record<string, unknown>>, options?: EvaluateOptions): unknown {
+    return toJson(this.evaluateValue(variables, options))
+  }
+
+  /** The result as expressions see it: for variables of other programs. */
+  evaluateValue(variables: Readonly<Record<string, unknown>>, { budget, perCall = PER_CALL_LIMIT }: EvaluateOptions = {}): Value {
+    const { value } = this.program.run(variables, budget ? { perCall, budget } : { perCall })
+    if (value instanceof Failure) throw new CelError(value.message)
+    return value
+  }
+}
+
+export function compileCel(source: string, environment: Environment, { expects }: CompileOptions = {}): CelProgram {
+  let program: Program
+  try {
+    program = Program.compile(source, environment)
+  } catch (error) {
+    if (error instanceof CompileError) throw new CelError(`compilation failed: ${error.message}`)
+    throw error
+  }
+  if (expects && !expects.some((type) => fits(program.type, type))) throw new CelError(mustBe(expects))
+  return new CelProgram(program)
+}
+
+const fits = (type: Type, wanted: Type): boolean => type.kind === 'dyn' || String(type) === String(wanted) || wanted.kind === 'dyn'
+
+function mustBe(types: readonly Type[]): string {
+  return types.length === 1 ? `must evaluate to ${types[0]}` : `must evaluate to one of ${types.join(', ')}`
+}
