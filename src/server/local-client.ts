@@ -62,7 +62,7 @@ class LocalClient implements Client {
 
   async get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options: ReadOptions & { subresource?: string } = {}): Promise<T> {
     const { subresource } = options
-    const { resource, attributes } = this.#ask(kind, { verb: 'get', ...key, subresource })
+    const { resource, attributes } = await this.#ask(kind, { verb: 'get', ...key, subresource })
     options.signal?.throwIfAborted()
     const handler = handlerOf(this.#engine, resource.kind, subresource ?? '')
     if (handler?.get) return (await handler.get(requestOf(this.#handlerCall(resource, { attributes, key })))) as T
@@ -73,7 +73,7 @@ class LocalClient implements Client {
   }
 
   async list<T extends KubeObject>(kind: Kind<T>, options: ListOptions = {}): Promise<List<T>> {
-    const { resource, attributes } = this.#ask(kind, { verb: 'list', ...options })
+    const { resource, attributes } = await this.#ask(kind, { verb: 'list', ...options })
     options.signal?.throwIfAborted()
     const handler = handlerOf(this.#engine, resource.kind, '')
     if (handler?.list) {
@@ -94,7 +94,7 @@ class LocalClient implements Client {
   }
 
   async *watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions & { signal: AbortSignal }): AsyncGenerator<WatchEvent<T>> {
-    const { resource } = this.#ask(kind, { verb: 'watch', ...options })
+    const { resource } = await this.#ask(kind, { verb: 'watch', ...options })
     yield* watchLocally<T>(this.#engine, storedOf(resource), options)
   }
 
@@ -102,7 +102,7 @@ class LocalClient implements Client {
     const { subresource } = options
     const namespace = kind.scope === 'Namespaced' ? (options.namespace ?? object.metadata?.namespace) : undefined
     const name = subresource ? (options.name ?? object.metadata?.name) : undefined
-    const { resource, attributes } = this.#ask(kind, { verb: 'create', namespace, name, subresource })
+    const { resource, attributes } = await this.#ask(kind, { verb: 'create', namespace, name, subresource })
     options.signal?.throwIfAborted()
     const body = subresource ? bodyKind(resource.kind, subresource) : resource.kind
     const own = decodeLocal(body, clone(object as KubeObject))
@@ -119,7 +119,7 @@ class LocalClient implements Client {
 
   async update<T extends KubeObject, O extends KubeObject = T>(kind: Kind<T>, object: O, options: WriteOptions = {}): Promise<O> {
     const key = keyOf(object)
-    const { resource, attributes } = this.#ask(kind, { verb: 'update', ...key, subresource: options.subresource })
+    const { resource, attributes } = await this.#ask(kind, { verb: 'update', ...key, subresource: options.subresource })
     options.signal?.throwIfAborted()
     const write = this.#write(resource, attributes, options)
     if (options.subresource === 'scale') {
@@ -136,7 +136,7 @@ class LocalClient implements Client {
   }
 
   async patch<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, patch: Patch, options: WriteOptions = {}): Promise<T> {
-    const { resource, attributes } = this.#ask(kind, { verb: 'patch', ...key, subresource: options.subresource })
+    const { resource, attributes } = await this.#ask(kind, { verb: 'patch', ...key, subresource: options.subresource })
     options.signal?.throwIfAborted()
     const write = this.#write(resource, attributes, options)
     const fieldValidation = options.fieldValidation ?? 'Warn'
@@ -156,7 +156,7 @@ class LocalClient implements Client {
   }
 
   async delete<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options: DeleteOptions = {}): Promise<T | Status> {
-    const { resource, attributes } = this.#ask(kind, { verb: 'delete', ...key })
+    const { resource, attributes } = await this.#ask(kind, { verb: 'delete', ...key })
     options.signal?.throwIfAborted()
     const write = this.#write(resource, attributes, options)
     const { stored, gone } = await deleteObject(this.#engine, write, { key, options })
@@ -165,13 +165,13 @@ class LocalClient implements Client {
   }
 
   async deleteCollection<T extends KubeObject>(kind: Kind<T>, options: DeleteOptions & ListOptions = {}): Promise<void> {
-    const { resource, attributes } = this.#ask(kind, { verb: 'deletecollection', ...options })
+    const { resource, attributes } = await this.#ask(kind, { verb: 'deletecollection', ...options })
     options.signal?.throwIfAborted()
     await deleteCollection(this.#engine, this.#write(resource, attributes, options), { request: options, options })
   }
 
   /** Finds the resource and makes sure the user may. */
-  #ask(kind: Kind<any>, asked: Asked): { resource: Resource; attributes: RequestAttributes } {
+  async #ask(kind: Kind<any>, asked: Asked): Promise<{ resource: Resource; attributes: RequestAttributes }> {
     const resource = this.#engine.registry.find(kind.group, kind.version, kind.plural)
     if (!resource) throw new StatusError('NotFound', 'the server could not find the requested resource')
     const attributes: RequestAttributes = {
@@ -188,7 +188,7 @@ class LocalClient implements Client {
       ...(asked.labelSelector ? { labelSelector: asked.labelSelector } : {}),
       ...(asked.fieldSelector ? { fieldSelector: asked.fieldSelector } : {}),
     }
-    if (this.#authorizer) assertAllowed(this.#authorizer, attributes)
+    if (this.#authorizer) await assertAllowed(this.#authorizer, attributes)
     return { resource, attributes }
   }
 

@@ -39,10 +39,32 @@ export interface Authenticator {
   authenticate(request: AuthenticationRequest): Promise<UserInfo | undefined>
 }
 
+export interface Decision {
+  allowed: boolean
+  /** No later authorizer is asked. */
+  denied?: boolean
+  reason: string
+  /** What went wrong while deciding. A request that nobody allows then fails instead of being forbidden. */
+  error?: string
+}
+
 export interface Authorizer {
-  authorize(attributes: RequestAttributes): { allowed: boolean; denied?: boolean; reason: string }
+  /** A promise only where someone outside decides: rules held in memory answer at once. */
+  authorize(attributes: RequestAttributes): Decision | Promise<Decision>
   /** For SelfSubjectRulesReview. */
-  rulesFor?(user: UserInfo, namespace: string): { resourceRules: unknown[]; nonResourceRules: unknown[]; incomplete: boolean }
+  rulesFor?(user: UserInfo, namespace: string): RuleList
+}
+
+/** An authorizer that never has to wait. */
+export interface LocalAuthorizer extends Authorizer {
+  authorize(attributes: RequestAttributes): Decision
+}
+
+export interface RuleList {
+  resourceRules: unknown[]
+  nonResourceRules: unknown[]
+  incomplete: boolean
+  error?: string
 }
 
 export interface AdmissionRequest {

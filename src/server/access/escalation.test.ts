@@ -50,9 +50,9 @@ function fixture(held: PolicyRule[]) {
 const wanted = (...rules: PolicyRule[]) => ({ metadata: { name: 'r', namespace: 'x' }, rules })
 const binding = { metadata: { name: 'b', namespace: 'x' }, roleRef: { kind: 'ClusterRole', name: 'strong' }, subjects: [] }
 
-test('preventEscalation refuses rules beyond those held, naming them', () => {
+test('preventEscalation refuses rules beyond those held, naming them', async () => {
   const write = fixture([{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }])
-  assert.throws(() => write(Role, wanted({ apiGroups: ['', 'apps'], resources: ['pods'], verbs: ['get', 'list'] })), {
+  await assert.rejects(async () => write(Role, wanted({ apiGroups: ['', 'apps'], resources: ['pods'], verbs: ['get', 'list'] })), {
     reason: 'Forbidden',
     message:
       'roles.rbac.authorization.k8s.io "r" is forbidden: user "anna" (groups=["crew"]) is attempting to grant RBAC permissions not currently held:\n' +
@@ -80,28 +80,33 @@ const FINE: [title: string, held: PolicyRule, wanted: PolicyRule][] = [
   ],
 ]
 
-test('preventEscalation accepts what is held', () => {
-  for (const [title, held, rule] of FINE) assert.doesNotThrow(() => fixture([held])(Role, wanted(rule)), title)
+test('preventEscalation accepts what is held', async () => {
+  for (const [title, held, rule] of FINE) await assert.doesNotReject(async () => fixture([held])(Role, wanted(rule)), title)
 })
 
-test('preventEscalation refuses bindings to roles not held', () => {
-  assert.throws(() => fixture([])(RoleBinding, binding), { reason: 'Forbidden', message: /not currently held/ })
-  assert.doesNotThrow(() => fixture([{ apiGroups: [''], resources: ['secrets'], verbs: ['*'] }])(RoleBinding, binding))
+test('preventEscalation refuses bindings to roles not held', async () => {
+  await assert.rejects(async () => fixture([])(RoleBinding, binding), { reason: 'Forbidden', message: /not currently held/ })
+  await assert.doesNotReject(async () => fixture([{ apiGroups: [''], resources: ['secrets'], verbs: ['*'] }])(RoleBinding, binding))
 })
 
-test('preventEscalation accepts bindings by the right to bind', () => {
+test('preventEscalation accepts bindings by the right to bind', async () => {
   const bind = { apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], verbs: ['bind'] }
-  assert.doesNotThrow(() => fixture([{ ...bind, resourceNames: ['strong'] }])(RoleBinding, binding))
-  assert.throws(() => fixture([{ ...bind, resourceNames: ['other'] }])(RoleBinding, binding), { reason: 'Forbidden' })
+  await assert.doesNotReject(async () => fixture([{ ...bind, resourceNames: ['strong'] }])(RoleBinding, binding))
+  await assert.rejects(async () => fixture([{ ...bind, resourceNames: ['other'] }])(RoleBinding, binding), { reason: 'Forbidden' })
 })
 
-test('preventEscalation refuses a binding to a role that is absent', () => {
+test('preventEscalation refuses a binding to a role that is absent', async () => {
   const lost = { ...binding, roleRef: { kind: 'Role', name: 'lost' } }
-  assert.throws(() => fixture([])(RoleBinding, lost), { message: 'roles.rbac.authorization.k8s.io "lost" not found', reason: 'NotFound' })
+  await assert.rejects(async () => fixture([])(RoleBinding, lost), {
+    message: 'roles.rbac.authorization.k8s.io "lost" not found',
+    reason: 'NotFound',
+  })
 })
 
-test('preventEscalation keeps aggregation for those who may do everything', () => {
+test('preventEscalation keeps aggregation for those who may do everything', async () => {
   const aggregated = { metadata: { name: 'r' }, aggregationRule: {}, rules: [] }
-  assert.throws(() => fixture([])(ClusterRole, aggregated), { message: /must have cluster-admin privileges to use the aggregationRule/ })
-  assert.doesNotThrow(() => fixture([])(ClusterRole, aggregated, ['system:masters']))
+  await assert.rejects(async () => fixture([])(ClusterRole, aggregated), {
+    message: /must have cluster-admin privileges to use the aggregationRule/,
+  })
+  await assert.doesNotReject(async () => fixture([])(ClusterRole, aggregated, ['system:masters']))
 })

@@ -22,51 +22,51 @@ export interface EscalationChecks {
 export function preventEscalation(checks: EscalationChecks): AdmissionPlugin {
   return {
     name: 'RoleEscalation',
-    validate(request) {
+    async validate(request) {
       const { attributes, operation, kind } = request
       if (attributes.group !== GROUP || (operation !== 'CREATE' && operation !== 'UPDATE') || !request.object) return
       if (attributes.user.groups.includes('system:masters')) return
-      if (kind.plural === 'roles' || kind.plural === 'clusterroles') checkRole(request, checks)
-      else checkBinding(request, checks)
+      if (kind.plural === 'roles' || kind.plural === 'clusterroles') await checkRole(request, checks)
+      else await checkBinding(request, checks)
     },
   }
 }
 
-function checkRole(request: AdmissionRequest, checks: EscalationChecks): void {
+async function checkRole(request: AdmissionRequest, checks: EscalationChecks): Promise<void> {
   const role = request.object as Role & ClusterRole
   const previous = request.oldObject as (Role & ClusterRole) | undefined
   const sameRules = isDeepStrictEqual(role.rules ?? [], previous?.rules ?? [])
   const sameAggregation = isDeepStrictEqual(role.aggregationRule, previous?.aggregationRule)
   if (previous && sameRules && sameAggregation) return
-  if (may(request, 'escalate', request.kind.plural, checks)) return
+  if (await may(request, 'escalate', request.kind.plural, checks)) return
   const name = role.metadata?.name ?? ''
   if (role.aggregationRule && !sameAggregation && missingRights(checks.rbac.rulesOf(request.attributes.user, ''), EVERYTHING).length > 0)
     throw forbiddenError(request.kind, name, 'must have cluster-admin privileges to use the aggregationRule')
   assertHeld(request, role.rules ?? [], checks)
 }
 
-function checkBinding(request: AdmissionRequest, checks: EscalationChecks): void {
+async function checkBinding(request: AdmissionRequest, checks: EscalationChecks): Promise<void> {
   const binding = request.object as RoleBinding
   const previous = request.oldObject as RoleBinding | undefined
   if (previous && isDeepStrictEqual(binding.roleRef, previous.roleRef) && isDeepStrictEqual(binding.subjects, previous.subjects)) return
   const { roleRef } = binding
   const plural = roleRef.kind === 'ClusterRole' ? 'clusterroles' : 'roles'
-  if (may(request, 'bind', plural, checks, roleRef.name)) return
+  if (await may(request, 'bind', plural, checks, roleRef.name)) return
   const role = checks.index().role(roleRef, request.attributes.namespace)
   if (!role) throw notFoundError({ group: GROUP, plural }, roleRef.name)
   assertHeld(request, role.rules, checks)
 }
 
-function may(
+async function may(
   request: AdmissionRequest,
   verb: string,
   resource: string,
   { authorizer }: EscalationChecks,
   name = request.object?.metadata?.name,
-): boolean {
+): Promise<boolean> {
   const { user, namespace } = request.attributes
   const asked = { user, verb, isResourceRequest: true, path: '', group: GROUP, version: 'v1', resource, subresource: '', namespace }
-  return authorizer.authorize({ ...asked, name: name ?? '' }).allowed
+  return (await authorizer.authorize({ ...asked, name: name ?? '' })).allowed
 }
 
 function assertHeld(request: AdmissionRequest, wanted: readonly PolicyRule[], { rbac }: EscalationChecks): void {

@@ -1,18 +1,36 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { UserInfo } from '#client/client.ts'
 import type { Authorizer, RequestAttributes } from '#server/request.ts'
-import { impersonate } from './impersonation.ts'
+import { impersonation } from './impersonation.ts'
+
+const impersonate = (headers: Record<string, string>, asked: RequestAttributes, authorizer: Authorizer) =>
+  impersonation(authorizer)(headers, asked)
 
 const anna = { username: 'anna', groups: ['crew'] }
 
-/** Allows what `allowed` lists as resource/name. */
+const listing: RequestAttributes = {
+  user: anna,
+  verb: 'list',
+  isResourceRequest: true,
+  path: '',
+  group: '',
+  version: 'v1',
+  resource: 'pods',
+  subresource: '',
+  namespace: 'x',
+  name: '',
+}
+
+/** Allows what `allowed` lists as resource/name with the right to be anyone for everything. */
 function only(...allowed: string[]): Authorizer & { asked: RequestAttributes[] } {
   const asked: RequestAttributes[] = []
   return {
     asked,
     authorize(attributes) {
       asked.push(attributes)
-      const { resource, subresource, name } = attributes
+      const { resource, subresource, name, verb } = attributes
+      if (verb !== 'impersonate') return { allowed: false, reason: '' }
       return { allowed: allowed.includes(`${subresource ? `${resource}/${subresource}` : resource}/${name}`), reason: '' }
     },
   }
@@ -43,27 +61,80 @@ const ASSUMED: [headers: Record<string, string>, rights: string[], user: object]
   ],
 ]
 
-test('impersonate assumes what the user may assume', () => {
+test('impersonate assumes what the user may assume', async () => {
   for (const [headers, rights, user] of ASSUMED)
-    assert.deepEqual(JSON.parse(JSON.stringify(impersonate(headers, anna, only(...rights)))), JSON.parse(JSON.stringify(user)))
+    assert.deepEqual(JSON.parse(JSON.stringify(await impersonate(headers, listing, only(...rights)))), JSON.parse(JSON.stringify(user)))
 })
 
-test('impersonate refuses when any part is not allowed', () => {
+test('impersonate refuses when any part is not allowed', async () => {
   for (const [headers, rights] of ASSUMED)
     for (const missing of rights)
-      assert.throws(
-        () => impersonate(headers, anna, only(...rights.filter((right) => right !== missing))),
+      await assert.rejects(
+        impersonate(headers, listing, only(...rights.filter((right) => right !== missing))),
         { reason: 'Forbidden' },
         missing,
       )
 })
 
-test('impersonate refuses in the words clients parse', () => {
-  assert.throws(() => impersonate({ 'impersonate-user': 'bert' }, anna, only()), {
-    message: 'users "bert" is forbidden: User "anna" cannot impersonate resource "users" in API group "" at the cluster scope',
+test('impersonate refuses in the words clients parse', async () => {
+  await assert.rejects(impersonate({ 'impersonate-user': 'bert' }, listing, only()), {
+    message: 'pods is forbidden: User "anna" cannot impersonate-on:user-info:list resource "pods" in API group "" in the namespace "x"',
   })
 })
 
-test('impersonate refuses groups without a user', () => {
-  assert.throws(() => impersonate({ 'impersonate-group': 'system:masters' }, anna, only('groups/system:masters')), { code: 500 })
+test('impersonate refuses groups without a user', async () => {
+  await assert.rejects(impersonate({ 'impersonate-group': 'system:masters' }, listing, only('groups/system:masters')), {
+    code: 400,
+    message:
+      'requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"system:masters"}, Extra:map[string][]string(nil)} without impersonating a user name',
+  })
+})
+
+/** Allows exactly these, as `verb group/resource/name`. */
+const rights = (...texts: string[]): Authorizer => ({
+  authorize: ({ verb, group, resource, name }) => ({ allowed: texts.includes(`${verb} ${group}/${resource}/${name}`), reason: '' }),
+})
+
+const agent = {
+  username: 'system:serviceaccount:x:agent',
+  groups: [],
+  extra: { 'authentication.kubernetes.io/node-name': ['n1'] },
+}
+
+const CONSTRAINED: [mode: string, headers: Record<string, string>, user: UserInfo, right: string, groups: string[]][] = [
+  ['user-info', { 'impersonate-user': 'bert' }, anna, 'users/bert', ['system:authenticated']],
+  [
+    'serviceaccount',
+    { 'impersonate-user': 'system:serviceaccount:x:sa' },
+    anna,
+    'serviceaccounts/sa',
+    ['system:serviceaccounts', 'system:serviceaccounts:x', 'system:authenticated'],
+  ],
+  ['arbitrary-node', { 'impersonate-user': 'system:node:n1' }, anna, 'nodes/n1', ['system:nodes', 'system:authenticated']],
+  ['associated-node', { 'impersonate-user': 'system:node:n1' }, agent, 'nodes/*', ['system:nodes', 'system:authenticated']],
+]
+
+test('impersonate in a constrained mode takes the right to be them and the right to do this as them', async () => {
+  for (const [mode, headers, user, right, groups] of CONSTRAINED) {
+    const both = [`impersonate:${mode} authentication.k8s.io/${right}`, `impersonate-on:${mode}:list /pods/`]
+    const asked = { ...listing, user }
+    assert.deepEqual((await impersonate(headers, asked, rights(...both))).groups, groups, mode)
+    for (const one of both) await assert.rejects(impersonate(headers, asked, rights(one)), { reason: 'Forbidden' }, one)
+    await assert.rejects(impersonate(headers, { ...asked, verb: 'watch' }, rights(...both)), { reason: 'Forbidden' }, mode)
+  }
+})
+
+test('impersonate in a constrained mode never gives the group of administrators', async () => {
+  const headers = { 'impersonate-user': 'bert', 'impersonate-group': 'system:masters' }
+  const all = ['users/bert', 'groups/system:masters', 'groups/*'].map((right) => `impersonate:user-info authentication.k8s.io/${right}`)
+  await assert.rejects(impersonate(headers, listing, rights('impersonate-on:user-info:list /pods/', ...all)), {
+    message: /impersonating the system:masters group is not allowed$/,
+  })
+})
+
+test('impersonate as the associated node refuses another node', async () => {
+  const both = ['impersonate:associated-node authentication.k8s.io/nodes/*', 'impersonate-on:associated-node:list /pods/']
+  await assert.rejects(impersonate({ 'impersonate-user': 'system:node:n2' }, { ...listing, user: agent }, rights(...both)), {
+    reason: 'Forbidden',
+  })
 })

@@ -1,7 +1,8 @@
 // What a kubelet may do: read what its pods need, write about itself and them. Finer rules on the written content are NodeRestriction's.
+import { parseFieldSelector, requiredValue } from '#api/field-selector.ts'
 import type { PolicyRule } from '#api/generated/types.ts'
 import type { UserInfo } from '#client/client.ts'
-import type { Authorizer, RequestAttributes } from '#server/request.ts'
+import type { LocalAuthorizer, RequestAttributes } from '#server/request.ts'
 import type { NodeGraph, Reachable } from './node-graph.ts'
 import { compileRule, ruleAllows } from './policy-rules.ts'
 
@@ -87,7 +88,7 @@ const RULES: Record<string, Rule> = {
   },
 }
 
-export function nodeAuthorizer(graph: () => NodeGraph, staticRules: readonly PolicyRule[]): Authorizer {
+export function nodeAuthorizer(graph: () => NodeGraph, staticRules: readonly PolicyRule[]): LocalAuthorizer {
   const compiled = staticRules.map(compileRule)
   return {
     authorize(request) {
@@ -98,7 +99,12 @@ export function nodeAuthorizer(graph: () => NodeGraph, staticRules: readonly Pol
       const answer = rule ? rule(node, request, graph()) : compiled.some((one) => ruleAllows(one, request)) || ''
       return answer === true ? { allowed: true, reason: '' } : { allowed: false, reason: answer }
     },
-    rulesFor: (user) => ({ resourceRules: [], nonResourceRules: [], incomplete: nodeOf(user) !== undefined }),
+    rulesFor(user) {
+      const none = { resourceRules: [], nonResourceRules: [], incomplete: false }
+      return nodeOf(user) === undefined
+        ? none
+        : { ...none, incomplete: true, error: 'node authorizer does not support user rule resolution' }
+    },
   }
 }
 
@@ -115,9 +121,11 @@ const unrelated = (node: string): string => `no relationship found between node 
 const nameOf = (request: RequestAttributes): string => request.name || selected(request, 'metadata.name') || ''
 
 function selected({ fieldSelector = '' }: RequestAttributes, field: string): string | undefined {
-  for (const term of fieldSelector.split(',')) {
-    const [, key, value] = /^([^=!]+)==?([^=]*)$/.exec(term) ?? []
-    if (key === field) return value
+  if (!fieldSelector) return undefined
+  try {
+    return requiredValue(parseFieldSelector(fieldSelector), field)
+  } catch {
+    // The request itself is refused for it later; here it selects nothing.
+    return undefined
   }
-  return undefined
 }

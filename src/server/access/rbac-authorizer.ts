@@ -1,11 +1,11 @@
 // Allows what some role bound to the user allows; has no opinion on the rest.
 import type { PolicyRule } from '#api/generated/types.ts'
 import type { UserInfo } from '#client/client.ts'
-import type { Authorizer, RequestAttributes } from '#server/request.ts'
+import type { LocalAuthorizer, RequestAttributes } from '#server/request.ts'
 import { ruleAllows } from './policy-rules.ts'
 import type { Grant, RbacIndex } from './rbac-index.ts'
 
-export class RbacAuthorizer implements Authorizer {
+export class RbacAuthorizer implements LocalAuthorizer {
   /** Built when first asked: the objects it is made of are read by then. */
   #index: () => RbacIndex
 

@@ -11,10 +11,10 @@ const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client'
 export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateApproval',
-    validate(request) {
+    async validate(request) {
       if (target(request) !== `${RESOURCE}/approval` || request.operation !== 'UPDATE') return
       const { signerName = '' } = (request.oldObject as CertificateSigningRequest | undefined)?.spec ?? {}
-      if (!mayFor(authorizer, request, { verb: 'approve', signerName }))
+      if (!(await mayFor(authorizer, request, { verb: 'approve', signerName })))
         throw denied(request, `user not permitted to approve requests with signerName ${JSON.stringify(signerName)}`)
     },
   }
@@ -23,14 +23,14 @@ export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
 export function certificateSigning(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateSigning',
-    validate(request) {
+    async validate(request) {
       if (target(request) !== `${RESOURCE}/status` || request.operation !== 'UPDATE') return
       const next = request.object as CertificateSigningRequest
       const previous = request.oldObject as CertificateSigningRequest
       const failures = ({ status }: CertificateSigningRequest) => status?.conditions?.filter(({ type }) => type === 'Failed') ?? []
       if (next.status?.certificate === previous.status?.certificate && isDeepStrictEqual(failures(next), failures(previous))) return
       const { signerName = '' } = previous.spec
-      if (!mayFor(authorizer, request, { verb: 'sign', signerName }))
+      if (!(await mayFor(authorizer, request, { verb: 'sign', signerName })))
         throw denied(request, `user not permitted to sign requests with signerName ${JSON.stringify(signerName)}`)
     },
   }
@@ -51,12 +51,13 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
 }
 
 /** For that signer by name, or for all of its domain. */
-function mayFor(
+async function mayFor(
   authorizer: Authorizer,
   { attributes }: AdmissionRequest,
   { verb, signerName }: { verb: string; signerName: string },
-): boolean {
+): Promise<boolean> {
   const names = [signerName, `${signerName.split('/')[0]}/*`]
   const asked = { ...attributes, verb, resource: 'signers', subresource: '', namespace: '' }
-  return names.some((name) => authorizer.authorize({ ...asked, name }).allowed)
+  for (const name of names) if ((await authorizer.authorize({ ...asked, name })).allowed) return true
+  return false
 }

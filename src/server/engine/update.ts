@@ -69,7 +69,7 @@ async function createAbsent(
   meta.name ??= key.name
   // Creating by update is creating: it needs that right, and is asked for as such by those who admit.
   const attributes = { ...write.attributes, verb: 'create' }
-  if (engine.authorizer && !write.trusted) assertAllowed(engine.authorizer, attributes)
+  if (engine.authorizer && !write.trusted) await assertAllowed(engine.authorizer, attributes)
   return createObject(engine, { ...write, attributes }, next, { managed: change.managed === true })
 }
 

@@ -1,9 +1,10 @@
 // Who asks: the first authenticator that knows the request says so; nobody's request is anonymous. Then, if asked for and allowed, as whom.
 import { ANONYMOUS, openToAnyone } from '#server/access/authenticators.ts'
-import { impersonate as assumed } from '#server/access/impersonation.ts'
+import { impersonation } from '#server/access/impersonation.ts'
 import { StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { Authenticator, Authorizer } from '#server/request.ts'
+import { attributesOf } from './authorization.ts'
 import type { Link } from './call.ts'
 
 const STANDING = ['system:authenticated', 'system:unauthenticated']
@@ -26,10 +27,10 @@ export function authenticate(authenticators: readonly Authenticator[]): Link {
 }
 
 export function impersonate(authorizer: Authorizer | undefined): Link {
-  return (call, next) => {
+  const assume = impersonation(authorizer ?? EVERYTHING)
+  return async (call, next) => {
     const { headers } = call.exchange
-    if (Object.keys(headers).some((name) => name.startsWith('impersonate-')))
-      call.user = assumed(headers, call.user, authorizer ?? EVERYTHING)
+    if (Object.keys(headers).some((name) => name.startsWith('impersonate-'))) call.user = await assume(headers, attributesOf(call))
     return next()
   }
 }

@@ -5,8 +5,8 @@ import type { Call, Link } from './call.ts'
 
 export function authorize(authorizer: Authorizer | undefined): Link {
   return (call, next) => {
-    if (authorizer) assertAllowed(authorizer, attributesOf(call))
-    return next()
+    const pending = authorizer && assertAllowed(authorizer, attributesOf(call))
+    return pending ? pending.then(next) : next()
   }
 }
 

@@ -45,7 +45,7 @@ async function stream(
   { exchange, path }: { exchange: Exchange; path(pod: Pod, query: URLSearchParams): string },
 ): Promise<void> {
   // WebSockets begin with GET, but what they do here takes the right to create.
-  if (attributes.verb !== 'create') assertAllowed(authorizer, { ...attributes, verb: 'create' })
+  if (attributes.verb !== 'create') await assertAllowed(authorizer, { ...attributes, verb: 'create' })
   const pod = podOf(reader, key)
   const target = path(pod, exchange.query)
   const address = kubelets.address(nodeNameOf(pod))
