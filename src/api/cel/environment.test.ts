@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JSONSchemaProps } from '#api/generated/types.ts'
 import { BudgetExceeded } from '#lib/cel/meter.ts'
+import { AUTHORIZER, type Authorize, authorizerValue, RESOURCE_CHECK, requestResourceValue } from './authorizer-library.ts'
 import { BOOL, CelError, celEnvironment, compileCel, DYN } from './environment.ts'
 import { customType } from './object-types.ts'
 
@@ -83,6 +84,21 @@ const values: [source: string, result: unknown][] = [
   ['object.__proto__.polluted', true],
   ["r\"\\d\" + \"\\u00e9\" + '''a\"b'''", '\\déa"b'],
   ['// a comment\n1', 1],
+  ['quantity("1.5Gi").add(quantity("512Mi")).isGreaterThan(quantity("1Gi")) && quantity("2k").asInteger() == 2000', true],
+  ['isQuantity("1x") || quantity("1") != quantity("1000m") || quantity("-1").sub(1).sign() != -1', false],
+  ['cidr("10.0.0.0/8").containsIP("10.1.2.3") && cidr("10.0.0.0/8").containsCIDR("10.1.0.0/16")', true],
+  ['string(cidr("10.1.2.3/8").masked()) + string(cidr("2001:DB8::1/32").masked().ip())', '10.0.0.0/82001:db8::'],
+  [
+    'ip("127.0.0.1").isLoopback() && ip("fe80::1").isLinkLocalUnicast() && ip("8.8.8.8").isGlobalUnicast() && ip("::1").family() == 6',
+    true,
+  ],
+  ['isIP("::ffff:1.2.3.4") || isIP("1.2.3.04") || ip.isCanonical("2001:DB8::1")', false],
+  ['url("https://a.b:80/c d?x=1&x=2").getHost() + url("https://a.b:80/").getPort() + url("/p?q").getEscapedPath()', 'a.b:8080/p'],
+  ['url("http://h/?x=1&x=2").getQuery()["x"].join("+")', '1+2'],
+  ['isURL("../x")', false],
+  ['format.dns1123Label().validate("A").hasValue() && !format.named("labelValue").value().validate("a").hasValue()', true],
+  ['format.named("nothing").hasValue()', false],
+  ['semver("1.2.3-a.1").isLessThan(semver("1.2.3")) && semver("v1.2", true).minor() == 2 && !isSemver("1.2")', true],
 ]
 
 test('compileCel gives what CEL gives', () => {
@@ -142,6 +158,30 @@ test('compileCel refuses in the words of CEL', () => {
 test('compileCel asks for the type that is expected', () => {
   assert.throws(() => compileCel('1', environment, { expects: [BOOL] }), new CelError('must evaluate to bool'))
   assert.equal(compileCel('object.a', environment, { expects: [BOOL] }).type.kind, 'dyn')
+})
+
+test('authorizer in expressions asks whoever was injected', () => {
+  const asked: unknown[] = []
+  const authorize: Authorize = (question) => {
+    asked.push(question)
+    return { allowed: question.verb === 'get', reason: 'because' }
+  }
+  const asking = celEnvironment({ variables: { authorizer: AUTHORIZER, 'authorizer.requestResource': RESOURCE_CHECK } })
+  const evaluate = (source: string) =>
+    compileCel(source, asking).evaluate({
+      authorizer: authorizerValue(authorize),
+      'authorizer.requestResource': requestResourceValue(authorize, { group: 'apps', resource: 'deployments' }),
+    })
+  assert.equal(evaluate('authorizer.group("").resource("pods").namespace("a").check("get").allowed()'), true)
+  assert.equal(evaluate('authorizer.serviceAccount("a", "b").path("/x").check("list").reason()'), 'because')
+  assert.equal(evaluate('authorizer.requestResource.check("get").errored()'), false)
+  assert.deepEqual(asked, [
+    { group: '', resource: 'pods', namespace: 'a', verb: 'get' },
+    { serviceAccount: { namespace: 'a', name: 'b' }, path: '/x', verb: 'list' },
+    { group: 'apps', resource: 'deployments', verb: 'get' },
+  ])
+  const three = ['get', 'list', 'watch'].map((verb) => `authorizer.path("/x").check("${verb}").reason() == ""`).join(' || ')
+  assert.throws(() => evaluate(three), BudgetExceeded)
 })
 
 test('CelProgram.evaluate stops what costs too much', () => {

@@ -12,6 +12,12 @@ import { standardFunctions } from '#lib/cel/standard.ts'
 import { stringFunctions } from '#lib/cel/strings.ts'
 import type { Type } from '#lib/cel/types.ts'
 import { Failure, type Value } from '#lib/cel/values.ts'
+import { addressFunctions } from './address-library.ts'
+import { authorizerFunctions } from './authorizer-library.ts'
+import { formatFunctions } from './format-library.ts'
+import { quantityFunctions } from './quantity-library.ts'
+import { semverFunctions } from './semver-library.ts'
+import { urlFunctions } from './url-library.ts'
 import { inspectLiterals } from './literals.ts'
 import { listFunctions, setFunctions } from './list-library.ts'
 import { regexFunctions } from './regex-library.ts'
@@ -52,7 +58,19 @@ let shared: FunctionTable | undefined
 
 /** Every library, made when the first expression is compiled. */
 function kubernetesFunctions(): FunctionTable {
-  shared ??= functionTable([...standardFunctions(), ...stringFunctions(), ...listFunctions(), ...setFunctions(), ...regexFunctions()])
+  shared ??= functionTable([
+    ...standardFunctions(),
+    ...stringFunctions(),
+    ...listFunctions(),
+    ...setFunctions(),
+    ...regexFunctions(),
+    ...urlFunctions(),
+    ...quantityFunctions(),
+    ...addressFunctions(),
+    ...formatFunctions(),
+    ...semverFunctions(),
+    ...authorizerFunctions(),
+  ])
   return shared
 }
 

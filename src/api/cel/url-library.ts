@@ -1,0 +1,95 @@
+// URLs in expressions, read as Go's ParseRequestURI reads them: absolute, or an absolute path. Nothing is normalised.
+import { declare, type Declaration } from '#lib/cel/functions.ts'
+import { Entries, Failure, Foreign, Items } from '#lib/cel/values.ts'
+
+const URL_TYPE = 'kubernetes.URL'
+
+interface Parts {
+  scheme: string
+  host: string
+  path: string
+  query: string
+}
+
+class UrlValue extends Foreign {
+  readonly typeName = URL_TYPE
+  readonly parts: Parts
+
+  constructor(parts: Parts) {
+    super()
+    this.parts = parts
+  }
+
+  override equals({ parts }: UrlValue): boolean {
+    const { scheme, host, path, query } = this.parts
+    return scheme === parts.scheme && host === parts.host && path === parts.path && query === parts.query
+  }
+}
+
+const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s
+const HOST = /^(?:\[[0-9A-Fa-f:.]+(?:%25[^\]]*)?\]|[^\s:[\]\\^`{|}<>"]*)(?::\d*)?$/
+
+function parse(text: string): UrlValue | Failure {
+  const wrong = (why: string) => new Failure(`URL parse error during conversion from string: parse ${JSON.stringify(text)}: ${why}`)
+  if (text === '') return wrong('empty url')
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit < 0x20 || unit === 0x7f) return wrong('net/url: invalid control character in URL')
+  }
+  const [, scheme = '', after = ''] = SCHEME.exec(text) ?? []
+  const rest = scheme ? after : text
+  if (!rest.startsWith('/')) return wrong('invalid URI for request')
+  const question = rest.indexOf('?')
+  const beforeQuery = question < 0 ? rest : rest.slice(0, question)
+  const query = question < 0 ? '' : rest.slice(question + 1)
+  let host = ''
+  let path = beforeQuery
+  if (scheme && beforeQuery.startsWith('//')) {
+    const slash = beforeQuery.indexOf('/', 2)
+    const authority = beforeQuery.slice(2, slash < 0 ? undefined : slash)
+    host = authority.slice(authority.lastIndexOf('@') + 1)
+    path = slash < 0 ? '' : beforeQuery.slice(slash)
+    if (!HOST.test(host)) return wrong('invalid character in host name')
+  }
+  const bad = /%(?![0-9A-Fa-f]{2}).{0,2}/s.exec(path)
+  if (bad) return wrong(`invalid URL escape ${JSON.stringify(bad[0])}`)
+  return new UrlValue({ scheme: scheme.toLowerCase(), host, path: escaped(path), query })
+}
+
+/** As Go writes a path again: what may stand in one stays. */
+function escaped(path: string): string {
+  if (/^[A-Za-z0-9\-._~$&+,/:;=@!'()*%[\]]*$/.test(path)) return path
+  return encodeURI(path.toWellFormed()).replaceAll('%25', '%').replaceAll('#', '%23').replaceAll('?', '%3F')
+}
+
+const hostname = (host: string): string => host.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1')
+const port = (host: string): string => /:(\d*)$/.exec(host)?.[1] ?? ''
+
+function queryOf(query: string): Entries {
+  const found = new Map<string, string[]>()
+  for (const [key, value] of new URLSearchParams(query)) {
+    const values = found.get(key)
+    if (values) values.push(value)
+    else found.set(key, [value])
+  }
+  const entries = new Entries()
+  for (const [key, values] of found) entries.add(key, new Items(values))
+  return entries
+}
+
+const cost = (text: string): number => Math.ceil(text.length / 10)
+
+export const urlFunctions = (): Declaration[] => [
+  declare(`url(string): ${URL_TYPE}`, (_, text) => parse(text), cost),
+  declare('isURL(string): bool', (_, text) => !(parse(text) instanceof Failure), cost),
+  declare(`${URL_TYPE}~getScheme(): string`, (_, { parts }: UrlValue) => parts.scheme),
+  declare(`${URL_TYPE}~getHost(): string`, (_, { parts }: UrlValue) => parts.host),
+  declare(`${URL_TYPE}~getHostname(): string`, (_, { parts }: UrlValue) => hostname(parts.host)),
+  declare(`${URL_TYPE}~getPort(): string`, (_, { parts }: UrlValue) => port(parts.host)),
+  declare(`${URL_TYPE}~getEscapedPath(): string`, (_, { parts }: UrlValue) => parts.path),
+  declare(
+    `${URL_TYPE}~getQuery(): map<string, list<string>>`,
+    (_, { parts }: UrlValue) => queryOf(parts.query),
+    ({ parts }: UrlValue) => 1 + cost(parts.query),
+  ),
+]
