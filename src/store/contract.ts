@@ -127,8 +127,9 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
     test('watch may be answered with a write at once, without anyone else writing', async () => {
       await using store = await make()
       const abort = new AbortController()
+      const { revision } = await store.put('/begin', bytes('0'), 0)
       const answered = (async () => {
-        for await (const [change] of store.watch('/ask', { after: 0, signal: abort.signal })) {
+        for await (const [change] of store.watch('/ask', { after: revision, signal: abort.signal })) {
           if (change) return store.put('/answer', bytes('2'), 0)
         }
         return undefined
@@ -143,10 +144,11 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       await using store = await make()
       const first = await store.put('/a', bytes('1'), 0)
       const second = await store.put('/a', bytes('2'), first.revision)
-      await store.compact(second.revision)
+      const third = await store.put('/a', bytes('3'), second.revision)
+      await store.compact(third.revision)
       const abort = new AbortController()
       await assert.rejects(async () => collect(store.watch('/', { after: first.revision, signal: abort.signal }), 1), Compacted)
-      const ended = collect(store.watch('/', { after: second.revision, signal: abort.signal }), 1)
+      const ended = collect(store.watch('/', { after: third.revision, signal: abort.signal }), 1)
       abort.abort()
       assert.deepEqual(await ended, [])
     })

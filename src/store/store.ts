@@ -39,6 +39,8 @@ export interface Store extends AsyncDisposable {
   compact(before: Revision): Promise<void>
   /** Revision of the last acknowledged write. */
   revision(): Revision
+  /** Where others write too: the newest revision there is. A watch of everything will tell of it, or of a later one, soon. */
+  latest?(): Promise<Revision>
 }
 
 /** The key is not at the revision the writer expected; `actual` is what is there, undefined when absent. */

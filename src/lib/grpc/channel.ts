@@ -1,7 +1,8 @@
-// A gRPC client over a unix socket, on node:http2: unary calls, server streams and lock-step duplex calls. One connection, opened on first
-// use and again after it broke; an idle one does not keep the process alive. No TLS, no compression, no load balancing.
+// A gRPC client over a unix socket or TCP, on node:http2: unary calls and streams in every direction. One connection, opened on first use and
+// again after it broke, to the next address where there are several; an idle one does not keep the process alive. No compression.
 import http2 from 'node:http2'
 import net from 'node:net'
+import tls from 'node:tls'
 import type { Clock } from '#lib/clock.ts'
 import { decodeMessage, encodeMessage } from './codec.ts'
 import { GrpcError, grpcCode } from './grpc-error.ts'
@@ -20,17 +21,28 @@ export interface DuplexCall<Request, Response> extends AsyncDisposable {
   exchange(request: Request): Promise<Response>
 }
 
+/** Both sides send when they like. */
+export interface StreamCall<Request, Response> extends Disposable {
+  send(request: Request): void
+  /** undefined at the orderly end. */
+  next(): Promise<Response | undefined>
+}
+
+/** Where to connect: a unix socket's path, or addresses tried in turn. */
+export type GrpcTarget = string | { addresses: readonly { host: string; port: number }[]; tls?: tls.SecureContextOptions }
+
 const WINDOW_BYTES = 4 * 1024 * 1024
 
 export class GrpcChannel implements Disposable {
-  readonly #path: string
+  readonly #target: GrpcTarget
+  #attempts = 0
   readonly #schema: ProtoSchema
   readonly #clock: Clock
   #session: http2.ClientHttp2Session | undefined
   #active = 0
 
-  constructor(path: string, { schema, clock }: { schema: ProtoSchema; clock: Clock }) {
-    this.#path = path
+  constructor(target: GrpcTarget, { schema, clock }: { schema: ProtoSchema; clock: Clock }) {
+    this.#target = target
     this.#schema = schema
     this.#clock = clock
   }
@@ -69,6 +81,19 @@ export class GrpcChannel implements Disposable {
         call.stream.end()
         call[Symbol.dispose]()
       },
+    }
+  }
+
+  stream<Request extends object, Response>(name: string, options: CallOptions = {}): StreamCall<Request, Response> {
+    const method = this.#method(name)
+    const call = this.#open(method, options)
+    return {
+      send: (request) => void call.stream.write(frameMessage(encodeMessage(this.#schema, method.request, request))),
+      next: async () => {
+        const message = await call.reader.next()
+        return message && (decodeMessage(this.#schema, method.response, message) as Response)
+      },
+      [Symbol.dispose]: () => call[Symbol.dispose](),
     }
   }
 
@@ -119,7 +144,7 @@ export class GrpcChannel implements Disposable {
   #connect(): http2.ClientHttp2Session {
     if (this.#session && !this.#session.destroyed && !this.#session.closed) return this.#session
     const session = http2.connect('http://localhost', {
-      createConnection: () => net.connect(this.#path),
+      createConnection: () => this.#dial(),
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
       maxSessionMemory: 64,
     })
@@ -129,5 +154,16 @@ export class GrpcChannel implements Disposable {
     session.on('goaway', () => session.close())
     this.#session = session
     return session
+  }
+
+  #dial(): net.Socket {
+    if (typeof this.#target === 'string') return net.connect(this.#target)
+    const { addresses, tls: secure } = this.#target
+    const { host, port } = addresses[this.#attempts++ % addresses.length]!
+    const socket = secure
+      ? tls.connect({ ...secure, host, port, ALPNProtocols: ['h2'], ...(net.isIP(host) ? {} : { servername: host }) })
+      : net.connect({ host, port })
+    socket.setNoDelay(true)
+    return socket
   }
 }

@@ -73,6 +73,11 @@ export class StoreMirror {
     return new Promise((resolve) => this.#waiting.push({ revision, resolve }))
   }
 
+  /** Resolves once every write acknowledged so far, by whomever, is here. */
+  fresh(): Promise<void> | undefined {
+    return this.#store.latest ? this.#store.latest().then((revision) => this.seen(revision)) : this.seen(this.#store.revision())
+  }
+
   /** Says what `bytes`, about to be written, hold: saves parsing them again. */
   offer(bytes: Uint8Array, object: KubeObject): void {
     this.#offered.set(bytes, object)

@@ -131,6 +131,6 @@ export function dedupOwners(object: KubeObject, write: Write): void {
 
 async function refuseExisting(engine: Engine, { resource }: Write, object: KubeObject): Promise<void> {
   const { namespace, name } = object.metadata!
-  await engine.mirror.seen(engine.store.revision())
+  await engine.mirror.fresh()
   if (resource.cache.get(storageKey(resource, { namespace: namespace ?? '', name: name! }))) throw alreadyExistsError(resource.kind, name!)
 }

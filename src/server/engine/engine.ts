@@ -56,7 +56,7 @@ export function handlerOf(engine: Engine, kind: Kind, subresource: string): Subr
 
 /** The present object, as fresh as any write acknowledged so far. */
 export async function current(engine: Engine, resource: StoredResource, key: ObjectKey): Promise<StoredObject | undefined> {
-  await engine.mirror.seen(engine.store.revision())
+  await engine.mirror.fresh()
   return resource.cache.get(storageKey(resource, key))
 }
 

@@ -32,9 +32,9 @@ function malformed(text: string): FieldError {
 
 /** Waits until the mirror is as fresh as asked; undefined: it is already. Throws Timeout for versions from the future. */
 export function freshEnough(engine: Engine, revision: number | undefined): Promise<void> | undefined {
-  const { mirror, store } = engine
+  const { mirror } = engine
   if (revision === 0) return undefined
-  if (revision === undefined) return mirror.seen(store.revision())
+  if (revision === undefined) return mirror.fresh()
   const pending = mirror.seen(revision)
   if (!pending) return undefined
   return new Promise((resolve, reject) => {
