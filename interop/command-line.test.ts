@@ -19,7 +19,10 @@ const WRONG_WORDS: [words: string[], complaint: RegExp][] = [
   [['up', '--nodes', 'fake'], /--nodes fake: say real, none, simulated or simulated:N/],
   [['up', '--nodes', 'simulated:0'], /simulated:N with N from 1 to/],
   [['up', '--port', 'http'], /--port http: a port is a number/],
-  [['up', '--store', 'etcd:http://127.0.0.1:2379'], /etcd is not supported yet/],
+  [['up', '--store', 'etcd:2379'], /--store etcd:2379: write it as etcd:http:\/\/127\.0\.0\.1:2379/],
+  [['up', '--store', 'memory', '--etcd-cafile', 'ca.crt'], /--etcd-cafile is for --store etcd:URLS only/],
+  [['controllers', '--pki-dir', '/does/not/exist'], /--pki-dir \/does\/not\/exist: there is no ca\.key in it/],
+  [['node', 'simulate', '--count', 'many'], /simulated:many/],
   [['up', '--clock', 'fast'], /--clock fast: say real or virtual/],
   [['up', '--clock', 'virtual', '--nodes', 'real'], /--clock virtual: containers live in real time/],
   [['clock', 'advance', 'soon'], /soon: a duration is written as/],
@@ -41,7 +44,21 @@ describe('the command line', { concurrency: 2 }, () => {
   test('sampan help names every command', async () => {
     const { code, stdout } = await sampan('--help')
     assert.equal(code, 0)
-    for (const command of ['up', 'down', 'status', 'doctor', 'kubeconfig', 'version', 'reset', 'image', 'clock'])
+    for (const command of [
+      'up',
+      'down',
+      'status',
+      'doctor',
+      'kubeconfig',
+      'version',
+      'reset',
+      'image',
+      'clock',
+      'server',
+      'controllers',
+      'scheduler',
+      'node',
+    ])
       assert.match(stdout, new RegExp(`^  ${command} `, 'm'))
   })
 

@@ -28,7 +28,7 @@ for (const { file, line } of commands) {
     if (program === 'npm') assert.ok(first === 'ci' || first === 'test' || scripts[second], `no npm script ${second}`)
     if (program === 'node') assert.ok(existsSync(join(root, first)), `${first} does not exist`)
     if (program !== './sampan') return
-    const words = ['image', 'clock'].includes(first) ? [first, second] : [first]
+    const words = ['image', 'clock', 'node'].includes(first) ? [first, second] : [first]
     const { code, stdout } = await run([join(root, 'sampan'), ...words, '--help'])
     assert.equal(code, 0)
     assert.match(stdout, new RegExp(`^Usage: sampan ${words.join(' ')}`))

@@ -19,6 +19,10 @@ const platform: Platform = {
     const { startCluster } = await import('./main/cluster.ts')
     return startCluster(config, { ...options, clock, commands, env: process.env })
   },
+  async startRole(config, options) {
+    const { startRole } = await import('./main/roles.ts')
+    return startRole(config, { ...options, clock })
+  },
   async images(dataDirectory) {
     const { imageTools } = await import('./main/real-node.ts')
     return imageTools(dataDirectory, clock)
@@ -28,8 +32,8 @@ const platform: Platform = {
     const { cleanUp } = await import('./main/real-node.ts')
     await cleanUp(dataDirectory, { clock, commands, env: process.env })
   },
-  credentials(dataDirectory, url) {
-    const read = (name: string) => readFileSync(join(dataDirectory, 'pki', name), 'utf8')
+  credentials(pkiDirectory, url) {
+    const read = (name: string) => readFileSync(join(pkiDirectory, name), 'utf8')
     try {
       return { url, ca: read('ca.crt'), certificate: read('admin.crt'), key: read('admin.key') }
     } catch {

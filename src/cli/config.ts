@@ -1,6 +1,14 @@
 // The configuration of a cluster: parsed once from the command line, each service then receives its slice.
+import { readFileSync } from 'node:fs'
 
-export type StoreChoice = 'embedded' | 'memory'
+export type StoreChoice = { type: 'embedded' | 'memory' } | EtcdChoice
+
+export interface EtcdChoice {
+  type: 'etcd'
+  addresses: { host: string; port: number }[]
+  /** PEM texts; absent: without TLS. */
+  tls?: { ca?: string; cert?: string; key?: string }
+}
 
 export type ClockChoice = 'real' | 'virtual'
 
@@ -11,6 +19,10 @@ export interface NodesChoice {
 
 export interface ClusterConfig {
   dataDirectory: string
+  /** Keys and certificates; API servers of one cluster share them. */
+  pkiDirectory: string
+  /** The API server alone: controllers, scheduler and nodes are processes of their own. */
+  serverOnly: boolean
   /** Address the API listens on; loopback unless told otherwise. */
   host: string
   /** 0 picks a free one. */
@@ -60,10 +72,52 @@ export function parseNodes(text: string): NodesChoice {
   return { type: 'simulated', count }
 }
 
-export function parseStore(text: string): StoreChoice {
-  if (text === 'embedded' || text === 'memory') return text
-  if (text.startsWith('etcd')) throw new UsageError(`--store ${text}: etcd is not supported yet; say embedded or memory`)
-  throw new UsageError(`--store ${text}: say embedded or memory`)
+export interface EtcdFiles {
+  etcdCafile?: string
+  etcdCertfile?: string
+  etcdKeyfile?: string
+}
+
+const ETCD_PORT = 2379
+
+/** `etcd:URL,URL`: all http or all https. */
+export function parseStore(text: string, files: EtcdFiles = {}): StoreChoice {
+  const urls = text.startsWith('etcd:') ? text.slice('etcd:'.length).split(',') : undefined
+  if (!urls) {
+    const flag = Object.keys(files).find((name) => files[name as keyof EtcdFiles] !== undefined)
+    if (flag) throw new UsageError(`--${flag.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)} is for --store etcd:URLS only`)
+    if (text === 'embedded' || text === 'memory') return { type: text }
+    throw new UsageError(`--store ${text}: say embedded, memory or etcd:URL,URL...`)
+  }
+  const parsed = urls.map((url) => parseEtcdUrl(text, url))
+  const secure = parsed[0]!.protocol === 'https:'
+  if (parsed.some(({ protocol }) => protocol !== parsed[0]!.protocol)) throw new UsageError(`--store ${text}: mixes http and https`)
+  if (!secure && Object.values(files).some((file) => file !== undefined))
+    throw new UsageError(`--store ${text}: certificates need https URLs`)
+  if ((files.etcdCertfile === undefined) !== (files.etcdKeyfile === undefined))
+    throw new UsageError('--etcd-certfile and --etcd-keyfile go together')
+  const addresses = parsed.map(({ hostname, port }) => ({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || ETCD_PORT) }))
+  if (!secure) return { type: 'etcd', addresses }
+  const ca = readNamed('--etcd-cafile', files.etcdCafile)
+  const cert = readNamed('--etcd-certfile', files.etcdCertfile)
+  const key = readNamed('--etcd-keyfile', files.etcdKeyfile)
+  return { type: 'etcd', addresses, tls: { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) } }
+}
+
+function parseEtcdUrl(text: string, url: string): URL {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (!parsed || !/^https?:$/.test(parsed.protocol) || !parsed.hostname)
+    throw new UsageError(`--store ${text}: write it as etcd:http://127.0.0.1:2379, several URLs with commas between`)
+  return parsed
+}
+
+function readNamed(flag: string, file: string | undefined): string | undefined {
+  if (file === undefined) return undefined
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${flag} ${file}: ${(error as Error).message}`)
+  }
 }
 
 export function parseClock(text: string): ClockChoice {

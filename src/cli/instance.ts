@@ -16,6 +16,8 @@ export interface Instance {
   url?: string
   nodes?: string
   kubeconfig?: string
+  /** Where it is not `pki` in the data directory. */
+  pkiDirectory?: string
   readyAt?: number
 }
 
@@ -72,6 +74,10 @@ export function runningInstance(dataDirectory: string): Instance | undefined {
   }
   const startTime = startTimeOf(instance.pid)
   return startTime !== undefined && startTime === instance.startTime ? instance : undefined
+}
+
+export function pkiOf(dataDirectory: string, { pkiDirectory }: Instance): string {
+  return pkiDirectory ?? join(dataDirectory, 'pki')
 }
 
 /** Field 22 of /proc/PID/stat; where there is no /proc, whether the process is alive is all that can be told. */

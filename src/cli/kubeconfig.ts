@@ -1,13 +1,13 @@
 // `sampan kubeconfig`: credentials of a running instance, for a file or a pipe.
 import { CommandError } from './config.ts'
-import { flagFor, runningInstance } from './instance.ts'
+import { flagFor, pkiOf, runningInstance } from './instance.ts'
 import { kubeconfigFor } from './kubeconfig-file.ts'
 import type { Platform } from './platform.ts'
 
 export async function printKubeconfig({ dataDir }: { dataDir: string }, platform: Platform): Promise<void> {
   const instance = runningInstance(dataDir)
   if (!instance?.url) throw new CommandError(`nothing runs in ${dataDir}: start it with \`sampan up${flagFor(dataDir)}\` first`)
-  const credentials = platform.credentials(dataDir, instance.url)
+  const credentials = platform.credentials(pkiOf(dataDir, instance), instance.url)
   if (!credentials) throw new CommandError(`${dataDir} holds no credentials: it was never started to the end`)
   process.stdout.write(kubeconfigFor(credentials))
 }

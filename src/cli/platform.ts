@@ -1,4 +1,5 @@
 // What the commands ask of the composition root, which alone sees every room.
+import type { Access } from '#client/kubeconfig.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Commands } from '#lib/commands.ts'
 import type { ClusterConfig } from './config.ts'
@@ -25,6 +26,19 @@ export interface ImageTools {
   save(name: string, file: string): Promise<void>
 }
 
+/** One part of a cluster on its own, and the API server it works for. */
+export type RoleConfig = { access: Access } & (
+  | { role: 'controllers'; podCidr: string /** With it certificates are signed. */; pkiDirectory?: string }
+  | { role: 'scheduler' }
+  | { role: 'simulated-nodes'; count: number; namePrefix: string; firstSubnet: number }
+)
+
+export interface RoleOptions {
+  signal: AbortSignal
+  writeLog(line: string): void
+  say(line: string): void
+}
+
 export interface Platform {
   clock: Clock
   commands: Commands
@@ -32,9 +46,10 @@ export interface Platform {
     config: ClusterConfig,
     options: { signal: AbortSignal; ready(name: string, elapsedMs: number): void; writeLog(line: string): void },
   ): Promise<RunningCluster>
+  startRole(config: RoleConfig, options: RoleOptions): Promise<AsyncDisposable>
   images(dataDirectory: string): Promise<ImageTools>
   /** Stops and removes what a killed instance of that directory left behind: containers, mounts, links, tables. */
   cleanUp(dataDirectory: string): Promise<void>
-  /** Credentials of the cluster's administrator, if the directory has ever been started. */
-  credentials(dataDirectory: string, url: string): Credentials | undefined
+  /** Credentials of the cluster's administrator, if an API server has ever been started with those keys. */
+  credentials(pkiDirectory: string, url: string): Credentials | undefined
 }

@@ -11,6 +11,7 @@ import { printKubeconfig } from './kubeconfig.ts'
 import { complain, say } from './output.ts'
 import type { Platform } from './platform.ts'
 import { reset } from './reset.ts'
+import { runControllers, runScheduler, simulateNodes } from './role.ts'
 import { status } from './status.ts'
 import { up } from './up.ts'
 import { versionText } from './version.ts'
@@ -55,15 +56,42 @@ function program(platform: Platform): Command {
   const withDirectory = (command: Command) =>
     command.option('--data-dir <dir>', 'which instance: its data directory', directory, defaultDataDirectory())
 
-  withDirectory(add('up', 'start a cluster and stay in front until Ctrl-C'))
-    .option('--port <n>', 'port of the API on loopback; 0 picks a free one', '6443')
-    .option('--kubeconfig <file>', "write the credentials there instead of into the user's own kubeconfig")
+  const withServer = (command: Command) =>
+    withDirectory(command)
+      .option('--port <n>', 'port of the API on loopback; 0 picks a free one', '6443')
+      .option('--kubeconfig <file>', "write the credentials there instead of into the user's own kubeconfig")
+      .option('--store <what>', 'embedded (on disk), memory (gone at the end) or etcd:URL,URL...', 'embedded')
+      .option('--etcd-cafile <file>', 'authority of the etcd cluster')
+      .option('--etcd-certfile <file>', 'client certificate for etcd')
+      .option('--etcd-keyfile <file>', 'its key')
+      .option(
+        '--pki-dir <dir>',
+        'keys and certificates, shared by the API servers of one cluster; default: pki in the data directory',
+        (dir: string) => resolve(dir),
+      )
+      .option('--detach', 'return once it is ready and leave it running')
+  withServer(add('up', 'start a cluster and stay in front until Ctrl-C'))
     .option('--nodes <what>', 'real (root on Linux), simulated[:N] or none; default: real where possible')
-    .option('--store <what>', 'embedded (on disk) or memory (gone at the end)', 'embedded')
     .option('--clock <what>', 'real, or virtual: time stands still until `sampan clock advance` (simulated nodes only)', 'real')
-    .option('--detach', 'return once the cluster is ready and leave it running')
     .option('--yes', 'install missing Debian packages without asking')
     .action((options) => up(options, platform))
+  withServer(add('server', 'start an API server alone')).action((options) =>
+    up({ ...options, nodes: 'none', clock: 'real', serverOnly: true }, platform),
+  )
+  const withCluster = (command: Command) =>
+    command.option('--kubeconfig <file>', "an administrator's access to the cluster; default: the user's own kubeconfig")
+  withCluster(add('controllers', 'run the controllers of a cluster, or stand by while another process does'))
+    .option('--pki-dir <dir>', "the API server's keys: with them certificate signing requests are signed")
+    .action((options) => runControllers(options, platform))
+  withCluster(add('scheduler', 'run the scheduler of a cluster, or stand by while another process does')).action((options) =>
+    runScheduler(options, platform),
+  )
+  const node = add('node', 'nodes that join a cluster')
+  withCluster(node.command('simulate').description('join simulated nodes, without containers').allowExcessArguments(false))
+    .option('--count <n>', 'how many', '1')
+    .option('--name-prefix <text>', 'what their names begin with', 'simulated')
+    .option('--first-subnet <n>', 'number of the first pod range to use; other processes with nodes need others', '0')
+    .action((options) => simulateNodes(options, platform))
   withDirectory(add('down', 'stop a running instance in order')).action((options) => down(options, platform))
   withDirectory(add('status', 'tell whether an instance runs, and how its nodes are')).action((options) => status(options, platform))
   withDirectory(add('doctor', 'check what this machine has and lacks')).action((options) => doctor(options, platform))

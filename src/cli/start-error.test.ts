@@ -8,7 +8,9 @@ const config: ClusterConfig = {
   dataDirectory: '/data',
   port: 6443,
   nodes: { type: 'real', count: 1 },
-  store: 'embedded',
+  pkiDirectory: '/data/pki',
+  serverOnly: false,
+  store: { type: 'embedded' },
   clock: 'real',
   nodeName: 'node',
 }

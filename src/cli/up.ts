@@ -7,6 +7,7 @@ import {
   CommandError,
   type ClusterConfig,
   DEFAULTS,
+  type EtcdFiles,
   type NodesChoice,
   parseClock,
   parseNodes,
@@ -22,8 +23,12 @@ import type { Platform, RunningCluster } from './platform.ts'
 import { startError } from './start-error.ts'
 import { programVersion } from './version.ts'
 import { writeFileSecurely } from './secure-file.ts'
+import { stopSignal } from './stop-signal.ts'
 
-export interface UpOptions {
+export interface UpOptions extends EtcdFiles {
+  /** Absent: `pki` in the data directory. */
+  pkiDir?: string
+  serverOnly?: boolean
   dataDir: string
   port: string
   kubeconfig?: string
@@ -70,6 +75,7 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
       nodes: cluster.nodes,
       readyAt: platform.clock.now(),
       ...(options.kubeconfig ? { kubeconfig: resolve(options.kubeconfig) } : {}),
+      ...(options.pkiDir ? { pkiDirectory: options.pkiDir } : {}),
     })
     surviveMistakes(writeLog)
     await stopped
@@ -93,7 +99,9 @@ function configOf(options: UpOptions): ClusterConfig {
     dataDirectory: options.dataDir,
     port: parsePort('--port', options.port),
     nodes,
-    store: parseStore(options.store),
+    store: parseStore(options.store, etcdFiles(options)),
+    pkiDirectory: options.pkiDir ?? join(options.dataDir, 'pki'),
+    serverOnly: options.serverOnly === true,
     clock,
     nodeName:
       hostname()
@@ -101,6 +109,10 @@ function configOf(options: UpOptions): ClusterConfig {
         .replace(/[^a-z0-9.-]+/g, '-')
         .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '') || 'node',
   }
+}
+
+function etcdFiles({ etcdCafile, etcdCertfile, etcdKeyfile }: UpOptions): EtcdFiles {
+  return { ...(etcdCafile ? { etcdCafile } : {}), ...(etcdCertfile ? { etcdCertfile } : {}), ...(etcdKeyfile ? { etcdKeyfile } : {}) }
 }
 
 function simulatedReason(): string {
@@ -113,24 +125,6 @@ function simulatedReason(): string {
 function writeCredentials(options: UpOptions, { config, cluster }: { config: ClusterConfig; cluster: RunningCluster }): void {
   if (options.kubeconfig) writeFileSecurely(resolve(options.kubeconfig), kubeconfigFor(cluster.credentials))
   else mergeKubeconfig(userKubeconfig(process.env), cluster.credentials, config.dataDirectory)
-}
-
-/** Resolves at the first SIGINT, SIGTERM or SIGHUP, which also aborts a start in progress; a second one is not waited for. */
-function stopSignal(abort: AbortController): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(name, () => {
-        if (asked) {
-          process.stderr.write('sampan: still stopping; what is left is cleaned up by the next `sampan up` or `sampan down`\n')
-          process.exit(1)
-        }
-        asked = true
-        abort.abort(new Error(`stopped by ${name}`))
-        resolve()
-      })
-    }
-  })
 }
 
 /** Lines go to sampan.log in the data directory; one older file is kept. */

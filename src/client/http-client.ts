@@ -4,7 +4,7 @@ import type { Kind } from '#api/kind.ts'
 import { keyOf, type KubeObject, type List, type ObjectKey } from '#api/object.ts'
 import { type Status, StatusError, type StatusReason } from '#api/status.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
-import type { Client, DeleteOptions, ListOptions, Patch, WatchEvent, WatchOptions, WriteOptions } from './client.ts'
+import type { Client, DeleteOptions, ListOptions, Patch, UserInfo, WatchEvent, WatchOptions, WriteOptions } from './client.ts'
 import { type HttpRequest, type HttpResponse, HttpSession, MAX_BODY_BYTES, type SessionOptions } from './http-session.ts'
 import { queryText, resourcePath } from './resource-path.ts'
 
@@ -23,7 +23,37 @@ const PATCH_TYPES: Record<Patch['type'], string> = {
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const session = new HttpSession({ ...options, clock: options.clock ?? systemClock })
+  return { ...clientOver(session), [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() }
+}
 
+/** Clients of anyone over one connection, by impersonation: the credentials must be allowed to. */
+export function createHttpClients(options: HttpClientOptions): { clientFor(user: UserInfo): Client } & AsyncDisposable {
+  const session = new HttpSession({ ...options, clock: options.clock ?? systemClock })
+  return {
+    clientFor: (user) =>
+      clientOver({
+        request: (request) => session.request({ ...request, headers: impersonation(user) }),
+        readBody: (response) => session.readBody(response),
+      }),
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+  }
+}
+
+function impersonation({ username, uid, groups, extra }: UserInfo): Record<string, string | string[]> {
+  return {
+    'impersonate-user': username,
+    // Everyone who is somebody is in this group: it cannot be given.
+    'impersonate-group': groups.filter((group) => group !== 'system:authenticated'),
+    ...(uid ? { 'impersonate-uid': uid } : {}),
+    ...Object.fromEntries(
+      Object.entries(extra ?? {}).map(([key, values]) => [`impersonate-extra-${encodeURIComponent(key).toLowerCase()}`, values]),
+    ),
+  }
+}
+
+type Transport = Pick<HttpSession, 'request' | 'readBody'>
+
+function clientOver(session: Transport): Client {
   const send = async <T>(request: HttpRequest): Promise<T> => {
     const response = await session.request(request)
     const body = await session.readBody(response)
@@ -70,13 +100,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       const path = resourcePath(kind, scopeOf(options)) + queryText(selection(options))
       await send({ method: 'DELETE', path, body: deleteBody(options), ...given(options.signal) })
     },
-
-    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   }
 }
 
 async function* watchEvents<T extends KubeObject>(
-  session: HttpSession,
+  session: Transport,
   { kind, options, maxEventBytes }: { kind: Kind<T>; options: WatchOptions & { signal: AbortSignal }; maxEventBytes: number },
 ): AsyncGenerator<WatchEvent<T>> {
   const { signal, allowWatchBookmarks, sendInitialEvents, timeoutSeconds } = options

@@ -23,6 +23,7 @@ export interface HttpRequest {
   path: string
   body?: string
   contentType?: string
+  headers?: Record<string, string | string[]>
   signal?: AbortSignal
 }
 
@@ -46,11 +47,12 @@ export class HttpSession implements AsyncDisposable {
   }
 
   /** Resolves with the head of the answer; the body is still to be read from its stream. */
-  async request({ method, path, body, contentType, signal }: HttpRequest): Promise<HttpResponse> {
+  async request({ method, path, body, contentType, headers: more, signal }: HttpRequest): Promise<HttpResponse> {
     signal?.throwIfAborted()
     const { token, userAgent = 'sampan' } = this.#options
     const bearer = typeof token === 'function' ? await token() : token
     const headers: http2.OutgoingHttpHeaders = {
+      ...more,
       ':method': method,
       ':path': path,
       accept: 'application/json',

@@ -1,9 +1,10 @@
-// Those who make a cluster work, put together over one server: controllers and scheduler, reading through one set of informers.
-// They begin to read as soon as they are made, so the server answers first; nodes are whoever the caller adds.
-import type { UserInfo } from '#client/client.ts'
+// Those who make a cluster work, put together over whatever leads to an API server: controllers and scheduler, each acting as itself, reading
+// through one set of informers. They begin to read as soon as they are made, so the server answers first.
+import type { Client, UserInfo } from '#client/client.ts'
 import { createEventRecorder } from '#client/event-recorder.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
+import type { Certify } from '#controllers/certificates/signing.ts'
 import { CONTROLLER_MANAGER, controllerServices, informerProjections } from '#controllers/controllers.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
@@ -11,46 +12,33 @@ import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { createScheduler } from '#scheduler/scheduler.ts'
 import { inScope, usageOf } from '#server/admission/quota-usage.ts'
-import type { ApiServer } from '#server/api-server.ts'
-import type { Pki } from '#server/pki/pki.ts'
 
-export interface ActorsOptions {
-  pki: Pki
+export interface ActorOptions {
+  clientFor(user: UserInfo): Client
   clock: Clock
   random: Random
   log: Logger
-  clusterCidr: string
   /** Ends the informers and what the actors have under way. */
   signal: AbortSignal
 }
 
-export interface Actors {
-  informers: Informers
-  controllers: Service[]
-  scheduler: Service
-}
-
 /** Simulated nodes act for many nodes at once. */
 export const SIMULATED_NODES: UserInfo = { username: 'system:sampan:simulated-nodes', groups: ['system:masters', 'system:authenticated'] }
-const SCHEDULER: UserInfo = { username: 'system:kube-scheduler', groups: ['system:authenticated'] }
+export const SCHEDULER: UserInfo = { username: 'system:kube-scheduler', groups: ['system:authenticated'] }
 
-export function actorsOf(server: Pick<ApiServer, 'clientFor'>, options: ActorsOptions): Actors {
-  const { pki, clusterCidr, log, ...shared } = options
-  const { clock, random, signal } = shared
-  const informers = createInformers({ client: server.clientFor(CONTROLLER_MANAGER), ...shared, log, projections: informerProjections })
-  const controllers = controllerServices({
-    clientFor: (user) => server.clientFor(user),
-    clock,
-    random,
-    log: log.child({ service: 'controllers' }),
-    rootCa: pki.authority,
-    clusterCidr,
-    certify: (request, signing) => pki.signCertificate(request, signing),
-    quotaMeter: { usageOf, inScope },
-    informers,
-  })
-  const client = server.clientFor(SCHEDULER)
-  const own = { client, clock, random, signal, log: log.child({ service: 'scheduler' }) }
+export function informersOf({ clientFor, ...shared }: ActorOptions): Informers {
+  return createInformers({ client: clientFor(CONTROLLER_MANAGER), ...shared, projections: informerProjections })
+}
+
+export function controllersOf(
+  options: ActorOptions & { informers: Informers; rootCa: string; clusterCidr: string; certify?: Certify },
+): Service[] {
+  const { signal: _signal, log, ...given } = options
+  return controllerServices({ ...given, log: log.child({ service: 'controllers' }), quotaMeter: { usageOf, inScope } })
+}
+
+export function schedulerOf({ clientFor, log, informers, ...shared }: ActorOptions & { informers: Informers }): Service {
+  const own = { ...shared, client: clientFor(SCHEDULER), log: log.child({ service: 'scheduler' }) }
   const events = createEventRecorder({ ...own, component: 'default-scheduler', api: 'events.k8s.io' })
-  return { informers, controllers, scheduler: createScheduler({ ...own, informers, events }) }
+  return createScheduler({ ...own, informers, events })
 }

@@ -11,6 +11,7 @@ import { Node } from '#api/kinds/core/node.ts'
 import type { Client, UserInfo } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
+import type { Certify } from '#controllers/certificates/signing.ts'
 import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
 import type { Clock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
@@ -23,9 +24,10 @@ import { clusterExtensions } from '#server/cluster-extensions.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import { ensurePki, type Pki } from '#server/pki/pki.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
+import { openEtcdStore } from '#store/etcd/etcd.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
-import { actorsOf, SIMULATED_NODES } from './actors.ts'
+import { controllersOf, informersOf, schedulerOf, SIMULATED_NODES } from './actors.ts'
 import { claimMachine, machineTaken } from './machine-claim.ts'
 import { createMovedTime } from './moved-time.ts'
 import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
@@ -48,9 +50,9 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
 
   await using starting = new AsyncDisposableStack()
   if (real) starting.use((await claimMachine()) ?? refuse(machineTaken()))
-  const store = starting.use(openStore(config))
+  const store = starting.use(openStore(config, options.clock))
   const pki = await ensurePki({
-    directory: join(config.dataDirectory, 'pki'),
+    directory: config.pkiDirectory,
     clock,
     random,
     hostName: hostname(),
@@ -78,35 +80,26 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   const stop = new AbortController()
   starting.defer(() => stop.abort(new Error('the cluster was stopped')))
   const clientFor = (user: UserInfo) => moved?.activity.client(server.clientFor(user)) ?? server.clientFor(user)
-  const { informers, controllers, scheduler } = actorsOf(
-    { clientFor },
-    {
-      pki,
-      clock,
-      random,
-      log,
-      clusterCidr: config.podCidr,
-      signal: stop.signal,
-    },
-  )
-  const actors: Service[] = [
-    inOrder('controllers', controllers),
-    scheduler,
-    ...(await nodesOf(config, {
-      ...options,
-      clock,
-      clientFor,
-      server,
-      pki,
-      informers,
-      endpoint: real?.containerd.endpoint,
-      random,
-      log,
-      stop: stop.signal,
-    })),
-  ]
-  starting.use(await startAll(actors, started))
-  if (config.nodes.type !== 'none') await nodeReady(informers, signal)
+  if (!config.serverOnly) {
+    const shared = { clientFor, clock, random, log, signal: stop.signal }
+    const informers = informersOf(shared)
+    const certify: Certify = (request, signing) => pki.signCertificate(request, signing)
+    const actors: Service[] = [
+      inOrder('controllers', controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: config.podCidr, certify })),
+      schedulerOf({ ...shared, informers }),
+      ...(await nodesOf(config, {
+        ...options,
+        ...shared,
+        server,
+        pki,
+        informers,
+        endpoint: real?.containerd.endpoint,
+        stop: stop.signal,
+      })),
+    ]
+    starting.use(await startAll(actors, started))
+    if (config.nodes.type !== 'none') await nodeReady(informers, signal)
+  }
   options.clock.after(2000, () => flushCompileCache())
   if (moved) starting.use(moved.run())
   const running = starting.move()
@@ -121,8 +114,15 @@ function refuse(error: Error): never {
   throw error
 }
 
-function openStore(config: ClusterConfig): Store {
-  return config.store === 'memory' ? createMemoryStore() : openEmbeddedStore({ directory: join(config.dataDirectory, 'store') })
+function openStore({ store, dataDirectory }: ClusterConfig, clock: Clock): Store {
+  switch (store.type) {
+    case 'memory':
+      return createMemoryStore()
+    case 'embedded':
+      return openEmbeddedStore({ directory: join(dataDirectory, 'store') })
+    case 'etcd':
+      return openEtcdStore({ target: { addresses: store.addresses, ...(store.tls ? { tls: store.tls } : {}) }, clock })
+  }
 }
 
 interface ServerParts {

@@ -49,7 +49,8 @@ describe('openEtcdStore', { skip: noEtcd }, () => {
     const seen: string[] = []
     const { revision } = await store.put('/registry/a', bytes('1'), 0)
     const watching = (async () => {
-      for await (const batch of store.watch('/registry/', { after: revision - 1, signal: abort.signal })) seen.push(...batch.map(({ key }) => key))
+      for await (const batch of store.watch('/registry/', { after: revision - 1, signal: abort.signal }))
+        seen.push(...batch.map(({ key }) => key))
     })()
     await until(() => seen.length === 1)
     await etcd.stop()

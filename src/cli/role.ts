@@ -1,0 +1,69 @@
+// `sampan controllers`, `sampan scheduler` and `sampan node simulate`: one part of a cluster in front, until Ctrl-C, against the API server that
+// a kubeconfig names. Log lines go to standard error.
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { BadKubeconfig, readKubeconfig } from '#client/kubeconfig.ts'
+import { CommandError, DEFAULTS, parseNodes, UsageError } from './config.ts'
+import { userKubeconfig } from './kubeconfig-file.ts'
+import { say } from './output.ts'
+import type { Platform, RoleConfig } from './platform.ts'
+import { stopSignal } from './stop-signal.ts'
+
+export interface RoleFlags {
+  kubeconfig?: string
+  pkiDir?: string
+}
+
+export async function runControllers({ kubeconfig, pkiDir }: RoleFlags, platform: Platform): Promise<void> {
+  const pkiDirectory = pkiDir === undefined ? undefined : resolve(pkiDir)
+  if (pkiDirectory !== undefined && !existsSync(join(pkiDirectory, 'ca.key')))
+    throw new UsageError(`--pki-dir ${pkiDir}: there is no ca.key in it; name the directory that the API server was started with`)
+  if (pkiDirectory === undefined) say('no --pki-dir: certificate signing requests stay unsigned')
+  await run(
+    { role: 'controllers', podCidr: DEFAULTS.podCidr, ...(pkiDirectory ? { pkiDirectory } : {}), access: access(kubeconfig) },
+    platform,
+  )
+}
+
+export async function runScheduler({ kubeconfig }: RoleFlags, platform: Platform): Promise<void> {
+  await run({ role: 'scheduler', access: access(kubeconfig) }, platform)
+}
+
+export interface SimulateFlags extends RoleFlags {
+  count: string
+  namePrefix: string
+  firstSubnet: string
+}
+
+export async function simulateNodes(flags: SimulateFlags, platform: Platform): Promise<void> {
+  const { count } = parseNodes(`simulated:${flags.count}`)
+  const firstSubnet = Number(flags.firstSubnet)
+  if (!/^\d{1,5}$/.test(flags.firstSubnet)) throw new UsageError(`--first-subnet ${flags.firstSubnet}: a whole number from 0`)
+  if (!/^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$/.test(flags.namePrefix))
+    throw new UsageError(`--name-prefix ${flags.namePrefix}: lower-case letters, digits and dashes`)
+  await run({ role: 'simulated-nodes', count, namePrefix: flags.namePrefix, firstSubnet, access: access(flags.kubeconfig) }, platform)
+}
+
+async function run(config: RoleConfig, platform: Platform): Promise<void> {
+  const abort = new AbortController()
+  const stopped = stopSignal(abort)
+  const writeLog = (line: string) => void process.stderr.write(line)
+  try {
+    await using _running = await platform.startRole(config, { signal: abort.signal, writeLog, say })
+    say(`${config.role.replace('-', ' ')} for ${config.access.url}`)
+    await stopped
+    say('stopping')
+  } catch (error) {
+    if (abort.signal.aborted) return
+    throw new CommandError(`${config.role} did not start: ${(error as Error).message}`)
+  }
+}
+
+function access(kubeconfig: string | undefined): RoleConfig['access'] {
+  try {
+    return readKubeconfig(resolve(kubeconfig ?? userKubeconfig(process.env)))
+  } catch (error) {
+    if (error instanceof BadKubeconfig) throw new CommandError(error.message)
+    throw error
+  }
+}
