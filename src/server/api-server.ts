@@ -1,6 +1,7 @@
 // The API server as a service: store, mirror, registry and engine put together, and the chain every request from outside goes through.
 import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
+import { APIService } from '#api/kinds/apiregistration/api-service.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import type { Client, UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -10,11 +11,14 @@ import { type Random, systemRandom } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import type { Store } from '#store/store.ts'
 import { ANONYMOUS } from './access/authenticators.ts'
+import { Aggregator } from './aggregation/aggregator.ts'
+import type { GroupVersion } from './aggregation/automanaged.ts'
 import { StoreMirror } from './cache/store-mirror.ts'
 import { CustomResources } from './custom/custom-resources.ts'
 import { discoveryEndpoint } from './endpoints/discovery.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import { type HealthCheck, healthEndpoints } from './endpoints/health.ts'
+import { createServedKinds } from './endpoints/served-kinds.ts'
 import { pathsEndpoint } from './endpoints/paths.ts'
 import { metricsEndpoint } from './endpoints/metrics.ts'
 import { openApiEndpoints } from './endpoints/openapi.ts'
@@ -92,6 +96,7 @@ class Server implements ApiServer {
   readonly #engine: Engine
   readonly #mirror: StoreMirror
   readonly #custom: CustomResources
+  readonly #aggregator: Aggregator | undefined
   readonly #extensions: ServerExtensions
   readonly #chain: readonly Link[]
   readonly #log: Logger
@@ -123,6 +128,9 @@ class Server implements ApiServer {
         [...Map.groupBy(subresources, ({ kind }) => kind)].map(([kind, all]) => [kind, new Map(all.map((one) => [one.subresource, one]))]),
       ),
     })
+    const { frontProxy } = this.#extensions
+    const builtin = groupVersionsOf(this.registry.kinds())
+    this.#aggregator = frontProxy && new Aggregator({ reader, writer, clock, random, log, frontProxy, builtin })
     this.#chain = [
       measure(this.#metrics, { clock }),
       recover({ log }),
@@ -132,6 +140,7 @@ class Server implements ApiServer {
       impersonate(authorizer),
       limit(options.limits ?? DEFAULT_LIMITS, this.#metrics),
       authorize(authorizer),
+      ...(this.#aggregator ? [this.#aggregator.link] : []),
       dispatch({ engine: extended, pool: new SlabPool(), endpoints: this.#endpoints(), metrics: this.#metrics }),
     ]
   }
@@ -173,7 +182,7 @@ class Server implements ApiServer {
       signal.throwIfAborted()
       await this.#mirror.start(lasting)
       if (this.registry.findKind('apiextensions.k8s.io/v1', CustomResourceDefinition.kind)) this.#custom.start(lasting)
-      await this.#extensions.bootstrap?.(signal)
+      await Promise.all([this.#extensions.bootstrap?.(signal), this.#aggregator?.start(lasting)])
       const listener = this.#options.listen && (await this.#listen(this.#options.listen))
       this.#state = 'ready'
       const running = this.#run(lasting)
@@ -241,12 +250,13 @@ class Server implements ApiServer {
       ...(this.#options.healthChecks ?? []),
       { name: 'shutdown', of: ['readyz'], check: () => (this.#state === 'stopped' ? 'process is shutting down' : undefined) },
     ]
-    const discovery = discoveryEndpoint(this.registry, { serverAddress: () => this.url.replace('https://', '') })
+    const served = createServedKinds(this.registry, this.#aggregator)
+    const discovery = discoveryEndpoint(served, { serverAddress: () => this.url.replace('https://', '') })
     const endpoints: Endpoint[] = [
       ...healthEndpoints(checks),
       versionEndpoint({ sampanVersion: this.#options.sampanVersion ?? '0.1.0' }),
       discovery,
-      ...openApiEndpoints(this.registry, { release: KUBERNETES_VERSION }),
+      ...openApiEndpoints(served, { release: KUBERNETES_VERSION }),
       metricsEndpoint([
         () => this.#metrics.families(),
         () => this.#storageMetrics(),
@@ -259,4 +269,10 @@ class Server implements ApiServer {
     const paths = () => endpoints.flatMap(({ path }) => (path ? [path] : []))
     return [...endpoints, pathsEndpoint(() => discovery.discovery(), paths)]
   }
+}
+
+/** What is served whatever is stored; the register of API services is not in itself. */
+function groupVersionsOf(kinds: readonly Kind[]): GroupVersion[] {
+  const all = new Map(kinds.map(({ group, version }) => [`${group}/${version}`, { group, version }]))
+  return [...all.values()].filter(({ group }) => group !== APIService.group)
 }

@@ -69,6 +69,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     authorizer,
     admission: [...admissionPlugins(context, authorizer), preventEscalation({ rbac, index, authorizer })],
     writeHooks: [allocator],
+    frontProxy: pki.frontProxyClient,
     endpoints: tokenEndpoints({ issuer, publicKey: pki.serviceAccountKey.publicKey, url: context.url }),
     subresources: [
       ...accessReviews(authorizer),

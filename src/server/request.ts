@@ -198,6 +198,8 @@ export interface ServerExtensions {
   admission?: readonly AdmissionPlugin[]
   subresources?: readonly SubresourceHandler[]
   writeHooks?: readonly WriteHook[]
+  /** What extension servers know this server by; absent: other servers are not aggregated. */
+  frontProxy?: { certificate: string; key: string }
   /** Paths beside the resources. */
   endpoints?: readonly Endpoint[]
   /** Runs once the store is read and before anyone else is served: objects that must be there from the start. */

@@ -11,7 +11,10 @@ export function aggregatedDocument(groups: readonly Group[], version: Aggregated
 function describe({ name, versions }: Group): object {
   return {
     metadata: name ? { name } : {},
-    versions: versions.map(({ version, kinds }) => ({ version, resources: kinds.map(resource), freshness: 'Current' })),
+    versions: versions.map(({ version, kinds, remote }) => {
+      const resources = remote?.resources ?? kinds.map(resource)
+      return { version, ...(resources.length ? { resources } : {}), freshness: remote?.stale ? 'Stale' : 'Current' }
+    }),
   }
 }
 

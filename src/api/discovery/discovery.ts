@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Kind } from '#api/kind.ts'
 import { aggregatedDocument, aggregatedVersionOf } from './aggregated.ts'
-import { type Group, groupsOf } from './group-order.ts'
+import { type Group, type GroupOrder, groupsOf } from './group-order.ts'
 import { coreVersions, groupDocument, groupList, resourceList } from './resource-lists.ts'
 
 export interface DiscoveryDocument {
@@ -16,8 +16,8 @@ export class Discovery {
   readonly #groups: readonly Group[]
   readonly #documents = new Map<string, DiscoveryDocument>()
 
-  constructor(kinds: Iterable<Kind<any>>) {
-    this.#groups = groupsOf(kinds)
+  constructor(kinds: Iterable<Kind<any>>, order: GroupOrder = {}) {
+    this.#groups = groupsOf(kinds, order)
   }
 
   /** The groups there are, preferred first, each with its versions, preferred first. */

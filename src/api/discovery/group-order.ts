@@ -1,11 +1,27 @@
 // Which groups and versions there are among the kinds, in the order clients prefer them.
-import { CUSTOM_GROUP_PRIORITY, GROUPS } from '#api/facts/groups.ts'
+import { groupPriority, GROUPS } from '#api/facts/groups.ts'
 import type { Kind } from '#api/kind.ts'
 
 export interface VersionOfGroup {
   version: string
   /** In the order of their plural names. */
   kinds: readonly Kind<any>[]
+  /** Another server serves it, and says so itself. */
+  remote?: RemoteVersion
+}
+
+export interface RemoteVersion {
+  /** As aggregated discovery tells them. */
+  resources: readonly object[]
+  /** What it last said may no longer hold. */
+  stale: boolean
+}
+
+/** What others than the kinds have to say about groups. */
+export interface GroupOrder {
+  /** By group and version, as in `apps/v1`. */
+  remote?: ReadonlyMap<string, { group: string; version: string } & RemoteVersion>
+  priorityOf?(group: string, version: string): { group: number; version: number } | undefined
 }
 
 export interface Group {
@@ -14,21 +30,30 @@ export interface Group {
   versions: readonly VersionOfGroup[]
 }
 
-export function groupsOf(kinds: Iterable<Kind<any>>): Group[] {
-  const groups = new Map<string, Map<string, Kind<any>[]>>()
-  for (const kind of kinds) {
-    const versions = groups.get(kind.group) ?? new Map<string, Kind<any>[]>()
-    groups.set(kind.group, versions)
-    versions.set(kind.version, [...(versions.get(kind.version) ?? []), kind])
+export function groupsOf(kinds: Iterable<Kind<any>>, { remote = new Map(), priorityOf }: GroupOrder = {}): Group[] {
+  const groups = new Map<string, Map<string, VersionOfGroup>>()
+  const add = (name: string, version: VersionOfGroup) => {
+    const versions = groups.get(name) ?? new Map<string, VersionOfGroup>()
+    groups.set(name, versions)
+    versions.set(version.version, version)
   }
+  for (const [name, members] of Map.groupBy(kinds, ({ group, version }) => `${group}/${version}`)) {
+    const { group, version } = members[0]!
+    if (!remote.has(name)) add(group, { version, kinds: members.toSorted((a, b) => compareText(a.plural, b.plural)) })
+  }
+  for (const { group, version, ...told } of remote.values()) add(group, { version, kinds: [], remote: told })
+  const priority = new Map<string, number>()
+  for (const [name, versions] of groups)
+    priority.set(name, Math.max(...[...versions.keys()].map((version) => priorityOf?.(name, version)?.group ?? groupPriority(name))))
   return [...groups]
-    .toSorted(([a], [b]) => priorityOf(b) - priorityOf(a) || compareText(a, b))
-    .map(([name, versions]) => ({
-      name,
-      versions: [...versions]
-        .toSorted(([a], [b]) => compareVersions(a, b, GROUPS[name]?.versions))
-        .map(([version, members]) => ({ version, kinds: members.toSorted((a, b) => compareText(a.plural, b.plural)) })),
-    }))
+    .toSorted(([a], [b]) => priority.get(b)! - priority.get(a)! || compareText(a, b))
+    .map(([name, versions]) => {
+      const known = Object.hasOwn(GROUPS, name) ? GROUPS[name]!.versions : undefined
+      const ranks = Object.fromEntries(
+        [...versions.keys()].map((version) => [version, priorityOf?.(name, version)?.version ?? rankOf(known, version)]),
+      )
+      return { name, versions: [...versions.values()].toSorted((a, b) => compareVersions(a.version, b.version, ranks)) }
+    })
 }
 
 /** Preferred first: by rank where there is one, else v2 before v1 before v1beta2 before v1beta1 before v1alpha1, anything else last. */
@@ -47,5 +72,6 @@ function parseVersion(version: string): { major: number; stage: number; minor: n
   return { major: Number(match[1]), stage, minor: Number(match[3] ?? 0) }
 }
 
-const priorityOf = (group: string): number => (Object.hasOwn(GROUPS, group) ? GROUPS[group]!.priority : CUSTOM_GROUP_PRIORITY)
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const rankOf = (ranks: Readonly<Record<string, number>> = {}, version: string): number =>
+  Object.hasOwn(ranks, version) ? ranks[version]! : 0

@@ -2,15 +2,15 @@
 
 interface GroupFacts {
   priority: number
-  /** Priority of versions that are not in their natural order. */
+  /** Priority of versions; 15 unless said. */
   versions?: Readonly<Record<string, number>>
 }
 
 export const GROUPS: Readonly<Record<string, GroupFacts>> = {
   'apiregistration.k8s.io': { priority: 20000 },
-  '': { priority: 18000 },
+  '': { priority: 18000, versions: { v1: 1 } },
   apps: { priority: 17800 },
-  'events.k8s.io': { priority: 17750 },
+  'events.k8s.io': { priority: 17750, versions: { v1: 5 } },
   'authentication.k8s.io': { priority: 17700 },
   'authorization.k8s.io': { priority: 17600 },
   autoscaling: { priority: 17500, versions: { v2: 30, v1: 15 } },
@@ -27,10 +27,22 @@ export const GROUPS: Readonly<Record<string, GroupFacts>> = {
   'node.k8s.io': { priority: 16300 },
   'discovery.k8s.io': { priority: 16200 },
   'resource.k8s.io': { priority: 16200 },
-  'flowcontrol.apiserver.k8s.io': { priority: 16100 },
+  'flowcontrol.apiserver.k8s.io': { priority: 16100, versions: { v1: 21 } },
   'internal.apiserver.k8s.io': { priority: 16000 },
   'storagemigration.k8s.io': { priority: 15800 },
 }
 
-/** Groups of custom resources, and versions nobody ranked. */
+/** Groups and versions of custom resources. */
 export const CUSTOM_GROUP_PRIORITY = 1000
+export const CUSTOM_VERSION_PRIORITY = 100
+const VERSION_PRIORITY = 15
+
+export function groupPriority(group: string): number {
+  return Object.hasOwn(GROUPS, group) ? GROUPS[group]!.priority : CUSTOM_GROUP_PRIORITY
+}
+
+/** Of a built-in version. */
+export function versionPriority(group: string, version: string): number {
+  const ranks = Object.hasOwn(GROUPS, group) ? GROUPS[group]!.versions : undefined
+  return (ranks && Object.hasOwn(ranks, version) ? ranks[version] : undefined) ?? VERSION_PRIORITY
+}

@@ -11,6 +11,7 @@ import { informationPaths, resourcesPath } from './information.ts'
 import type { PathItem } from './model.ts'
 import { pathsOf, rootOf } from './operations.ts'
 import { pathV2, pathV3 } from './path-documents.ts'
+import { mergeRemote } from './remote-documents.ts'
 import { slices } from './slices.ts'
 
 export interface OpenApiDocument {
@@ -21,6 +22,18 @@ export interface OpenApiDocument {
 }
 
 type Json = Record<string, unknown>
+/** What another server says of a group and version of its own, for the merged documents. */
+export interface RemoteDocument {
+  /** `apis/GROUP/VERSION` */
+  root: string
+  /** Of its document of version 3; absent where it has none. */
+  hash: string | undefined
+  /** Of its document of version 2. */
+  paths: Entries
+  /** All it has; those its paths refer to are taken. */
+  definitions: Entries
+}
+
 /** One document of version 3: of a group and version, or of a path that is about none. */
 interface Root {
   hash: string
@@ -38,19 +51,28 @@ export class OpenApi {
   readonly #kinds: readonly Kind<any>[]
   readonly #release: string
   readonly #groups: readonly Group[]
+  readonly #remote: readonly RemoteDocument[]
   readonly #built = new Map<string, Promise<OpenApiDocument>>()
   #roots: ReadonlyMap<string, Root> | undefined
 
   /** `release`: what the documents say the server's version is. */
-  constructor(kinds: readonly Kind<any>[], release: string) {
+  constructor(kinds: readonly Kind<any>[], release: string, remote: readonly RemoteDocument[] = []) {
     this.#kinds = kinds
+    this.#remote = remote
     this.#release = release
     this.#groups = groupsOf(kinds)
   }
 
   /** `/openapi/v3`: where each document is, and by which hash it may be kept. */
   index(): OpenApiDocument {
-    const paths = [...this.#documents()].map(([root, { hash }]) => [root, { serverRelativeURL: `/openapi/v3/${root}?hash=${hash}` }])
+    const hashes = [
+      ...[...this.#documents()].map(([root, { hash }]) => [root, hash] as const),
+      ...this.#remote.map(({ root, hash }) => [root, hash] as const),
+    ]
+    const paths = hashes
+      .filter(([, hash]) => hash !== undefined)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([root, hash]) => [root, { serverRelativeURL: `/openapi/v3/${root}?hash=${hash}` }])
     return finished(JSON_TYPE, Buffer.from(JSON.stringify({ paths: Object.fromEntries(paths) })))
   }
 
@@ -133,7 +155,8 @@ export class OpenApi {
     const parameters = new Map<string, Json>()
     const items = objectPaths(informationPaths(this.#groups), this.#kinds, texts)
     const documents = new DefinitionDocuments(this.#kinds, 'v2', texts)
-    const { paths, definitions } = await collect(items, documents, (item) => pathV2(item, parameters))
+    const own = await collect(items, documents, (item) => pathV2(item, parameters))
+    const { paths, definitions } = mergeRemote(own, this.#remote)
     return {
       swagger: '2.0',
       info: { title: 'Kubernetes', version: this.#release },
@@ -152,7 +175,7 @@ function* objectPaths(others: PathItem[], kinds: readonly Kind<any>[], texts: De
   for (const kind of kinds) yield* pathsOf(kind, texts)
 }
 
-type Entries = [name: string, document: Json][]
+export type Entries = [name: string, document: Json][]
 
 /** Spells paths, then all definitions they refer to, directly or not. */
 async function collect(

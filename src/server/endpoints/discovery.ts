@@ -2,16 +2,17 @@
 import { Discovery } from '#api/discovery/discovery.ts'
 import { answer, type Call } from '#server/http/call.ts'
 import { sendBytes } from '#server/http/respond.ts'
-import type { Registry } from '#server/registry.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { ServedKinds } from './served-kinds.ts'
 
 export function discoveryEndpoint(
-  registry: Registry,
+  served: ServedKinds,
   { serverAddress }: { serverAddress(): string },
 ): Endpoint & { discovery(): Discovery } {
   let made: { generation: number; discovery: Discovery } | undefined
   const discovery = () => {
-    if (made?.generation !== registry.generation) made = { generation: registry.generation, discovery: new Discovery(registry.kinds()) }
+    const { generation } = served
+    if (made?.generation !== generation) made = { generation, discovery: new Discovery(served.kinds(), served.order()) }
     return made.discovery
   }
   return {

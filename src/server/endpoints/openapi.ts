@@ -2,16 +2,16 @@
 import { OpenApi, type OpenApiDocument, v2FormatOf } from '#api/openapi/openapi.ts'
 import { answer, type Call } from '#server/http/call.ts'
 import { sendBytes } from '#server/http/respond.ts'
-import type { Registry } from '#server/registry.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { ServedKinds } from './served-kinds.ts'
 
 const V3 = '/openapi/v3'
 
-export function openApiEndpoints(registry: Registry, { release }: { release: string }): Endpoint[] {
+export function openApiEndpoints(served: ServedKinds, { release }: { release: string }): Endpoint[] {
   let made: { generation: number; openapi: OpenApi } | undefined
   const openapi = () => {
-    if (made?.generation !== registry.generation)
-      made = { generation: registry.generation, openapi: new OpenApi(registry.kinds(), release) }
+    const { generation } = served
+    if (made?.generation !== generation) made = { generation, openapi: new OpenApi(served.kinds(), release, served.remoteDocuments()) }
     return made.openapi
   }
   return [
@@ -29,7 +29,9 @@ export function openApiEndpoints(registry: Registry, { release }: { release: str
       serves: (path) => path.startsWith(`${V3}/`),
       async answer(call) {
         const { path, query } = call.exchange
-        const document = await openapi().v3(path.slice(V3.length + 1))
+        const root = path.slice(V3.length + 1)
+        if (await served.answerRemote(call, root)) return
+        const document = await openapi().v3(root)
         if (!document) return answer(call, 404, { type: 'text/plain; charset=utf-8', body: '404 page not found\n' })
         const asked = query.get('hash')
         const hash = document.etag.replaceAll('"', '')

@@ -1,5 +1,6 @@
 // An upgrade request (WebSocket, SPDY) handed to a backend and then bytes both ways, unread: whatever the two speak, they speak to each other.
 // The backend's refusal of the upgrade passes to the client as it is.
+import type { OutgoingHttpHeaders } from 'node:http'
 import { connect as connectPlain } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
@@ -13,14 +14,14 @@ const TOKEN_PROTOCOL = 'base64url.bearer.authorization.k8s.io.'
 const WITHHELD = /^(host|authorization|cookie|impersonate-.*|x-remote-.*)$/i
 
 /** Resolves once both sides are joined; rejects, having sent nothing, when the backend cannot be reached. */
-export async function tunnel(exchange: Exchange, backend: Backend, path: string): Promise<void> {
+export async function tunnel(exchange: Exchange, backend: Backend, path: string, added: OutgoingHttpHeaders = {}): Promise<void> {
   const { upgrade } = exchange
   if (!upgrade) throw new StatusError('BadRequest', 'Upgrade request required')
   const server = await open(backend, exchange.signal).catch((error: unknown) => {
     throw new StatusError('', `error dialing backend: ${dialError(error, backend)}`, { cause: error })
   })
   const { request, socket: client, head } = upgrade
-  server.write(requestHead(request.method ?? 'GET', path, { backend, rawHeaders: request.rawHeaders }))
+  server.write(requestHead(request.method ?? 'GET', path, { backend, rawHeaders: request.rawHeaders, added }), 'latin1')
   if (head.length > 0) server.write(head)
   join(client, server)
   exchange.signal.addEventListener('abort', () => server.destroy(), { once: true })
@@ -49,7 +50,13 @@ function open(backend: Backend, signal: AbortSignal): Promise<Duplex> {
   })
 }
 
-function requestHead(method: string, path: string, { backend, rawHeaders }: { backend: Backend; rawHeaders: readonly string[] }): string {
+interface Head {
+  backend: Backend
+  rawHeaders: readonly string[]
+  added: OutgoingHttpHeaders
+}
+
+function requestHead(method: string, path: string, { backend, rawHeaders, added }: Head): string {
   const lines = [`${method} ${path} HTTP/1.1`, `Host: ${hostPort(backend)}`]
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const [name, value] = [rawHeaders[i]!, rawHeaders[i + 1]!]
@@ -57,6 +64,7 @@ function requestHead(method: string, path: string, { backend, rawHeaders }: { ba
     const kept = /^sec-websocket-protocol$/i.test(name) ? withoutToken(value) : value
     if (kept) lines.push(`${name}: ${kept}`)
   }
+  for (const [name, values] of Object.entries(added)) for (const value of [values ?? []].flat()) lines.push(`${name}: ${value}`)
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 

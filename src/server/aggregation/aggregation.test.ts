@@ -1,0 +1,306 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import { request } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { APIService } from '#api/kinds/apiregistration/api-service.ts'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding.ts'
+import { RoleBinding } from '#api/kinds/rbac/role-binding.ts'
+import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
+import { systemClock } from '#lib/clock.ts'
+import { systemRandom } from '#lib/random.ts'
+import { createApiServer } from '#server/api-server.ts'
+import { clusterExtensions } from '#server/cluster-extensions.ts'
+import { issueAuthority, issueCertificate } from '#server/pki/issuer.ts'
+import { ensurePki } from '#server/pki/pki.ts'
+import { createMemoryStore } from '#store/memory.ts'
+import { AUTOMANAGED } from './automanaged.ts'
+import { GROUP, startExtensionServer, VERSION } from './testing.ts'
+
+const NAME = `${VERSION}.${GROUP}`
+const FLUNDERS = `/apis/${GROUP}/${VERSION}/namespaces/default/flunders`
+const ACCOUNT = 'system:serviceaccount:default:wardle'
+const AGGREGATED = { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' }
+
+async function cluster(t: TestContext) {
+  const context = { now: systemClock.now(), random: systemRandom }
+  const pki = await ensurePki({ clock: systemClock, random: systemRandom, hostName: 'boat' })
+  const store = createMemoryStore()
+  const server = createApiServer({
+    store,
+    listen: { host: '127.0.0.1', port: 0, tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCa: pki.authority } },
+    extensions: (given) => clusterExtensions(given, { pki, serviceCidr: '10.96.0.0/12', advertiseAddress: '192.0.2.1', port: 6443 }),
+  })
+  const running = await server.start(new AbortController().signal)
+  t.after(() => running[Symbol.asyncDispose]().then(() => store[Symbol.asyncDispose]()))
+  const client = server.clientFor({ username: 'admin', groups: ['system:masters', 'system:authenticated'] })
+  const get = async (path: string, headers = {}) => (await server.handle({ path, headers, peer: ADMIN })).json
+  const authority = await issueAuthority('wardle', context)
+  const certify = (name: string) => issueCertificate({ commonName: name, addresses: [name], usages: ['server auth'] }, authority, context)
+  const condition = async (name = NAME) => {
+    const { type: _type, lastTransitionTime: _time, ...rest } = (await client.get(APIService, { name })).status!.conditions![0]!
+    return rest
+  }
+  return { server, client, get, authority, certify, condition, pki }
+}
+
+const ADMIN = { certificate: { commonName: 'admin', organizations: ['system:masters'], fingerprint: 'AA:BB', notAfter: Infinity } }
+
+async function eventually(check: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await check()
+      return
+    } catch (error) {
+      if (attempt > 200) throw error
+      await pause(25)
+    }
+  }
+}
+
+/** The extension server runs, may ask what it needs, and has its service; the APIService is the test's to make. */
+async function extended(t: TestContext) {
+  const made = await cluster(t)
+  const { client, server, certify, authority } = made
+  const subjects = [{ kind: 'ServiceAccount', name: 'wardle', namespace: 'default' }]
+  const grant = (kind: string, name: string) => ({
+    metadata: { name: `wardle-${name}` },
+    subjects,
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name },
+  })
+  await client.create(ClusterRoleBinding, grant('ClusterRole', 'system:auth-delegator'))
+  const reader = grant('Role', 'extension-apiserver-authentication-reader')
+  await client.create(RoleBinding, { ...reader, metadata: { name: 'wardle', namespace: 'kube-system' } })
+  const own = server.clientFor({ username: ACCOUNT, groups: ['system:serviceaccounts', 'system:authenticated'] })
+  const extension = await startExtensionServer({ client: own, serving: await certify('wardle.default.svc') })
+  t.after(() => extension[Symbol.asyncDispose]())
+  await client.create(Service, {
+    metadata: { name: 'wardle', namespace: 'default' },
+    spec: { type: 'ExternalName', externalName: 'localhost' },
+  })
+  const apiService: APIService = {
+    metadata: { name: NAME },
+    spec: {
+      group: GROUP,
+      version: VERSION,
+      groupPriorityMinimum: 2000,
+      versionPriority: 200,
+      service: { namespace: 'default', name: 'wardle', port: extension.port },
+      caBundle: Buffer.from(authority.certificate).toString('base64'),
+    },
+  }
+  const register = async () => {
+    await client.create(APIService, apiService)
+    await eventually(async () => assert.equal((await made.condition()).status, 'True'))
+  }
+  return { ...made, extension, apiService, register }
+}
+
+test('Aggregator registers what the server serves itself, but for the register', async (t) => {
+  const { client, get } = await cluster(t)
+  const { items } = await client.list(APIService)
+  const apps = items.find(({ metadata }) => metadata?.name === 'v1.apps')!
+  assert.deepEqual(apps.metadata!.labels, { [AUTOMANAGED]: 'onstart' })
+  assert.deepEqual(apps.spec, { group: 'apps', version: 'v1', groupPriorityMinimum: 17800, versionPriority: 15 })
+  assert.deepEqual(items.find(({ metadata }) => metadata?.name === 'v1.')!.spec, {
+    version: 'v1',
+    groupPriorityMinimum: 18000,
+    versionPriority: 1,
+  })
+  for (const { metadata, status } of items) assert.equal(status?.conditions?.[0]?.reason, 'Local', metadata?.name)
+  assert.ok(!items.some(({ spec }) => spec?.group === 'apiregistration.k8s.io'))
+  const table = await get('/apis/apiregistration.k8s.io/v1/apiservices/v1.apps', { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })
+  assert.deepEqual(table.rows[0].cells.slice(0, 3), ['v1.apps', 'Local', 'True'])
+})
+
+test('Aggregator registers custom resources while they are defined, and brings back what is deleted', async (t) => {
+  const { client } = await cluster(t)
+  const version = { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }
+  await client.create(CustomResourceDefinition, {
+    metadata: { name: 'boats.example.com' },
+    spec: {
+      group: 'example.com',
+      scope: 'Cluster',
+      names: { plural: 'boats', singular: 'boat', kind: 'Boat', listKind: 'BoatList' },
+      versions: [version],
+    },
+  })
+  const registered = () => client.get(APIService, { name: 'v1.example.com' })
+  await eventually(registered)
+  const { metadata, spec } = await registered()
+  assert.deepEqual(metadata!.labels, { [AUTOMANAGED]: 'true' })
+  assert.deepEqual(spec, { group: 'example.com', version: 'v1', groupPriorityMinimum: 1000, versionPriority: 100 })
+  await client.delete(APIService, { name: 'v1.example.com' })
+  await eventually(async () => assert.notEqual((await registered()).metadata!.uid, metadata!.uid))
+  await client.delete(CustomResourceDefinition, { name: 'boats.example.com' })
+  await eventually(() => assert.rejects(registered(), { reason: 'NotFound' }))
+})
+
+test('proxyTo hands requests on with the user the front proxy vouches for, and the extension server decides as well', async (t) => {
+  const { server, client, extension, register } = await extended(t)
+  await register()
+  const flunder = JSON.stringify({ apiVersion: `${GROUP}/${VERSION}`, kind: 'Flunder', metadata: { name: 'first' }, spec: {} })
+  const type = { 'content-type': 'application/json' }
+  const made = await server.handle({ method: 'POST', path: FLUNDERS, body: flunder, headers: type, peer: ADMIN })
+  assert.deepEqual([made.status, made.json.metadata.name], [201, 'first'])
+  assert.ok(extension.asked.includes(`admin POST ${FLUNDERS}`))
+  // Names a client gives itself never pass.
+  const forged = { 'x-remote-user': 'system:admin', 'x-remote-group': 'system:masters' }
+  const stranger = { certificate: { ...ADMIN.certificate, commonName: 'jane', organizations: [] } }
+  await client.create(ClusterRole, {
+    metadata: { name: 'flunders' },
+    rules: [{ apiGroups: [GROUP], resources: ['flunders'], verbs: ['get'] }],
+  })
+  const refused = await server.handle({ path: `${FLUNDERS}/first`, headers: forged, peer: stranger })
+  assert.deepEqual([refused.status, refused.json.reason], [403, 'Forbidden'])
+  await client.create(ClusterRoleBinding, {
+    metadata: { name: 'flunders' },
+    subjects: [{ kind: 'User', name: 'jane', apiGroup: 'rbac.authorization.k8s.io' }],
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'flunders' },
+  })
+  const read = await server.handle({ path: `${FLUNDERS}/first`, headers: forged, peer: stranger })
+  assert.equal(read.status, 200)
+  assert.equal(extension.asked.at(-1), `jane GET ${FLUNDERS}/first`)
+})
+
+test('proxyTo streams watches, over HTTP/2 too, and joins upgrades', async (t) => {
+  const { server, pki, register } = await extended(t)
+  await register()
+  const tls = { ca: pki.authority, cert: pki.admin.certificate, key: pki.admin.key }
+  const session = http2.connect(server.url, tls)
+  t.after(() => session.destroy())
+  const watch = session.request({ ':path': `${FLUNDERS}?watch=true` })
+  const [head] = (await once(watch, 'response')) as [http2.IncomingHttpHeaders]
+  assert.equal(head[':status'], 200)
+  const body = JSON.stringify({ metadata: { name: 'late' } })
+  const post = session.request({ ':method': 'POST', ':path': FLUNDERS, 'content-type': 'application/json' })
+  post.end(body)
+  const [event] = (await once(watch, 'data')) as [Buffer]
+  assert.deepEqual([JSON.parse(String(event)).type, JSON.parse(String(event)).object.metadata.name], ['ADDED', 'late'])
+  watch.close()
+
+  const upgrade = request(`${server.url}${FLUNDERS}/late/echo`, {
+    ...tls,
+    headers: { connection: 'Upgrade', upgrade: 'echo', 'x-remote-user': 'x' },
+  })
+  upgrade.end()
+  const [, socket] = (await once(upgrade, 'upgrade')) as [IncomingMessage, Duplex]
+  socket.write('hello')
+  assert.equal(String((await once(socket, 'data'))[0]), 'hello')
+  socket.destroy()
+})
+
+test('discovery and OpenAPI tell of other servers, stale while they do not answer', async (t) => {
+  const { get, extension, register, condition, client, server } = await extended(t)
+  await register()
+  const { groups } = await get('/apis')
+  assert.equal(groups.at(-1).name, GROUP)
+  assert.deepEqual((await get(`/apis/${GROUP}`)).preferredVersion, { groupVersion: `${GROUP}/${VERSION}`, version: VERSION })
+  assert.equal((await get(`/apis/${GROUP}/${VERSION}`)).resources[0].name, 'flunders')
+  const versionOf = async () => (await get('/apis', AGGREGATED)).items.find((one: any) => one.metadata.name === GROUP).versions[0]
+  const { freshness, resources } = await versionOf()
+  assert.equal(freshness, 'Current')
+  const kind = { group: GROUP, version: VERSION, kind: 'Flunder' }
+  assert.deepEqual(resources[0].subresources, [{ subresource: 'status', responseKind: kind, verbs: ['get', 'patch', 'update'] }])
+
+  const index = (await get('/openapi/v3')).paths
+  assert.equal(index[`apis/${GROUP}/${VERSION}`].serverRelativeURL, `/openapi/v3/apis/${GROUP}/${VERSION}?hash=ABC`)
+  assert.ok((await get(`/openapi/v3/apis/${GROUP}/${VERSION}`)).paths[`/apis/${GROUP}/${VERSION}/flunders`])
+  const { paths, definitions } = await get('/openapi/v2')
+  assert.ok(paths[`/apis/${GROUP}/${VERSION}/flunders`] && definitions['com.example.wardle.v1alpha1.Flunder'] && !definitions.unused)
+  // The same name, other words: theirs goes by another.
+  const reference = definitions['com.example.wardle.v1alpha1.Flunder'].properties.metadata.$ref.split('/').at(-1)
+  assert.equal(reference, 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta_v2')
+  assert.equal(definitions[reference].description, 'As this server tells it.')
+
+  extension.broken = true
+  await server.writer.modify(Service, { namespace: 'default', name: 'wardle' }, (one) => void (one.metadata!.labels = { changed: 'yes' }))
+  await eventually(async () => assert.equal((await condition()).reason, 'FailedDiscoveryCheck'))
+  assert.equal((await versionOf()).freshness, 'Stale')
+  assert.equal((await versionOf()).resources[0].resource, 'flunders')
+  const answer = await server.handle({ path: FLUNDERS, peer: ADMIN })
+  assert.deepEqual(
+    [answer.status, answer.text, answer.headers['content-type']],
+    [503, 'service unavailable\n', 'text/plain; charset=utf-8'],
+  )
+  await client.delete(APIService, { name: NAME })
+  assert.equal((await server.handle({ path: FLUNDERS, peer: ADMIN })).status, 404)
+  assert.ok(!(await get('/apis')).groups.some(({ name }: any) => name === GROUP))
+})
+
+test('an APIService comes before custom resources of the same group and version', async (t) => {
+  const { client, get, register } = await extended(t)
+  const version = { name: VERSION, served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }
+  const names = { plural: 'boats', singular: 'boat', kind: 'Boat', listKind: 'BoatList' }
+  await client.create(CustomResourceDefinition, {
+    metadata: { name: `boats.${GROUP}` },
+    spec: { group: GROUP, scope: 'Cluster', names, versions: [version] },
+  })
+  await eventually(() => client.get(APIService, { name: NAME }))
+  await client.delete(CustomResourceDefinition, { name: `boats.${GROUP}` })
+  await eventually(() => assert.rejects(client.get(APIService, { name: NAME }), { reason: 'NotFound' }))
+  await register()
+  await client.create(CustomResourceDefinition, {
+    metadata: { name: `boats.${GROUP}` },
+    spec: { group: GROUP, scope: 'Cluster', names, versions: [version] },
+  })
+  const own = (await get(`/apis/${GROUP}/${VERSION}`)).resources.map(({ name }: any) => name)
+  assert.deepEqual(own, ['flunders', 'flunders/status'])
+  // A hand-made object under the name stays its maker's.
+  assert.equal((await client.get(APIService, { name: NAME })).metadata!.labels, undefined)
+})
+
+test('availability tells what is in the way, in upstream words', async (t) => {
+  const { client, condition, apiService, certify, authority, server } = await extended(t)
+  const at = (name: string, port = 443): APIService => ({
+    ...apiService,
+    spec: { ...apiService.spec!, service: { namespace: 'default', name, port } },
+  })
+  const becomes = (expected: object) => eventually(async () => assert.deepEqual(await condition(), { status: 'False', ...expected }))
+  await client.create(APIService, at('web'))
+  await becomes({ reason: 'ServiceNotFound', message: 'service/web in "default" is not present' })
+  await client.create(Service, { metadata: { name: 'web', namespace: 'default' }, spec: { ports: [{ name: 'api', port: 8443 }] } })
+  await becomes({ reason: 'ServicePortError', message: 'service/web in "default" is not listening on port 443' })
+  await server.writer.modify(Service, { namespace: 'default', name: 'web' }, (one) => void (one.spec!.ports![0]!.port = 443))
+  await becomes({ reason: 'EndpointsNotFound', message: 'cannot find endpointslices for service/web in "default"' })
+  await client.create(EndpointSlice, {
+    metadata: { name: 'web', namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: 'other', port: 1 }],
+    endpoints: [{ addresses: ['192.0.2.1'] }],
+  })
+  await becomes({ reason: 'MissingEndpoints', message: 'endpoints for service/web in "default" have no addresses with port name "api"' })
+
+  // A certificate for another name, then one of another authority.
+  const own = server.clientFor({ username: 'admin', groups: ['system:masters'] })
+  await using wrong = await startExtensionServer({ client: own, serving: await certify('other.default.svc') })
+  const url = `https://localhost:${wrong.port}/apis/${GROUP}/${VERSION}`
+  const failing = (why: string) => ({
+    reason: 'FailedDiscoveryCheck',
+    message: `failing or missing response from ${url}: Get "${url}": tls: failed to verify certificate: x509: ${why}`,
+  })
+  const change = (edit: (spec: NonNullable<APIService['spec']>) => void) =>
+    server.writer.modify(APIService, { name: NAME }, (one) => edit(one.spec!))
+  await change((spec) => void (spec.service = { namespace: 'default', name: 'wardle', port: wrong.port }))
+  await becomes(failing('certificate is valid for other.default.svc, not wardle.default.svc'))
+  const stranger = await issueAuthority('stranger', { now: systemClock.now(), random: systemRandom })
+  await change((spec) => void (spec.caBundle = Buffer.from(stranger.certificate).toString('base64')))
+  await becomes(failing('certificate signed by unknown authority'))
+  await change((spec) => {
+    delete spec.caBundle
+    spec.insecureSkipTLSVerify = true
+  })
+  await eventually(async () => assert.deepEqual(await condition(), { status: 'True', reason: 'Passed', message: 'all checks passed' }))
+  assert.ok(authority.certificate !== stranger.certificate)
+  await change((spec) => {
+    delete spec.service
+    delete spec.insecureSkipTLSVerify
+  })
+  await eventually(async () => assert.equal((await condition()).reason, 'Local'))
+})
