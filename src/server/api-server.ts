@@ -118,7 +118,16 @@ class Server implements ApiServer {
     const { reader, writer } = this
     this.#custom = new CustomResources({ engine: extended, reader, writer })
     this.#extensions =
-      options.extensions?.({ reader, writer, clientFor: (user) => this.clientFor(user), clock, random, log, url: () => this.url }) ?? {}
+      options.extensions?.({
+        reader,
+        writer,
+        registry: this.registry,
+        clientFor: (user) => this.clientFor(user),
+        clock,
+        random,
+        log,
+        url: () => this.url,
+      }) ?? {}
     const { admission = [], subresources = [], writeHooks = [], authorizer, authenticators = [] } = this.#extensions
     Object.assign(extended, {
       authorizer,
@@ -163,6 +172,7 @@ class Server implements ApiServer {
       user: ANONYMOUS,
       headers: { 'audit-id': random.uuid(), 'cache-control': 'no-cache, private' },
       warnings: new Set<string>(),
+      annotations: new Map<string, string>(),
       resource: undefined,
     } as unknown as Call
     const served = runChain(this.#chain, call)

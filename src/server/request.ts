@@ -8,7 +8,9 @@ import type { Client, UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
+import type { Reinvocation } from './admission/reinvocation.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
+import type { Registry } from './registry.ts'
 
 /** What a request is about, as authorisation and admission see it. */
 export interface RequestAttributes {
@@ -75,7 +77,13 @@ export interface AdmissionRequest {
   object?: KubeObject
   oldObject?: KubeObject
   dryRun: boolean
+  /** CreateOptions, UpdateOptions, PatchOptions or DeleteOptions, as the client meant them. */
+  options?: Readonly<Record<string, unknown>>
+  /** Who is asked again after a change; only while the object may be changed. */
+  reinvocation?: Reinvocation
   warn(text: string): void
+  /** Adds to the request's audit event. The key is qualified (`validation.policy.admission.k8s.io/...`); the last value counts. */
+  annotate?(key: string, value: string): void
 }
 
 /** One admission plugin. All `admit`s run in order, then all `validate`s. Both refuse by throwing StatusError. */
@@ -181,6 +189,8 @@ export interface WriteEffect {
 export interface ServerContext {
   reader: ObjectReader
   writer: ObjectWriter
+  /** Which kinds are served now. */
+  registry: Registry
   /** In-process client of anyone, through authorisation and admission. */
   clientFor(user: UserInfo): Client
   clock: Clock

@@ -1,6 +1,7 @@
 // An ObjectReader over objects put in by hand: for tests of authorisers, admission and allocators without a server.
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
+import { Registry } from '#server/registry.ts'
 import type { ObjectReader } from '#server/request.ts'
 
 type Handler = (change: { object?: any; previous?: any }) => void
@@ -41,3 +42,6 @@ export class MemoryReader implements ObjectReader {
     return { [Symbol.dispose]: () => void handlers.delete(handler) }
   }
 }
+
+/** For contexts of tests that serve no kind. */
+export const noKinds = (): Registry => new Registry(undefined as never, [])

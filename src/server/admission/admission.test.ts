@@ -16,7 +16,7 @@ import type { KubeObject } from '#api/object.ts'
 import { systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
-import { MemoryReader } from '#server/access/memory-reader.ts'
+import { MemoryReader, noKinds } from '#server/access/memory-reader.ts'
 import type { AdmissionRequest, ServerContext } from '#server/request.ts'
 import { admissionPlugins } from './plugins.ts'
 
@@ -39,7 +39,16 @@ function fixture() {
     delete: unused,
   }
   const clock = { ...systemClock, sleep: async () => {} }
-  const context: ServerContext = { reader, writer, clientFor: unused, clock, random: seededRandom(3), log: silentLogger, url: unused }
+  const context: ServerContext = {
+    reader,
+    writer,
+    clientFor: unused,
+    clock,
+    random: seededRandom(3),
+    log: silentLogger,
+    url: unused,
+    registry: noKinds(),
+  }
   const plugins = admissionPlugins(context, { authorize: () => ({ allowed: false, reason: '' }) })
   const admit = async <T extends KubeObject>(kind: Kind<T>, object: T | undefined, more: Partial<AdmissionRequest> & Attributes = {}) => {
     const { subresource = '', user = { username: 'anna', groups: [] }, ...rest } = more

@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { systemRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
-import { MemoryReader } from '#server/access/memory-reader.ts'
+import { MemoryReader, noKinds } from '#server/access/memory-reader.ts'
 import { RbacAuthorizer } from '#server/access/rbac-authorizer.ts'
 import { RbacIndex } from '#server/access/rbac-index.ts'
 import type { ServerContext } from '#server/request.ts'
@@ -50,7 +50,16 @@ function fixture(clock: Clock = systemClock) {
   const clientFor = () => {
     throw new Error('not used')
   }
-  const context: ServerContext = { reader, writer, clientFor, clock, random: systemRandom, log: silentLogger, url: () => '' }
+  const context: ServerContext = {
+    reader,
+    writer,
+    clientFor,
+    clock,
+    random: systemRandom,
+    log: silentLogger,
+    url: () => '',
+    registry: noKinds(),
+  }
   return { reader, context, run: (more = {}) => bootstrap(context, { ...options, ...more }, new AbortController().signal) }
 }
 

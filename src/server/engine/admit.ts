@@ -1,20 +1,26 @@
 // Asks the admission plugins: all that change first, in order; later, with the object complete, all that judge.
-import type { Kind } from '#api/kind.ts'
-import type { KubeObject } from '#api/object.ts'
-import type { AdmissionRequest, RequestAttributes } from '#server/request.ts'
-import type { Engine } from './engine.ts'
+import { Reinvocation } from '#server/admission/reinvocation.ts'
+import type { AdmissionRequest } from '#server/request.ts'
+import type { Engine, Write } from './engine.ts'
 
-export interface AdmissionCase {
-  attributes: RequestAttributes
-  operation: AdmissionRequest['operation']
-  kind: Kind
-  object?: KubeObject
-  oldObject?: KubeObject
-  dryRun: boolean
-  warn(text: string): void
+export type AdmissionCase = Omit<AdmissionRequest, 'reinvocation'>
+
+/** What a write of a stored object is to those who admit it. */
+export function admissionCase(write: Write, about: Pick<AdmissionCase, 'operation' | 'object' | 'oldObject'>): AdmissionCase {
+  const { resource, attributes, dryRun, options, warn, annotate } = write
+  return { attributes, kind: resource.kind, dryRun, warn, ...(options ? { options } : {}), ...(annotate ? { annotate } : {}), ...about }
 }
 
 export async function mutatingAdmission(engine: Engine, request: AdmissionCase): Promise<void> {
+  const reinvocation = new Reinvocation()
+  const asked = { ...request, reinvocation }
+  await admitRound(engine, asked)
+  if (!reinvocation.needed) return
+  reinvocation.again = true
+  await admitRound(engine, asked)
+}
+
+async function admitRound(engine: Engine, request: AdmissionRequest): Promise<void> {
   for (const plugin of engine.admission) {
     const pending = plugin.admit?.(request)
     if (pending) await pending

@@ -6,7 +6,7 @@ import { alreadyExistsError, StatusError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import { randomSuffix } from '#lib/random.ts'
 import { RevisionMismatch } from '#store/store.ts'
-import { mutatingAdmission, validatingAdmission } from './admit.ts'
+import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { type Engine, hasStatus, type Mutable, storageKey, type Write, type Written } from './engine.ts'
 import { recordCreate } from './field-managers.ts'
 import { Effects, hookContext, refuseInvalid } from './hooks.ts'
@@ -43,14 +43,10 @@ export async function createObject(engine: Engine, write: Write, sent: KubeObjec
 }
 
 async function createNamed(engine: Engine, write: Write, { object, managed }: { object: Mutable; managed: boolean }): Promise<Written> {
-  const { resource, attributes } = write
-  const { kind } = resource
+  const { kind } = write.resource
   dedupOwners(object, write)
   if (write.trusted !== 'plain' && !managed) recordCreate(engine, write, object)
-  if (!write.trusted) {
-    const request = { attributes, operation: 'CREATE', kind, object, dryRun: write.dryRun, warn: write.warn } as const
-    await mutatingAdmission(engine, request)
-  }
+  if (!write.trusted) await mutatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
   const context = hookContext(engine, write)
   prepare(engine, write, object)
   kind.prepareForCreate?.(object, context)
@@ -59,17 +55,7 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
   const meta = object.metadata!
   refuseInvalid(write, meta.name ?? '', [...validateObjectMeta(kind, meta), ...(kind.validate?.(object, undefined, context) ?? [])])
   for (const text of kind.warnings?.(object) ?? []) write.warn(text)
-  if (!write.trusted) {
-    const request = {
-      attributes: { ...attributes, name: meta.name! },
-      operation: 'CREATE',
-      kind,
-      object,
-      dryRun: write.dryRun,
-      warn: write.warn,
-    }
-    await validatingAdmission(engine, request as Parameters<typeof validatingAdmission>[1])
-  }
+  if (!write.trusted) await validatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
   try {
     if (write.dryRun) await refuseExisting(engine, write, object)
     const stored = await persist(engine, write, object, 0)
@@ -80,6 +66,12 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
     throw error
   }
 }
+
+/** A URL that creates names no object: the object itself does. */
+const named = (write: Write, { metadata }: Mutable): Write => ({
+  ...write,
+  attributes: { ...write.attributes, name: metadata?.name ?? '' },
+})
 
 /** Metadata only the server sets, and what a client may not bring along. */
 function prepare(engine: Engine, { resource: { kind } }: Write, object: Mutable): void {

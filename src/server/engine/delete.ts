@@ -6,7 +6,7 @@ import type { Kind } from '#api/kind.ts'
 import { conflictError, notFoundError, qualified } from '#api/status.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { RevisionMismatch } from '#store/store.ts'
-import { mutatingAdmission, validatingAdmission } from './admit.ts'
+import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { type DeletionOptions, finalizersFor, graceFor, markDeleted, pendingFinalizers } from './deletion.ts'
 import { servedObject } from './encoding.ts'
 import { current, type Engine, type Mutable, type Write } from './engine.ts'
@@ -33,14 +33,7 @@ export async function deleteObject(
     const present = servedObject(write.resource, stored, engine.mirror.recent) as Mutable
     checkPreconditions(write, present, options)
     if (!write.trusted) {
-      const request = {
-        attributes: write.attributes,
-        operation: 'DELETE',
-        kind,
-        oldObject: present,
-        dryRun: write.dryRun,
-        warn: write.warn,
-      } as const
+      const request = admissionCase(write, { operation: 'DELETE', oldObject: present })
       await mutatingAdmission(engine, request)
       await validatingAdmission(engine, request)
     }

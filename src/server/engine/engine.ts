@@ -32,6 +32,9 @@ export interface Write {
   readonly dryRun: boolean
   readonly fieldManager: string
   warn(text: string): void
+  annotate?(key: string, value: string): void
+  /** As admission sees them. */
+  readonly options?: Readonly<Record<string, unknown>>
   /** The server's own authority: admission is not asked; `plain` records no field manager either. */
   readonly trusted?: 'plain' | 'managed'
 }

@@ -13,7 +13,9 @@ export interface HandlerCall {
   attributes: RequestAttributes
   query: URLSearchParams
   dryRun: boolean
+  options?: Readonly<Record<string, unknown>>
   warn(text: string): void
+  annotate?(key: string, value: string): void
 }
 
 /** What is sent to a subresource: its own kind, or the parent's. */
@@ -29,17 +31,15 @@ export async function createThrough(
   { call, object }: { call: HandlerCall; object: KubeObject },
 ): Promise<KubeObject | Status> {
   if (!handler.create) throw notAllowed()
-  const request = {
-    attributes: call.attributes,
-    operation: 'CREATE',
-    kind: call.kind,
-    object,
-    dryRun: call.dryRun,
-    warn: call.warn,
-  } as const
+  const request = { ...askedBy(call), operation: 'CREATE', object } as const
   await mutatingAdmission(engine, request)
   await validatingAdmission(engine, request)
   return handler.create(requestOf(call, object))
+}
+
+/** What admission learns of a call, whatever it sends. */
+export function askedBy({ attributes, kind, dryRun, options, warn, annotate }: HandlerCall) {
+  return { attributes, kind, dryRun, warn, ...(options ? { options } : {}), ...(annotate ? { annotate } : {}) }
 }
 
 export function requestOf({ attributes, kind, key, query, dryRun, warn }: HandlerCall, object?: KubeObject): SubresourceRequest {

@@ -10,7 +10,7 @@ import { conflictError, invalidError, notFoundError, StatusError } from '#api/st
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { assertAllowed } from '#server/access/authorizers.ts'
 import { RevisionMismatch } from '#store/store.ts'
-import { mutatingAdmission, validatingAdmission } from './admit.ts'
+import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { createObject, dedupOwners } from './create.ts'
 import { isReadyToGo } from './deletion.ts'
 import { servedObject, unstored } from './encoding.ts'
@@ -118,12 +118,12 @@ interface Replacement {
 }
 
 async function replace(engine: Engine, write: Write, { stored, present, next, change }: Replacement): Promise<Written> {
-  const { resource, attributes, dryRun, warn } = write
+  const { resource, dryRun, warn } = write
   const { kind } = resource
   isolate(write, next, present)
   if (write.trusted !== 'plain' && !change.managed) recordUpdate(engine, write, next, present)
   dedupOwners(next, write)
-  const request = { attributes, operation: 'UPDATE', kind, object: next, oldObject: present, dryRun, warn } as const
+  const request = admissionCase(write, { operation: 'UPDATE', object: next, oldObject: present })
   if (!write.trusted) {
     await mutatingAdmission(engine, request)
     dedupOwners(next, write)

@@ -12,6 +12,8 @@ export interface Call {
   /** Headers every answer to this call carries. */
   readonly headers: Record<string, string | string[]>
   readonly warnings: Set<string>
+  /** Of the audit event: what admission had to say. */
+  readonly annotations: Map<string, string>
   resource: Resource | undefined
 }
 

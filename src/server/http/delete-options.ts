@@ -33,6 +33,11 @@ export async function readDeleteOptions(call: Call, { clock }: { clock: Clock })
   }
 }
 
+/** As admission sees them. */
+export function deleteOptionsOf(dryRun: boolean, options: DeletionOptions): Record<string, unknown> {
+  return { kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/v1', ...options, ...(dryRun ? { dryRun: ['All'] } : {}) }
+}
+
 /** Its group and version may be any: every API group serves options of its own name for the same thing. */
 function decodeOptions(call: Call, body: Buffer): DeleteOptions {
   const type = call.exchange.headers['content-type']

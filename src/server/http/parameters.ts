@@ -29,6 +29,17 @@ export function writeParameters(call: Call, optionsKind: string): WriteParameter
   return { dryRun, fieldManager: fieldManager || fallback, fieldValidation: fieldValidation as FieldValidation }
 }
 
+/** As admission sees them. */
+export function optionsOf(kind: string, { dryRun, fieldManager, fieldValidation }: WriteParameters): Record<string, unknown> {
+  return {
+    kind,
+    apiVersion: 'meta.k8s.io/v1',
+    ...(dryRun ? { dryRun: ['All'] } : {}),
+    ...(fieldManager ? { fieldManager } : {}),
+    fieldValidation,
+  }
+}
+
 export function dryRunOf(values: readonly string[], errors: FieldError[]): boolean {
   const given = values.filter((value) => value !== '')
   if (given.some((value) => value !== 'All')) errors.push(notSupported('dryRun', given, ['All']))

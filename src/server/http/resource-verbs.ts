@@ -24,11 +24,11 @@ import type { StoredResource } from '#server/registry.ts'
 import { attributesOf } from './authorization.ts'
 import { readBody } from './body.ts'
 import { answerHeaders, type Call } from './call.ts'
-import { readDeleteOptions } from './delete-options.ts'
+import { deleteOptionsOf, readDeleteOptions } from './delete-options.ts'
 import { smallList, streamList } from './list-stream.ts'
 import type { SlabPool } from './slab-writer.ts'
 import { negotiate, type Negotiated } from './negotiate.ts'
-import { flag, integer, type WriteParameters, writeParameters } from './parameters.ts'
+import { flag, integer, optionsOf, type WriteParameters, writeParameters } from './parameters.ts'
 import { contentType, readObject, unsupportedMediaType } from './read-object.ts'
 import { answerStatus } from './recover.ts'
 import { encode, sendBytes, sendStored, wantsGzip, wantsPretty } from './respond.ts'
@@ -133,7 +133,11 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
   async delete(call, { engine, resource }) {
     const negotiated = negotiateObject(call)
     const { dryRun, ...options } = await readDeleteOptions(call, engine)
-    const write = writeOf(call, { resource, parameters: { dryRun, fieldManager: '', fieldValidation: 'Ignore' } })
+    const write = writeOf(call, {
+      resource,
+      parameters: { dryRun, fieldManager: '', fieldValidation: 'Ignore' },
+      options: deleteOptionsOf(dryRun, options),
+    })
     const { stored, gone } = await deleteObject(engine, write, { key: keyOf(call), options })
     if (gone && !returnsDeleted(resource.kind)) return answerStatus(call, deletedStatus(resource.kind, servedObject(resource, stored)))
     await sendStored(call, stored, { engine, resource, negotiated })
@@ -142,7 +146,11 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
   async deletecollection(call, { engine, resource, pool }) {
     const negotiated = negotiateObject(call)
     const { dryRun, ...options } = await readDeleteOptions(call, engine)
-    const write = writeOf(call, { resource, parameters: { dryRun, fieldManager: '', fieldValidation: 'Ignore' } })
+    const write = writeOf(call, {
+      resource,
+      parameters: { dryRun, fieldManager: '', fieldValidation: 'Ignore' },
+      options: deleteOptionsOf(dryRun, options),
+    })
     const listing = await deleteCollection(engine, write, { request: listRequest(call), options })
     await sendList(call, listing, { engine, resource, pool, negotiated })
   },
@@ -159,9 +167,28 @@ export function negotiateObject({ exchange, resource }: Call): Negotiated {
   return negotiate(accept, { transforms: true, formats: resource && messageOfSchema(resource.kind.schema) ? ALL_FORMATS : TEXT_FORMATS })
 }
 
-export function writeOf(call: Call, { resource, parameters }: { resource: StoredResource; parameters: WriteParameters }): Write {
+const WRITE_OPTIONS: Record<string, string> = { create: 'CreateOptions', patch: 'PatchOptions' }
+
+interface WriteSource {
+  resource: StoredResource
+  parameters: WriteParameters
+  options?: Readonly<Record<string, unknown>>
+}
+
+export function writeOf(
+  call: Call,
+  { resource, parameters, options = optionsOf(WRITE_OPTIONS[call.info.verb] ?? 'UpdateOptions', parameters) }: WriteSource,
+): Write {
   const { dryRun, fieldManager } = parameters
-  return { resource, attributes: attributesOf(call), dryRun, fieldManager, warn: (text) => call.warnings.add(text) }
+  return {
+    resource,
+    attributes: attributesOf(call),
+    dryRun,
+    fieldManager,
+    options,
+    warn: (text) => call.warnings.add(text),
+    annotate: (key, value) => call.annotations.set(key, value),
+  }
 }
 
 /** Apply insists on a manager that was named. */

@@ -10,13 +10,14 @@ import { servedObject } from '#server/engine/encoding.ts'
 import { type Engine, handlerOf } from '#server/engine/engine.ts'
 import { getObject } from '#server/engine/list.ts'
 import { applyScale, ScaleKind, scaleOf, updateScale } from '#server/engine/scale.ts'
-import { bodyKind, createThrough, type HandlerCall, notAllowed, requestOf } from '#server/engine/subresource.ts'
+import { askedBy, bodyKind, createThrough, type HandlerCall, notAllowed, requestOf } from '#server/engine/subresource.ts'
 import { mutatingAdmission, validatingAdmission } from '#server/engine/admit.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
 import type { SubresourceHandler } from '#server/request.ts'
 import { attributesOf } from './authorization.ts'
+import { connectOptions } from './connect-options.ts'
 import type { Call } from './call.ts'
-import { flag, writeParameters } from './parameters.ts'
+import { flag, optionsOf, writeParameters } from './parameters.ts'
 import { readObject } from './read-object.ts'
 import { answerStatus } from './recover.ts'
 import { applyWrite, forbiddenForce, keyOf, negotiateObject, readApply, readPatch, writeOf } from './resource-verbs.ts'
@@ -50,7 +51,10 @@ async function create(engine: Engine, call: Call, { resource, handler }: Handled
   const parameters = writeParameters(call, 'CreateOptions')
   const kind = bodyKind(resource.kind, call.info.subresource)
   const object = await readObject(engine, call, { kind, fieldValidation: parameters.fieldValidation })
-  const made = await createThrough(engine, handler, { call: { ...handlerCall(call, resource), dryRun: parameters.dryRun }, object })
+  const made = await createThrough(engine, handler, {
+    call: { ...handlerCall(call, resource), dryRun: parameters.dryRun, options: optionsOf('CreateOptions', parameters) },
+    object,
+  })
   if (made.kind === 'Status') return answerStatus(call, { ...(made as Status), code: (made as Status).code ?? 201 })
   await sendObject(call, made as KubeObject, { engine, resource: { ...resource, kind }, negotiated, status: 201 })
 }
@@ -79,13 +83,8 @@ async function list(engine: Engine, call: Call, { resource, handler }: Handled):
 async function connect(engine: Engine, call: Call, { resource, handler }: Handled): Promise<void> {
   const request = handlerCall(call, resource)
   if (call.info.subresource !== 'log') {
-    const admission = {
-      attributes: request.attributes,
-      operation: 'CONNECT',
-      kind: resource.kind,
-      dryRun: false,
-      warn: request.warn,
-    } as const
+    const object = connectOptions(resource.kind, call.info.subresource, call.exchange.query)
+    const admission = { ...askedBy(request), operation: 'CONNECT', ...(object ? { object } : {}) } as const
     await mutatingAdmission(engine, admission)
     await validatingAdmission(engine, admission)
   }
@@ -137,5 +136,6 @@ function handlerCall(call: Call, { kind }: Resource): HandlerCall {
     query: call.exchange.query,
     dryRun: false,
     warn: (text) => call.warnings.add(text),
+    annotate: (key, value) => call.annotations.set(key, value),
   }
 }

@@ -1,0 +1,46 @@
+// The versions and groups one request could have been made in, and its objects as seen in another of them.
+import { clone, deepFreeze } from '#api/clone.ts'
+import type { Kind } from '#api/kind.ts'
+import { apiVersionOf, type GroupVersionKind, type KubeObject } from '#api/object.ts'
+import type { Registry } from '#server/registry.ts'
+import type { AdmissionRequest } from '#server/request.ts'
+
+/** All kinds that show the same stored objects, the requested one first. Subresources have the same versions as what they are of. */
+export function equivalentKinds(registry: Registry, kind: Kind): Kind[] {
+  const own = registry.find(kind.group, kind.version, kind.plural)
+  if (!own || own.prefix === undefined) return [kind]
+  return [kind, ...registry.siblings(own).flatMap((other) => (other.kind === own.kind ? [] : [other.kind]))]
+}
+
+/** What the object of a request is: the subresource's own kind where it has one. */
+export function objectKind(kind: Kind, subresource: string): GroupVersionKind {
+  const own = subresource ? kind.subresources[subresource]?.kind : undefined
+  return own ?? { group: kind.group, version: kind.version, kind: kind.kind }
+}
+
+/** A copy in another version of the same kind. What is a subresource's own stays as it is. */
+export function convertObject(object: KubeObject, from: Kind, to: Kind): KubeObject {
+  const own = clone(object)
+  if (from === to || own.kind !== from.kind) return own
+  const storage = from.convert ? from.convert.toStorage(own) : own
+  const converted = to.convert ? to.convert.fromStorage(storage) : storage
+  return { ...converted, kind: to.kind, apiVersion: apiVersionOf(to) }
+}
+
+/** The request as if it had been made in `kind`'s version: frozen copies, for those who only look. */
+export function viewAs(request: AdmissionRequest, kind: Kind): Pick<AdmissionRequest, 'object' | 'oldObject'> {
+  const { object, oldObject } = request
+  if (kind === request.kind) return { ...(object ? { object } : {}), ...(oldObject ? { oldObject } : {}) }
+  return {
+    ...(object ? { object: deepFreeze(convertObject(object, request.kind, kind)) } : {}),
+    ...(oldObject ? { oldObject: deepFreeze(convertObject(oldObject, request.kind, kind)) } : {}),
+  }
+}
+
+/** Puts what a mutation made of the object, in `kind`'s version, into the request: the object keeps its identity, its members are replaced. */
+export function replaceObject({ object, kind: own }: AdmissionRequest, mutated: KubeObject, kind: Kind): void {
+  const target = object as Record<string, unknown>
+  const source = convertObject(mutated, kind, own) as Record<string, unknown>
+  for (const key of Object.keys(target)) delete target[key]
+  Object.assign(target, source)
+}
