@@ -39,7 +39,7 @@ import { replicationControllerController } from './replication-controller.ts'
 import { type QuotaMeter, resourceQuotaController } from './resource-quota.ts'
 import { ROOT_CA_CONFIG_MAP, rootCaCertificatePublisher } from './root-ca-certificate-publisher.ts'
 import { serviceAccountController } from './service-account.ts'
-import { keptOfSecret, serviceAccountTokenController } from './service-account-token.ts'
+import { keptOfSecret, type SignToken, serviceAccountTokenController } from './service-account-token.ts'
 import { serviceCidrController } from './service-cidr.ts'
 import { statefulSetController } from './stateful-set/stateful-set.ts'
 import { taintEvictionController } from './taint-eviction.ts'
@@ -59,6 +59,8 @@ export interface ControllersOptions {
   clusterCidr?: string
   /** Signs what CertificateSigningRequests ask for; without it nothing is issued. */
   certify?: Certify
+  /** Fills the Secrets that hold tokens of service accounts; without it they stay empty. */
+  signToken?: SignToken
   /** The rules by which admission charges quotas; without them quotas are not kept up. */
   quotaMeter?: QuotaMeter
   /** Shared with other actors of the process; made and ended here when absent. */
@@ -80,7 +82,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
   return [
     serviceAccountController,
     rootCaCertificatePublisher(rootCa),
-    serviceAccountTokenController(rootCa),
+    ...(options.signToken ? [serviceAccountTokenController(rootCa, options.signToken)] : []),
     clusterRoleAggregationController,
     nodeIpamController({ clusterCidr }),
     nodeLifecycleController(clock),

@@ -1,7 +1,6 @@
 // serviceaccount-token-controller: fills Secrets of type kubernetes.io/service-account-token, and deletes them with their account.
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
-import type { AuthenticationTokenRequest as TokenRequest } from '#api/generated/types.ts'
 import { keyOf } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import type { Controller } from '#client/controller.ts'
@@ -10,8 +9,8 @@ import { itself, mapped } from '#client/triggers.ts'
 const TOKEN_TYPE = 'kubernetes.io/service-account-token'
 const ACCOUNT_NAME = 'kubernetes.io/service-account.name'
 const ACCOUNT_UID = 'kubernetes.io/service-account.uid'
-/** Tokens in Secrets have no end of their own; this is the longest a token may be asked for. */
-const LIFETIME_SECONDS = 2 ** 32
+/** Makes the token of a Secret; only whoever holds the cluster's key can. */
+export type SignToken = (of: { namespace: string; account: { name: string; uid: string }; secret: string }) => string
 
 /** Informers keep no Secret's data but that of token Secrets. */
 export function keptOfSecret({ apiVersion, kind, metadata, type, data }: Secret): Secret {
@@ -24,7 +23,7 @@ export function keptOfSecret({ apiVersion, kind, metadata, type, data }: Secret)
   return type === TOKEN_TYPE && data ? { ...kept, data } : kept
 }
 
-export function serviceAccountTokenController(rootCa: string): Controller {
+export function serviceAccountTokenController(rootCa: string, sign: SignToken): Controller {
   const ca = Buffer.from(rootCa).toString('base64')
   return {
     name: 'serviceaccount-token-controller',
@@ -56,25 +55,14 @@ export function serviceAccountTokenController(rootCa: string): Controller {
       const data = secret.data ?? {}
       const namespace = Buffer.from(key.namespace!).toString('base64')
       if (data['token'] && data['ca.crt'] === ca && data['namespace'] && claimedUid) return
-      const token = data['token'] ?? Buffer.from(await requestToken()).toString('base64')
+      const token =
+        data['token'] ??
+        Buffer.from(sign({ namespace: key.namespace!, account: { name, uid: account.metadata!.uid! }, secret: key.name })).toString(
+          'base64',
+        )
       const annotations = { ...secret.metadata?.annotations, [ACCOUNT_UID]: account.metadata!.uid! }
       const filled = { ...data, token, 'ca.crt': ca, namespace: data['namespace'] ?? namespace }
       await client.update(Secret, { ...secret, metadata: { ...secret.metadata, annotations }, data: filled })
-
-      async function requestToken(): Promise<string> {
-        const request: TokenRequest = {
-          apiVersion: 'authentication.k8s.io/v1',
-          kind: 'TokenRequest',
-          spec: {
-            audiences: [],
-            expirationSeconds: LIFETIME_SECONDS,
-            boundObjectRef: { apiVersion: 'v1', kind: 'Secret', name: key.name, ...(uid ? { uid } : {}) },
-          },
-        }
-        const answer = await client.create<ServiceAccount, TokenRequest>(ServiceAccount, request, { ...accountKey, subresource: 'token' })
-        if (!answer.status?.token) throw new Error(`no token was issued for service account ${accountKey.namespace}/${name}`)
-        return answer.status.token
-      }
     },
   }
 }

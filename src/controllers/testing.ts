@@ -74,6 +74,8 @@ export async function startTestCluster(
     random,
     log,
     rootCa: 'CERTIFICATE',
+    signToken: ({ namespace, account }) =>
+      `e30.${Buffer.from(JSON.stringify({ sub: `system:serviceaccount:${namespace}:${account.name}` })).toString('base64url')}.unsigned`,
     ...options.controllers,
   })
   // Pods need the account they run as.

@@ -5,12 +5,15 @@ import { createEventRecorder } from '#client/event-recorder.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
 import type { Certify } from '#controllers/certificates/signing.ts'
+import type { SignToken } from '#controllers/service-account-token.ts'
 import { CONTROLLER_MANAGER, controllerServices, informerProjections } from '#controllers/controllers.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { createScheduler } from '#scheduler/scheduler.ts'
+import { legacyToken } from '#server/access/legacy-tokens.ts'
+import type { Pki } from '#server/pki/pki.ts'
 import { inScope, usageOf } from '#server/admission/quota-usage.ts'
 
 export interface ActorOptions {
@@ -30,8 +33,18 @@ export function informersOf({ clientFor, ...shared }: ActorOptions): Informers {
   return createInformers({ client: clientFor(CONTROLLER_MANAGER), ...shared, projections: informerProjections })
 }
 
+/** What controllers have signed without holding a key. */
+export interface Signers {
+  certify: Certify
+  signToken: SignToken
+}
+
+export function signersOf(pki: Pki): Signers {
+  return { certify: (request, signing) => pki.signCertificate(request, signing), signToken: (of) => legacyToken(pki.serviceAccountKey, of) }
+}
+
 export function controllersOf(
-  options: ActorOptions & { informers: Informers; rootCa: string; clusterCidr: string; certify?: Certify },
+  options: ActorOptions & { informers: Informers; rootCa: string; clusterCidr: string } & Partial<Signers>,
 ): Service[] {
   const { signal: _signal, log, ...given } = options
   return controllerServices({ ...given, log: log.child({ service: 'controllers' }), quotaMeter: { usageOf, inScope } })

@@ -11,7 +11,6 @@ import { Node } from '#api/kinds/core/node.ts'
 import type { Client, UserInfo } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
-import type { Certify } from '#controllers/certificates/signing.ts'
 import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
 import type { Clock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
@@ -27,7 +26,7 @@ import { openEmbeddedStore } from '#store/embedded.ts'
 import { openEtcdStore } from '#store/etcd/etcd.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
-import { controllersOf, informersOf, schedulerOf, SIMULATED_NODES } from './actors.ts'
+import { controllersOf, informersOf, schedulerOf, signersOf, SIMULATED_NODES } from './actors.ts'
 import { claimMachine, machineTaken } from './machine-claim.ts'
 import { createMovedTime } from './moved-time.ts'
 import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
@@ -83,9 +82,11 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   if (!config.serverOnly) {
     const shared = { clientFor, clock, random, log, signal: stop.signal }
     const informers = informersOf(shared)
-    const certify: Certify = (request, signing) => pki.signCertificate(request, signing)
     const actors: Service[] = [
-      inOrder('controllers', controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: config.podCidr, certify })),
+      inOrder(
+        'controllers',
+        controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: config.podCidr, ...signersOf(pki) }),
+      ),
       schedulerOf({ ...shared, informers }),
       ...(await nodesOf(config, {
         ...options,

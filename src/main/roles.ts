@@ -12,7 +12,7 @@ import type { Service } from '#lib/service.ts'
 import { startAll } from '#lib/service.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { ensurePki } from '#server/pki/pki.ts'
-import { type ActorOptions, controllersOf, informersOf, schedulerOf, SCHEDULER, SIMULATED_NODES } from './actors.ts'
+import { type ActorOptions, controllersOf, informersOf, schedulerOf, SCHEDULER, signersOf, SIMULATED_NODES } from './actors.ts'
 
 export async function startRole(
   config: RoleConfig,
@@ -59,13 +59,12 @@ export async function startRole(
             config.pkiDirectory === undefined
               ? undefined
               : await ensurePki({ directory: config.pkiDirectory, clock, random, hostName: hostname() })
-          const certify = pki && { certify: pki.signCertificate.bind(pki) }
           return controllersOf({
             ...options,
             informers: informersOf(options),
             rootCa: config.access.ca ?? '',
             clusterCidr: config.podCidr,
-            ...certify,
+            ...(pki ? signersOf(pki) : {}),
           })
         })
       case 'scheduler':

@@ -2,7 +2,6 @@
 // test moves. Nothing is shared between clusters and nothing is left behind.
 import { generateKeyPairSync } from 'node:crypto'
 import type { Client, UserInfo } from '#client/client.ts'
-import type { Certify } from '#controllers/certificates/signing.ts'
 import { kubeconfigFor } from '#cli/kubeconfig-file.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import { parseDuration } from '#lib/duration.ts'
@@ -16,7 +15,7 @@ import { clusterExtensions } from '#server/cluster-extensions.ts'
 import { ensurePki, type Pki } from '#server/pki/pki.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { Activity } from './activity.ts'
-import { controllersOf, informersOf, schedulerOf, SIMULATED_NODES } from './actors.ts'
+import { controllersOf, informersOf, schedulerOf, signersOf, SIMULATED_NODES } from './actors.ts'
 
 export interface ClusterOptions {
   /** How many simulated nodes there are; 1 unless said. */
@@ -91,8 +90,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const clientFor = (user: UserInfo) => activity.client(server.clientFor(user))
   const shared = { clientFor, clock, random, log, signal }
   const informers = informersOf(shared)
-  const certify: Certify = (request, signing) => pki.signCertificate(request, signing)
-  const controllers = controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: '10.244.0.0/16', certify })
+  const controllers = controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: '10.244.0.0/16', ...signersOf(pki) })
   const scheduler = schedulerOf({ ...shared, informers })
   const simulated = createSimulatedNodes({ count: nodes, client: clientFor(SIMULATED_NODES), informers, clock, log })
   starting.use(await startAll([...controllers, scheduler, ...(nodes > 0 ? [simulated] : [])], started))

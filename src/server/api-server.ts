@@ -144,7 +144,7 @@ class Server implements ApiServer {
       measure(this.#metrics, { clock }),
       recover({ log }),
       describe,
-      authenticate(authenticators),
+      authenticate(authenticators, this.#extensions.anonymous),
       // Audit comes here: it must see who asked before anyone acts as someone else.
       impersonate(authorizer),
       limit(options.limits ?? DEFAULT_LIMITS, this.#metrics),

@@ -1,21 +1,16 @@
 // Everything that makes a bare API server a cluster's: who may come in and do what, what is added and refused on the way, what must exist.
 // One visible list of each; nothing here is used before the server starts.
+import { systemClock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
-import { bearerTokens, clientCertificates } from './access/authenticators.ts'
+import { accessControl, type AccessOptions } from './access/access-control.ts'
 import { authenticationReviews } from './access/authentication-reviews.ts'
 import { accessReviews } from './access/access-reviews.ts'
-import { allowGroup, firstOpinion } from './access/authorizers.ts'
 import { preventEscalation } from './access/escalation.ts'
-import { nodeAuthorizer } from './access/node-authorizer.ts'
 import { tokenEndpoints } from './access/key-set.ts'
-import { NodeGraph } from './access/node-graph.ts'
-import { RbacAuthorizer } from './access/rbac-authorizer.ts'
-import { RbacIndex } from './access/rbac-index.ts'
-import { ServiceAccountTokens } from './access/service-account-tokens.ts'
+import type { ServiceAccountTokens } from './access/service-account-tokens.ts'
 import { admissionPlugins } from './admission/plugins.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
 import { bootstrap, keep } from './bootstrap/bootstrap.ts'
-import { defaultRules } from './bootstrap/rbac.ts'
 import type { Pki } from './pki/pki.ts'
 import type { Authorizer, ServerContext, ServerExtensions } from './request.ts'
 import { Kubelets } from './subresources/kubelets.ts'
@@ -36,6 +31,7 @@ export interface ClusterOptions {
   /** Where pods and nodes reach the API server itself. */
   advertiseAddress: string
   port: number
+  access?: AccessOptions
 }
 
 export interface ClusterExtensions extends ServerExtensions {
@@ -44,14 +40,15 @@ export interface ClusterExtensions extends ServerExtensions {
 }
 
 export function clusterExtensions(context: ServerContext, options: ClusterOptions): ClusterExtensions {
-  const { reader, clock, random } = context
+  const { reader, random } = context
   const { pki, serviceCidr, clusterDomain = 'cluster.local', advertiseAddress, port } = options
-  const index = once(() => new RbacIndex(reader))
-  const rbac = new RbacAuthorizer(index)
-  const graph = once(() => new NodeGraph(reader))
-  const authorizer = firstOpinion([allowGroup('system:masters'), nodeAuthorizer(graph, defaultRules('system:node')), rbac])
-  const issuer = serviceAccountIssuer(clusterDomain)
-  const tokens = new ServiceAccountTokens({ key: pki.serviceAccountKey, issuer, reader, clock, random })
+  const access = accessControl(context, {
+    key: pki.serviceAccountKey,
+    issuer: serviceAccountIssuer(clusterDomain),
+    outsideClock: systemClock,
+    ...(options.access ? { options: options.access } : {}),
+  })
+  const { authorizer, tokens, rbac, index } = access
   const kubelets = new Kubelets(reader, { authority: pki.authority, ...pki.kubeletClient })
   const system = {
     serviceCidr,
@@ -65,15 +62,21 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
   const allocator = new ServiceAllocator(context, { serviceCidr })
   return {
     tokens,
-    authenticators: [clientCertificates, bearerTokens(tokens)],
+    authenticators: access.authenticators,
+    anonymous: access.anonymous,
     authorizer,
     admission: [...admissionPlugins(context, authorizer), preventEscalation({ rbac, index, authorizer })],
     writeHooks: [allocator],
     frontProxy: pki.frontProxyClient,
-    endpoints: tokenEndpoints({ issuer, publicKey: pki.serviceAccountKey.publicKey, url: context.url }),
+    endpoints: tokenEndpoints({
+      issuer: access.issuer,
+      publicKey: pki.serviceAccountKey.publicKey,
+      url: context.url,
+      ...(options.access?.serviceAccountJwksUri ? { jwksUri: options.access.serviceAccountJwksUri } : {}),
+    }),
     subresources: [
       ...accessReviews(authorizer),
-      ...authenticationReviews(tokens),
+      ...authenticationReviews(access.knowledge),
       ...podBinding(context),
       podEviction(context),
       serviceAccountToken(context, tokens),
@@ -87,15 +90,10 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     },
     async run(signal) {
       using _connections = kubelets
-      await Promise.all([allocator.run(signal), keep(context, system, signal)])
+      await Promise.all([access.run(signal), allocator.run(signal), keep(context, system, signal)])
     },
   }
 }
 
 /** Who issues the cluster's service-account tokens, as they say themselves. */
-const serviceAccountIssuer = (clusterDomain: string): string => `https://kubernetes.default.svc.${clusterDomain}`
-
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined
-  return () => (made ??= { value: make() }).value
-}
+export const serviceAccountIssuer = (clusterDomain: string): string => `https://kubernetes.default.svc.${clusterDomain}`

@@ -203,6 +203,8 @@ export interface ServerContext {
 /** What others add to the core. Order of `authenticators` and `admission` is the order they are asked in. */
 export interface ServerExtensions {
   authenticators?: readonly Authenticator[]
+  /** Paths that may be asked for by nobody in particular; absent: health and version. */
+  anonymous?(path: string): boolean
   /** Absent: everything is allowed (tests). */
   authorizer?: Authorizer
   admission?: readonly AdmissionPlugin[]

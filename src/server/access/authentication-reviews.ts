@@ -4,9 +4,15 @@ import { TokenReview } from '#api/kinds/authentication/token-review.ts'
 import { StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { SubresourceHandler } from '#server/request.ts'
-import type { ServiceAccountTokens } from './service-account-tokens.ts'
+import { authenticateToken, type TokenAuthenticator } from './token-authenticators.ts'
 
-export function authenticationReviews(tokens: ServiceAccountTokens): SubresourceHandler[] {
+export interface TokenKnowledge {
+  authenticators(): readonly TokenAuthenticator[]
+  /** Audiences that stand for this API server. */
+  audiences: readonly string[]
+}
+
+export function authenticationReviews(tokens: TokenKnowledge): SubresourceHandler[] {
   return [
     {
       kind: SelfSubjectReview,
@@ -21,18 +27,21 @@ export function authenticationReviews(tokens: ServiceAccountTokens): Subresource
       async create({ object }) {
         const review = object as TokenReview
         if (!review.spec?.token) throw new StatusError('BadRequest', 'token is required for TokenReview in authentication')
-        return { ...review, status: statusOf(tokens, review.spec) }
+        return { ...review, status: await statusOf(tokens, review.spec) }
       },
     },
   ]
 }
 
-function statusOf(tokens: ServiceAccountTokens, { token = '', audiences: wanted = [] }: TokenReview['spec']): TokenReview['status'] {
+async function statusOf(
+  { authenticators, audiences: own }: TokenKnowledge,
+  { token = '', audiences: wanted = [] }: TokenReview['spec'],
+): Promise<TokenReview['status']> {
   try {
-    const { user, audiences } = tokens.verify(token, wanted.length > 0 ? wanted : tokens.audiences)
+    const { user, audiences } = await authenticateToken(authenticators(), token, wanted.length > 0 ? wanted : own)
     return { authenticated: true, user: spelled(user), audiences }
   } catch (error) {
-    return { user: {}, error: `[invalid bearer token, ${(error as Error).message}]` }
+    return { user: {}, error: (error as Error).message }
   }
 }
 

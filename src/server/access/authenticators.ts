@@ -2,7 +2,7 @@
 import { StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { AuthenticationRequest, Authenticator } from '#server/request.ts'
-import type { ServiceAccountTokens } from './service-account-tokens.ts'
+import { authenticateToken, type TokenAuthenticator } from './token-authenticators.ts'
 
 const AUTHENTICATED = 'system:authenticated'
 
@@ -27,13 +27,13 @@ export const clientCertificates: Authenticator = {
 }
 
 /** Any bearer token that is not good is refused here, so this comes last among those who read tokens. */
-export function bearerTokens(tokens: ServiceAccountTokens): Authenticator {
+export function bearerTokens(authenticators: () => readonly TokenAuthenticator[], audiences: readonly string[]): Authenticator {
   return {
     async authenticate({ headers }) {
       const token = bearerToken(headers)
       if (token === undefined) return undefined
       try {
-        return tokens.verify(token).user
+        return (await authenticateToken(authenticators(), token, audiences)).user
       } catch (cause) {
         throw new StatusError('Unauthorized', 'Unauthorized', { cause })
       }

@@ -104,9 +104,8 @@ export function assertAllowed(authorizer: Authorizer, attributes: RequestAttribu
   refuse(attributes, decision)
 }
 
-function refuse(attributes: RequestAttributes, { allowed, denied, reason, error }: Decision): void {
+function refuse(attributes: RequestAttributes, { allowed, reason, error }: Decision): void {
   if (allowed) return
-  if (error && !denied)
-    throw new StatusError('InternalError', `Internal error occurred: ${error}`, { details: { causes: [{ message: error }] } })
+  if (error) throw new StatusError('InternalError', `Internal error occurred: ${error}`, { details: { causes: [{ message: error }] } })
   throw refusal(attributes, reason)
 }

@@ -5,6 +5,7 @@ import type { UserInfo } from '#client/client.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import type { AuthenticationRequest, Authorizer, RequestAttributes } from '#server/request.ts'
 import { assertAllowed, refusal } from './authorizers.ts'
+import { domainPrefixedPath } from './extra-keys.ts'
 import { serviceAccountGroups } from './service-account-tokens.ts'
 
 const EXTRA = 'impersonate-extra-'
@@ -152,22 +153,12 @@ async function allowed(asked: Promise<void>): Promise<boolean> {
 function extraProblem(extra: Record<string, string[]>): string | undefined {
   for (const [key, values] of Object.entries(extra)) {
     if (key === '') return 'impersonating the empty string key in extra is not allowed'
-    if (!isPrefixedPath(key))
-      return `impersonating an invalid key in extra is not allowed: extra.key: Invalid value: ${JSON.stringify(key)}: must be a domain-prefixed path (such as "acme.io/foo")`
+    const [invalid] = domainPrefixedPath(key)
+    if (invalid) return `impersonating an invalid key in extra is not allowed: extra.key: Invalid value: ${JSON.stringify(key)}: ${invalid}`
     if (key !== key.toLowerCase()) return `impersonating a non-lowercase key in extra is not allowed: ${JSON.stringify(key)}`
     if (values.includes('')) return 'impersonating the empty string value in extra is not allowed'
   }
   return undefined
-}
-
-function isPrefixedPath(key: string): boolean {
-  const slash = key.indexOf('/')
-  return (
-    slash > 0 &&
-    slash < key.length - 1 &&
-    dnsSubdomain(key.slice(0, slash)).length === 0 &&
-    /^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/.test(key.slice(slash + 1))
-  )
 }
 
 /** Which node it is says nothing about the right: that it is the user's own was seen before. */

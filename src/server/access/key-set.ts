@@ -13,10 +13,15 @@ export interface PublicDocument {
 }
 
 /** By path. Both are for whoever may read them by role; they hold nothing secret. */
-export function tokenDocuments(options: { issuer: string; publicKey: KeyObject; url: string }): ReadonlyMap<string, PublicDocument> {
+export function tokenDocuments(options: {
+  issuer: string
+  publicKey: KeyObject
+  url: string
+  jwksUri?: string
+}): ReadonlyMap<string, PublicDocument> {
   const discovery = {
     issuer: options.issuer,
-    jwks_uri: `${options.url}${KEY_SET_PATH}`,
+    jwks_uri: options.jwksUri ?? `${options.url}${KEY_SET_PATH}`,
     response_types_supported: ['id_token'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['ES256'],
@@ -30,7 +35,7 @@ export function tokenDocuments(options: { issuer: string; publicKey: KeyObject; 
 }
 
 /** `url` is asked for late: the port is known only once the server listens. */
-export function tokenEndpoints(options: { issuer: string; publicKey: KeyObject; url(): string }): Endpoint[] {
+export function tokenEndpoints(options: { issuer: string; publicKey: KeyObject; url(): string; jwksUri?: string }): Endpoint[] {
   const documents = () => tokenDocuments({ ...options, url: options.url() })
   return [DISCOVERY_PATH, KEY_SET_PATH].map((path) => ({
     path,

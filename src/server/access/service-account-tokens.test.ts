@@ -22,7 +22,7 @@ function fixture() {
   let now = systemClock.now()
   const key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const clock = { ...systemClock, now: () => now }
-  const tokens = new ServiceAccountTokens({ key, issuer: ISSUER, reader, clock, random: seededRandom(1) })
+  const tokens = new ServiceAccountTokens({ key, issuers: [ISSUER], reader, clock, random: seededRandom(1) })
   const issue = (more = {}) => tokens.issue({ account, audiences: [ISSUER], expiresInSeconds: 3600, ...more })
   return { reader, key, tokens, issue, advance: (seconds: number) => (now += seconds * 1000) }
 }
@@ -40,15 +40,23 @@ test('ServiceAccountTokens verifies what it issued', () => {
 
 const LOSSES: [title: string, lose: (f: ReturnType<typeof fixture>) => void, message: RegExp][] = [
   ['time is up', ({ advance }) => advance(3600), /has expired/],
-  ['the account is gone', ({ reader }) => reader.remove(ServiceAccount, { namespace: 'x', name: 'sa' }), /account .* deleted/],
+  ['the account is gone', ({ reader }) => reader.remove(ServiceAccount, { namespace: 'x', name: 'sa' }), /serviceaccounts "sa" not found/],
   [
     'the account is another',
     ({ reader }) => reader.put(ServiceAccount, { metadata: { ...account.metadata, uid: 'u2' } }),
-    /account .* deleted/,
+    /service account UID \(u2\) does not match claim \(u1\)/,
   ],
-  ['the pod is gone', ({ reader }) => reader.remove(Pod, { namespace: 'x', name: 'p' }), /pod .* deleted/],
-  ['the pod is another', ({ reader }) => reader.put(Pod, pod({ uid: 'p2' })), /pod .* deleted/],
-  ['the pod was to end a while ago', ({ reader }) => reader.put(Pod, pod({ deletionTimestamp: '2020-01-01T00:00:00Z' })), /pod .* deleted/],
+  ['the pod is gone', ({ reader }) => reader.remove(Pod, { namespace: 'x', name: 'p' }), /has been invalidated/],
+  [
+    'the pod is another',
+    ({ reader }) => reader.put(Pod, pod({ uid: 'p2' })),
+    /pod UID \(p2\) does not match service account pod ref claim \(p1\)/,
+  ],
+  [
+    'the pod was to end a while ago',
+    ({ reader }) => reader.put(Pod, pod({ deletionTimestamp: '2020-01-01T00:00:00Z' })),
+    /has been invalidated/,
+  ],
 ]
 
 test('ServiceAccountTokens refuses a token it accepted before when', async (t) => {
@@ -94,7 +102,7 @@ test('ServiceAccountTokens holds tokens to their audiences', () => {
 
 test('bearerTokens reads the header and the protocol list, and refuses bad tokens', async () => {
   const { tokens, issue } = fixture()
-  const authenticator = bearerTokens(tokens)
+  const authenticator = bearerTokens(() => [tokens], [ISSUER])
   const token = issue()
   const carrier = `base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`
   for (const headers of [{ authorization: `Bearer ${token}` }, { 'sec-websocket-protocol': `v5.channel.k8s.io, ${carrier}` }])

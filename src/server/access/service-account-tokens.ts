@@ -4,11 +4,13 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import type { KubeObject } from '#api/object.ts'
+import { notFoundError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import type { Random } from '#lib/random.ts'
 import type { ObjectReader } from '#server/request.ts'
+import type { TokenAnswer } from './token-authenticators.ts'
 import { claimedIssuer, readToken, type SigningKey, signToken } from './web-token.ts'
 
 interface Named {
@@ -55,7 +57,10 @@ const LONGEST_TOKEN = 16 * 1024
 
 export interface TokenContext {
   key: SigningKey
-  issuer: string
+  /** The first issues, all are believed. */
+  issuers: readonly [string, ...string[]]
+  /** Absent: the issuers. */
+  audiences?: readonly string[]
   reader: ObjectReader
   clock: Clock
   random: Random
@@ -71,18 +76,18 @@ export class ServiceAccountTokens {
 
   /** Audiences that stand for this API server. */
   get audiences(): readonly string[] {
-    return [this.#context.issuer]
+    return this.#context.audiences ?? this.#context.issuers
   }
 
   issue({ account, audiences, expiresInSeconds, warnAfterSeconds, pod, node, secret }: IssueOptions): string {
-    const { key, issuer, clock, random } = this.#context
+    const { key, issuers, clock, random } = this.#context
     const now = Math.floor(clock.now() / 1000)
     const { namespace = '', name = '', uid = '' } = account.metadata ?? {}
     const claims: Claims = {
       aud: [...audiences],
       exp: now + expiresInSeconds,
       iat: now,
-      iss: issuer,
+      iss: issuers[0],
       jti: random.uuid(),
       'kubernetes.io': {
         namespace,
@@ -100,11 +105,15 @@ export class ServiceAccountTokens {
 
   /** Whether a token says it comes from here. */
   claims(token: string): boolean {
-    return token.length <= LONGEST_TOKEN && claimedIssuer(token) === this.#context.issuer
+    return token.length <= LONGEST_TOKEN && this.#context.issuers.includes(claimedIssuer(token) as string)
+  }
+
+  authenticateToken(token: string, audiences: readonly string[]): TokenAnswer | undefined {
+    return this.#verified.get(token) || this.claims(token) ? this.verify(token, audiences) : undefined
   }
 
   /** The account's user and those of `audiences` the token is for; throws an Error saying why not. */
-  verify(token: string, audiences: readonly string[] = this.audiences): { user: UserInfo; audiences: string[] } {
+  verify(token: string, audiences: readonly string[] = this.audiences): TokenAnswer {
     const claims = this.#genuine(token)
     const shared = audiences.filter((audience) => claims.aud.includes(audience))
     if (shared.length === 0)
@@ -117,7 +126,7 @@ export class ServiceAccountTokens {
     const known = this.#verified.get(token)
     if (known) return known
     const claims = token.length <= LONGEST_TOKEN ? readToken(token, this.#context.key.publicKey) : undefined
-    if (!claims || claims['iss'] !== this.#context.issuer || !wellFormed(claims)) throw new Error('invalid bearer token')
+    if (!claims || !this.#context.issuers.includes(claims['iss'] as string) || !wellFormed(claims)) throw new Error('invalid bearer token')
     this.#verified.set(token, claims)
     return claims
   }
@@ -128,16 +137,25 @@ export class ServiceAccountTokens {
     if (now / 1000 >= claims.exp) throw new Error('service account token has expired')
     if (now / 1000 < claims.nbf - 60) throw new Error('service account token is not valid yet')
     const { namespace, serviceaccount, pod, node, secret } = claims['kubernetes.io']
+    const account = reader.get(ServiceAccount, { namespace, name: serviceaccount.name })
+    if (!account) throw notFoundError(ServiceAccount, serviceaccount.name)
+    if (wentLongAgo(account, now)) throw new Error(`service account ${namespace}/${serviceaccount.name} has been deleted`)
+    if (account.metadata?.uid !== serviceaccount.uid)
+      throw new Error(`service account UID (${account.metadata?.uid}) does not match claim (${serviceaccount.uid})`)
     const same = (what: string, { uid }: Named, object: KubeObject | undefined) => {
-      const deleted = object?.metadata?.deletionTimestamp
-      const gone = !object || (deleted !== undefined && Date.parse(deleted) + DELETION_LEEWAY_MS < now)
-      if (gone || object.metadata?.uid !== uid) throw new Error(`${what} of the service account token has been deleted`)
+      if (!object || wentLongAgo(object, now)) throw new Error('service account token has been invalidated')
+      if (object.metadata?.uid !== uid)
+        throw new Error(`${what} UID (${object.metadata?.uid}) does not match service account ${what} ref claim (${uid})`)
     }
-    same('account', serviceaccount, reader.get(ServiceAccount, { namespace, name: serviceaccount.name }))
+    if (secret) same('secret', secret, reader.get(Secret, { namespace, name: secret.name }))
     if (pod) same('pod', pod, reader.get(Pod, { namespace, name: pod.name }))
     else if (node) same('node', node, reader.get(Node, { name: node.name }))
-    if (secret) same('secret', secret, reader.get(Secret, { namespace, name: secret.name }))
   }
+}
+
+function wentLongAgo({ metadata }: KubeObject, now: number): boolean {
+  const deleted = metadata?.deletionTimestamp
+  return deleted !== undefined && Date.parse(deleted) + DELETION_LEEWAY_MS < now
 }
 
 function wellFormed(claims: Record<string, unknown>): claims is Record<string, unknown> & Claims {

@@ -9,7 +9,7 @@ import type { Link } from './call.ts'
 
 const STANDING = ['system:authenticated', 'system:unauthenticated']
 
-export function authenticate(authenticators: readonly Authenticator[]): Link {
+export function authenticate(authenticators: readonly Authenticator[], anonymous = openToAnyone): Link {
   return async (call, next) => {
     const { headers, peer } = call.exchange
     const request = { headers, ...(peer.certificate ? { certificate: peer.certificate } : {}) }
@@ -19,7 +19,7 @@ export function authenticate(authenticators: readonly Authenticator[]): Link {
       if (user) break
     }
     // A certificate of some other authority is not the same as none. A server without authenticators knows nobody and lets authorisation decide.
-    const refused = peer.badCertificate || (authenticators.length > 0 && !openToAnyone(call.exchange.path))
+    const refused = peer.badCertificate || (authenticators.length > 0 && !anonymous(call.exchange.path))
     if (!user && refused) throw new StatusError('Unauthorized', 'Unauthorized')
     call.user = user ? withStanding(user) : ANONYMOUS
     return next()

@@ -1,0 +1,71 @@
+// Configuration in files of group apiserver.config.k8s.io: read strictly, told of in one error that names every field.
+import { isObject } from '#api/clone.ts'
+import { parseYaml, YamlError } from '#api/codec/yaml.ts'
+import type { FieldError } from '#api/field-error.ts'
+
+export class ConfigurationError extends Error {
+  override name = 'ConfigurationError'
+}
+
+const GROUP = 'apiserver.config.k8s.io'
+
+/** The document, which must be of that kind in one of those versions. */
+export function parseConfiguration(
+  text: string,
+  { kind, versions = ['v1', 'v1beta1', 'v1alpha1'] }: { kind: string; versions?: string[] },
+): Record<string, unknown> {
+  let value: unknown
+  try {
+    const document = parseYaml(text)
+    if (document.duplicates) throw new ConfigurationError(`strict decoding error: ${document.duplicates}`)
+    value = document.value
+  } catch (error) {
+    throw error instanceof YamlError ? new ConfigurationError(error.message) : error
+  }
+  if (!isObject(value)) throw new ConfigurationError(`not a ${kind}: the file holds no object`)
+  const { apiVersion = '', kind: given = '' } = value as { apiVersion?: string; kind?: string }
+  if (given !== kind || !versions.some((version) => apiVersion === `${GROUP}/${version}`))
+    throw new ConfigurationError(
+      `no kind ${JSON.stringify(given)} is registered for version ${JSON.stringify(apiVersion)}: say kind ${kind}, apiVersion ${GROUP}/${versions[0]}`,
+    )
+  return value as Record<string, unknown>
+}
+
+/** What an object may hold: nothing further, or fields with shapes of their own; a list's shape is that of its items. */
+export type Shape = 'text' | 'flag' | 'number' | 'duration' | { [field: string]: Shape } | [Shape]
+
+/** Collects what does not fit, in the words of upstream's strict decoder. */
+export function misfits(value: unknown, shape: Shape, path = ''): string[] {
+  if (value === undefined || value === null) return []
+  if (shape === 'text' || shape === 'duration') return typeof value === 'string' ? [] : [`${path}: must be a string`]
+  if (shape === 'flag') return typeof value === 'boolean' ? [] : [`${path}: must be true or false`]
+  if (shape === 'number') return typeof value === 'number' ? [] : [`${path}: must be a number`]
+  if (Array.isArray(shape))
+    return Array.isArray(value) ? value.flatMap((item, index) => misfits(item, shape[0], `${path}[${index}]`)) : [`${path}: must be a list`]
+  if (!isObject(value)) return [`${path}: must be an object`]
+  return Object.entries(value).flatMap(([field, part]) => {
+    const at = path ? `${path}.${field}` : field
+    return Object.hasOwn(shape, field) ? misfits(part, shape[field]!, at) : [`unknown field ${JSON.stringify(at)}`]
+  })
+}
+
+export function assertShape(value: unknown, shape: Shape): void {
+  const found = misfits(value, shape)
+  if (found.length > 0) throw new ConfigurationError(`strict decoding error: ${found.join(', ')}`)
+}
+
+export function refuseAll(errors: readonly FieldError[]): void {
+  if (errors.length === 0) return
+  const texts = errors.map(({ field, message }) => `${field}: ${message}`)
+  throw new ConfigurationError(texts.length === 1 ? texts[0]! : `[${texts.join(', ')}]`)
+}
+
+const UNITS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, ns: 1e-6 }
+
+/** Go's durations (`1m30s`) in milliseconds; undefined for what is none. */
+export function parseDuration(text: string): number | undefined {
+  if (text === '0') return 0
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g)]
+  const sum = parts.reduce((total, [, count, unit]) => total + Number(count) * UNITS[unit!]!, 0)
+  return parts.length > 0 && parts.map(([part]) => part).join('') === text ? sum : undefined
+}

@@ -1,0 +1,48 @@
+// Those who know bearer tokens, asked one after the other. A token that one of them calls bad may still be good for the next.
+import type { UserInfo } from '#client/client.ts'
+
+export interface TokenAnswer {
+  user: UserInfo
+  /** Those of the audiences asked for that the token is good for. */
+  audiences: string[]
+}
+
+export interface TokenAuthenticator {
+  /** undefined: not mine. Throws an Error that says why: mine, and bad. */
+  authenticateToken(token: string, audiences: readonly string[]): TokenAnswer | undefined | Promise<TokenAnswer | undefined>
+}
+
+const LONGEST_TOKEN = 16 * 1024
+
+/** The first that knows the token answers; when none does, an Error tells what each had against it. */
+export async function authenticateToken(
+  authenticators: readonly TokenAuthenticator[],
+  token: string,
+  audiences: readonly string[],
+): Promise<TokenAnswer> {
+  const reasons: string[] = []
+  for (const authenticator of token.length <= LONGEST_TOKEN ? authenticators : []) {
+    try {
+      const asked = authenticator.authenticateToken(token, audiences)
+      const answer = asked instanceof Promise ? await asked : asked
+      if (answer) return answer
+    } catch (error) {
+      reasons.push((error as Error).message)
+    }
+  }
+  throw new Error(reasons.length > 0 ? `[${['invalid bearer token', ...reasons].join(', ')}]` : 'invalid bearer token')
+}
+
+/** Who does not know audiences vouches for those of this API server alone. */
+export function forAudiences(
+  audiences: readonly string[],
+  authenticate: (token: string) => UserInfo | undefined | Promise<UserInfo | undefined>,
+): TokenAuthenticator {
+  return {
+    async authenticateToken(token, wanted) {
+      const shared = audiences.filter((audience) => wanted.includes(audience))
+      const user = shared.length > 0 ? await authenticate(token) : undefined
+      return user && { user, audiences: shared }
+    },
+  }
+}
