@@ -1,0 +1,90 @@
+// What mutations make: `Object{...}`, `Object.spec{...}` and so on, any field of any name, and `JSONPatch{...}`; and what they made, as plain JSON.
+import { CelError, DYN, STRING, Type } from '#api/cel/environment.ts'
+import { toJson } from '#api/cel/to-json.ts'
+import { setOwn } from '#api/clone.ts'
+import { ListValue, MapValue, ObjectValue, type Value } from '#lib/cel/values.ts'
+
+const ROOT = 'Object'
+const OBJECT_NAME = /^Object(?:\.[^.]+)*$/
+
+/** Nothing is known of fields before an object is there: names are checked against their path when a patch is made. */
+export function mutationType(name: string): Type | undefined {
+  if (name === 'JSONPatch') return JSON_PATCH
+  if (!OBJECT_NAME.test(name)) return undefined
+  return new Type('object', name, { field: (field) => ({ type: DYN, key: field }) })
+}
+
+export const APPLY_CONFIGURATION = new Type('object', ROOT, { field: (field) => ({ type: DYN, key: field }) })
+
+const PATCH_FIELDS: ReadonlyMap<string, Type> = new Map([
+  ['op', STRING],
+  ['path', STRING],
+  ['from', STRING],
+  ['value', DYN],
+])
+
+export const JSON_PATCH = new Type('object', 'JSONPatch', {
+  field(name) {
+    const type = PATCH_FIELDS.get(name)
+    return type && { type, key: name, ...(type === STRING ? { fallback: '' } : {}) }
+  },
+  fieldNames: () => PATCH_FIELDS.keys(),
+})
+
+const isDynamic = (value: Value): value is ObjectValue => value instanceof ObjectValue && OBJECT_NAME.test(value.typeName)
+
+/** An applied configuration as JSON. Throws CelError where a type's name is not the path it stands at. */
+export function configurationOf(value: Value): Record<string, unknown> {
+  return jsonOf(value, ROOT) as Record<string, unknown>
+}
+
+export interface PatchOperation {
+  op: string
+  path: string
+  from?: string
+  value?: unknown
+}
+
+/** A list of JSONPatch as the operations of RFC 6902. */
+export function patchOperations(list: Value): PatchOperation[] {
+  if (!(list instanceof ListValue)) throw new CelError('type conversion failed: not a list of JSONPatch')
+  return Array.from({ length: list.size }, (_, at) => {
+    const item = list.at(at)
+    if (!(item instanceof ObjectValue) || item.type !== JSON_PATCH) throw new CelError('type conversion failed: not a JSONPatch')
+    const text = (name: string) => String(item.select(name))
+    const from = text('from')
+    const value = item.select('value')
+    // A value begins a path of its own, wherever it is put.
+    const root = value !== undefined && isDynamic(value) ? value.typeName : ROOT
+    const made = value === undefined ? {} : { value: jsonOf(value, root) }
+    return { op: text('op'), path: text('path'), ...(from ? { from } : {}), ...made }
+  })
+}
+
+function jsonOf(value: Value, path: string): unknown {
+  if (isDynamic(value)) {
+    if (value.typeName !== path)
+      throw new CelError(
+        `type mismatch: unexpected type name ${JSON.stringify(value.typeName)}, expected ${JSON.stringify(path)}, which matches field name path from root Object type`,
+      )
+    const made = {}
+    for (const [key, member] of Object.entries(value.raw)) setOwn(made, key, jsonOf(member as Value, `${path}.${key}`))
+    return made
+  }
+  if (value instanceof ListValue && holdsDynamic(value)) return Array.from({ length: value.size }, (_, at) => jsonOf(value.at(at), path))
+  if (value instanceof MapValue && holdsDynamic(value)) {
+    const made = {}
+    for (const key of value.keys()) setOwn(made, String(key), jsonOf(value.get(key)!, path))
+    return made
+  }
+  return toJson(value)
+}
+
+/** Whether something in it was made by the expression: what was not is read as it is. */
+function holdsDynamic(value: Value): boolean {
+  if (isDynamic(value)) return true
+  if (value instanceof ListValue) {
+    for (let at = 0; at < value.size; at++) if (holdsDynamic(value.at(at))) return true
+  } else if (value instanceof MapValue) return value.keys().some((key) => holdsDynamic(value.get(key)!))
+  return false
+}
