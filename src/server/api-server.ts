@@ -271,6 +271,7 @@ class Server implements ApiServer {
         () => this.#metrics.families(),
         () => this.#storageMetrics(),
         processMetrics(this.#engine.clock.now()),
+        ...(this.#extensions.metrics ?? []),
         ...(this.#options.metrics ?? []),
       ]),
       ...(this.#extensions.endpoints ?? []),

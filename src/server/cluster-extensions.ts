@@ -8,7 +8,7 @@ import { accessReviews } from './access/access-reviews.ts'
 import { preventEscalation } from './access/escalation.ts'
 import { tokenEndpoints } from './access/key-set.ts'
 import type { ServiceAccountTokens } from './access/service-account-tokens.ts'
-import { admissionPlugins } from './admission/plugins.ts'
+import { admissionMetrics, admissionPlugins } from './admission/plugins.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
 import { bootstrap, keep } from './bootstrap/bootstrap.ts'
 import type { Pki } from './pki/pki.ts'
@@ -60,14 +60,16 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     frontProxyAuthority: pki.frontProxyAuthority,
   }
   const allocator = new ServiceAllocator(context, { serviceCidr })
+  const metrics = admissionMetrics()
   return {
     tokens,
     authenticators: access.authenticators,
     anonymous: access.anonymous,
     authorizer,
-    admission: [...admissionPlugins(context, authorizer), preventEscalation({ rbac, index, authorizer })],
+    admission: [...admissionPlugins(context, authorizer, metrics), preventEscalation({ rbac, index, authorizer })],
     writeHooks: [allocator],
     frontProxy: pki.frontProxyClient,
+    metrics: [() => metrics.validatingPolicies.families(), () => metrics.mutatingPolicies.families()],
     endpoints: tokenEndpoints({
       issuer: access.issuer,
       publicKey: pki.serviceAccountKey.publicKey,

@@ -10,6 +10,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Reinvocation } from './admission/reinvocation.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
+import type { MetricSource } from './metrics.ts'
 import type { Registry } from './registry.ts'
 
 /** What a request is about, as authorisation and admission see it. */
@@ -212,6 +213,8 @@ export interface ServerExtensions {
   writeHooks?: readonly WriteHook[]
   /** What extension servers know this server by; absent: other servers are not aggregated. */
   frontProxy?: { certificate: string; key: string }
+  /** Further families for /metrics. */
+  metrics?: readonly MetricSource[]
   /** Paths beside the resources. */
   endpoints?: readonly Endpoint[]
   /** Runs once the store is read and before anyone else is served: objects that must be there from the start. */

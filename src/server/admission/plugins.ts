@@ -7,6 +7,8 @@ import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
+import { PolicyMetrics } from './policies/policy-metrics.ts'
+import { validatingAdmissionPolicy } from './policies/validating.ts'
 import { podSecurity } from './pod-security.ts'
 import { podResizeValidator } from './pod-resize.ts'
 import { podTopologyLabels } from './pod-topology-labels.ts'
@@ -17,7 +19,18 @@ import { serviceAccount } from './service-account.ts'
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts'
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts'
 
-export function admissionPlugins(context: ServerContext, authorizer: Authorizer): AdmissionPlugin[] {
+/** What the plugins count. */
+export interface AdmissionMetrics {
+  validatingPolicies: PolicyMetrics
+  mutatingPolicies: PolicyMetrics
+}
+
+export const admissionMetrics = (): AdmissionMetrics => ({
+  validatingPolicies: new PolicyMetrics('apiserver_validating_admission_policy'),
+  mutatingPolicies: new PolicyMetrics('apiserver_mutating_admission_policy'),
+})
+
+export function admissionPlugins(context: ServerContext, authorizer: Authorizer, metrics = admissionMetrics()): AdmissionPlugin[] {
   return [
     namespaceLifecycle(context),
     limitRanger(context),
@@ -37,6 +50,7 @@ export function admissionPlugins(context: ServerContext, authorizer: Authorizer)
     defaultIngressClass(context),
     podTopologyLabels(context),
     podResizeValidator(context),
+    validatingAdmissionPolicy(context, authorizer, metrics.validatingPolicies),
     resourceQuota(context),
   ]
 }

@@ -1,7 +1,8 @@
-// Rules of CEL policies as far as they can be told without compiling CEL.
+// Rules of CEL policies: their form, and that their expressions compile.
 import { duplicate, type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
 import type { MutatingAdmissionPolicySpec, ValidatingAdmissionPolicySpec, Variable } from '#api/generated/types.ts'
 import { qualifiedName } from '#api/names.ts'
+import { type Compiled, compileMutatingPolicy, compileValidatingPolicy } from '#api/policies/compile.ts'
 import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
 import { checkMatchConditions, checkMatchResources, checkParamKind, defaultMatchResources } from './rules.ts'
 
@@ -43,6 +44,12 @@ export function validateValidatingPolicy(spec: ValidatingAdmissionPolicySpec): F
     keys.add(key)
     if (!valueExpression?.trim()) errors.push(required(`${at}.valueExpression`, 'valueExpression is not specified'))
   })
+  const { matchConditions, variables, validations, auditAnnotations } = compileValidatingPolicy(spec)
+  const conditions = validations.flatMap(({ condition, messageExpression }) => [
+    condition,
+    ...(messageExpression ? [messageExpression] : []),
+  ])
+  checkCompiled([...matchConditions, ...variables, ...conditions, ...auditAnnotations], errors)
   return errors
 }
 
@@ -64,7 +71,15 @@ export function validateMutatingPolicy(spec: MutatingAdmissionPolicySpec): Field
   })
   if (!spec.reinvocationPolicy) errors.push(required('spec.reinvocationPolicy'))
   else checkOneOf('spec.reinvocationPolicy', spec.reinvocationPolicy, ['IfNeeded', 'Never'], errors)
+  const { matchConditions, variables, mutations } = compileMutatingPolicy(spec)
+  checkCompiled([...matchConditions, ...variables, ...mutations], errors)
   return errors
+}
+
+/** What is missing has been told already. */
+function checkCompiled(compiled: readonly Compiled[], errors: Errors): void {
+  for (const { path, expression, error } of compiled)
+    if (error !== undefined && expression.trim()) errors.push(invalid(path, expression, error))
 }
 
 function checkShared(spec: Shared, errors: Errors, operations?: readonly string[]): void {

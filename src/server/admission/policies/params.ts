@@ -1,0 +1,44 @@
+// The parameters a binding gives to its policy: one object by name, or all that a selector selects.
+import type { ParamKind, ParamRef } from '#api/generated/types.ts'
+import { matchesLabels, selectorOf } from '#api/label-selector.ts'
+import { type KubeObject, parseApiVersion } from '#api/object.ts'
+import type { MatchSource } from '#server/admission/matching/match-index.ts'
+
+/** A policy or binding that asks for what cannot be: its failurePolicy decides. */
+export class ConfigurationError extends Error {
+  override name = 'ConfigurationError'
+}
+
+interface Asked {
+  paramKind: ParamKind | undefined
+  paramRef: ParamRef | undefined
+  /** Of the request. */
+  namespace: string
+}
+
+/** `[undefined]`: to be evaluated once, without. Empty: not at all. Throws ConfigurationError. */
+export function collectParams({ registry, reader }: MatchSource, { paramKind, paramRef, namespace }: Asked): (KubeObject | undefined)[] {
+  if (!paramKind) return [undefined]
+  const { apiVersion = '', kind: name = '' } = paramKind
+  const kind = registry.findKind(apiVersion, name)?.kind
+  if (!kind || kind.virtual) {
+    const { group, version } = parseApiVersion(apiVersion)
+    throw new ConfigurationError(`failed to find resource referenced by paramKind: '${group}/${version}, Kind=${name}'`)
+  }
+  if (!paramRef) return [undefined]
+  if (kind.scope === 'Cluster' && paramRef.namespace)
+    throw new ConfigurationError('paramRef.namespace must not be provided for a cluster-scoped `paramKind`')
+  const within = kind.scope === 'Namespaced' ? paramRef.namespace || namespace : undefined
+  if (within === '') throw new ConfigurationError('cannot use namespaced paramRef in policy binding that matches cluster-scoped resources')
+  let found: KubeObject[]
+  if (paramRef.name) {
+    const one = reader.get(kind, { name: paramRef.name, ...(within ? { namespace: within } : {}) })
+    found = one ? [one] : []
+  } else {
+    const selector = selectorOf(paramRef.selector)
+    found = [...reader.list(kind, within)].filter(({ metadata }) => matchesLabels(selector, metadata?.labels))
+  }
+  if (found.length === 0 && paramRef.parameterNotFoundAction === 'Deny')
+    throw new ConfigurationError('no params found for policy binding with `Deny` parameterNotFoundAction')
+  return found
+}

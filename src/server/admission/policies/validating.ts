@@ -1,0 +1,172 @@
+// ValidatingAdmissionPolicy: asks every policy a request concerns through each of its bindings, then refuses, warns and annotates as the bindings say.
+import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding.ts'
+import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy.ts'
+import { type CompiledValidatingPolicy, compileValidatingPolicy } from '#api/policies/compile.ts'
+import { StatusError, type StatusReason } from '#api/status.ts'
+import { viewAs } from '#server/admission/matching/equivalents.ts'
+import { exemptFromPolicies } from '#server/admission/matching/exempt.ts'
+import { namespaceOf } from '#server/admission/matching/selectors.ts'
+import type { Matched } from '#server/admission/matching/match-index.ts'
+import { denied } from '#server/admission/refusal.ts'
+import type { AdmissionPlugin, AdmissionRequest, Authorizer, ServerContext } from '#server/request.ts'
+import { activationOf } from './activation.ts'
+import { Authorizations } from './authorizations.ts'
+import { AuditAnnotations } from './audit-annotations.ts'
+import { collectParams, ConfigurationError } from './params.ts'
+import { type ActivePolicy, PolicySource } from './policy-source.ts'
+import type { PolicyMetrics } from './policy-metrics.ts'
+import { judge, type Judgement, type Verdict } from './validator.ts'
+
+type Active = ActivePolicy<ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, CompiledValidatingPolicy>
+
+interface Denial {
+  policy: string
+  binding?: string
+  message: string
+  reason?: string | undefined
+}
+
+export function validatingAdmissionPolicy(context: ServerContext, authorizer: Authorizer, metrics: PolicyMetrics): AdmissionPlugin {
+  const source = new PolicySource(
+    {
+      policies: ValidatingAdmissionPolicy,
+      bindings: ValidatingAdmissionPolicyBinding,
+      compile: ({ spec }: ValidatingAdmissionPolicy) => compileValidatingPolicy(spec ?? {}),
+    },
+    context,
+  )
+  return {
+    name: 'ValidatingAdmissionPolicy',
+    validate(request) {
+      if (exemptFromPolicies(request)) return
+      const matched = source.index().match(request)
+      if (matched.length > 0) return new Validation(context, request, { authorizer, metrics }).run(matched)
+    },
+  }
+}
+
+class Validation {
+  readonly #context: ServerContext
+  readonly #request: AdmissionRequest
+  readonly #metrics: PolicyMetrics
+  readonly #authorizations: Authorizations
+  readonly #denials: Denial[] = []
+
+  constructor(
+    context: ServerContext,
+    request: AdmissionRequest,
+    { authorizer, metrics }: { authorizer: Authorizer; metrics: PolicyMetrics },
+  ) {
+    this.#context = context
+    this.#request = request
+    this.#metrics = metrics
+    this.#authorizations = new Authorizations(authorizer, request.attributes.user)
+  }
+
+  async run(matched: readonly Matched<Active>[]): Promise<void> {
+    for (const one of matched) await this.#ask(one)
+    const [first] = this.#denials
+    if (first) throw refusal(this.#request, first)
+  }
+
+  async #ask({ item: active, kind }: Matched<Active>): Promise<void> {
+    const published = new AuditAnnotations()
+    const view = viewAs(this.#request, kind)
+    const { spec = {} } = active.policy
+    for (const { item: binding } of active.bindings.match(this.#request)) {
+      const name = binding.metadata?.name ?? ''
+      let params: ReturnType<typeof collectParams>
+      try {
+        const { namespace } = this.#request.attributes
+        params = collectParams(this.#context, { paramKind: spec.paramKind, paramRef: binding.spec?.paramRef, namespace })
+      } catch (error) {
+        if (!(error instanceof ConfigurationError)) throw error
+        if (spec.failurePolicy !== 'Ignore')
+          this.#denials.push({ policy: active.name, binding: name, message: `failed to configure binding: ${error.message}` })
+        continue
+      }
+      for (const param of params) {
+        const started = this.#context.clock.now()
+        const judgement = await this.#authorizations.settled(() => {
+          const seen = { request: this.#request, kind, namespace: this.#namespace(), params: param, authorizations: this.#authorizations }
+          return judge(spec, active.compiled(), activationOf({ ...seen, object: view.object, oldObject: view.oldObject }))
+        })
+        const seconds = Math.max(0, this.#context.clock.now() - started) / 1000
+        this.#take(judgement, { policy: active.name, binding, published, seconds })
+      }
+    }
+    for (const [key, value] of published.texts()) this.#request.annotate?.(`${active.name}/${key}`, value)
+  }
+
+  /** The namespace a request is in; none for namespaces themselves. */
+  #namespace() {
+    const { resource, group } = this.#request.attributes
+    return resource === 'namespaces' && group === '' ? undefined : namespaceOf(this.#request, this.#context.reader)
+  }
+
+  #take({ verdicts, annotations }: Judgement, about: About): void {
+    const { policy, binding, seconds } = about
+    const name = binding.metadata?.name ?? ''
+    for (const verdict of verdicts) {
+      if (!verdict.admitted) this.#enforce(verdict, about)
+      else if (verdict.errorType) this.#metrics.observe({ policy, binding: name, errorType: verdict.errorType, action: 'allow', seconds })
+    }
+    for (const annotation of annotations) {
+      if ('value' in annotation) about.published.add(annotation.key, annotation.value)
+      else {
+        this.#denials.push({ policy, binding: name, message: annotation.error })
+        this.#metrics.observe({ policy, binding: name, errorType: 'invalid_error', action: 'deny', seconds })
+      }
+    }
+  }
+
+  #enforce(verdict: Verdict, { policy, binding, seconds }: About): void {
+    const name = binding.metadata?.name ?? ''
+    const { message, reason, errorType = 'no_error' } = verdict
+    for (const action of binding.spec?.validationActions ?? []) {
+      const observe = (done: 'deny' | 'audit' | 'warn') =>
+        this.#metrics.observe({ policy, binding: name, errorType, action: done, seconds })
+      if (action === 'Deny') {
+        this.#denials.push({ policy, binding: name, message, reason })
+        observe('deny')
+      } else if (action === 'Audit') {
+        this.#annotateFailure(verdict, { policy, binding })
+        observe('audit')
+      } else if (action === 'Warn') {
+        this.#request.warn(`Validation failed for ValidatingAdmissionPolicy '${policy}' with binding '${name}': ${message}`)
+        observe('warn')
+      }
+    }
+  }
+
+  #annotateFailure({ message, index }: Verdict, { policy, binding }: Pick<About, 'policy' | 'binding'>): void {
+    const failure = {
+      message,
+      policy,
+      binding: binding.metadata?.name ?? '',
+      expressionIndex: index,
+      validationActions: binding.spec?.validationActions ?? [],
+    }
+    this.#request.annotate?.('validation.policy.admission.k8s.io/validation_failure', JSON.stringify([failure]))
+  }
+}
+
+interface About {
+  policy: string
+  binding: ValidatingAdmissionPolicyBinding
+  published: AuditAnnotations
+  seconds: number
+}
+
+const CODES: Readonly<Record<string, number>> = { Forbidden: 403, Unauthorized: 401, RequestEntityTooLarge: 413, Invalid: 422 }
+
+/** Reads as forbidden whatever its reason, as upstream's does. */
+function refusal(request: AdmissionRequest, { policy, binding, message, reason = 'Invalid' }: Denial): StatusError {
+  const through = binding === undefined ? '' : ` with binding '${binding}'`
+  const text = `ValidatingAdmissionPolicy '${policy}'${through} denied request: ${message}`
+  const forbidden = denied(request, text)
+  return new StatusError(reason as StatusReason, forbidden.message, {
+    code: CODES[reason] ?? 422,
+    details: { ...forbidden.details, causes: [{ message: text }] },
+  })
+}
