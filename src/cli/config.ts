@@ -37,6 +37,8 @@ export interface ClusterConfig {
   podCidr: string
   clusterDns: string
   clusterDomain: string
+  /** An EncryptionConfiguration to use instead of the cluster's own key; `reload`: also when it changes. */
+  encryption?: { file: string; reload: boolean }
 }
 
 /** A wrong word on the command line: told in one plain line, exit code 2. */

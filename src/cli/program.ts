@@ -69,6 +69,12 @@ function program(platform: Platform): Command {
         'keys and certificates, shared by the API servers of one cluster; default: pki in the data directory',
         (dir: string) => resolve(dir),
       )
+      .option(
+        '--encryption-provider-config <file>',
+        "how objects are encrypted in the store; default: Secrets, with the cluster's own key",
+        (file: string) => resolve(file),
+      )
+      .option('--encryption-provider-config-automatic-reload', 'use that file again when it changes')
       .option('--detach', 'return once it is ready and leave it running')
   withServer(add('up', 'start a cluster and stay in front until Ctrl-C'))
     .option('--nodes <what>', 'real (root on Linux), simulated[:N] or none; default: real where possible')

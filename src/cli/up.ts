@@ -35,6 +35,8 @@ export interface UpOptions extends EtcdFiles {
   nodes?: string
   store: string
   clock: string
+  encryptionProviderConfig?: string
+  encryptionProviderConfigAutomaticReload?: boolean
   detach?: boolean
   yes?: boolean
 }
@@ -103,12 +105,20 @@ function configOf(options: UpOptions): ClusterConfig {
     pkiDirectory: options.pkiDir ?? join(options.dataDir, 'pki'),
     serverOnly: options.serverOnly === true,
     clock,
+    ...encryptionOf(options),
     nodeName:
       hostname()
         .toLowerCase()
         .replace(/[^a-z0-9.-]+/g, '-')
         .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '') || 'node',
   }
+}
+
+function encryptionOf(options: UpOptions): Pick<ClusterConfig, 'encryption'> {
+  const { encryptionProviderConfig: file, encryptionProviderConfigAutomaticReload: reload = false } = options
+  if (file === undefined && reload)
+    throw new UsageError('--encryption-provider-config-automatic-reload must be set with --encryption-provider-config')
+  return file === undefined ? {} : { encryption: { file, reload } }
 }
 
 function etcdFiles({ etcdCafile, etcdCertfile, etcdKeyfile }: UpOptions): EtcdFiles {

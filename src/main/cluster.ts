@@ -1,5 +1,6 @@
 // One cluster: the ordered list of its services, started as read and stopped in reverse.
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { flushCompileCache } from 'node:module'
 import { hostname } from 'node:os'
@@ -21,6 +22,9 @@ import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import { clusterExtensions } from '#server/cluster-extensions.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
+import { Encryption, type EncryptionParts } from '#server/encryption/encryption.ts'
+import { localEncryption } from '#server/encryption/local-key.ts'
+import { OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
 import { ensurePki, type Pki } from '#server/pki/pki.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
 import { openEtcdStore } from '#store/etcd/etcd.ts'
@@ -59,7 +63,9 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     clusterDomain: config.clusterDomain,
     addresses: [config.host, gatewayOf(config)],
   })
+  const encryption = await encryptionOf(config, { clock, random, log: log.child({ service: 'server' }) })
   const server = createServerOf(config, {
+    encryption,
     store: moved?.activity.store(store) ?? store,
     pki,
     log,
@@ -126,7 +132,16 @@ function openStore({ store, dataDirectory }: ClusterConfig, clock: Clock): Store
   }
 }
 
+/** As the file says; else Secrets with the cluster's own key, wherever the store outlives the process. */
+async function encryptionOf(config: ClusterConfig, parts: EncryptionParts): Promise<Encryption | undefined> {
+  const { encryption } = config
+  if (encryption) return Encryption.create({ read: () => readFileSync(encryption.file, 'utf8'), reload: encryption.reload }, parts)
+  if (config.store.type === 'memory') return undefined
+  return Encryption.create(localEncryption(new OwnerOnlyFiles(config.pkiDirectory), parts.random), parts)
+}
+
 interface ServerParts {
+  encryption: Encryption | undefined
   endpoints: readonly Endpoint[]
   store: Store
   pki: Pki
@@ -136,11 +151,12 @@ interface ServerParts {
   real: boolean
 }
 
-function createServerOf(config: ClusterConfig, { store, pki, log, clock, random, real, endpoints }: ServerParts): ApiServer {
+function createServerOf(config: ClusterConfig, { store, encryption, pki, log, clock, random, real, endpoints }: ServerParts): ApiServer {
   const { host, port, serviceCidr, clusterDns, clusterDomain } = config
   const tls = { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority }
   return createApiServer({
     store,
+    ...(encryption ? { encryption } : {}),
     clock,
     random,
     log: log.child({ service: 'server' }),

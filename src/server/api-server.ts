@@ -15,6 +15,8 @@ import { Aggregator } from './aggregation/aggregator.ts'
 import type { GroupVersion } from './aggregation/automanaged.ts'
 import { StoreMirror } from './cache/store-mirror.ts'
 import { CustomResources } from './custom/custom-resources.ts'
+import { EncryptedStore } from './encryption/encrypted-store.ts'
+import type { Encryption } from './encryption/encryption.ts'
 import { discoveryEndpoint } from './endpoints/discovery.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import { type HealthCheck, healthEndpoints } from './endpoints/health.ts'
@@ -45,6 +47,8 @@ import type { ObjectReader, ObjectWriter, ServerContext, ServerExtensions } from
 
 export interface ApiServerOptions {
   store: Store
+  /** What is encrypted in the store; absent: nothing. Disposed with the server. */
+  encryption?: Encryption
   kinds?: readonly Kind<any>[]
   clock?: Clock
   random?: Random
@@ -95,6 +99,7 @@ class Server implements ApiServer {
   readonly #options: ApiServerOptions
   readonly #engine: Engine
   readonly #mirror: StoreMirror
+  readonly #encrypted: EncryptedStore | undefined
   readonly #custom: CustomResources
   readonly #aggregator: Aggregator | undefined
   readonly #extensions: ServerExtensions
@@ -105,9 +110,15 @@ class Server implements ApiServer {
   #state: 'new' | 'starting' | 'ready' | 'stopped' = 'new'
 
   constructor(options: ApiServerOptions) {
-    const { store, clock = systemClock, random = systemRandom, log = silentLogger } = options
+    const { clock = systemClock, random = systemRandom, log = silentLogger, encryption } = options
     this.#options = options
     this.#log = log
+    const resourceOf = (prefix: string) => {
+      const kind = this.registry.stored().find((one) => one.prefix === prefix)?.kind
+      return kind && { group: kind.group, resource: kind.plural }
+    }
+    if (encryption) this.#encrypted = new EncryptedStore(options.store, { encryption, resourceOf, log })
+    const store = this.#encrypted ?? options.store
     this.#mirror = new StoreMirror(store, { log })
     this.registry = new Registry(this.#mirror, options.kinds ?? builtinKinds)
     const engine = { store, mirror: this.#mirror, registry: this.registry, clock, random, log }
@@ -203,6 +214,7 @@ class Server implements ApiServer {
           await this.#drain()
           await listener?.close()
           await running
+          this.#options.encryption?.[Symbol.dispose]()
         },
       }
     } catch (error) {
@@ -219,7 +231,13 @@ class Server implements ApiServer {
     }
     const events = this.registry.find('', 'v1', 'events')
     const expiry = events && expireEvents(this.#engine, events as StoredResource, signal)
-    await Promise.all([this.#extensions.run?.(signal).catch(report), expiry?.catch(report)])
+    const { encryption } = this.#options
+    await Promise.all([
+      this.#extensions.run?.(signal).catch(report),
+      expiry?.catch(report),
+      encryption?.run(signal).catch(report),
+      encryption?.rewrite ? this.#encrypted?.rewriteStale(signal).catch(report) : undefined,
+    ])
   }
 
   /** Lets what is being served finish, watches at once; what takes too long is cut. */
@@ -272,6 +290,8 @@ class Server implements ApiServer {
         () => this.#storageMetrics(),
         processMetrics(this.#engine.clock.now()),
         ...(this.#extensions.metrics ?? []),
+        () => this.#encrypted?.families() ?? [],
+        () => this.#options.encryption?.families() ?? [],
         ...(this.#options.metrics ?? []),
       ]),
       ...(this.#extensions.endpoints ?? []),

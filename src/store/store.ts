@@ -10,6 +10,8 @@ export interface Entry {
   revision: Revision
   /** Revision of the write that created it. */
   createRevision: Revision
+  /** Why the value, left empty, cannot be read. */
+  fault?: string
 }
 
 export interface Page {
@@ -23,7 +25,7 @@ export interface Page {
 }
 
 export type Change =
-  | { type: 'put'; key: string; value: Uint8Array; previous?: Uint8Array; revision: Revision; createRevision: Revision }
+  | { type: 'put'; key: string; value: Uint8Array; previous?: Uint8Array; revision: Revision; createRevision: Revision; fault?: string }
   | { type: 'delete'; key: string; previous: Uint8Array; revision: Revision }
 
 export interface Store extends AsyncDisposable {
@@ -41,6 +43,8 @@ export interface Store extends AsyncDisposable {
   revision(): Revision
   /** Where others write too: the newest revision there is. A watch of everything will tell of it, or of a later one, soon. */
   latest?(): Promise<Revision>
+  /** Whether the value is to be written anew though nothing in it changes: it is not kept as it should be. */
+  isStale?(key: string): boolean
 }
 
 /** The key is not at the revision the writer expected; `actual` is what is there, undefined when absent. */

@@ -1,7 +1,7 @@
 // What the store holds below one prefix, with its recent history: answers reads without asking the store and feeds watchers.
 // Knows keys, bytes and revisions, no kinds. Changes come from the mirror alone, in the store's order.
 import { SortedKeys } from '#lib/sorted-keys.ts'
-import { StoredObject } from './stored-object.ts'
+import type { StoredObject } from './stored-object.ts'
 
 export interface CacheEvent {
   revision: number
@@ -106,7 +106,7 @@ export class ResourceCache {
     this.#keys.delete(key)
     this.#tell({
       revision,
-      object: new StoredObject(key, previous.bytes, revision),
+      object: previous.at(revision),
       previous,
       deleted: true,
       frames: undefined,

@@ -3,9 +3,9 @@
 import type { KubeObject } from '#api/object.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import type { Logger } from '#lib/log.ts'
-import { type Change, Compacted, type Store } from '#store/store.ts'
+import { type Change, Compacted, type Entry, type Store } from '#store/store.ts'
 import { ResourceCache } from './resource-cache.ts'
-import { type ParsedCache, StoredObject } from './stored-object.ts'
+import { type ParsedCache, StoredObject, unreadable } from './stored-object.ts'
 
 const ROOT = '/registry/'
 const RECENT_OBJECTS = 2000
@@ -60,7 +60,7 @@ export class StoreMirror {
       })
       revision = page.revision
       after = page.next
-      for (const { key, value, revision: at } of page.entries) this.#load(new StoredObject(key, bufferOf(value), at))
+      for (const entry of page.entries) this.#load(storedObject(entry))
     } while (after)
     this.#revision = revision
     for (const cache of this.#caches.values()) cache.forget(revision)
@@ -105,7 +105,7 @@ export class StoreMirror {
     for (const change of batch) {
       const cache = this.#cacheOf(change.key)
       if (change.type === 'put') {
-        const object = new StoredObject(change.key, bufferOf(change.value), change.revision)
+        const object = storedObject(change)
         const parsed = this.#offered.get(change.value)
         if (parsed) {
           this.#offered.delete(change.value)
@@ -137,6 +137,11 @@ export class StoreMirror {
     if (cache) return cache
     return this.#caches.get(key.slice(0, key.indexOf('/', first) + 1))
   }
+}
+
+/** What an entry of the store is to this room. */
+export function storedObject({ key, value, revision, fault }: Pick<Entry, 'key' | 'value' | 'revision' | 'fault'>): StoredObject {
+  return fault === undefined ? new StoredObject(key, bufferOf(value), revision) : unreadable(key, revision, fault)
 }
 
 function bufferOf(value: Uint8Array): Buffer {

@@ -2,9 +2,19 @@
 // The parsed copy lives as long as anyone holds it, or while it is among the recently used: keeping all would cost half-second collector pauses.
 import { deepFreeze } from '#api/clone.ts'
 import type { KubeObject } from '#api/object.ts'
+import { StatusError } from '#api/status.ts'
 import type { LruMap } from '#lib/lru-map.ts'
 
 export type ParsedCache = LruMap<StoredObject, KubeObject>
+
+/** An object nobody can read: whoever tries is told why. */
+export function unreadable(key: string, revision: number, fault: string): StoredObject {
+  const object = new StoredObject(key, Buffer.alloc(0), revision)
+  const refuse = () => {
+    throw new StatusError('InternalError', `Internal error occurred: ${fault}`, { details: { causes: [{ message: fault }] } })
+  }
+  return Object.defineProperties(object, { bytes: { get: refuse }, at: { value: (later: number) => unreadable(key, later, fault) } })
+}
 
 export class StoredObject {
   readonly key: string
@@ -17,6 +27,11 @@ export class StoredObject {
     this.key = key
     this.bytes = bytes
     this.revision = revision
+  }
+
+  /** The same at another revision: what was there last when it went. */
+  at(revision: number): StoredObject {
+    return new StoredObject(this.key, this.bytes, revision)
   }
 
   /** In the storage version, frozen, with its resourceVersion. */

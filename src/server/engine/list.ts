@@ -2,7 +2,8 @@
 import { invalidError, notFoundError, StatusError } from '#api/status.ts'
 import { forbidden } from '#api/field-error.ts'
 import type { ObjectKey } from '#api/object.ts'
-import { StoredObject } from '#server/cache/stored-object.ts'
+import { storedObject } from '#server/cache/store-mirror.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
 import type { StoredResource } from '#server/registry.ts'
 import { Compacted } from '#store/store.ts'
 import { decodeContinue, encodeContinue, expiredContinue } from './continue-token.ts'
@@ -122,10 +123,10 @@ async function pageAt(
   for (let from = after; ; ) {
     const want = Math.min(everything ? limit - items.length : SCAN_PAGE, SCAN_PAGE)
     const page = await readPast(engine, selection.prefix, { limit: want, revision, ...(from === undefined ? {} : { after: from }) })
-    for (const [index, { key, value, revision: at }] of page.entries.entries()) {
+    for (const [index, entry] of page.entries.entries()) {
+      const { key } = entry
       const stored = resource.cache.get(key)
-      const known =
-        stored?.revision === at ? stored : new StoredObject(key, Buffer.from(value.buffer, value.byteOffset, value.byteLength), at)
+      const known = stored?.revision === entry.revision ? stored : storedObject(entry)
       if (!covers(selection, key) || !selects(selection, known, { resource, recent: engine.mirror.recent })) continue
       items.push(known)
       const more = index + 1 < page.entries.length || page.next !== undefined

@@ -145,7 +145,7 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
       created: false,
     }
   }
-  if (unchanged(next, present)) return { stored, created: false }
+  if (unchanged(next, present) && (dryRun || !engine.store.isStale?.(stored.key))) return { stored, created: false }
   const written = await persist(engine, write, next, stored.revision)
   effects.commit()
   return { stored: written, created: false }

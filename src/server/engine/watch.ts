@@ -3,7 +3,7 @@
 import { forbidden } from '#api/field-error.ts'
 import { invalidError } from '#api/status.ts'
 import type { CacheEvent, ResourceCache } from '#server/cache/resource-cache.ts'
-import { StoredObject } from '#server/cache/stored-object.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
 import type { StoredResource } from '#server/registry.ts'
 import type { Engine } from './engine.ts'
 import { inSlices } from './slices.ts'
@@ -103,7 +103,7 @@ function present(cache: ResourceCache, { key, prefix }: Selection): StoredObject
 
 /** What the watcher last saw of an object that is selected no more, at the version at which it left. */
 function departed(event: CacheEvent): StoredObject {
-  return (event.departed ??= new StoredObject(event.object.key, event.previous!.bytes, event.revision))
+  return (event.departed ??= event.previous!.at(event.revision))
 }
 
 function checkOptions({ sendInitialEvents, resourceVersionMatch: match, allowWatchBookmarks, resourceVersion }: WatchRequest): void {

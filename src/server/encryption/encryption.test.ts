@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, rmSync, statSync, mkdtempSync } from 'node:fs'
+import http2 from 'node:http2'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Secret } from '#api/kinds/core/secret.ts'
+import { hasReason } from '#api/status.ts'
+import { silentLogger } from '#lib/log.ts'
+import { decodeMessage, encodeMessage } from '#lib/grpc/codec.ts'
+import { seededRandom } from '#lib/random.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { systemClock } from '#lib/clock.ts'
+import { OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
+import { startTestServer } from '#server/testing.ts'
+import { openEmbeddedStore } from '#store/embedded.ts'
+import { createMemoryStore } from '#store/memory.ts'
+import { aesCbc, aesGcm, secretBox } from './ciphers.ts'
+import { readEncryptionConfiguration } from './configuration.ts'
+import { Encryption } from './encryption.ts'
+import { KMS_SCHEMA } from './kms.ts'
+import { localEncryption } from './local-key.ts'
+import { open } from './providers.ts'
+
+const parts = () => ({ clock: systemClock, random: seededRandom(7), log: silentLogger })
+const KEY = Buffer.alloc(32, 1).toString('base64')
+const OTHER = Buffer.alloc(32, 2).toString('base64')
+const secret = (name: string, value: string): Secret => ({ metadata: { name, namespace: 'default' }, stringData: { value } })
+const at = (name: string) => ({ namespace: 'default', name })
+
+const config = (...providers: object[]) => configFor(['secrets'], ...providers)
+const configFor = (resources: string[], ...providers: object[]) =>
+  JSON.stringify({ apiVersion: 'apiserver.config.k8s.io/v1', kind: 'EncryptionConfiguration', resources: [{ resources, providers }] })
+const keys = (kind: string, ...given: [string, string][]) => ({ [kind]: { keys: given.map(([name, secret]) => ({ name, secret })) } })
+const identity = { identity: {} }
+const encryptionOf = (text: string) => Encryption.create({ read: () => text }, parts())
+
+test('secrets of a default cluster cannot be found in its data files and are readable after a restart', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'sampan-encryption-'))
+  try {
+    const clear = 'correct-horse-battery-staple'
+    const needles = [clear, Buffer.from(clear).toString('base64')]
+    const files = new OwnerOnlyFiles(join(directory, 'pki'))
+    const found = () =>
+      readdirSync(join(directory, 'store')).some((name) =>
+        needles.some((text) => readFileSync(join(directory, 'store', name)).includes(text)),
+      )
+    for (const round of [1, 2]) {
+      const store = openEmbeddedStore({ directory: join(directory, 'store') })
+      {
+        await using test = await startTestServer({
+          store,
+          encryption: await Encryption.create(localEncryption(files, seededRandom(3)), parts()),
+        })
+        if (round === 1) {
+          await test.client.create(Secret, secret('s', clear))
+          assert.match(Buffer.from((await store.get('/registry/secrets/default/s'))!.value).toString('latin1'), /^k8s:enc:aesgcm:v1:local:/)
+        }
+        assert.equal((await test.client.get(Secret, at('s'))).data?.value, needles[1])
+      }
+      await store[Symbol.asyncDispose]()
+      assert.equal(found(), false)
+    }
+    assert.equal(statSync(files.path('encryption-config.yaml')).mode & 0o777, 0o600)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('plain secrets of before stay readable and are encrypted by themselves with a key of the cluster', async () => {
+  await using store = createMemoryStore()
+  {
+    await using before = await startTestServer({ store })
+    await before.client.create(Secret, secret('old', 'hidden'))
+  }
+  const source = { read: () => config(keys('aesgcm', ['local', KEY]), identity), rewrite: true }
+  await using test = await startTestServer({ store, encryption: await Encryption.create(source, parts()) })
+  const stop = new AbortController()
+  const watching = test.client.watch(Secret, { signal: stop.signal, namespace: 'default', fieldSelector: 'metadata.name=old' })
+  for await (const { object } of watching)
+    if (
+      Buffer.from((await store.get('/registry/secrets/default/old'))!.value)
+        .toString()
+        .startsWith('k8s:enc:')
+    ) {
+      assert.equal((object as Secret).data?.value, Buffer.from('hidden').toString('base64'))
+      break
+    }
+})
+
+test('an update that changes nothing encrypts again after the keys changed places', async () => {
+  await using store = createMemoryStore()
+  let text = config(keys('secretbox', ['a', KEY]), identity)
+  const clock = createVirtualClock()
+  const encryption = await Encryption.create({ read: () => text, reload: true }, { ...parts(), clock })
+  await using test = await startTestServer({ store, encryption, clock })
+  const prefix = async () =>
+    /^k8s:enc:\w+:v1:\w+:/.exec(Buffer.from((await store.get('/registry/secrets/default/s'))!.value).toString())?.[0]
+  const made = await test.client.create(Secret, secret('s', 'x'))
+  assert.equal(await prefix(), 'k8s:enc:secretbox:v1:a:')
+  const same = await test.client.update(Secret, made)
+  assert.equal(same.metadata?.resourceVersion, made.metadata?.resourceVersion)
+  text = 'nonsense'
+  await clock.advance(60_000)
+  text = config(keys('aescbc', ['b', OTHER]), keys('secretbox', ['a', KEY]))
+  await clock.advance(60_000)
+  const rewritten = await test.client.update(Secret, same)
+  assert.notEqual(rewritten.metadata?.resourceVersion, made.metadata?.resourceVersion)
+  assert.equal(await prefix(), 'k8s:enc:aescbc:v1:b:')
+  const metrics = await test.server.handle({ path: '/metrics' })
+  assert.match(metrics.text, /automatic_reloads_total\{status="failure"\} 1/)
+  assert.match(metrics.text, /automatic_reloads_total\{status="success"\} 1/)
+})
+
+test('a server whose key is lost starts, says which object it cannot read, and serves the rest', async () => {
+  await using store = createMemoryStore()
+  {
+    await using before = await startTestServer({ store, encryption: await encryptionOf(config(keys('aesgcm', ['a', KEY]), identity)) })
+    await before.client.create(Secret, secret('s', 'x'))
+  }
+  await using test = await startTestServer({ store, encryption: await encryptionOf(config(keys('aesgcm', ['b', OTHER]), identity)) })
+  const message = 'Internal error occurred: unable to transform key "/registry/secrets/default/s": no matching prefix found'
+  for (const request of [() => test.client.get(Secret, at('s')), () => test.client.list(Secret)])
+    await assert.rejects(request, (error: Error) => hasReason(error, 'InternalError') && error.message === message)
+  await test.client.create(Secret, secret('t', 'y'))
+  assert.equal((await test.client.get(Secret, at('t'))).data?.value, Buffer.from('y').toString('base64'))
+})
+
+test('an encrypted value does not open under another key of the store', async () => {
+  const cipher = aesGcm(Buffer.alloc(32, 1), seededRandom(1))
+  const sealed = await cipher.encrypt(Buffer.from('x'), '/registry/secrets/a/s')
+  assert.equal(String(await cipher.decrypt(sealed, '/registry/secrets/a/s')), 'x')
+  await assert.rejects(async () => cipher.decrypt(sealed, '/registry/secrets/b/s'), /message authentication failed/)
+})
+
+test('ciphers lay their values out as upstream does', async () => {
+  const random = { ...seededRandom(1), bytes: (length: number) => Buffer.alloc(length, 9) }
+  const key = Buffer.alloc(32, 1)
+  const lengths = []
+  for (const cipher of [aesGcm(key, random), aesCbc(key, random), await secretBox(key, random)]) {
+    const sealed = Buffer.from(await cipher.encrypt(Buffer.from('hello'), 'k'))
+    assert.equal(String(await cipher.decrypt(sealed, 'k')), 'hello')
+    sealed[sealed.length - 1]! ^= 1
+    await assert.rejects(async () => String(await cipher.decrypt(sealed, 'k')) === 'hello' || Promise.reject(new Error('differs')))
+    lengths.push(sealed.length)
+  }
+  assert.deepEqual(lengths, [12 + 5 + 16, 16 + 16, 24 + 16 + 5])
+})
+
+const REFUSED: [string, string, RegExp][] = [
+  ['another kind', '{"kind":"Pod","apiVersion":"v1"}', /no kind "Pod" is registered for version "v1"/],
+  [
+    'no resources',
+    config().replace('["secrets"]', '[]'),
+    /resources\[0\].resources: Required value: at least one resource name is required/,
+  ],
+  [
+    'a short key',
+    config(keys('aescbc', ['a', 'YWJj'])),
+    /"REDACTED": secret is not of the expected length, got 3, expected one of \[16 24 32\]/,
+  ],
+  ['a key that is no base64', config(keys('secretbox', ['a', '***'])), /secret must be base64 encoded/],
+  ['an unknown provider', config({ rot13: {} }), /provider does not contain any of the expected providers/],
+  ['two in one', config({ ...identity, ...keys('aesgcm', ['a', KEY]) }), /more than one provider specified in a single element/],
+  ['KMS v1', config({ kms: { name: 'k', endpoint: 'unix:///k' } }), /kms.apiVersion: Invalid value: "v1": only kms v2 is supported here/],
+  ['overlap', configFor(['secrets', '*.'], identity), /overlapping resources/],
+  ['a lone star', configFor(['*'], identity), /use '\*\.' to encrypt all/],
+]
+for (const [what, text, message] of REFUSED)
+  test(`readEncryptionConfiguration refuses ${what}`, async () => {
+    using connections = new DisposableStack()
+    await assert.rejects(readEncryptionConfiguration(text, { ...parts(), connections }), message)
+  })
+
+test('wildcards cover the core group, a group, or all', async () => {
+  const sealed = keys('aesgcm', ['a', KEY])
+  const rows: [string, { group: string; resource: string }, boolean][] = [
+    ['*.', { group: '', resource: 'configmaps' }, true],
+    ['*.', { group: 'apps', resource: 'deployments' }, false],
+    ['*.apps', { group: 'apps', resource: 'deployments' }, true],
+    ['*.*', { group: 'boats.example', resource: 'sloops' }, true],
+    ['deployments.apps', { group: 'apps', resource: 'daemonsets' }, false],
+  ]
+  for (const [name, resource, covered] of rows) {
+    const encryption = await encryptionOf(configFor([name], sealed))
+    assert.equal(encryption.providersOf(resource)[0]!.prefix !== '', covered, `${name} ${resource.resource}`)
+  }
+})
+
+test('a KMS v2 plugin is asked for one seed and its values open after a restart', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'sampan-kms-'))
+  const asked: string[] = []
+  const plugin = http2.createServer()
+  const flip = (bytes: Uint8Array) => Buffer.from(bytes).map((byte) => byte ^ 0x5a)
+  plugin.on('stream', (stream, headers) => {
+    const chunks: Buffer[] = []
+    const name = String(headers[':path']).split('/').at(-1)!
+    asked.push(name)
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.on('end', () => {
+      const request: any = decodeMessage(KMS_SCHEMA, `v2.${name}Request`, Buffer.concat(chunks).subarray(5))
+      const answers: Record<string, object> = {
+        Status: { version: 'v2', healthz: 'ok', keyId: '1' },
+        Encrypt: { ciphertext: flip(request.plaintext ?? []), keyId: '1', annotations: { 'kms.example/v': Buffer.from('1') } },
+        Decrypt: { plaintext: flip(request.ciphertext ?? []) },
+      }
+      const body = encodeMessage(KMS_SCHEMA, `v2.${name}Response`, answers[name]!)
+      const head = Buffer.alloc(5)
+      head.writeUInt32BE(body.length, 1)
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+      stream.end(Buffer.concat([head, body]))
+    })
+  })
+  const socket = join(directory, 'kms.sock')
+  await new Promise<void>((resolve) => plugin.listen(socket, resolve))
+  const sessions = new Set<http2.Http2Session>()
+  plugin.on('session', (session) => sessions.add(session))
+  try {
+    await using store = createMemoryStore()
+    const text = config({ kms: { apiVersion: 'v2', name: 'vault', endpoint: `unix://${socket}` } })
+    {
+      await using test = await startTestServer({ store, encryption: await encryptionOf(text) })
+      await test.client.create(Secret, secret('a', 'x'))
+      await test.client.create(Secret, secret('b', 'y'))
+      assert.deepEqual(asked, ['Status', 'Encrypt'])
+    }
+    assert.match(Buffer.from((await store.get('/registry/secrets/default/a'))!.value).toString('latin1'), /^k8s:enc:kms:v2:vault:/)
+    await using test = await startTestServer({ store, encryption: await encryptionOf(text) })
+    assert.equal((await test.client.get(Secret, at('b'))).data?.value, Buffer.from('y').toString('base64'))
+    assert.deepEqual(asked, ['Status', 'Encrypt', 'Decrypt'])
+  } finally {
+    for (const session of sessions) session.destroy()
+    await new Promise((resolve) => plugin.close(resolve))
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('open names every reason when several providers claim a value', async () => {
+  const broken = (text: string) => ({
+    prefix: 'k8s:enc:x:',
+    cipher: { encrypt: (plain: Uint8Array) => plain, decrypt: () => Promise.reject(new Error(text)) },
+  })
+  await assert.rejects(open([broken('one'), broken('two')], 'k', Buffer.from('k8s:enc:x:y')), /\[one, two\]/)
+})
