@@ -153,7 +153,7 @@ function mapOrObject(schema: JSONSchemaProps, { root, name }: { root: boolean; n
 }
 
 /** The fewest bytes a value of the schema takes in JSON. */
-function minSizeOf(schema: JSONSchemaProps, depth = 0): number {
+export function minSizeOf(schema: JSONSchemaProps, depth = 0): number {
   if (schema['x-kubernetes-int-or-string'] || depth > 50) return 1
   switch (schema.type) {
     case 'boolean':

@@ -4,6 +4,17 @@ import { Finder } from './find.ts'
 import { type Instruction, PatternError, readPattern } from './pattern-syntax.ts'
 import { holds, pointAt, type Side, sideOf } from './sides.ts'
 
+/** What Go would say of a pattern that is none; undefined for one that is. */
+export function patternProblem(pattern: string): string | undefined {
+  try {
+    readPattern(pattern)
+    return undefined
+  } catch (error) {
+    if (error instanceof PatternError) return error.message
+    throw error
+  }
+}
+
 /** Returns undefined for what Go would not take as a regular expression. */
 export function compilePattern(pattern: string): Pattern | undefined {
   try {

@@ -1,170 +1,183 @@
-// Structural schemas: every level of a custom resource says its type, value rules say nothing of structure, extensions fit their place.
-import { compilePattern } from '#lib/pattern/pattern.ts'
-import { forbidden, invalid, notSupported, required } from '#api/field-error.ts'
+// Structural schemas: every level of a custom resource says its type, value rules say nothing of structure and nothing the structure does not have.
+import { isObject } from '#api/clone.ts'
+import { type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
 import type { JSONSchemaProps } from '#api/generated/types.ts'
 import type { Errors } from '#api/validation/checks.ts'
+import { patternProblem } from '#lib/pattern/pattern.ts'
 
-const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string']
-const UNSUPPORTED = [
-  '$ref',
-  'definitions',
-  'dependencies',
-  'patternProperties',
-  'additionalItems',
-  'id',
-  'deprecated',
-  'discriminator',
-  'readOnly',
-  'writeOnly',
-  'xml',
-] as const
-/** Bound for schemas that nest without end. */
-const DEEPEST = 128
-
+type Level = 'root' | 'item' | 'field'
 interface Place {
   path: string
   errors: Errors
-  depth: number
 }
 
-export function checkStructural(schema: JSONSchemaProps, path: string, errors: Errors): void {
-  if (schema.type !== 'object')
-    errors.push(
-      schema.type
-        ? invalid(`${path}.type`, schema.type, 'must be object at the root')
-        : required(`${path}.type`, 'must not be empty at the root'),
-    )
-  if (schema.nullable) errors.push(forbidden(`${path}.nullable`, 'nullable cannot be true at the root'))
-  checkLevel(schema, { path, errors, depth: 0 }, true)
+const EMPTY: Readonly<Record<Level, string>> = {
+  root: 'must not be empty at the root',
+  item: 'must not be empty for specified array items',
+  field: 'must not be empty for specified object fields',
+}
+const ONLY_NAMES = 'must not specify anything other than name and generateName, but metadata is implicitly specified'
+
+/** Sorted, as upstream tells them. Schemas are bounded in depth before. */
+export function structuralErrors(schema: JSONSchemaProps, path: string): FieldError[] {
+  const errors: Errors = []
+  checkLevel(schema, 'root', { path, errors })
+  checkComplete(schema, { path, errors })
+  const told = (error: FieldError) => `${error.field}: ${error.message}`
+  return errors.sort((a, b) => (told(a) < told(b) ? -1 : 1))
 }
 
-function checkLevel(schema: JSONSchemaProps, { path, errors, depth }: Place, root = false): void {
-  if (depth > DEEPEST) return void errors.push(invalid(path, '', `schema is nested deeper than ${DEEPEST} levels`))
-  for (const field of UNSUPPORTED)
-    if (isSet(schema[field as keyof JSONSchemaProps]))
-      errors.push(forbidden(`${path}.${field}`, UNSUPPORTED_TEXT[field] ?? `${field} is not supported`))
-  if (schema.uniqueItems)
-    errors.push(forbidden(`${path}.uniqueItems`, 'uniqueItems cannot be set to true since the runtime complexity becomes quadratic'))
-  if (schema['x-kubernetes-validations']?.length)
-    errors.push(forbidden(`${path}.x-kubernetes-validations`, 'validation rules (CEL) are not supported by this server'))
-  const intOrString = schema['x-kubernetes-int-or-string'] === true
+function checkLevel(schema: JSONSchemaProps, level: Level, { path, errors }: Place): void {
+  const { type, properties = {} } = schema
   const open = schema['x-kubernetes-preserve-unknown-fields'] === true
-  if (!schema.type) {
-    if (!intOrString && !open && !root) errors.push(required(`${path}.type`, 'must not be empty for specified object fields'))
-  } else if (!TYPES.includes(schema.type)) errors.push(notSupported(`${path}.type`, schema.type, TYPES))
-  else if (intOrString) errors.push(invalid(`${path}.type`, schema.type, 'must be empty if x-kubernetes-int-or-string is true'))
-  if (open && schema.type && schema.type !== 'object')
+  const intOrString = schema['x-kubernetes-int-or-string'] === true
+  const embedded = schema['x-kubernetes-embedded-resource'] === true
+  if (type === 'array' && schema.items === undefined) errors.push(required(`${path}.items`, 'must be specified'))
+  if (isObject(schema.items)) checkLevel(schema.items as JSONSchemaProps, 'item', { path: `${path}.items`, errors })
+  for (const [name, property] of Object.entries(properties)) checkLevel(property, 'field', { path: `${path}.properties[${name}]`, errors })
+  if (schema.additionalProperties !== undefined) {
+    if (level === 'root') errors.push(forbidden(`${path}.additionalProperties`, 'must not be used at the root'))
+    if (isObject(schema.additionalProperties))
+      checkLevel(schema.additionalProperties as JSONSchemaProps, 'field', { path: `${path}.additionalProperties`, errors })
+  }
+  if (intOrString) checkIntOrString(schema, { path, errors })
+  checkValues(schema, { path, errors, intOrString })
+  if (embedded && type !== 'object') {
+    const detail = 'must be object if x-kubernetes-embedded-resource is true'
+    errors.push(type ? invalid(`${path}.type`, type, detail) : required(`${path}.type`, detail))
+  } else if (!type && !intOrString && !open) errors.push(required(`${path}.type`, EMPTY[level]))
+  if (embedded && schema.additionalProperties !== undefined)
+    errors.push(forbidden(`${path}.additionalProperties`, 'must not be used if x-kubernetes-embedded-resource is set'))
+  if (level === 'root' && type && type !== 'object') errors.push(invalid(`${path}.type`, type, 'must be object at the root'))
+  if (level === 'root' || embedded) checkTypeMeta(properties, { path, errors })
+  if (level === 'root' && Object.hasOwn(properties, 'metadata')) checkMetadata(properties.metadata!, `${path}.properties[metadata]`, errors)
+  if (embedded && !open && Object.keys(properties).length === 0)
     errors.push(
-      invalid(`${path}.x-kubernetes-preserve-unknown-fields`, true, 'must be object if x-kubernetes-preserve-unknown-fields is true'),
+      required(
+        `${path}.properties`,
+        'must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields',
+      ),
     )
-  if (schema['x-kubernetes-embedded-resource'] && schema.type !== 'object')
-    errors.push(invalid(`${path}.type`, schema.type ?? '', 'must be object if x-kubernetes-embedded-resource is true'))
-  if (schema.additionalProperties !== undefined && schema.properties)
-    errors.push(forbidden(`${path}.additionalProperties`, 'additionalProperties and properties are mutual exclusive'))
-  checkLists(schema, path, errors)
-  if (schema.pattern !== undefined && !compilePattern(schema.pattern))
-    errors.push(invalid(`${path}.pattern`, schema.pattern, 'must be a valid regular expression'))
-  for (const [name, property] of Object.entries(schema.properties ?? {})) {
-    if (root && name === 'metadata') checkMetadata(property, `${path}.properties[metadata]`, errors)
-    checkLevel(property, { path: `${path}.properties[${name}]`, errors, depth: depth + 1 })
-  }
-  if (isObject(schema.items)) checkLevel(schema.items as JSONSchemaProps, { path: `${path}.items`, errors, depth: depth + 1 })
-  if (isObject(schema.additionalProperties))
-    checkLevel(schema.additionalProperties as JSONSchemaProps, { path: `${path}.additionalProperties`, errors, depth: depth + 1 })
-  const junctors = [
-    ...(['allOf', 'anyOf', 'oneOf'] as const).flatMap((field) =>
-      (schema[field] ?? []).map((one, index) => [one, `${path}.${field}[${index}]`] as const),
-    ),
-    ...(schema.not ? [[schema.not, `${path}.not`] as const] : []),
-  ]
-  for (const [one, at] of junctors) checkJunctor(one, { path: at, errors, depth: depth + 1 }, intOrString)
 }
 
-const UNSUPPORTED_TEXT: Partial<Record<string, string>> = {
-  $ref: '$ref is not supported',
-  definitions: 'definitions is not supported',
-  dependencies: 'dependencies is not supported',
-  patternProperties: 'patternProperties is not supported',
-  additionalItems: 'additionalItems is not supported',
-  id: 'id is not supported',
+function checkIntOrString(schema: JSONSchemaProps, { path, errors }: Place): void {
+  const both = ['x-kubernetes-preserve-unknown-fields', 'x-kubernetes-embedded-resource'] as const
+  for (const field of both)
+    if (schema[field]) errors.push(invalid(`${path}.${field}`, true, 'must be false if x-kubernetes-int-or-string is true'))
+  if (schema.type) errors.push(invalid(`${path}.type`, schema.type, 'must be empty if x-kubernetes-int-or-string is true'))
 }
 
-/** Inside allOf, anyOf, oneOf and not only values are judged. */
-function checkJunctor(schema: JSONSchemaProps, { path, errors, depth }: Place, intOrString: boolean): void {
-  if (depth > DEEPEST) return
-  const forbid = (field: keyof JSONSchemaProps, text = 'must be empty to be structural') => {
-    if (isSet(schema[field]) && schema[field] !== false) errors.push(forbidden(`${path}.${field}`, text))
+function checkTypeMeta(properties: Record<string, JSONSchemaProps>, { path, errors }: Place): void {
+  for (const [name, type] of [
+    ['kind', 'string'],
+    ['apiVersion', 'string'],
+    ['metadata', 'object'],
+  ] as const) {
+    const given = Object.hasOwn(properties, name) ? (properties[name]!.type ?? '') : type
+    if (given !== type) errors.push(invalid(`${path}.properties[${name}].type`, given, `must be ${type}`))
   }
-  if (!(intOrString && (schema.type === 'integer' || schema.type === 'string'))) forbid('type')
-  for (const field of [
-    'description',
-    'default',
-    'nullable',
-    'additionalProperties',
-    'x-kubernetes-preserve-unknown-fields',
-    'x-kubernetes-embedded-resource',
-    'x-kubernetes-int-or-string',
-  ] as const)
-    forbid(field)
-  for (const [name, property] of Object.entries(schema.properties ?? {}))
-    checkJunctor(property, { path: `${path}.properties[${name}]`, errors, depth: depth + 1 }, false)
-  if (isObject(schema.items)) checkJunctor(schema.items as JSONSchemaProps, { path: `${path}.items`, errors, depth: depth + 1 }, false)
-  for (const field of ['allOf', 'anyOf', 'oneOf'] as const)
-    for (const [index, one] of (schema[field] ?? []).entries())
-      checkJunctor(one, { path: `${path}.${field}[${index}]`, errors, depth: depth + 1 }, intOrString)
 }
 
 /** Of metadata only name and generateName may be restricted. */
-function checkMetadata(schema: JSONSchemaProps, path: string, errors: Errors): void {
-  for (const field of Object.keys(schema))
-    if (!['type', 'properties', 'description', 'required'].includes(field))
-      errors.push(forbidden(path, 'must not specify anything other than name and generateName, but metadata is implicitly specified'))
-  for (const name of Object.keys(schema.properties ?? {}))
-    if (name !== 'name' && name !== 'generateName')
-      errors.push(
-        forbidden(
-          `${path}.properties[${name}]`,
-          'must not specify anything other than name and generateName, but metadata is implicitly specified',
-        ),
-      )
+function checkMetadata({ type: _type, default: _default, properties = {}, ...rest }: JSONSchemaProps, path: string, errors: Errors): void {
+  const names = Object.keys(properties)
+  const structural = ['items', 'additionalProperties', 'title', 'description', 'nullable'] as const
+  const extended = Object.keys(rest).some((field) => field.startsWith('x-kubernetes-'))
+  if (extended || names.some((name) => name !== 'name' && name !== 'generateName') || structural.some((field) => rest[field] !== undefined))
+    errors.push(forbidden(path, ONLY_NAMES))
 }
 
-function checkLists(schema: JSONSchemaProps, path: string, errors: Errors): void {
-  const { 'x-kubernetes-list-type': listType, 'x-kubernetes-list-map-keys': keys, 'x-kubernetes-map-type': mapType } = schema
-  if (schema.type === 'array' && !schema.items) errors.push(required(`${path}.items`, 'must be specified'))
-  if (Array.isArray(schema.items)) errors.push(forbidden(`${path}.items`, 'items must be a schema object and not an array'))
-  if (listType !== undefined) {
-    if (schema.type !== 'array')
-      errors.push(invalid(`${path}.type`, schema.type ?? '', 'must be array if x-kubernetes-list-type is specified'))
-    if (!['atomic', 'map', 'set'].includes(listType))
-      errors.push(notSupported(`${path}.x-kubernetes-list-type`, listType, ['atomic', 'map', 'set']))
-    if (listType === 'map' && !keys?.length)
-      errors.push(required(`${path}.x-kubernetes-list-map-keys`, 'must not be empty if x-kubernetes-list-type is map'))
+/** `anyOf: [integer, string]`, which says again what x-kubernetes-int-or-string says. */
+function isIntOrString(schemas: readonly JSONSchemaProps[] | undefined): boolean {
+  const types = schemas?.map((one) => (Object.keys(one).length === 1 ? one.type : undefined)) ?? []
+  return types.length === 2 && types[0] === 'integer' && types[1] === 'string'
+}
+
+interface Values extends Place {
+  intOrString?: boolean
+}
+
+function checkValues(schema: JSONSchemaProps, { path, errors, intOrString = false }: Values): void {
+  if (!(intOrString && isIntOrString(schema.anyOf)))
+    for (const [at, one] of (schema.anyOf ?? []).entries()) checkNested(one, { path: `${path}.anyOf[${at}]`, errors })
+  for (const [at, one] of (schema.allOf ?? []).entries())
+    checkNested(one, { path: `${path}.allOf[${at}]`, errors, intOrString: intOrString && at === 0, rules: true })
+  for (const [at, one] of (schema.oneOf ?? []).entries()) checkNested(one, { path: `${path}.oneOf[${at}]`, errors })
+  if (schema.not) checkNested(schema.not, { path: `${path}.not`, errors })
+  if (!schema.pattern) return
+  const problem = patternProblem(schema.pattern)
+  if (problem !== undefined)
+    errors.push(
+      invalid(
+        `${path}.pattern`,
+        schema.pattern,
+        `must be a valid regular expression, but isn't: error parsing regexp: ${problem}: \`${schema.pattern}\``,
+      ),
+    )
+}
+
+const NESTED: readonly [field: keyof JSONSchemaProps, text: string][] = [
+  ['type', 'must be empty to be structural'],
+  ['additionalProperties', 'must be undefined to be structural'],
+  ['default', 'must be undefined to be structural'],
+  ['title', 'must be empty to be structural'],
+  ['description', 'must be empty to be structural'],
+  ['nullable', 'must be false to be structural'],
+  ['x-kubernetes-preserve-unknown-fields', 'must be false to be structural'],
+  ['x-kubernetes-embedded-resource', 'must be false to be structural'],
+  ['x-kubernetes-int-or-string', 'must be false to be structural'],
+  ['x-kubernetes-list-map-keys', 'must be empty to be structural'],
+  ['x-kubernetes-list-type', 'must be undefined to be structural'],
+  ['x-kubernetes-map-type', 'must be undefined to be structural'],
+]
+
+/** Inside allOf, anyOf, oneOf and not only values are judged; rules only below allOf. */
+function checkNested(schema: JSONSchemaProps, { path, errors, intOrString = false, rules = false }: Values & { rules?: boolean }): void {
+  checkValues(schema, { path, errors, intOrString })
+  if (isObject(schema.items)) checkNested(schema.items as JSONSchemaProps, { path: `${path}.items`, errors, rules })
+  for (const [name, property] of Object.entries(schema.properties ?? {}))
+    checkNested(property, { path: `${path}.properties[${name}]`, errors, rules })
+  for (const [field, text] of NESTED) {
+    const value = schema[field]
+    const empty = value === undefined || value === '' || value === false || (Array.isArray(value) && value.length === 0)
+    if (!empty) errors.push(forbidden(`${path}.${field}`, text))
   }
-  if (keys?.length && listType !== 'map')
-    errors.push(invalid(`${path}.x-kubernetes-list-type`, listType ?? '', 'must be map if x-kubernetes-list-map-keys is non-empty'))
-  const items = schema.items as JSONSchemaProps | undefined
-  for (const key of listType === 'map' && isObject(items) ? (keys ?? []) : []) {
-    const property = items?.properties?.[key]
-    if (!property) errors.push(invalid(`${path}.x-kubernetes-list-map-keys`, keys, 'entries must all be names of item properties'))
-    else if (!items?.required?.includes(key) && property.default === undefined)
-      errors.push(
-        required(
-          `${path}.items.properties[${key}].default`,
-          'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property',
-        ),
-      )
+  if (!rules && schema['x-kubernetes-validations']?.length)
+    errors.push(forbidden(`${path}.x-kubernetes-validations`, 'must be empty to be structural'))
+  if (schema.properties && Object.hasOwn(schema.properties, 'metadata'))
+    errors.push(forbidden(`${path}.properties[metadata]`, 'must not be specified in a nested context'))
+}
+
+/** What value rules speak of must be there. */
+function checkComplete(schema: JSONSchemaProps, { path, errors }: Place): void {
+  checkSpine(schema, schema, { path, errors, where: path })
+  if (isObject(schema.items)) checkComplete(schema.items as JSONSchemaProps, { path: `${path}.items`, errors })
+  for (const [name, property] of Object.entries(schema.properties ?? {}))
+    checkComplete(property, { path: `${path}.properties[${name}]`, errors })
+  if (isObject(schema.additionalProperties))
+    checkComplete(schema.additionalProperties as JSONSchemaProps, { path: `${path}.additionalProperties`, errors })
+}
+
+function checkSpine(said: JSONSchemaProps, schema: JSONSchemaProps, { path, errors, where }: Place & { where: string }): void {
+  for (const field of ['allOf', 'anyOf', 'oneOf'] as const)
+    for (const [at, one] of (said[field] ?? []).entries()) checkBranch(one, schema, { path, errors, where: `${where}.${field}[${at}]` })
+  if (said.not) checkBranch(said.not, schema, { path, errors, where: `${where}.not` })
+}
+
+function checkBranch(said: JSONSchemaProps, schema: JSONSchemaProps, { path, errors, where }: Place & { where: string }): void {
+  checkSpine(said, schema, { path, errors, where })
+  const missing = (at: string, by: string) => errors.push(required(at, `because it is defined in ${by}`))
+  if (isObject(said.items)) {
+    const [at, by] = [`${path}.items`, `${where}.items`]
+    if (isObject(schema.items)) checkBranch(said.items as JSONSchemaProps, schema.items as JSONSchemaProps, { path: at, errors, where: by })
+    else missing(at, by)
   }
-  if (mapType === undefined) return
-  if (schema.type !== 'object')
-    errors.push(invalid(`${path}.type`, schema.type ?? '', 'must be object if x-kubernetes-map-type is specified'))
-  if (mapType !== 'atomic' && mapType !== 'granular')
-    errors.push(notSupported(`${path}.x-kubernetes-map-type`, mapType, ['atomic', 'granular']))
+  for (const [name, property] of Object.entries(said.properties ?? {})) {
+    const [at, by] = [`${path}.properties[${name}]`, `${where}.properties[${name}]`]
+    const known = schema.properties && Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined
+    const other = isObject(schema.additionalProperties) ? (schema.additionalProperties as JSONSchemaProps) : undefined
+    if (known) checkBranch(property, known, { path: at, errors, where: by })
+    else if (other) checkBranch(property, other, { path: `${path}.additionalProperties`, errors, where: by })
+    else missing(at, by)
+  }
 }
-
-function isSet(value: unknown): boolean {
-  if (value === undefined || value === null || value === '') return false
-  return typeof value !== 'object' || Object.keys(value).length > 0
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
