@@ -41,6 +41,12 @@ export interface HookContext {
   subresource?: string
 }
 
+export interface FurtherContext extends HookContext {
+  errors: readonly FieldError[]
+  /** Adds a Warning header. */
+  warn(text: string): void
+}
+
 export interface Kind<T extends KubeObject = KubeObject> {
   group: string
   version: string
@@ -87,6 +93,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   prepareForDelete?(object: T, context: HookContext): void
   /** Collects every error; `previous` on update; `context.subresource` tells the subresource. */
   validate?(next: T, previous: T | undefined, context: HookContext): FieldError[]
+  /** What takes long, where it is worth asking still: gives way to others meanwhile. Told what `validate` found; returns what is to be added. */
+  validateFurther?(next: T, previous: T | undefined, context: FurtherContext): Promise<FieldError[]>
   /** Warning header text of every request, reads too, for a kind on its way out. */
   deprecated?: string
   /** Warning header texts for a valid object. */

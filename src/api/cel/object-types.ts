@@ -50,7 +50,7 @@ export function objectType(name: string, fields: () => Iterable<readonly [key: s
     }
     return found
   }
-  return new Type('object', name, { field: (field) => all().get(field), fieldNames: () => all().keys(), minSize })
+  return new Type('object', name, { field: (field) => all().get(field), fieldNames: () => all().keys(), minSize, maxSize: 0 })
 }
 
 const builtIn = new WeakMap<Schema, Type>()
@@ -117,9 +117,9 @@ export function customType(
 }
 
 const isEmbedded = (schema: JSONSchemaProps): boolean => schema['x-kubernetes-embedded-resource'] === true
-const sizedBool = new Type('bool', 'bool', { minSize: 4 })
-const sizedInt = new Type('int', 'int', { minSize: 1 })
-const sizedDouble = new Type('double', 'double', { minSize: 1 })
+const sizedBool = new Type('bool', 'bool', { minSize: 4, maxSize: 0 })
+const sizedInt = new Type('int', 'int', { minSize: 1, maxSize: 0 })
+const sizedDouble = new Type('double', 'double', { minSize: 1, maxSize: 0 })
 
 function textType({ format, maxLength, enum: values }: JSONSchemaProps): Type {
   if (format === 'byte') return bytesType(maxLength ?? MAX_REQUEST_BYTES - 2)

@@ -5,11 +5,14 @@ import type { CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSch
 import { ALL_VERBS, type Kind, type Subresource } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
+import { paced } from '#lib/paced.ts'
 import { customColumns } from './columns.ts'
 import { applySchemaDefaults } from './defaults.ts'
 import { JsonPath } from './json-path.ts'
 import { checkStructure } from './lists.ts'
 import { pruneResource } from './prune.ts'
+import { checkRules, rulesBlocked } from './rule-check.ts'
+import { hasRules, RuleTree } from './rule-tree.ts'
 import { resourceSchema } from './schema.ts'
 import { Validator } from './validate.ts'
 
@@ -89,7 +92,24 @@ export function customKind(
       if (scale) checkReplicas(next, scale, errors)
       return errors
     },
+    ...(hasRules(root) ? { validateFurther: rulesOf(root) } : {}),
     columns: customColumns(version.additionalPrinterColumns),
+  }
+}
+
+/** Cost to evaluate before others have a turn. */
+const SLICE = 100_000
+
+function rulesOf(root: JSONSchemaProps): NonNullable<Kind<Resource>['validateFurther']> {
+  let tree: RuleTree | undefined
+  return async (next, previous, { errors, warn }) => {
+    const blocked = rulesBlocked(errors)
+    if (blocked) return [blocked]
+    tree ??= RuleTree.of(root)
+    if (!tree) return []
+    const { errors: found, warnings } = await paced(checkRules(tree, next, { previous }), SLICE)
+    for (const text of warnings) warn(text)
+    return found
   }
 }
 

@@ -19,6 +19,11 @@ export function pruneResource(object: KubeObject, schema: JSONSchemaProps): stri
   return unknown
 }
 
+/** Of a value inside a resource. */
+export function pruneValue(value: unknown, schema: JSONSchemaProps): void {
+  prune(value, schema, { path: '', unknown: [] })
+}
+
 interface Place {
   path: string
   unknown: string[]

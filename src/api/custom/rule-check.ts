@@ -36,11 +36,15 @@ export interface RuleOutcome {
   warnings: string[]
 }
 
-/** Yields what each step cost. `previous`: the whole object before an update. */
-export function* checkRules(tree: RuleTree, value: unknown, previous: unknown, budget = RUNTIME_BUDGET): Generator<number, RuleOutcome> {
-  const check = new RuleCheck(budget)
+/** Yields what each step cost. `previous`: the whole value before an update. */
+export function* checkRules(
+  tree: RuleTree,
+  value: unknown,
+  { previous, path = '' }: { previous?: unknown; path?: string } = {},
+): Generator<number, RuleOutcome> {
+  const check = new RuleCheck(RUNTIME_BUDGET)
   const correlation = previous === undefined ? undefined : new Correlation(value, previous, undefined)
-  yield* check.visit(tree, { value, previous, path: '', correlation })
+  yield* check.visit(tree, { value, previous, path, correlation })
   return { errors: check.errors, warnings: check.warnings }
 }
 

@@ -30,8 +30,8 @@ export class RuleTree {
   }
 
   /** Undefined where no rule is. */
-  static of(schema: JSONSchemaProps): RuleTree | undefined {
-    return RuleTree.#build({ said: schema, schema, root: true, depth: 0 })
+  static of(schema: JSONSchemaProps, { root = true } = {}): RuleTree | undefined {
+    return RuleTree.#build({ said: schema, schema, root: root || schema['x-kubernetes-embedded-resource'] === true, depth: 0 })
   }
 
   /** What is `said` about values of `schema`: the same, but below allOf. */
@@ -75,4 +75,11 @@ interface Place {
   schema: JSONSchemaProps
   root: boolean
   depth: number
+}
+
+/** Whether there is a rule anywhere. */
+export function hasRules(schema: JSONSchemaProps): boolean {
+  if (schema['x-kubernetes-validations']?.length) return true
+  const inner = [...Object.values(schema.properties ?? {}), schema.items, schema.additionalProperties, ...(schema.allOf ?? [])]
+  return inner.some((one) => isObject(one) && hasRules(one as JSONSchemaProps))
 }

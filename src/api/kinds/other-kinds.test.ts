@@ -368,7 +368,7 @@ const refused: [string, string, Change, string[]][] = [
     'CustomResourceDefinition',
     'a field without type',
     (c) => (c.spec.versions[0].schema.openAPIV3Schema.properties = { spec: {} }),
-    ['spec.versions[0].schema.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields'],
+    ['spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields'],
   ],
   [
     'APIService',

@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JSONSchemaProps } from '#api/generated/types.ts'
-import { checkStructural } from '#api/kinds/apiextensions/structural-schema.ts'
 import { errorTexts } from '#api/kinds/minimal-objects.ts'
-import type { Errors } from './checks.ts'
 import { cronScheduleMessage } from './cron-schedule.ts'
 import {
   canonicalCIDRMessages,
@@ -76,60 +73,6 @@ const schedules: [string, string | undefined][] = [
 
 for (const [schedule, expected] of schedules)
   test(`cronScheduleMessage judges ${JSON.stringify(schedule)}`, () => assert.equal(cronScheduleMessage(schedule), expected))
-
-const schemas: [string, JSONSchemaProps, string[]][] = [
-  ['objects', { type: 'object', properties: { spec: { type: 'object', properties: { a: { type: 'string' } } } } }, []],
-  ['anything goes', { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }, []],
-  [
-    'numbers or text',
-    { type: 'object', properties: { a: { 'x-kubernetes-int-or-string': true, anyOf: [{ type: 'integer' }, { type: 'string' }] } } },
-    [],
-  ],
-  ['a root that is no object', { type: 'string' }, ['s.type: Invalid value: "string": must be object at the root']],
-  [
-    'an array of nothing',
-    { type: 'object', properties: { a: { type: 'array' } } },
-    ['s.properties[a].items: Required value: must be specified'],
-  ],
-  ['a reference', { type: 'object', $ref: 'x' }, ['s.$ref: Forbidden: $ref is not supported']],
-  [
-    'a type inside a junctor',
-    { type: 'object', allOf: [{ type: 'object' }] },
-    ['s.allOf[0].type: Forbidden: must be empty to be structural'],
-  ],
-  [
-    'a map list without its key',
-    {
-      type: 'object',
-      properties: {
-        a: {
-          type: 'array',
-          'x-kubernetes-list-type': 'map',
-          'x-kubernetes-list-map-keys': ['k'],
-          items: { type: 'object', properties: { k: { type: 'string' } } },
-        },
-      },
-    },
-    [
-      's.properties[a].items.properties[k].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property',
-    ],
-  ],
-]
-
-for (const [what, schema, expected] of schemas)
-  test(`checkStructural ${expected.length > 0 ? 'refuses' : 'accepts'} ${what}`, () => {
-    const errors: Errors = []
-    checkStructural(schema, 's', errors)
-    assert.deepEqual(errorTexts(errors), expected)
-  })
-
-test('checkStructural stops at schemas without end', () => {
-  const endless: JSONSchemaProps = { type: 'object' }
-  endless.properties = { a: endless }
-  const errors: Errors = []
-  checkStructural(endless, 's', errors)
-  assert.match(errorTexts(errors)[0]!, /nested deeper than/)
-})
 
 test('validateLabelSelector names what is wrong with expressions', () => {
   const selector = {

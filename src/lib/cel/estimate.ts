@@ -33,6 +33,7 @@ export interface EstimatedCall {
 }
 
 export const UNKNOWN: Size = { min: 0, max: Infinity }
+const NOTHING: Size = { min: 0, max: 0 }
 const ONE: Size = { min: 1, max: 1 }
 const SCALARS = new Set(['bool', 'int', 'uint', 'double', 'timestamp', 'duration', 'null'])
 
@@ -179,7 +180,10 @@ const total = (estimates: readonly Estimate[]): number => estimates.reduce((cost
 
 /** As far as its type says: of declared data the largest that can come in a request. */
 function sizesOf(type: Type): Omit<Estimate, 'cost'> {
-  const size = type.maxSize === undefined ? (SCALARS.has(type.kind) ? ONE : undefined) : { min: 0, max: type.maxSize }
+  if (type.kind === 'optional') return sizesOf(type.params[0]!)
+  // As upstream has it: what has no length has none, and costs nothing to compare.
+  const size =
+    type.kind === 'type' ? NOTHING : type.maxSize === undefined ? (SCALARS.has(type.kind) ? ONE : undefined) : { min: 0, max: type.maxSize }
   const [first, second] = type.params
   const inner = (one: Type | undefined): Size => (one && sizesOf(one).size) ?? UNKNOWN
   if (type.kind === 'list') return { size, entries: { key: ONE, value: inner(first) } }

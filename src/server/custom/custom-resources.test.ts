@@ -369,10 +369,6 @@ test('CustomResourceDefinition refuses by name what this server cannot do', asyn
     ask('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition(change))
   const cases: [RegExp, (definition: Definition) => void][] = [
     [
-      /x-kubernetes-validations: Forbidden: validation rules \(CEL\) are not supported/,
-      ({ spec }) => (spec.versions[0]!.schema!.openAPIV3Schema!['x-kubernetes-validations'] = [{ rule: 'true' }]),
-    ],
-    [
       /spec\.conversion\.strategy: Forbidden: conversion webhooks are not supported/,
       ({ spec }) =>
         (spec.conversion = {

@@ -53,7 +53,7 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
   using effects = new Effects()
   await effects.begin(engine, write, object, undefined)
   const meta = object.metadata!
-  refuseInvalid(write, meta.name ?? '', [...validateObjectMeta(kind, meta), ...(kind.validate?.(object, undefined, context) ?? [])])
+  await refuseInvalid(write, { next: object, context }, validateObjectMeta(kind, meta))
   for (const text of kind.warnings?.(object) ?? []) write.warn(text)
   if (!write.trusted) await validatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
   try {

@@ -12,8 +12,15 @@ export function hookContext(engine: Engine, { attributes }: Write): HookContext 
   return context
 }
 
-export function refuseInvalid(write: Write, name: string, errors: readonly FieldError[]): void {
-  if (errors.length > 0) throw invalidError(write.resource.kind, name, errors)
+/** Asks the kind about what is to be written; refuses with these errors and all it finds. */
+export async function refuseInvalid(
+  { resource: { kind }, warn }: Write,
+  { next, previous, context }: { next: KubeObject; previous?: KubeObject; context: HookContext },
+  errors: FieldError[],
+): Promise<void> {
+  errors.push(...(kind.validate?.(next, previous, context) ?? []))
+  if (kind.validateFurther) errors.push(...(await kind.validateFurther(next, previous, { ...context, errors, warn })))
+  if (errors.length > 0) throw invalidError(kind, next.metadata?.name ?? '', errors)
 }
 
 /** Allocations made for a write that may still fail. Disposing without `commit` takes them back. */

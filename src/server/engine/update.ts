@@ -133,8 +133,7 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   using effects = new Effects()
   const meta = settleMetadata(write, next, present)
   await effects.begin(engine, write, next, present)
-  const errors = [...validateObjectMetaUpdate(meta, present.metadata!), ...(kind.validate?.(next, present, context) ?? [])]
-  refuseInvalid(write, meta.name!, errors)
+  await refuseInvalid(write, { next, previous: present, context }, validateObjectMetaUpdate(meta, present.metadata!))
   for (const text of kind.warnings?.(next, present) ?? []) warn(text)
   if (!write.trusted) await validatingAdmission(engine, request)
   if (isReadyToGo(kind, next, present)) {

@@ -1,14 +1,12 @@
 // Rules of CustomResourceDefinitions: names, versions, schemas, conversion, and what an established one may not change.
-import { JsonPath } from '#api/custom/json-path.ts'
-import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import type { HookContext } from '#api/kind.ts'
 import { checkClientConfig, checkReviewVersions } from '#api/kinds/admissionregistration/webhooks.ts'
 import { isConditionTrue } from '#api/kinds/columns.ts'
 import { dns1035Label, dnsSubdomain } from '#api/names.ts'
 import { checkImmutable, checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
-import { checkSchemaDefaults } from './schema-defaults.ts'
-import { checkStructural } from './structural-schema.ts'
+import { checkVersions } from './crd-versions.ts'
 
 type Crd = types.CustomResourceDefinition
 
@@ -17,7 +15,7 @@ const APPROVED = 'api-approved.kubernetes.io'
 
 export function validateCrd(next: Crd, previous: Crd | undefined, { subresource }: HookContext): FieldError[] {
   const errors: Errors = []
-  const { metadata, status } = next
+  const { metadata } = next
   const spec = next.spec ?? ({} as types.CustomResourceDefinitionSpec)
   if (subresource === 'status') {
     checkStored(next, errors)
@@ -33,7 +31,7 @@ export function validateCrd(next: Crd, previous: Crd | undefined, { subresource 
     if (!spec.group.includes('.')) errors.push(invalid('spec.group', spec.group, 'should be a domain with at least one dot'))
   }
   checkOneOf('spec.scope', spec.scope, ['Cluster', 'Namespaced'], errors, { required: true })
-  checkVersions(spec, errors)
+  checkVersions(spec, previous?.spec, errors)
   checkNames(spec.names, 'spec.names', errors)
   checkConversion(spec, errors)
   if (spec.preserveUnknownFields)
@@ -45,9 +43,7 @@ export function validateCrd(next: Crd, previous: Crd | undefined, { subresource 
     checkImmutable('spec.scope', spec.scope, previous.spec.scope, errors)
     checkImmutable('spec.names.kind', spec.names?.kind, previous.spec.names.kind, errors)
   }
-  for (const stored of status?.storedVersions ?? [])
-    if (!spec.versions?.some(({ name }) => name === stored))
-      errors.push(invalid(`status.storedVersions[${status!.storedVersions!.indexOf(stored)}]`, stored, 'must appear in spec.versions'))
+  checkStored({ ...next, spec }, errors)
   return errors
 }
 
@@ -70,94 +66,6 @@ function checkApproval({ spec, metadata }: Crd, previous: Crd | undefined, error
         'protected groups must have approval annotation "api-approved.kubernetes.io" with either a URL or a reason starting with "unapproved", see https://github.com/kubernetes/enhancements/pull/1111',
       ),
     )
-}
-
-function checkVersions({ versions }: types.CustomResourceDefinitionSpec, errors: Errors): void {
-  if (!versions?.length)
-    return void errors.push(invalid('spec.versions', versions, 'must have exactly one version marked as storage version'))
-  const names = new Set<string>()
-  each(versions, 'spec.versions', (version, at) => {
-    checkMessages(`${at}.name`, version.name, dns1035Label(version.name ?? ''), errors)
-    if (names.has(version.name)) errors.push(duplicate(`${at}.name`, version.name))
-    names.add(version.name)
-    if (version.deprecationWarning !== undefined && !version.deprecated)
-      errors.push(invalid(`${at}.deprecationWarning`, version.deprecationWarning, 'can only be set for deprecated versions'))
-    const schema = version.schema?.openAPIV3Schema
-    if (!schema) errors.push(required(`${at}.schema.openAPIV3Schema`, 'schemas are required'))
-    else {
-      checkStructural(schema, `${at}.schema.openAPIV3Schema`, errors)
-      checkSchemaDefaults(schema, `${at}.schema.openAPIV3Schema`, errors)
-    }
-    checkSubresources(version, `${at}.subresources`, errors)
-    each(version.additionalPrinterColumns, `${at}.additionalPrinterColumns`, ({ name, type, jsonPath, format }, where) => {
-      if (!name) errors.push(required(`${where}.name`))
-      if (!type) errors.push(required(`${where}.type`, `must be one of boolean,date,integer,number,string`))
-      else checkOneOf(`${where}.type`, type, ['boolean', 'date', 'integer', 'number', 'string'], errors)
-      if (format)
-        checkOneOf(`${where}.format`, format, ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password'], errors)
-      if (!jsonPath) errors.push(required(`${where}.jsonPath`))
-      else if (!jsonPath.startsWith('.')) errors.push(invalid(`${where}.jsonPath`, jsonPath, 'must be a simple json path starting with .'))
-      else if (!pathOf(jsonPath)) errors.push(invalid(`${where}.jsonPath`, jsonPath, 'is an invalid path'))
-    })
-    checkSelectable(version, `${at}.selectableFields`, errors)
-    if ((version.selectableFields?.length ?? 0) > 8)
-      errors.push({
-        type: 'FieldValueTooMany',
-        field: `${at}.selectableFields`,
-        message: `Too many: ${version.selectableFields!.length}: must have at most 8 items`,
-      })
-  })
-  if (versions.filter(({ storage }) => storage).length !== 1)
-    errors.push(invalid('spec.versions', versions, 'must have exactly one version marked as storage version'))
-}
-
-function checkSelectable({ selectableFields, schema }: types.CustomResourceDefinitionVersion, path: string, errors: Errors): void {
-  const seen = new Set<string>()
-  each(selectableFields, path, ({ jsonPath }, where) => {
-    const at = `${where}.jsonPath`
-    if (!jsonPath) return void errors.push(required(at))
-    if (seen.has(jsonPath)) errors.push(duplicate(at, jsonPath))
-    seen.add(jsonPath)
-    const names = pathOf(jsonPath)?.fields
-    if (!names?.length || !jsonPath.startsWith('.'))
-      return void errors.push(invalid(at, jsonPath, 'is an invalid path: must be a simple path of fields'))
-    if (names[0] === 'metadata') return void errors.push(invalid(at, jsonPath, 'must not point to fields in metadata'))
-    const target = names.reduce<types.JSONSchemaProps | undefined>((one, name) => one?.properties?.[name], schema?.openAPIV3Schema)
-    if (!target) errors.push(invalid(at, jsonPath, 'is an invalid path: does not refer to a valid field'))
-    else if (!['string', 'integer', 'boolean'].includes(target.type ?? ''))
-      errors.push(
-        invalid(
-          at,
-          jsonPath,
-          'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.',
-        ),
-      )
-  })
-}
-
-function pathOf(text: string): JsonPath | undefined {
-  try {
-    return JsonPath.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function checkSubresources({ subresources }: types.CustomResourceDefinitionVersion, path: string, errors: Errors): void {
-  const scale = subresources?.scale
-  if (!scale) return
-  for (const [field, root] of [
-    ['specReplicasPath', '.spec.'],
-    ['statusReplicasPath', '.status.'],
-  ] as const) {
-    const value = scale[field]
-    if (!value) errors.push(required(`${path}.scale.${field}`))
-    else if (!value.startsWith(root))
-      errors.push(invalid(`${path}.scale.${field}`, value, `should be a json path under ${root.slice(0, -1)}`))
-  }
-  const selector = scale.labelSelectorPath
-  if (selector && !/^\.(spec|status)\./.test(selector))
-    errors.push(invalid(`${path}.scale.labelSelectorPath`, selector, 'should be a json path under either .spec or .status'))
 }
 
 function checkNames(names: types.CustomResourceDefinitionNames | undefined, path: string, errors: Errors): void {
@@ -198,6 +106,8 @@ function checkStored({ spec, status }: Crd, errors: Errors): void {
   else if (storage && !stored.includes(storage))
     errors.push(invalid('status.storedVersions', stored, `must have the storage version ${storage}`))
   each(stored, 'status.storedVersions', (name, at) => {
-    if (!spec.versions?.some((version) => version.name === name)) errors.push(invalid(at, name, 'must appear in spec.versions'))
+    if (spec.versions?.some((version) => version.name === name)) return
+    const why = `${name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`
+    errors.push(invalid(at, name, `missing from spec.versions; ${why}`))
   })
 }

@@ -2,6 +2,7 @@ import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
 import { formatTime } from '#lib/clock.ts'
 import { validateCrd } from './crd-validation.ts'
+import { validateRules } from './crd-rules.ts'
 
 export type CustomResourceDefinition = types.CustomResourceDefinition
 
@@ -52,6 +53,7 @@ export const CustomResourceDefinition = defineKind<CustomResourceDefinition>({
     })
   },
   validate: validateCrd,
+  validateFurther: validateRules,
 })
 
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io'

@@ -34,6 +34,16 @@ class DefinitionCheck {
   #total = 0
   readonly #expensive: { path: string; cost: number }[] = []
 
+  total(path: string): void {
+    if (this.#total <= TOTAL_COST_LIMIT) return
+    for (const expensive of this.#expensive)
+      this.errors.push(
+        forbidden(expensive.path, 'contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema'),
+      )
+    const what = 'x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema'
+    this.errors.push(forbidden(path, exceeds(what, this.#total, TOTAL_COST_LIMIT)))
+  }
+
   *visit(said: JSONSchemaProps, place: Place): Generator<number> {
     const { path, count, schema } = place
     const rules = said['x-kubernetes-validations'] ?? []
@@ -101,19 +111,7 @@ class DefinitionCheck {
     this.#expensive.sort((a, b) => b.cost - a.cost)
     this.#expensive.length = Math.min(this.#expensive.length, MOST_NAMED)
   }
-
-  total(path: string): void {
-    if (this.#total <= TOTAL_COST_LIMIT) return
-    for (const expensive of this.#expensive)
-      this.errors.push(
-        forbidden(expensive.path, 'contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema'),
-      )
-    const what = 'x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema'
-    this.errors.push(forbidden(path, exceeds(what, this.#total, TOTAL_COST_LIMIT)))
-  }
 }
-
-
 
 const times = (count: number | undefined, most: number | undefined): number | undefined =>
   count === undefined || most === undefined ? undefined : count * most
@@ -127,7 +125,8 @@ function exceeds(what: string, cost: number, limit: number): string {
 /** The rule as Go prints it. */
 function invalidRule(path: string, rule: ValidationRule, detail: string): FieldError {
   const text = (value: string | undefined) => JSON.stringify(value ?? '')
-  const reason = rule.reason === undefined ? '(*apiextensions.FieldValueErrorReason)(nil)' : '(*apiextensions.FieldValueErrorReason)(0xc000000000)'
+  const reason =
+    rule.reason === undefined ? '(*apiextensions.FieldValueErrorReason)(nil)' : '(*apiextensions.FieldValueErrorReason)(0xc000000000)'
   const optional = rule.optionalOldSelf === undefined ? '(*bool)(nil)' : '(*bool)(0xc000000000)'
   const fields = `Rule:${text(rule.rule)}, Message:${text(rule.message)}, MessageExpression:${text(rule.messageExpression)}`
   const shown = `apiextensions.ValidationRule{${fields}, Reason:${reason}, FieldPath:${text(rule.fieldPath)}, OptionalOldSelf:${optional}}`

@@ -1,26 +1,35 @@
-// Defaults in the schema of a definition must themselves be what the schema asks for.
-import { clone } from '#api/clone.ts'
+// Defaults in the schema of a definition must themselves be what the schema asks for, with no field it does not know.
+import { clone, isObject } from '#api/clone.ts'
 import { applySchemaDefaults } from '#api/custom/defaults.ts'
+import { checkStructure } from '#api/custom/lists.ts'
+import { pruneValue } from '#api/custom/prune.ts'
 import { Validator } from '#api/custom/validate.ts'
-import { forbidden } from '#api/field-error.ts'
+import { equal } from '#api/equal.ts'
+import { invalid } from '#api/field-error.ts'
 import type { JSONSchemaProps } from '#api/generated/types.ts'
+import { DecodeError } from '#api/schema/decode.ts'
 import type { Errors } from '#api/validation/checks.ts'
 
-const DEEPEST = 128
-
-export function checkSchemaDefaults(schema: JSONSchemaProps, path: string, errors: Errors, depth = 0): void {
-  if (depth > DEEPEST) return
-  if (schema.default !== undefined) {
-    if (depth === 0) errors.push(forbidden(`${path}.default`, 'must not be set at the root'))
-    const value = clone(schema.default)
-    applySchemaDefaults(value, schema)
-    errors.push(...new Validator().check(schema, value, { path: `${path}.default`, previous: undefined }))
-  }
+export function checkSchemaDefaults(schema: JSONSchemaProps, path: string, errors: Errors, validator = new Validator()): void {
+  if (schema.default !== undefined) checkDefault(schema, `${path}.default`, { errors, validator })
   for (const [name, property] of Object.entries(schema.properties ?? {}))
-    checkSchemaDefaults(property, `${path}.properties[${name}]`, errors, depth + 1)
+    checkSchemaDefaults(property, `${path}.properties[${name}]`, errors, validator)
   for (const field of ['items', 'additionalProperties'] as const) {
     const inner = schema[field]
-    if (typeof inner === 'object' && inner !== null && !Array.isArray(inner))
-      checkSchemaDefaults(inner as JSONSchemaProps, `${path}.${field}`, errors, depth + 1)
+    if (isObject(inner)) checkSchemaDefaults(inner as JSONSchemaProps, `${path}.${field}`, errors, validator)
   }
+}
+
+function checkDefault(schema: JSONSchemaProps, path: string, { errors, validator }: { errors: Errors; validator: Validator }): void {
+  const value = clone(schema.default)
+  try {
+    pruneValue(value, schema)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    return void errors.push(invalid(path, schema.default, `must result in valid metadata: ${error.message}`))
+  }
+  if (!equal(value, schema.default)) errors.push(invalid(path, schema.default, 'must not have unknown fields'))
+  applySchemaDefaults(value, schema)
+  errors.push(...validator.check(schema, value, { path, previous: undefined }))
+  checkStructure(schema, value, { path, previous: undefined, errors })
 }
