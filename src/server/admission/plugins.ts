@@ -8,6 +8,7 @@ import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import { PolicyMetrics } from './policies/policy-metrics.ts'
+import { mutatingAdmissionPolicy } from './policies/mutating.ts'
 import { validatingAdmissionPolicy } from './policies/validating.ts'
 import { podSecurity } from './pod-security.ts'
 import { podResizeValidator } from './pod-resize.ts'
@@ -50,6 +51,7 @@ export function admissionPlugins(context: ServerContext, authorizer: Authorizer,
     defaultIngressClass(context),
     podTopologyLabels(context),
     podResizeValidator(context),
+    mutatingAdmissionPolicy(context, authorizer, metrics.mutatingPolicies),
     validatingAdmissionPolicy(context, authorizer, metrics.validatingPolicies),
     resourceQuota(context),
   ]

@@ -14,7 +14,8 @@ export interface PolicyCheck {
   policy: string
   binding: string
   errorType?: 'no_error' | 'compile_error' | 'invalid_error' | 'out_of_budget'
-  action: 'allow' | 'deny' | 'audit' | 'warn'
+  /** Validating policies tell what they did; mutating ones only count. */
+  action?: 'allow' | 'deny' | 'audit' | 'warn'
   seconds: number
 }
 
@@ -29,7 +30,7 @@ export class PolicyMetrics {
   }
 
   observe({ policy, binding, errorType = 'no_error', action, seconds }: PolicyCheck): void {
-    const labels = { enforcement_action: action, error_type: errorType, policy, policy_binding: binding }
+    const labels = { ...(action ? { enforcement_action: action } : {}), error_type: errorType, policy, policy_binding: binding }
     const key = Object.values(labels).join(' ')
     let series = this.#series.get(key)
     if (!series) {

@@ -2,6 +2,7 @@
 import { alwaysAllow } from '#server/access/authorizers.ts'
 import { type Requests, startRequests } from '#server/engine/requests.ts'
 import type { AdmissionPlugin, Authorizer } from '#server/request.ts'
+import { mutatingAdmissionPolicy } from './mutating.ts'
 import { PolicyMetrics } from './policy-metrics.ts'
 import { validatingAdmissionPolicy } from './validating.ts'
 
@@ -20,15 +21,27 @@ export interface PolicyServer extends Requests {
   make(kind: string, name: string, spec: object): Promise<any>
 }
 
-export async function startPolicies({ authorizer = alwaysAllow }: { authorizer?: Authorizer } = {}): Promise<PolicyServer> {
+export interface PolicyServerOptions {
+  authorizer?: Authorizer
+  /** Asked between the two. */
+  plugins?: readonly AdmissionPlugin[]
+}
+
+export async function startPolicies({ authorizer = alwaysAllow, plugins = [] }: PolicyServerOptions = {}): Promise<PolicyServer> {
   const metrics = new PolicyMetrics('apiserver_validating_admission_policy')
   const annotations = new Map<string, string>()
   const recorded = (plugin: AdmissionPlugin): AdmissionPlugin => ({
-    name: plugin.name,
+    ...plugin,
     validate: (request) => plugin.validate?.({ ...request, annotate: (key, value) => void annotations.set(key, value) }),
   })
   const server = await startRequests({
-    extensions: (context) => ({ admission: [recorded(validatingAdmissionPolicy(context, authorizer, metrics))] }),
+    extensions: (context) => ({
+      admission: [
+        mutatingAdmissionPolicy(context, authorizer, new PolicyMetrics('apiserver_mutating_admission_policy')),
+        ...plugins,
+        recorded(validatingAdmissionPolicy(context, authorizer, metrics)),
+      ],
+    }),
   })
   const make = async (kind: string, name: string, spec: object) => {
     const object = { apiVersion: 'admissionregistration.k8s.io/v1', kind, metadata: { name }, spec }
