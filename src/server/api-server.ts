@@ -38,6 +38,7 @@ import { Listener, type ListenOptions } from './http/listener.ts'
 import { MemoryExchange, type MemoryRequest, type MemoryResponse } from './http/memory-exchange.ts'
 import { measure } from './http/measure.ts'
 import { recover } from './http/recover.ts'
+import { deadline } from './http/deadline.ts'
 import { describe } from './http/request-info.ts'
 import { createLocalClient } from './local-client.ts'
 import { type MetricFamily, type MetricSource, processMetrics, RequestMetrics } from './metrics.ts'
@@ -155,6 +156,7 @@ class Server implements ApiServer {
       measure(this.#metrics, { clock }),
       recover({ log }),
       describe,
+      deadline({ clock }),
       authenticate(authenticators, this.#extensions.anonymous),
       // Audit comes here: it must see who asked before anyone acts as someone else.
       impersonate(authorizer),

@@ -128,7 +128,7 @@ test('decodeBody reads YAML, strictly if asked', () => {
   refused(
     'a: b: c',
     { contentType: 'application/yaml' },
-    /^the object provided is unrecognized \(must be of type Deployment\): yaml: line 1: /,
+    /^the object provided is unrecognized \(must be of type Deployment\): yaml: mapping values are not allowed in this context /,
   )
 })
 

@@ -55,9 +55,25 @@ function loadAnyway(text: string, options: LoadOptions): unknown {
   }
 }
 
+/** What go-yaml says to the same; a fault in the first line comes without a number. */
+const WORDS: [ours: RegExp, theirs: string][] = [
+  [/^bad indentation of a mapping entry/, 'mapping values are not allowed in this context'],
+  [/^bad indentation of a sequence entry/, "did not find expected '-' indicator"],
+  [/^end of the stream or a document separator is expected/, 'did not find expected <document start>'],
+  [/^can ?not read (?:an implicit mapping pair|a block mapping entry)/, "could not find expected ':'"],
+  [/^unexpected end of the stream within a (?:double|single) quoted scalar/, 'found unexpected end of stream'],
+  [/^unexpected end of the stream within a flow collection/, "did not find expected ',' or '}'"],
+  [/^missed comma between flow collection entries/, "did not find expected ',' or '}'"],
+  [/^unknown escape sequence/, 'found unknown escape character'],
+  [/^tab characters must not be used in indentation/, 'found character that cannot start any token'],
+]
+
 function yamlError(error: YAMLException): YamlError {
-  const line = error.mark ? `line ${error.mark.line + 1}: ` : ''
-  return new YamlError(`yaml: ${line}${error.reason}`, { cause: error })
+  const line = error.mark && error.mark.line > 0 ? `line ${error.mark.line + 1}: ` : ''
+  const reason = error.reason ?? ''
+  const alias = /^unidentified alias "(.*)"$/s.exec(reason)?.[1]
+  const words = alias === undefined ? WORDS.find(([ours]) => ours.test(reason))?.[1] : `unknown anchor '${alias}' referenced`
+  return new YamlError(`yaml: ${line}${words ?? reason}`, { cause: error })
 }
 
 /** The key whose text begins at `position`, behind its quote if it has one. */

@@ -5,6 +5,8 @@ import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
 import { DecodeError, decodeInto } from '#api/schema/decode.ts'
 import { invalidError, StatusError } from '#api/status.ts'
+import type { PatchBody } from '#api/patch/patch.ts'
+import { conversionError, goText } from './go-text.ts'
 import { applyDefaults } from './schema.ts'
 
 export type { FieldValidation }
@@ -12,10 +14,13 @@ export type { FieldValidation }
 export interface DecodeOptions {
   fieldValidation: FieldValidation
   warn(text: string): void
+  /** The patch the value came from. */
+  patch?: PatchBody
 }
 
 /** The outcome of a patch; what is wrong with it is the patch's fault. `value` is the decoder's to change. */
-export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, warn }: DecodeOptions): KubeObject {
+export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, warn, patch }: DecodeOptions): KubeObject {
+  const badPatch = (patched: KubeObject, why: string) => refusedPatch(patched, why, patch)
   const found = { kind: value.kind ?? '', apiVersion: value.apiVersion ?? '' }
   if (found.kind !== kind.kind || found.apiVersion !== apiVersionOf(kind)) throw badPatch(value, wrongKind(kind, found))
   const { unknown } = walk(kind, value, (message) => badPatch(value, message))
@@ -25,8 +30,10 @@ export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, 
   return settled(kind, value)
 }
 
-function badPatch(patched: KubeObject, why: string): StatusError {
-  return invalidError({ group: '', kind: '' }, '', [invalid('patch', JSON.stringify(patched), why)])
+/** Strategic patches are shown as such, and converted without JSON in between; of others the outcome is shown. */
+function refusedPatch(patched: KubeObject, why: string, patch: PatchBody | undefined): StatusError {
+  const [shown, reason] = patch?.type === 'strategic' ? [goText(patch.patch), conversionError(why)] : [JSON.stringify(patched), why]
+  return invalidError({ group: '', kind: '' }, '', [invalid('patch', shown, reason)])
 }
 
 function wrongKind({ group, kind }: Kind, found: { kind: string; apiVersion: string }): string {

@@ -22,7 +22,7 @@ export function patchStored(engine: Engine, write: Write, { key, patch, fieldVal
       build(present: KubeObject | undefined) {
         if (!present) throw notFoundError(kind, key.name)
         const patched = clone(patchObject(present, patch, kind.schema))
-        const next = decodePatched(kind, patched, { fieldValidation, warn: write.warn })
+        const next = decodePatched(kind, patched, { fieldValidation, warn: write.warn, patch })
         checkNames(write, key, next)
         return next
       },

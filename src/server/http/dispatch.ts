@@ -63,6 +63,7 @@ async function serveResource(call: Call, { engine, pool, resource, metrics }: Se
     if (await serveHandler(engine, call, resource)) return
     if (!resource.cache) throw unavailable(call)
   }
+  if (info.verb === 'watch' && call.exchange.method !== 'GET') throw notAllowed()
   using _open = info.verb === 'watch' ? metrics.open(call) : undefined
   const verb = Object.hasOwn(resourceVerbs, info.verb) ? resourceVerbs[info.verb] : undefined
   if (!verb) throw notAllowed()

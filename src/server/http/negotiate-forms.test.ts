@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeMessage } from '#api/codec/protobuf-decode.ts'
 import { openEnvelope } from '#api/codec/protobuf-envelope.ts'
-import { messageOf } from '#api/codec/protobuf-tables.ts'
+import { messageNamed, messageOf } from '#api/codec/protobuf-tables.ts'
 import { configMap, IN_DEFAULT, startRequests } from '#server/engine/requests.ts'
 import { MemoryExchange } from './memory-exchange.ts'
 
 const PROTOBUF = 'application/vnd.kubernetes.protobuf'
 const MAPS = `${IN_DEFAULT}/configmaps`
 
-test('answers come in protobuf to who takes nothing else', async () => {
+test('answers come in protobuf to who takes that first', async () => {
   await using t = await startRequests()
-  const created = await t.send('POST', MAPS, configMap('a', { x: 'y' }), { accept: PROTOBUF })
+  const created = await t.send('POST', MAPS, configMap('a', { x: 'y' }), { accept: `${PROTOBUF},application/json` })
   assert.deepEqual([created.status, created.headers['content-type']], [201, PROTOBUF])
   const { raw, kind, apiVersion } = openEnvelope(created.body)
   assert.deepEqual([apiVersion, kind], ['v1', 'ConfigMap'])
@@ -25,10 +25,29 @@ test('answers come in protobuf to who takes nothing else', async () => {
   assert.deepEqual([items.length, items[0].metadata.name, metadata.resourceVersion], [1, 'a', '1'])
 })
 
-test('answers come in JSON to who takes that too', async () => {
+test('metadata alone and refusals come in protobuf too', async () => {
   await using t = await startRequests()
-  const { headers } = await t.send('GET', MAPS, undefined, { accept: `${PROTOBUF},application/json` })
-  assert.equal(headers['content-type'], 'application/json')
+  await t.send('POST', MAPS, configMap('a', { x: 'y' }))
+  const accept = (as: string, v: string) => ({
+    accept: `${PROTOBUF};as=${as};g=meta.k8s.io;v=${v},application/json;as=${as};g=meta.k8s.io;v=${v}`,
+  })
+  const one = openEnvelope((await t.send('GET', `${MAPS}/a`, undefined, accept('PartialObjectMetadata', 'v1'))).body)
+  assert.deepEqual([one.kind, one.apiVersion], ['PartialObjectMetadata', 'meta.k8s.io/v1'])
+  assert.equal((decodeMessage(one.raw, messageNamed('meta.v1.PartialObjectMetadata')!) as any).metadata.name, 'a')
+  for (const version of ['v1', 'v1beta1']) {
+    const list = openEnvelope((await t.send('GET', MAPS, undefined, accept('PartialObjectMetadataList', version))).body)
+    assert.deepEqual([list.kind, list.apiVersion], ['PartialObjectMetadataList', `meta.k8s.io/${version}`])
+    const { items } = decodeMessage(list.raw, messageNamed(`meta.${version}.PartialObjectMetadataList`)!) as any
+    assert.equal(items[0].metadata.name, 'a')
+  }
+  // A Table has no such form: the next one named is taken.
+  assert.equal((await t.send('GET', MAPS, undefined, accept('Table', 'v1'))).json.kind, 'Table')
+  const missing = await t.send('GET', `${MAPS}/none`, undefined, { accept: PROTOBUF })
+  assert.deepEqual([missing.status, missing.headers['content-type']], [404, PROTOBUF])
+  const { reason, code } = decodeMessage(openEnvelope(missing.body).raw, messageNamed('meta.v1.Status')!) as any
+  assert.deepEqual([reason, code], ['NotFound', 404])
+  const yaml = await t.send('GET', `${MAPS}/none`, undefined, { accept: 'application/yaml' })
+  assert.match(yaml.text, /^apiVersion: v1\ncode: 404\n/)
 })
 
 test('watch frames come in protobuf, each behind its length', async () => {

@@ -34,16 +34,12 @@ export interface NegotiateOptions {
   transforms?: boolean
 }
 
-/**
- * JSON where the client takes it at all: stored bytes go out as they are, and every client of Kubernetes that names protobuf names JSON too.
- * Only who insists gets protobuf.
- */
+/** The first form the client names that can be made here. */
 export function negotiate(
   accept: string | undefined,
   { formats = ['json', 'yaml'], transforms = false }: NegotiateOptions = {},
 ): Negotiated {
   if (!accept || accept === 'application/json' || accept === '*/*') return PLAIN
-  let second: Negotiated | undefined
   for (const { type, parameters } of clauses(accept)) {
     const format = FORMATS[type]
     if (!format || !formats.includes(format)) continue
@@ -51,15 +47,14 @@ export function negotiate(
     if (as === undefined) {
       // A profile we do not know (aggregated discovery on an object) is not this one.
       if (parameters.has('g') || parameters.has('v')) continue
-      if (format !== 'protobuf') return { format, metaVersion: 'v1' }
-      second ??= { format, metaVersion: 'v1' }
-      continue
+      return { format, metaVersion: 'v1' }
     }
     const version = parameters.get('v')
     if (!transforms || !TRANSFORMS.has(as) || parameters.get('g') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue
-    if (format !== 'protobuf') return { format, as: as as NonNullable<Negotiated['as']>, metaVersion: version }
+    // Rows of a Table have no form in protobuf.
+    if (format === 'protobuf' && as === 'Table') continue
+    return { format, as: as as NonNullable<Negotiated['as']>, metaVersion: version }
   }
-  if (second) return second
   throw notAcceptable(formats)
 }
 

@@ -1,7 +1,10 @@
 // The outermost link: whatever goes wrong becomes an answer. Nothing thrown while serving one request reaches the process.
 import { type Status, StatusError } from '#api/status.ts'
 import type { Logger } from '#lib/log.ts'
+import { messageNamed } from '#api/codec/protobuf-tables.ts'
 import { answer, type Call, type Link } from './call.ts'
+import { type Format, negotiate } from './negotiate.ts'
+import { encode, wantsPretty } from './respond.ts'
 
 export function recover({ log }: { log: Logger }): Link {
   return async (call, next) => {
@@ -16,14 +19,24 @@ export function recover({ log }: { log: Logger }): Link {
   }
 }
 
+/** In the form the client takes, JSON where it takes none of ours. */
 export function answerStatus(call: Call, status: Status): void {
   const code = status.code ?? (status.status === 'Failure' ? 500 : 200)
   const retry = status.details?.retryAfterSeconds
-  answer(call, code, {
-    type: 'application/json',
-    body: `${JSON.stringify(status)}\n`,
-    headers: retry === undefined ? {} : { 'retry-after': String(retry) },
-  })
+  const format = formatOf(call)
+  const message = format === 'protobuf' ? messageNamed('meta.v1.Status') : undefined
+  const { type, body } = encode(status, { format, pretty: wantsPretty(call), message })
+  answer(call, code, { type, body, headers: retry === undefined ? {} : { 'retry-after': String(retry) } })
+}
+
+function formatOf({ exchange }: Call): Format {
+  const { accept } = exchange.headers
+  if (!accept || accept === 'application/json') return 'json'
+  try {
+    return negotiate(accept, { transforms: true, formats: ['json', 'yaml', 'protobuf'] }).format
+  } catch {
+    return 'json'
+  }
 }
 
 function internalError(error: unknown): StatusError {

@@ -31,7 +31,7 @@ import { negotiate, type Negotiated } from './negotiate.ts'
 import { flag, integer, optionsOf, type WriteParameters, writeParameters } from './parameters.ts'
 import { contentType, readObject, unsupportedMediaType } from './read-object.ts'
 import { answerStatus } from './recover.ts'
-import { encode, sendBytes, sendStored, wantsGzip, wantsPretty } from './respond.ts'
+import { encode, messageFor, sendBytes, sendStored, wantsGzip, wantsPretty } from './respond.ts'
 import { listDocument } from './list-document.ts'
 import { streamWatch } from './watch-stream.ts'
 
@@ -284,7 +284,8 @@ async function sendList(
 ): Promise<void> {
   if (negotiated.format !== 'json' || negotiated.as || wantsPretty(call)) {
     const document = await listDocument(call, listing, { engine, resource, negotiated })
-    const form = { format: negotiated.format, pretty: wantsPretty(call), definition: listDefinitionOf(resource.kind) }
+    const message = messageFor(negotiated, listDefinitionOf(resource.kind))
+    const form = { format: negotiated.format, pretty: wantsPretty(call), message }
     return sendBytes(call, { status: 200, ...encode(document, form) })
   }
   const small = smallList(resource, listing)

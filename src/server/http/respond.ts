@@ -1,6 +1,6 @@
 // Sends objects: as the bytes that are stored where it can, else converted, as a Table, as metadata only, or as YAML.
 import { encodeObject } from '#api/codec/protobuf.ts'
-import { messageOf } from '#api/codec/protobuf-tables.ts'
+import { type Message, messageNamed, messageOf } from '#api/codec/protobuf-tables.ts'
 import { dump } from 'js-yaml'
 import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
@@ -40,7 +40,7 @@ export async function sendObject(call: Call, object: KubeObject, { resource, neg
   const form = transform(object, { kind: resource.kind, negotiated, call, now: engine.clock.now() })
   return sendBytes(call, {
     status,
-    ...encode(form, { format: negotiated.format, pretty: wantsPretty(call), definition: resource.kind.schema.name }),
+    ...encode(form, { format: negotiated.format, pretty: wantsPretty(call), message: messageFor(negotiated, resource.kind.schema.name) }),
   })
 }
 
@@ -86,14 +86,20 @@ export function includeObjectOf(call: Call): 'None' | 'Metadata' | 'Object' {
 export interface EncodeOptions {
   format: Format
   pretty?: boolean
-  /** Name of the schema, where protobuf is asked for. */
-  definition?: string | undefined
+  /** Where protobuf is asked for. */
+  message?: Message | undefined
 }
 
-export function encode(value: unknown, { format, pretty = false, definition }: EncodeOptions): { type: string; body: string | Uint8Array } {
+/** How the form negotiated is written in protobuf; `definition` names the object's or the list's own schema. */
+export function messageFor({ as, metaVersion, format }: Negotiated, definition: string | undefined): Message | undefined {
+  if (format !== 'protobuf') return undefined
+  if (!as) return definition === undefined ? undefined : messageOf(definition)
+  return messageNamed(as === 'PartialObjectMetadataList' ? `meta.${metaVersion}.${as}` : `meta.v1.${as}`)
+}
+
+export function encode(value: unknown, { format, pretty = false, message }: EncodeOptions): { type: string; body: string | Uint8Array } {
   if (format === 'yaml') return { type: CONTENT_TYPES.yaml, body: dump(value, { noRefs: true, lineWidth: -1, sortKeys: true }) }
-  const message = format === 'protobuf' && definition ? messageOf(definition) : undefined
-  if (message) return { type: CONTENT_TYPES.protobuf, body: encodeObject(value as KubeObject, message) }
+  if (format === 'protobuf' && message) return { type: CONTENT_TYPES.protobuf, body: encodeObject(value as KubeObject, message) }
   return { type: CONTENT_TYPES.json, body: pretty ? JSON.stringify(value, null, 2) : `${JSON.stringify(value)}\n` }
 }
 

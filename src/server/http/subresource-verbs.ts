@@ -122,6 +122,7 @@ export async function serveScale(engine: Engine, call: Call, resource: StoredRes
       decodePatched(ScaleKind, clone(patchObject(present, body.patch, ScaleKind.schema)), {
         fieldValidation: parameters.fieldValidation,
         warn: (text) => call.warnings.add(text),
+        patch: body.patch,
       }) as Scale
     return send(await updateScale(engine, write, { key, build }))
   }

@@ -10,10 +10,10 @@ import { type ChangeType, type WatchRequest, type WatchSink, watchObjects } from
 import type { StoredResource } from '#server/registry.ts'
 import { messageOf } from '#api/codec/protobuf-tables.ts'
 import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
-import { encodeObject, encodeWatchFrame, messageOfSchema } from '#api/codec/protobuf.ts'
+import { encodeObject, encodeWatchFrame } from '#api/codec/protobuf.ts'
 import type { Negotiated } from './negotiate.ts'
 import { answerHeaders, type Call } from './call.ts'
-import { includeObjectOf, partialMetadata } from './respond.ts'
+import { includeObjectOf, messageFor, partialMetadata } from './respond.ts'
 import { type SlabPool, SlabWriter } from './slab-writer.ts'
 
 /** Bytes a watcher may lie behind once it has seen what was there at the start. */
@@ -152,7 +152,7 @@ interface FrameForm {
 function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStream, 'engine' | 'resource' | 'negotiated'>): FrameForm {
   const { kind } = resource
   const { as, metaVersion, format } = negotiated
-  const message = format === 'protobuf' ? messageOfSchema(kind.schema) : undefined
+  const message = messageFor(negotiated, kind.schema.name)
   const apiVersion = apiVersionOf(kind)
   let first = true
   const make = (type: ChangeType, stored: StoredObject): Buffer => {
@@ -166,7 +166,7 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
       return frame
     }
     const object = servedObject(resource, stored, engine.mirror.recent)
-    if (message) return encodeWatchFrame(type, encodeObject(object, message))
+    if (message) return encodeWatchFrame(type, encodeObject(as ? partialMetadata(object, metaVersion) : object, message))
     return Buffer.from(`${before}${JSON.stringify(as === 'Table' ? table(object) : partialMetadata(object, metaVersion))}}\n`)
   }
   const table = (object: ReturnType<typeof servedObject> | undefined, resourceVersion = object?.metadata?.resourceVersion) => {
@@ -206,7 +206,7 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
         ...(initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
       }
       const plain = { kind: kind.kind, apiVersion, metadata: metadata as ObjectMeta }
-      if (message) return encodeWatchFrame('BOOKMARK', encodeObject(plain, message))
+      if (message) return encodeWatchFrame('BOOKMARK', encodeObject(as ? partialMetadata(plain, metaVersion) : plain, message))
       const object =
         as === 'Table' ? table(initialEventsEnd ? plain : undefined, String(revision)) : as ? partialMetadata(plain, metaVersion) : plain
       return Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`)
