@@ -42,6 +42,7 @@ import { deadline } from './http/deadline.ts'
 import { describe } from './http/request-info.ts'
 import { createLocalClient } from './local-client.ts'
 import { type MetricFamily, type MetricSource, processMetrics, RequestMetrics } from './metrics.ts'
+import { Outgoing } from './outgoing/outgoing.ts'
 import { createObjectReader, createObjectWriter } from './object-access.ts'
 import { Registry, type StoredResource } from './registry.ts'
 import type { ObjectReader, ObjectWriter, ServerContext, ServerExtensions } from './request.ts'
@@ -103,6 +104,7 @@ class Server implements ApiServer {
   readonly #encrypted: EncryptedStore | undefined
   readonly #custom: CustomResources
   readonly #aggregator: Aggregator | undefined
+  readonly #outgoing: Outgoing
   readonly #extensions: ServerExtensions
   readonly #chain: readonly Link[]
   readonly #log: Logger
@@ -128,12 +130,14 @@ class Server implements ApiServer {
     this.reader = createObjectReader(extended)
     this.writer = createObjectWriter(extended)
     const { reader, writer } = this
+    this.#outgoing = new Outgoing({ reader, random })
     this.#custom = new CustomResources({ engine: extended, reader, writer })
     this.#extensions =
       options.extensions?.({
         reader,
         writer,
         registry: this.registry,
+        outgoing: this.#outgoing,
         clientFor: (user) => this.clientFor(user),
         clock,
         random,
@@ -215,6 +219,7 @@ class Server implements ApiServer {
           stop.abort()
           await this.#drain()
           await listener?.close()
+          this.#outgoing[Symbol.dispose]()
           await running
           this.#options.encryption?.[Symbol.dispose]()
         },

@@ -69,7 +69,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     admission: [...admissionPlugins(context, authorizer, metrics), preventEscalation({ rbac, index, authorizer })],
     writeHooks: [allocator],
     frontProxy: pki.frontProxyClient,
-    metrics: [() => metrics.validatingPolicies.families(), () => metrics.mutatingPolicies.families()],
+    metrics: [() => metrics.validatingPolicies.families(), () => metrics.mutatingPolicies.families(), () => metrics.webhooks.families()],
     endpoints: tokenEndpoints({
       issuer: access.issuer,
       publicKey: pki.serviceAccountKey.publicKey,

@@ -11,6 +11,7 @@ import type { Random } from '#lib/random.ts'
 import type { Reinvocation } from './admission/reinvocation.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import type { MetricSource } from './metrics.ts'
+import type { Outgoing } from './outgoing/outgoing.ts'
 import type { Registry } from './registry.ts'
 
 /** What a request is about, as authorisation and admission see it. */
@@ -190,6 +191,8 @@ export interface WriteEffect {
 export interface ServerContext {
   reader: ObjectReader
   writer: ObjectWriter
+  /** Calls of strangers. */
+  outgoing: Outgoing
   /** Which kinds are served now. */
   registry: Registry
   /** In-process client of anyone, through authorisation and admission. */

@@ -1,6 +1,7 @@
 // An ObjectReader over objects put in by hand: for tests of authorisers, admission and allocators without a server.
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
+import type { Outgoing } from '#server/outgoing/outgoing.ts'
 import { Registry } from '#server/registry.ts'
 import type { ObjectReader } from '#server/request.ts'
 
@@ -45,3 +46,6 @@ export class MemoryReader implements ObjectReader {
 
 /** For contexts of tests that serve no kind. */
 export const noKinds = (): Registry => new Registry(undefined as never, [])
+
+/** For contexts of tests that call no webhooks. */
+export const nobodyCalled = undefined as unknown as Outgoing

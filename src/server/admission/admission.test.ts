@@ -16,7 +16,7 @@ import type { KubeObject } from '#api/object.ts'
 import { systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
-import { MemoryReader, noKinds } from '#server/access/memory-reader.ts'
+import { MemoryReader, nobodyCalled, noKinds } from '#server/access/memory-reader.ts'
 import type { AdmissionRequest, ServerContext } from '#server/request.ts'
 import { admissionPlugins } from './plugins.ts'
 
@@ -48,6 +48,7 @@ function fixture() {
     log: silentLogger,
     url: unused,
     registry: noKinds(),
+    outgoing: nobodyCalled,
   }
   const plugins = admissionPlugins(context, { authorize: () => ({ allowed: false, reason: '' }) })
   const admit = async <T extends KubeObject>(kind: Kind<T>, object: T | undefined, more: Partial<AdmissionRequest> & Attributes = {}) => {

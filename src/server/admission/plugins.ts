@@ -19,19 +19,25 @@ import { runtimeClass } from './runtime-class.ts'
 import { serviceAccount } from './service-account.ts'
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts'
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts'
+import { mutatingWebhooks } from './webhooks/mutating-webhooks.ts'
+import { validatingWebhooks } from './webhooks/validating-webhooks.ts'
+import { WebhookMetrics } from './webhooks/webhook-metrics.ts'
 
 /** What the plugins count. */
 export interface AdmissionMetrics {
   validatingPolicies: PolicyMetrics
   mutatingPolicies: PolicyMetrics
+  webhooks: WebhookMetrics
 }
 
 export const admissionMetrics = (): AdmissionMetrics => ({
   validatingPolicies: new PolicyMetrics('apiserver_validating_admission_policy'),
   mutatingPolicies: new PolicyMetrics('apiserver_mutating_admission_policy'),
+  webhooks: new WebhookMetrics(),
 })
 
 export function admissionPlugins(context: ServerContext, authorizer: Authorizer, metrics = admissionMetrics()): AdmissionPlugin[] {
+  const webhooks = { ...context, metrics: metrics.webhooks }
   return [
     namespaceLifecycle(context),
     limitRanger(context),
@@ -52,7 +58,9 @@ export function admissionPlugins(context: ServerContext, authorizer: Authorizer,
     podTopologyLabels(context),
     podResizeValidator(context),
     mutatingAdmissionPolicy(context, authorizer, metrics.mutatingPolicies),
+    mutatingWebhooks(webhooks, authorizer),
     validatingAdmissionPolicy(context, authorizer, metrics.validatingPolicies),
+    validatingWebhooks(webhooks, authorizer),
     resourceQuota(context),
   ]
 }

@@ -8,7 +8,7 @@ import { alreadyExistsError, notFoundError } from '#api/status.ts'
 import { systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
-import { MemoryReader, noKinds } from '#server/access/memory-reader.ts'
+import { MemoryReader, nobodyCalled, noKinds } from '#server/access/memory-reader.ts'
 import type { ServerContext } from '#server/request.ts'
 import { ServiceAllocator } from './service-allocator.ts'
 
@@ -41,6 +41,7 @@ function fixture(cidr = '10.96.0.0/12') {
     log: silentLogger,
     url: () => '',
     registry: noKinds(),
+    outgoing: nobodyCalled,
   }
   const allocator = new ServiceAllocator(context, { serviceCidr: cidr })
   const write = async (name: string, spec: ServiceSpec, options: { previous?: Service; dryRun?: boolean; fails?: boolean } = {}) => {

@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { systemRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
-import { MemoryReader, noKinds } from '#server/access/memory-reader.ts'
+import { MemoryReader, nobodyCalled, noKinds } from '#server/access/memory-reader.ts'
 import { RbacAuthorizer } from '#server/access/rbac-authorizer.ts'
 import { RbacIndex } from '#server/access/rbac-index.ts'
 import type { ServerContext } from '#server/request.ts'
@@ -59,6 +59,7 @@ function fixture(clock: Clock = systemClock) {
     log: silentLogger,
     url: () => '',
     registry: noKinds(),
+    outgoing: nobodyCalled,
   }
   return { reader, context, run: (more = {}) => bootstrap(context, { ...options, ...more }, new AbortController().signal) }
 }

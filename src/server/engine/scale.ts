@@ -104,6 +104,12 @@ function check(kind: Kind, scale: Scale, present: KubeObject): void {
   if (replicas < 0) throw invalidError(ScaleKind, name, [invalid('spec.replicas', replicas, 'must be greater than or equal to 0')])
 }
 
+/** `object`, which is the caller's own, with so many replicas wanted. */
+export function withReplicas(kind: Kind, object: KubeObject, replicas: number): KubeObject {
+  set(object, kind.scale!.specReplicas, replicas)
+  return object
+}
+
 function read(object: unknown, path: string): unknown {
   let value = object
   for (const step of path.split('.').filter(Boolean)) {

@@ -6,16 +6,20 @@ export interface CallErrorOptions extends ErrorOptions {
   /** The HTTP status, where there was an answer. */
   status?: number
   timedOut?: boolean
+  /** The configuration is at fault: nobody was called. */
+  setup?: boolean
 }
 
 export class CallError extends Error {
   readonly status: number | undefined
   readonly timedOut: boolean
+  readonly setup: boolean
 
-  constructor(message: string, { status, timedOut = false, ...options }: CallErrorOptions = {}) {
+  constructor(message: string, { status, timedOut = false, setup = false, ...options }: CallErrorOptions = {}) {
     super(message, options)
     this.status = status
     this.timedOut = timedOut
+    this.setup = setup
   }
 }
 

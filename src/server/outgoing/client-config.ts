@@ -36,7 +36,7 @@ export function originOf({ url, service }: ClientConfig): Origin {
     const serverName = `${name}.${namespace}.svc`
     return { origin: `https://${hostPort({ host: serverName, port })}`, path: trimmed(path), serverName, port }
   }
-  if (!url || !URL.canParse(url)) throw new CallError('webhook configuration must have either service or URL')
+  if (!url || !URL.canParse(url)) throw new CallError('webhook configuration must have either service or URL', { setup: true })
   const { protocol, host, hostname, port, pathname } = new URL(url)
   if (protocol !== 'https:') throw new CallError(`unsupported protocol scheme ${JSON.stringify(protocol.slice(0, -1))}`)
   return {

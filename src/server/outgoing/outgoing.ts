@@ -4,13 +4,14 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from '
 import { Agent, request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
+import { StatusError } from '#api/status.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import type { Address } from '#lib/dial-error.ts'
 import type { Random } from '#lib/random.ts'
+import { serviceAddress } from '#server/aggregation/service-address.ts'
 import type { ObjectReader } from '#server/request.ts'
 import { CallError, connectionError, statusError } from './call-error.ts'
 import { type ClientConfig, type Origin, originOf } from './client-config.ts'
-import { serviceAddress } from './service-address.ts'
 
 /** PEM. */
 export interface ClientCredentials {
@@ -82,7 +83,7 @@ export class Outgoing implements Disposable {
     const origin = originOf(config)
     const { serverName, port } = origin
     const { namespace = '', name = '' } = config.service ?? {}
-    const address = config.service ? serviceAddress(this.#reader, { namespace, name, port }, this.#random) : { host: serverName, port }
+    const address = config.service ? this.#addressOf({ namespace, name, port }) : { host: serverName, port }
     const tls: ConnectionOptions = {
       ...authorities(config),
       ...(credentials ? { cert: credentials.certificate, key: credentials.key } : {}),
@@ -90,6 +91,16 @@ export class Outgoing implements Disposable {
       minVersion: 'TLSv1.2',
     }
     return { scheme: 'https', ...address, agent: this.#agent, tls, origin }
+  }
+
+  #addressOf(service: { namespace: string; name: string; port: number }): Address {
+    try {
+      return serviceAddress(this.#reader, service, this.#random)
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error
+      const message = error.reason === 'NotFound' ? `service ${JSON.stringify(service.name)} not found` : error.message
+      throw new CallError(message, { cause: error })
+    }
   }
 
   /** Whatever answers within the bounds, with whatever status. Throws CallError. */
@@ -188,6 +199,6 @@ function authorities({ caBundle }: ClientConfig): { ca?: string } {
   if (!caBundle) return {}
   const ca = Buffer.from(caBundle, 'base64').toString('latin1')
   if (!ca.includes('-----BEGIN CERTIFICATE-----'))
-    throw new CallError('unable to load root certificates: unable to parse bytes as PEM block')
+    throw new CallError('unable to load root certificates: unable to parse bytes as PEM block', { setup: true })
   return { ca }
 }

@@ -1,0 +1,99 @@
+// MutatingAdmissionWebhook: one webhook after the other, each seeing what those before it made of the object.
+import { equal } from '#api/equal.ts'
+import { MutatingWebhookConfiguration } from '#api/kinds/admissionregistration/mutating-webhook-configuration.ts'
+import { jsonPatch } from '#api/patch/json-patch.ts'
+import { StatusError } from '#api/status.ts'
+import { exemptFromWebhooks } from '#server/admission/matching/exempt.ts'
+import type { Matched, MatchIndex } from '#server/admission/matching/match-index.ts'
+import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '#server/request.ts'
+import { conditionsHold, type Hook, WebhookConfigurations } from './configurations.ts'
+import type { ReviewAnswer, View } from './review.ts'
+import { adopt, viewOf } from './view.ts'
+import { askCounted, FailedCall, internalError, type WebhookContext } from './webhook-call.ts'
+
+const NAME = 'MutatingAdmissionWebhook'
+
+export function mutatingWebhooks(context: WebhookContext, authorizer: Authorizer): AdmissionPlugin {
+  const configurations = new WebhookConfigurations(context, MutatingWebhookConfiguration)
+  return {
+    name: NAME,
+    admit(request) {
+      if (exemptFromWebhooks(request)) return
+      const index = configurations.index()
+      const matched = index.match(request)
+      if (matched.length > 0) return mutate({ context, authorizer, index }, request, matched)
+    },
+  }
+}
+
+interface Mutation {
+  context: WebhookContext
+  authorizer: Authorizer
+  index: MatchIndex<Hook>
+}
+
+async function mutate({ context, authorizer, index }: Mutation, request: AdmissionRequest, first: Matched<Hook>[]): Promise<void> {
+  const rounds = request.reinvocation?.of(NAME)
+  rounds?.begin(request.object)
+  const round = request.reinvocation?.again ? 1 : 0
+  let waiting = first
+  for (let next = waiting.shift(); next; next = waiting.shift()) {
+    const { item: hook, kind } = next
+    if (rounds && !rounds.wants(hook.id)) continue
+    const view = viewOf(request, kind)
+    if (!(await conditionsHold(hook, { request, view, authorizer }))) continue
+    const changed = await ask(context, hook, { request, view, place: `round_${round}_index_${hook.order}` })
+    rounds?.done(hook.id, { changed, ifNeeded: hook.webhook.reinvocationPolicy === 'IfNeeded' })
+    // Labels may be others now, and with them who is to be asked.
+    if (changed) waiting = index.match(request).filter(({ item }) => item.order > hook.order)
+  }
+  rounds?.end(request.object)
+}
+
+interface Step {
+  request: AdmissionRequest
+  view: View
+  /** Of audit annotations. */
+  place: string
+}
+
+async function ask(context: WebhookContext, hook: Hook, { request, view, place }: Step): Promise<boolean> {
+  const { name, failurePolicy } = hook.webhook
+  const prefix = 'mutation.webhook.admission.k8s.io'
+  let answer: ReviewAnswer
+  try {
+    answer = await askCounted(context, hook, { type: 'admit', request, view })
+    if (answer.patch && answer.patchType !== 'JSONPatch')
+      throw new FailedCall(name, `unsupported patch type ${JSON.stringify(answer.patchType)}`)
+  } catch (error) {
+    if (!(error instanceof FailedCall)) throw error
+    if (failurePolicy !== 'Ignore') throw internalError(error)
+    context.log.warn('webhook failed and is ignored', { webhook: name, error })
+    request.annotate?.(`failed-open.${prefix}/${place}`, name)
+    return false
+  }
+  const changed = answer.patch !== undefined && apply(request, hook, { view, patch: answer.patch })
+  request.annotate?.(`${prefix}/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: name, mutated: changed }))
+  return changed
+}
+
+/** Whether it changed anything. */
+function apply(request: AdmissionRequest, { webhook }: Hook, { view, patch }: { view: View; patch: Buffer }): boolean {
+  try {
+    const operations: unknown = JSON.parse(patch.toString('utf8'))
+    if (Array.isArray(operations) && operations.length === 0) return false
+    const why = view.object ? (request.operation === 'CONNECT' ? 'options' : undefined) : 'object'
+    if (why)
+      throw new Error(
+        `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the ${why}, which is not supported for this operation`,
+      )
+    const patched = jsonPatch(view.object!, operations)
+    if (equal(patched, view.object)) return false
+    adopt(request, view, patched)
+    return true
+  } catch (error) {
+    if (error instanceof StatusError && error.reason === 'BadRequest' && !(error.cause ?? undefined) && /namespace/.test(error.message))
+      throw error
+    throw internalError(error instanceof StatusError && typeof error.cause === 'string' ? new Error(error.cause) : (error as Error))
+  }
+}

@@ -1,0 +1,48 @@
+// The request's objects as a webhook sees them: in the version it asked for, and a Scale where the request is for one. And the way back.
+import { clone, isObject } from '#api/clone.ts'
+import type { Scale } from '#api/generated/types.ts'
+import type { Kind } from '#api/kind.ts'
+import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { decodeInto } from '#api/schema/decode.ts'
+import { StatusError } from '#api/status.ts'
+import { convertObject, replaceObject, viewAs } from '#server/admission/matching/equivalents.ts'
+import { scaleOf, withReplicas } from '#server/engine/scale.ts'
+import { applyDefaults } from '#server/engine/schema.ts'
+import { bodyKind } from '#server/engine/subresource.ts'
+import type { AdmissionRequest } from '#server/request.ts'
+import type { View } from './review.ts'
+
+export function viewOf(request: AdmissionRequest, kind: Kind): View {
+  const { object, oldObject } = viewAs(request, kind)
+  if (!isScale(request)) return { kind, object, oldObject }
+  const scale = (one: KubeObject | undefined) => one && scaleOf(kind, one)
+  return { kind, object: scale(object), oldObject: scale(oldObject) }
+}
+
+/** The engine knows the parent alone. */
+const isScale = ({ attributes, kind, object, oldObject }: AdmissionRequest): boolean =>
+  attributes.subresource === 'scale' && kind.scale !== undefined && (object ?? oldObject)?.kind === kind.kind
+
+/** Makes `patched`, which a webhook made of the view's object, the request's. Decoded and defaulted like anything that is sent. */
+export function adopt(request: AdmissionRequest, { kind, object }: View, patched: unknown): void {
+  if (!isObject(patched) || !isObject(patched['metadata'])) throw new Error('the patched object has no metadata')
+  const next = patched as KubeObject
+  if (next.kind !== object!.kind || next.apiVersion !== object!.apiVersion)
+    throw new Error(`the patch turned a ${object!.apiVersion} ${object!.kind} into a ${next.apiVersion} ${next.kind}`)
+  if (request.operation === 'CREATE' && (next.metadata!.namespace ?? '') !== (object!.metadata?.namespace ?? ''))
+    throw new StatusError('BadRequest', 'the namespace of the provided object does not match the namespace sent on the request')
+  if (isScale(request)) {
+    const { replicas = 0 } = (next as Scale).spec ?? {}
+    if (!Number.isInteger(replicas)) throw new Error('spec.replicas: not a whole number')
+    const parent = convertObject(request.object!, request.kind, kind)
+    return replaceObject(request, withReplicas(kind, parent, replicas), kind)
+  }
+  const body = request.attributes.subresource && next.kind !== kind.kind ? bodyKind(kind, request.attributes.subresource) : kind
+  const own = clone(next)
+  if (body.decode) body.decode(own)
+  else decodeInto(own, body.schema)
+  own.kind = body.kind
+  own.apiVersion = apiVersionOf(body)
+  applyDefaults(body, own)
+  replaceObject(request, own, kind)
+}

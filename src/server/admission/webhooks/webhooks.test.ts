@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { alwaysAllow } from '#server/access/authorizers.ts'
+import { configMap, deployment, IN_DEFAULT, pod, startRequests } from '#server/engine/requests.ts'
+import { formatMetrics } from '#server/metrics.ts'
+import type { ReceivedCall, Stranger } from '#server/outgoing/testing.ts'
+import { startStranger } from '#server/outgoing/testing.ts'
+import { mutatingWebhooks } from './mutating-webhooks.ts'
+import { validatingWebhooks } from './validating-webhooks.ts'
+import { WebhookMetrics } from './webhook-metrics.ts'
+
+const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1'
+
+type Reviewed = Record<string, any>
+
+/** A cluster with a stranger whose answers are told by path. */
+async function fixture() {
+  const metrics = new WebhookMetrics()
+  const answers = new Map<string, (request: Reviewed, call: ReceivedCall) => unknown>()
+  const stranger = await startStranger((call, response) => {
+    const { request } = JSON.parse(call.body)
+    const answer = answers.get(call.path.split('?')[0]!)?.(request, call)
+    if (answer === undefined) return void response.writeHead(500).end('nobody')
+    if (typeof answer !== 'object' || Buffer.isBuffer(answer)) return answer
+    const { apiVersion } = JSON.parse(call.body)
+    return 'response' in answer!
+      ? answer
+      : { apiVersion, kind: 'AdmissionReview', response: { uid: request.uid, allowed: true, ...answer } }
+  })
+  const test = await startRequests({
+    extensions: (context) => ({
+      admission: [mutatingWebhooks({ ...context, metrics }, alwaysAllow), validatingWebhooks({ ...context, metrics }, alwaysAllow)],
+    }),
+  })
+  const send = async (method: string, path: string, body?: unknown) => {
+    const answer = await test.send(method, path, body)
+    return { status: answer.status, body: JSON.parse(String(answer.body)), warnings: answer.headers['warning'] as string[] | undefined }
+  }
+  const configure = async (kind: 'Mutating' | 'Validating', name: string, webhooks: object[]) => {
+    const plural = `${kind.toLowerCase()}webhookconfigurations`
+    await test.send('DELETE', `${CONFIGURATIONS}/${plural}/${name}`)
+    const all = webhooks.map((one, index) => hook(stranger, `${name}-${index}`, one))
+    const { status, body } = await send('POST', `${CONFIGURATIONS}/${plural}`, {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: `${kind}WebhookConfiguration`,
+      metadata: { name },
+      webhooks: all,
+    })
+    assert.equal(status, 201, JSON.stringify(body))
+  }
+  return {
+    send,
+    configure,
+    answers,
+    stranger,
+    metrics: () => formatMetrics(metrics.families()),
+    reviews: () => stranger.calls.map(({ body }) => JSON.parse(body).request as Reviewed),
+    async [Symbol.asyncDispose]() {
+      await test[Symbol.asyncDispose]()
+      await stranger[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const hook = ({ url, caBundle }: Stranger, name: string, { path = `/${name}`, rule = {}, ...more }: any) => ({
+  name: `${name}.example.com`,
+  clientConfig: { url: url + path, caBundle },
+  rules: [{ operations: ['*'], apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'], ...rule }],
+  sideEffects: 'None',
+  admissionReviewVersions: ['v1', 'v1beta1'],
+  ...more,
+})
+
+const patch = (...operations: object[]) => ({ patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(operations)).toString('base64') })
+const set = (key: string, value: string) => ({ op: 'add', path: `/data/${key}`, value })
+
+test('mutating webhooks are asked by configuration and place, each seeing what was changed before, and what they make is decoded and defaulted', async () => {
+  await using f = await fixture()
+  f.answers.set('/b-0', (request) => patch(set('last', Object.keys(request['object'].data).join())))
+  f.answers.set('/a-0', () => patch(set('first', '1')))
+  f.answers.set('/a-1', () => patch(set('second', '2')))
+  await f.configure('Mutating', 'b', [{}])
+  await f.configure('Mutating', 'a', [{}, {}])
+  const { status, body } = await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x', { own: '0' }))
+  assert.deepEqual([status, body.data], [201, { own: '0', first: '1', second: '2', last: 'own,first,second' }])
+  f.answers.set('/p-0', () => patch({ op: 'add', path: '/spec/initContainers', value: [{ name: 'i', image: 'busybox:1' }] }))
+  await f.configure('Mutating', 'p', [{ rule: { resources: ['pods'] } }])
+  const made = await f.send('POST', `${IN_DEFAULT}/pods`, pod('x'))
+  const [added] = made.body.spec.initContainers
+  assert.deepEqual([added.terminationMessagePolicy, added.imagePullPolicy], ['File', 'IfNotPresent'])
+})
+
+test('webhooks are told everything of a request, in the version they list first', async () => {
+  await using f = await fixture()
+  f.answers.set('/v-0', () => ({}))
+  await f.configure('Validating', 'v', [{ admissionReviewVersions: ['v1beta1', 'v1'] }])
+  await f.send('POST', `${IN_DEFAULT}/configmaps?dryRun=All&fieldManager=me`, configMap('x'))
+  await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x'))
+  await f.send('PATCH merge', `${IN_DEFAULT}/configmaps/x`, { data: { a: 'b' } })
+  await f.send('DELETE', `${IN_DEFAULT}/configmaps/x`)
+  const [dry, , update, gone] = f.reviews() as [Reviewed, Reviewed, Reviewed, Reviewed]
+  const { uid, object, userInfo, ...rest } = dry
+  assert.match(uid, /^[0-9a-f-]{36}$/)
+  const kind = { group: '', version: 'v1', kind: 'ConfigMap' }
+  const resource = { group: '', version: 'v1', resource: 'configmaps' }
+  const options = { kind: 'CreateOptions', apiVersion: 'meta.k8s.io/v1', dryRun: ['All'], fieldManager: 'me', fieldValidation: 'Warn' }
+  const about = { kind, resource, requestKind: kind, requestResource: resource, name: 'x', namespace: 'default' }
+  assert.deepEqual(rest, { ...about, operation: 'CREATE', oldObject: null, dryRun: true, options })
+  assert.deepEqual([object.kind, object.metadata.name, userInfo.username], ['ConfigMap', 'x', 'system:anonymous'])
+  assert.deepEqual([update['operation'], update['object'].data, update['oldObject'].data], ['UPDATE', { a: 'b' }, undefined])
+  assert.deepEqual([gone['operation'], gone['object'], gone['oldObject'].data], ['DELETE', null, { a: 'b' }])
+  const [{ path, body } = assert.fail()] = f.stranger.calls
+  assert.deepEqual([path, JSON.parse(body).apiVersion], ['/v-0?timeout=10s', 'admission.k8s.io/v1beta1'])
+})
+
+test('a refusal carries the code and the words of the webhook', async () => {
+  await using f = await fixture()
+  await f.configure('Validating', 'v', [{}])
+  const denied = 'admission webhook "v-0.example.com" denied the request'
+  const cases: [object | undefined, number, string, string | undefined][] = [
+    [undefined, 400, `${denied} without explanation`, undefined],
+    [{ message: 'no' }, 400, `${denied}: no`, undefined],
+    [{ reason: 'Forbidden' }, 400, `${denied}: Forbidden`, 'Forbidden'],
+    [{ message: 'no', reason: 'Forbidden', code: 403 }, 403, `${denied}: no`, 'Forbidden'],
+    [{ message: 'fine', code: 200, status: 'Success' }, 400, `${denied}: fine`, undefined],
+    [{ message: 'odd', code: 99999 }, 400, `${denied}: odd`, undefined],
+  ]
+  for (const [status, code, message, reason] of cases) {
+    f.answers.set('/v-0', () => ({ allowed: false, ...(status ? { status } : {}) }))
+    const { status: answered, body } = await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x'))
+    assert.deepEqual([answered, body.code, body.message, body.reason, body.status], [code, code, message, reason, 'Failure'])
+  }
+  assert.equal((await f.send('GET', `${IN_DEFAULT}/configmaps/x`)).status, 404)
+})
+
+test('warnings and refusals of several webhooks reach the client', async () => {
+  await using f = await fixture()
+  f.answers.set('/v-0', () => ({ warnings: ['careful', 'x'.repeat(10_000)] }))
+  f.answers.set('/v-1', () => ({ allowed: false }))
+  f.answers.set('/v-2', () => ({ allowed: false, status: { message: 'too late' } }))
+  await f.configure('Validating', 'v', [{}, {}, {}])
+  const { warnings, body } = await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x'))
+  assert.equal(warnings?.[0], '299 - "careful"')
+  assert.match(body.message, /"v-1.example.com" denied the request without explanation/)
+  assert.equal(f.stranger.calls.length, 3)
+})
+
+test('what a webhook gets wrong is an internal error with upstream words, unless its failures are to be ignored', async () => {
+  await using f = await fixture()
+  const response = (uid: unknown, more: object = {}) => ({ uid, allowed: true, ...more })
+  const review = (more: object) => ({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', ...more })
+  const failed = 'Internal error occurred: failed calling webhook "m-0.example.com": '
+  const invalid = `${failed}received invalid webhook response: `
+  const broken = (operations: unknown) => ({ patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(operations)).toString('base64') })
+  const cases: [(request: Reviewed) => unknown, RegExp | string][] = [
+    [() => undefined, `${failed}failed to call webhook: an error on the server ("nobody") has prevented the request from succeeding`],
+    [() => 'no json', /failed to call webhook: couldn't get version\/kind; json parse error/],
+    [() => '[]', /failed to call webhook: couldn't get version\/kind/],
+    [() => review({ response: null }), `${invalid}webhook response was absent`],
+    [() => review({ response: response('other') }), /expected response.uid="[-0-9a-f]{36}", got "other"$/],
+    [
+      ({ uid }) => ({ response: response(uid) }),
+      `${invalid}expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got /, Kind=`,
+    ],
+    [
+      ({ uid }) => review({ response: response(uid, { patch: 'e30=' }) }),
+      `${invalid}webhook returned response.patch but not response.patchType`,
+    ],
+    [
+      ({ uid }) => review({ response: response(uid, { patchType: 'JSONPatch' }) }),
+      `${invalid}webhook returned response.patchType but not response.patch`,
+    ],
+    [() => ({ patchType: 'Merge', patch: 'W10=' }), `${failed}unsupported patch type "Merge"`],
+    [() => broken({}), /^Internal error occurred: json: cannot unmarshal object/],
+    [() => broken([{ op: 'add', path: '/nowhere/at/all', value: 1 }]), /^Internal error occurred: missing container/],
+    [() => broken([{ op: 'replace', path: '', value: 7 }]), /^Internal error occurred: the patched object has no metadata$/],
+    [() => broken([{ op: 'add', path: '/data', value: [1] }]), /^Internal error occurred: /],
+    [
+      () =>
+        broken([
+          { op: 'add', path: '/data/999999999', value: 'x' },
+          { op: 'replace', path: '/kind', value: 'Secret' },
+        ]),
+      /^Internal error occurred: the patch turned/,
+    ],
+  ]
+  for (const failurePolicy of ['Fail', 'Ignore']) {
+    await f.configure('Mutating', 'm', [{ failurePolicy }])
+    for (const [answer, message] of cases) {
+      f.answers.set('/m-0', answer)
+      const { status, body } = await f.send('POST', `${IN_DEFAULT}/configmaps?dryRun=All`, configMap('x', { a: 'b' }))
+      const isCall = message instanceof RegExp ? !message.source.startsWith('^') : true
+      if (failurePolicy === 'Ignore' && isCall) assert.equal(status, 201, JSON.stringify(body))
+      else {
+        assert.equal(status, 500)
+        assert.match(body.message, message instanceof RegExp ? message : new RegExp(`^${message.replace(/[.*+?()[\]\\|^$]/g, '\\$&')}$`))
+        assert.deepEqual([body.reason, body.details.causes.length], ['InternalError', 1])
+      }
+    }
+  }
+  f.answers.set('/m-0', () =>
+    broken([
+      { op: 'add', path: '/__proto__', value: { polluted: '1' } },
+      { op: 'add', path: '/data/__proto__', value: 'p' },
+    ]),
+  )
+  const { status, body } = await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x', { a: 'b' }))
+  assert.equal(status, 201, JSON.stringify(body))
+  assert.equal(({} as any).polluted, undefined)
+  assert.deepEqual(Object.keys(body.data), ['a', '__proto__'])
+})
+
+test('webhooks asked again see the end of the first round once, if they want to', async () => {
+  await using f = await fixture()
+  const append = (request: Reviewed, name: string) => patch(set('seen', `${request['object'].data.seen ?? ''}${name}`))
+  for (const [path, name] of [
+    ['/m-0', 'a'],
+    ['/m-1', 'b'],
+    ['/m-2', 'c'],
+  ] as const)
+    f.answers.set(path, (request) => append(request, name))
+  await f.configure('Mutating', 'm', [{ reinvocationPolicy: 'IfNeeded' }, {}, { reinvocationPolicy: 'IfNeeded' }])
+  const { body } = await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x', { a: 'b' }))
+  assert.equal(body.data.seen, 'abcac')
+  assert.deepEqual(
+    f.stranger.calls.map(({ path }) => path.slice(1, 4)),
+    ['m-0', 'm-1', 'm-2', 'm-0', 'm-2'],
+  )
+})
+
+test('conditions decide who is asked, and their errors go by the failure policy', async () => {
+  await using f = await fixture()
+  f.answers.set('/v-0', () => ({ allowed: false }))
+  const ask = async (matchConditions: object[], failurePolicy = 'Fail') => {
+    await f.configure('Validating', 'v', [{ matchConditions, failurePolicy }])
+    const { status, body } = await f.send('POST', `${IN_DEFAULT}/configmaps?dryRun=All`, configMap('x', { a: 'b' }))
+    return status === 201 ? 'passed' : body.message
+  }
+  const condition = (expression: string) => ({ name: `c${expression.length}.example.com`, expression })
+  const asked = 'admission webhook "v-0.example.com" denied the request without explanation'
+  assert.equal(await ask([condition('object.data.a == "b"')]), asked)
+  assert.equal(await ask([condition('object.data.a == "c"')]), 'passed')
+  assert.equal(await ask([condition('request.operation == "CREATE" && oldObject == null')]), asked)
+  assert.equal(await ask([condition("authorizer.group('').resource('pods').check('get').allowed()")]), asked)
+  assert.equal(await ask([condition('object.data.none == "b"'), condition('false')]), 'passed')
+  assert.match(
+    await ask([condition('object.data.none == "b"')]),
+    /^configmaps "x" is forbidden: expression 'object.data.none == "b"' resulted in error: no such key: none$/,
+  )
+  assert.equal(await ask([condition('object.data.none == "b"')], 'Ignore'), 'passed')
+})
+
+test('webhooks see scales, subresources and other versions as they are', async () => {
+  await using f = await fixture()
+  f.answers.set('/m-0', ({ object }) => patch({ op: 'replace', path: '/spec/replicas', value: object.spec.replicas + 1 }))
+  f.answers.set('/v-0', () => ({}))
+  await f.configure('Mutating', 'm', [{ rule: { apiGroups: ['apps'], resources: ['*/scale'] } }])
+  await f.configure('Validating', 'v', [{ rule: { apiGroups: ['events.k8s.io'], resources: ['events'] } }])
+  await f.send('POST', '/apis/apps/v1/namespaces/default/deployments', deployment('x', { replicas: 2 }))
+  const path = '/apis/apps/v1/namespaces/default/deployments/x/scale'
+  const { body } = await f.send('PATCH merge', path, { spec: { replicas: 5 } })
+  assert.equal(body.spec.replicas, 6)
+  const [scale = assert.fail()] = f.reviews()
+  assert.deepEqual(
+    [scale['kind'], scale['subResource'], scale['object'].spec],
+    [{ group: 'autoscaling', version: 'v1', kind: 'Scale' }, 'scale', { replicas: 5 }],
+  )
+  assert.equal(scale['oldObject'].spec.replicas, 2)
+  const event = { apiVersion: 'v1', kind: 'Event', metadata: { name: 'e' }, involvedObject: { namespace: 'default' }, message: 'm' }
+  await f.send('POST', `${IN_DEFAULT}/events`, event)
+  const other = f.reviews().at(-1)!
+  assert.deepEqual([other['resource'].group, other['requestResource'].group, other['object'].note], ['events.k8s.io', '', 'm'])
+})
+
+test('configurations are nobody else’s to touch, hold at once and go at once; calls are counted', async () => {
+  await using f = await fixture()
+  f.answers.set('/all-0', () => ({ allowed: false }))
+  await f.configure('Validating', 'all', [{ rule: { apiGroups: ['*'], apiVersions: ['*'], resources: ['*/*'] } }])
+  assert.equal((await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x'))).status, 400)
+  assert.equal((await f.send('DELETE', `${CONFIGURATIONS}/validatingwebhookconfigurations/all`)).status, 200)
+  assert.equal((await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x'))).status, 201)
+  const text = f.metrics()
+  const labels = 'name="all-0.example.com",type="validating",operation="CREATE"'
+  assert.match(text, new RegExp(`apiserver_admission_webhook_rejection_count{${labels},error_type="no_error",rejection_code="400"} 1`))
+  assert.match(text, new RegExp(`apiserver_admission_webhook_admission_duration_seconds_count{${labels},rejected="true"} 1`))
+})
