@@ -1,5 +1,6 @@
 // The configuration of a cluster: parsed once from the command line, each service then receives its slice.
 import { readFileSync } from 'node:fs'
+import type { AccessFlags } from './access-flags.ts'
 
 export type StoreChoice = { type: 'embedded' | 'memory' } | EtcdChoice
 
@@ -39,6 +40,8 @@ export interface ClusterConfig {
   clusterDomain: string
   /** An EncryptionConfiguration to use instead of the cluster's own key; `reload`: also when it changes. */
   encryption?: { file: string; reload: boolean }
+  /** Who may come in and do what, as said on the command line. */
+  access?: AccessFlags
 }
 
 /** A wrong word on the command line: told in one plain line, exit code 2. */

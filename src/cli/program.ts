@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { advanceClock, showClock } from './clock.ts'
+import { ACCESS_FLAGS } from './access-flags.ts'
 import { CommandError, UsageError } from './config.ts'
 import { doctor } from './doctor.ts'
 import { down } from './down.ts'
@@ -56,8 +57,12 @@ function program(platform: Platform): Command {
   const withDirectory = (command: Command) =>
     command.option('--data-dir <dir>', 'which instance: its data directory', directory, defaultDataDirectory())
 
+  const withAccess = (command: Command) => {
+    for (const { flags, description, parse } of ACCESS_FLAGS) command.option(flags, description, parse)
+    return command
+  }
   const withServer = (command: Command) =>
-    withDirectory(command)
+    withAccess(withDirectory(command))
       .option('--port <n>', 'port of the API on loopback; 0 picks a free one', '6443')
       .option('--kubeconfig <file>', "write the credentials there instead of into the user's own kubeconfig")
       .option('--store <what>', 'embedded (on disk), memory (gone at the end) or etcd:URL,URL...', 'embedded')

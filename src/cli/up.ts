@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { appendFileSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import { accessFlagsOf } from './access-flags.ts'
 import {
   CommandError,
   type ClusterConfig,
@@ -106,6 +107,7 @@ function configOf(options: UpOptions): ClusterConfig {
     serverOnly: options.serverOnly === true,
     clock,
     ...encryptionOf(options),
+    access: accessFlagsOf(options),
     nodeName:
       hostname()
         .toLowerCase()

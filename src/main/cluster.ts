@@ -20,7 +20,8 @@ import { type Random, systemRandom } from '#lib/random.ts'
 import { type Service, startAll } from '#lib/service.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
-import { clusterExtensions } from '#server/cluster-extensions.ts'
+import type { AccessOptions } from '#server/access/access-control.ts'
+import { clusterExtensions, serviceAccountIssuer } from '#server/cluster-extensions.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import { Encryption, type EncryptionParts } from '#server/encryption/encryption.ts'
 import { localEncryption } from '#server/encryption/local-key.ts'
@@ -31,6 +32,7 @@ import { openEtcdStore } from '#store/etcd/etcd.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
 import { controllersOf, informersOf, schedulerOf, signersOf, SIMULATED_NODES } from './actors.ts'
+import { accessOptions } from './access-options.ts'
 import { claimMachine, machineTaken } from './machine-claim.ts'
 import { createMovedTime } from './moved-time.ts'
 import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
@@ -64,7 +66,9 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     addresses: [config.host, gatewayOf(config)],
   })
   const encryption = await encryptionOf(config, { clock, random, log: log.child({ service: 'server' }) })
+  const access = await accessOptions(config.access ?? {}, serviceAccountIssuer(config.clusterDomain))
   const server = createServerOf(config, {
+    access,
     encryption,
     store: moved?.activity.store(store) ?? store,
     pki,
@@ -142,6 +146,7 @@ async function encryptionOf(config: ClusterConfig, parts: EncryptionParts): Prom
 
 interface ServerParts {
   encryption: Encryption | undefined
+  access: AccessOptions
   endpoints: readonly Endpoint[]
   store: Store
   pki: Pki
@@ -151,7 +156,10 @@ interface ServerParts {
   real: boolean
 }
 
-function createServerOf(config: ClusterConfig, { store, encryption, pki, log, clock, random, real, endpoints }: ServerParts): ApiServer {
+function createServerOf(
+  config: ClusterConfig,
+  { store, encryption, pki, log, clock, random, real, endpoints, access }: ServerParts,
+): ApiServer {
   const { host, port, serviceCidr, clusterDns, clusterDomain } = config
   const tls = { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority }
   return createApiServer({
@@ -164,7 +172,15 @@ function createServerOf(config: ClusterConfig, { store, encryption, pki, log, cl
     // Pods reach the API on the node's own side of the bridge; nobody outside the machine can.
     ...(real ? { alsoOn: [gatewayOf(config)] } : {}),
     extensions: (context) =>
-      clusterExtensions(context, { pki, serviceCidr, dnsAddress: clusterDns, clusterDomain, advertiseAddress: gatewayOf(config), port }),
+      clusterExtensions(context, {
+        pki,
+        serviceCidr,
+        dnsAddress: clusterDns,
+        clusterDomain,
+        advertiseAddress: gatewayOf(config),
+        port,
+        access,
+      }),
     endpoints,
     sampanVersion: programVersion(),
   })

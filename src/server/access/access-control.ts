@@ -1,6 +1,8 @@
 // Who may come in, and do what: every authenticator and authorizer of a cluster put together, in upstream's order, from what the operator chose.
+import { once } from 'node:events'
 import type { Clock } from '#lib/clock.ts'
 import { defaultRules } from '#server/bootstrap/rbac.ts'
+import { Outgoing } from '#server/outgoing/outgoing.ts'
 import type { Authenticator, Authorizer, ServerContext } from '#server/request.ts'
 import { abacAuthorizer, type parsePolicies } from './abac.ts'
 import { bearerTokens, clientCertificates, openToAnyone } from './authenticators.ts'
@@ -10,7 +12,7 @@ import { bootstrapTokens } from './bootstrap-tokens.ts'
 import { LegacyTokens } from './legacy-tokens.ts'
 import { nodeAuthorizer } from './node-authorizer.ts'
 import { NodeGraph } from './node-graph.ts'
-import { outgoingCalls } from './outgoing-call.ts'
+import { callsThrough } from './outgoing-call.ts'
 import { RbacAuthorizer } from './rbac-authorizer.ts'
 import { RbacIndex } from './rbac-index.ts'
 import { ServiceAccountTokens } from './service-account-tokens.ts'
@@ -62,8 +64,8 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
   const { reader, writer, clock, random, log } = context
   const issuers = options.serviceAccountIssuers ?? [issuer]
   const audiences = options.apiAudiences ?? issuers
-  const outgoing = outgoingCalls()
-  const outside = { call: outgoing.call, clock: outsideClock, log }
+  const outgoing = new Outgoing({ reader, random, clock: outsideClock })
+  const outside = { call: callsThrough(outgoing), clock: outsideClock, log }
 
   const tokens = new ServiceAccountTokens({ key, issuers, audiences, reader, clock, random })
   const legacy = new LegacyTokens({ key, audiences, reader, writer, clock, log })
@@ -76,9 +78,9 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
     ...(options.tokenWebhook ? [tokenWebhook({ ...options.tokenWebhook, ...outside, audiences })] : []),
   ]
 
-  const index = once(() => new RbacIndex(reader))
+  const index = lazily(() => new RbacIndex(reader))
   const rbac = new RbacAuthorizer(index)
-  const graph = once(() => new NodeGraph(reader))
+  const graph = lazily(() => new NodeGraph(reader))
   const chosen = (options.authorizers ?? [{ type: 'Node' }, { type: 'RBAC' }]).map((choice): Authorizer => {
     if (choice.type === 'Webhook') return webhookAuthorizer(choice.webhook, outside)
     if (choice.type === 'Node') return nodeAuthorizer(graph, defaultRules('system:node'))
@@ -97,11 +99,12 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
     async run(signal) {
       using _connections = outgoing
       await strangers.run(signal)
+      if (!signal.aborted) await once(signal, 'abort')
     },
   }
 }
 
-function once<T>(make: () => T): () => T {
+function lazily<T>(make: () => T): () => T {
   let made: { value: T } | undefined
   return () => (made ??= { value: make() }).value
 }

@@ -12,7 +12,6 @@ export interface WebhookPlace {
   ca?: string
   certificate?: string
   key?: string
-  serverName?: string
 }
 
 type Fields = Record<string, unknown>
@@ -30,6 +29,7 @@ export function readWebhookKubeconfig(file: string): WebhookPlace {
   for (const field of ['exec', 'auth-provider', 'username', 'password', 'as'])
     if (user[field] !== undefined) refuse(`users: ${field} is not supported; use a client certificate or a token`)
   if (cluster['insecure-skip-tls-verify']) refuse('clusters: insecure-skip-tls-verify is not supported; give certificate-authority')
+  for (const field of ['tls-server-name', 'proxy-url']) if (cluster[field]) refuse(`clusters: ${field} is not supported`)
   const server = text(cluster['server'])
   if (!URL.canParse(server) || new URL(server).protocol !== 'https:')
     refuse(`clusters: server ${JSON.stringify(server)} is no https address`)
@@ -42,13 +42,11 @@ export function readWebhookKubeconfig(file: string): WebhookPlace {
   }
   const token = text(user['token']) || (text(user['tokenFile']) ? readText(resolve(folder, text(user['tokenFile']))).trim() : '')
   const [ca, certificate, key] = [data(cluster, 'certificate-authority'), data(user, 'client-certificate'), data(user, 'client-key')]
-  const serverName = text(cluster['tls-server-name'])
   return {
     url: server,
     headers: token ? { authorization: `Bearer ${token}` } : {},
     ...(ca ? { ca } : {}),
     ...(certificate && key ? { certificate, key } : {}),
-    ...(serverName ? { serverName } : {}),
   }
 
   function named(list: unknown, name: string, field: string): Fields | undefined {

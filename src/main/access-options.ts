@@ -1,0 +1,110 @@
+// What the operator said about access made into what the server takes: files are read here, and everything wrong with them is told before anything starts.
+import { readFileSync } from 'node:fs'
+import type { AccessFlags } from '#cli/access-flags.ts'
+import { UsageError } from '#cli/config.ts'
+import { parsePolicies } from '#server/access/abac.ts'
+import type { AccessOptions } from '#server/access/access-control.ts'
+import { ConfigurationError, parseDuration } from '#server/access/configuration-file.ts'
+import type { AuthenticationConfig, JwtAuthenticatorConfig } from '#server/access/oidc/authentication-configuration.ts'
+import type { StrangersSource } from '#server/access/oidc/strangers.ts'
+import type { AuthorizerChoice } from '#server/access/webhooks/authorization-configuration.ts'
+import { readWebhookKubeconfig } from '#server/access/webhooks/kubeconfig.ts'
+
+/** `issuer` is the cluster's own where none is named. Throws UsageError. */
+export async function accessOptions(flags: AccessFlags, issuer: string): Promise<AccessOptions> {
+  const issuers = flags.serviceAccountIssuer ?? [issuer]
+  const authorizers = await authorizersOf(flags)
+  const strangers = await strangersOf(flags, issuers)
+  const policies = flags.authorizationPolicyFile
+  const webhook = flags.authenticationTokenWebhookConfigFile
+  return {
+    serviceAccountIssuers: issuers as [string, ...string[]],
+    ...(flags.serviceAccountJwksUri ? { serviceAccountJwksUri: flags.serviceAccountJwksUri } : {}),
+    ...(flags.apiAudiences ? { apiAudiences: flags.apiAudiences } : {}),
+    ...(authorizers ? { authorizers } : {}),
+    ...(policies ? { abacPolicies: await read('--authorization-policy-file', policies, parsePolicies) } : {}),
+    ...(strangers ? { strangers } : {}),
+    ...(webhook
+      ? {
+          tokenWebhook: {
+            place: await from('--authentication-token-webhook-config-file', webhook, () => readWebhookKubeconfig(webhook)),
+            version: flags.authenticationTokenWebhookVersion ?? 'v1beta1',
+            cacheTtlMs: parseDuration(flags.authenticationTokenWebhookCacheTtl ?? '2m')!,
+          },
+        }
+      : {}),
+  }
+}
+
+async function authorizersOf(flags: AccessFlags): Promise<AuthorizerChoice[] | undefined> {
+  const { authorizationConfig: file, authorizationMode: modes } = flags
+  if (file) {
+    const { checkAuthorization, parseAuthorizationConfiguration } = await import('#server/access/webhooks/authorization-configuration.ts')
+    return read('--authorization-config', file, (text) => checkAuthorization(parseAuthorizationConfiguration(text)))
+  }
+  return modes && Promise.all(modes.map((mode) => choiceOf(mode, flags)))
+}
+
+async function choiceOf(mode: string, flags: AccessFlags): Promise<AuthorizerChoice> {
+  if (mode !== 'Webhook') return { type: mode as 'RBAC' }
+  const file = flags.authorizationWebhookConfigFile!
+  const webhook = {
+    name: 'default',
+    place: await from('--authorization-webhook-config-file', file, () => readWebhookKubeconfig(file)),
+    version: flags.authorizationWebhookVersion ?? 'v1beta1',
+    timeoutMs: 30_000,
+    authorizedTtlMs: parseDuration(flags.authorizationWebhookCacheAuthorizedTtl ?? '5m')!,
+    unauthorizedTtlMs: parseDuration(flags.authorizationWebhookCacheUnauthorizedTtl ?? '30s')!,
+    failurePolicy: 'NoOpinion' as const,
+  }
+  return { type: 'Webhook', webhook }
+}
+
+async function strangersOf(flags: AccessFlags, issuers: readonly string[]): Promise<StrangersSource | undefined> {
+  const { authenticationConfig: file } = flags
+  if (!file && !flags.oidcIssuerUrl) return undefined
+  const { checkAuthentication, parseAuthenticationConfiguration } = await import('#server/access/oidc/authentication-configuration.ts')
+  const check = (text: string) => checkAuthentication(parseAuthenticationConfiguration(text), issuers)
+  if (file) return { configuration: await read('--authentication-config', file, check), file, read: check }
+  return { configuration: await from('--oidc-issuer-url', flags.oidcIssuerUrl!, () => checkAuthentication(oidcConfig(flags), issuers)) }
+}
+
+/** One issuer, as the older flags describe it. */
+function oidcConfig(flags: AccessFlags): AuthenticationConfig {
+  const { oidcIssuerUrl: url = '', oidcClientId = '', oidcUsernameClaim: claim = 'sub', oidcGroupsClaim, oidcGroupsPrefix = '' } = flags
+  // User names of two sources must not be taken for one another; an e-mail address says by itself where it is from.
+  const prefix = flags.oidcUsernamePrefix ?? (claim === 'email' ? '' : `${url}#`)
+  const authority = flags.oidcCaFile && readText('--oidc-ca-file', flags.oidcCaFile)
+  const jwt: JwtAuthenticatorConfig = {
+    issuer: { url, audiences: [oidcClientId], ...(authority ? { certificateAuthority: authority } : {}) },
+    claimMappings: {
+      username: { claim, prefix: prefix === '-' ? '' : prefix },
+      ...(oidcGroupsClaim ? { groups: { claim: oidcGroupsClaim, prefix: oidcGroupsPrefix } } : {}),
+    },
+    claimValidationRules: (flags.oidcRequiredClaim ?? []).map(([required, requiredValue]) => ({ claim: required, requiredValue })),
+    signingAlgorithms: flags.oidcSigningAlgs ?? ['RS256'],
+  }
+  return { jwt: [jwt] }
+}
+
+function read<T>(flag: string, file: string, parse: (text: string) => T | Promise<T>): Promise<T> {
+  return from(flag, file, () => parse(readText(flag, file)))
+}
+
+/** What is wrong with a value is told beside the flag that gave it. */
+async function from<T>(flag: string, value: string, make: () => T | Promise<T>): Promise<T> {
+  try {
+    return await make()
+  } catch (error) {
+    if (error instanceof ConfigurationError) throw new UsageError(`${flag} ${value}: ${error.message.replace(`${value}: `, '')}`)
+    throw error
+  }
+}
+
+function readText(flag: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${flag} ${file}: ${(error as Error).message}`)
+  }
+}
