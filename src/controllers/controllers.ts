@@ -44,6 +44,7 @@ import { serviceCidrController } from './service-cidr.ts'
 import { statefulSetController } from './stateful-set/stateful-set.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
+import { validatingAdmissionPolicyStatusController } from './validating-admission-policy-status.ts'
 import { persistentVolumeBinder } from './volumes/binder.ts'
 import { ephemeralVolumeController } from './volumes/ephemeral.ts'
 import { claimProtectionController, volumeProtectionController } from './volumes/protection.ts'
@@ -108,6 +109,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     certificateApprovingController,
     ...(options.certify ? [certificateSigningController(options.certify)] : []),
     certificateCleanerController,
+    validatingAdmissionPolicyStatusController(kinds),
     podGarbageCollector(),
     namespaceController(kinds),
     // Last: it shares the informers of all the others and adds slim ones for the kinds nobody else reads.
