@@ -74,6 +74,16 @@ function program(platform: Platform): Command {
         'keys and certificates, shared by the API servers of one cluster; default: pki in the data directory',
         (dir: string) => resolve(dir),
       )
+      .option('--audit-policy-file <file>', 'what to record of which requests: a Policy of audit.k8s.io/v1', (file: string) =>
+        resolve(file),
+      )
+      .option('--audit-log-path <file>', 'where to record it; - is standard output', (file: string) =>
+        file === '-' ? file : resolve(file),
+      )
+      .option('--audit-log-format <format>', 'json', 'json')
+      .option('--audit-log-maxsize <megabytes>', 'size at which a new file is begun', '100')
+      .option('--audit-log-maxage <days>', 'how long older files are kept; 0: for ever', '0')
+      .option('--audit-log-maxbackup <n>', 'how many older files are kept; 0: all', '0')
       .option(
         '--encryption-provider-config <file>',
         "how objects are encrypted in the store; default: Secrets, with the cluster's own key",

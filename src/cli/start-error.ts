@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import { type ClusterConfig, CommandError, UsageError } from './config.ts'
 
 /** Errors of other rooms whose message is meant for the person at the terminal. */
-const PLAIN = new Set(['CorruptStore', 'StoreWriteFailed', 'DamagedPki', 'MissingFeature', 'EtcdUnavailable', 'BadEncryptionConfiguration'])
+const PLAIN = new Set([
+  'CorruptStore',
+  'StoreWriteFailed',
+  'DamagedPki',
+  'MissingFeature',
+  'EtcdUnavailable',
+  'BadEncryptionConfiguration',
+  'BadAuditPolicy',
+])
 
 export function startError(error: unknown, config: ClusterConfig, writeLog: (line: string) => void): CommandError | UsageError {
   if (error instanceof CommandError || error instanceof UsageError) return error

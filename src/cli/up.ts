@@ -36,6 +36,12 @@ export interface UpOptions extends EtcdFiles {
   nodes?: string
   store: string
   clock: string
+  auditPolicyFile?: string
+  auditLogPath?: string
+  auditLogFormat?: string
+  auditLogMaxsize?: string
+  auditLogMaxage?: string
+  auditLogMaxbackup?: string
   encryptionProviderConfig?: string
   encryptionProviderConfigAutomaticReload?: boolean
   detach?: boolean
@@ -108,12 +114,28 @@ function configOf(options: UpOptions): ClusterConfig {
     clock,
     ...encryptionOf(options),
     access: accessFlagsOf(options),
+    ...auditOf(options),
     nodeName:
       hostname()
         .toLowerCase()
         .replace(/[^a-z0-9.-]+/g, '-')
         .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '') || 'node',
   }
+}
+
+function auditOf(options: UpOptions): Pick<ClusterConfig, 'audit'> {
+  const { auditPolicyFile: policyFile, auditLogPath: path, auditLogFormat = 'json' } = options
+  if (auditLogFormat !== 'json') throw new UsageError(`--audit-log-format ${auditLogFormat}: json is the only format`)
+  const number = (flag: string, text: string) => {
+    if (!/^\d{1,6}$/.test(text)) throw new UsageError(`${flag} ${text}: say a number`)
+    return Number(text)
+  }
+  const maxSizeMegabytes = number('--audit-log-maxsize', options.auditLogMaxsize ?? '0') || 100
+  const maxAgeDays = number('--audit-log-maxage', options.auditLogMaxage ?? '0')
+  const maxBackups = number('--audit-log-maxbackup', options.auditLogMaxbackup ?? '0')
+  if ((policyFile === undefined) !== (path === undefined))
+    throw new UsageError('--audit-policy-file and --audit-log-path go together: what to record, and where')
+  return policyFile === undefined || path === undefined ? {} : { audit: { policyFile, path, maxSizeMegabytes, maxAgeDays, maxBackups } }
 }
 
 function encryptionOf(options: UpOptions): Pick<ClusterConfig, 'encryption'> {

@@ -23,6 +23,9 @@ import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import type { AccessOptions } from '#server/access/access-control.ts'
 import { clusterExtensions, serviceAccountIssuer } from '#server/cluster-extensions.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
+import { Auditor } from '#server/audit/auditor.ts'
+import { AuditLog } from '#server/audit/log-file.ts'
+import { AuditPolicy } from '#server/audit/policy.ts'
 import { Encryption, type EncryptionParts } from '#server/encryption/encryption.ts'
 import { localEncryption } from '#server/encryption/local-key.ts'
 import { OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
@@ -70,6 +73,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   const server = createServerOf(config, {
     access,
     encryption,
+    auditor: auditorOf(config, { clock, log: log.child({ service: 'audit' }) }),
     store: moved?.activity.store(store) ?? store,
     pki,
     log,
@@ -144,7 +148,14 @@ async function encryptionOf(config: ClusterConfig, parts: EncryptionParts): Prom
   return Encryption.create(localEncryption(new OwnerOnlyFiles(config.pkiDirectory), parts.random), parts)
 }
 
+function auditorOf({ audit }: ClusterConfig, parts: { clock: Clock; log: Logger }): Auditor | undefined {
+  if (!audit) return undefined
+  const policy = new AuditPolicy(readFileSync(audit.policyFile, 'utf8'))
+  return new Auditor(policy, { backend: new AuditLog(audit, parts), clock: parts.clock })
+}
+
 interface ServerParts {
+  auditor: Auditor | undefined
   encryption: Encryption | undefined
   access: AccessOptions
   endpoints: readonly Endpoint[]
@@ -158,13 +169,14 @@ interface ServerParts {
 
 function createServerOf(
   config: ClusterConfig,
-  { store, encryption, pki, log, clock, random, real, endpoints, access }: ServerParts,
+  { store, encryption, auditor, pki, log, clock, random, real, endpoints, access }: ServerParts,
 ): ApiServer {
   const { host, port, serviceCidr, clusterDns, clusterDomain } = config
   const tls = { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority }
   return createApiServer({
     store,
     ...(encryption ? { encryption } : {}),
+    ...(auditor ? { auditor } : {}),
     clock,
     random,
     log: log.child({ service: 'server' }),

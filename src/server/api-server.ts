@@ -10,6 +10,7 @@ import { type Logger, silentLogger } from '#lib/log.ts'
 import { type Random, systemRandom } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import type { Store } from '#store/store.ts'
+import type { Auditor } from './audit/auditor.ts'
 import { ANONYMOUS } from './access/authenticators.ts'
 import { Aggregator } from './aggregation/aggregator.ts'
 import type { GroupVersion } from './aggregation/automanaged.ts'
@@ -27,6 +28,7 @@ import { openApiEndpoints } from './endpoints/openapi.ts'
 import { KUBERNETES_VERSION, versionEndpoint } from './endpoints/version.ts'
 import type { Engine } from './engine/engine.ts'
 import { expireEvents } from './engine/event-expiry.ts'
+import { audit, auditRefusals } from './http/audit.ts'
 import { authenticate, impersonate } from './http/authentication.ts'
 import { authorize } from './http/authorization.ts'
 import { type Call, type Link, runChain } from './http/call.ts'
@@ -51,6 +53,8 @@ export interface ApiServerOptions {
   store: Store
   /** What is encrypted in the store; absent: nothing. Disposed with the server. */
   encryption?: Encryption
+  /** Who records requests; absent: nobody. Disposed with the server. */
+  auditor?: Auditor
   kinds?: readonly Kind<any>[]
   clock?: Clock
   random?: Random
@@ -113,7 +117,7 @@ class Server implements ApiServer {
   #state: 'new' | 'starting' | 'ready' | 'stopped' = 'new'
 
   constructor(options: ApiServerOptions) {
-    const { clock = systemClock, random = systemRandom, log = silentLogger, encryption } = options
+    const { clock = systemClock, random = systemRandom, log = silentLogger, encryption, auditor } = options
     this.#options = options
     this.#log = log
     const resourceOf = (prefix: string) => {
@@ -161,8 +165,9 @@ class Server implements ApiServer {
       recover({ log }),
       describe,
       deadline({ clock }),
+      ...(auditor ? [auditRefusals(auditor)] : []),
       authenticate(authenticators, this.#extensions.anonymous),
-      // Audit comes here: it must see who asked before anyone acts as someone else.
+      ...(auditor ? [audit(auditor)] : []),
       impersonate(authorizer),
       limit(options.limits ?? DEFAULT_LIMITS, this.#metrics),
       authorize(authorizer),
@@ -172,7 +177,7 @@ class Server implements ApiServer {
   }
 
   clientFor(user: UserInfo): Client {
-    return createLocalClient(this.#engine, { user, authorizer: this.#extensions.authorizer })
+    return createLocalClient(this.#engine, { user, authorizer: this.#extensions.authorizer, auditor: this.#options.auditor })
   }
 
   async handle(request: MemoryRequest): Promise<MemoryResponse> {
@@ -187,10 +192,11 @@ class Server implements ApiServer {
     const call = {
       exchange,
       user: ANONYMOUS,
-      headers: { 'audit-id': random.uuid(), 'cache-control': 'no-cache, private' },
+      headers: { 'audit-id': auditIdOf(exchange.headers['audit-id']) ?? random.uuid(), 'cache-control': 'no-cache, private' },
       warnings: new Set<string>(),
       annotations: new Map<string, string>(),
       resource: undefined,
+      audit: undefined,
     } as unknown as Call
     const served = runChain(this.#chain, call)
       .catch((error: unknown) => {
@@ -222,6 +228,7 @@ class Server implements ApiServer {
           this.#outgoing[Symbol.dispose]()
           await running
           this.#options.encryption?.[Symbol.dispose]()
+          await this.#options.auditor?.[Symbol.asyncDispose]()
         },
       }
     } catch (error) {
@@ -297,6 +304,7 @@ class Server implements ApiServer {
         () => this.#storageMetrics(),
         processMetrics(this.#engine.clock.now()),
         ...(this.#extensions.metrics ?? []),
+        () => this.#options.auditor?.families() ?? [],
         () => this.#encrypted?.families() ?? [],
         () => this.#options.encryption?.families() ?? [],
         ...(this.#options.metrics ?? []),
@@ -313,4 +321,9 @@ class Server implements ApiServer {
 function groupVersionsOf(kinds: readonly Kind[]): GroupVersion[] {
   const all = new Map(kinds.map(({ group, version }) => [`${group}/${version}`, { group, version }]))
   return [...all.values()].filter(({ group }) => group !== APIService.group)
+}
+
+/** As the client named its request, within reason. */
+function auditIdOf(given: string | string[] | undefined): string | undefined {
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : undefined
 }

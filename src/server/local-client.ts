@@ -29,6 +29,8 @@ import { ScaleKind, scaleOf, updateScale } from './engine/scale.ts'
 import { bodyKind, createThrough, type HandlerCall, requestOf } from './engine/subresource.ts'
 import { checkNames, updateObject } from './engine/update.ts'
 import { deletedStatus } from './engine/deleted-status.ts'
+import type { Auditor } from './audit/auditor.ts'
+import { type Annotate, auditedClient } from './audit/local-audit.ts'
 import { assertAllowed } from './access/authorizers.ts'
 import { watchLocally } from './local-watch.ts'
 import type { Resource, StoredResource } from './registry.ts'
@@ -45,8 +47,16 @@ interface Asked {
   fieldSelector?: string | undefined
 }
 
-export function createLocalClient(engine: Engine, { user, authorizer }: { user: UserInfo; authorizer: Authorizer | undefined }): Client {
-  return new LocalClient(engine, user, authorizer)
+interface LocalClientOptions {
+  user: UserInfo
+  authorizer: Authorizer | undefined
+  auditor?: Auditor | undefined
+}
+
+export function createLocalClient(engine: Engine, { user, authorizer, auditor }: LocalClientOptions): Client {
+  if (!auditor) return new LocalClient(engine, { user, authorizer })
+  const client = (annotate: Annotate) => new LocalClient(engine, { user, authorizer, annotate })
+  return auditedClient({ auditor, user, random: engine.random, client })
 }
 
 class LocalClient implements Client {
@@ -54,10 +64,13 @@ class LocalClient implements Client {
   readonly #user: UserInfo
   readonly #authorizer: Authorizer | undefined
 
-  constructor(engine: Engine, user: UserInfo, authorizer: Authorizer | undefined) {
+  readonly #annotate: Annotate | undefined
+
+  constructor(engine: Engine, { user, authorizer, annotate }: LocalClientOptions & { annotate?: Annotate }) {
     this.#engine = engine
     this.#user = user
     this.#authorizer = authorizer
+    this.#annotate = annotate
   }
 
   async get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options: ReadOptions & { subresource?: string } = {}): Promise<T> {
@@ -188,18 +201,32 @@ class LocalClient implements Client {
       ...(asked.labelSelector ? { labelSelector: asked.labelSelector } : {}),
       ...(asked.fieldSelector ? { fieldSelector: asked.fieldSelector } : {}),
     }
-    if (this.#authorizer) await assertAllowed(this.#authorizer, attributes)
+    if (this.#authorizer) await assertAllowed(this.#authorizer, attributes, this.#annotate)
     return { resource, attributes }
   }
 
   #write(resource: Resource, attributes: RequestAttributes, options: WriteOptions | DeleteOptions): Write {
     const { dryRun = false } = options
     const named = 'fieldManager' in options ? options.fieldManager : undefined
-    return { resource: storedOf(resource), attributes, dryRun, fieldManager: named ?? managerOf(this.#user), warn: () => {} }
+    return {
+      resource: storedOf(resource),
+      attributes,
+      dryRun,
+      fieldManager: named ?? managerOf(this.#user),
+      warn: () => {},
+      ...(this.#annotate ? { annotate: this.#annotate } : {}),
+    }
   }
 
   #handlerCall(resource: Resource, options: { attributes: RequestAttributes; key: ObjectKey; dryRun?: boolean }): HandlerCall {
-    return { kind: resource.kind, query: new URLSearchParams(), dryRun: false, warn: () => {}, ...options }
+    return {
+      kind: resource.kind,
+      query: new URLSearchParams(),
+      dryRun: false,
+      warn: () => {},
+      ...(this.#annotate ? { annotate: this.#annotate } : {}),
+      ...options,
+    }
   }
 
   #served(resource: Resource, { stored }: { stored: Parameters<typeof servedObject>[1] }): KubeObject {

@@ -98,13 +98,18 @@ function sentence({ user, verb, isResourceRequest, path, group, resource, subres
 const escapeHtml = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
 /** Refuses unless some authorizer allows. A promise only where one has to wait. */
-export function assertAllowed(authorizer: Authorizer, attributes: RequestAttributes): void | Promise<void> {
+export function assertAllowed(authorizer: Authorizer, attributes: RequestAttributes, annotate?: Annotate): void | Promise<void> {
   const decision = authorizer.authorize(attributes)
-  if (decision instanceof Promise) return decision.then((settled) => refuse(attributes, settled))
-  refuse(attributes, decision)
+  if (decision instanceof Promise) return decision.then((settled) => refuse(attributes, settled, annotate))
+  refuse(attributes, decision, annotate)
 }
 
-function refuse(attributes: RequestAttributes, { allowed, reason, error }: Decision): void {
+/** Of the audit event. */
+type Annotate = (key: string, value: string) => void
+
+function refuse(attributes: RequestAttributes, { allowed, reason, error }: Decision, annotate: Annotate | undefined): void {
+  annotate?.('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid')
+  annotate?.('authorization.k8s.io/reason', error ? 'internal error' : reason)
   if (allowed) return
   if (error) throw new StatusError('InternalError', `Internal error occurred: ${error}`, { details: { causes: [{ message: error }] } })
   throw refusal(attributes, reason)

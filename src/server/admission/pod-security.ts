@@ -30,10 +30,15 @@ export function podSecurity({ reader }: ServerContext): AdmissionPlugin {
       const template = isPod ? (object as Pod) : operation === 'CREATE' || operation === 'UPDATE' ? templateOf(what, object) : undefined
       if (!template?.spec) return
       const enforced = isPod ? policyOf(request, 'enforce') : undefined
+      if (isPod) request.annotate?.(`${LABEL}enforce-policy`, enforced?.spelled ?? 'privileged:latest')
       if (enforced) {
         const findings = securityFindings(template, enforced.level)
         if (findings.length > 0) throw denied(request, `violates PodSecurity ${JSON.stringify(enforced.spelled)}: ${findings.join(', ')}`)
       }
+      const audited = policyOf(request, 'audit')
+      const seen = audited ? securityFindings(template, audited.level) : []
+      if (audited && seen.length > 0)
+        request.annotate?.(`${LABEL}audit-violations`, `would violate PodSecurity ${JSON.stringify(audited.spelled)}: ${seen.join(', ')}`)
       const warned = policyOf(request, 'warn')
       if (!warned || (isPod && warned.level === enforced?.level)) return
       const findings = securityFindings(template, warned.level)

@@ -30,7 +30,10 @@ export function impersonate(authorizer: Authorizer | undefined): Link {
   const assume = impersonation(authorizer ?? EVERYTHING)
   return async (call, next) => {
     const { headers } = call.exchange
-    if (Object.keys(headers).some((name) => name.startsWith('impersonate-'))) call.user = await assume(headers, attributesOf(call))
+    if (Object.keys(headers).some((name) => name.startsWith('impersonate-'))) {
+      call.user = await assume(headers, attributesOf(call))
+      if (call.audit) call.audit.impersonated = call.user
+    }
     return next()
   }
 }

@@ -5,7 +5,8 @@ import type { Call, Link } from './call.ts'
 
 export function authorize(authorizer: Authorizer | undefined): Link {
   return (call, next) => {
-    const pending = authorizer && assertAllowed(authorizer, attributesOf(call))
+    const annotate = call.audit && ((key: string, value: string) => call.annotations.set(key, value))
+    const pending = authorizer && assertAllowed(authorizer, attributesOf(call), annotate)
     return pending ? pending.then(next) : next()
   }
 }

@@ -1,5 +1,6 @@
 // One request on its way through the chain, and how the chain is run: a visible list of links, each deciding whether the next one runs.
 import type { UserInfo } from '#client/client.ts'
+import type { AuditRecord } from '#server/audit/audit-record.ts'
 import type { Resource } from '#server/registry.ts'
 import type { ServedExchange } from './exchange.ts'
 import type { RequestInfo } from './request-info.ts'
@@ -15,6 +16,8 @@ export interface Call {
   /** Of the audit event: what admission had to say. */
   readonly annotations: Map<string, string>
   resource: Resource | undefined
+  /** What is recorded of it; undefined: nothing is. */
+  audit: AuditRecord | undefined // audit
 }
 
 export type Link = (call: Call, next: () => Promise<void>) => Promise<void>

@@ -21,6 +21,8 @@ export interface ServedExchange extends Exchange {
   readonly answered: boolean
   /** HTTP status of the answer; 0 before there is one. */
   readonly status: number
+  /** Called when an answer's head leaves that is sent as a stream. */
+  opened?: ((status: number) => void) | undefined
   /** Tells who serves it to come to an end: aborts the signal, leaves the connection. */
   cancel(): void
   /** Ends the exchange without an answer, or breaks a begun one off. */
@@ -35,6 +37,7 @@ abstract class SocketExchange {
   #abort: AbortController | undefined
   protected gone = false
   status = 0
+  opened: ((status: number) => void) | undefined
 
   constructor(url: string, peer: Peer) {
     this.url = url
@@ -108,6 +111,7 @@ export class Http2Exchange extends SocketExchange implements ServedExchange {
 
   open(status: number, headers: OutgoingHttpHeaders): Writable {
     this.status = status
+    this.opened?.(status)
     if (!this.#stream.destroyed && !this.#stream.headersSent) this.#stream.respond({ ':status': status, ...headers })
     return this.#stream
   }
@@ -157,6 +161,7 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
 
   open(status: number, headers: OutgoingHttpHeaders): Writable {
     this.status = status
+    this.opened?.(status)
     if (!this.#response.headersSent && !this.#response.destroyed) {
       this.#response.writeHead(status, headers)
       this.#response.flushHeaders()

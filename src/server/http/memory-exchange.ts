@@ -31,6 +31,7 @@ export class MemoryExchange implements ServedExchange {
   readonly input: Readable
   answered = false
   status = 0
+  opened: ((status: number) => void) | undefined
   #abort = new AbortController()
   #done = Promise.withResolvers<{ status: number; headers: OutgoingHttpHeaders; stream: Readable }>()
 
@@ -50,6 +51,7 @@ export class MemoryExchange implements ServedExchange {
   }
 
   send(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
+    this.opened = undefined
     this.open(status, headers).end(this.method === 'HEAD' || body === undefined ? undefined : body)
   }
 
@@ -58,6 +60,7 @@ export class MemoryExchange implements ServedExchange {
     if (this.answered) return stream
     this.answered = true
     this.status = status
+    this.opened?.(status)
     this.signal.addEventListener('abort', () => stream.destroy(), { once: true })
     this.#done.resolve({ status, headers, stream })
     return stream

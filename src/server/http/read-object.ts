@@ -23,6 +23,7 @@ export async function readObject(
   })
   for (const warning of warnings) call.warnings.add(warning)
   applyDefaults(kind, object)
+  call.audit?.request(object)
   return object
 }
 

@@ -21,6 +21,7 @@ export function recover({ log }: { log: Logger }): Link {
 
 /** In the form the client takes, JSON where it takes none of ours. */
 export function answerStatus(call: Call, status: Status): void {
+  if (call.audit && !call.audit.status) call.audit.answered(status)
   const code = status.code ?? (status.status === 'Failure' ? 500 : 200)
   const retry = status.details?.retryAfterSeconds
   const format = formatOf(call)

@@ -230,7 +230,9 @@ export async function readPatch(call: Call, engine: Engine, { custom = false } =
   if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(custom ? CUSTOM_PATCH_TYPES : PATCH_TYPES)
   const bytes = await readBody(call.exchange, engine)
   if (!known) return { type: 'apply', bytes }
-  return { type: 'plain', patch: { type: known, patch: parsePatch(bytes, known) } }
+  const patch = parsePatch(bytes, known)
+  call.audit?.patch(patch)
+  return { type: 'plain', patch: { type: known, patch } }
 }
 
 /** Only JSON and merge patches say what was being read when it failed. */
@@ -255,6 +257,7 @@ export function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, c
     if (duplicates && fieldValidation === 'Warn') call.warnings.add(duplicates)
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw new StatusError('BadRequest', 'error decoding YAML: an apply patch must be an object')
+    call.audit?.patch(value)
     return value as KubeObject
   } catch (error) {
     if (error instanceof YamlError) throw new StatusError('BadRequest', `error decoding YAML: ${error.message}`)
@@ -282,8 +285,10 @@ async function sendList(
   listing: Listing,
   { engine, resource, pool, negotiated }: Served & { negotiated: Negotiated },
 ): Promise<void> {
-  if (negotiated.format !== 'json' || negotiated.as || wantsPretty(call)) {
+  const recorded = call.audit?.keeps('RequestResponse') === true
+  if (negotiated.format !== 'json' || negotiated.as || wantsPretty(call) || recorded) {
     const document = await listDocument(call, listing, { engine, resource, negotiated })
+    if (recorded) call.audit?.response(document as KubeObject)
     const message = messageFor(negotiated, listDefinitionOf(resource.kind))
     const form = { format: negotiated.format, pretty: wantsPretty(call), message }
     return sendBytes(call, { status: 200, ...encode(document, form) })

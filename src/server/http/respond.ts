@@ -29,6 +29,7 @@ export interface Sending {
 
 export async function sendStored(call: Call, stored: StoredObject, sending: Sending): Promise<void> {
   const { resource, negotiated, status = 200, engine } = sending
+  if (call.audit?.keeps('RequestResponse')) return sendObject(call, servedObject(resource, stored, engine.mirror.recent), sending)
   if (negotiated.format === 'json' && !negotiated.as && !wantsPretty(call)) {
     return sendBytes(call, { status, type: CONTENT_TYPES.json, body: servedBytes(resource, stored, { newline: true }) })
   }
@@ -37,6 +38,7 @@ export async function sendStored(call: Call, stored: StoredObject, sending: Send
 
 /** Any object in the form negotiated; Table and PartialObjectMetadata where the client asked for them. */
 export async function sendObject(call: Call, object: KubeObject, { resource, negotiated, status = 200, engine }: Sending): Promise<void> {
+  call.audit?.response(object)
   const form = transform(object, { kind: resource.kind, negotiated, call, now: engine.clock.now() })
   return sendBytes(call, {
     status,

@@ -1,0 +1,143 @@
+// What is recorded of one request on its way: filled in by whoever knows, told at each stage. Objects are copied as text when they pass: they may change later.
+import type { KubeObject } from '#api/object.ts'
+import type { Status } from '#api/status.ts'
+import type { UserInfo } from '#client/client.ts'
+import { formatMicroTime } from '#lib/clock.ts'
+import type { RequestAttributes } from '#server/request.ts'
+import { type AuditDecision, type AuditLevel, type AuditStage, LEVELS } from './policy.ts'
+
+export interface AuditSource {
+  auditId: string
+  requestUri: string
+  sourceIPs: readonly string[]
+  userAgent: string
+}
+
+const MAX_USER_AGENT = 1024
+
+export class AuditRecord {
+  readonly decision: AuditDecision
+  readonly annotations: ReadonlyMap<string, string>
+  impersonated: UserInfo | undefined
+  /** Outcome; undefined until there is one. */
+  status: Partial<Status> | undefined
+  readonly #attributes: RequestAttributes
+  readonly #source: AuditSource
+  readonly #receivedMs: number
+  #requestMeta: KubeObject['metadata']
+  #request: string | undefined
+  #response: string | undefined
+
+  constructor(
+    decision: AuditDecision,
+    about: { attributes: RequestAttributes; source: AuditSource; annotations: ReadonlyMap<string, string>; now: number },
+  ) {
+    this.decision = decision
+    this.annotations = about.annotations
+    this.#attributes = about.attributes
+    this.#source = about.source
+    this.#receivedMs = about.now
+  }
+
+  keeps(level: AuditLevel): boolean {
+    return LEVELS.indexOf(this.decision.level) >= LEVELS.indexOf(level)
+  }
+
+  request(object: KubeObject): void {
+    this.#requestMeta = { ...object.metadata }
+    if (this.keeps('Request')) this.#request = this.#text(object)
+  }
+
+  patch(value: unknown): void {
+    if (this.keeps('Request')) this.#request = JSON.stringify(value)
+  }
+
+  response(object: KubeObject): void {
+    if (this.keeps('RequestResponse')) this.#response = this.#text(object)
+  }
+
+  /** An answer that is a Status says more than its code. */
+  answered(answer: Status): void {
+    const { status, message, reason, details, code } = answer
+    this.status = {
+      ...(status ? { status } : {}),
+      ...(message ? { message } : {}),
+      ...(reason ? { reason } : {}),
+      ...(details ? { details } : {}),
+      ...(code ? { code } : {}),
+    }
+    this.response(answer as unknown as KubeObject)
+  }
+
+  /** One line of upstream's log: fields in its order. */
+  line(stage: AuditStage, now: number): string {
+    const { decision, status } = this
+    const { auditId, requestUri, sourceIPs, userAgent } = this.#source
+    const { verb, user } = this.#attributes
+    const event = {
+      kind: 'Event',
+      apiVersion: 'audit.k8s.io/v1',
+      level: decision.level,
+      auditID: auditId,
+      stage,
+      requestURI: requestUri,
+      verb,
+      user: userOf(user),
+      ...(this.impersonated ? { impersonatedUser: userOf(this.impersonated) } : {}),
+      ...(sourceIPs.length > 0 ? { sourceIPs } : {}),
+      ...(userAgent
+        ? { userAgent: userAgent.length > MAX_USER_AGENT ? `${userAgent.slice(0, MAX_USER_AGENT)}...TRUNCATED` : userAgent }
+        : {}),
+      ...(this.#attributes.isResourceRequest ? { objectRef: this.#objectRef() } : {}),
+      ...(status ? { responseStatus: { metadata: {}, ...status } } : {}),
+    }
+    const objects =
+      (this.#request === undefined ? '' : `,"requestObject":${this.#request}`) +
+      (this.#response === undefined || stage === 'RequestReceived' ? '' : `,"responseObject":${this.#response}`)
+    const end = {
+      requestReceivedTimestamp: formatMicroTime(this.#receivedMs),
+      stageTimestamp: formatMicroTime(now),
+      ...(this.annotations.size > 0
+        ? { annotations: Object.fromEntries([...this.annotations].toSorted(([a], [b]) => (a < b ? -1 : 1))) }
+        : {}),
+    }
+    return `${JSON.stringify(event).slice(0, -1)}${objects},${JSON.stringify(end).slice(1)}\n`
+  }
+
+  #objectRef() {
+    const { resource, namespace, name, group, version, subresource } = this.#attributes
+    const meta = this.#requestMeta ?? {}
+    const ref = {
+      resource,
+      namespace: namespace || meta.namespace,
+      name: name || meta.name,
+      uid: meta.uid,
+      apiGroup: group,
+      apiVersion: version,
+      resourceVersion: meta.resourceVersion,
+      subresource,
+    }
+    return Object.fromEntries(Object.entries(ref).filter(([, value]) => value))
+  }
+
+  #text(object: KubeObject): string {
+    if (!this.decision.omitManagedFields) return JSON.stringify(object)
+    const items = (object as { items?: KubeObject[] }).items
+    return JSON.stringify(items ? { ...object, items: items.map(withoutManagers) } : withoutManagers(object))
+  }
+}
+
+function withoutManagers(object: KubeObject): KubeObject {
+  if (!object.metadata?.managedFields) return object
+  const { managedFields: _fields, ...metadata } = object.metadata
+  return { ...object, metadata }
+}
+
+function userOf({ username, uid, groups, extra }: UserInfo) {
+  return {
+    ...(username ? { username } : {}),
+    ...(uid ? { uid } : {}),
+    ...(groups.length > 0 ? { groups } : {}),
+    ...(extra && Object.keys(extra).length > 0 ? { extra } : {}),
+  }
+}

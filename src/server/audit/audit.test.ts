@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { StatusError } from '#api/status.ts'
+import { systemClock } from '#lib/clock.ts'
+import { silentLogger } from '#lib/log.ts'
+import { configMap, IN_DEFAULT, startRequests } from '#server/engine/requests.ts'
+import type { ServerExtensions } from '#server/request.ts'
+import { Auditor } from './auditor.ts'
+import { AuditLog } from './log-file.ts'
+import { AuditPolicy } from './policy.ts'
+
+const policy = (rules: object[], more: object = {}) => JSON.stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules, ...more })
+
+async function audited(rules: object[], { more = {}, extensions = {} }: { more?: object; extensions?: ServerExtensions } = {}) {
+  const lines: string[] = []
+  const backend = { name: 'log', failures: 0, write: (line: string) => lines.push(line) > 0, async [Symbol.asyncDispose]() {} }
+  const auditor = new Auditor(new AuditPolicy(policy(rules, more)), { backend, clock: systemClock })
+  const requests = await startRequests({ auditor, extensions: () => extensions })
+  return Object.assign(requests, { lines, events: () => lines.map((line) => JSON.parse(line)) })
+}
+
+const DAVE = { username: 'dave', groups: ['boats'] }
+const asDave: ServerExtensions = {
+  authenticators: [{ authenticate: async ({ headers }) => (headers.authorization ? DAVE : undefined) }],
+  authorizer: {
+    authorize: ({ verb }) => ({ allowed: verb !== 'delete', reason: 'RBAC: says the captain' }),
+  },
+}
+
+test('audit records a write with its objects, its reason and the identity the client gave it', async () => {
+  await using server = await audited([{ level: 'RequestResponse', omitManagedFields: true }], { extensions: asDave })
+  const answer = await server.send('POST', `${IN_DEFAULT}/configmaps?fieldManager=me`, configMap('a', { k: 'v' }), {
+    authorization: 'Bearer x',
+    'user-agent': 'kubectl/v1.36',
+    'audit-id': 'my-id',
+    'x-forwarded-for': '203.0.113.9',
+  })
+  assert.equal(answer.status, 201)
+  assert.equal(answer.headers['audit-id'], 'my-id')
+  const [received, complete] = server.events()
+  assert.deepEqual(Object.keys(complete), [
+    'kind',
+    'apiVersion',
+    'level',
+    'auditID',
+    'stage',
+    'requestURI',
+    'verb',
+    'user',
+    'sourceIPs',
+    'userAgent',
+    'objectRef',
+    'responseStatus',
+    'requestObject',
+    'responseObject',
+    'requestReceivedTimestamp',
+    'stageTimestamp',
+    'annotations',
+  ])
+  assert.equal(received.stage, 'RequestReceived')
+  assert.deepEqual(received.objectRef, { resource: 'configmaps', namespace: 'default', apiVersion: 'v1' })
+  assert.equal(received.responseStatus, undefined)
+  assert.equal(complete.stage, 'ResponseComplete')
+  assert.equal(complete.auditID, 'my-id')
+  assert.equal(complete.verb, 'create')
+  assert.equal(complete.requestURI, `${IN_DEFAULT}/configmaps?fieldManager=me`)
+  assert.deepEqual(complete.user, { username: 'dave', groups: ['boats', 'system:authenticated'] })
+  assert.deepEqual(complete.sourceIPs, ['203.0.113.9', '127.0.0.1'])
+  assert.deepEqual(complete.objectRef, { resource: 'configmaps', namespace: 'default', name: 'a', apiVersion: 'v1' })
+  assert.deepEqual(complete.responseStatus, { metadata: {}, code: 201 })
+  assert.deepEqual(complete.requestObject.data, { k: 'v' })
+  assert.equal(complete.responseObject.metadata.managedFields, undefined)
+  assert.ok(complete.responseObject.metadata.uid)
+  assert.match(complete.stageTimestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+  assert.deepEqual(complete.annotations, {
+    'authorization.k8s.io/decision': 'allow',
+    'authorization.k8s.io/reason': 'RBAC: says the captain',
+  })
+})
+
+test('audit records refusals: forbidden, not found, unknown callers', async () => {
+  await using server = await audited([{ level: 'Metadata' }], { more: { omitStages: ['RequestReceived'] }, extensions: asDave })
+  const headers = { authorization: 'Bearer x' }
+  await server.send('DELETE', `${IN_DEFAULT}/configmaps/a`, undefined, headers)
+  await server.send('GET', `${IN_DEFAULT}/configmaps/a`, undefined, headers)
+  await server.send('GET', `${IN_DEFAULT}/configmaps/a`)
+  const [forbidden, missing, unknown] = server.events()
+  assert.equal(forbidden.annotations['authorization.k8s.io/decision'], 'forbid')
+  assert.deepEqual([forbidden.responseStatus.reason, forbidden.responseStatus.code], ['Forbidden', 403])
+  assert.deepEqual([missing.responseStatus.message, missing.stage], ['configmaps "a" not found', 'ResponseComplete'])
+  assert.deepEqual(
+    [unknown.stage, unknown.responseStatus],
+    [
+      'ResponseStarted',
+      { metadata: {}, status: 'Failure', message: 'Authentication failed, no credentials provided', reason: 'Unauthorized', code: 401 },
+    ],
+  )
+})
+
+test('audit tells when a watch begins and when it ends, and lists whole only at RequestResponse', async () => {
+  await using server = await audited([{ level: 'RequestResponse', verbs: ['list'] }, { level: 'Request' }], {
+    more: { omitStages: ['RequestReceived'] },
+  })
+  const begun = server.server.handle({ path: `${IN_DEFAULT}/configmaps?watch=true&timeoutSeconds=1` })
+  await begun
+  assert.deepEqual(
+    server.events().map(({ verb, stage, responseStatus }) => [verb, stage, responseStatus.code]),
+    [
+      ['watch', 'ResponseStarted', 200],
+      ['watch', 'ResponseComplete', 200],
+    ],
+  )
+  await server.send('GET', `${IN_DEFAULT}/configmaps`)
+  assert.equal(server.events().at(-1).responseObject.kind, 'ConfigMapList')
+  await server.send('GET', `${IN_DEFAULT}/configmaps/a`)
+  assert.equal(server.events().at(-1).responseObject, undefined)
+})
+
+test('audit records code of this process, and failures nobody foresaw as Panic', async () => {
+  const broken = {
+    name: 'Broken',
+    admit({ object }: { object?: { metadata?: { name?: string } } }) {
+      if (object?.metadata?.name === 'boom') throw new Error('boom')
+    },
+    validate: ({ annotate }: { annotate?(key: string, value: string): void }) => annotate?.('broken.example/said', 'hello'),
+  }
+  await using server = await audited([{ level: 'Metadata', omitStages: ['RequestReceived'] }], { extensions: { admission: [broken] } })
+  await server.client.create(ConfigMap, { metadata: { name: 'a', namespace: 'default' } })
+  const [local] = server.events()
+  assert.equal(local.user.username, 'kubernetes-admin')
+  assert.equal(local.requestURI, '/api/v1/namespaces/default/configmaps')
+  assert.deepEqual(local.annotations, { 'broken.example/said': 'hello' })
+  await server.send('POST', `${IN_DEFAULT}/configmaps`, configMap('boom'))
+  assert.deepEqual([server.events()[1].stage, server.events()[1].responseStatus.code], ['Panic', 500])
+  await assert.rejects(server.client.get(ConfigMap, { namespace: 'default', name: 'none' }), StatusError)
+  assert.equal(server.events()[2].responseStatus.reason, 'NotFound')
+})
+
+const about = (over: object) => ({
+  user: { username: 'dave', groups: ['boats'] },
+  verb: 'get',
+  isResourceRequest: true,
+  path: '',
+  group: '',
+  version: 'v1',
+  resource: 'pods',
+  subresource: '',
+  namespace: 'default',
+  name: 'web',
+  ...over,
+})
+const MATCHES: [string, object, object, boolean][] = [
+  ['users', { users: ['dave'] }, {}, true],
+  ['users', { users: ['eve'] }, {}, false],
+  ['groups', { userGroups: ['boats'] }, {}, true],
+  ['verbs', { verbs: ['list'] }, {}, false],
+  ['a resource without its subresources', { resources: [{ group: '', resources: ['pods'] }] }, { subresource: 'log' }, false],
+  ['a subresource', { resources: [{ group: '', resources: ['pods/log'] }] }, { subresource: 'log' }, true],
+  ['all subresources of one', { resources: [{ resources: ['pods/*'] }] }, { subresource: 'log' }, true],
+  ['one subresource of all', { resources: [{ resources: ['*/scale'] }] }, { subresource: 'scale' }, true],
+  ['names', { resources: [{ resources: ['pods'], resourceNames: ['db'] }] }, {}, false],
+  ['another group', { resources: [{ group: 'apps' }] }, {}, false],
+  ['namespaces', { namespaces: ['kube-system'] }, {}, false],
+  ['cluster scope', { namespaces: [''] }, { namespace: '' }, true],
+  ['paths', { nonResourceURLs: ['/healthz*'] }, { isResourceRequest: false, path: '/healthz/etcd' }, true],
+  ['paths do not match resources', { nonResourceURLs: ['*'] }, {}, false],
+]
+for (const [what, rule, over, matches] of MATCHES)
+  test(`AuditPolicy matches ${what}: ${JSON.stringify(rule)} ${matches}`, () => {
+    const decision = new AuditPolicy(policy([{ level: 'Metadata', ...rule }])).decide(about(over))
+    assert.equal(decision.level, matches ? 'Metadata' : 'None')
+  })
+
+test('AuditPolicy takes the first rule that matches and refuses what makes no sense', () => {
+  const first = new AuditPolicy(policy([{ level: 'None', verbs: ['get'] }, { level: 'Request' }]))
+  assert.deepEqual([first.decide(about({})).level, first.decide(about({ verb: 'list' })).level], ['None', 'Request'])
+  const refused: [string, RegExp][] = [
+    [policy([]), /loaded illegal policy with 0 rules/],
+    ['kind: Pod', /a Policy of audit.k8s.io\/v1 is needed/],
+    [policy([{ level: 'Loud' }]), /Unsupported value: "Loud"/],
+    [policy([{ level: 'None', verb: ['get'] }]), /unknown field "rules\[0\].verb"/],
+    [policy([{ level: 'None', nonResourceURLs: ['*/x'] }]), /must begin with a '\/' character/],
+    [policy([{ level: 'None' }], { omitStages: ['Never'] }), /allowed stages are/],
+  ]
+  for (const [text, message] of refused) assert.throws(() => new AuditPolicy(text), message)
+})
+
+test('AuditLog begins a new file at its size, keeps as many as it may, and drops what finds no room', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'sampan-audit-'))
+  try {
+    let now = Date.parse('2026-01-01T00:00:00Z')
+    const clock = { ...systemClock, now: () => (now += 1000), after: (_ms: number, task: () => void) => systemClock.after(0, task) }
+    const path = join(directory, 'logs', 'audit.log')
+    const options = { path, maxSizeMegabytes: 1, maxAgeDays: 0, maxBackups: 2 }
+    const line = `${'x'.repeat(700_000)}\n`
+    for (let round = 0; round < 5; round++) {
+      await using log = new AuditLog(options, { clock, log: silentLogger, maxWaitingBytes: 1_000_000 })
+      assert.deepEqual([log.write(line), log.write(line)], [true, false])
+    }
+    const names = readdirSync(join(directory, 'logs')).toSorted()
+    assert.equal(names.length, 3)
+    assert.match(names[0]!, /^audit-2026-01-01T00-00-\d\d\.000\.log$/)
+    assert.equal(readFileSync(path, 'utf8'), line)
+    for (const name of names) assert.equal(statSync(join(directory, 'logs', name)).mode & 0o777, 0o600)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
