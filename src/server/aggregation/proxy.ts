@@ -8,7 +8,14 @@ import { tunnel } from '#server/subresources/tunnel.ts'
 import { reachError, type RemoteServer } from './remote-server.ts'
 import { remoteUserHeaders } from './remote-user.ts'
 
-export async function proxyTo(call: Call, { server, available }: { server: RemoteServer; available: boolean }): Promise<void> {
+export interface ProxyTarget {
+  server: RemoteServer
+  available: boolean
+  /** It was thought to be there and is not. */
+  wake(): void
+}
+
+export async function proxyTo(call: Call, { server, available, wake }: ProxyTarget): Promise<void> {
   const { exchange, user } = call
   const backend = available ? reachable(server) : undefined
   if (!backend) return refuse(call, 'service unavailable')
@@ -23,6 +30,7 @@ export async function proxyTo(call: Call, { server, available }: { server: Remot
     returned = await forward(backend, { method, path: url, headers: sent, signal, ...(hasBody ? { body: input } : {}) })
   } catch (error) {
     if (signal.aborted) return exchange.abort()
+    wake()
     return refuse(call, `error trying to reach service: ${reachError(error, backend)}`)
   }
   const target = exchange.open(returned.statusCode ?? 502, { ...ownHeaders(call), ...returnedHeaders(returned.headers) })

@@ -50,9 +50,8 @@ export class Remote implements Disposable {
     return { group, version, resources: this.#resources, stale: this.#stale }
   }
 
-  wake(): void {
-    this.#woken.abort()
-  }
+  /** What holds may hold no longer: asks again at once. */
+  readonly wake = (): void => this.#woken.abort()
 
   async follow(stopped: AbortSignal): Promise<void> {
     const { reader, clock, random, tell, log } = this.#options
