@@ -2,14 +2,27 @@
 import { setImmediate } from 'node:timers/promises'
 
 /** Runs to the end; waits only where the weights since the last turn exceed `most`. */
-export async function paced<T>(work: Generator<number, T>, most: number): Promise<T> {
-  let weight = 0
-  for (;;) {
-    const step = work.next()
-    if (step.done) return step.value
-    weight += step.value
-    if (weight < most) continue
-    weight = 0
-    await setImmediate()
+export function paced<T>(work: Generator<number, T>, most: number): Promise<T> {
+  return new Pace(most).run(work)
+}
+
+/** Several pieces of work that weigh together. */
+export class Pace {
+  readonly #most: number
+  #weight = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  async run<T>(work: Generator<number, T>): Promise<T> {
+    for (;;) {
+      const step = work.next()
+      if (step.done) return step.value
+      this.#weight += step.value
+      if (this.#weight < this.#most) continue
+      this.#weight = 0
+      await setImmediate()
+    }
   }
 }

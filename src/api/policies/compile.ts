@@ -1,6 +1,6 @@
 // Policies with their expressions compiled. What does not compile is kept with the reason: a policy may have been stored before it stopped compiling.
 import { BOOL, CelError, type CelProgram, compileCel, DYN, listOf, NULL, STRING, type Type } from '#api/cel/environment.ts'
-import type { MatchCondition, MutatingAdmissionPolicySpec, ValidatingAdmissionPolicySpec, Variable } from '#api/generated/types.ts'
+import type { MutatingAdmissionPolicySpec, ValidatingAdmissionPolicySpec } from '#api/generated/types.ts'
 import type { Environment } from '#lib/cel/program.ts'
 import { policyEnvironment, type PolicyNames } from './environment.ts'
 import { APPLY_CONFIGURATION, JSON_PATCH } from './mutation-types.ts'
@@ -41,73 +41,73 @@ const PATCHES = listOf(JSON_PATCH)
 
 export type KnownTypes = Pick<PolicyNames, 'object' | 'params'>
 
-export function compileValidatingPolicy(spec: ValidatingAdmissionPolicySpec, known: KnownTypes = {}): CompiledValidatingPolicy {
-  const { names, shared } = compileShared(spec, known)
+/** Compiling, step by step: each step says how many characters of source it took. For `paced`: a policy may hold thousands of expressions. */
+export type Compiling<T> = Generator<number, T>
+
+/** Characters of source to compile before others have a turn. */
+export const COMPILE_SLICE = 10_000
+
+export function* compileValidatingPolicy(spec: ValidatingAdmissionPolicySpec, known: KnownTypes = {}): Compiling<CompiledValidatingPolicy> {
+  const { names, shared } = yield* compileShared(spec, known)
   const environment = policyEnvironment(names)
   // Messages go to whoever asked: they are not told what others may do.
   const forMessages = policyEnvironment({ ...names, hasAuthorizer: false })
-  return {
-    ...shared,
-    validations: (spec.validations ?? []).map(({ expression, messageExpression }, index) => {
-      const path = `spec.validations[${index}]`
-      const condition = compile({ path: `${path}.expression`, expression, expects: [BOOL] }, environment)
-      if (!messageExpression?.trim()) return { condition }
-      const message = compile({ path: `${path}.messageExpression`, expression: messageExpression, expects: [STRING] }, forMessages)
-      return { condition, messageExpression: message }
-    }),
-    auditAnnotations: (spec.auditAnnotations ?? []).map(({ key, valueExpression }, index) => {
-      const path = `spec.auditAnnotations[${index}].valueExpression`
-      return { key, ...compile({ path, expression: valueExpression, expects: [STRING, NULL] }, environment) }
-    }),
+  const validations: CompiledValidation[] = []
+  for (const [index, { expression, messageExpression }] of (spec.validations ?? []).entries()) {
+    const path = `spec.validations[${index}]`
+    const condition = yield* compile({ path: `${path}.expression`, expression, expects: [BOOL] }, environment)
+    if (!messageExpression?.trim()) {
+      validations.push({ condition })
+      continue
+    }
+    const message = { path: `${path}.messageExpression`, expression: messageExpression, expects: [STRING] }
+    validations.push({ condition, messageExpression: yield* compile(message, forMessages) })
   }
+  const auditAnnotations: CompiledValidatingPolicy['auditAnnotations'] = []
+  for (const [index, { key, valueExpression }] of (spec.auditAnnotations ?? []).entries()) {
+    const source = { path: `spec.auditAnnotations[${index}].valueExpression`, expression: valueExpression, expects: [STRING, NULL] }
+    auditAnnotations.push({ key, ...(yield* compile(source, environment)) })
+  }
+  return { ...shared, validations, auditAnnotations }
 }
 
-export function compileMutatingPolicy(spec: MutatingAdmissionPolicySpec): CompiledMutatingPolicy {
-  const { names, shared } = compileShared(spec, { mutates: true })
+export function* compileMutatingPolicy(spec: MutatingAdmissionPolicySpec): Compiling<CompiledMutatingPolicy> {
+  const { names, shared } = yield* compileShared(spec, { mutates: true })
   const environment = policyEnvironment(names)
-  return {
-    ...shared,
-    mutations: (spec.mutations ?? []).map(({ patchType, applyConfiguration, jsonPatch }, index) => {
-      const path = `spec.mutations[${index}]`
-      if (patchType === 'JSONPatch') {
-        const expression = jsonPatch?.expression ?? ''
-        return { patchType, ...compile({ path: `${path}.jsonPatch.expression`, expression, expects: [PATCHES] }, environment) }
-      }
-      const expression = applyConfiguration?.expression ?? ''
-      const source = { path: `${path}.applyConfiguration.expression`, expression, expects: [APPLY_CONFIGURATION] }
-      return { patchType: 'ApplyConfiguration', ...compile(source, environment) }
-    }),
+  const mutations: CompiledMutatingPolicy['mutations'] = []
+  for (const [index, { patchType, applyConfiguration, jsonPatch }] of (spec.mutations ?? []).entries()) {
+    const path = `spec.mutations[${index}]`
+    const patches = patchType === 'JSONPatch'
+    const source = patches
+      ? { path: `${path}.jsonPatch.expression`, expression: jsonPatch?.expression, expects: [PATCHES] }
+      : { path: `${path}.applyConfiguration.expression`, expression: applyConfiguration?.expression, expects: [APPLY_CONFIGURATION] }
+    mutations.push({ patchType: patches ? 'JSONPatch' : 'ApplyConfiguration', ...(yield* compile(source, environment)) })
   }
-}
-
-/** Match conditions of a webhook, too: they know neither parameters nor variables. */
-export function compileMatchConditions(
-  conditions: readonly MatchCondition[] | undefined,
-  { path, hasParams }: { path: string; hasParams: boolean },
-): NamedCompiled[] {
-  if (!conditions?.length) return []
-  const environment = policyEnvironment({ hasParams, hasAuthorizer: true })
-  return conditions.map(({ name, expression }, index) => ({
-    name,
-    ...compile({ path: `${path}[${index}].expression`, expression, expects: [BOOL] }, environment),
-  }))
+  return { ...shared, mutations }
 }
 
 type SharedSpec = Pick<ValidatingAdmissionPolicySpec & MutatingAdmissionPolicySpec, 'paramKind' | 'matchConditions' | 'variables'>
 
-function compileShared(spec: SharedSpec, more: Partial<PolicyNames>) {
-  const names: PolicyNames = { hasParams: spec.paramKind !== undefined, hasAuthorizer: true, ...more }
+function* compileShared(spec: SharedSpec, more: Partial<PolicyNames>): Compiling<{ names: PolicyNames; shared: SharedParts }> {
   const types = new Map<string, Type>()
-  const environment = policyEnvironment({ ...names, variables: types })
-  const compileVariable = ({ name, expression }: Variable, index: number): NamedCompiled => {
-    const made = compile({ path: `spec.variables[${index}].expression`, expression }, environment)
+  const names: PolicyNames = { hasParams: spec.paramKind !== undefined, hasAuthorizer: true, ...more }
+  const matchConditions: NamedCompiled[] = []
+  // Conditions come before everything else: they know no variables, and mutate nothing.
+  const forConditions = policyEnvironment({ ...names, mutates: false })
+  for (const [index, { name, expression }] of (spec.matchConditions ?? []).entries()) {
+    const source = { path: `spec.matchConditions[${index}].expression`, expression, expects: [BOOL] }
+    matchConditions.push({ name, ...(yield* compile(source, forConditions)) })
+  }
+  const withVariables = { ...names, variables: types }
+  const environment = policyEnvironment(withVariables)
+  const variables: NamedCompiled[] = []
+  for (const [index, { name, expression }] of (spec.variables ?? []).entries()) {
+    const made = yield* compile({ path: `spec.variables[${index}].expression`, expression }, environment)
     // Known to those that follow, so none can refer to itself.
     if (name) types.set(name, made.program?.type ?? DYN)
-    return { name, ...made }
+    variables.push({ name, ...made })
   }
-  const matchConditions = compileMatchConditions(spec.matchConditions, { path: 'spec.matchConditions', hasParams: names.hasParams })
-  const variables = (spec.variables ?? []).map(compileVariable)
-  return { names: { ...names, variables: types }, shared: { matchConditions, variables } }
+  return { names: withVariables, shared: { matchConditions, variables } }
 }
 
 interface Source {
@@ -117,7 +117,8 @@ interface Source {
   expects?: readonly Type[]
 }
 
-function compile({ path, expression = '', expects }: Source, environment: Environment): Compiled {
+function* compile({ path, expression = '', expects }: Source, environment: Environment): Compiling<Compiled> {
+  yield expression.length + 20
   try {
     const program = compileCel(expression, environment)
     if (!expects || expects.some((type) => String(type) === String(program.type))) return { path, expression, program }

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ValidatingAdmissionPolicySpec } from '#api/generated/types.ts'
 import { builtinKinds } from '#api/kinds.ts'
+import { paced } from '#lib/paced.ts'
+import { COMPILE_SLICE } from './compile.ts'
 import { expressionWarnings } from './type-check.ts'
 
 const rule = (group: string, version: string, resource: string) => ({
@@ -49,8 +51,9 @@ const cases: { title: string; spec: Partial<ValidatingAdmissionPolicySpec>; expr
 ]
 
 for (const { title, spec, expressions, warns } of cases)
-  test(`expressionWarnings check ${title}`, () => {
-    const warnings = expressionWarnings({ ...spec, validations: expressions.map((expression) => ({ expression })) }, builtinKinds)
+  test(`expressionWarnings check ${title}`, async () => {
+    const checking = expressionWarnings({ ...spec, validations: expressions.map((expression) => ({ expression })) }, builtinKinds)
+    const warnings = await paced(checking, COMPILE_SLICE)
     assert.deepEqual(
       warnings.map(({ fieldRef }) => fieldRef),
       warns,

@@ -4,21 +4,21 @@ import { escapeName } from '#api/cel/escape.ts'
 import { schemaType } from '#api/cel/object-types.ts'
 import type { ExpressionWarning, ValidatingAdmissionPolicySpec } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
-import { type Compiled, compileValidatingPolicy } from './compile.ts'
+import { type Compiled, type Compiling, compileValidatingPolicy } from './compile.ts'
 
 /** Kinds there are, in the versions they are served in. */
 export type KnownKinds = readonly Kind<any>[]
 
 const MAX_TYPES = 10
 
-/** One warning for each expression, of all kinds it is wrong for. */
-export function expressionWarnings(spec: ValidatingAdmissionPolicySpec, kinds: KnownKinds): ExpressionWarning[] {
+/** One warning for each expression, of all kinds it is wrong for. For `paced`. */
+export function* expressionWarnings(spec: ValidatingAdmissionPolicySpec, kinds: KnownKinds): Compiling<ExpressionWarning[]> {
   const { paramKind } = spec
   const params = paramKind && kinds.find((kind) => groupVersion(kind) === paramKind.apiVersion && kind.kind === paramKind.kind)
   const found = new Map<string, string[]>()
   for (const kind of namedKinds(spec, kinds)) {
     const known = { object: spelled(schemaType(kind.schema)), ...(params ? { params: spelled(schemaType(params.schema)) } : {}) }
-    const { validations } = compileValidatingPolicy(spec, known)
+    const { validations } = yield* compileValidatingPolicy(spec, known)
     const expressions = validations.flatMap(({ condition, messageExpression }) => [
       condition,
       ...(messageExpression ? [messageExpression] : []),

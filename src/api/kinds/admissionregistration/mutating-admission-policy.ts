@@ -1,7 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { equal } from '#api/equal.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { defaultPolicySpec, validateMutatingPolicy } from './policies.ts'
+import { defaultPolicySpec, validateMutatingExpressions, validateMutatingPolicy } from './policies.ts'
 import { paramKindText, staticNameWarnings } from './rules.ts'
 
 export type MutatingAdmissionPolicy = types.MutatingAdmissionPolicy
@@ -17,6 +18,9 @@ export const MutatingAdmissionPolicy = defineKind<MutatingAdmissionPolicy>({
   generationOf: ({ spec }) => spec,
   default: ({ spec }) => defaultPolicySpec(spec),
   validate: ({ spec }) => validateMutatingPolicy(spec ?? {}),
+  async validateFurther({ spec = {} }, previous) {
+    return equal(spec, previous?.spec) ? [] : validateMutatingExpressions(spec)
+  },
   warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
   columns: columnsOf<MutatingAdmissionPolicy>(
     { name: 'Mutations', type: 'integer', description: 'Number of mutations.', value: ({ spec }) => spec?.mutations?.length ?? 0 },

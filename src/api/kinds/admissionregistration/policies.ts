@@ -2,8 +2,9 @@
 import { duplicate, type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
 import type { MutatingAdmissionPolicySpec, ValidatingAdmissionPolicySpec, Variable } from '#api/generated/types.ts'
 import { qualifiedName } from '#api/names.ts'
-import { type Compiled, compileMutatingPolicy, compileValidatingPolicy } from '#api/policies/compile.ts'
+import { COMPILE_SLICE, type Compiled, compileMutatingPolicy, compileValidatingPolicy } from '#api/policies/compile.ts'
 import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
+import { paced } from '#lib/paced.ts'
 import { checkMatchConditions, checkMatchResources, checkParamKind, defaultMatchResources } from './rules.ts'
 
 type Shared = Pick<
@@ -44,12 +45,6 @@ export function validateValidatingPolicy(spec: ValidatingAdmissionPolicySpec): F
     keys.add(key)
     if (!valueExpression?.trim()) errors.push(required(`${at}.valueExpression`, 'valueExpression is not specified'))
   })
-  const { matchConditions, variables, validations, auditAnnotations } = compileValidatingPolicy(spec)
-  const conditions = validations.flatMap(({ condition, messageExpression }) => [
-    condition,
-    ...(messageExpression ? [messageExpression] : []),
-  ])
-  checkCompiled([...matchConditions, ...variables, ...conditions, ...auditAnnotations], errors)
   return errors
 }
 
@@ -71,16 +66,24 @@ export function validateMutatingPolicy(spec: MutatingAdmissionPolicySpec): Field
   })
   if (!spec.reinvocationPolicy) errors.push(required('spec.reinvocationPolicy'))
   else checkOneOf('spec.reinvocationPolicy', spec.reinvocationPolicy, ['IfNeeded', 'Never'], errors)
-  const { matchConditions, variables, mutations } = compileMutatingPolicy(spec)
-  checkCompiled([...matchConditions, ...variables, ...mutations], errors)
   return errors
 }
 
-/** What is missing has been told already. */
-function checkCompiled(compiled: readonly Compiled[], errors: Errors): void {
-  for (const { path, expression, error } of compiled)
-    if (error !== undefined && expression.trim()) errors.push(invalid(path, expression, error))
+/** Whether the expressions compile: asked when they are new. Compiling many takes long. */
+export async function validateValidatingExpressions(spec: ValidatingAdmissionPolicySpec): Promise<FieldError[]> {
+  const { matchConditions, variables, validations, auditAnnotations } = await paced(compileValidatingPolicy(spec), COMPILE_SLICE)
+  const own = validations.flatMap(({ condition, messageExpression }) => [condition, ...(messageExpression ? [messageExpression] : [])])
+  return refused([...matchConditions, ...variables, ...own, ...auditAnnotations])
 }
+
+export async function validateMutatingExpressions(spec: MutatingAdmissionPolicySpec): Promise<FieldError[]> {
+  const { matchConditions, variables, mutations } = await paced(compileMutatingPolicy(spec), COMPILE_SLICE)
+  return refused([...matchConditions, ...variables, ...mutations])
+}
+
+/** What is missing has been told already. */
+const refused = (compiled: readonly Compiled[]): FieldError[] =>
+  compiled.flatMap(({ path, expression, error }) => (error !== undefined && expression.trim() ? [invalid(path, expression, error)] : []))
 
 function checkShared(spec: Shared, errors: Errors, operations?: readonly string[]): void {
   if (spec.failurePolicy === undefined) errors.push(required('spec.failurePolicy'))

@@ -1,7 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
+import { equal } from '#api/equal.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { defaultPolicySpec, validateValidatingPolicy } from './policies.ts'
+import { defaultPolicySpec, validateValidatingExpressions, validateValidatingPolicy } from './policies.ts'
 import { paramKindText, staticNameWarnings } from './rules.ts'
 
 export type ValidatingAdmissionPolicy = types.ValidatingAdmissionPolicy
@@ -20,6 +21,9 @@ export const ValidatingAdmissionPolicy = defineKind<ValidatingAdmissionPolicy>({
   generationOf: ({ spec }) => spec,
   default: ({ spec }) => defaultPolicySpec(spec),
   validate: ({ spec }, _previous, { subresource }) => (subresource === 'status' ? [] : validateValidatingPolicy(spec ?? {})),
+  async validateFurther({ spec = {} }, previous, { subresource }) {
+    return subresource === 'status' || equal(spec, previous?.spec) ? [] : validateValidatingExpressions(spec)
+  },
   warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
   columns: columnsOf<ValidatingAdmissionPolicy>(
     { name: 'Validations', type: 'integer', description: 'Number of validations.', value: ({ spec }) => spec?.validations?.length ?? 0 },

@@ -2,7 +2,11 @@
 // over once it is there.
 import type { AuthorizationAnswer, AuthorizationQuestion, Authorize } from '#api/cel/authorizer-library.ts'
 import type { UserInfo } from '#client/client.ts'
+import { Pace } from '#lib/paced.ts'
 import type { Authorizer, Decision, RequestAttributes } from '#server/request.ts'
+
+/** Cost of expressions before others have a turn: some ten milliseconds. */
+const EVALUATION_SLICE = 1_000_000
 
 class Waiting extends Error {
   readonly answer: Promise<void>
@@ -16,6 +20,7 @@ class Waiting extends Error {
 export class Authorizations {
   readonly #authorizer: Authorizer | undefined
   readonly #user: UserInfo
+  readonly #pace = new Pace(EVALUATION_SLICE)
   readonly #answers = new Map<string, AuthorizationAnswer>()
 
   constructor(authorizer: Authorizer | undefined, user: UserInfo) {
@@ -43,11 +48,11 @@ export class Authorizations {
     )
   }
 
-  /** Runs `evaluate` until nothing it asks has to be waited for. It must do nothing but compute. */
-  async settled<T>(evaluate: () => T): Promise<T> {
+  /** Runs `evaluate` until nothing it asks has to be waited for, giving way to others meanwhile. It must do nothing but compute. */
+  async settled<T>(evaluate: () => Generator<number, T>): Promise<T> {
     for (;;) {
       try {
-        return evaluate()
+        return await this.#pace.run(evaluate())
       } catch (error) {
         if (!(error instanceof Waiting)) throw error
         await error.answer

@@ -113,7 +113,7 @@ class Mutating {
     const { active, binding, spec, kind } = invocation
     const started = this.#context.clock.now()
     const failed = this.#failures.length
-    const compiled = active.compiled()
+    const compiled = await active.compiled()
     const conditions = await this.#authorizations.settled(() =>
       conditionsHold(new Evaluation(this.#activation(invocation)), compiled.matchConditions),
     )
@@ -141,10 +141,10 @@ class Mutating {
   }
 
   /** The object after one mutation; undefined where it stays as it is. Throws MutationError. */
-  #mutate(invocation: Invocation, { compiled, mutation }: Step): KubeObject | undefined {
+  *#mutate(invocation: Invocation, { compiled, mutation }: Step): Generator<number, KubeObject | undefined> {
     const evaluation = new Evaluation(this.#activation(invocation), compiled.variables)
     try {
-      const outcome = evaluation.evaluate(mutation)
+      const outcome = yield* evaluation.evaluate(mutation)
       if ('error' in outcome) throw new MutationError(outcome.error)
       const { object } = viewAs(this.#request, invocation.kind)
       const own = object!.kind === invocation.kind.kind ? invocation.kind : bodyKind(invocation.kind, this.#request.attributes.subresource)

@@ -2,6 +2,8 @@
 import type { MatchResources } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
+import { COMPILE_SLICE, type Compiling } from '#api/policies/compile.ts'
+import { paced } from '#lib/paced.ts'
 import { type MatchCriteria, MatchIndex, type MatchSource } from '#server/admission/matching/match-index.ts'
 
 /** What both kinds of policies have. */
@@ -17,13 +19,13 @@ export interface ActivePolicy<P, B, C> {
   readonly name: string
   readonly policy: P
   readonly bindings: MatchIndex<B>
-  compiled(): C
+  compiled(): Promise<C>
 }
 
 interface Kinds<P extends AnyPolicy, B extends AnyBinding, C> {
   policies: Kind<P>
   bindings: Kind<B>
-  compile(policy: P): C
+  compile(policy: P): Compiling<C>
 }
 
 export class PolicySource<P extends AnyPolicy, B extends AnyBinding, C> {
@@ -71,12 +73,12 @@ export class PolicySource<P extends AnyPolicy, B extends AnyBinding, C> {
   }
 
   #activate(policy: P, bindings: readonly B[]): ActivePolicy<P, B, C> {
-    let compiled: { value: C } | undefined
+    let compiled: Promise<C> | undefined
     return {
       name: nameOf(policy),
       policy,
       bindings: new MatchIndex(bindings, ({ spec }) => ({ ...spec?.matchResources, everything: true }) as MatchCriteria, this.#source),
-      compiled: () => (compiled ??= { value: this.#kinds.compile(policy) }).value,
+      compiled: () => (compiled ??= paced(this.#kinds.compile(policy), COMPILE_SLICE)),
     }
   }
 }

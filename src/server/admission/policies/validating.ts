@@ -87,9 +87,10 @@ class Validation {
       }
       for (const param of params) {
         const started = this.#context.clock.now()
+        const compiled = await active.compiled()
         const judgement = await this.#authorizations.settled(() => {
           const seen = { request: this.#request, kind, namespace: this.#namespace(), params: param, authorizations: this.#authorizations }
-          return judge(spec, active.compiled(), activationOf({ ...seen, object: view.object, oldObject: view.oldObject }))
+          return judge(spec, compiled, activationOf({ ...seen, object: view.object, oldObject: view.oldObject }))
         })
         const seconds = Math.max(0, this.#context.clock.now() - started) / 1000
         this.#take(judgement, { policy: active.name, binding, published, seconds })

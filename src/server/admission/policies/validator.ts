@@ -1,4 +1,4 @@
-// What one ValidatingAdmissionPolicy says of one request with one set of parameters. Nothing is done about it here.
+// What one ValidatingAdmissionPolicy says of one request with one set of parameters. Nothing is done about it here; steps tell what they cost.
 import type { ValidatingAdmissionPolicySpec } from '#api/generated/types.ts'
 import type { CompiledValidatingPolicy, CompiledValidation } from '#api/policies/compile.ts'
 import type { Value } from '#lib/cel/values.ts'
@@ -23,11 +23,11 @@ export interface Judgement {
 
 const MAX_MESSAGE_BYTES = 5 * 1024
 
-export function judge(
+export function* judge(
   { failurePolicy, validations = [] }: ValidatingAdmissionPolicySpec,
   compiled: CompiledValidatingPolicy,
   activation: Activation,
-): Judgement {
+): Generator<number, Judgement> {
   const admitted = failurePolicy === 'Ignore'
   const failed = (message: string, errorType: PolicyCheck['errorType'] = 'invalid_error'): Verdict => ({
     admitted,
@@ -36,23 +36,29 @@ export function judge(
     errorType,
   })
   const evaluation = new Evaluation(activation, compiled.variables)
-  const conditions = conditionsHold(evaluation, compiled.matchConditions)
+  const conditions = yield* conditionsHold(evaluation, compiled.matchConditions)
   // A condition that fails and is to be ignored excludes the request.
   if ('error' in conditions) return { verdicts: admitted ? [] : [failed(conditions.error)], annotations: [] }
   if (!conditions.holds) return { verdicts: [], annotations: [] }
   try {
     evaluation.refill()
-    const outcomes = compiled.validations.map(({ condition }) => evaluation.evaluate(condition))
-    const verdicts = outcomes.map((outcome, index): Verdict => {
+    const outcomes: Outcome[] = []
+    for (const { condition } of compiled.validations) outcomes.push(yield* evaluation.evaluate(condition))
+    const verdicts: Verdict[] = []
+    for (const [index, outcome] of outcomes.entries()) {
       const one = compiled.validations[index]!
-      if ('error' in outcome) return { ...failed(outcome.error, one.condition.program ? 'invalid_error' : 'compile_error'), index }
-      if (outcome.value === true) return { admitted: true, message: '', index }
-      const { message, reason } = validations[index] ?? {}
-      const text = composedMessage(evaluation, one) || message?.trim() || `failed expression: ${one.condition.expression.trim()}`
-      return { admitted: false, message: text, reason: reason ?? 'Invalid', index }
-    })
+      if ('error' in outcome) verdicts.push({ ...failed(outcome.error, one.condition.program ? 'invalid_error' : 'compile_error'), index })
+      else if (outcome.value === true) verdicts.push({ admitted: true, message: '', index })
+      else {
+        const { message, reason = 'Invalid' } = validations[index] ?? {}
+        const text = (yield* composedMessage(evaluation, one)) || message?.trim() || `failed expression: ${one.condition.expression.trim()}`
+        verdicts.push({ admitted: false, message: text, reason, index })
+      }
+    }
     evaluation.refill()
-    return { verdicts, annotations: compiled.auditAnnotations.flatMap((one) => annotationOf(one, evaluation.evaluate(one), admitted)) }
+    const annotations: Judgement['annotations'] = []
+    for (const one of compiled.auditAnnotations) annotations.push(...annotationOf(one, yield* evaluation.evaluate(one), admitted))
+    return { verdicts, annotations }
   } catch (thrown) {
     if (thrown instanceof OutOfBudget) return { verdicts: [failed(thrown.message, 'out_of_budget')], annotations: [] }
     throw thrown
@@ -60,9 +66,9 @@ export function judge(
 }
 
 /** Empty where there is none, or none that could be shown: the plain message stands in. */
-function composedMessage(evaluation: Evaluation, { messageExpression }: CompiledValidation): string {
+function* composedMessage(evaluation: Evaluation, { messageExpression }: CompiledValidation): Generator<number, string> {
   if (!messageExpression) return ''
-  const outcome = evaluation.evaluate(messageExpression)
+  const outcome = yield* evaluation.evaluate(messageExpression)
   if ('error' in outcome || typeof outcome.value !== 'string') return ''
   const text = outcome.value.trim()
   return Buffer.byteLength(text) > MAX_MESSAGE_BYTES || text.includes('\n') ? '' : text
