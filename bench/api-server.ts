@@ -10,6 +10,7 @@ import { clusterExtensions } from '#server/cluster-extensions.ts'
 import { ensurePki } from '#server/pki/pki.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
+import { tellUsage } from './usage.ts'
 
 const directory = process.argv[2]!
 const [clock, random] = [systemClock, systemRandom]
@@ -24,14 +25,20 @@ await server.start(new AbortController().signal)
 const client = server.clientFor({ username: 'bench', groups: ['system:masters'] })
 for (const name of ['created', 'listed', 'watched']) await client.create(Namespace, { metadata: { name } })
 for (const namespace of ['default', 'created', 'listed']) await client.create(ServiceAccount, { metadata: { name: 'default', namespace } })
-process.on('message', async (message) => {
-  if (message === 'usage') {
-    const { user, system } = process.cpuUsage()
-    process.send!({ rss: process.memoryUsage.rss(), cpu: (user + system) / 1e6 })
-  } else if (message === 'churn') {
-    const key = { namespace: 'watched', name: 'w' }
-    for (let i = 0; i < 500; i++) await client.patch(ConfigMap, key, { type: 'merge', patch: { data: { x: String(i) } } })
-    process.send!('churned')
-  }
-})
+const MAPS = 16
+for (let i = 0; i < MAPS; i++)
+  await client.create(ConfigMap, { metadata: { name: `w${i}`, namespace: 'watched' }, data: { x: '0' } })
+tellUsage(async (message) => {
+  // Changes come from several writers at once, as they do where there are many.
+  const [, count] = message.split(' ')
+  let next = 0
+  await Promise.all(
+    Array.from({ length: MAPS }, async (_, map) => {
+      while (next < Number(count)) {
+        const x = String(next++).padStart(8, '0')
+        await client.patch(ConfigMap, { namespace: 'watched', name: `w${map}` }, { type: 'merge', patch: { data: { x } } })
+      }
+    }),
+  )
+}, process.argv[3])
 process.send!({ url: server.url, ca: pki.authority, cert: pki.admin.certificate, key: pki.admin.key })
