@@ -26,8 +26,7 @@ const client = server.clientFor({ username: 'bench', groups: ['system:masters'] 
 for (const name of ['created', 'listed', 'watched']) await client.create(Namespace, { metadata: { name } })
 for (const namespace of ['default', 'created', 'listed']) await client.create(ServiceAccount, { metadata: { name: 'default', namespace } })
 const MAPS = 16
-for (let i = 0; i < MAPS; i++)
-  await client.create(ConfigMap, { metadata: { name: `w${i}`, namespace: 'watched' }, data: { x: '0' } })
+for (let i = 0; i < MAPS; i++) await client.create(ConfigMap, { metadata: { name: `w${i}`, namespace: 'watched' }, data: { x: '0' } })
 tellUsage(async (message) => {
   // Changes come from several writers at once, as they do where there are many.
   const [, count] = message.split(' ')

@@ -241,13 +241,13 @@ const EVENTS = 2000
 /** The first watcher counts events; every other must have received as many bytes as it. */
 async function fanOut(server: ChildProcess, access: Access, { path, label }: { path: string; label: string }): Promise<void> {
   const twenty = await connect(access, 20)
-  let events = 0
+  const told = { events: 0 }
   const bytes: number[] = Array.from({ length: WATCHERS }, () => 0)
   const begun: Promise<void>[] = []
   for (let i = 0; i < WATCHERS; i++) {
     const data = (chunk: Buffer) => {
       bytes[i]! += chunk.length
-      if (i === 0) for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) events++
+      if (i === 0) for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) told.events++
     }
     const opened = twenty[i % twenty.length]!.open(path, { data })
     opened.answer.catch(() => {})
@@ -257,13 +257,14 @@ async function fanOut(server: ChildProcess, access: Access, { path, label }: { p
   await ask(server, 'churn 200')
   const all = async (wanted: number) => {
     const end = performance.now() + 60_000
-    while (events < wanted || bytes.some((count) => count !== bytes[0]!)) {
-      if (performance.now() > end) throw new Error(`only ${events} events came, or not to all`)
+    for (;;) {
+      if (told.events >= wanted && bytes.every((count) => count === bytes[0]!)) return
+      if (performance.now() > end) throw new Error(`only ${told.events} events came, or not to all`)
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
   await all(200)
-  const [seen, had] = [events, bytes[0]!]
+  const [seen, had] = [told.events, bytes[0]!]
   const used = await measured(server, 'watch', async () => {
     await ask(server, `churn ${EVENTS}`)
     await all(seen + EVENTS)

@@ -23,3 +23,12 @@ test('SortedKeys agrees with a sorted array through random additions and removal
     assert.equal(keys.count(start, 'k5'), sorted.filter((key) => key >= start && key < 'k5').length)
   }
 })
+
+test('SortedKeys walks from anywhere as it iterates, until told to stop', () => {
+  const keys = new SortedKeys()
+  for (let i = 0; i < 2000; i++) keys.add(String((i * 7919) % 2000).padStart(4, '0'))
+  const walked: string[] = []
+  keys.walk('0700x', (key) => walked.push(key) < 900)
+  assert.deepEqual(walked, [...keys.from('0700x')].slice(0, 900))
+  new SortedKeys().walk('', () => assert.fail('nothing is there'))
+})

@@ -35,6 +35,7 @@ import { type Call, type Link, runChain } from './http/call.ts'
 import { dispatch } from './http/dispatch.ts'
 import type { ServedExchange } from './http/exchange.ts'
 import { limit, type Limits } from './http/limit.ts'
+import { FanOut } from './http/fan-out.ts'
 import { SlabPool } from './http/slab-writer.ts'
 import { Listener, type ListenOptions } from './http/listener.ts'
 import { MemoryExchange, type MemoryRequest, type MemoryResponse } from './http/memory-exchange.ts'
@@ -172,7 +173,13 @@ class Server implements ApiServer {
       limit(options.limits ?? DEFAULT_LIMITS, this.#metrics),
       authorize(authorizer),
       ...(this.#aggregator ? [this.#aggregator.link] : []),
-      dispatch({ engine: extended, pool: new SlabPool(), endpoints: this.#endpoints(), metrics: this.#metrics }),
+      dispatch({
+        engine: extended,
+        pool: new SlabPool(),
+        fanOut: new FanOut(),
+        endpoints: this.#endpoints(),
+        metrics: this.#metrics,
+      }),
     ]
   }
 

@@ -4,6 +4,7 @@ import { clone, deepFreeze } from '#api/clone.ts'
 import { definition } from '#api/definitions.ts'
 import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
+import { fieldsOf } from './fields.ts'
 import { type ApplyOptions, serverSideApply } from './server-side-apply.ts'
 import { trackUpdate } from './track-update.ts'
 
@@ -199,7 +200,7 @@ test('serverSideApply keeps subresources apart and ignores what an endpoint does
     spec: { replicas: 9 },
     status: { replicas: 1 },
   } as KubeObject
-  const next = serverSideApply(created, patch, { ...base, manager: 'applier', subresource: 'status', ignored: [['spec']] }) as any
+  const next = serverSideApply(created, patch, { ...base, manager: 'applier', subresource: 'status', ignored: fieldsOf(['f:spec']) }) as any
   assert.deepEqual(
     next.metadata.managedFields.map(({ subresource, fieldsV1 }: any) => [subresource, Object.keys(fieldsV1)]),
     [

@@ -5,13 +5,13 @@ import { type StatusCause, StatusError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import { checkApplied } from './check-applied.ts'
 import { emptyObject } from './empty-object.ts'
-import { difference, type Fields, formatPath, intersection, isEmpty, pathsOf, recursiveDifference, union } from './fields.ts'
+import { difference, type Fields, formatPath, intersection, isEmpty, NO_FIELDS, pathsOf, recursiveDifference, union } from './fields.ts'
 import { fieldSetOf, withNamedFields } from './field-set.ts'
 import { fieldsLastApplied, renewLastApplied } from './last-applied.ts'
 import { decodeManagers, encodeManagers, formatManager, identityOf, type Manager, type Managers } from './managers.ts'
 import { mergeApplied, removeFields } from './merge.ts'
 import { setManagedFields, settled, withoutManagedFields } from './track-update.ts'
-import { type Conflict, ignoredSet, type Ownership, takeOver, withoutNeverOwned } from './update.ts'
+import { type Conflict, type Ownership, takeOver, withoutNeverOwned } from './update.ts'
 
 export interface ApplyOptions extends Ownership {
   kind: { group: string; version: string; kind: string }
@@ -66,7 +66,7 @@ interface Attempt {
 
 function applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, options: ApplyOptions): Attempt {
   const { schema, apiVersion, manager, subresource, force } = options
-  const fields = recursiveDifference(fieldSetOf(schema, patch), ignoredSet(options))
+  const fields = recursiveDifference(fieldSetOf(schema, patch), options.ignored ?? NO_FIELDS)
   const applier: Manager = { manager, operation: 'Apply', apiVersion, fields, ...(subresource ? { subresource } : {}) }
   const self = identityOf(applier)
   const last = managers.get(self)

@@ -2,7 +2,7 @@
 import type { KubeObject, ManagedFieldsEntry } from '#api/object.ts'
 import { formatTime } from '#lib/clock.ts'
 import { emptyObject, withEmptyStatus } from './empty-object.ts'
-import { isEmpty, recursiveDifference, union } from './fields.ts'
+import { isEmpty, union } from './fields.ts'
 import {
   capUpdateManagers,
   decodeManagers,
@@ -13,7 +13,7 @@ import {
   type Managers,
   sameButForTimes,
 } from './managers.ts'
-import { ignoredSet, type Ownership, takeOver, withoutNeverOwned } from './update.ts'
+import { type Ownership, takeOver, withoutNeverOwned } from './update.ts'
 
 export interface TrackUpdateOptions extends Ownership {
   manager: string
@@ -35,8 +35,8 @@ export function trackUpdate(live: KubeObject | undefined, next: KubeObject, opti
   if (managers.size > 0 || !live) {
     const from = live ? withEmptyStatus(schema, withoutManagedFields(live)) : emptyObject(schema)
     const { comparison } = takeOver(managers, from, bare, options)
-    const ignored = ignoredSet(options)
-    const fields = withoutNeverOwned(recursiveDifference(union(comparison.added, comparison.modified), ignored))
+    // What the endpoint does not own is not in the comparison any more.
+    const fields = withoutNeverOwned(union(comparison.added, comparison.modified))
     tookSomething = !isEmpty(fields)
     if (tookSomething) {
       const own: Manager = {

@@ -2,7 +2,7 @@
 import type { KubeObject } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
 import { type Comparison, compareObjects } from './compare.ts'
-import { difference, type Fields, fieldsOf, intersection, isEmpty, recursiveDifference, union } from './fields.ts'
+import { difference, type Fields, fieldsOf, intersection, isEmpty, NO_FIELDS, recursiveDifference, union } from './fields.ts'
 import type { Manager, Managers } from './managers.ts'
 
 /** How to see an object at another version: absent for versions that are gone, whose managers are then forgotten. */
@@ -12,8 +12,8 @@ export interface Ownership {
   schema: Schema
   /** Version the objects are of. */
   apiVersion: string
-  /** Field paths that this endpoint never owns, e.g. `[['status']]`; see `ignoredFields`. */
-  ignored?: readonly (readonly string[])[]
+  /** Fields that this endpoint never owns, with all below them; see `ignoredFields`. */
+  ignored?: Fields
   /** Absent: all versions of the kind have the same fields. */
   versions?: Versions
 }
@@ -32,14 +32,13 @@ export function withoutNeverOwned(fields: Fields): Fields {
   return difference(fields, NEVER_OWNED)
 }
 
-export function ignoredSet({ ignored = [] }: Ownership): Fields {
-  return fieldsOf(...ignored.map((path) => path.map((name) => `f:${name}`)))
-}
+const STATUS_ONLY = fieldsOf(['f:status'])
+const ALL_BUT_STATUS = fieldsOf(['f:spec'], ['f:metadata', 'f:deletionTimestamp'], ['f:metadata', 'f:ownerReferences'])
 
 /** What the endpoint of a subresource does not own, where the kind says no more: the main one no status, the status one no spec. */
-export function ignoredFields(hasStatus: boolean, subresource: string): readonly (readonly string[])[] {
-  if (subresource === 'status') return [['spec'], ['metadata', 'deletionTimestamp'], ['metadata', 'ownerReferences']]
-  return subresource === '' && hasStatus ? [['status']] : []
+export function ignoredFields(hasStatus: boolean, subresource: string): Fields {
+  if (subresource === 'status') return ALL_BUT_STATUS
+  return subresource === '' && hasStatus ? STATUS_ONLY : NO_FIELDS
 }
 
 export interface Conflict {
@@ -57,7 +56,7 @@ export function takeOver(
   next: KubeObject,
   { self, ...ownership }: Ownership & { self?: string },
 ): { comparison: Comparison; conflicts: Conflict[] } {
-  const ignored = ignoredSet(ownership)
+  const { ignored = NO_FIELDS } = ownership
   const without = ({ added, modified, removed }: Comparison): Comparison => ({
     added: recursiveDifference(added, ignored),
     modified: recursiveDifference(modified, ignored),

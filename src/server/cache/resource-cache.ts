@@ -57,10 +57,11 @@ export class ResourceCache {
   /** All objects whose key begins with `prefix`, from behind `after` on, in key order. Collected at once: a snapshot. */
   list(prefix: string = this.prefix, { after, limit = Infinity }: { after?: string; limit?: number } = {}): StoredObject[] {
     const found: StoredObject[] = []
-    for (const key of this.#keys.from(after === undefined ? prefix : `${after}\0`)) {
-      if (found.length >= limit || !key.startsWith(prefix)) break
+    this.#keys.walk(after === undefined ? prefix : `${after}\0`, (key) => {
+      if (found.length >= limit || !key.startsWith(prefix)) return false
       found.push(this.#objects.get(key)!)
-    }
+      return true
+    })
     return found
   }
 

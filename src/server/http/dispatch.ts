@@ -7,6 +7,7 @@ import type { RequestMetrics } from '#server/metrics.ts'
 import { notAllowed } from '#server/engine/subresource.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
 import { answer, type Call, type Link } from './call.ts'
+import type { FanOut } from './fan-out.ts'
 import type { SlabPool } from './slab-writer.ts'
 import { resourceVerbs } from './resource-verbs.ts'
 import { serveHandler, serveScale } from './subresource-verbs.ts'
@@ -14,18 +15,19 @@ import { serveHandler, serveScale } from './subresource-verbs.ts'
 export interface DispatchOptions {
   engine: Engine
   pool: SlabPool
+  fanOut: FanOut
   endpoints: readonly Endpoint[]
   metrics: RequestMetrics
 }
 
-export function dispatch({ engine, pool, endpoints, metrics }: DispatchOptions): Link {
+export function dispatch({ engine, pool, fanOut, endpoints, metrics }: DispatchOptions): Link {
   return async (call) => {
     const { info } = call
     if (info.isResourceRequest) {
       const resource = engine.registry.find(info.group, info.version, info.resource)
       if (!resource || !fitsScope(call, resource)) return notFound(call)
       call.resource = resource
-      return serveResource(call, { engine, pool, resource, metrics })
+      return serveResource(call, { engine, pool, fanOut, resource, metrics })
     }
     const { method, path } = call.exchange
     for (const endpoint of endpoints) {
@@ -41,7 +43,7 @@ interface Serving extends Omit<DispatchOptions, 'endpoints'> {
   resource: Resource
 }
 
-async function serveResource(call: Call, { engine, pool, resource, metrics }: Serving): Promise<void> {
+async function serveResource(call: Call, { engine, pool, fanOut, resource, metrics }: Serving): Promise<void> {
   const { info } = call
   // Reading without the body is on offer only where a path is handed on.
   if (call.exchange.method === 'HEAD' && !handlerOf(engine, resource.kind, info.subresource)?.connect) throw notAllowed()
@@ -69,7 +71,7 @@ async function serveResource(call: Call, { engine, pool, resource, metrics }: Se
   if (!verb) throw notAllowed()
   // A name on create is the path of an object that is not there yet: nothing is made that way.
   if (info.verb === 'create' && info.name && !info.subresource) throw notAllowed()
-  await verb(call, { engine, resource: resource as StoredResource, pool })
+  await verb(call, { engine, resource: resource as StoredResource, pool, fanOut })
 }
 
 /** Objects of a namespaced kind are named in a namespace; only their collections span all. */

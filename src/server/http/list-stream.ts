@@ -32,19 +32,20 @@ export async function streamList(target: Writable, { resource, listing, pool }: 
   const writer = new SlabWriter(target, pool)
   await writer.text(listHead(resource, listing))
   // Items of a typed list do not repeat what the list says they are.
-  const open = resource.head.indexOf('"metadata":{')
-  let first = true
+  const open = resource.head.slice(resource.head.indexOf('"metadata":{'))
+  let before = ''
   for (const stored of listing.items) {
     if (writer.broken) return
-    const before = first ? '' : ','
-    first = false
     if (resource.converts) {
       const { kind: _kind, apiVersion: _version, ...item } = servedObject(resource, stored)
       const wait = writer.text(before + JSON.stringify(item))
+      before = ','
       if (wait) await wait
       continue
     }
-    const waitHead = writer.text(`${before}{${headOf(resource, stored).slice(open)}`)
+    const version = stored.revision > 0 ? `"resourceVersion":"${stored.revision}",` : ''
+    const waitHead = writer.ascii(`${before}{${open}${version}`)
+    before = ','
     if (waitHead) await waitHead
     const waitTail = writer.bytes(stored.bytes, resource.head.length)
     if (waitTail) await waitTail

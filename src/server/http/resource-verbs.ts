@@ -26,6 +26,7 @@ import { readBody } from './body.ts'
 import { answerHeaders, type Call } from './call.ts'
 import { deleteOptionsOf, readDeleteOptions } from './delete-options.ts'
 import { smallList, streamList } from './list-stream.ts'
+import type { FanOut } from './fan-out.ts'
 import type { SlabPool } from './slab-writer.ts'
 import { negotiate, type Negotiated } from './negotiate.ts'
 import { flag, integer, optionsOf, type WriteParameters, writeParameters } from './parameters.ts'
@@ -39,6 +40,7 @@ export interface Served {
   engine: Engine
   resource: StoredResource
   pool: SlabPool
+  fanOut: FanOut
 }
 
 const TEXT_FORMATS = ['json', 'yaml'] as const
@@ -63,7 +65,7 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
     await sendList(call, listing, { engine, resource, pool, negotiated })
   },
 
-  async watch(call, { engine, resource, pool }) {
+  async watch(call, { engine, resource, pool, fanOut }) {
     const { query } = call.exchange
     const negotiated = negotiateObject(call)
     if (negotiated.format === 'yaml')
@@ -72,6 +74,7 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
       engine,
       resource,
       pool,
+      fanOut,
       negotiated,
       timeoutSeconds: integer(query, 'timeoutSeconds') || undefined,
       request: {
@@ -283,7 +286,7 @@ async function sendWritten(
 async function sendList(
   call: Call,
   listing: Listing,
-  { engine, resource, pool, negotiated }: Served & { negotiated: Negotiated },
+  { engine, resource, pool, negotiated }: Omit<Served, 'fanOut'> & { negotiated: Negotiated },
 ): Promise<void> {
   const recorded = call.audit?.keeps('RequestResponse') === true
   if (negotiated.format !== 'json' || negotiated.as || wantsPretty(call) || recorded) {

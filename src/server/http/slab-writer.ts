@@ -49,6 +49,13 @@ export class SlabWriter {
     return undefined
   }
 
+  /** Where the text is known to be ASCII: spares looking. */
+  ascii(text: string): Promise<void> | undefined {
+    if (text.length > SLAB_BYTES - this.#at) return this.bytes(Buffer.from(text, 'latin1'), 0)
+    this.#at += this.#slabs[0]!.write(text, this.#at, 'latin1')
+    return undefined
+  }
+
   bytes(bytes: Buffer, from: number): Promise<void> | undefined {
     if (bytes.length - from > SLAB_BYTES - this.#at) return this.#overflow(bytes, from)
     this.#at += bytes.copy(this.#slabs[0]!, this.#at, from)

@@ -14,6 +14,7 @@ import { encodeObject, encodeWatchFrame } from '#api/codec/protobuf.ts'
 import type { Negotiated } from './negotiate.ts'
 import { answerHeaders, type Call } from './call.ts'
 import { includeObjectOf, messageFor, partialMetadata } from './respond.ts'
+import { type FanOut, Outbox } from './fan-out.ts'
 import { type SlabPool, SlabWriter } from './slab-writer.ts'
 
 /** Bytes a watcher may lie behind once it has seen what was there at the start. */
@@ -31,12 +32,14 @@ export interface WatchStream {
   engine: Engine
   resource: StoredResource
   pool: SlabPool
+  fanOut: FanOut
   request: WatchRequest
   negotiated: Negotiated
   timeoutSeconds: number | undefined
 }
 
-export async function streamWatch(call: Call, { engine, resource, pool, request, negotiated, timeoutSeconds }: WatchStream): Promise<void> {
+export async function streamWatch(call: Call, stream: WatchStream): Promise<void> {
+  const { engine, resource, pool, fanOut, request, negotiated, timeoutSeconds } = stream
   const ended = Promise.withResolvers<void>()
   let over = false
   const end = () => {
@@ -45,18 +48,18 @@ export async function streamWatch(call: Call, { engine, resource, pool, request,
   }
   const { signal } = call.exchange
   const form = frameForm(call, { engine, resource, negotiated })
-  let target: Writable | undefined
+  let outbox: Outbox | undefined
   /** What is told before the answer has begun: made into bytes only when sent, for it may be everything there is. */
   const early: Told[] = []
   let earlyLimit = Infinity
   const write = (told: Told) => {
-    if (!target) {
+    if (!outbox) {
       early.push(told)
       if (early.length > earlyLimit) end()
-    } else if (!target.destroyed) {
+    } else if (!over) {
       const frame = frameOf(form, told)
-      target.write(frame)
-      if (target.writableLength > MAX_BACKLOG_BYTES + frame.length) end()
+      outbox.add(frame)
+      if (outbox.backlog > MAX_BACKLOG_BYTES + frame.length) end()
     }
   }
   const sink: WatchSink = {
@@ -76,8 +79,7 @@ export async function streamWatch(call: Call, { engine, resource, pool, request,
     } catch (error) {
       // Too old a version is told inside the watch, as clients expect it.
       if (!(error instanceof StatusError) || error.reason !== 'Expired') throw error
-      target = call.exchange.open(200, watchHeaders(call, negotiated))
-      target.end(form.error(error.toStatus()))
+      call.exchange.open(200, watchHeaders(call, negotiated)).end(form.error(error.toStatus()))
       return
     }
     using _watching = watching
@@ -95,8 +97,9 @@ export async function streamWatch(call: Call, { engine, resource, pool, request,
     early.length = 0
     const seconds = timeoutSeconds ?? MIN_TIMEOUT_SECONDS * (1 + engine.random.float())
     using _timer = engine.clock.after(seconds * 1000, end)
-    target = opened
+    outbox = new Outbox(fanOut, opened)
     await ended.promise
+    outbox.flush()
     if (!opened.destroyed) opened.end()
   } finally {
     signal.removeEventListener('abort', end)
@@ -182,13 +185,14 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
     if (object) first = false
     return made
   }
-  const encoding = `${apiVersion} ${as ?? ''} ${metaVersion} ${format}`
+  const keyOf = (type: ChangeType) => `${type} ${apiVersion} ${as ?? ''} ${metaVersion} ${format}`
+  const keys = { ADDED: keyOf('ADDED'), MODIFIED: keyOf('MODIFIED'), DELETED: keyOf('DELETED') }
   return {
     plain: !as && !message && !resource.converts,
     frame(type, stored, event) {
       // Tables differ between watchers: only the first event of each has columns.
       if (!event || as === 'Table') return make(type, stored)
-      const key = `${type} ${encoding}`
+      const key = keys[type]
       const known = event.frames?.get(key)
       if (known) return known
       const frame = make(type, stored)
