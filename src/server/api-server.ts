@@ -136,7 +136,7 @@ class Server implements ApiServer {
     this.writer = createObjectWriter(extended)
     const { reader, writer } = this
     this.#outgoing = new Outgoing({ reader, random })
-    this.#custom = new CustomResources({ engine: extended, reader, writer })
+    this.#custom = new CustomResources({ engine: extended, reader, writer, outgoing: this.#outgoing })
     this.#extensions =
       options.extensions?.({
         reader,

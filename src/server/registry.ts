@@ -1,8 +1,20 @@
 // Which resources are served, by group, version and plural. Looked up on every request, so kinds may come and go while the server runs.
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf } from '#api/object.ts'
-import type { ResourceCache } from './cache/resource-cache.ts'
+import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import type { CacheEvent, ResourceCache } from './cache/resource-cache.ts'
+import type { StoredObject } from './cache/stored-object.ts'
 import type { StoreMirror } from './cache/store-mirror.ts'
+
+export interface Conversion {
+  /** As the resource shows them, in order. */
+  read(resource: Resource, stored: readonly StoredObject[]): Promise<StoredObject[]>
+  /** The same for what happened; shared by all who ask. */
+  event(resource: Resource, event: CacheEvent): Promise<CacheEvent>
+  /** What goes into the store. */
+  encode(resource: Resource, object: KubeObject): Promise<{ bytes: Buffer; storage: KubeObject }>
+  /** Copies in another version of the same kind. */
+  convert(objects: readonly KubeObject[], to: Kind<any>): Promise<KubeObject[]>
+}
 
 export interface Resource {
   readonly kind: Kind
@@ -13,6 +25,8 @@ export interface Resource {
   readonly head: string
   /** Stored in another version or shape: bytes cannot be sent as they are. */
   readonly converts: boolean
+  /** Stored in versions only a stranger can convert: nothing that is stored may be sent before it was read through this. */
+  readonly conversion?: Conversion | undefined
   /** Called once when this resource is served no more, or otherwise: whoever watches it begins anew. */
   readonly onRetired: Set<() => void>
 }
@@ -48,32 +62,33 @@ export class Registry {
   }
 
   /** `storageName` where objects are not kept under the plural: `group/plural` for custom resources. */
-  add(kind: Kind, storageName?: string): Resource {
+  add(kind: Kind, storageName?: string, conversion?: Conversion): Resource {
     const before = this.#resources.get(pathOf(kind))
-    const resource = this.#put(kind, storageName)
+    const resource = this.#put(kind, storageName, conversion)
     this.#changed()
     if (before) retire(before)
     return resource
   }
 
-  #put(kind: Kind, storageName?: string): Resource {
-    const resource = this.make(kind, storageName)
+  #put(kind: Kind, storageName?: string, conversion?: Conversion): Resource {
+    const resource = this.make(kind, storageName, conversion)
     this.#resources.set(pathOf(kind), resource)
     this.#kinds.set(`${apiVersionOf(kind)}/${kind.kind}`, resource)
     return resource
   }
 
   /** A resource that is not served: what the server itself needs to reach stored objects. */
-  make(kind: Kind<any>, storageName?: string): Resource {
+  make(kind: Kind<any>, storageName?: string, conversion?: Conversion): Resource {
     const name = storageName ?? STORAGE_NAMES[kind.group ? `${kind.plural}.${kind.group}` : kind.plural] ?? kind.plural
     const prefix = kind.virtual ? undefined : `/registry/${name}/`
-    const storage = kind.storageVersion ?? kind
+    const storage = conversion ? kind : (kind.storageVersion ?? kind)
     return {
       kind,
       prefix,
       cache: prefix === undefined ? undefined : this.#mirror.cache(prefix),
       head: `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(apiVersionOf(storage))},"metadata":{`,
-      converts: storage.group !== kind.group || storage.version !== kind.version || kind.convert !== undefined,
+      conversion,
+      converts: !conversion && (storage.group !== kind.group || storage.version !== kind.version || kind.convert !== undefined),
       onRetired: new Set(),
     }
   }

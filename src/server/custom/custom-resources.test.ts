@@ -369,14 +369,6 @@ test('CustomResourceDefinition refuses by name what this server cannot do', asyn
     ask('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition(change))
   const cases: [RegExp, (definition: Definition) => void][] = [
     [
-      /spec\.conversion\.strategy: Forbidden: conversion webhooks are not supported/,
-      ({ spec }) =>
-        (spec.conversion = {
-          strategy: 'Webhook',
-          webhook: { conversionReviewVersions: ['v1'], clientConfig: { url: 'https://a.example' } },
-        }),
-    ],
-    [
       /default: Invalid value: "string": .* must be of type integer/,
       ({ spec }) => (spec.versions[0]!.schema!.openAPIV3Schema!.properties!.spec!.properties!.size!.default = 'x'),
     ],

@@ -8,15 +8,18 @@ import { CLEANUP_FINALIZER, CustomResourceDefinition, setCondition } from '#api/
 import { ignoreNotFound } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { Engine } from '#server/engine/engine.ts'
-import type { StoredResource } from '#server/registry.ts'
+import type { Outgoing } from '#server/outgoing/outgoing.ts'
+import type { Conversion, StoredResource } from '#server/registry.ts'
 import type { ObjectReader, ObjectWriter } from '#server/request.ts'
 import { emptyResource } from './empty-resource.ts'
 import { type Holder, holderOf, withNames } from './names.ts'
+import { WebhookConversion } from './webhook-conversion.ts'
 
 export interface CustomResourcesContext {
   engine: Engine
   reader: ObjectReader
   writer: ObjectWriter
+  outgoing: Outgoing
 }
 
 interface Served {
@@ -30,6 +33,7 @@ export class CustomResources {
   readonly #engine: Engine
   readonly #reader: ObjectReader
   readonly #writer: ObjectWriter
+  readonly #outgoing: Outgoing
   readonly #holders = new Map<string, Holder>()
   readonly #served = new Map<string, Served>()
   /** Definitions whose status is being written; the last word counts. */
@@ -37,7 +41,8 @@ export class CustomResources {
   readonly #emptying = new Set<string>()
   #signal: AbortSignal | undefined
 
-  constructor({ engine, reader, writer }: CustomResourcesContext) {
+  constructor({ engine, reader, writer, outgoing }: CustomResourcesContext) {
+    this.#outgoing = outgoing
     this.#engine = engine
     this.#reader = reader
     this.#writer = writer
@@ -119,8 +124,18 @@ export class CustomResources {
       log.error('cannot serve a custom resource definition', { name, error })
     }
     this.#withdraw(name, kinds)
-    for (const kind of kinds) registry.add(kind, storageName(definition))
+    for (const kind of kinds) registry.add(kind, storageName(definition), this.#conversion(definition))
     this.#served.set(name, { definition, kinds })
+  }
+
+  #conversion(definition: CustomResourceDefinition): Conversion | undefined {
+    const { conversion, versions } = definition.spec
+    const storage = versions.find((version) => version.storage)
+    if (conversion?.strategy !== 'Webhook' || !conversion.webhook || !storage) return undefined
+    return new WebhookConversion(
+      { outgoing: this.#outgoing, random: this.#engine.random },
+      { webhook: conversion.webhook, storage: customKind(definition, storage) },
+    )
   }
 
   /** Of what was served under that name, what is not in `next`. */

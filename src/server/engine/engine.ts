@@ -9,6 +9,7 @@ import type { Registry, StoredResource } from '#server/registry.ts'
 import type { AdmissionPlugin, Authorizer, RequestAttributes, SubresourceHandler, WriteHook } from '#server/request.ts'
 import type { StoreMirror } from '#server/cache/store-mirror.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
+import { shown } from './shown.ts'
 import type { Store } from '#store/store.ts'
 
 export interface Engine {
@@ -60,7 +61,8 @@ export function handlerOf(engine: Engine, kind: Kind, subresource: string): Subr
 /** The present object, as fresh as any write acknowledged so far. */
 export async function current(engine: Engine, resource: StoredResource, key: ObjectKey): Promise<StoredObject | undefined> {
   await engine.mirror.fresh()
-  return resource.cache.get(storageKey(resource, key))
+  const stored = resource.cache.get(storageKey(resource, key))
+  return stored && resource.conversion ? shown(resource, stored) : stored
 }
 
 export function hasStatus(kind: Kind): boolean {

@@ -10,6 +10,7 @@ import { decodeContinue, encodeContinue, expiredContinue } from './continue-toke
 import { type Engine, storageKey } from './engine.ts'
 import { inSlices } from './slices.ts'
 import { covers, type Selection, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
+import { allShown, shown } from './shown.ts'
 import { freshEnough, parseRevision, tooLarge } from './versions.ts'
 
 export interface ListRequest extends SelectionText {
@@ -39,7 +40,7 @@ export async function getObject(
   if (wait) await wait
   const stored = resource.cache.get(storageKey(resource, key))
   if (!stored) throw notFoundError(resource.kind, key.name)
-  return stored
+  return resource.conversion ? shown(resource, stored) : stored
 }
 
 export async function listObjects(engine: Engine, resource: StoredResource, request: ListRequest): Promise<Listing> {
@@ -63,7 +64,8 @@ async function firstPage(
 ): Promise<Listing> {
   const { mirror } = engine
   if (selection.key !== undefined) {
-    const one = resource.cache.get(selection.key)
+    const present = resource.cache.get(selection.key)
+    const one = present && resource.conversion ? await shown(resource, present) : present
     return { items: one && selects(selection, one, { resource, recent: mirror.recent }) ? [one] : [], revision: mirror.revision }
   }
   const everything = selectsAll(selection)
@@ -71,9 +73,10 @@ async function firstPage(
   const scanned = resource.cache.list(selection.prefix, everything && limit ? { limit: limit + 1 } : {})
   const found = everything
     ? scanned
-    : await select(scanned, (stored) => selects(selection, stored, { resource, recent }), { engine, limit })
-  if (limit === undefined || found.length <= limit) return { items: found, revision }
-  const items = found.slice(0, limit)
+    : await select(await allShown(resource, scanned), (stored) => selects(selection, stored, { resource, recent }), { engine, limit })
+  const show = (items: StoredObject[]) => (everything ? allShown(resource, items) : items)
+  if (limit === undefined || found.length <= limit) return { items: await show(found), revision }
+  const items = await show(found.slice(0, limit))
   return {
     items,
     revision,
@@ -123,10 +126,12 @@ async function pageAt(
   for (let from = after; ; ) {
     const want = Math.min(everything ? limit - items.length : SCAN_PAGE, SCAN_PAGE)
     const page = await readPast(engine, selection.prefix, { limit: want, revision, ...(from === undefined ? {} : { after: from }) })
-    for (const [index, entry] of page.entries.entries()) {
-      const { key } = entry
-      const stored = resource.cache.get(key)
-      const known = stored?.revision === entry.revision ? stored : storedObject(entry)
+    const past = page.entries.map((entry) => {
+      const stored = resource.cache.get(entry.key)
+      return stored?.revision === entry.revision ? stored : storedObject(entry)
+    })
+    for (const [index, known] of (await allShown(resource, past)).entries()) {
+      const { key } = known
       if (!covers(selection, key) || !selects(selection, known, { resource, recent: engine.mirror.recent })) continue
       items.push(known)
       const more = index + 1 < page.entries.length || page.next !== undefined

@@ -1,22 +1,25 @@
 // The one place that writes objects to the store: encodes, hands the parsed copy on to the mirror, and answers once readers can see the write.
 import type { KubeObject } from '#api/object.ts'
-import type { StoredObject } from '#server/cache/stored-object.ts'
+import { StoredObject } from '#server/cache/stored-object.ts'
 import { encodeForStore, unstored } from './encoding.ts'
 import { type Engine, storageKey, type Write } from './engine.ts'
+import { shown } from './shown.ts'
 
 /** Throws RevisionMismatch when the key is not at `expected` (0: absent). `object` is given away: it becomes the shared copy. */
 export async function persist(engine: Engine, write: Write, object: KubeObject, expected: number): Promise<StoredObject> {
   const { resource } = write
   const key = storageKey(resource, { namespace: object.metadata!.namespace ?? '', name: object.metadata!.name! })
+  const converted = await resource.conversion?.encode(resource, object)
   if (write.dryRun) return unstored(resource, { key, object, revision: expected })
-  const { bytes, storage } = encodeForStore(resource, object)
+  const { bytes, storage } = converted ?? encodeForStore(resource, object)
   engine.mirror.offer(bytes, storage)
   try {
     const { revision } = await engine.store.put(key, bytes, expected)
     await engine.mirror.seen(revision)
     const stored = resource.cache.get(key)
-    if (stored?.revision === revision) return stored
+    if (stored?.revision === revision) return await shown(resource, stored)
     // Overwritten already: answer what this write made of it.
+    if (converted) return await shown(resource, new StoredObject(key, bytes, revision))
     return unstored(resource, { key, object: JSON.parse(bytes.toString('utf8')) as KubeObject, revision })
   } catch (error) {
     engine.mirror.withdraw(bytes)

@@ -8,6 +8,7 @@ import type { StoredResource } from '#server/registry.ts'
 import type { Engine } from './engine.ts'
 import { inSlices } from './slices.ts'
 import { covers, type Selection, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
+import { allShown, EventOrder } from './shown.ts'
 import { freshEnough, parseWatchRevision, tooOld } from './versions.ts'
 
 export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
@@ -50,7 +51,7 @@ export async function watchObjects(
 
   let told = mirror.revision
   const tell = (event: CacheEvent) => {
-    if (!covers(selection, event.object.key)) return
+    if (over) return
     const is = !event.deleted && picks(event.object)
     const was = event.previous !== undefined && picks(event.previous)
     if (is) sink.change(was ? 'MODIFIED' : 'ADDED', event.object, event)
@@ -63,31 +64,44 @@ export async function watchObjects(
   if (!missed) throw tooOld(revision!, cache.floor)
   const there = initial ? present(cache, selection) : []
   const startedAt = mirror.revision
+  const order = new EventOrder(resource)
+  let over = false
+  const failed = (error: unknown) => {
+    if (!over) sink.failed(error)
+    over = true
+  }
+  const take = (event: CacheEvent) => {
+    if (covers(selection, event.object.key)) order.take(event, tell, failed)
+  }
   // From reading the cache to here nothing waited: no change can slip between. What comes while the beginning is told, waits.
   let waiting: CacheEvent[] | undefined = []
   const subscription = cache.subscribe({
-    event: (event) => (waiting ? void waiting.push(event) : tell(event)),
-    failed: (error) => sink.failed(error),
+    event: (event) => (waiting ? void waiting.push(event) : take(event)),
+    failed,
   })
   try {
-    await inSlices(there, engine.clock, (stored) => {
+    await inSlices(await allShown(resource, there), engine.clock, (stored) => {
       if (picks(stored)) sink.change('ADDED', stored, undefined)
     })
     if (request.sendInitialEvents && request.allowWatchBookmarks) sink.bookmark(startedAt, true)
-    await inSlices(missed, engine.clock, tell)
+    await inSlices(missed, engine.clock, take)
   } catch (error) {
     subscription[Symbol.dispose]()
     throw error
   }
-  for (const event of waiting) tell(event)
+  for (const event of waiting) take(event)
   waiting = undefined
   const end = () => sink.end()
   resource.onRetired.add(end)
   const ticker = request.allowWatchBookmarks
-    ? engine.clock.every(BOOKMARK_MS, () => sink.bookmark((told = Math.max(told, mirror.revision)), false))
+    ? engine.clock.every(BOOKMARK_MS, () => {
+        const { revision: now } = mirror
+        order.after(() => over || sink.bookmark((told = Math.max(told, now)), false))
+      })
     : undefined
   return {
     [Symbol.dispose]: () => {
+      over = true
       subscription[Symbol.dispose]()
       resource.onRetired.delete(end)
       ticker?.cancel()

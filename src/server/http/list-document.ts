@@ -6,7 +6,7 @@ import type { Engine } from '#server/engine/engine.ts'
 import type { Listing } from '#server/engine/list.ts'
 import type { Resource } from '#server/registry.ts'
 import type { Call } from './call.ts'
-import { listMeta } from './list-stream.ts'
+import { listMeta, repeatsKind } from './list-stream.ts'
 import type { Negotiated } from './negotiate.ts'
 import { includeObjectOf, notAcceptableForm, partialMetadata } from './respond.ts'
 
@@ -44,7 +44,7 @@ export async function listDocument(call: Call, listing: Listing, { engine, resou
       if (as) items.push(partialMetadata(object, metaVersion))
       else {
         const { kind: _kind, apiVersion: _version, ...item } = object
-        items.push(item)
+        items.push(repeatsKind(kind) ? object : item)
       }
     }
   }

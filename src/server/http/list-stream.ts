@@ -16,8 +16,8 @@ export interface ListStream {
 export function smallList(resource: Resource, listing: Listing): Buffer | undefined {
   if (resource.converts || listing.items.length > 1000) return undefined
   let size = 1024
-  for (const { bytes } of listing.items) if ((size += bytes.length + 32) > SLAB_BYTES) return undefined
-  const open = resource.head.indexOf('"metadata":{')
+  for (const { bytes } of listing.items) if ((size += bytes.length + 48) > SLAB_BYTES) return undefined
+  const open = itemStart(resource)
   const body = Buffer.allocUnsafe(size + resource.head.length)
   let at = body.write(listHead(resource, listing))
   for (const [index, stored] of listing.items.entries()) {
@@ -28,17 +28,22 @@ export function smallList(resource: Resource, listing: Listing): Buffer | undefi
   return body.subarray(0, at)
 }
 
+/** Items of a typed list do not repeat what the list says they are; custom resources do. */
+const itemStart = ({ head, kind }: Resource): number => (repeatsKind(kind) ? 1 : head.indexOf('"metadata":{'))
+
+export const repeatsKind = ({ schema }: Resource['kind']): boolean => schema.name === undefined
+
 export async function streamList(target: Writable, { resource, listing, pool }: ListStream): Promise<void> {
   const writer = new SlabWriter(target, pool)
   await writer.text(listHead(resource, listing))
-  // Items of a typed list do not repeat what the list says they are.
-  const open = resource.head.slice(resource.head.indexOf('"metadata":{'))
+  const open = resource.head.slice(itemStart(resource))
   let before = ''
   for (const stored of listing.items) {
     if (writer.broken) return
     if (resource.converts) {
-      const { kind: _kind, apiVersion: _version, ...item } = servedObject(resource, stored)
-      const wait = writer.text(before + JSON.stringify(item))
+      const object = servedObject(resource, stored)
+      const { kind: _kind, apiVersion: _version, ...item } = object
+      const wait = writer.text(before + JSON.stringify(repeatsKind(resource.kind) ? object : item))
       before = ','
       if (wait) await wait
       continue

@@ -91,9 +91,7 @@ function checkConversion({ conversion }: types.CustomResourceDefinitionSpec, err
     if (conversion.webhook) errors.push(forbidden(`${at}.webhook`, 'should not be set when strategy is not set to Webhook'))
     return
   }
-  if (conversion.strategy === 'Webhook')
-    errors.push(forbidden(`${at}.strategy`, 'conversion webhooks are not supported by this server: use strategy None'))
-  else return void errors.push(notSupported(`${at}.strategy`, conversion.strategy, ['None', 'Webhook']))
+  if (conversion.strategy !== 'Webhook') return void errors.push(notSupported(`${at}.strategy`, conversion.strategy, ['None', 'Webhook']))
   if (!conversion.webhook) return void errors.push(required(`${at}.webhookClientConfig`, 'required when strategy is set to Webhook'))
   checkClientConfig(conversion.webhook.clientConfig, `${at}.webhookClientConfig`, errors)
   checkReviewVersions(conversion.webhook.conversionReviewVersions, `${at}.conversionReviewVersions`, errors)

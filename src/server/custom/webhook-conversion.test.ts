@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { CustomResourceDefinition } from '#api/generated/types.ts'
+import { type Stranger, startStranger } from '#server/outgoing/testing.ts'
+import { startRequests } from '#server/engine/requests.ts'
+
+type Json = Record<string, any>
+type Convert = (object: Json, wanted: string) => Json
+
+const GROUP = 'net.example.com'
+const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+const NAME = `endpoints.${GROUP}`
+const at = (version: string, name = '') => `/apis/${GROUP}/${version}/namespaces/default/endpoints${name && `/${name}`}`
+
+/** `host:port` in v1, two fields in v2. */
+const convert: Convert = (object, apiVersion) => {
+  const { hostPort = '', host = '', port = '' } = object['spec'] ?? {}
+  const spec = apiVersion.endsWith('v2') ? { host: hostPort.split(':')[0], port: hostPort.split(':')[1] } : { hostPort: `${host}:${port}` }
+  return { ...object, apiVersion, spec }
+}
+
+const answering = (convertOne: Convert) => (call: { body: string }) => {
+  const { request, apiVersion } = JSON.parse(call.body)
+  const convertedObjects = request.objects.map((one: Json) => convertOne(one, request.desiredAPIVersion))
+  return { apiVersion, kind: 'ConversionReview', response: { uid: request.uid, result: { status: 'Success' }, convertedObjects } }
+}
+
+const version = (name: string, fields: string[], storage: boolean) => ({
+  name,
+  served: true,
+  storage,
+  schema: {
+    openAPIV3Schema: {
+      type: 'object',
+      properties: { spec: { type: 'object', properties: Object.fromEntries(fields.map((field) => [field, { type: 'string' }])) } },
+    },
+  },
+  selectableFields: [{ jsonPath: `.spec.${fields[0]}` }],
+})
+
+function definition({ url, caBundle }: Stranger, stored = 'v1'): CustomResourceDefinition {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: NAME },
+    spec: {
+      group: GROUP,
+      scope: 'Namespaced',
+      names: { plural: 'endpoints', kind: 'Endpoint' },
+      versions: [version('v1', ['hostPort'], stored === 'v1'), version('v2', ['host', 'port'], stored === 'v2')],
+      conversion: {
+        strategy: 'Webhook',
+        webhook: { conversionReviewVersions: ['v1', 'v1beta1'], clientConfig: { url: `${url}/convert`, caBundle } },
+      },
+    },
+  } as CustomResourceDefinition
+}
+
+async function fixture() {
+  const stranger = await startStranger(answering(convert))
+  const cluster = await startRequests()
+  const send = async (method: string, path: string, body?: unknown) => {
+    const answer = await cluster.send(method, path, body)
+    const text = String(answer.body)
+    return { status: answer.status, body: (text.startsWith('{') ? JSON.parse(text) : text) as Json }
+  }
+  assert.equal((await send('POST', DEFINITIONS, definition(stranger))).status, 201)
+  let status = 404
+  while (status === 404) status = (await send('GET', at('v1'))).status
+  const object = (name: string, served: 'v1' | 'v2', more: object = {}) => ({
+    apiVersion: `${GROUP}/${served}`,
+    kind: 'Endpoint',
+    metadata: { name },
+    spec: served === 'v1' ? { hostPort: `${name}:1` } : { host: name, port: '2' },
+    ...more,
+  })
+  return {
+    send,
+    stranger,
+    object,
+    server: cluster.server,
+    client: cluster.client,
+    async [Symbol.asyncDispose]() {
+      await cluster[Symbol.asyncDispose]()
+      await stranger[Symbol.asyncDispose]()
+    },
+  }
+}
+
+test('a resource is written and read in each version, and stored in one', async () => {
+  await using f = await fixture()
+  assert.deepEqual((await f.send('POST', at('v1'), f.object('a', 'v1'))).body['spec'], { hostPort: 'a:1' })
+  assert.equal(f.stranger.calls.length, 0, 'what is stored as it is asked for needs nobody')
+  const made = await f.send('POST', at('v2'), f.object('b', 'v2'))
+  assert.deepEqual([made.status, made.body['apiVersion'], made.body['spec']], [201, `${GROUP}/v2`, { host: 'b', port: '2' }])
+  assert.deepEqual((await f.send('GET', at('v2', 'a'))).body['spec'], { host: 'a', port: '1' })
+  assert.deepEqual((await f.send('GET', at('v1', 'b'))).body['spec'], { hostPort: 'b:2' })
+  const patched = await f.send('PATCH merge', at('v2', 'a'), { spec: { port: '9' } })
+  assert.deepEqual([patched.status, patched.body['spec']], [200, { host: 'a', port: '9' }])
+  const put = await f.send('PUT', at('v2', 'b'), { ...made.body, spec: { host: 'c', port: '3' } })
+  assert.deepEqual([put.status, put.body['spec'], put.body['metadata'].generation], [200, { host: 'c', port: '3' }, 2])
+  const applied = await f.send('PATCH apply', `${at('v2', 'd')}?fieldManager=me`, f.object('d', 'v2'))
+  assert.deepEqual([applied.status, applied.body['spec']], [201, { host: 'd', port: '2' }])
+  const { body } = await f.send('GET', at('v1'))
+  assert.deepEqual(
+    body['items'].map((one: Json) => [one['apiVersion'], one['spec'].hostPort]),
+    [
+      [`${GROUP}/v1`, 'a:9'],
+      [`${GROUP}/v1`, 'c:3'],
+      [`${GROUP}/v1`, 'd:2'],
+    ],
+  )
+  const selected = await f.send('GET', `${at('v2')}?fieldSelector=spec.host%3Dc`)
+  assert.deepEqual(
+    selected.body['items'].map((one: Json) => one['metadata'].name),
+    ['b'],
+  )
+  assert.equal((await f.send('DELETE', at('v2', 'a'))).status, 200)
+  assert.equal((await f.send('GET', at('v1', 'a'))).status, 404)
+})
+
+test('a list of what was stored in several versions is one call, and comes in the version asked for', async () => {
+  await using f = await fixture()
+  await f.send('POST', at('v1'), f.object('a', 'v1'))
+  await f.send('POST', at('v1'), f.object('b', 'v1'))
+  const { resourceVersion } = (await f.send('GET', `${DEFINITIONS}/${NAME}`)).body['metadata']
+  const changed = definition(f.stranger, 'v2')
+  const put = await f.send('PUT', `${DEFINITIONS}/${NAME}`, { ...changed, metadata: { name: NAME, resourceVersion } })
+  assert.deepEqual(put.body['status'].storedVersions, ['v1', 'v2'])
+  await f.send('POST', at('v2'), f.object('c', 'v2'))
+  f.stranger.calls.length = 0
+  const specs = async (served: string) => (await f.send('GET', at(served))).body['items'].map((one: Json) => one['spec'])
+  assert.deepEqual(await specs('v2'), [
+    { host: 'a', port: '1' },
+    { host: 'b', port: '1' },
+    { host: 'c', port: '2' },
+  ])
+  const [{ body, path } = assert.fail()] = f.stranger.calls
+  const { request, ...head } = JSON.parse(body)
+  assert.deepEqual(
+    [f.stranger.calls.length, path, head],
+    [1, '/convert?timeout=30s', { kind: 'ConversionReview', apiVersion: 'apiextensions.k8s.io/v1' }],
+  )
+  assert.deepEqual([request.desiredAPIVersion, request.objects.map((one: Json) => one['metadata'].name)], [`${GROUP}/v2`, ['a', 'b']])
+  assert.deepEqual(await specs('v1'), [{ hostPort: 'a:1' }, { hostPort: 'b:1' }, { hostPort: 'c:2' }])
+})
+
+test('a watch tells changes in its version and in their order', async () => {
+  await using f = await fixture()
+  await f.send('POST', at('v1'), f.object('a', 'v1'))
+  const { kind } = f.server.registry.find(GROUP, 'v2', 'endpoints')!
+  const stop = new AbortController()
+  const events = f.client.watch(kind, { namespace: 'default', signal: stop.signal })[Symbol.asyncIterator]()
+  const next = async () => {
+    const { value } = (await events.next()) as { value: { type: string; object: Json } }
+    return [value.type, value.object['apiVersion'].slice(-2), value.object['spec'].host]
+  }
+  assert.deepEqual(await next(), ['ADDED', 'v2', 'a'])
+  await f.send('POST', at('v2'), f.object('b', 'v2'))
+  await f.send('PATCH merge', at('v1', 'a'), { spec: { hostPort: 'z:1' } })
+  await f.send('DELETE', at('v1', 'b'))
+  assert.deepEqual(
+    [await next(), await next(), await next()],
+    [
+      ['ADDED', 'v2', 'b'],
+      ['MODIFIED', 'v2', 'z'],
+      ['DELETED', 'v2', 'b'],
+    ],
+  )
+  stop.abort()
+})
+
+test('what a webhook makes of objects must be the same objects', async () => {
+  await using f = await fixture()
+  await f.send('POST', at('v1'), f.object('a', 'v1', { metadata: { name: 'a', labels: { own: 'x' } } }))
+  const about = `conversion webhook for ${GROUP}/v1, Kind=Endpoint`
+  const bad =
+    (change: (one: Json) => Json): Convert =>
+    (object, wanted) =>
+      change(convert(object, wanted))
+  const meta = (more: object) => bad((one) => ({ ...one, metadata: { ...one['metadata'], ...more } }))
+  const cases: [Parameters<typeof answering>[0] | (() => unknown), string][] = [
+    [
+      bad((one) => ({ ...one, apiVersion: 'x/v9' })),
+      `${about} returned invalid object: invalid groupVersion (expected ${GROUP}/v2, received x/v9)`,
+    ],
+    [bad((one) => ({ ...one, kind: 'Other' })), `${about} returned invalid object: invalid kind (expected Endpoint, received Other)`],
+    [meta({ name: 'b' }), `${about} returned invalid object: must have the same name: a != b`],
+    [meta({ labels: { own: 1 } }), `${about} returned invalid metadata: metadata.labels[own] must be a string in converted object`],
+  ]
+  for (const [one, message] of cases) {
+    f.stranger.answerer = answering(one as Convert)
+    const { status, body } = await f.send('GET', at('v2', 'a'))
+    assert.deepEqual([status, body['message'], body['code']], [500, message, 500])
+  }
+  const { url } = f.stranger
+  const answers: [() => unknown, string][] = [
+    [() => ({}), `${about} failed: expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got /, Kind=`],
+    [() => ({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'ConversionReview' }), `${about} failed: no response provided`],
+    [() => '{', `${about} failed: couldn't get version/kind; json parse error: `],
+    [
+      () => Buffer.alloc(17 * 1024 * 1024),
+      `${about} failed: Post "${url}/convert?timeout=30s": the answer is larger than the 16777216 bytes allowed`,
+    ],
+  ]
+  for (const [answer, message] of answers) {
+    f.stranger.answerer = answer
+    const { status, body } = await f.send('GET', at('v2', 'a'))
+    assert.equal(status, 500)
+    assert.ok(body['message'].startsWith(message), body['message'])
+  }
+  f.stranger.answerer = ({ body }) => {
+    const { uid } = JSON.parse(body).request
+    return {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'ConversionReview',
+      response: { uid, result: { status: 'Failure', message: 'cannot' } },
+    }
+  }
+  assert.equal((await f.send('GET', at('v2', 'a'))).body['message'], `${about} failed: cannot`)
+  // Labels are the converter's to change; what else it makes of metadata does not count.
+  f.stranger.answerer = answering(meta({ labels: { other: 'y' }, creationTimestamp: '1999-01-01T00:00:00Z', finalizers: ['a/b'] }))
+  const { metadata } = (await f.send('GET', at('v2', 'a'))).body
+  assert.deepEqual(
+    [metadata.labels, metadata.finalizers, metadata.creationTimestamp.startsWith('1999')],
+    [{ other: 'y' }, undefined, false],
+  )
+})

@@ -1,0 +1,204 @@
+// Custom resources whose versions differ in shape: a stranger converts them, on the way in and on the way out. What it answers is checked as
+// upstream does: the same objects in the same order, metadata untouched but for labels and annotations.
+import { clone, isObject } from '#api/clone.ts'
+import type { Kind } from '#api/kind.ts'
+import { validateObjectMeta } from '#api/meta/object-meta.ts'
+import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
+import { StatusError } from '#api/status.ts'
+import type { WebhookConversion as WebhookConfiguration } from '#api/generated/types.ts'
+import { LruMap } from '#lib/lru-map.ts'
+import type { Random } from '#lib/random.ts'
+import type { CacheEvent } from '#server/cache/resource-cache.ts'
+import { StoredObject } from '#server/cache/stored-object.ts'
+import { encodeForStore } from '#server/engine/encoding.ts'
+import type { Outgoing } from '#server/outgoing/outgoing.ts'
+import type { Conversion, Resource } from '#server/registry.ts'
+import { conversionBody, convertedObjects } from './conversion-review.ts'
+
+const TIMEOUT_SECONDS = 30
+/** One call converts no more than that, so that neither side chokes on a long list. */
+const BATCH_OBJECTS = 500
+const BATCH_BYTES = 2 * 1024 * 1024
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024
+const RECENT = 1000
+
+export interface WebhookConversionContext {
+  outgoing: Outgoing
+  random: Random
+}
+
+export class WebhookConversion implements Conversion {
+  readonly #context: WebhookConversionContext
+  readonly #webhook: WebhookConfiguration
+  readonly #storage: Kind<any>
+  /** What was shown last: watchers of one version share it. */
+  readonly #recent = new LruMap<StoredObject, StoredObject>(RECENT)
+  readonly #events = new WeakMap<CacheEvent, Promise<CacheEvent>>()
+
+  /** One for each version that is served. */
+  constructor(context: WebhookConversionContext, { webhook, storage }: { webhook: WebhookConfiguration; storage: Kind<any> }) {
+    this.#context = context
+    this.#webhook = webhook
+    this.#storage = storage
+  }
+
+  async read(resource: Resource, stored: readonly StoredObject[]): Promise<StoredObject[]> {
+    const { kind } = resource
+    const wanted = apiVersionOf(kind)
+    const shown: StoredObject[] = []
+    const foreign: number[] = []
+    for (const [index, one] of stored.entries()) {
+      const known = this.#recent.get(one)
+      if (known) shown[index] = known
+      else if (one.object().apiVersion === wanted) shown[index] = this.#show(resource, one, one.object())
+      else foreign.push(index)
+    }
+    for (const batch of batches(foreign, (index) => stored[index]!.bytes.length)) {
+      const converted = await this.convert(
+        batch.map((index) => stored[index]!.object()),
+        kind,
+      )
+      for (const [at, index] of batch.entries()) shown[index] = this.#show(resource, stored[index]!, converted[at]!)
+    }
+    return shown
+  }
+
+  event(resource: Resource, event: CacheEvent): Promise<CacheEvent> {
+    let shown = this.#events.get(event)
+    if (!shown) {
+      shown = this.read(resource, [event.object, ...(event.previous ? [event.previous] : [])]).then(([object, previous]) => ({
+        ...event,
+        object: object!,
+        previous,
+        frames: undefined,
+        departed: undefined,
+      }))
+      this.#events.set(event, shown)
+    }
+    return shown
+  }
+
+  async encode(resource: Resource, object: KubeObject): Promise<{ bytes: Buffer; storage: KubeObject }> {
+    const storage = this.#storage
+    if (storage.version === resource.kind.version) return encodeForStore(resource, object)
+    const [converted] = await this.convert([object], storage)
+    storage.decode?.(converted!)
+    const head = `{"kind":${JSON.stringify(storage.kind)},"apiVersion":${JSON.stringify(apiVersionOf(storage))},"metadata":{`
+    return encodeForStore({ ...resource, kind: storage, head }, converted!)
+  }
+
+  /** In order; what is in the wanted version already is not sent. */
+  async convert(objects: readonly KubeObject[], to: Kind<any>): Promise<KubeObject[]> {
+    const wanted = apiVersionOf(to)
+    const foreign = objects.filter(({ apiVersion }) => apiVersion !== wanted)
+    if (foreign.length === 0) return objects.map((object) => clone(object))
+    const { group, version } = parseApiVersion(foreign[0]!.apiVersion ?? '')
+    const about = `conversion webhook for ${group}/${version}, Kind=${to.kind}`
+    const answered = await this.#call(foreign, wanted).catch((error: unknown) => {
+      throw new StatusError('', `${about} failed: ${(error as Error).message}`, { cause: error })
+    })
+    if (answered.length !== foreign.length)
+      throw new StatusError('', `${about} returned ${answered.length} objects, expected ${foreign.length}`)
+    let next = 0
+    return objects.map((object) => {
+      if (object.apiVersion === wanted) return clone(object)
+      const index = next++
+      return checked(object, answered[index], { about, index: objects.length > 1 ? index : undefined, wanted })
+    })
+  }
+
+  async #call(objects: readonly KubeObject[], desiredAPIVersion: string): Promise<unknown[]> {
+    const { outgoing, random } = this.#context
+    const { clientConfig = {}, conversionReviewVersions } = this.#webhook
+    const version = conversionReviewVersions.find((one) => one === 'v1' || one === 'v1beta1')
+    if (!version) throw new Error(`webhook does not accept known ConversionReview versions (${conversionReviewVersions.join(' ')})`)
+    const uid = random.uuid()
+    const answer = await outgoing.post(clientConfig, {
+      body: conversionBody(objects, { uid, version, desiredAPIVersion }),
+      query: new URLSearchParams({ timeout: `${TIMEOUT_SECONDS}s` }),
+      timeoutMs: TIMEOUT_SECONDS * 1000,
+      maxBytes: MAX_ANSWER_BYTES,
+    })
+    return convertedObjects(answer, { uid, version })
+  }
+
+  /** With what the version's schema knows and defaults. */
+  #show(resource: Resource, stored: StoredObject, object: KubeObject): StoredObject {
+    const { kind } = resource
+    if (object === stored.object() && !kind.convert) return stored
+    const own = kind.convert ? kind.convert.fromStorage(object) : object
+    const { bytes, storage } = encodeForStore(resource, own)
+    const shown = new StoredObject(stored.key, bytes, stored.revision)
+    shown.adopt(storage)
+    this.#recent.set(stored, shown)
+    return shown
+  }
+}
+
+function* batches(items: readonly number[], sizeOf: (item: number) => number): Generator<number[]> {
+  let batch: number[] = []
+  let bytes = 0
+  for (const item of items) {
+    const size = sizeOf(item)
+    if (batch.length > 0 && (batch.length >= BATCH_OBJECTS || bytes + size > BATCH_BYTES)) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+    batch.push(item)
+    bytes += size
+  }
+  if (batch.length > 0) yield batch
+}
+
+interface Checking {
+  about: string
+  /** Of a list. */
+  index: number | undefined
+  wanted: string
+}
+
+function checked(original: KubeObject, converted: unknown, { about, index, wanted }: Checking): KubeObject {
+  const object = index === undefined ? 'invalid object' : `invalid converted object at index ${index}`
+  const refuse = (why: string, what = object) => new StatusError('', `${about} returned ${what}: ${why}`)
+  if (!isObject(converted)) throw refuse('not an object')
+  const { apiVersion, kind, metadata } = converted
+  if (apiVersion !== wanted) throw refuse(`invalid groupVersion (expected ${wanted}, received ${String(apiVersion ?? '')})`)
+  if (kind !== original.kind) throw refuse(`invalid kind (expected ${original.kind}, received ${String(kind ?? '')})`)
+  const given = isObject(metadata) ? metadata : {}
+  for (const [field, name] of [
+    ['name', 'name'],
+    ['namespace', 'namespace'],
+    ['uid', 'UID'],
+  ] as const) {
+    const [expected, found] = [original.metadata?.[field] ?? '', given[field] ?? '']
+    if (expected !== found) throw refuse(`must have the same ${name}: ${expected} != ${String(found)}`)
+  }
+  try {
+    return { ...converted, metadata: restoredMeta(original, metadata) } as KubeObject
+  } catch (error) {
+    throw refuse((error as Error).message, index === undefined ? 'invalid metadata' : `invalid metadata in object at index ${index}`)
+  }
+}
+
+/** As it was, but for labels and annotations. */
+function restoredMeta(original: KubeObject, given: unknown): NonNullable<KubeObject['metadata']> {
+  if (given === undefined) throw new Error('missing metadata in converted object')
+  if (!isObject(given)) throw new Error('invalid metadata in converted object')
+  const { labels: _labels, annotations: _annotations, ...meta } = clone(original.metadata ?? {})
+  const restored: NonNullable<KubeObject['metadata']> = meta
+  for (const field of ['labels', 'annotations'] as const) {
+    const values = given[field]
+    if (values === undefined || values === null) continue
+    if (!isObject(values)) throw new Error(`invalid metadata.${field} in converted object`)
+    for (const [key, value] of Object.entries(values))
+      if (typeof value !== 'string') throw new Error(`metadata.${field}[${key}] must be a string in converted object`)
+    restored[field] = values as Record<string, string>
+  }
+  const named = { ...restored, name: 'x', namespace: 'x' }
+  const errors = validateObjectMeta({ scope: 'Namespaced' } as Kind, named).filter(({ field }) =>
+    /^metadata\.(labels|annotations)/.test(field),
+  )
+  if (errors.length > 0) throw new Error(errors.map(({ field, message }) => `${field}: ${message}`).join(', '))
+  return restored
+}
