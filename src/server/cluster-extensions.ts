@@ -9,6 +9,7 @@ import { preventEscalation } from './access/escalation.ts'
 import { tokenEndpoints } from './access/key-set.ts'
 import type { ServiceAccountTokens } from './access/service-account-tokens.ts'
 import { admissionMetrics, admissionPlugins } from './admission/plugins.ts'
+import { policyParamAccess } from './admission/policies/param-access.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
 import { bootstrap, keep } from './bootstrap/bootstrap.ts'
 import type { Pki } from './pki/pki.ts'
@@ -66,7 +67,11 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     authenticators: access.authenticators,
     anonymous: access.anonymous,
     authorizer,
-    admission: [...admissionPlugins(context, authorizer, metrics), preventEscalation({ rbac, index, authorizer })],
+    admission: [
+      ...admissionPlugins(context, authorizer, metrics),
+      policyParamAccess(context, authorizer),
+      preventEscalation({ rbac, index, authorizer }),
+    ],
     writeHooks: [allocator],
     frontProxy: pki.frontProxyClient,
     metrics: [() => metrics.validatingPolicies.families(), () => metrics.mutatingPolicies.families(), () => metrics.webhooks.families()],

@@ -3,6 +3,9 @@ import type { MetricFamily } from '#server/metrics.ts'
 
 const BUCKETS_SECONDS = [0.0000005, 0.001, 0.01, 0.1, 1]
 
+/** As Go prints them. */
+const LE = ['5e-07', '0.001', '0.01', '0.1', '1']
+
 interface Series {
   labels: Record<string, string>
   buckets: number[]
@@ -56,7 +59,7 @@ export class PolicyMetrics {
       help: 'Time policy checks took.',
       type: 'histogram',
       samples: all.flatMap(({ labels, buckets, sum, count }) => [
-        ...buckets.map((value, index) => ({ labels: { ...labels, le: String(BUCKETS_SECONDS[index]) }, value, suffix: '_bucket' })),
+        ...buckets.map((value, index) => ({ labels: { ...labels, le: LE[index]! }, value, suffix: '_bucket' })),
         { labels: { ...labels, le: '+Inf' }, value: count, suffix: '_bucket' },
         { labels, value: sum, suffix: '_sum' },
         { labels, value: count, suffix: '_count' },
