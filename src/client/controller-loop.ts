@@ -4,6 +4,7 @@ import { hasReason } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
+import { orAborted } from '#lib/or-aborted.ts'
 import type { Service } from '#lib/service.ts'
 import type { Client } from './client.ts'
 import type { Controller, ControllerContext } from './controller.ts'
@@ -112,17 +113,4 @@ async function work(
 function report(log: Logger, fields: { key: string; error: unknown; failures: number }): void {
   if (hasReason(fields.error, 'Conflict', 'AlreadyExists', 'NotFound')) log.debug('will try again', fields)
   else log.warn('could not reconcile', fields)
-}
-
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([promise, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
-    aborted.promise.catch(() => {})
-  }
 }

@@ -26,6 +26,8 @@ export interface Leadership extends AsyncDisposable {
   readonly lost: AbortSignal
 }
 
+const RETRY_MS = 2000
+
 interface Observed {
   lease: Lease
   atMs: number
@@ -33,7 +35,7 @@ interface Observed {
 
 /** Waits until this process leads. Disposing gives the lease back at once. */
 export async function becomeLeader(options: LeaderElectionOptions, signal: AbortSignal): Promise<Leadership> {
-  const { clock, random, log, retryPeriodMs = 2000, renewDeadlineMs = 10_000 } = options
+  const { clock, random, log, retryPeriodMs = RETRY_MS, renewDeadlineMs = 10_000 } = options
   let observed: Observed | undefined
   const attempt = async () => {
     const outcome = await tryLease(options, observed)
@@ -83,21 +85,27 @@ export function leaderElected(services: readonly Service[], options: LeaderElect
     name: `leader-election/${options.lease.name}`,
     async start() {
       const stop = new AbortController()
+      const lead = async () => {
+        await using leadership = await becomeLeader(options, stop.signal)
+        const until = AbortSignal.any([stop.signal, leadership.lost])
+        await using running = await startAll(services, { signal: until, monotonic: () => options.clock.monotonic() })
+        void running
+        await new Promise<void>((resolve) => {
+          if (until.aborted) resolve()
+          else until.addEventListener('abort', () => resolve(), { once: true })
+        })
+        if (leadership.lost.aborted) options.onLost?.(leadership.lost.reason)
+      }
       const running = (async () => {
         while (!stop.signal.aborted) {
-          await using leadership = await becomeLeader(options, stop.signal)
-          const until = AbortSignal.any([stop.signal, leadership.lost])
-          await using running = await startAll(services, { signal: until, monotonic: () => options.clock.monotonic() })
-          void running
-          await new Promise<void>((resolve) => {
-            if (until.aborted) resolve()
-            else until.addEventListener('abort', () => resolve(), { once: true })
+          await lead().catch(async (error: unknown) => {
+            if (stop.signal.aborted) return
+            // The lease is given back: others may fare better.
+            options.log.error('leading came to nothing, trying again', { lease: options.lease.name, error })
+            await options.clock.sleep(options.retryPeriodMs ?? RETRY_MS, stop.signal).catch(() => {})
           })
-          if (leadership.lost.aborted) options.onLost?.(leadership.lost.reason)
         }
-      })().catch((error: unknown) => {
-        if (!stop.signal.aborted) options.log.error('leader election ended', { error })
-      })
+      })()
       return {
         async [Symbol.asyncDispose]() {
           stop.abort(new Error('stopped'))

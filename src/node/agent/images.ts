@@ -3,6 +3,7 @@ import type { Container as ContainerSpec, Pod } from '#api/generated/types.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import type { Clock } from '#lib/clock.ts'
 import { LruMap } from '#lib/lru-map.ts'
+import { orAborted } from '#lib/or-aborted.ts'
 import type { Image, ImageService } from '#node/runtime.ts'
 import type { ReadObject } from './environment.ts'
 import { credentialsFor } from './pull-secrets.ts'
@@ -158,15 +159,6 @@ export class Images {
     this.#usedAt.set(image.id, this.#clock.now())
     return image
   }
-}
-
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason as Error)
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 /** As Go prints durations: 850ms, 1.2s. */

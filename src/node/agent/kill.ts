@@ -2,6 +2,7 @@
 // what is already being stopped. Sidecars outlive the main containers and end in reverse order.
 import type { Pod } from '#api/generated/types.ts'
 import type { Clock } from '#lib/clock.ts'
+import { orAborted } from '#lib/or-aborted.ts'
 import type { Container, Runtime } from '#node/runtime.ts'
 import { containersOf, LABEL, type TypedContainer } from './identity.ts'
 
@@ -77,15 +78,6 @@ export async function killContainer(
       stop()
     })
   }
-}
-
-function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason as Error)
-    if (signal.aborted) return abort()
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 /** Ends all running containers of a pod at once, but sidecars only after those that came later. Collects failures. */

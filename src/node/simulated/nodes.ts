@@ -8,6 +8,7 @@ import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
+import { orAborted } from '#lib/or-aborted.ts'
 import type { Service } from '#lib/service.ts'
 import { NodeLease } from '#node/lease.ts'
 import { nodeLabels, nodeStatus } from '#node/node-status.ts'
@@ -137,6 +138,8 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
         },
       })
       starting.defer(() => pods.stop())
+      await orAborted(informers.of(Pod).synced(), signal)
+      pods.reserve(informers.of(Pod).list())
       starting.use(
         informers.of(Pod).subscribe(({ object, previous }: { object?: ApiPod; previous?: ApiPod }) => pods.observe(object, previous)),
       )

@@ -44,6 +44,15 @@ export class SimulatedPods {
     this.#options = options
   }
 
+  /** Before the first pod is observed: addresses that pods have are not given out again. */
+  reserve(pods: Iterable<ApiPod>): void {
+    for (const { spec, status } of pods) {
+      const node = spec?.nodeName ? this.#options.node(spec.nodeName) : undefined
+      if (node && status?.podIP && status.phase !== 'Failed' && status.phase !== 'Succeeded')
+        this.#poolOf(node.podCidr).reserve(status.podIP)
+    }
+  }
+
   observe(object: ApiPod | undefined, previous: ApiPod | undefined): void {
     const uid = object?.metadata?.uid
     const before = previous?.metadata?.uid
@@ -53,9 +62,12 @@ export class SimulatedPods {
     if (object.metadata?.deletionTimestamp) return this.#delete(object)
     const phase = object.status?.phase ?? 'Pending'
     if (phase === 'Failed' || phase === 'Succeeded') return this.#free(uid!)
-    if (this.#known.has(uid!)) return
-    const known = this.#admit(object, node)
-    if (phase === 'Running') return this.#scheduleEnd(object, known)
+    const present = this.#known.get(uid!)
+    // Who thought the node lost has marked its pods: they are shown as they are again.
+    const told = phase === 'Running' && object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
+    if (present && (told || phase !== 'Running')) return
+    const known = present ?? this.#admit(object, node)
+    if (told) return this.#scheduleEnd(object, known)
     this.#options.pool.add(uid!, () => this.#run(object, { known, nodeIp: node.ip }))
   }
 
@@ -65,14 +77,19 @@ export class SimulatedPods {
   }
 
   #admit(pod: ApiPod, node: { ip: string; podCidr: string }): Known {
-    let pool = this.#addresses.get(node.podCidr)
-    if (!pool) this.#addresses.set(node.podCidr, (pool = new AddressPool(node.podCidr)))
+    const pool = this.#poolOf(node.podCidr)
     const held = pod.status?.podIP
     if (held) pool.reserve(held)
     const ip = pod.spec?.hostNetwork ? node.ip : (held ?? pool.take() ?? '')
     const known: Known = { ip, pool: pod.spec?.hostNetwork ? undefined : pool, deleted: false, done: false }
     this.#known.set(pod.metadata!.uid!, known)
     return known
+  }
+
+  #poolOf(cidr: string): AddressPool {
+    let pool = this.#addresses.get(cidr)
+    if (!pool) this.#addresses.set(cidr, (pool = new AddressPool(cidr)))
+    return pool
   }
 
   async #run(pod: ApiPod, { known, nodeIp }: { known: Known; nodeIp: string }): Promise<void> {
@@ -86,6 +103,7 @@ export class SimulatedPods {
     if (pod.spec?.restartPolicy === 'Always' || !(seconds >= 0)) return
     const { clock, pool } = this.#options
     const uid = pod.metadata!.uid!
+    known.timer?.cancel()
     const started = pod.status?.containerStatuses?.[0]?.state?.running?.startedAt ?? pod.status?.startTime
     const dueAt = (started ? Date.parse(started) : clock.now()) + seconds * 1000
     known.timer = clock.after(dueAt - clock.now(), () => {

@@ -1,0 +1,66 @@
+// One seeded run: people and faults at work for a while, then everything is healed and must come to a rest at which nothing is wrong.
+// `node sim/run.ts SEED` replays one and tells its story.
+import { formatTime } from '#lib/clock.ts'
+import { Namespace } from '#api/kinds/core/namespace.ts'
+import { snapshotOf, violations } from './invariants.ts'
+import { doSomething } from './workload.ts'
+import { type Part, World } from './world.ts'
+
+export interface Outcome {
+  seed: number
+  violations: string[]
+  /** Of the final state: the same for every run of one seed. */
+  digest: string
+  faults: Record<string, number>
+}
+
+const RATES = { conflict: 0.03, refused: 0.02, lost: 0.01, dropped: 0.005, store: 0.005 }
+const NODES = 3
+const DEEDS = 25
+/** Longer than anything that is waited for: evictions from lost nodes, back-offs of controllers and schedulers. */
+const HEALING_MS = 30 * 60_000
+
+export async function simulate(seed: number, tell: (line: string) => void = () => {}): Promise<Outcome> {
+  await using world = await World.start(seed, { nodes: NODES, rates: RATES })
+  const { random, clock } = world
+  let names = 0
+  const say = (text: string) => tell(`${formatTime(clock.now())} ${text}`)
+  for (const name of ['team-a', 'team-b']) await world.client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+
+  for (let deed = 0; deed < DEEDS; deed++) {
+    if (world.isRunning('server')) await doSomething({ client: world.client, random, next: () => ++names })
+    if (random.float() < 0.25) {
+      const part: Part = world.parts()[Math.floor(random.float() * world.parts().length)]!
+      if (world.isRunning(part)) {
+        say(`${part} stops`)
+        await world.stop(part)
+      } else {
+        say(`${part} starts`)
+        await world.start(part)
+      }
+    }
+    // Mostly no time at all, now and then a good while; a clock that jumps is a good while in which nobody did anything.
+    await world.advance(random.float() < 0.1 ? random.float() * 20 * 60_000 : random.float() * 5000)
+  }
+
+  say('healed')
+  world.faults.heal()
+  for (const part of world.parts()) await world.start(part)
+  await world.advance(HEALING_MS)
+  await world.rest()
+  const snapshot = await snapshotOf(world.client)
+  const digest = JSON.stringify(
+    snapshot
+      .all()
+      .map(([kind, { metadata }]) => [kind.plural, metadata?.namespace, metadata?.name, metadata?.uid, metadata?.resourceVersion]),
+  )
+  for (const line of world.warnings.slice(-10)) tell(line.trim().slice(0, 300))
+  return { seed, violations: violations(snapshot), digest, faults: world.faults.counts }
+}
+
+if (import.meta.main) {
+  const outcome = await simulate(Number(process.argv[2] ?? 1), (line) => console.log(line))
+  console.log(outcome.faults)
+  for (const line of outcome.violations) console.log(`WRONG: ${line}`)
+  process.exitCode = outcome.violations.length > 0 ? 1 : 0
+}
