@@ -1,7 +1,6 @@
 // One seeded run: people and faults at work for a while, then everything is healed and must come to a rest at which nothing is wrong.
 // `node sim/run.ts SEED` replays one and tells its story.
 import { formatTime } from '#lib/clock.ts'
-import { Namespace } from '#api/kinds/core/namespace.ts'
 import { snapshotOf, violations } from './invariants.ts'
 import { doSomething } from './workload.ts'
 import { type Part, World } from './world.ts'
@@ -25,7 +24,6 @@ export async function simulate(seed: number, tell: (line: string) => void = () =
   const { random, clock } = world
   let names = 0
   const say = (text: string) => tell(`${formatTime(clock.now())} ${text}`)
-  for (const name of ['team-a', 'team-b']) await world.client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
 
   for (let deed = 0; deed < DEEDS; deed++) {
     if (world.isRunning('server')) await doSomething({ client: world.client, random, next: () => ++names })
@@ -55,12 +53,18 @@ export async function simulate(seed: number, tell: (line: string) => void = () =
       .map(([kind, { metadata }]) => [kind.plural, metadata?.namespace, metadata?.name, metadata?.uid, metadata?.resourceVersion]),
   )
   for (const line of world.warnings.slice(-10)) tell(line.trim().slice(0, 300))
-  return { seed, violations: violations(snapshot), digest, faults: world.faults.counts }
+  return {
+    seed,
+    violations: [...violations(snapshot), ...[...world.hotLoops].map((user) => `${user} does not come to rest`)],
+    digest,
+    faults: world.faults.counts,
+  }
 }
 
 if (import.meta.main) {
-  const outcome = await simulate(Number(process.argv[2] ?? 1), (line) => console.log(line))
-  console.log(outcome.faults)
-  for (const line of outcome.violations) console.log(`WRONG: ${line}`)
+  const say = (line: string) => void process.stdout.write(`${line}\n`)
+  const outcome = await simulate(Number(process.argv[2] ?? 1), say)
+  say(JSON.stringify(outcome.faults))
+  for (const line of outcome.violations) say(`WRONG: ${line}`)
   process.exitCode = outcome.violations.length > 0 ? 1 : 0
 }

@@ -17,6 +17,7 @@ import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
 import { Faults, type Rates } from './faults.ts'
 
+const MOST_REQUESTS = 5000
 const START_MS = Date.UTC(2026, 0, 1)
 const ADMIN: UserInfo = { username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] }
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -45,6 +46,10 @@ export class World implements AsyncDisposable {
   readonly random: Random
   readonly nodes: number
   readonly warnings: string[] = []
+  /** Who sent more requests at one instant than any work could need. */
+  readonly hotLoops = new Set<string>()
+  #instant = 0
+  readonly #requests = new Map<string, number>()
   readonly #activity = new Activity()
   readonly #clusterRandom: Random
   readonly #memory = createMemoryStore()
@@ -185,7 +190,10 @@ export class World implements AsyncDisposable {
   /** The server of the moment; nobody answers while there is none. */
   #clientOf(user: UserInfo): Client {
     const serving = () => this.#serving.signal
-    const answered = async <T>(request: () => Promise<T>): Promise<T> => await orAborted(request(), serving())
+    const answered = async <T>(request: () => Promise<T>): Promise<T> => {
+      this.#meter(user)
+      return await orAborted(request(), serving())
+    }
     const of = () => {
       if (!this.#running.has('server')) throw new Error('simulated: connection refused')
       return this.#server!.clientFor(user)
@@ -204,13 +212,22 @@ export class World implements AsyncDisposable {
     }
   }
 
+  /** Who asks again and again without time going by would do so for ever. */
+  #meter({ username }: UserInfo): void {
+    if (this.clock.now() !== this.#instant) this.#requests.clear()
+    this.#instant = this.clock.now()
+    const count = (this.#requests.get(username) ?? 0) + 1
+    this.#requests.set(username, count)
+    if (count > MOST_REQUESTS) this.hotLoops.add(username)
+    if (count > MOST_REQUESTS) throw new Error(`simulated: ${username} asks without end`)
+  }
+
   async #moving<T>(what: string, given: PromiseLike<T>): Promise<T> {
-    const promise = Promise.resolve(given)
-    let done = false
-    const settled = promise.finally(() => (done = true))
+    const state = { done: false }
+    const settled = Promise.resolve(given).finally(() => (state.done = true))
     settled.catch(() => {})
-    for (let step = 0; !done && step < 3600; step++) await this.clock.advance(step === 0 ? 0 : 1000)
-    if (!done) throw new Error(`${what} took more than an hour of cluster time`)
+    for (let step = 0; !state.done && step < 3600; step++) await this.clock.advance(step === 0 ? 0 : 1000)
+    if (!state.done) throw new Error(`${what} took more than an hour of cluster time`)
     return settled
   }
 }

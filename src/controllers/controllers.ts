@@ -30,6 +30,7 @@ import { endpointsController } from './endpoints/endpoints.ts'
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts'
 import { garbageCollector } from './garbage-collector/garbage-collector.ts'
 import { jobController } from './job/job.ts'
+import { jobOrphanController } from './job/orphans.ts'
 import { namespaceController } from './namespace/namespace.ts'
 import { nodeIpamController } from './node-ipam.ts'
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts'
@@ -94,6 +95,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     statefulSetController,
     daemonSetController(),
     jobController,
+    jobOrphanController,
     cronJobController,
     ttlAfterFinishedController,
     disruptionController(kinds),

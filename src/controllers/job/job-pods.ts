@@ -1,11 +1,14 @@
 // A Job's pods: which ran to an end and how, which still run, and how new ones are made.
 import type { Container, EnvVar } from '#api/generated/types.ts'
 import { Job } from '#api/kinds/batch/job.ts'
-import type { Pod } from '#api/kinds/core/pod.ts'
+import { Pod as PodKind, type Pod } from '#api/kinds/core/pod.ts'
+import { keyOf } from '#api/object.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import type { Client } from '#client/client.ts'
 import { podFromTemplate } from '#controllers/pod-control.ts'
 import { isActive, isReady, isTerminating } from '#controllers/pod-state.ts'
 
-export const TRACKING = 'batch.kubernetes.io/job-tracking'
+const TRACKING = 'batch.kubernetes.io/job-tracking'
 const INDEX = 'batch.kubernetes.io/job-completion-index'
 const FAILURE_COUNT = 'batch.kubernetes.io/job-index-failure-count'
 
@@ -91,4 +94,13 @@ function withIndexVariable(env: EnvVar[] = []): EnvVar[] {
 export function finishedAt(pod: Pod, now: number): number {
   const ends = (pod.status?.containerStatuses ?? []).map(({ state }) => Date.parse(state?.terminated?.finishedAt ?? '') || 0)
   return Math.max(0, ...ends) || Date.parse(pod.metadata?.deletionTimestamp ?? '') || now
+}
+
+/** Takes the finalizer off: these pods need no counting any more. */
+export async function untrack(pods: readonly Pod[], client: Client): Promise<void> {
+  for (const pod of pods) {
+    const { uid } = pod.metadata!
+    const patch = { metadata: { uid, '$deleteFromPrimitiveList/finalizers': [TRACKING] } }
+    await client.patch(PodKind, keyOf(pod), { type: 'strategic', patch }).catch(ignoreNotFound)
+  }
 }

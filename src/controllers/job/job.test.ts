@@ -171,6 +171,15 @@ test('jobController frees the pods of a deleted job, and ttlAfterFinishedControl
   await cluster.eventually(async () => (await podsOf(cluster)).length === 0)
 })
 
+test('jobOrphanController lets go the pods of a job that was deleted without them', async (t) => {
+  const cluster = await startTestCluster(t, { only: [...only, 'job-orphan-controller'] })
+  const { client, eventually } = cluster
+  await client.create(Job, job({ completions: 2, parallelism: 2 }))
+  await eventually(async () => (await podsOf(cluster)).length === 2)
+  await client.delete(Job, key, { propagationPolicy: 'Orphan' })
+  await eventually(async () => (await podsOf(cluster)).every(({ metadata }) => !metadata?.finalizers && !metadata?.ownerReferences))
+})
+
 const cronJob = (spec: object = {}): CronJob => ({
   apiVersion: 'batch/v1',
   kind: 'CronJob',

@@ -4,9 +4,8 @@ import type { JobCondition, JobStatus } from '#api/generated/types.ts'
 import { Job } from '#api/kinds/batch/job.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
-import { ignoreNotFound } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
-import { itself, ownersOf } from '#client/triggers.ts'
+import { itself, mapped, ownersOf } from '#client/triggers.ts'
 import { conditionOf, withCondition } from '#controllers/conditions.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
@@ -15,7 +14,7 @@ import { formatTime } from '#lib/clock.ts'
 import { equal } from '#api/equal.ts'
 import { failureAction } from './failure-policy.ts'
 import { formatIndexes, parseIndexes } from './indexes.ts'
-import { classify, earlierFailures, finishedAt, indexOf, isIndexed, isTracked, type JobPods, newPod, TRACKING } from './job-pods.ts'
+import { classify, earlierFailures, finishedAt, indexOf, isIndexed, isTracked, type JobPods, newPod, untrack } from './job-pods.ts'
 import { type Counts, deadlineInMs, isFinished, verdictOf, type Verdict } from './verdict.ts'
 
 const BURST = 500
@@ -25,7 +24,15 @@ const MAX_BACKOFF_MS = 600_000
 export const jobController: Controller = {
   name: 'job-controller',
   workers: 5,
-  triggers: [itself(Job), ownersOf(Pod, Job)],
+  triggers: [
+    itself(Job),
+    ownersOf(Pod, Job),
+    mapped(Pod, (pod, informers) => {
+      if (controllerOf(pod) || !pod.metadata?.labels) return []
+      const jobs = informers.of(Job).list(pod.metadata.namespace)
+      return jobs.filter(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels)).map((job) => keyOf(job))
+    }),
+  ],
   async reconcile(key, context) {
     const job = context.informers.of(Job).get(key)
     if (!job?.metadata?.uid || isFinished(job)) return releasePods(key, job, context)
@@ -50,7 +57,7 @@ async function sync(job: Job, pods: readonly Pod[], context: ControllerContext):
     await context.client.update(Job, { ...job, status }, { subresource: 'status' })
     tellChanges(job, status, { verdict, context })
   }
-  await untrack([...tally.counted], context)
+  await untrack([...tally.counted], context.client)
   if (failure !== undefined) throw failure
   const waits = [waitMs, deadlineInMs(job, now)].filter((wait) => wait !== undefined && wait > 0) as number[]
   if (waits.length > 0 && !verdict) return { requeueAfterMs: Math.min(...waits) }
@@ -249,15 +256,7 @@ async function releasePods(key: ObjectKey, job: Job | undefined, context: Contro
       const owner = controllerOf(pod)
       return isTracked(pod) && owner?.kind === 'Job' && (job ? owner.uid === job.metadata?.uid : owner.name === key.name)
     })
-  await untrack(pods, context)
-}
-
-async function untrack(pods: readonly Pod[], { client }: ControllerContext): Promise<void> {
-  for (const pod of pods) {
-    const { uid } = pod.metadata!
-    const patch = { metadata: { uid, '$deleteFromPrimitiveList/finalizers': [TRACKING] } }
-    await client.patch(Pod, keyOf(pod), { type: 'strategic', patch }).catch(ignoreNotFound)
-  }
+  await untrack(pods, context.client)
 }
 
 async function deletePods(job: Job, pods: readonly Pod[], context: ControllerContext): Promise<unknown> {

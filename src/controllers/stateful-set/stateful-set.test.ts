@@ -121,3 +121,15 @@ test('statefulSetController binds claims to the set and to surplus pods as the r
   await eventually(async () => (await ownerOf('data-db-1')) === 'Pod')
   assert.equal(await ownerOf('data-db-0'), 'StatefulSet')
 })
+
+test('statefulSetController makes nothing for a set that is being deleted', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually, advance } = cluster
+  await client.create(StatefulSet, { ...statefulSet(1), metadata: { ...key, finalizers: ['example.com/wait'] } })
+  const revisions = async () => (await client.list(ControllerRevision, { namespace })).items
+  const [revision] = await eventually(async () => ((await revisions()).length === 1 ? revisions() : undefined))
+  await client.delete(StatefulSet, key)
+  await client.delete(ControllerRevision, keyOf(revision!))
+  await advance(5000)
+  assert.deepEqual(await revisions(), [])
+})

@@ -33,7 +33,8 @@ export const statefulSetController: Controller = {
   reads: [PersistentVolumeClaim],
   async reconcile(key, context) {
     const set = context.informers.of(StatefulSet).get(key)
-    if (!set?.metadata?.uid) return
+    // What is made for a set that is going would be collected again at once.
+    if (!set?.metadata?.uid || set.metadata.deletionTimestamp) return
     const pods = context.informers.of(Pod)
     const candidates = [...pods.ownedBy(set.metadata.uid), ...pods.orphans(key.namespace ?? '')]
     const members = await claim(candidates, {
@@ -45,12 +46,10 @@ export const statefulSetController: Controller = {
     })
     const history = await syncHistory(set, StatefulSet, context)
     const pass = new Pass(set, { members, history, context })
-    let failure: unknown
-    if (!set.metadata.deletionTimestamp)
-      failure = await pass.step().then(
-        () => undefined,
-        (error: unknown) => error,
-      )
+    const failure = await pass.step().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
     await pass.writeStatus()
     await truncateHistory(set, { revisions: history.revisions, inUse: pass.revisionsInUse(), client: context.client })
     if (failure !== undefined && !isNamespaceTerminating(failure)) throw failure

@@ -5,7 +5,7 @@ import type { Logger } from '#lib/log.ts'
 type Task = () => Promise<unknown>
 
 const RETRY_MS = 1000
-const MOST_TRIES = 30
+const MOST_RETRY_MS = 30_000
 
 export class WorkPool {
   readonly #options: { concurrency: number; clock: Clock; log: Logger; signal: AbortSignal }
@@ -54,8 +54,8 @@ export class WorkPool {
         .catch((error: unknown) => {
           if (signal.aborted) return
           log.warn('a simulated node could not write', { key, error })
-          if (tries < MOST_TRIES && !this.#waiting.has(key))
-            clock.after(RETRY_MS, () => this.#waiting.has(key) || this.add(key, task, tries + 1))
+          const delayMs = Math.min(MOST_RETRY_MS, RETRY_MS * 2 ** Math.min(tries, 10))
+          if (!this.#waiting.has(key)) clock.after(delayMs, () => this.#waiting.has(key) || this.add(key, task, tries + 1))
         })
         .finally(() => {
           this.#running.delete(key)
