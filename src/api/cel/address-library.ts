@@ -2,6 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { canonicalIP, ipMessages } from '#api/validation/ip.ts'
 import { declare, type Declaration } from '#lib/cel/functions.ts'
+import { quoted } from '#lib/cel/quoted.ts'
 import { Failure, Foreign, type Value } from '#lib/cel/values.ts'
 
 const IP = 'net.IP'
@@ -77,10 +78,10 @@ function textOf(bits: bigint, family: 4 | 6): string {
 function parseAddress(text: string): Address | Failure {
   if (text.length > 64 || (!isIPv4(text) && !isIPv6(text)))
     return new Failure(
-      `IP Address ${JSON.stringify(text)} parse error during conversion from string: ParseAddr(${JSON.stringify(text)}): unable to parse IP`,
+      `IP Address ${quoted(text)} parse error during conversion from string: ParseAddr(${quoted(text)}): unable to parse IP`,
     )
-  if (text.includes('%')) return new Failure(`IP address ${JSON.stringify(text)} with zone value is not allowed`)
-  if (ipMessages(text).length > 0) return new Failure(`IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`)
+  if (text.includes('%')) return new Failure(`IP address ${quoted(text)} with zone value is not allowed`)
+  if (ipMessages(text).length > 0) return new Failure(`IPv4-mapped IPv6 address ${quoted(text)} is not allowed`)
   const canonical = canonicalIP(text)
   return new Address(canonical, bitsOf(canonical))
 }
@@ -89,9 +90,7 @@ function parseRange(text: string): Range | Failure {
   const [, address, length] = /^([^/]{1,64})\/(0|[1-9]\d{0,2})$/.exec(text) ?? []
   const parsed = address === undefined ? undefined : parseAddress(address)
   if (!(parsed instanceof Address) || Number(length) > parsed.width)
-    return new Failure(
-      `network address parse error during conversion from string: netip.ParsePrefix(${JSON.stringify(text)}): unable to parse`,
-    )
+    return new Failure(`network address parse error during conversion from string: netip.ParsePrefix(${quoted(text)}): unable to parse`)
   return new Range(parsed, Number(length))
 }
 
@@ -127,6 +126,9 @@ function isGlobalUnicast(run: unknown, address: Address): Value {
   return !isLoopback(run, address) && !isMulticast(run, address) && !isLinkLocalUnicast(run, address)
 }
 
+/** One spelling is made of each. */
+const READING = (): number => 150
+const ONE = (): number => 1
 const cost = (text: string): number => Math.ceil(text.length / 10)
 const ofText =
   <T extends Value>(parse: (text: string) => T | Failure, act: (value: T) => Value) =>
@@ -140,12 +142,13 @@ function containsRange(range: Range, other: Range): boolean {
 }
 
 export const addressFunctions = (): Declaration[] => [
-  declare(`ip(string): ${IP}`, (_, text) => parseAddress(text), cost),
-  declare('isIP(string): bool', (_, text) => !(parseAddress(text) instanceof Failure), cost),
+  declare(`ip(string): ${IP}`, (_, text) => parseAddress(text), cost, READING),
+  declare('isIP(string): bool', (_, text) => !(parseAddress(text) instanceof Failure), cost, READING),
   declare(
     'ip.isCanonical(string): bool',
     (_, text: string) => ofText(parseAddress, (address) => (address as Address).text === text)(text),
     (text) => 2 * cost(text),
+    READING,
   ),
   declare(`string(${IP}): string`, (_, address) => String(address)),
   declare(`${IP}~family(): int`, (_, { family }: Address) => BigInt(family)),
@@ -154,11 +157,11 @@ export const addressFunctions = (): Declaration[] => [
   declare(`${IP}~isLinkLocalMulticast(): bool`, isLinkLocalMulticast),
   declare(`${IP}~isLinkLocalUnicast(): bool`, isLinkLocalUnicast),
   declare(`${IP}~isGlobalUnicast(): bool`, isGlobalUnicast),
-  declare(`cidr(string): ${CIDR}`, (_, text) => parseRange(text), cost),
-  declare('isCIDR(string): bool', (_, text) => !(parseRange(text) instanceof Failure), cost),
+  declare(`cidr(string): ${CIDR}`, (_, text) => parseRange(text), cost, READING),
+  declare('isCIDR(string): bool', (_, text) => !(parseRange(text) instanceof Failure), cost, READING),
   declare(`string(${CIDR}): string`, (_, range) => String(range)),
   declare(`${CIDR}~ip(): ${IP}`, (_, { address }: Range) => address),
-  declare(`${CIDR}~masked(): ${CIDR}`, (_, range: Range) => masked(range)),
+  declare(`${CIDR}~masked(): ${CIDR}`, (_, range: Range) => masked(range), ONE, READING),
   declare(`${CIDR}~prefixLength(): int`, (_, { length }: Range) => BigInt(length)),
   declare(
     `${CIDR}~containsIP(${IP}): bool`,
@@ -169,6 +172,7 @@ export const addressFunctions = (): Declaration[] => [
     `${CIDR}~containsIP(string): bool`,
     (_, range: Range, text: string) => ofText(parseAddress, (address) => within(range, address as Address))(text),
     (_, text) => 4 + cost(text),
+    READING,
   ),
   declare(
     `${CIDR}~containsCIDR(${CIDR}): bool`,
@@ -179,5 +183,6 @@ export const addressFunctions = (): Declaration[] => [
     `${CIDR}~containsCIDR(string): bool`,
     (_, range: Range, text: string) => ofText(parseRange, (other) => containsRange(range, other as Range))(text),
     (_, text) => 7 + cost(text),
+    READING,
   ),
 ]

@@ -48,8 +48,18 @@ const cost = (text: string): number => Math.ceil(text.length / 10)
 const amount = (other: QuantityValue | bigint): Quantity => (typeof other === 'bigint' ? Quantity.of(other) : other.quantity)
 
 export const quantityFunctions = (): Declaration[] => [
-  declare(`quantity(string): ${TYPE}`, (_, text) => quantityOf(text), cost),
-  declare('isQuantity(string): bool', (_, text) => !(parse(text) instanceof QuantityError), cost),
+  declare(
+    `quantity(string): ${TYPE}`,
+    (_, text) => quantityOf(text),
+    cost,
+    () => 25,
+  ),
+  declare(
+    'isQuantity(string): bool',
+    (_, text) => !(parse(text) instanceof QuantityError),
+    cost,
+    () => 25,
+  ),
   declare(`${TYPE}~sign(): int`, (_, one: QuantityValue) => BigInt(one.quantity.sign)),
   declare(`${TYPE}~isInteger(): bool`, (_, one: QuantityValue) => whole(one) !== undefined),
   declare(`${TYPE}~asInteger(): int`, (_, one: QuantityValue) => whole(one) ?? new Failure('cannot convert value to integer')),

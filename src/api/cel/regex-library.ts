@@ -5,11 +5,13 @@ import { LruMap } from '#lib/lru-map.ts'
 import { compilePattern, type Pattern } from '#lib/pattern/pattern.ts'
 
 const KEPT = 200
-/** Of following a pattern through a text. */
-const STEPS_PER_COST = 20
 
 export class Patterns {
   readonly #known = new LruMap<string, Pattern | false>(KEPT)
+
+  has(pattern: string): boolean {
+    return this.#known.get(pattern) !== undefined
+  }
 
   get(pattern: string): Pattern | undefined {
     const known = this.#known.get(pattern)
@@ -26,21 +28,19 @@ export function regexFunctions(): Declaration[] {
     const compiled = patterns.get(pattern)
     return compiled ? act(compiled) : new Failure(`error parsing regexp: invalid or unsupported pattern: \`${pattern}\``)
   }
-  // As upstream, and what a short pattern that repeats a lot costs beyond that.
-  const cost = (text: string, pattern: string): number => {
-    const steps = patterns.get(pattern)?.size ?? 0
-    return Math.ceil((1 + text.length) / 10) * Math.ceil(Math.max(pattern.length, steps / 4) / 4)
+  const cost = (text: string, pattern: string): number => Math.ceil((1 + text.length) / 10) * Math.ceil(pattern.length / 4)
+  // A pattern met for the first time is compiled: a short one that repeats a lot is long then.
+  const compiling = (text: string, pattern: string): number => {
+    const met = patterns.has(pattern)
+    const size = patterns.get(pattern)?.size ?? 0
+    return text.length / 2 + (met ? 0 : size * 4)
   }
-  const matches = (_: unknown, text: string, pattern: string) => using(pattern, (compiled) => compiled.test(text))
-  const spender = ({ meter }: Run) => {
-    let steps = 0
-    return (more: number) => {
-      steps += more
-      if (steps < STEPS_PER_COST) return
-      meter.spend(Math.floor(steps / STEPS_PER_COST))
-      steps %= STEPS_PER_COST
-    }
-  }
+  const matches = ({ meter }: Run, text: string, pattern: string) =>
+    using(pattern, (compiled) => compiled.test(text, (steps) => meter.work(steps * 2)))
+  const spender =
+    ({ meter }: Run) =>
+    (steps: number) =>
+      meter.work(steps * 4)
   const find = (run: Run, text: string, pattern: string) =>
     using(pattern, (compiled) => {
       const [span] = compiled.findAll(text, 1, spender(run))
@@ -53,10 +53,10 @@ export function regexFunctions(): Declaration[] {
         new Items(compiled.findAll(text, limit < 0n ? Infinity : Number(limit), spender(run)).map((span) => text.slice(...span))),
     )
   return [
-    declare('matches(string, string): bool', matches, cost),
-    declare('string~matches(string): bool', matches, cost),
-    declare('string~find(string): string', find, cost),
-    declare('string~findAll(string): list<string>', findAll, cost),
-    declare('string~findAll(string, int): list<string>', findAll, cost),
+    declare('matches(string, string): bool', matches, cost, compiling),
+    declare('string~matches(string): bool', matches, cost, compiling),
+    declare('string~find(string): string', find, cost, compiling),
+    declare('string~findAll(string): list<string>', findAll, cost, compiling),
+    declare('string~findAll(string, int): list<string>', findAll, cost, compiling),
   ]
 }

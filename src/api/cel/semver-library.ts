@@ -65,10 +65,30 @@ function normalized(text: string): string {
 const cost = (text: string): number => Math.ceil(text.length / 10)
 
 export const semverFunctions = (): Declaration[] => [
-  declare(`semver(string): ${TYPE}`, (_, text) => parse(text), cost),
-  declare(`semver(string, bool): ${TYPE}`, (_, text, normalize) => parse(text, normalize), cost),
-  declare('isSemver(string): bool', (_, text) => parse(text) instanceof Version, cost),
-  declare('isSemver(string, bool): bool', (_, text, normalize) => parse(text, normalize) instanceof Version, cost),
+  declare(
+    `semver(string): ${TYPE}`,
+    (_, text) => parse(text),
+    cost,
+    () => 40,
+  ),
+  declare(
+    `semver(string, bool): ${TYPE}`,
+    (_, text, normalize) => parse(text, normalize),
+    cost,
+    () => 50,
+  ),
+  declare(
+    'isSemver(string): bool',
+    (_, text) => parse(text) instanceof Version,
+    cost,
+    () => 40,
+  ),
+  declare(
+    'isSemver(string, bool): bool',
+    (_, text, normalize) => parse(text, normalize) instanceof Version,
+    cost,
+    () => 50,
+  ),
   ...['major', 'minor', 'patch'].map((name, at) =>
     declare(`${TYPE}~${name}(): int`, (_, { numbers }: Version) => BigInt.asIntN(64, numbers[at]!)),
   ),

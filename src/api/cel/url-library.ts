@@ -1,5 +1,6 @@
 // URLs in expressions, read as Go's ParseRequestURI reads them: absolute, or an absolute path. Nothing is normalised.
 import { declare, type Declaration } from '#lib/cel/functions.ts'
+import { quoted } from '#lib/cel/quoted.ts'
 import { Entries, Failure, Foreign, Items } from '#lib/cel/values.ts'
 
 const URL_TYPE = 'kubernetes.URL'
@@ -30,7 +31,7 @@ const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s
 const HOST = /^(?:\[[0-9A-Fa-f:.]+(?:%25[^\]]*)?\]|[^\s:[\]\\^`{|}<>"]*)(?::\d*)?$/
 
 function parse(text: string): UrlValue | Failure {
-  const wrong = (why: string) => new Failure(`URL parse error during conversion from string: parse ${JSON.stringify(text)}: ${why}`)
+  const wrong = (why: string) => new Failure(`URL parse error during conversion from string: parse ${quoted(text)}: ${why}`)
   if (text === '') return wrong('empty url')
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at)
@@ -80,8 +81,18 @@ function queryOf(query: string): Entries {
 const cost = (text: string): number => Math.ceil(text.length / 10)
 
 export const urlFunctions = (): Declaration[] => [
-  declare(`url(string): ${URL_TYPE}`, (_, text) => parse(text), cost),
-  declare('isURL(string): bool', (_, text) => !(parse(text) instanceof Failure), cost),
+  declare(
+    `url(string): ${URL_TYPE}`,
+    (_, text) => parse(text),
+    cost,
+    () => 25,
+  ),
+  declare(
+    'isURL(string): bool',
+    (_, text) => !(parse(text) instanceof Failure),
+    cost,
+    () => 25,
+  ),
   declare(`${URL_TYPE}~getScheme(): string`, (_, { parts }: UrlValue) => parts.scheme),
   declare(`${URL_TYPE}~getHost(): string`, (_, { parts }: UrlValue) => parts.host),
   declare(`${URL_TYPE}~getHostname(): string`, (_, { parts }: UrlValue) => hostname(parts.host)),
@@ -90,6 +101,7 @@ export const urlFunctions = (): Declaration[] => [
   declare(
     `${URL_TYPE}~getQuery(): map<string, list<string>>`,
     (_, { parts }: UrlValue) => queryOf(parts.query),
-    ({ parts }: UrlValue) => 1 + cost(parts.query),
+    () => 1,
+    ({ parts }: UrlValue) => 30 + parts.query.length * 4,
   ),
 ]

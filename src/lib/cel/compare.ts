@@ -2,8 +2,11 @@
 import type { Meter } from './meter.ts'
 import { Duration, Failure, Foreign, ListValue, MapValue, Optional, Timestamp, TypeValue, Uint, type Value, typeNameOf } from './values.ts'
 
-/** Members beyond the first level are work nobody counted: ten of them cost one. */
-const MEMBERS_PER_COST = 10
+/** What looking at one more member takes: nobody charges for those beyond the first level. */
+const ITEM_WORK = 3
+const MEMBER_WORK = 8
+/** What listing one key of a map takes. */
+export const KEY_WORK = 4
 
 export function equals(left: Value, right: Value, meter: Meter): boolean {
   if (typeof left === 'string' || typeof left === 'boolean' || left === null) return left === right
@@ -26,7 +29,7 @@ function listsEqual(left: ListValue, right: ListValue, meter: Meter): boolean {
   if (left === right) return true
   if (left.size !== right.size) return false
   for (let at = 0; at < left.size; at++) {
-    if (at % MEMBERS_PER_COST === MEMBERS_PER_COST - 1) meter.spend(1)
+    meter.work(ITEM_WORK)
     if (!equals(left.at(at), right.at(at), meter)) return false
   }
   return true
@@ -35,9 +38,10 @@ function listsEqual(left: ListValue, right: ListValue, meter: Meter): boolean {
 function mapsEqual(left: MapValue, right: MapValue, meter: Meter): boolean {
   if (left === right) return true
   const keys = left.keys()
-  meter.spend(Math.floor(keys.length / MEMBERS_PER_COST))
+  meter.work(keys.length * KEY_WORK)
   if (keys.length !== right.size) return false
   for (const key of keys) {
+    meter.work(MEMBER_WORK)
     const other = right.get(key)
     if (other === undefined || !equals(left.get(key)!, other, meter)) return false
   }

@@ -15,6 +15,8 @@ export interface Declaration {
   handler: Handler
   /** What a call costs, known before it is made; 1 where nothing is said. */
   cost?: (...args: any[]) => number
+  /** What a call takes beyond its cost, where that is more. */
+  work?: (...args: any[]) => number
 }
 
 export interface Overload {
@@ -26,13 +28,17 @@ export interface Overload {
   readonly generic: boolean
   readonly handler: Handler
   readonly cost: ((...args: any[]) => number) | undefined
+  readonly work: ((...args: any[]) => number) | undefined
   readonly guards: readonly ((value: Value) => boolean)[]
 }
 
 export type FunctionTable = ReadonlyMap<string, readonly Overload[]>
 
-export const declare = (signature: string, handler: Handler, cost?: (...args: any[]) => number): Declaration =>
-  cost ? { signature, handler, cost } : { signature, handler }
+type Price = (...args: any[]) => number
+
+export function declare(signature: string, handler: Handler, cost?: Price, work?: Price): Declaration {
+  return { signature, handler, ...(cost ? { cost } : {}), ...(work ? { work } : {}) }
+}
 
 /** Later declarations add overloads to earlier ones of the same name. */
 export function functionTable(declarations: Iterable<Declaration>, base?: FunctionTable): FunctionTable {
@@ -49,13 +55,23 @@ export function functionTable(declarations: Iterable<Declaration>, base?: Functi
 
 const SIGNATURE = /^(?:(.+?)~)?([^(]+)\((.*)\): (.+)$/
 
-function readSignature({ signature, handler, cost }: Declaration): Overload {
+function readSignature({ signature, handler, cost, work }: Declaration): Overload {
   const parts = SIGNATURE.exec(signature)
   if (!parts) throw new TypeError(`no signature: ${signature}`)
   const [, target, name, list, result] = parts
   const args = [...(target ? [target] : []), ...splitTypes(list!)].map(parseType)
   const generic = /\b[A-Z]\b/.test(signature)
-  return { name: name!, method: target !== undefined, args, result: parseType(result!), generic, handler, cost, guards: args.map(guardOf) }
+  return {
+    name: name!,
+    method: target !== undefined,
+    args,
+    result: parseType(result!),
+    generic,
+    handler,
+    cost,
+    work,
+    guards: args.map(guardOf),
+  }
 }
 
 function guardOf({ kind, name }: Type): (value: Value) => boolean {

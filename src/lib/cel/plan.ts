@@ -2,7 +2,8 @@
 import type { Call, Constant, Expr, Fold, List, MapLiteral, Select, Struct } from './ast.ts'
 import type { Checked } from './checker.ts'
 import { TYPE_NAMES } from './checker.ts'
-import { noOverload } from './compare.ts'
+import { KEY_WORK, noOverload } from './compare.ts'
+import { int } from './standard.ts'
 import type { Overload, Run } from './functions.ts'
 import { ACCUMULATOR } from './macros.ts'
 import type { Meter } from './meter.ts'
@@ -147,6 +148,8 @@ class Planner {
     }
     if (name === '_+_' && isAccumulating(args)) return this.#append(args[1] as List)
     const overloads = this.#checked.calls.get(expr) ?? []
+    const quick = QUICK.get(name)
+    if (quick && args.length === 2) return onInts(quick, [this.step(args[0]!), this.step(args[1]!)], overloads)
     const steps = args.map((arg) => this.step(arg))
     if (expr.target && !this.#checked.plain.has(expr)) steps.unshift(this.step(expr.target))
     return invoke(overloads, steps)
@@ -241,6 +244,7 @@ class Planner {
       const { locals, meter } = frame
       if (never) meter.spend(LIST_COST)
       const elements = over instanceof MapValue ? over.keys() : undefined
+      if (elements) meter.work(elements.length * KEY_WORK)
       if (!elements && !(over instanceof ListValue)) return new Failure(`got '${typeNameOf(over)}', expected iterable type`)
       const list = over as ListValue
       const size = elements ? elements.length : list.size
@@ -270,17 +274,47 @@ function isAccumulating(args: readonly Expr[]): boolean {
   return left?.kind === 'ident' && left.name === ACCUMULATOR && right?.kind === 'list'
 }
 
+/** Ints are what most expressions compute with. */
+const QUICK: ReadonlyMap<string, (left: bigint, right: bigint) => Value> = new Map<string, (left: bigint, right: bigint) => Value>([
+  ['_+_', (left, right) => int(left + right)],
+  ['_-_', (left, right) => int(left - right)],
+  ['_==_', (left, right) => left === right],
+  ['_!=_', (left, right) => left !== right],
+  ['_<_', (left, right) => left < right],
+  ['_<=_', (left, right) => left <= right],
+  ['_>_', (left, right) => left > right],
+  ['_>=_', (left, right) => left >= right],
+])
+
+function onInts(act: (left: bigint, right: bigint) => Value, [first, second]: [Step, Step], overloads: readonly Overload[]): Step {
+  const pair: { left: Value; right: Value } = { left: null, right: null }
+  const rest = invoke(overloads, [() => pair.left, () => pair.right])
+  return (frame) => {
+    const left = first(frame)
+    if (left instanceof Failure) return left
+    const right = second(frame)
+    if (typeof left === 'bigint' && typeof right === 'bigint') {
+      frame.meter.spend(1)
+      return act(left, right)
+    }
+    pair.left = left
+    pair.right = right
+    return rest(frame)
+  }
+}
+
 /** The first function whose arguments these are. */
 function invoke(overloads: readonly Overload[], steps: readonly Step[]): Step {
   const [only] = overloads
   const [first, second] = steps
   if (overloads.length === 1 && only && steps.length === 1) {
-    const { handler, cost } = only
+    const { handler, cost, work } = only
     const [fits] = only.guards
     return (frame) => {
       const value = first!(frame)
       if (!fits!(value)) return noOverload(value)
       frame.meter.spend(cost ? cost(value) : 1)
+      if (work) frame.meter.work(work(value))
       return handler(frame, value)
     }
   }
@@ -290,9 +324,10 @@ function invoke(overloads: readonly Overload[], steps: readonly Step[]): Step {
       if (left instanceof Failure) return left
       const right = second!(frame)
       if (right instanceof Failure) return right
-      for (const { guards, cost, handler } of overloads) {
+      for (const { guards, cost, work, handler } of overloads) {
         if (!guards[0]!(left) || !guards[1]!(right)) continue
         frame.meter.spend(cost ? cost(left, right) : 1)
+        if (work) frame.meter.work(work(left, right))
         return handler(frame, left, right)
       }
       return noOverload(left, right)
@@ -305,9 +340,10 @@ function invoke(overloads: readonly Overload[], steps: readonly Step[]): Step {
       if (value instanceof Failure) return value
       values.push(value)
     }
-    for (const { guards, cost, handler } of overloads) {
+    for (const { guards, cost, work, handler } of overloads) {
       if (!guards.every((fits, at) => fits(values[at]!))) continue
       frame.meter.spend(cost ? cost(...values) : 1)
+      if (work) frame.meter.work(work(...values))
       return handler(frame, ...values)
     }
     return noOverload(...values)

@@ -1,5 +1,5 @@
 // CEL's standard functions and operators over numbers, text, time, lists and maps. Numbers that leave their range are errors, never wrapped.
-import { compare, compareNumbers, equals, isNumber, noOverload } from './compare.ts'
+import { compare, compareNumbers, equals, isNumber, KEY_WORK, noOverload } from './compare.ts'
 import { declare, type Declaration, type Handler, type Run } from './functions.ts'
 import {
   Duration,
@@ -18,6 +18,7 @@ import {
   type Value,
   typeNameOf,
 } from './values.ts'
+import { quoted } from './quoted.ts'
 import { divide, duration, durationOf, type Part, showDuration, showTimestamp, timestamp, timestampOf, Zones } from './time.ts'
 
 export const MAX_INT = 2n ** 63n - 1n
@@ -27,14 +28,18 @@ const NUMERIC = ['int', 'uint', 'double'] as const
 const ORDERED = ['bool', 'string', 'bytes', 'timestamp', 'duration'] as const
 
 const traversal = (size: number): number => Math.ceil(size / 10)
-/** A string is walked over to count its characters: long ones are not free. */
-export const lengthCost = (text: string): number => 1 + (text.length > 1024 ? text.length >> 6 : 0)
+/** A string is walked over to count its characters, a map's keys are listed. */
+const sizeWork = (value: Value): number =>
+  typeof value === 'string' ? value.length >> 4 : value instanceof MapValue ? value.size * KEY_WORK : 0
+/** Reading times, addresses and the like out of text. */
+const READING = (): number => 30
+const ONE = (): number => 1
 const costOfTarget = (value: Value): number => traversal(roughSizeOf(value))
 const costOfBoth = (left: Value, right: Value): number => traversal(roughSizeOf(left) + roughSizeOf(right))
 const costOfEither = (left: Value, right: Value): number => traversal(Math.min(roughSizeOf(left), roughSizeOf(right)))
 
 export function int(value: bigint): Value {
-  return value > MAX_INT || value < MIN_INT ? new Failure('integer overflow') : value
+  return BigInt.asIntN(64, value) === value ? value : new Failure('integer overflow')
 }
 function uint(value: bigint): Value {
   return value > MAX_UINT || value < 0n ? new Failure('unsigned integer overflow') : new Uint(value)
@@ -161,8 +166,7 @@ function containers(): Declaration[] {
     declare('@in(A, map<A, B>): bool', (_, key, map: MapValue) => map.get(key) !== undefined),
     ...['string', 'bytes', 'list<A>', 'map<A, B>'].flatMap((type) => {
       const size: Handler = (_, value) => BigInt(sizeOf(value))
-      const cost = type === 'string' ? lengthCost : undefined
-      return [declare(`size(${type}): int`, size, cost), declare(`${type}~size(): int`, size, cost)]
+      return [declare(`size(${type}): int`, size, ONE, sizeWork), declare(`${type}~size(): int`, size, ONE, sizeWork)]
     }),
     declare('optional.of(A): optional<A>', (_, value) => new Optional(value)),
     declare('optional.ofNonZeroValue(A): optional<A>', (_, value) => (isZero(value) ? NONE : new Optional(value))),
@@ -232,14 +236,14 @@ function conversions(): Declaration[] {
     declare('string(timestamp): string', (_, value) => showTimestamp(value)),
     declare('string(duration): string', (_, value) => showDuration(value)),
     declare('bytes(string): bytes', (_, text) => new TextEncoder().encode(text), costOfTarget),
-    declare('timestamp(string): timestamp', (_, text) => timestampOf(text)),
+    declare('timestamp(string): timestamp', (_, text) => timestampOf(text), ONE, READING),
     declare('timestamp(int): timestamp', (_, seconds) => timestamp(seconds * 1_000_000_000n)),
-    declare('duration(string): duration', (_, text) => durationOf(text)),
+    declare('duration(string): duration', (_, text) => durationOf(text), ONE, READING),
     declare('duration(int): duration', (_, nanos) => duration(nanos)),
   ]
 }
 
-const cannotParse = (text: string, by: string): Failure => new Failure(`strconv.${by}: parsing ${JSON.stringify(text)}: invalid syntax`)
+const cannotParse = (text: string, by: string): Failure => new Failure(`strconv.${by}: parsing ${quoted(text)}: invalid syntax`)
 
 function booleanOf(text: string): Value {
   if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true
@@ -295,7 +299,8 @@ function times(): Declaration[] {
       declare(
         `timestamp~${part}(string): int`,
         (_, time, zone) => zones.part(time, part, zone),
-        () => 20,
+        ONE,
+        () => 250,
       ),
     ]),
     declare('timestamp~getMilliseconds(): int', milliseconds),

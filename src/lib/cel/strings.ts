@@ -19,6 +19,8 @@ import {
 
 const cost = (text: string): number => Math.ceil(text.length / 10)
 const twice = (text: string): number => Math.ceil(text.length / 5)
+/** Every character by itself. */
+const pieces = (text: string, by: string): number => (by === '' ? text.length * 3 : text.length)
 const ASCII = /^[\0-\x7f]*$/
 
 /** Code points, where the text needs telling them apart; else the text itself. */
@@ -229,10 +231,15 @@ export const stringFunctions = (): Declaration[] => [
   declare('string~lastIndexOf(string, int): int', (_, text, part, from) => lastIndexOf(text, part, from), cost),
   declare('string~lowerAscii(): string', (_, text) => text.replace(/[A-Z]+/g, (part: string) => part.toLowerCase()), cost),
   declare('string~upperAscii(): string', (_, text) => text.replace(/[a-z]+/g, (part: string) => part.toUpperCase()), cost),
-  declare('string~replace(string, string): string', (_, text, from, to) => replace(text, from, { to }), replaceCost),
-  declare('string~replace(string, string, int): string', (_, text, from, to, limit) => replace(text, from, { to, limit }), replaceCost),
-  declare('string~split(string): list<string>', (_, text, by) => split(text, by), twice),
-  declare('string~split(string, int): list<string>', (_, text, by, limit) => split(text, by, limit), twice),
+  declare('string~replace(string, string): string', (_, text, from, to) => replace(text, from, { to }), replaceCost, pieces),
+  declare(
+    'string~replace(string, string, int): string',
+    (_, text, from, to, limit) => replace(text, from, { to, limit }),
+    replaceCost,
+    pieces,
+  ),
+  declare('string~split(string): list<string>', (_, text, by) => split(text, by), twice, pieces),
+  declare('string~split(string, int): list<string>', (_, text, by, limit) => split(text, by, limit), twice, pieces),
   declare('string~substring(int): string', (_, text, from) => substring(text, from), cost),
   declare('string~substring(int, int): string', (_, text, from, to) => substring(text, from, to), cost),
   declare('string~trim(): string', (_, text) => text.trim(), cost),
@@ -243,5 +250,6 @@ export const stringFunctions = (): Declaration[] => [
     'string~format(list<dyn>): string',
     (_, text, args) => format(text, args),
     (text: string, args: ListValue) => Math.ceil((text.length + printCost(args)) / 10),
+    () => 30,
   ),
 ]

@@ -1,5 +1,6 @@
 // Timestamps and durations: reading and writing them as Go does, and what a timestamp is in a time zone.
 import { LruMap } from '#lib/lru-map.ts'
+import { quoted } from './quoted.ts'
 import { Duration, Failure, Timestamp, type Value } from './values.ts'
 
 const SECOND = 1_000_000_000n
@@ -20,11 +21,11 @@ const LATEST = 253402300799n * SECOND + 999_999_999n
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:[.,](\d{1,9})\d*)?(Z|[+-]\d{2}:\d{2})$/
 
 export function timestampOf(text: string): Timestamp | Failure {
-  const parts = RFC3339.exec(text)
+  const parts = text.length > 100 ? null : RFC3339.exec(text)
   const seconds = parts ? Date.parse(`${text.slice(0, 19)}${parts[8]}`) : Number.NaN
   const day = parts ? Number(parts[3]) : 0
   if (!parts || Number.isNaN(seconds) || day > daysIn(Number(parts[1]), Number(parts[2])))
-    return new Failure(`parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse`)
+    return new Failure(`parsing time ${quoted(text)} as "2006-01-02T15:04:05Z07:00": cannot parse`)
   return timestamp(BigInt(seconds) * 1_000_000n + BigInt((parts[7] ?? '').padEnd(9, '0')))
 }
 
@@ -41,10 +42,11 @@ export function duration(nanos: bigint): Duration | Failure {
 
 /** As Go's time.ParseDuration: `1h30m`, `-1.5s`. */
 export function durationOf(text: string): Duration | Failure {
-  const invalid = new Failure(`time: invalid duration ${JSON.stringify(text)}`)
+  const invalid = new Failure(`time: invalid duration ${quoted(text)}`)
+  if (text.length > 200) return invalid
   const [, sign, rest = ''] = /^([-+]?)(.*)$/s.exec(text) ?? []
   if (rest === '0') return new Duration(0n)
-  if (rest === '' || rest.length > 200) return invalid
+  if (rest === '') return invalid
   let nanos = 0n
   let at = 0
   const term = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/y

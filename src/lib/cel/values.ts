@@ -204,10 +204,20 @@ function keyOf(key: Value): unknown {
 
 const NO_KEY = Symbol('no key')
 
+/** What is large is looked at once, however often an expression names it. */
+function keptChild(children: Map<string, Value>, name: string, make: () => Value): Value {
+  const known = children.get(name)
+  if (known !== undefined) return known
+  const made = make()
+  if (made instanceof MapValue || made instanceof ListValue) children.set(name, made)
+  return made
+}
+
 class JsonMap extends MapValue {
   readonly raw: Record<string, unknown>
   readonly #values: Type
-  #size: number | undefined
+  readonly #children = new Map<string, Value>()
+  #keys: string[] | undefined
 
   constructor(raw: Record<string, unknown>, values: Type) {
     super()
@@ -216,16 +226,16 @@ class JsonMap extends MapValue {
   }
 
   get size(): number {
-    return (this.#size ??= Object.keys(this.raw).length)
+    return this.keys().length
   }
 
   get(key: Value): Value | undefined {
     if (typeof key !== 'string' || !Object.hasOwn(this.raw, key)) return undefined
-    return adapt(this.raw[key], this.#values)
+    return keptChild(this.#children, key, () => adapt(this.raw[key], this.#values))
   }
 
   keys(): Value[] {
-    return Object.keys(this.raw)
+    return (this.#keys ??= Object.keys(this.raw))
   }
 }
 
@@ -233,6 +243,7 @@ class JsonMap extends MapValue {
 export class ObjectValue extends MapValue {
   readonly raw: Record<string, unknown>
   readonly type: Type
+  readonly #children = new Map<string, Value>()
 
   constructor(raw: Record<string, unknown>, type: Type) {
     super()
@@ -257,7 +268,7 @@ export class ObjectValue extends MapValue {
     if (!field) return undefined
     const member = Object.hasOwn(this.raw, field.key) ? this.raw[field.key] : undefined
     if (member === undefined) return field.fallback === undefined ? undefined : adapt(field.fallback, field.type)
-    return adapt(member, field.type)
+    return typeof member === 'object' ? keptChild(this.#children, name, () => adapt(member, field.type)) : adapt(member, field.type)
   }
 
   /** Whether the member is there: a fallback is no member. */

@@ -65,12 +65,13 @@ export class Pattern {
     return spans
   }
 
-  test(text: string): boolean {
+  /** `spend` is told of the work on what was not met before. */
+  test(text: string, spend: (steps: number) => void = () => {}): boolean {
     let state = this.#state([this.#start], 'edge')
     for (const point of text) {
       let next = state.next.get(point)
       if (!next) {
-        next = this.#step(state, point)
+        next = this.#step(state, point, spend)
         if (state.next.size < MAX_STATES) state.next.set(point, next)
       }
       if (next === 'match') return true
@@ -79,10 +80,11 @@ export class Pattern {
     return this.#reach(state, 'edge') === 'match'
   }
 
-  #step(state: State, point: string): State | 'match' {
+  #step(state: State, point: string, spend: (steps: number) => void): State | 'match' {
     const after = sideOf(point)
     const reached = this.#reach(state, after)
     if (reached === 'match') return 'match'
+    spend(reached.size + 4)
     // A match may begin anywhere.
     const places = new Set([this.#start])
     for (const place of reached) {
