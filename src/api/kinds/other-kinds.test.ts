@@ -365,12 +365,6 @@ const refused: [string, string, Change, string[]][] = [
     ],
   ],
   [
-    'CustomResourceDefinition',
-    'a field without type',
-    (c) => (c.spec.versions[0].schema.openAPIV3Schema.properties = { spec: {} }),
-    ['spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields'],
-  ],
-  [
     'APIService',
     'another name',
     (a) => (a.metadata.name = 'v2.example.com'),

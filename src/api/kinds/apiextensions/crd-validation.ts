@@ -31,7 +31,7 @@ export function validateCrd(next: Crd, previous: Crd | undefined, { subresource 
     if (!spec.group.includes('.')) errors.push(invalid('spec.group', spec.group, 'should be a domain with at least one dot'))
   }
   checkOneOf('spec.scope', spec.scope, ['Cluster', 'Namespaced'], errors, { required: true })
-  checkVersions(spec, previous?.spec, errors)
+  checkVersions(spec, errors)
   checkNames(spec.names, 'spec.names', errors)
   checkConversion(spec, errors)
   if (spec.preserveUnknownFields)

@@ -17,7 +17,7 @@ const COLUMN_FORMATS = ['byte', 'date', 'date-time', 'double', 'float', 'int32',
 const MAX_SELECTABLE = 8
 const MAX_WARNING = 256
 
-export function checkVersions(spec: Spec, before: Spec | undefined, errors: Errors): void {
+export function checkVersions(spec: Spec, errors: Errors): void {
   const { versions } = spec
   const storage = 'must have exactly one version marked as storage version'
   if (!versions?.length) return void errors.push(invalid('spec.versions', versions, storage))
@@ -28,7 +28,6 @@ export function checkVersions(spec: Spec, before: Spec | undefined, errors: Erro
     checkMessages(`${at}.name`, version.name, dns1035Label(version.name ?? ''), errors)
     checkDeprecation(version, `${at}.deprecationWarning`, errors)
   })
-  for (const { schema, path, status } of schemasOf(spec)) if (!isOld(schema, before)) errors.push(...schemaErrors(schema, path, status))
   for (const { value, path } of told(versions, 'subresources')) checkSubresources(value, path, errors)
   for (const { value, path } of told(versions, 'additionalPrinterColumns')) each(value, path, (one, at) => checkColumn(one, at, errors))
   for (const { value, path, version } of told(versions, 'selectableFields'))
@@ -73,17 +72,17 @@ export function isOld(schema: types.JSONSchemaProps, before: Spec | undefined): 
   return before?.versions.some((version) => equal(version.schema?.openAPIV3Schema, schema)) === true
 }
 
-export function schemaErrors(schema: types.JSONSchemaProps, path: string, status: boolean): FieldError[] {
+export function* schemaErrors(schema: types.JSONSchemaProps, path: string, status: boolean): Generator<number, FieldError[]> {
   const errors: Errors = []
   if (status) checkRootOfStatus(schema, path, errors)
   if (schema.nullable) errors.push(forbidden(`${path}.nullable`, 'nullable cannot be true at the root'))
   const props: Errors = []
-  checkSchemaProps(schema, { path, errors: props, root: true })
+  yield* checkSchemaProps(schema, { path, errors: props, root: true })
   const tooDeep = props.some(({ message }) => message.includes('schema is nested deeper'))
   const unusual = props.some(({ field }) => UNSUPPORTED.test(field))
   // What no structural schema can be made of is told alone.
-  if (!tooDeep && !unusual) errors.push(...structuralErrors(schema, path))
-  if (errors.length === 0 && props.length === 0) checkSchemaDefaults(schema, path, errors)
+  if (!tooDeep && !unusual) errors.push(...(yield* structuralErrors(schema, path)))
+  if (errors.length === 0 && props.length === 0) yield* checkSchemaDefaults(schema, path, errors)
   return [...errors, ...props]
 }
 

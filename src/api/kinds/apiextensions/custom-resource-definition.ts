@@ -2,7 +2,7 @@ import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
 import { formatTime } from '#lib/clock.ts'
 import { validateCrd } from './crd-validation.ts'
-import { validateRules } from './crd-rules.ts'
+import { validateSchemas } from './crd-schemas.ts'
 
 export type CustomResourceDefinition = types.CustomResourceDefinition
 
@@ -53,7 +53,7 @@ export const CustomResourceDefinition = defineKind<CustomResourceDefinition>({
     })
   },
   validate: validateCrd,
-  validateFurther: validateRules,
+  validateFurther: validateSchemas,
 })
 
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io'

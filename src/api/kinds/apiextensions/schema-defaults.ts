@@ -10,13 +10,20 @@ import type { JSONSchemaProps } from '#api/generated/types.ts'
 import { DecodeError } from '#api/schema/decode.ts'
 import type { Errors } from '#api/validation/checks.ts'
 
-export function checkSchemaDefaults(schema: JSONSchemaProps, path: string, errors: Errors, validator = new Validator()): void {
+/** Yields once for each level. */
+export function* checkSchemaDefaults(
+  schema: JSONSchemaProps,
+  path: string,
+  errors: Errors,
+  validator = new Validator(),
+): Generator<number> {
+  yield 1
   if (schema.default !== undefined) checkDefault(schema, `${path}.default`, { errors, validator })
   for (const [name, property] of Object.entries(schema.properties ?? {}))
-    checkSchemaDefaults(property, `${path}.properties[${name}]`, errors, validator)
+    yield* checkSchemaDefaults(property, `${path}.properties[${name}]`, errors, validator)
   for (const field of ['items', 'additionalProperties'] as const) {
     const inner = schema[field]
-    if (isObject(inner)) checkSchemaDefaults(inner as JSONSchemaProps, `${path}.${field}`, errors, validator)
+    if (isObject(inner)) yield* checkSchemaDefaults(inner as JSONSchemaProps, `${path}.${field}`, errors, validator)
   }
 }
 

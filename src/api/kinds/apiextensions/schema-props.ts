@@ -22,7 +22,9 @@ export interface PropsPlace {
   insideMeta?: boolean
 }
 
-export function checkSchemaProps(schema: JSONSchemaProps, place: PropsPlace): void {
+/** Yields once for each level. */
+export function* checkSchemaProps(schema: JSONSchemaProps, place: PropsPlace): Generator<number> {
+  yield 1
   const { path, errors, root = false, depth = 0, noDefault = root ? 'at the root' : undefined, insideMeta = false } = place
   if (depth > DEEPEST) return void errors.push(invalid(path, '', `schema is nested deeper than ${DEEPEST} levels`))
   const below = { errors, depth: depth + 1, noDefault: root ? undefined : noDefault, insideMeta }
@@ -40,7 +42,7 @@ export function checkSchemaProps(schema: JSONSchemaProps, place: PropsPlace): vo
       errors.push(forbidden(`${path}.additionalProperties`, 'additionalProperties and properties are mutual exclusive'))
     const inMeta = insideMeta ? 'inside additionalProperties applying to object metadata' : below.noDefault
     if (isObject(schema.additionalProperties))
-      checkSchemaProps(schema.additionalProperties as JSONSchemaProps, {
+      yield* checkSchemaProps(schema.additionalProperties as JSONSchemaProps, {
         ...below,
         path: `${path}.additionalProperties`,
         noDefault: inMeta,
@@ -48,17 +50,17 @@ export function checkSchemaProps(schema: JSONSchemaProps, place: PropsPlace): vo
   }
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const meta = META.has(name) && (root || schema['x-kubernetes-embedded-resource'] === true)
-    checkSchemaProps(property, {
+    yield* checkSchemaProps(property, {
       ...below,
       path: `${path}.properties[${name}]`,
       insideMeta: insideMeta || meta,
       noDefault: meta && root ? `in top-level ${name}` : below.noDefault,
     })
   }
-  if (isObject(schema.items)) checkSchemaProps(schema.items as JSONSchemaProps, { ...below, path: `${path}.items` })
-  if (schema.not) checkSchemaProps(schema.not, { ...below, path: `${path}.not` })
+  if (isObject(schema.items)) yield* checkSchemaProps(schema.items as JSONSchemaProps, { ...below, path: `${path}.items` })
+  if (schema.not) yield* checkSchemaProps(schema.not, { ...below, path: `${path}.not` })
   for (const field of ['allOf', 'oneOf', 'anyOf'] as const)
-    for (const [at, one] of (schema[field] ?? []).entries()) checkSchemaProps(one, { ...below, path: `${path}.${field}[${at}]` })
+    for (const [at, one] of (schema[field] ?? []).entries()) yield* checkSchemaProps(one, { ...below, path: `${path}.${field}[${at}]` })
   checkExtensions(schema, path, errors)
   for (const [at, rule] of (schema['x-kubernetes-validations'] ?? []).entries())
     checkRuleText(rule, schema, { path: `${path}.x-kubernetes-validations[${at}]`, errors })

@@ -9,6 +9,8 @@ type Level = 'root' | 'item' | 'field'
 interface Place {
   path: string
   errors: Errors
+  /** Known to be in order. */
+  patterns: Set<string>
 }
 
 const EMPTY: Readonly<Record<Level, string>> = {
@@ -19,29 +21,32 @@ const EMPTY: Readonly<Record<Level, string>> = {
 const ONLY_NAMES = 'must not specify anything other than name and generateName, but metadata is implicitly specified'
 
 /** Sorted, as upstream tells them. Schemas are bounded in depth before. */
-export function structuralErrors(schema: JSONSchemaProps, path: string): FieldError[] {
+export function* structuralErrors(schema: JSONSchemaProps, path: string): Generator<number, FieldError[]> {
   const errors: Errors = []
-  checkLevel(schema, 'root', { path, errors })
-  checkComplete(schema, { path, errors })
+  const patterns = new Set<string>()
+  yield* checkLevel(schema, 'root', { path, errors, patterns })
+  yield* checkComplete(schema, { path, errors, patterns })
   const told = (error: FieldError) => `${error.field}: ${error.message}`
   return errors.sort((a, b) => (told(a) < told(b) ? -1 : 1))
 }
 
-function checkLevel(schema: JSONSchemaProps, level: Level, { path, errors }: Place): void {
+function* checkLevel(schema: JSONSchemaProps, level: Level, { path, errors, patterns }: Place): Generator<number> {
+  yield 1
   const { type, properties = {} } = schema
   const open = schema['x-kubernetes-preserve-unknown-fields'] === true
   const intOrString = schema['x-kubernetes-int-or-string'] === true
   const embedded = schema['x-kubernetes-embedded-resource'] === true
   if (type === 'array' && schema.items === undefined) errors.push(required(`${path}.items`, 'must be specified'))
-  if (isObject(schema.items)) checkLevel(schema.items as JSONSchemaProps, 'item', { path: `${path}.items`, errors })
-  for (const [name, property] of Object.entries(properties)) checkLevel(property, 'field', { path: `${path}.properties[${name}]`, errors })
+  if (isObject(schema.items)) yield* checkLevel(schema.items as JSONSchemaProps, 'item', { path: `${path}.items`, errors, patterns })
+  for (const [name, property] of Object.entries(properties))
+    yield* checkLevel(property, 'field', { path: `${path}.properties[${name}]`, errors, patterns })
   if (schema.additionalProperties !== undefined) {
     if (level === 'root') errors.push(forbidden(`${path}.additionalProperties`, 'must not be used at the root'))
     if (isObject(schema.additionalProperties))
-      checkLevel(schema.additionalProperties as JSONSchemaProps, 'field', { path: `${path}.additionalProperties`, errors })
+      yield* checkLevel(schema.additionalProperties as JSONSchemaProps, 'field', { path: `${path}.additionalProperties`, errors, patterns })
   }
-  if (intOrString) checkIntOrString(schema, { path, errors })
-  checkValues(schema, { path, errors, intOrString })
+  if (intOrString) checkIntOrString(schema, { path, errors, patterns })
+  checkValues(schema, { path, errors, intOrString, patterns })
   if (embedded && type !== 'object') {
     const detail = 'must be object if x-kubernetes-embedded-resource is true'
     errors.push(type ? invalid(`${path}.type`, type, detail) : required(`${path}.type`, detail))
@@ -49,7 +54,7 @@ function checkLevel(schema: JSONSchemaProps, level: Level, { path, errors }: Pla
   if (embedded && schema.additionalProperties !== undefined)
     errors.push(forbidden(`${path}.additionalProperties`, 'must not be used if x-kubernetes-embedded-resource is set'))
   if (level === 'root' && type && type !== 'object') errors.push(invalid(`${path}.type`, type, 'must be object at the root'))
-  if (level === 'root' || embedded) checkTypeMeta(properties, { path, errors })
+  if (level === 'root' || embedded) checkTypeMeta(properties, { path, errors, patterns })
   if (level === 'root' && Object.hasOwn(properties, 'metadata')) checkMetadata(properties.metadata!, `${path}.properties[metadata]`, errors)
   if (embedded && !open && Object.keys(properties).length === 0)
     errors.push(
@@ -97,16 +102,17 @@ interface Values extends Place {
   intOrString?: boolean
 }
 
-function checkValues(schema: JSONSchemaProps, { path, errors, intOrString = false }: Values): void {
+function checkValues(schema: JSONSchemaProps, { path, errors, intOrString = false, patterns }: Values): void {
   if (!(intOrString && isIntOrString(schema.anyOf)))
-    for (const [at, one] of (schema.anyOf ?? []).entries()) checkNested(one, { path: `${path}.anyOf[${at}]`, errors })
+    for (const [at, one] of (schema.anyOf ?? []).entries()) checkNested(one, { path: `${path}.anyOf[${at}]`, errors, patterns })
   for (const [at, one] of (schema.allOf ?? []).entries())
-    checkNested(one, { path: `${path}.allOf[${at}]`, errors, intOrString: intOrString && at === 0, rules: true })
-  for (const [at, one] of (schema.oneOf ?? []).entries()) checkNested(one, { path: `${path}.oneOf[${at}]`, errors })
-  if (schema.not) checkNested(schema.not, { path: `${path}.not`, errors })
-  if (!schema.pattern) return
+    checkNested(one, { path: `${path}.allOf[${at}]`, errors, intOrString: intOrString && at === 0, rules: true, patterns })
+  for (const [at, one] of (schema.oneOf ?? []).entries()) checkNested(one, { path: `${path}.oneOf[${at}]`, errors, patterns })
+  if (schema.not) checkNested(schema.not, { path: `${path}.not`, errors, patterns })
+  if (!schema.pattern || patterns.has(schema.pattern)) return
   const problem = patternProblem(schema.pattern)
-  if (problem !== undefined)
+  if (problem === undefined) patterns.add(schema.pattern)
+  else
     errors.push(
       invalid(
         `${path}.pattern`,
@@ -132,11 +138,14 @@ const NESTED: readonly [field: keyof JSONSchemaProps, text: string][] = [
 ]
 
 /** Inside allOf, anyOf, oneOf and not only values are judged; rules only below allOf. */
-function checkNested(schema: JSONSchemaProps, { path, errors, intOrString = false, rules = false }: Values & { rules?: boolean }): void {
-  checkValues(schema, { path, errors, intOrString })
-  if (isObject(schema.items)) checkNested(schema.items as JSONSchemaProps, { path: `${path}.items`, errors, rules })
+function checkNested(
+  schema: JSONSchemaProps,
+  { path, errors, intOrString = false, rules = false, patterns }: Values & { rules?: boolean },
+): void {
+  checkValues(schema, { path, errors, intOrString, patterns })
+  if (isObject(schema.items)) checkNested(schema.items as JSONSchemaProps, { path: `${path}.items`, errors, rules, patterns })
   for (const [name, property] of Object.entries(schema.properties ?? {}))
-    checkNested(property, { path: `${path}.properties[${name}]`, errors, rules })
+    checkNested(property, { path: `${path}.properties[${name}]`, errors, rules, patterns })
   for (const [field, text] of NESTED) {
     const value = schema[field]
     const empty = value === undefined || value === '' || value === false || (Array.isArray(value) && value.length === 0)
@@ -149,35 +158,38 @@ function checkNested(schema: JSONSchemaProps, { path, errors, intOrString = fals
 }
 
 /** What value rules speak of must be there. */
-function checkComplete(schema: JSONSchemaProps, { path, errors }: Place): void {
-  checkSpine(schema, schema, { path, errors, where: path })
-  if (isObject(schema.items)) checkComplete(schema.items as JSONSchemaProps, { path: `${path}.items`, errors })
+function* checkComplete(schema: JSONSchemaProps, { path, errors, patterns }: Place): Generator<number> {
+  yield 1
+  checkSpine(schema, schema, { path, errors, where: path, patterns })
+  if (isObject(schema.items)) yield* checkComplete(schema.items as JSONSchemaProps, { path: `${path}.items`, errors, patterns })
   for (const [name, property] of Object.entries(schema.properties ?? {}))
-    checkComplete(property, { path: `${path}.properties[${name}]`, errors })
+    yield* checkComplete(property, { path: `${path}.properties[${name}]`, errors, patterns })
   if (isObject(schema.additionalProperties))
-    checkComplete(schema.additionalProperties as JSONSchemaProps, { path: `${path}.additionalProperties`, errors })
+    yield* checkComplete(schema.additionalProperties as JSONSchemaProps, { path: `${path}.additionalProperties`, errors, patterns })
 }
 
-function checkSpine(said: JSONSchemaProps, schema: JSONSchemaProps, { path, errors, where }: Place & { where: string }): void {
+function checkSpine(said: JSONSchemaProps, schema: JSONSchemaProps, { path, errors, where, patterns }: Place & { where: string }): void {
   for (const field of ['allOf', 'anyOf', 'oneOf'] as const)
-    for (const [at, one] of (said[field] ?? []).entries()) checkBranch(one, schema, { path, errors, where: `${where}.${field}[${at}]` })
-  if (said.not) checkBranch(said.not, schema, { path, errors, where: `${where}.not` })
+    for (const [at, one] of (said[field] ?? []).entries())
+      checkBranch(one, schema, { path, errors, patterns, where: `${where}.${field}[${at}]` })
+  if (said.not) checkBranch(said.not, schema, { path, errors, patterns, where: `${where}.not` })
 }
 
-function checkBranch(said: JSONSchemaProps, schema: JSONSchemaProps, { path, errors, where }: Place & { where: string }): void {
-  checkSpine(said, schema, { path, errors, where })
+function checkBranch(said: JSONSchemaProps, schema: JSONSchemaProps, { path, errors, where, patterns }: Place & { where: string }): void {
+  checkSpine(said, schema, { path, errors, where, patterns })
   const missing = (at: string, by: string) => errors.push(required(at, `because it is defined in ${by}`))
   if (isObject(said.items)) {
     const [at, by] = [`${path}.items`, `${where}.items`]
-    if (isObject(schema.items)) checkBranch(said.items as JSONSchemaProps, schema.items as JSONSchemaProps, { path: at, errors, where: by })
+    if (isObject(schema.items))
+      checkBranch(said.items as JSONSchemaProps, schema.items as JSONSchemaProps, { path: at, errors, patterns, where: by })
     else missing(at, by)
   }
   for (const [name, property] of Object.entries(said.properties ?? {})) {
     const [at, by] = [`${path}.properties[${name}]`, `${where}.properties[${name}]`]
     const known = schema.properties && Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined
     const other = isObject(schema.additionalProperties) ? (schema.additionalProperties as JSONSchemaProps) : undefined
-    if (known) checkBranch(property, known, { path: at, errors, where: by })
-    else if (other) checkBranch(property, other, { path: `${path}.additionalProperties`, errors, where: by })
+    if (known) checkBranch(property, known, { path: at, errors, patterns, where: by })
+    else if (other) checkBranch(property, other, { path: `${path}.additionalProperties`, errors, patterns, where: by })
     else missing(at, by)
   }
 }

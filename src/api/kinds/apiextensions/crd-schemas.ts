@@ -1,4 +1,5 @@
-// The validation rules in a definition's schemas, judged once the schemas themselves are in order. Compiling many takes long: done in slices.
+// The schemas of a definition, and the validation rules in them once they are in order themselves. Large ones take long: done in slices.
+import { setImmediate } from 'node:timers/promises'
 import { checkRules } from '#api/custom/rule-check.ts'
 import { RuleTree } from '#api/custom/rule-tree.ts'
 import { isObject } from '#api/clone.ts'
@@ -6,26 +7,33 @@ import type { FieldError } from '#api/field-error.ts'
 import type { CustomResourceDefinition, JSONSchemaProps } from '#api/generated/types.ts'
 import type { FurtherContext } from '#api/kind.ts'
 import { paced } from '#lib/paced.ts'
-import { isOld, schemasOf } from './crd-versions.ts'
+import { isOld, schemaErrors, schemasOf } from './crd-versions.ts'
 import { checkRuleDefinitions } from './rule-definitions.ts'
 
-/** Characters of source to compile, and cost to evaluate, before others have a turn. */
-const COMPILE_SLICE = 10_000
+/** Levels of schema to check, characters of source to compile, and cost to evaluate, before others have a turn. */
+const LEVELS_SLICE = 2000
+const COMPILE_SLICE = 4000
 const EVALUATE_SLICE = 100_000
 
-export async function validateRules(
+export async function validateSchemas(
   next: CustomResourceDefinition,
   previous: CustomResourceDefinition | undefined,
-  { errors, subresource }: FurtherContext,
+  { subresource }: FurtherContext,
 ): Promise<FieldError[]> {
+  // What comes before and after is long enough by itself.
+  await setImmediate()
   if (subresource || !next.spec?.versions?.length) return []
   const found: FieldError[] = []
-  for (const { schema, path } of schemasOf(next.spec)) {
-    if (isOld(schema, previous?.spec) || errors.some(({ field }) => field.startsWith(path))) continue
+  for (const { schema, path, status } of schemasOf(next.spec)) {
+    if (isOld(schema, previous?.spec)) continue
+    const errors = await paced(schemaErrors(schema, path, status), LEVELS_SLICE)
+    found.push(...errors)
+    if (errors.length > 0) continue
     const wrong = await paced(checkRuleDefinitions(schema, path), COMPILE_SLICE)
     found.push(...wrong)
     if (wrong.length === 0) found.push(...(await paced(checkDefaults(schema, path), EVALUATE_SLICE)))
   }
+  await setImmediate()
   return found
 }
 
