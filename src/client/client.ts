@@ -72,6 +72,17 @@ export interface Client {
   /** The object as it was deleted or as it waits for its finalizers, or a Status where nothing is left of it. */
   delete<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options?: DeleteOptions): Promise<T | Status>
   deleteCollection<T extends KubeObject>(kind: Kind<T>, options?: DeleteOptions & ListOptions): Promise<void>
+  /** What a group and version holds, whoever serves it. Absent where discovery is out of reach. */
+  resources?(group: string, version: string, options?: { signal?: AbortSignal }): Promise<readonly DiscoveredResource[]>
+}
+
+/** As discovery lists it: resources only, no subresources. */
+export interface DiscoveredResource {
+  name: string
+  singularName: string
+  kind: string
+  namespaced: boolean
+  verbs: readonly string[]
 }
 
 /** Who acts: what authentication found, and what authorisation is asked about. */

@@ -12,5 +12,6 @@ export function withFieldManager(client: Client, fieldManager: string): Client {
     patch: (kind, key, patch, options) => client.patch(kind, key, patch, named(options)),
     delete: (kind, key, options) => client.delete(kind, key, options),
     deleteCollection: (kind, options) => client.deleteCollection(kind, options),
+    ...(client.resources ? { resources: (group, version, options) => client.resources!(group, version, options) } : {}),
   }
 }

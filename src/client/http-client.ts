@@ -4,7 +4,17 @@ import type { Kind } from '#api/kind.ts'
 import { keyOf, type KubeObject, type List, type ObjectKey } from '#api/object.ts'
 import { type Status, StatusError, type StatusReason } from '#api/status.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
-import type { Client, DeleteOptions, ListOptions, Patch, UserInfo, WatchEvent, WatchOptions, WriteOptions } from './client.ts'
+import type {
+  Client,
+  DeleteOptions,
+  DiscoveredResource,
+  ListOptions,
+  Patch,
+  UserInfo,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from './client.ts'
 import { type HttpRequest, type HttpResponse, HttpSession, MAX_BODY_BYTES, type SessionOptions } from './http-session.ts'
 import { queryText, resourcePath } from './resource-path.ts'
 
@@ -51,9 +61,9 @@ function impersonation({ username, uid, groups, extra }: UserInfo): Record<strin
   }
 }
 
-type Transport = Pick<HttpSession, 'request' | 'readBody'>
+export type Transport = Pick<HttpSession, 'request' | 'readBody'>
 
-function clientOver(session: Transport): Client {
+export function clientOver(session: Transport): Client {
   const send = async <T>(request: HttpRequest): Promise<T> => {
     const response = await session.request(request)
     const body = await session.readBody(response)
@@ -99,6 +109,12 @@ function clientOver(session: Transport): Client {
     async deleteCollection(kind, options = {}) {
       const path = resourcePath(kind, scopeOf(options)) + queryText(selection(options))
       await send({ method: 'DELETE', path, body: deleteBody(options), ...given(options.signal) })
+    },
+
+    async resources(group, version, { signal } = {}) {
+      const path = group ? `/apis/${encodeURIComponent(group)}/${encodeURIComponent(version)}` : `/api/${encodeURIComponent(version)}`
+      const { resources = [] } = await send<{ resources?: DiscoveredResource[] }>({ method: 'GET', path, ...given(signal) })
+      return resources.filter(({ name }) => !name.includes('/'))
     },
   }
 }
@@ -147,7 +163,7 @@ async function* lines({ stream }: HttpResponse, maxBytes: number): AsyncGenerato
 
 function isNetworkError(error: unknown): boolean {
   const code = String((error as NodeJS.ErrnoException).code)
-  return code.startsWith('ERR_HTTP2') || ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ABORT_ERR'].includes(code)
+  return code.startsWith('ERR_HTTP2') || ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ABORT_ERR', 'ERR_STREAM_PREMATURE_CLOSE'].includes(code)
 }
 
 /** What the server refused with: its Status, or one made from the bare code. */

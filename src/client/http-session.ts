@@ -30,7 +30,14 @@ export interface HttpRequest {
 export interface HttpResponse {
   status: number
   headers: http2.IncomingHttpHeaders
-  stream: http2.ClientHttp2Stream
+  stream: ResponseStream
+}
+
+/** What is read of an HTTP/2 stream here; an answer from within the process looks the same. */
+export interface ResponseStream extends AsyncIterable<any> {
+  close(code: number): void
+  readonly aborted?: boolean
+  readonly rstCode?: number | undefined
 }
 
 const PING_MS = 30_000

@@ -3,7 +3,10 @@ import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resour
 import { customKind } from '#api/custom/custom-kind.ts'
 import type { Kind } from '#api/kind.ts'
 import { parseApiVersion } from '#api/object.ts'
+import { APIService } from '#api/kinds/apiregistration/api-service.ts'
+import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
+import { createRemoteKinds } from './remote-kinds.ts'
 
 export interface ClusterKinds {
   list(): Kind<any>[]
@@ -11,10 +14,13 @@ export interface ClusterKinds {
   find(apiVersion: string, kind: string): Kind<any> | undefined
   /** Calls back for every kind that is there or comes; the signal aborts when it goes. */
   each(handler: (kind: Kind<any>, gone: AbortSignal) => void): Disposable
+  /** Kinds of other API servers, asked for anew; and those that do not answer, by group and version. */
+  remote(): Promise<{ kinds: Kind<any>[]; failures: Map<string, string> }>
   synced(): Promise<void>
 }
 
-export function createClusterKinds(builtin: readonly Kind<any>[], informers: Informers): ClusterKinds {
+export function createClusterKinds(builtin: readonly Kind<any>[], informers: Informers, client?: Client): ClusterKinds {
+  const remote = createRemoteKinds(() => informers.of(APIService), client)
   // Asked for late: making this list must not start anything.
   const definitions = () => informers.of(CustomResourceDefinition)
   const stored = builtin.filter((kind) => !kind.virtual && kind.verbs.includes('list') && kind.verbs.includes('delete'))
@@ -38,7 +44,7 @@ export function createClusterKinds(builtin: readonly Kind<any>[], informers: Inf
     list: () => [...stored, ...custom()],
     find(apiVersion, name) {
       const { group, version } = parseApiVersion(apiVersion)
-      const matches = [...stored, ...custom()].filter((kind) => kind.group === group && kind.kind === name)
+      const matches = [...stored, ...custom(), ...remote.known()].filter((kind) => kind.group === group && kind.kind === name)
       return matches.find((kind) => kind.version === version) ?? matches[0]
     },
     each(handler) {
@@ -56,14 +62,19 @@ export function createClusterKinds(builtin: readonly Kind<any>[], informers: Inf
           present.delete(uid)
         }
       })
+      const others = remote.each(handler)
       return {
         [Symbol.dispose]() {
           subscription[Symbol.dispose]()
+          others[Symbol.dispose]()
           for (const gone of present.values()) gone.abort(new Error('stopped'))
         },
       }
     },
-    synced: () => definitions().synced(),
+    remote: () => remote.discover(),
+    async synced() {
+      await Promise.all([definitions().synced(), informers.of(APIService).synced()])
+    },
   }
 }
 

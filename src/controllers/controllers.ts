@@ -126,7 +126,7 @@ export function controllerServices(options: ControllersOptions): Service[] {
   const reader = clientFor(CONTROLLER_MANAGER)
   const informers =
     options.informers ?? createInformers({ client: reader, clock, random, log, signal: stop.signal, projections: informerProjections })
-  const controllers = allControllers(options, createClusterKinds(options.kinds ?? builtinKinds, informers))
+  const controllers = allControllers(options, createClusterKinds(options.kinds ?? builtinKinds, informers, reader))
   const accounts = controllers.filter(({ name }) => name !== 'serviceaccount-token-controller').map(accountOf)
   return [
     informersService(stop),

@@ -14,6 +14,7 @@ import type { Auditor } from './audit/auditor.ts'
 import { ANONYMOUS } from './access/authenticators.ts'
 import { Aggregator } from './aggregation/aggregator.ts'
 import type { GroupVersion } from './aggregation/automanaged.ts'
+import { withRemote } from './aggregation/remote-client.ts'
 import { StoreMirror } from './cache/store-mirror.ts'
 import { CustomResources } from './custom/custom-resources.ts'
 import { EncryptedStore } from './encryption/encrypted-store.ts'
@@ -112,6 +113,8 @@ class Server implements ApiServer {
   readonly #outgoing: Outgoing
   readonly #extensions: ServerExtensions
   readonly #chain: readonly Link[]
+  /** For requests from within the process: who asks is known. */
+  readonly #inner: readonly Link[]
   readonly #log: Logger
   readonly #metrics = new RequestMetrics()
   readonly #running = new Map<ServedExchange, Promise<void>>()
@@ -161,6 +164,12 @@ class Server implements ApiServer {
     const { frontProxy } = this.#extensions
     const builtin = groupVersionsOf(this.registry.kinds())
     this.#aggregator = frontProxy && new Aggregator({ reader, writer, clock, random, log, frontProxy, builtin })
+    const last: readonly Link[] = [
+      authorize(authorizer),
+      ...(this.#aggregator ? [this.#aggregator.link] : []),
+      dispatch({ engine: extended, pool: new SlabPool(), fanOut: new FanOut(), endpoints: this.#endpoints(), metrics: this.#metrics }),
+    ]
+    this.#inner = [recover({ log }), describe, ...last]
     this.#chain = [
       measure(this.#metrics, { clock }),
       recover({ log }),
@@ -171,20 +180,14 @@ class Server implements ApiServer {
       ...(auditor ? [audit(auditor)] : []),
       impersonate(authorizer),
       limit(options.limits ?? DEFAULT_LIMITS, this.#metrics),
-      authorize(authorizer),
-      ...(this.#aggregator ? [this.#aggregator.link] : []),
-      dispatch({
-        engine: extended,
-        pool: new SlabPool(),
-        fanOut: new FanOut(),
-        endpoints: this.#endpoints(),
-        metrics: this.#metrics,
-      }),
+      ...last,
     ]
   }
 
   clientFor(user: UserInfo): Client {
-    return createLocalClient(this.#engine, { user, authorizer: this.#extensions.authorizer, auditor: this.#options.auditor })
+    const local = createLocalClient(this.#engine, { user, authorizer: this.#extensions.authorizer, auditor: this.#options.auditor })
+    if (!this.#aggregator) return local
+    return withRemote(local, { aggregator: this.#aggregator, serve: (exchange) => this.#serve(exchange, this.#inner, user) })
   }
 
   async handle(request: MemoryRequest): Promise<MemoryResponse> {
@@ -195,17 +198,21 @@ class Server implements ApiServer {
 
   /** Never throws, never rejects: whatever happens is the exchange's own affair. */
   serve(exchange: ServedExchange): void {
+    this.#serve(exchange, this.#chain, ANONYMOUS)
+  }
+
+  #serve(exchange: ServedExchange, chain: readonly Link[], user: UserInfo): void {
     const { random } = this.#engine
     const call = {
       exchange,
-      user: ANONYMOUS,
+      user,
       headers: { 'audit-id': auditIdOf(exchange.headers['audit-id']) ?? random.uuid(), 'cache-control': 'no-cache, private' },
       warnings: new Set<string>(),
       annotations: new Map<string, string>(),
       resource: undefined,
       audit: undefined,
     } as unknown as Call
-    const served = runChain(this.#chain, call)
+    const served = runChain(chain, call)
       .catch((error: unknown) => {
         this.#log.error('request failed beyond recovery', { path: exchange.path, error })
         exchange.abort()

@@ -32,15 +32,16 @@ export function namespaceController(kinds: ClusterKinds): Controller {
       if (!known?.metadata?.deletionTimestamp || !holds(known)) return
       // A definition not seen yet would leave its objects behind.
       await kinds.synced()
-      const remains = await deleteContent(key.name, { client, kinds: onePerResource(kinds.list()) })
+      const { kinds: others, failures } = await kinds.remote()
+      const remains = await deleteContent(key.name, { client, kinds: onePerResource([...kinds.list(), ...others]) })
       const namespace = await client.get(Namespace, key).catch((error: unknown) => {
         if (hasReason(error, 'NotFound')) return undefined
         throw error
       })
       if (!namespace?.metadata?.deletionTimestamp || namespace.metadata.uid !== known.metadata.uid || !holds(namespace)) return
 
-      const empty = remains.objects.size === 0 && remains.errors.length === 0
-      const conditions = conditionsOf(namespace.status?.conditions ?? [], remains, formatTime(clock.now()))
+      const empty = remains.objects.size === 0 && remains.errors.length === 0 && failures.size === 0
+      const conditions = conditionsOf(namespace.status?.conditions ?? [], { remains, failures }, formatTime(clock.now()))
       const worthTelling = !empty || (namespace.status?.conditions ?? []).length > 0
       let latest = namespace
       if (worthTelling && (!equal(conditions, namespace.status?.conditions) || namespace.status?.phase !== 'Terminating')) {
@@ -50,7 +51,8 @@ export function namespaceController(kinds: ClusterKinds): Controller {
           { subresource: 'status' },
         )
       }
-      if (remains.errors.length > 0) throw new Error(remains.errors.join('; '))
+      const errors = [...(failures.size > 0 ? [discoveryFailure(failures)] : []), ...remains.errors]
+      if (errors.length > 0) throw new Error(errors.join('; '))
       if (!empty) return { requeueAfterMs: (Math.floor(remains.estimateSeconds / 2) + 1) * 1000 }
       const finalizers = (latest.spec?.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER)
       await client.update(Namespace, { ...latest, spec: { ...latest.spec, finalizers } }, { subresource: 'finalize' })
@@ -62,14 +64,32 @@ function holds({ spec }: Namespace): boolean {
   return spec?.finalizers?.includes(FINALIZER) ?? false
 }
 
-function conditionsOf(current: readonly NamespaceCondition[], remains: Remains, now: string): NamespaceCondition[] {
+/** What lies in groups that do not answer may still be there. */
+function discoveryFailure(failures: ReadonlyMap<string, string>): string {
+  const each = [...failures].map(([groupVersion, why]) => `${groupVersion}: ${why}`).toSorted()
+  return `unable to retrieve the complete list of server APIs: ${each.join(', ')}`
+}
+
+interface Found {
+  remains: Remains
+  failures: ReadonlyMap<string, string>
+}
+
+function conditionsOf(current: readonly NamespaceCondition[], { remains, failures }: Found, now: string): NamespaceCondition[] {
   const counts = (from: Map<string, number>, text: (name: string, count: number) => string) =>
     [...from.entries()]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, count]) => text(name, count))
       .join(', ')
   const wanted: [type: string, bad: false | { reason: string; message: string }, good: { reason: string; message: string }][] = [
-    ['NamespaceDeletionDiscoveryFailure', false, { reason: 'ResourcesDiscovered', message: 'All resources successfully discovered' }],
+    [
+      'NamespaceDeletionDiscoveryFailure',
+      failures.size > 0 && {
+        reason: 'DiscoveryFailed',
+        message: `Discovery failed for some groups, ${failures.size} failing: ${discoveryFailure(failures)}`,
+      },
+      { reason: 'ResourcesDiscovered', message: 'All resources successfully discovered' },
+    ],
     [
       'NamespaceDeletionGroupVersionParsingFailure',
       false,
