@@ -4,6 +4,7 @@ import type { AccessFlags } from '#cli/access-flags.ts'
 import { UsageError } from '#cli/config.ts'
 import { parsePolicies } from '#server/access/abac.ts'
 import type { AccessOptions } from '#server/access/access-control.ts'
+import { type AdmissionOptions, checkPluginNames, readAdmissionConfiguration } from '#server/admission/admission-configuration.ts'
 import { ConfigurationError, parseDuration } from '#server/access/configuration-file.ts'
 import type { AuthenticationConfig, JwtAuthenticatorConfig } from '#server/access/oidc/authentication-configuration.ts'
 import type { StrangersSource } from '#server/access/oidc/strangers.ts'
@@ -34,6 +35,15 @@ export async function accessOptions(flags: AccessFlags, issuer: string): Promise
         }
       : {}),
   }
+}
+
+/** Which admission plugins run, and how. Throws UsageError. */
+export async function admissionOptions(flags: AccessFlags): Promise<AdmissionOptions> {
+  const { enableAdmissionPlugins: enabled = [], disableAdmissionPlugins: disabled = [], admissionControlConfigFile: file } = flags
+  if (enabled.length > 0) await from('--enable-admission-plugins', enabled.join(','), () => checkPluginNames({ enabled }))
+  if (disabled.length > 0) await from('--disable-admission-plugins', disabled.join(','), () => checkPluginNames({ enabled, disabled }))
+  const configured = file ? await from('--admission-control-config-file', file, () => readAdmissionConfiguration(file)) : {}
+  return { disabled, ...configured }
 }
 
 async function authorizersOf(flags: AccessFlags): Promise<AuthorizerChoice[] | undefined> {

@@ -21,6 +21,7 @@ import { type Service, startAll } from '#lib/service.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import type { AccessOptions } from '#server/access/access-control.ts'
+import type { AdmissionOptions } from '#server/admission/admission-configuration.ts'
 import { clusterExtensions, serviceAccountIssuer } from '#server/cluster-extensions.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import { Auditor } from '#server/audit/auditor.ts'
@@ -35,7 +36,7 @@ import { openEtcdStore } from '#store/etcd/etcd.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
 import { controllersOf, informersOf, schedulerOf, signersOf, SIMULATED_NODES } from './actors.ts'
-import { accessOptions } from './access-options.ts'
+import { accessOptions, admissionOptions } from './access-options.ts'
 import { claimMachine, machineTaken } from './machine-claim.ts'
 import { createMovedTime } from './moved-time.ts'
 import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
@@ -70,8 +71,10 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   })
   const encryption = await encryptionOf(config, { clock, random, log: log.child({ service: 'server' }) })
   const access = await accessOptions(config.access ?? {}, serviceAccountIssuer(config.clusterDomain))
+  const admission = await admissionOptions(config.access ?? {})
   const server = createServerOf(config, {
     access,
+    admission,
     encryption,
     auditor: auditorOf(config, { clock, log: log.child({ service: 'audit' }) }),
     store: moved?.activity.store(store) ?? store,
@@ -158,6 +161,7 @@ interface ServerParts {
   auditor: Auditor | undefined
   encryption: Encryption | undefined
   access: AccessOptions
+  admission: AdmissionOptions
   endpoints: readonly Endpoint[]
   store: Store
   pki: Pki
@@ -169,7 +173,7 @@ interface ServerParts {
 
 function createServerOf(
   config: ClusterConfig,
-  { store, encryption, auditor, pki, log, clock, random, real, endpoints, access }: ServerParts,
+  { store, encryption, auditor, pki, log, clock, random, real, endpoints, access, admission }: ServerParts,
 ): ApiServer {
   const { host, port, serviceCidr, clusterDns, clusterDomain } = config
   const tls = { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority }

@@ -8,6 +8,7 @@ import { accessReviews } from './access/access-reviews.ts'
 import { preventEscalation } from './access/escalation.ts'
 import { tokenEndpoints } from './access/key-set.ts'
 import type { ServiceAccountTokens } from './access/service-account-tokens.ts'
+import type { AdmissionOptions } from './admission/admission-configuration.ts'
 import { admissionMetrics, admissionPlugins } from './admission/plugins.ts'
 import { policyParamAccess } from './admission/policies/param-access.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
@@ -33,6 +34,7 @@ export interface ClusterOptions {
   advertiseAddress: string
   port: number
   access?: AccessOptions
+  admission?: AdmissionOptions
 }
 
 export interface ClusterExtensions extends ServerExtensions {
@@ -68,7 +70,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     anonymous: access.anonymous,
     authorizer,
     admission: [
-      ...admissionPlugins(context, authorizer, metrics),
+      ...admissionPlugins(context, authorizer, { metrics, ...(options.admission ? { options: options.admission } : {}) }),
       policyParamAccess(context, authorizer),
       preventEscalation({ rbac, index, authorizer }),
     ],

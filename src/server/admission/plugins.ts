@@ -1,10 +1,12 @@
 // The admission plugins in upstream's order. All mutating halves run in this order, then all validating halves.
 import type { AdmissionPlugin, Authorizer, ServerContext } from '#server/request.ts'
+import { type AdmissionOptions, withoutDisabled } from './admission-configuration.ts'
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts'
 import { defaultIngressClass, defaultStorageClass } from './default-classes.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
+import { nodeDeclaredFeatureValidator } from './node-declared-features.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import { PolicyMetrics } from './policies/policy-metrics.ts'
@@ -36,15 +38,19 @@ export const admissionMetrics = (): AdmissionMetrics => ({
   webhooks: new WebhookMetrics(),
 })
 
-export function admissionPlugins(context: ServerContext, authorizer: Authorizer, metrics = admissionMetrics()): AdmissionPlugin[] {
+export function admissionPlugins(
+  context: ServerContext,
+  authorizer: Authorizer,
+  { metrics = admissionMetrics(), options = {} }: { metrics?: AdmissionMetrics; options?: AdmissionOptions } = {},
+): AdmissionPlugin[] {
   const webhooks = { ...context, metrics: metrics.webhooks }
-  return [
+  const plugins = [
     namespaceLifecycle(context),
     limitRanger(context),
     serviceAccount(context),
     nodeRestriction(context),
     taintNodesByCondition,
-    podSecurity(context),
+    podSecurity(context, options.podSecurity),
     priority(context),
     defaultTolerationSeconds,
     defaultStorageClass(context),
@@ -56,6 +62,7 @@ export function admissionPlugins(context: ServerContext, authorizer: Authorizer,
     certificateSubjectRestriction,
     defaultIngressClass(context),
     podTopologyLabels(context),
+    nodeDeclaredFeatureValidator(context),
     podResizeValidator(context),
     mutatingAdmissionPolicy(context, authorizer, metrics.mutatingPolicies),
     mutatingWebhooks(webhooks, authorizer),
@@ -63,4 +70,5 @@ export function admissionPlugins(context: ServerContext, authorizer: Authorizer,
     validatingWebhooks(webhooks, authorizer),
     resourceQuota(context),
   ]
+  return withoutDisabled(plugins, options)
 }

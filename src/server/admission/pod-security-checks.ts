@@ -1,24 +1,54 @@
 // The Pod Security Standards as checks: what baseline forbids, and what restricted asks for beyond. Pure: a pod in, findings out.
-// One edition of the standards, the present one, whatever version a namespace names.
+// Each edition of the standards is told by the minor version of Kubernetes it came with; the present one is `LATEST`.
 import type { Container, EphemeralContainer, Pod, PodSpec, Probe, SecurityContext } from '#api/generated/types.ts'
 
 export type SecurityLevel = 'privileged' | 'baseline' | 'restricted'
 
-type AnyContainer = Container | EphemeralContainer
-/** What is wrong in short, and the sentence saying where. */
-type Finding = [reason: string, detail: string]
-type Check = (spec: PodSpec, pod: Pod) => Finding | undefined
+export const LATEST = Number.POSITIVE_INFINITY
 
-/** Findings as messages list them: `privileged (container "c" must not set securityContext.privileged=true)`. */
-export function securityFindings(pod: Pod, level: SecurityLevel): string[] {
+type AnyContainer = Container | EphemeralContainer
+
+export interface Finding {
+  /** What is wrong in short. */
+  reason: string
+  /** The sentence saying where. */
+  detail: string
+}
+
+type Found = [reason: string, detail: string] | undefined
+type Check = (spec: PodSpec, pod: Pod, edition: number) => Found
+
+/** In the order upstream lists them: baseline first, each by name. */
+export function checkSecurity(pod: Pod, level: SecurityLevel, edition = LATEST): Finding[] {
   const { spec } = pod
   if (!spec || level === 'privileged') return []
-  const checks = level === 'baseline' ? [...BASELINE, ...BASELINE_ONLY] : [...BASELINE, ...RESTRICTED]
+  const checks =
+    level === 'baseline' ? BASELINE : [...BASELINE.filter((check) => !STRICTER.has(check) || edition < STRICTER.get(check)!), ...RESTRICTED]
   return checks.flatMap((check) => {
-    const finding = check(spec, pod)
-    return finding ? [`${finding[0]} (${finding[1]})`] : []
+    const found = check(spec, pod, edition)
+    return found ? [{ reason: found[0], detail: found[1] }] : []
   })
 }
+
+/** Findings as messages list them: `privileged (container "c" must not set securityContext.privileged=true)`. */
+export function securityFindings(pod: Pod, level: SecurityLevel, edition = LATEST): string[] {
+  return checkSecurity(pod, level, edition).map(({ reason, detail }) => `${reason} (${detail})`)
+}
+
+/** A check that came with an edition. */
+const since =
+  (first: number, check: Check): Check =>
+  (spec, pod, edition) =>
+    edition >= first ? check(spec, pod, edition) : undefined
+
+/** What Windows has no notion of is not asked of its pods, from that edition on. */
+const unlessWindows =
+  (check: Check): Check =>
+  (spec, pod, edition) =>
+    edition >= 25 && spec.os?.name === 'windows' ? undefined : check(spec, pod, edition)
+
+/** The root of a user namespace is nobody outside of it. */
+const inUserNamespace = (spec: PodSpec, edition: number): boolean => edition >= 35 && spec.hostUsers === false
 
 const containersOf = (spec: PodSpec): AnyContainer[] => [
   ...(spec.initContainers ?? []),
@@ -53,21 +83,22 @@ const DEFAULT_CAPABILITIES = new Set([
   'SETUID',
   'SYS_CHROOT',
 ])
-const SAFE_SYSCTLS = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_wmem',
+/** By the edition since which each is safe. */
+const SAFE_SYSCTLS = new Map([
+  ['kernel.shm_rmid_forced', 0],
+  ['net.ipv4.ip_local_port_range', 0],
+  ['net.ipv4.tcp_syncookies', 0],
+  ['net.ipv4.ping_group_range', 0],
+  ['net.ipv4.ip_unprivileged_port_start', 0],
+  ['net.ipv4.ip_local_reserved_ports', 27],
+  ['net.ipv4.tcp_keepalive_time', 29],
+  ['net.ipv4.tcp_fin_timeout', 29],
+  ['net.ipv4.tcp_keepalive_intvl', 29],
+  ['net.ipv4.tcp_keepalive_probes', 29],
+  ['net.ipv4.tcp_rmem', 32],
+  ['net.ipv4.tcp_wmem', 32],
 ])
-const SELINUX_TYPES = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'])
+const SELINUX_TYPES = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t'])
 const RESTRICTED_VOLUMES = new Set([
   'configMap',
   'downwardAPI',
@@ -91,7 +122,22 @@ function added(reason: string, allowed: ReadonlySet<string>): Check {
   }
 }
 
-function seccompUnconfined(spec: PodSpec): Finding | undefined {
+const SECCOMP = 'seccomp.security.alpha.kubernetes.io/pod'
+const SECCOMP_OF = 'container.seccomp.security.alpha.kubernetes.io/'
+
+/** Before there were fields, annotations said it. */
+function seccompAnnotations(_spec: PodSpec, { metadata }: Pod): Found {
+  const found = Object.entries(metadata?.annotations ?? {})
+    .filter(
+      ([key, value]) =>
+        (key === SECCOMP || key.startsWith(SECCOMP_OF)) && !/^(runtime\/default|docker\/default|localhost\/.*)$/.test(value),
+    )
+    .map(([key, value]) => `annotation ${JSON.stringify(`${key}=${value}`)}`)
+    .sort()
+  return found.length > 0 ? [plural('forbidden seccomp profile', found), found.join(', ')] : undefined
+}
+
+function seccompUnconfined(spec: PodSpec): Found {
   const wrong = (context: { seccompProfile?: { type: string } } | undefined) => context?.seccompProfile?.type === 'Unconfined'
   const found = containersOf(spec).filter(({ securityContext }) => wrong(securityContext))
   const setters = [...(wrong(spec.securityContext) ? ['pod'] : []), ...(found.length > 0 ? [named(found)] : [])]
@@ -106,7 +152,16 @@ function probeHosts(container: AnyContainer): string[] {
   return actions.flatMap((action) => [action?.httpGet?.host, action?.tcpSocket?.host]).filter((host): host is string => !!host)
 }
 
-/** In the order findings are listed. */
+const baselineCapabilities: Check = added('non-default capabilities', DEFAULT_CAPABILITIES)
+const baselineSeccomp: Check = (spec, pod, edition) => (edition >= 19 ? seccompUnconfined(spec) : seccompAnnotations(spec, pod))
+
+const procMount: Check = (spec) => {
+  const wrong = ({ securityContext }: AnyContainer) => securityContext?.procMount !== undefined && securityContext.procMount !== 'Default'
+  const found = containersOf(spec).filter(wrong)
+  const types = [...new Set(found.map(({ securityContext }) => securityContext!.procMount!))].sort()
+  return found.length > 0 ? ['procMount', `${named(found)} must not set securityContext.procMount to ${quote(types)}`] : undefined
+}
+
 const BASELINE: readonly Check[] = [
   (spec, { metadata }) => {
     const wrong = (context: { appArmorProfile?: { type: string } } | undefined) => context?.appArmorProfile?.type === 'Unconfined'
@@ -122,6 +177,7 @@ const BASELINE: readonly Check[] = [
     ]
     return details.length > 0 ? [plural('forbidden AppArmor profile', details), details.join(', ')] : undefined
   },
+  baselineCapabilities,
   (spec) => {
     const found = (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((field) => spec[field])
     return found.length > 0 ? ['host namespaces', found.map((field) => `${field}=true`).join(', ')] : undefined
@@ -138,7 +194,7 @@ const BASELINE: readonly Check[] = [
       ? ['hostPort', `${named(found)} ${found.length === 1 ? 'uses' : 'use'} ${plural('hostPort', all)} ${all.join(', ')}`]
       : undefined
   },
-  (spec) => {
+  since(34, (spec) => {
     const found = containersOf(spec).filter((container) => probeHosts(container).length > 0)
     const hosts = [...new Set(found.flatMap(probeHosts))].sort()
     return found.length > 0
@@ -147,19 +203,14 @@ const BASELINE: readonly Check[] = [
           `${named(found)} ${found.length === 1 ? 'uses' : 'use'} probe or lifecycle ${plural('host', hosts)} ${quote(hosts)}`,
         ]
       : undefined
-  },
+  }),
   each('privileged', ({ privileged }) => privileged === true, 'must not set securityContext.privileged=true'),
-  (spec) => {
-    const wrong = ({ securityContext }: AnyContainer) => securityContext?.procMount !== undefined && securityContext.procMount !== 'Default'
-    const found = containersOf(spec).filter(wrong)
-    const types = [...new Set(found.map(({ securityContext }) => securityContext!.procMount!))].sort()
-    return found.length > 0 ? ['procMount', `${named(found)} must not set securityContext.procMount to ${quote(types)}`] : undefined
-  },
-  (spec) => {
+  (spec, pod, edition) => (inUserNamespace(spec, edition) ? undefined : procMount(spec, pod, edition)),
+  (spec, _pod, edition) => {
     const wrong = (context: { seLinuxOptions?: { type?: string; user?: string; role?: string } } | undefined) => {
       const { type = '', user, role } = context?.seLinuxOptions ?? {}
       return [
-        ...(SELINUX_TYPES.has(type) ? [] : [`type ${JSON.stringify(type)}`]),
+        ...(SELINUX_TYPES.has(type) || (edition >= 31 && type === 'container_engine_t') ? [] : [`type ${JSON.stringify(type)}`]),
         ...(user ? ['user may not be set'] : []),
         ...(role ? ['role may not be set'] : []),
       ]
@@ -171,8 +222,10 @@ const BASELINE: readonly Check[] = [
       ? ['seLinuxOptions', `${setters.join(' and ')} set forbidden securityContext.seLinuxOptions: ${[...details].sort().join('; ')}`]
       : undefined
   },
-  (spec) => {
-    const found = (spec.securityContext?.sysctls ?? []).map(({ name }) => name).filter((name) => !SAFE_SYSCTLS.has(name))
+  baselineSeccomp,
+  (spec, _pod, edition) => {
+    const safe = (name: string) => SAFE_SYSCTLS.has(name) && SAFE_SYSCTLS.get(name)! <= edition
+    const found = (spec.securityContext?.sysctls ?? []).map(({ name }) => name).filter((name) => !safe(name))
     return found.length > 0 ? ['forbidden sysctls', found.join(', ')] : undefined
   },
   (spec) => {
@@ -185,24 +238,37 @@ const BASELINE: readonly Check[] = [
   },
 ]
 
-/** Of which restricted has a stricter form. */
-const BASELINE_ONLY: readonly Check[] = [added('non-default capabilities', DEFAULT_CAPABILITIES), seccompUnconfined]
+/** Of which restricted has a stricter form, since when. */
+const STRICTER: ReadonlyMap<Check, number> = new Map([
+  [baselineCapabilities, 22],
+  [baselineSeccomp, 19],
+])
 
 const RESTRICTED: readonly Check[] = [
-  each(
-    'allowPrivilegeEscalation != false',
-    ({ allowPrivilegeEscalation }) => allowPrivilegeEscalation !== false,
-    'must set securityContext.allowPrivilegeEscalation=false',
+  since(
+    8,
+    unlessWindows(
+      each(
+        'allowPrivilegeEscalation != false',
+        ({ allowPrivilegeEscalation }) => allowPrivilegeEscalation !== false,
+        'must set securityContext.allowPrivilegeEscalation=false',
+      ),
+    ),
   ),
-  (spec, pod) => {
-    const undropped = containersOf(spec).filter(({ securityContext }) => !securityContext?.capabilities?.drop?.includes('ALL'))
-    const extra = added('', new Set(['NET_BIND_SERVICE']))(spec, pod)
-    const details = [
-      ...(undropped.length > 0 ? [`${named(undropped)} must set securityContext.capabilities.drop=["ALL"]`] : []),
-      ...(extra ? [extra[1]] : []),
-    ]
-    return details.length > 0 ? ['unrestricted capabilities', details.join('; ')] : undefined
-  },
+  since(
+    22,
+    unlessWindows((spec, pod) => {
+      const undropped = containersOf(spec).filter(({ securityContext }) => !securityContext?.capabilities?.drop?.includes('ALL'))
+      const extra = added('', new Set(['NET_BIND_SERVICE']))(spec, pod, LATEST)
+      const details = [
+        ...(undropped.length > 0 ? [`${named(undropped)} must set securityContext.capabilities.drop=["ALL"]`] : []),
+        ...(extra ? [extra[1]] : []),
+      ]
+      return details.length > 0 ? ['unrestricted capabilities', details.join('; ')] : undefined
+    }),
+  ),
+  // Beside baseline's: here a user namespace is no excuse.
+  (spec, pod, edition) => (inUserNamespace(spec, edition) ? procMount(spec, pod, edition) : undefined),
   (spec) => {
     const typeOf = (volume: object) => Object.keys(volume).find((field) => field !== 'name') ?? 'emptyDir'
     const found = (spec.volumes ?? []).filter((volume) => !RESTRICTED_VOLUMES.has(typeOf(volume)))
@@ -215,7 +281,8 @@ const RESTRICTED: readonly Check[] = [
         ]
       : undefined
   },
-  (spec) => {
+  (spec, _pod, edition) => {
+    if (inUserNamespace(spec, edition)) return undefined
     const explicit = containersOf(spec).filter(({ securityContext }) => securityContext?.runAsNonRoot === false)
     const silent = containersOf(spec).filter(({ securityContext }) => securityContext?.runAsNonRoot === undefined)
     const podSays = spec.securityContext?.runAsNonRoot
@@ -225,19 +292,23 @@ const RESTRICTED: readonly Check[] = [
       ? ['runAsNonRoot != true', `pod or ${named(silent)} must set securityContext.runAsNonRoot=true`]
       : undefined
   },
-  (spec) => {
+  since(23, (spec, _pod, edition) => {
+    if (inUserNamespace(spec, edition)) return undefined
     const found = containersOf(spec).filter(({ securityContext }) => securityContext?.runAsUser === 0)
     const setters = [...(spec.securityContext?.runAsUser === 0 ? ['pod'] : []), ...(found.length > 0 ? [named(found)] : [])]
     return setters.length > 0 ? ['runAsUser=0', `${setters.join(' and ')} must not set runAsUser=0`] : undefined
-  },
-  (spec) => {
-    const confined = (context: { seccompProfile?: { type: string } } | undefined) =>
-      ['RuntimeDefault', 'Localhost'].includes(context?.seccompProfile?.type ?? '')
-    const unconfined = seccompUnconfined(spec)
-    if (unconfined) return unconfined
-    const silent = containersOf(spec).filter(({ securityContext }) => !securityContext?.seccompProfile)
-    return silent.length > 0 && !confined(spec.securityContext)
-      ? ['seccompProfile', `pod or ${named(silent)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"`]
-      : undefined
-  },
+  }),
+  since(
+    19,
+    unlessWindows((spec) => {
+      const confined = (context: { seccompProfile?: { type: string } } | undefined) =>
+        ['RuntimeDefault', 'Localhost'].includes(context?.seccompProfile?.type ?? '')
+      const unconfined = seccompUnconfined(spec)
+      if (unconfined) return unconfined
+      const silent = containersOf(spec).filter(({ securityContext }) => !securityContext?.seccompProfile)
+      return silent.length > 0 && !confined(spec.securityContext)
+        ? ['seccompProfile', `pod or ${named(silent)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"`]
+        : undefined
+    }),
+  ),
 ]

@@ -9,7 +9,8 @@ import type { KubeObject } from '#api/object.ts'
 import { MemoryReader } from '#server/access/memory-reader.ts'
 import type { ServerContext } from '#server/request.ts'
 import { podSecurity } from './pod-security.ts'
-import { securityFindings } from './pod-security-checks.ts'
+import { checkSecurity, securityFindings } from './pod-security-checks.ts'
+import { DEFAULT_POD_SECURITY, type PodSecurityConfig } from './pod-security-policy.ts'
 
 type Spec = Partial<NonNullable<Pod['spec']>>
 const pod = (spec: Spec, container: object = {}): Pod => ({
@@ -133,4 +134,117 @@ test('PodSecurity only warns about templates', () => {
 test('PodSecurity refuses labels that name no level', () => {
   const wrong = { metadata: { name: 'n', labels: { 'pod-security.kubernetes.io/enforce': 'strict' } } }
   assert.throws(() => ask({}, Namespace, wrong), { reason: 'Invalid', message: /must be one of privileged, baseline, restricted/ })
+})
+
+const EDITIONS: [pod: Pod, level: 'baseline' | 'restricted', edition: number, reasons: string[]][] = [
+  [pod({ securityContext: { sysctls: [{ name: 'net.ipv4.tcp_rmem', value: '1' }] } }), 'baseline', 31, ['forbidden sysctls']],
+  [pod({ securityContext: { sysctls: [{ name: 'net.ipv4.tcp_rmem', value: '1' }] } }), 'baseline', 32, []],
+  [pod({ securityContext: { seLinuxOptions: { type: 'container_engine_t' } } }), 'baseline', 30, ['seLinuxOptions']],
+  [pod({ securityContext: { seLinuxOptions: { type: 'container_engine_t' } } }), 'baseline', 31, []],
+  [pod({}, { livenessProbe: { httpGet: { port: 1, host: '10.0.0.1' } } }), 'baseline', 33, []],
+  [pod({ hostUsers: false }, { securityContext: { procMount: 'Unmasked' } }), 'baseline', 34, ['procMount']],
+  [pod({ hostUsers: false }, { securityContext: { procMount: 'Unmasked' } }), 'baseline', 35, []],
+  [pod({ hostUsers: false }, { securityContext: { ...locked, procMount: 'Unmasked', runAsUser: 0 } }), 'restricted', 35, ['procMount']],
+  [pod({}, { securityContext: { runAsNonRoot: true } }), 'restricted', 7, []],
+  [
+    pod({}, { securityContext: { runAsNonRoot: true, capabilities: { add: ['NET_ADMIN'] } } }),
+    'restricted',
+    21,
+    ['non-default capabilities', 'allowPrivilegeEscalation != false', 'seccompProfile'],
+  ],
+  [pod({ os: { name: 'windows' } }, { securityContext: { runAsNonRoot: true } }), 'restricted', 25, []],
+]
+
+test('checkSecurity applies the edition a namespace names', () => {
+  for (const [given, level, edition, reasons] of EDITIONS)
+    assert.deepEqual(
+      checkSecurity(given, level, edition).map(({ reason }) => reason),
+      reasons,
+      `${level} ${edition}`,
+    )
+})
+
+const asked = (kind: Kind<any>, object: KubeObject, more: object = {}) => ({
+  attributes: {
+    user: { username: 'anna', groups: [] },
+    verb: 'update',
+    isResourceRequest: true,
+    path: '',
+    subresource: '',
+    group: kind.group,
+    version: kind.version,
+    resource: kind.plural,
+    namespace: object.metadata?.namespace ?? '',
+    name: object.metadata?.name ?? '',
+  },
+  operation: 'UPDATE' as const,
+  kind,
+  object,
+  dryRun: true,
+  warn: (_text: string) => {},
+  ...more,
+})
+
+test('PodSecurity tells who tightens a namespace which pods would not be let in again', () => {
+  const reader = new MemoryReader()
+  for (const name of ['b', 'a', 'c']) reader.put(PodKind, { ...risky, metadata: { name, namespace: 'x' } })
+  reader.put(PodKind, { ...pod({ hostPID: true }, { securityContext: { privileged: true } }), metadata: { name: 'd', namespace: 'x' } })
+  reader.put(PodKind, { ...pod({}), metadata: { name: 'fine', namespace: 'x' } })
+  const warnings: string[] = []
+  const tighten = (labels: Record<string, string>, before: Record<string, string>, config = DEFAULT_POD_SECURITY) =>
+    podSecurity({ reader } as unknown as ServerContext, config).validate!(
+      asked(
+        Namespace,
+        { metadata: { name: 'x', labels } },
+        {
+          oldObject: { metadata: { name: 'x', labels: before } },
+          warn: (text: string) => warnings.push(text),
+        },
+      ),
+    )
+  const enforce = 'pod-security.kubernetes.io/enforce'
+  tighten({ [enforce]: 'baseline' }, {})
+  assert.deepEqual(warnings.splice(0), [
+    'existing pods in namespace "x" violate the new PodSecurity enforce level "baseline:latest"',
+    'a (and 2 other pods): host namespaces',
+    'd: host namespaces, privileged',
+  ])
+  tighten({ [enforce]: 'baseline' }, { [enforce]: 'restricted' })
+  tighten({ [enforce]: 'privileged' }, { [enforce]: 'baseline' })
+  assert.deepEqual(warnings, [])
+  tighten({ [enforce]: 'baseline' }, {}, { ...DEFAULT_POD_SECURITY, exemptions: { usernames: [], runtimeClasses: [], namespaces: ['x'] } })
+  assert.deepEqual(warnings, ['namespace "x" is exempt from Pod Security, and the policy (enforce=baseline:latest) will be ignored'])
+})
+
+test('PodSecurity lets wrong labels stay that were there before', () => {
+  const labels = { 'pod-security.kubernetes.io/enforce': 'strict' }
+  const plugin = podSecurity({ reader: new MemoryReader() } as unknown as ServerContext)
+  const change = (oldLabels: object) =>
+    plugin.validate!(asked(Namespace, { metadata: { name: 'x', labels } }, { oldObject: { metadata: { labels: oldLabels } } }))
+  assert.doesNotThrow(() => change(labels))
+  assert.throws(() => change({}), { reason: 'Invalid' })
+})
+
+test('PodSecurity looks again at a pod whose image changes, and at no other change', () => {
+  const reader = new MemoryReader()
+  reader.put(Namespace, { metadata: { name: 'x', labels: { 'pod-security.kubernetes.io/enforce': 'baseline' } } })
+  const plugin = podSecurity({ reader } as unknown as ServerContext)
+  const withImage = (image: string) => pod({ hostNetwork: true }, { image })
+  const update = (image: string) => plugin.validate!(asked(PodKind, withImage(image), { oldObject: withImage('a') }))
+  assert.doesNotThrow(() => update('a'))
+  assert.throws(() => update('b'), { reason: 'Forbidden' })
+})
+
+test('PodSecurity takes defaults and exemptions', () => {
+  const reader = new MemoryReader()
+  reader.put(Namespace, { metadata: { name: 'x' } })
+  const create = (exemptions: Partial<PodSecurityConfig['exemptions']>, given = risky) => {
+    const defaults = { ...DEFAULT_POD_SECURITY.defaults, enforce: { level: 'baseline', version: 'v1.30' } as const }
+    const config = { defaults, exemptions: { ...DEFAULT_POD_SECURITY.exemptions, ...exemptions } }
+    podSecurity({ reader } as unknown as ServerContext, config).validate!(asked(PodKind, given, { operation: 'CREATE' }))
+  }
+  assert.throws(() => create({}), { message: /violates PodSecurity "baseline:v1.30"/ })
+  assert.doesNotThrow(() => create({ usernames: ['anna'] }))
+  assert.doesNotThrow(() => create({ namespaces: ['x'] }))
+  assert.doesNotThrow(() => create({ runtimeClasses: ['kata'] }, pod({ hostNetwork: true, runtimeClassName: 'kata' })))
 })
