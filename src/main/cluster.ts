@@ -196,6 +196,7 @@ function createServerOf(
         advertiseAddress: gatewayOf(config),
         port,
         access,
+        admission,
       }),
     endpoints,
     sampanVersion: programVersion(),
