@@ -36,8 +36,16 @@ export interface Write {
   annotate?(key: string, value: string): void
   /** As admission sees them. */
   readonly options?: Readonly<Record<string, unknown>>
+  /** What those who admit see in place of the object, where the request is about a part of it: a Scale. */
+  readonly view?: AdmissionView
   /** The server's own authority: admission is not asked; `plain` records no field manager either. */
   readonly trusted?: 'plain' | 'managed'
+}
+
+export interface AdmissionView {
+  of(object: KubeObject): KubeObject
+  /** Takes over what admission changed. */
+  into(object: KubeObject, seen: KubeObject): void
 }
 
 /** What a verb came to: the object as stored (or as it would be, on a dry run), and whether it is new. */

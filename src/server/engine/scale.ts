@@ -9,7 +9,7 @@ import { formatLabelSelector, selectorOf } from '#api/label-selector.ts'
 import { conflictError, invalidError, StatusError } from '#api/status.ts'
 import { applyObject } from './apply.ts'
 import { decodeLocal, type FieldValidation } from './decode.ts'
-import type { Engine, Write } from './engine.ts'
+import type { AdmissionView, Engine, Write } from './engine.ts'
 import { servedObject } from './encoding.ts'
 import { updateObject } from './update.ts'
 
@@ -42,6 +42,12 @@ export function scaleOf(kind: Kind, object: KubeObject): Scale {
   }
 }
 
+/** Admission is asked about the Scale, and may change its replicas. */
+const scaleView = (kind: Kind): AdmissionView => ({
+  of: (object) => scaleOf(kind, object),
+  into: (object, seen) => set(object, kind.scale!.specReplicas, (seen as Scale).spec?.replicas ?? 0),
+})
+
 /** A replication controller's selector is a plain map of labels. */
 function selectorText(selector: Record<string, unknown>): string {
   const plain = !('matchLabels' in selector) && !('matchExpressions' in selector)
@@ -55,19 +61,23 @@ export async function updateScale(
   { key, build }: { key: ObjectKey; build(present: Scale): Scale | Promise<Scale> },
 ): Promise<Scale> {
   const { kind } = write.resource
-  const { stored } = await updateObject(engine, write, {
-    key,
-    change: {
-      async build(present) {
-        const scale = await build(scaleOf(kind, present!))
-        check(kind, scale, present!)
-        const next = clone(present!)
-        if (!scale.metadata?.resourceVersion) delete next.metadata!.resourceVersion
-        set(next, kind.scale!.specReplicas, scale.spec?.replicas ?? 0)
-        return next
+  const { stored } = await updateObject(
+    engine,
+    { ...write, view: scaleView(kind) },
+    {
+      key,
+      change: {
+        async build(present) {
+          const scale = await build(scaleOf(kind, present!))
+          check(kind, scale, present!)
+          const next = clone(present!)
+          if (!scale.metadata?.resourceVersion) delete next.metadata!.resourceVersion
+          set(next, kind.scale!.specReplicas, scale.spec?.replicas ?? 0)
+          return next
+        },
       },
     },
-  })
+  )
   return scaleOf(kind, servedObject(write.resource, stored))
 }
 
@@ -90,7 +100,7 @@ export async function applyScale(
     if (replicas! < 0) throw invalidError(ScaleKind, key.name, [invalid('spec.replicas', replicas, 'must be greater than or equal to 0')])
     set(wanted, kind.scale!.specReplicas, replicas)
   }
-  const { stored } = await applyObject(engine, write, { key, patch: wanted, force, fieldValidation })
+  const { stored } = await applyObject(engine, { ...write, view: scaleView(kind) }, { key, patch: wanted, force, fieldValidation })
   return scaleOf(kind, servedObject(write.resource, stored))
 }
 

@@ -123,9 +123,12 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   isolate(write, next, present)
   if (write.trusted !== 'plain' && !change.managed) recordUpdate(engine, write, next, present)
   dedupOwners(next, write)
-  const request = admissionCase(write, { operation: 'UPDATE', object: next, oldObject: present })
+  const { view } = write
+  const seen = () => (view ? view.of(next) : next)
+  const request = admissionCase(write, { operation: 'UPDATE', object: seen(), oldObject: view ? view.of(present) : present })
   if (!write.trusted) {
     await mutatingAdmission(engine, request)
+    view?.into(next, request.object!)
     dedupOwners(next, write)
   }
   const context = hookContext(engine, write)
@@ -135,7 +138,7 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   await effects.begin(engine, write, next, present)
   await refuseInvalid(write, { next, previous: present, context }, validateObjectMetaUpdate(meta, present.metadata!))
   for (const text of kind.warnings?.(next, present) ?? []) warn(text)
-  if (!write.trusted) await validatingAdmission(engine, request)
+  if (!write.trusted) await validatingAdmission(engine, view ? { ...request, object: seen() } : request)
   if (isReadyToGo(kind, next, present)) {
     await remove(engine, write, stored)
     effects.commit()

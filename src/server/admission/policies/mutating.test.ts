@@ -193,6 +193,24 @@ test('MutatingAdmissionPolicy sees and changes an object in the version its rule
   assert.deepEqual([json.apiVersion, json.spec.minReplicas, json.spec.targetCPUUtilizationPercentage], ['autoscaling/v1', 70, 70])
 })
 
+test('policies see a Scale where somebody scales, and may change it', async () => {
+  await using server = await startPolicies()
+  await server.send('POST', DEPLOYMENTS, deployment('web', { replicas: 1 }))
+  const matchConstraints = rules('apps/deployments/scale')
+  await enforce(server, { matchConstraints, mutations: [apply('Object{spec: Object.spec{replicas: object.spec.replicas + 1}}')] })
+  const validations = [
+    {
+      expression:
+        "object.kind == 'Scale' && request.kind.group == 'autoscaling' && oldObject.spec.replicas == 1 && object.spec.replicas < 5",
+    },
+  ]
+  await server.make('ValidatingAdmissionPolicy', 'v', { matchConstraints, validations })
+  await server.make('ValidatingAdmissionPolicyBinding', 'v', { policyName: 'v', validationActions: ['Deny'] })
+  const scale = (replicas: number) => server.send('PATCH merge', `${DEPLOYMENTS}/web/scale`, { spec: { replicas } })
+  assert.match((await scale(4)).json.message, /'v' with binding 'v' denied request/)
+  assert.equal((await scale(2)).json.spec.replicas, 3)
+})
+
 const broken: { mutation: object; message: RegExp }[] = [
   {
     mutation: apply('"teapot"'),
