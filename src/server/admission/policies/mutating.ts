@@ -17,7 +17,7 @@ import { type Activation, activationOf } from './activation.ts'
 import { Authorizations } from './authorizations.ts'
 import { conditionsHold, Evaluation, OutOfBudget } from './evaluation.ts'
 import { isChanged, mutated, MutationError } from './mutation.ts'
-import { collectParams, ConfigurationError } from './params.ts'
+import { collectParams, ConfigurationError, resolveParamKind } from './params.ts'
 import type { PolicyMetrics } from './policy-metrics.ts'
 import { type ActivePolicy, PolicySource } from './policy-source.ts'
 
@@ -36,7 +36,7 @@ interface Invocation {
 
 interface Failure {
   active: Active
-  binding: MutatingAdmissionPolicyBinding
+  binding?: MutatingAdmissionPolicyBinding
   message: string
   reason?: StatusReason
 }
@@ -95,17 +95,24 @@ class Mutating {
 
   #invocations({ item: active, kind }: Matched<Active>): Invocation[] {
     const { spec = {} } = active.policy
+    const paramKind = this.#configured(() => resolveParamKind(this.#context, spec.paramKind), { active })
+    if (!paramKind) return []
     return active.bindings.match(this.#request).flatMap(({ item: binding }) => {
-      try {
-        const { namespace } = this.#request.attributes
-        const found = collectParams(this.#context, { paramKind: spec.paramKind, paramRef: binding.spec?.paramRef, namespace })
-        return found.map((params) => ({ active, spec, binding, params, kind }))
-      } catch (error) {
-        if (!(error instanceof ConfigurationError)) throw error
-        this.#failures.push({ active, binding, message: `failed to configure binding: ${error.message}` })
-        return []
-      }
+      const { namespace } = this.#request.attributes
+      const asked = { kind: paramKind.value, paramRef: binding.spec?.paramRef, namespace }
+      const found = this.#configured(() => collectParams(this.#context, asked), { active, binding })
+      return found?.value.map((params) => ({ active, spec, binding, params, kind })) ?? []
     })
+  }
+
+  #configured<T>(configure: () => T, about: Pick<Failure, 'active' | 'binding'>): { value: T } | undefined {
+    try {
+      return { value: configure() }
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error
+      this.#failures.push({ ...about, message: `failed to configure ${about.binding ? 'binding' : 'policy'}: ${error.message}` })
+      return undefined
+    }
   }
 
   /** Whether the object is another afterwards. */
@@ -173,7 +180,9 @@ interface Step {
 /** The first failure is told; all are causes. */
 function refusal(request: AdmissionRequest, failures: readonly Failure[]): StatusError {
   const text = ({ active, binding, message }: Failure) =>
-    `policy '${active.name}' with binding '${binding.metadata?.name ?? ''}' denied request: ${message}`
+    binding
+      ? `policy '${active.name}' with binding '${binding.metadata?.name ?? ''}' denied request: ${message}`
+      : `policy ${JSON.stringify(active.name)} denied request: ${message}`
   const [first] = failures
   const { details } = denied(request, '')
   return new StatusError(first!.reason ?? 'Forbidden', text(first!), {

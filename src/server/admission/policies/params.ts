@@ -1,6 +1,7 @@
 // The parameters a binding gives to its policy: one object by name, or all that a selector selects.
 import type { ParamKind, ParamRef } from '#api/generated/types.ts'
 import { matchesLabels, selectorOf } from '#api/label-selector.ts'
+import type { Kind } from '#api/kind.ts'
 import { type KubeObject, parseApiVersion } from '#api/object.ts'
 import type { MatchSource } from '#server/admission/matching/match-index.ts'
 
@@ -9,23 +10,26 @@ export class ConfigurationError extends Error {
   override name = 'ConfigurationError'
 }
 
+/** undefined where the policy has no parameters. Throws ConfigurationError where nobody serves them. */
+export function resolveParamKind({ registry }: MatchSource, paramKind: ParamKind | undefined): Kind | undefined {
+  if (!paramKind) return undefined
+  const { apiVersion = '', kind: name = '' } = paramKind
+  const kind = registry.findKind(apiVersion, name)?.kind
+  if (kind && !kind.virtual) return kind
+  const { group, version } = parseApiVersion(apiVersion)
+  throw new ConfigurationError(`failed to find resource referenced by paramKind: '${group}/${version}, Kind=${name}'`)
+}
+
 interface Asked {
-  paramKind: ParamKind | undefined
+  kind: Kind | undefined
   paramRef: ParamRef | undefined
   /** Of the request. */
   namespace: string
 }
 
 /** `[undefined]`: to be evaluated once, without. Empty: not at all. Throws ConfigurationError. */
-export function collectParams({ registry, reader }: MatchSource, { paramKind, paramRef, namespace }: Asked): (KubeObject | undefined)[] {
-  if (!paramKind) return [undefined]
-  const { apiVersion = '', kind: name = '' } = paramKind
-  const kind = registry.findKind(apiVersion, name)?.kind
-  if (!kind || kind.virtual) {
-    const { group, version } = parseApiVersion(apiVersion)
-    throw new ConfigurationError(`failed to find resource referenced by paramKind: '${group}/${version}, Kind=${name}'`)
-  }
-  if (!paramRef) return [undefined]
+export function collectParams({ reader }: MatchSource, { kind, paramRef, namespace }: Asked): (KubeObject | undefined)[] {
+  if (!kind || !paramRef) return [undefined]
   if (kind.scope === 'Cluster' && paramRef.namespace)
     throw new ConfigurationError('paramRef.namespace must not be provided for a cluster-scoped `paramKind`')
   const within = kind.scope === 'Namespaced' ? paramRef.namespace || namespace : undefined

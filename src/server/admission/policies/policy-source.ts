@@ -65,7 +65,7 @@ export class PolicySource<P extends AnyPolicy, B extends AnyBinding, C> {
       const own = bindings.get(name)
       // Without a binding a policy does nothing.
       if (!own) continue
-      const version = [policy, ...own].map(({ metadata }) => `${metadata?.uid}@${metadata?.resourceVersion}`).join()
+      const version = [policy, ...own].map(({ metadata }) => `${metadata?.uid}@${metadata?.generation}`).join()
       const known = before.get(name)
       this.#active.set(name, known?.version === version ? known : { ...this.#activate(policy, own), version })
     }

@@ -227,7 +227,7 @@ test('ValidatingAdmissionPolicy whose parameters nobody serves refuses or lets p
   const { json } = await create(server)
   assert.match(
     json.message,
-    /failed to configure binding: failed to find resource referenced by paramKind: 'stable.example.com\/v1, Kind=Limit'$/,
+    /ValidatingAdmissionPolicy 'p' denied request: failed to configure policy: failed to find resource referenced by paramKind: 'stable.example.com\/v1, Kind=Limit'$/,
   )
 })
 

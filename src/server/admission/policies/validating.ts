@@ -12,7 +12,7 @@ import type { AdmissionPlugin, AdmissionRequest, Authorizer, ServerContext } fro
 import { activationOf } from './activation.ts'
 import { Authorizations } from './authorizations.ts'
 import { AuditAnnotations } from './audit-annotations.ts'
-import { collectParams, ConfigurationError } from './params.ts'
+import { collectParams, ConfigurationError, resolveParamKind } from './params.ts'
 import { type ActivePolicy, PolicySource } from './policy-source.ts'
 import type { PolicyMetrics } from './policy-metrics.ts'
 import { judge, type Judgement, type Verdict } from './validator.ts'
@@ -73,19 +73,19 @@ class Validation {
     const published = new AuditAnnotations()
     const view = viewAs(this.#request, kind)
     const { spec = {} } = active.policy
+    const { failurePolicy } = spec
+    const paramKind = this.#configured(() => resolveParamKind(this.#context, spec.paramKind), { policy: active.name, failurePolicy })
+    if (!paramKind) return
     for (const { item: binding } of active.bindings.match(this.#request)) {
       const name = binding.metadata?.name ?? ''
-      let params: ReturnType<typeof collectParams>
-      try {
-        const { namespace } = this.#request.attributes
-        params = collectParams(this.#context, { paramKind: spec.paramKind, paramRef: binding.spec?.paramRef, namespace })
-      } catch (error) {
-        if (!(error instanceof ConfigurationError)) throw error
-        if (spec.failurePolicy !== 'Ignore')
-          this.#denials.push({ policy: active.name, binding: name, message: `failed to configure binding: ${error.message}` })
-        continue
-      }
-      for (const param of params) {
+      const { namespace } = this.#request.attributes
+      const about = { policy: active.name, binding: name, failurePolicy }
+      const params = this.#configured(
+        () => collectParams(this.#context, { kind: paramKind.value, paramRef: binding.spec?.paramRef, namespace }),
+        about,
+      )
+      if (!params) continue
+      for (const param of params.value) {
         const started = this.#context.clock.now()
         const compiled = await active.compiled()
         const judgement = await this.#authorizations.settled(() => {
@@ -97,6 +97,18 @@ class Validation {
       }
     }
     for (const [key, value] of published.texts()) this.#request.annotate?.(`${active.name}/${key}`, value)
+  }
+
+  /** What cannot be configured refuses the request, unless that is to be ignored. */
+  #configured<T>(configure: () => T, { failurePolicy, ...about }: Configuring): { value: T } | undefined {
+    try {
+      return { value: configure() }
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error
+      const what = about.binding === undefined ? 'policy' : 'binding'
+      if (failurePolicy !== 'Ignore') this.#denials.push({ ...about, message: `failed to configure ${what}: ${error.message}` })
+      return undefined
+    }
   }
 
   /** The namespace a request is in; none for namespaces themselves. */
@@ -150,6 +162,12 @@ class Validation {
     }
     this.#request.annotate?.('validation.policy.admission.k8s.io/validation_failure', JSON.stringify([failure]))
   }
+}
+
+interface Configuring {
+  policy: string
+  binding?: string
+  failurePolicy: string | undefined
 }
 
 interface About {
