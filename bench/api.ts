@@ -1,7 +1,7 @@
 // The API server alone, over TLS and HTTP/2, client beside it: GET, durable creates beside etcd, LIST, watch fan-out. Prints a table.
 // The server runs in a process of its own (bench/api-server.ts), so that client and server have a core each; what the machine gives both is
 // shown by a bare server that does nothing but HTTP/2 and TLS (bench/floor-server.ts), in the same run.
-// usage: node bench/api.ts [get|creates|list|watch ...] [--profile DIRECTORY]
+// usage: node bench/api.ts [get|creates|list|watch ...] [--profile DIRECTORY] [--alone: no etcd beside creates]
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -12,7 +12,10 @@ import { noEtcd, startEtcd } from './etcd.ts'
 import { markdown, median, quantile } from './figures.ts'
 import { type Access, LoadConnection } from './http2-load.ts'
 
-const { values: options, positionals: parts } = parseArgs({ allowPositionals: true, options: { profile: { type: 'string' } } })
+const { values: options, positionals: parts } = parseArgs({
+  allowPositionals: true,
+  options: { profile: { type: 'string' }, alone: { type: 'boolean' } },
+})
 const directory = mkdtempSync(join(tmpdir(), 'sampan-bench-'))
 const { child, ready } = await start('api-server.ts', [directory, ...(options.profile ? [options.profile] : [])])
 const rows: string[][] = []
@@ -121,7 +124,7 @@ async function creates(): Promise<void> {
     `${number(alone.length / 3)}/s, p50 ${quantile(alone, 0.5).toFixed(2)} ms, p99 ${quantile(alone, 0.99).toFixed(1)} ms`,
     'p50 1.5 ms',
   )
-  await using etcd = noEtcd ? undefined : await startEtcd(directory)
+  await using etcd = noEtcd || options.alone ? undefined : await startEtcd(directory)
   const value = pod('etcd', 600 + 950) // as large as what is stored of the pod
   const rates: number[] = []
   const etcdRates: number[] = []
@@ -146,6 +149,7 @@ async function creates(): Promise<void> {
       `${number(median(cpus))} us of the server's processor time each (${number(1e6 / median(cpus))}/s a core), ${(gc * 100).toFixed(0)} % of it collector`,
     '5,000/s',
   )
+  if (options.alone) return
   row(
     'etcd alone, the same bytes, 64 in flight, in turns',
     etcd ? `${number(median(etcdRates))}/s, ratio ${(median(rates) / median(etcdRates)).toFixed(2)}` : String(noEtcd),
@@ -183,7 +187,7 @@ async function lists(): Promise<void> {
   for (let i = 0; i < 3; i++) await list()
   times.length = 0
   let peak = 0
-  const base = (await ask(child, 'usage')).rss
+  const base = (await ask(child, 'sample')).rss
   const used = await measured(child, 'list', async () => {
     for (let i = 0; i < 10; i++) await list()
     peak = (await ask(child, 'peak')).rss

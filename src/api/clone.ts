@@ -31,7 +31,7 @@ export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
   if (Array.isArray(value)) for (const item of value) deepFreeze(item)
-  else for (const key of Object.keys(value)) deepFreeze((value as Record<string, unknown>)[key])
+  else for (const key in value) deepFreeze(value[key])
   return value
 }
 

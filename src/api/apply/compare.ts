@@ -83,14 +83,16 @@ function compareItems(schema: Schema, shape: 'keyed' | 'set', left: unknown, rig
   const before = itemsOf(schema, shape, left)
   const after = itemsOf(schema, shape, right)
   const collected = new Collected()
-  for (const element of new Set([...before.order, ...after.order])) {
+  const elements = before.order.length === 0 ? after.byElement.keys() : new Set([...before.order, ...after.order])
+  for (const element of elements) {
     if (before.duplicates.has(element) || after.duplicates.has(element)) collected.put(element, compareDuplicates(element))
     else collected.put(element, compare(schema.items, before.byElement.get(element), after.byElement.get(element)))
   }
   return collected.any ? collected : undefined
 
   function compareDuplicates(element: string): Branch | undefined {
-    const all = (list: unknown, order: string[]) => (list as unknown[] | undefined)?.filter((_, index) => order[index] === element) ?? []
+    const all = (list: unknown, order: readonly string[]) =>
+      (list as unknown[] | undefined)?.filter((_, index) => order[index] === element) ?? []
     if (!before.byElement.has(element)) return { added: LEAF }
     if (!after.byElement.has(element)) return { removed: LEAF }
     return equal(all(left, before.order), all(right, after.order)) ? undefined : { modified: LEAF }

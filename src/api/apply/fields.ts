@@ -91,12 +91,23 @@ function formatElement(element: string): string {
 
 /** Sorted for storage, `.` first: equal sets become equal bytes. */
 export function encodeFields(fields: Fields): Fields {
+  if (isEmpty(fields)) return LEAF
   const sorted: Children = {}
-  for (const element of Object.keys(fields).sort()) {
-    const below = fields[element]!
-    sorted[element] = isEmpty(below) ? {} : encodeFields(below)
-  }
+  for (const element of sortedElements(fields)) sorted[element] = encodeFields(fields[element]!)
   return sorted
+}
+
+/** By insertion: there are few, and this runs with every write, where sort() would allocate. */
+function sortedElements(fields: Fields): string[] {
+  const elements = Object.keys(fields)
+  if (elements.length > 64) return elements.sort()
+  for (let i = 1; i < elements.length; i++) {
+    const element = elements[i]!
+    let at = i
+    for (; at > 0 && elements[at - 1]! > element; at--) elements[at] = elements[at - 1]!
+    elements[at] = element
+  }
+  return elements
 }
 
 const MAX_DEPTH = 256

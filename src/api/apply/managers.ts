@@ -52,6 +52,7 @@ export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
       ...(subresource ? { subresource } : {}),
     })
   }
+  if (entries.length < 2) return entries
   const keys = (one: ManagedFieldsEntry) => [
     one.operation ?? '',
     one.time ?? '',
@@ -64,6 +65,7 @@ export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
 
 /** At most ten update managers: the oldest of one version become one. */
 export function capUpdateManagers(managers: Managers): void {
+  if (managers.size <= MAX_UPDATE_MANAGERS) return
   const updaters = [...managers].filter(([, { operation }]) => operation === 'Update')
   updaters.sort(([idA, a], [idB, b]) => compareTexts([a.time ?? '', idA], [b.time ?? '', idB]))
   let count = updaters.length

@@ -66,15 +66,18 @@ function keyDefault(items: Schema | undefined, key: string): unknown {
 
 /** Items by path element, in order; `duplicates` are elements that occur more than once. Items that do not say what they are go by their index. */
 export interface Items {
-  order: string[]
-  byElement: Map<string, unknown>
-  duplicates: Set<string>
+  readonly order: readonly string[]
+  readonly byElement: ReadonlyMap<string, unknown>
+  readonly duplicates: ReadonlySet<string>
 }
 
+const NO_ITEMS: Items = { order: [], byElement: new Map(), duplicates: new Set() }
+
 export function itemsOf(schema: Schema, shape: 'keyed' | 'set', list: unknown): Items {
-  const items: Items = { order: [], byElement: new Map(), duplicates: new Set() }
-  if (!Array.isArray(list)) return items
-  for (const [index, item] of list.entries()) {
+  if (!Array.isArray(list) || list.length === 0) return NO_ITEMS
+  const items = { order: [] as string[], byElement: new Map<string, unknown>(), duplicates: new Set<string>() }
+  for (let index = 0; index < list.length; index++) {
+    const item: unknown = list[index]
     const element = itemElement(schema, shape, item) ?? `i:${index}`
     if (items.byElement.has(element)) items.duplicates.add(element)
     else items.byElement.set(element, item)

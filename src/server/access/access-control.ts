@@ -88,7 +88,7 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
     return { RBAC: rbac, AlwaysAllow: alwaysAllow, AlwaysDeny: alwaysDeny }[choice.type]
   })
   return {
-    authenticators: [clientCertificates, bearerTokens(() => known, audiences)],
+    authenticators: [clientCertificates(), bearerTokens(() => known, audiences)],
     anonymous: (path) => strangers.anonymous?.(path) ?? openToAnyone(path),
     authorizer: firstOpinion([allowGroup('system:masters'), ...chosen]),
     rbac,

@@ -13,17 +13,25 @@ const OPEN_PATHS = /^\/(healthz|livez|readyz|version)(\/|$)/
 /** What may be asked without saying who asks, as far as roles allow it. */
 export const openToAnyone = (path: string): boolean => OPEN_PATHS.test(path)
 
-/** Common name as user, organizations as groups. */
-export const clientCertificates: Authenticator = {
-  async authenticate({ certificate }) {
-    if (!certificate?.commonName) return undefined
-    const fingerprint = certificate.fingerprint.replaceAll(':', '').toLowerCase()
-    return {
-      username: certificate.commonName,
-      groups: [...new Set([...certificate.organizations, AUTHENTICATED])],
-      extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] },
-    }
-  },
+/** Common name as user, organizations as groups. A connection shows one certificate for all its requests: who that is, is worked out once. */
+export function clientCertificates(): Authenticator {
+  const known = new WeakMap<object, UserInfo>()
+  return {
+    async authenticate({ certificate }) {
+      if (!certificate?.commonName) return undefined
+      let user = known.get(certificate)
+      if (!user) known.set(certificate, (user = holderOf(certificate)))
+      return user
+    },
+  }
+}
+
+function holderOf({ commonName, organizations, fingerprint }: NonNullable<AuthenticationRequest['certificate']>): UserInfo {
+  return {
+    username: commonName,
+    groups: [...new Set([...organizations, AUTHENTICATED])],
+    extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint.replaceAll(':', '').toLowerCase()}`] },
+  }
 }
 
 /** Any bearer token that is not good is refused here, so this comes last among those who read tokens. */

@@ -29,7 +29,7 @@ before(async () => {
     store: createMemoryStore(),
     listen: { tls: { key: serving.key, cert: serving.certificate, clientCa: authority } },
     extensions: () => ({
-      authenticators: [clientCertificates],
+      authenticators: [clientCertificates()],
       subresources: [
         {
           kind: Pod,
