@@ -1,7 +1,10 @@
 // Webhooks of both configurations: defaults and rules.
 import { duplicate, type FieldError, invalid, required } from '#api/field-error.ts'
 import type { AdmissionregistrationWebhookClientConfig, MutatingWebhook, ValidatingWebhook } from '#api/generated/types.ts'
+import { equal } from '#api/equal.ts'
 import { dns1035Label, dnsSubdomain } from '#api/names.ts'
+import { COMPILE_SLICE, compileValidatingPolicy } from '#api/policies/compile.ts'
+import { paced } from '#lib/paced.ts'
 import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
 import { validateLabelSelector } from '#api/validation/label-selector.ts'
 import { checkMatchConditions, checkRule } from './rules.ts'
@@ -26,6 +29,20 @@ export function validateWebhooks(webhooks: (ValidatingWebhook | MutatingWebhook)
   })
   return errors
 }
+
+/** Whether new conditions compile: asked apart from all other rules, for it may take long. */
+export async function validateConditions(webhooks: readonly Webhook[] = [], previous: readonly Webhook[] = []): Promise<FieldError[]> {
+  const errors: Errors = []
+  for (const [index, { matchConditions }] of webhooks.entries()) {
+    if (!matchConditions?.length || previous.some((one) => equal(one.matchConditions, matchConditions))) continue
+    const compiled = await paced(compileValidatingPolicy({ matchConditions }), COMPILE_SLICE)
+    for (const { path, expression, error } of compiled.matchConditions)
+      if (error !== undefined && expression.trim()) errors.push(invalid(path.replace(/^spec/, `webhooks[${index}]`), expression, error))
+  }
+  return errors
+}
+
+type Webhook = ValidatingWebhook | MutatingWebhook
 
 function checkWebhook(webhook: ValidatingWebhook | MutatingWebhook, path: string, errors: Errors): void {
   checkQualifiedDomain(`${path}.name`, webhook.name, errors)

@@ -1,7 +1,8 @@
 // matchConditions of one webhook: expressions that must all hold for it to be asked. Compiled when the first request meets them.
-import { AUTHORIZER, authorizerValue, RESOURCE_CHECK, requestResourceValue } from '#api/cel/authorizer-library.ts'
-import { BOOL, type Budget, type CelProgram, celEnvironment, compileCel, DYN } from '#api/cel/environment.ts'
+import { authorizerValue, requestResourceValue } from '#api/cel/authorizer-library.ts'
+import { BOOL, type Budget, type CelProgram, compileCel } from '#api/cel/environment.ts'
 import type { MatchCondition } from '#api/generated/types.ts'
+import { policyEnvironment } from '#api/policies/environment.ts'
 import { forbiddenError } from '#api/status.ts'
 import type { AdmissionRequest, Authorizer } from '#server/request.ts'
 
@@ -45,10 +46,8 @@ export class MatchConditions {
   }
 }
 
-function compile(expression: string): CelProgram {
-  const variables = { object: DYN, oldObject: DYN, request: DYN, authorizer: AUTHORIZER, 'authorizer.requestResource': RESOURCE_CHECK }
-  return compileCel(expression, celEnvironment({ variables }), { expects: [BOOL] })
-}
+const compile = (expression: string): CelProgram =>
+  compileCel(expression, policyEnvironment({ hasParams: false, hasAuthorizer: true }), { expects: [BOOL] })
 
 /** Evaluation never waits: an authorizer that would have to is an error of the question. */
 function authorization({ attributes }: AdmissionRequest, authorizer: Authorizer) {
