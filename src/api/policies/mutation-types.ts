@@ -1,7 +1,8 @@
 // What mutations make: `Object{...}`, `Object.spec{...}` and so on, any field of any name, and `JSONPatch{...}`; and what they made, as plain JSON.
 import { CelError, DYN, STRING, Type } from '#api/cel/environment.ts'
-import { toJson } from '#api/cel/to-json.ts'
+import { ResultTooLarge, toJson } from '#api/cel/to-json.ts'
 import { setOwn } from '#api/clone.ts'
+import { showKey } from '#lib/cel/standard.ts'
 import { ListValue, MapValue, ObjectValue, type Value } from '#lib/cel/values.ts'
 
 const ROOT = 'Object'
@@ -33,9 +34,9 @@ export const JSON_PATCH = new Type('object', 'JSONPatch', {
 
 const isDynamic = (value: Value): value is ObjectValue => value instanceof ObjectValue && OBJECT_NAME.test(value.typeName)
 
-/** An applied configuration as JSON. Throws CelError where a type's name is not the path it stands at. */
+/** An applied configuration as JSON. Throws CelError where a type's name is not the path it stands at, ResultTooLarge. */
 export function configurationOf(value: Value): Record<string, unknown> {
-  return jsonOf(value, ROOT) as Record<string, unknown>
+  return new Conversion().convert(value, ROOT) as Record<string, unknown>
 }
 
 export interface PatchOperation {
@@ -48,6 +49,8 @@ export interface PatchOperation {
 /** A list of JSONPatch as the operations of RFC 6902. */
 export function patchOperations(list: Value): PatchOperation[] {
   if (!(list instanceof ListValue)) throw new CelError('type conversion failed: not a list of JSONPatch')
+  const conversion = new Conversion()
+  conversion.count(list.size)
   return Array.from({ length: list.size }, (_, at) => {
     const item = list.at(at)
     if (!(item instanceof ObjectValue) || item.type !== JSON_PATCH) throw new CelError('type conversion failed: not a JSONPatch')
@@ -56,35 +59,47 @@ export function patchOperations(list: Value): PatchOperation[] {
     const value = item.select('value')
     // A value begins a path of its own, wherever it is put.
     const root = value !== undefined && isDynamic(value) ? value.typeName : ROOT
-    const made = value === undefined ? {} : { value: jsonOf(value, root) }
+    const made = value === undefined ? {} : { value: conversion.convert(value, root) }
     return { op: text('op'), path: text('path'), ...(from ? { from } : {}), ...made }
   })
 }
 
-function jsonOf(value: Value, path: string): unknown {
-  if (isDynamic(value)) {
+/** More than this no object holds. An expression makes lists that are far longer than what it costs: none is walked before its size is known. */
+const MAX_MEMBERS = 1_000_000
+
+class Conversion {
+  #members = 0
+
+  count(more: number): void {
+    this.#members += more
+    if (this.#members > MAX_MEMBERS) throw new ResultTooLarge('the result of the expression is too large')
+  }
+
+  convert(value: Value, path: string): unknown {
+    if (isDynamic(value)) return this.#object(value, path)
+    if (value instanceof ListValue) {
+      this.count(value.size)
+      return Array.from({ length: value.size }, (_, at) => this.convert(value.at(at), path))
+    }
+    if (value instanceof MapValue) {
+      const keys = value.keys()
+      this.count(keys.length)
+      const made = {}
+      for (const key of keys) setOwn(made, showKey(key), this.convert(value.get(key)!, path))
+      return made
+    }
+    return toJson(value)
+  }
+
+  #object(value: ObjectValue, path: string): unknown {
     if (value.typeName !== path)
       throw new CelError(
         `type mismatch: unexpected type name ${JSON.stringify(value.typeName)}, expected ${JSON.stringify(path)}, which matches field name path from root Object type`,
       )
+    const members = Object.entries(value.raw)
+    this.count(members.length)
     const made = {}
-    for (const [key, member] of Object.entries(value.raw)) setOwn(made, key, jsonOf(member as Value, `${path}.${key}`))
+    for (const [key, member] of members) setOwn(made, key, this.convert(member as Value, `${path}.${key}`))
     return made
   }
-  if (value instanceof ListValue && holdsDynamic(value)) return Array.from({ length: value.size }, (_, at) => jsonOf(value.at(at), path))
-  if (value instanceof MapValue && holdsDynamic(value)) {
-    const made = {}
-    for (const key of value.keys()) setOwn(made, String(key), jsonOf(value.get(key)!, path))
-    return made
-  }
-  return toJson(value)
-}
-
-/** Whether something in it was made by the expression: what was not is read as it is. */
-function holdsDynamic(value: Value): boolean {
-  if (isDynamic(value)) return true
-  if (value instanceof ListValue) {
-    for (let at = 0; at < value.size; at++) if (holdsDynamic(value.at(at))) return true
-  } else if (value instanceof MapValue) return value.keys().some((key) => holdsDynamic(value.get(key)!))
-  return false
 }

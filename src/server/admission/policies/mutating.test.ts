@@ -146,6 +146,25 @@ test('MutatingAdmissionPolicy stops what costs too much', async () => {
   )
 })
 
+test('MutatingAdmissionPolicy stops what is small to say and endless to hold', async () => {
+  await using server = await startPolicies()
+  const doubled = Array.from({ length: 40 }, (_, n) => ({
+    name: `v${n}`,
+    expression: n === 0 ? "['x']" : `variables.v${n - 1} + variables.v${n - 1}`,
+  }))
+  for (const mutation of [
+    apply('Object{data: {"n": variables.v39}}'),
+    patch('variables.v39.map(x, JSONPatch{op: "remove", path: "/data"})'),
+    patch('[JSONPatch{op: "add", path: "/data/x", value: variables.v39}]'),
+  ]) {
+    await enforce(server, { variables: doubled, mutations: [mutation] })
+    const { json } = await server.send('POST', MAPS, configMap('x'))
+    assert.match(json.message, /denied request: .*(too large|cost limit exceeded)$/)
+    for (const at of ['mutatingadmissionpolicies/p', 'mutatingadmissionpolicybindings/p-b'])
+      await server.send('DELETE', `/apis/admissionregistration.k8s.io/v1/${at}`)
+  }
+})
+
 test('MutatingAdmissionPolicy is asked again after a later change, where it wants to', async () => {
   const late: AdmissionPlugin = {
     name: 'late',

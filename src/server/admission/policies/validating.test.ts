@@ -318,3 +318,51 @@ for (const { policy, message } of broken)
       },
     )
   })
+
+const LIMITS = '/apis/shop.example.com/v1/namespaces/default/limits'
+
+async function defineLimits(server: PolicyServer): Promise<void> {
+  const schema = { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', properties: { max: { type: 'integer' } } } } } }
+  const definition = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'limits.shop.example.com' },
+    spec: {
+      group: 'shop.example.com',
+      scope: 'Namespaced',
+      names: { plural: 'limits', kind: 'Limit' },
+      versions: ['v1', 'v2'].map((name) => ({ name, served: true, storage: name === 'v2', schema })),
+    },
+  }
+  assert.equal((await server.send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition)).status, 201)
+  while ((await server.send('GET', LIMITS)).status !== 200) await new Promise((resolve) => setImmediate(resolve))
+}
+
+const limit = (name: string, max: number) => ({ apiVersion: 'shop.example.com/v1', kind: 'Limit', metadata: { name }, spec: { max } })
+
+test('ValidatingAdmissionPolicy concerns custom resources in every version, and takes them as parameters', async () => {
+  await using server = await startPolicies()
+  await enforce(
+    server,
+    {
+      matchConstraints: {
+        resourceRules: [{ operations: ['*'], apiGroups: ['shop.example.com'], apiVersions: ['v2'], resources: ['limits'] }],
+      },
+      validations: [
+        { expression: "object.apiVersion == 'shop.example.com/v2' && request.kind.version == 'v2' && request.requestKind.version == 'v1'" },
+        { expression: 'object.spec.max < 10', message: 'too much' },
+      ],
+    },
+    { name: 'versions' },
+  )
+  const paramKind = { apiVersion: 'shop.example.com/v1', kind: 'Limit' }
+  const validations = [{ expression: 'size(object.data) <= params.spec.max', messageExpression: "'at most ' + string(params.spec.max)" }]
+  await enforce(server, { paramKind, validations }, { binding: { paramRef: { name: 'one', parameterNotFoundAction: 'Deny' } } })
+  assert.match((await create(server)).json.message, /failed to configure policy/)
+  await defineLimits(server)
+  assert.match((await create(server)).json.message, /no params found/)
+  assert.match((await server.send('POST', LIMITS, limit('one', 10))).json.message, /denied request: too much$/)
+  assert.equal((await server.send('POST', LIMITS, limit('one', 1))).status, 201)
+  assert.match((await create(server, { a: '1', b: '2' })).json.message, /denied request: at most 1$/)
+  assert.equal((await create(server, { a: '1' })).status, 201)
+})
