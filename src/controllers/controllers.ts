@@ -31,6 +31,7 @@ import { endpointSliceMirroringController } from './endpoints/mirroring.ts'
 import { garbageCollector } from './garbage-collector/garbage-collector.ts'
 import { jobController } from './job/job.ts'
 import { jobOrphanController } from './job/orphans.ts'
+import { legacyTokenCleaner } from './legacy-token-cleaner.ts'
 import { namespaceController } from './namespace/namespace.ts'
 import { nodeIpamController } from './node-ipam.ts'
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts'
@@ -85,6 +86,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     serviceAccountController,
     rootCaCertificatePublisher(rootCa),
     ...(options.signToken ? [serviceAccountTokenController(rootCa, options.signToken)] : []),
+    legacyTokenCleaner,
     clusterRoleAggregationController,
     nodeIpamController({ clusterCidr }),
     nodeLifecycleController(clock),

@@ -6,8 +6,8 @@ export interface RequestedSubject {
   organizations: string[]
   dnsNames: number
   ipAddresses: number
-  /** E-mail addresses and URIs. */
-  others: number
+  emailAddresses: number
+  uris: number
 }
 
 export const SIGNERS = {
@@ -25,15 +25,15 @@ export async function parseRequest({ spec }: CertificateSigningRequest): Promise
   const names = request.getExtension('2.5.29.17')
   const items = names instanceof SubjectAlternativeNameExtension ? names.names.items : []
   const count = (type: string) => items.filter((item) => item.type === type).length
-  const [dnsNames, ipAddresses] = [count('dns'), count('ip')]
   return {
     pem,
     subject: {
       commonName: request.subjectName.getField('CN')[0] ?? '',
       organizations: request.subjectName.getField('O'),
-      dnsNames,
-      ipAddresses,
-      others: items.length - dnsNames - ipAddresses,
+      dnsNames: count('dns'),
+      ipAddresses: count('ip'),
+      emailAddresses: count('email'),
+      uris: count('url'),
     },
   }
 }
@@ -43,34 +43,39 @@ export function refusalOf(
   signer: string,
   { subject, usages }: { subject: RequestedSubject; usages: readonly string[] },
 ): string | undefined {
-  if (signer === SIGNERS.kubeletClient) return nodeProblem(subject) ?? noNames(subject) ?? usageProblem(usages, ['client auth'])
-  if (signer === SIGNERS.kubeletServing) {
-    if (subject.dnsNames + subject.ipAddresses === 0) return 'DNS or IP subjectAltName is required'
-    return (
-      nodeProblem(subject) ??
-      (subject.others > 0 ? 'subjectAltNames that are neither DNS names nor IP addresses are not allowed' : undefined) ??
-      usageProblem(usages, ['server auth'])
-    )
-  }
-  if (signer === SIGNERS.client) return usageProblem(usages, ['client auth'])
-  return undefined
-}
-
-function nodeProblem({ commonName, organizations }: RequestedSubject): string | undefined {
+  if (signer === SIGNERS.client) return clientUsageProblem(usages)
+  if (signer !== SIGNERS.kubeletClient && signer !== SIGNERS.kubeletServing) return undefined
+  const { organizations, commonName, dnsNames, ipAddresses } = subject
   if (organizations.length !== 1 || organizations[0] !== 'system:nodes') return 'subject organization is not system:nodes'
-  return commonName.startsWith('system:node:') ? undefined : 'subject common name does not begin with system:node:'
+  const serving = signer === SIGNERS.kubeletServing
+  if (serving && dnsNames + ipAddresses === 0) return 'DNS or IP subjectAltName is required'
+  const wrongName = nameProblem(subject, serving)
+  if (wrongName) return wrongName
+  const outsider = commonName.startsWith('system:node:') ? undefined : 'subject common name does not begin with system:node:'
+  const wrongUsages = usageProblem(usages, serving ? 'server auth' : 'client auth')
+  return serving ? (wrongUsages ?? outsider) : (outsider ?? wrongUsages)
 }
 
-function noNames({ dnsNames, ipAddresses, others }: RequestedSubject): string | undefined {
-  return dnsNames + ipAddresses + others > 0 ? 'subjectAltNames are not allowed' : undefined
+function nameProblem({ dnsNames, emailAddresses, ipAddresses, uris }: RequestedSubject, serving: boolean): string | undefined {
+  if (!serving && dnsNames > 0) return 'DNS subjectAltNames are not allowed'
+  if (emailAddresses > 0) return 'Email subjectAltNames are not allowed'
+  if (!serving && ipAddresses > 0) return 'IP subjectAltNames are not allowed'
+  return uris > 0 ? 'URI subjectAltNames are not allowed' : undefined
 }
 
-/** Exactly one purpose, beside the two technical usages that go with any key. */
-function usageProblem(usages: readonly string[], purposes: readonly string[]): string | undefined {
-  const rest = usages.filter((usage) => usage !== 'digital signature' && usage !== 'key encipherment')
-  const fits =
-    rest.length === purposes.length && purposes.every((purpose) => rest.includes(purpose)) && usages.includes('digital signature')
-  return fits ? undefined : `usages did not match what the signer allows: ${usages.join(', ')}`
+/** Exactly the purpose and a signature; encipherment besides, for keys that can. */
+function usageProblem(usages: readonly string[], purpose: string): string | undefined {
+  const given = new Set(usages)
+  const needed = ['digital signature', purpose]
+  const rest = [...given].filter((usage) => !needed.includes(usage) && usage !== 'key encipherment')
+  if (rest.length === 0 && needed.every((usage) => given.has(usage))) return undefined
+  return `usages did not match [${[...needed, 'key encipherment'].sort().join(' ')}]`
+}
+
+function clientUsageProblem(usages: readonly string[]): string | undefined {
+  const wrong = usages.find((usage) => !['digital signature', 'key encipherment', 'client auth'].includes(usage))
+  if (wrong !== undefined) return `invalid usage for client certificate: ${wrong}`
+  return usages.includes('client auth') ? undefined : 'missing required usage for client certificate: client auth'
 }
 
 export function conditionTypes({ status }: CertificateSigningRequest): Set<string> {

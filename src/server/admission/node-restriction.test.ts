@@ -20,10 +20,16 @@ const mirror = (nodeName: string, more = {}) => {
   return { metadata, spec: { ...spec, ...more } } as Pod
 }
 const node = (name: string, labels = {}, taints: object[] = []): Node => ({ metadata: { name, labels }, spec: { taints } }) as Node
-const token = (uid: string) => ({
+const token = (uid: string, audiences: string[] = []) => ({
   metadata: { name: 'sa', namespace: 'x' },
-  spec: { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'p', uid } },
+  spec: { audiences, boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'p', uid } },
 })
+const volumes = [
+  {
+    name: 't',
+    projected: { sources: [{ serviceAccountToken: { path: 't' } }, { serviceAccountToken: { path: 'v', audience: 'vault' } }] },
+  },
+]
 
 type Attempt = {
   kind: Kind<any>
@@ -33,10 +39,12 @@ type Attempt = {
   oldObject?: KubeObject
 }
 
-function attempt({ kind, subresource = '', operation = 'CREATE', object, oldObject }: Attempt, podNode = 'n1') {
+function attempt({ kind, subresource = '', operation = 'CREATE', object, oldObject }: Attempt, podNode = 'n1', allowed = '') {
   const reader = new MemoryReader()
-  reader.put(Pod, pod(podNode))
-  const plugin = nodeRestriction({ reader } as unknown as ServerContext)
+  reader.put(Pod, pod(podNode, { volumes }))
+  const plugin = nodeRestriction({ reader } as unknown as ServerContext, {
+    authorize: ({ verb, resource }) => ({ allowed: `${verb} ${resource}` === allowed, reason: '' }),
+  })
   const { name = '', namespace = '' } = (object ?? oldObject)?.metadata ?? {}
   const attributes = {
     user: { username: 'system:node:n1', groups: ['system:nodes'] },
@@ -50,7 +58,7 @@ function attempt({ kind, subresource = '', operation = 'CREATE', object, oldObje
     namespace,
     name,
   }
-  plugin.admit!({
+  return plugin.admit!({
     attributes,
     operation,
     kind,
@@ -71,8 +79,8 @@ const FINE: [title: string, attempt: Attempt][] = [
   ['a token of its pod', { kind: ServiceAccount, subresource: 'token', object: token('u1') }],
 ]
 
-test("NodeRestriction accepts what is the node's own", () => {
-  for (const [title, one] of FINE) assert.doesNotThrow(() => attempt(one), title)
+test("NodeRestriction accepts what is the node's own", async () => {
+  for (const [title, one] of FINE) await assert.doesNotReject(async () => attempt(one), title)
 })
 
 const REFUSED: [attempt: Attempt, message: RegExp][] = [
@@ -107,10 +115,25 @@ const REFUSED: [attempt: Attempt, message: RegExp][] = [
   [{ kind: ServiceAccount, subresource: 'token', object: { metadata: { name: 'sa', namespace: 'x' } } }, /not bound to a pod/],
 ]
 
-test('NodeRestriction refuses everything else', () => {
-  for (const [one, message] of REFUSED) assert.throws(() => attempt(one), { reason: 'Forbidden', message })
+test('NodeRestriction refuses everything else', async () => {
+  for (const [one, message] of REFUSED) await assert.rejects(async () => attempt(one), { reason: 'Forbidden', message })
 })
 
-test('NodeRestriction gives no token for pods elsewhere', () => {
-  assert.throws(() => attempt({ kind: ServiceAccount, subresource: 'token', object: token('u1') }, 'n2'), /scheduled on a different node/)
+test('NodeRestriction gives no token for pods elsewhere', async () => {
+  await assert.rejects(
+    async () => attempt({ kind: ServiceAccount, subresource: 'token', object: token('u1') }, 'n2'),
+    /scheduled on a different node/,
+  )
+})
+
+test('NodeRestriction gives tokens for audiences that volumes of the pod name, or that a right names', async () => {
+  const forAudience = (audiences: string[], allowed?: string) => () =>
+    attempt({ kind: ServiceAccount, subresource: 'token', object: token('u1', audiences) }, 'n1', allowed)
+  await assert.doesNotReject(async () => forAudience(['vault'])())
+  await assert.rejects(async () => forAudience(['other'])(), {
+    reason: 'Forbidden',
+    message: /audience "other" not found in pod spec volume$/,
+  })
+  await assert.rejects(async () => forAudience(['vault', 'other'])(), { message: /node may only request 0 or 1 audiences$/ })
+  await assert.doesNotReject(async () => forAudience(['other'], 'request-serviceaccounts-token-audience other')())
 })

@@ -1,15 +1,18 @@
 // What kubelets write is about themselves and the pods given to them: the finer half of node authorisation, on the content.
 import { isDeepStrictEqual } from 'node:util'
-import type { AuthenticationTokenRequest, Node, PersistentVolumeClaim, Pod } from '#api/generated/types.ts'
+import type { AuthenticationTokenRequest, Node, Pod } from '#api/generated/types.ts'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod as PodKind } from '#api/kinds/core/pod.ts'
+import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
 import { notFoundError } from '#api/status.ts'
 import { nodeOf } from '#server/access/node-authorizer.ts'
-import type { AdmissionPlugin, AdmissionRequest, ObjectReader, ServerContext } from '#server/request.ts'
+import type { AdmissionPlugin, AdmissionRequest, Authorizer, ObjectReader, ServerContext } from '#server/request.ts'
 import { denied, target } from './refusal.ts'
 
 const MIRROR = 'kubernetes.io/config.mirror'
 
-type Check = (request: AdmissionRequest, node: string, reader: ObjectReader) => void
+type Check = (request: AdmissionRequest, node: string, reader: ObjectReader, authorizer: Authorizer) => void | Promise<void>
 
 const CHECKS: Record<string, Check> = {
   __proto__: null as never,
@@ -35,14 +38,14 @@ const CHECKS: Record<string, Check> = {
   },
 }
 
-export function nodeRestriction({ reader }: ServerContext): AdmissionPlugin {
+export function nodeRestriction({ reader }: ServerContext, authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'NodeRestriction',
     admit(request) {
       const node = nodeOf(request.attributes.user)
       if (node === undefined) return
       if (node === '') throw denied(request, `could not determine node from user ${JSON.stringify(request.attributes.user.username)}`)
-      CHECKS[target(request)]?.(request, node, reader)
+      return CHECKS[target(request)]?.(request, node, reader, authorizer)
     },
   }
 }
@@ -116,7 +119,7 @@ function checkClaimStatus(request: AdmissionRequest, node: string): void {
 
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
-function checkToken(request: AdmissionRequest, node: string, reader: ObjectReader): void {
+async function checkToken(request: AdmissionRequest, node: string, reader: ObjectReader, authorizer: Authorizer): Promise<void> {
   const { namespace, name } = request.attributes
   const ref = (request.object as AuthenticationTokenRequest).spec?.boundObjectRef
   if (!ref || ref.apiVersion !== 'v1' || ref.kind !== 'Pod' || !ref.name) throw denied(request, 'node requested token not bound to a pod')
@@ -130,6 +133,30 @@ function checkToken(request: AdmissionRequest, node: string, reader: ObjectReade
     )
   if (pod.spec?.nodeName !== node) throw denied(request, 'node requested token bound to a pod scheduled on a different node')
   if (pod.spec.serviceAccountName !== name) throw denied(request, 'node requested token of an account its pod does not run as')
+  const audiences = (request.object as AuthenticationTokenRequest).spec?.audiences ?? []
+  if (audiences.length > 1) throw denied(request, 'node may only request 0 or 1 audiences')
+  const [audience = ''] = audiences
+  if (podAudiences(pod, reader).has(audience)) return
+  const asked = { ...request.attributes, verb: 'request-serviceaccounts-token-audience', resource: audience, subresource: '' }
+  if (!(await authorizer.authorize(asked)).allowed) throw denied(request, `audience ${quoted(audience)} not found in pod spec volume`)
+}
+
+/** Audiences of the tokens that volumes of the pod are made of, by themselves or through their drivers. */
+function podAudiences({ spec, metadata }: Pod, reader: ObjectReader): Set<string> {
+  const audiences = new Set<string>()
+  const addDriver = (name: string | undefined) => {
+    const driver = name ? reader.get(CSIDriver, { name }) : undefined
+    for (const { audience } of driver?.spec.tokenRequests ?? []) audiences.add(audience)
+  }
+  for (const { name, projected, csi, persistentVolumeClaim, ephemeral } of spec?.volumes ?? []) {
+    for (const { serviceAccountToken } of projected?.sources ?? [])
+      if (serviceAccountToken) audiences.add(serviceAccountToken.audience ?? '')
+    addDriver(csi?.driver)
+    const claim = ephemeral ? `${metadata?.name}-${name}` : persistentVolumeClaim?.claimName
+    const volume = claim && reader.get(PersistentVolumeClaim, { namespace: metadata?.namespace ?? '', name: claim })?.spec?.volumeName
+    if (volume) addDriver(reader.get(PersistentVolume, { name: volume })?.spec?.csi?.driver)
+  }
+  return audiences
 }
 
 function checkNode(request: AdmissionRequest, node: string): void {

@@ -48,7 +48,7 @@ export function admissionPlugins(
     namespaceLifecycle(context),
     limitRanger(context),
     serviceAccount(context),
-    nodeRestriction(context),
+    nodeRestriction(context, authorizer),
     taintNodesByCondition,
     podSecurity(context, options.podSecurity),
     priority(context),

@@ -64,7 +64,8 @@ function boundTo(
   const find = <T extends KubeObject>(of: Kind<T>, key: { namespace?: string; name: string }): T => {
     const object = reader.get(of, key)
     if (!object) throw notFoundError(of, name)
-    if (uid && uid !== object.metadata?.uid) throw conflictError(of, name, mismatch('the UID in the bound object reference', uid, object))
+    if (uid && uid !== object.metadata?.uid)
+      throw conflictError({ group: '', plural: kind ?? '' }, name, mismatch('the UID in the bound object reference', uid, object))
     return object
   }
   const named = (object: KubeObject) => ({ name: object.metadata!.name!, uid: object.metadata!.uid! })
@@ -80,7 +81,8 @@ function boundTo(
   }
   if (apiVersion === 'v1' && kind === 'Node') return { node: named(find(Node, { name })) }
   if (apiVersion === 'v1' && kind === 'Secret') return { secret: named(find(Secret, { namespace, name })) }
-  throw new StatusError('BadRequest', `cannot bind token to object of type ${apiVersion ?? ''}, Kind=${kind ?? ''}`)
+  const version = apiVersion?.includes('/') ? apiVersion : `/${apiVersion ?? ''}`
+  throw new StatusError('BadRequest', `cannot bind token to object of type ${version}, Kind=${kind ?? ''}`)
 }
 
 const mismatch = (what: string, uid: string, { metadata }: KubeObject): string =>

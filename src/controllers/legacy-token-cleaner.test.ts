@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Secret } from '#api/kinds/core/secret.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import { hasReason } from '#api/status.ts'
+import type { ControllerContext } from '#client/controller.ts'
+import { legacyTokenCleaner } from './legacy-token-cleaner.ts'
+import { startTestCluster } from './testing.ts'
+
+const DAY = 24 * 3600 * 1000
+const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since'
+
+test('legacyTokenCleaner calls tokens nobody uses invalid, then deletes them, and leaves those in use', async (t) => {
+  const { client, informers, clock, eventually } = await startTestCluster(t, { only: ['legacy-serviceaccount-token-cleaner-controller'] })
+  const namespace = 'default'
+  const account = await client.create<ServiceAccount, ServiceAccount>(ServiceAccount, {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { namespace, name: 'robot' },
+    secrets: [{ name: 'unused' }, { name: 'used' }],
+  })
+  const annotations = {
+    'kubernetes.io/service-account.name': 'robot',
+    'kubernetes.io/service-account.uid': account.metadata!.uid!,
+  }
+  const inDays = (days: number) => clock.now() + days * DAY
+  const day = (days: number) => new Date(inDays(days)).toISOString().slice(0, 10)
+  for (const [name, labels] of [
+    ['unused', {}],
+    ['used', { 'kubernetes.io/legacy-token-last-used': day(300) }],
+    ['by-hand', {}],
+  ] as const)
+    await client.create(Secret, {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      type: 'kubernetes.io/service-account-token',
+      metadata: { namespace, name, annotations, labels },
+    } as Secret)
+  await eventually(
+    () => informers.of(Secret).get({ namespace, name: 'by-hand' }) && informers.of(ServiceAccount).get({ namespace, name: 'robot' }),
+  )
+  const run = (days: number) => {
+    const context = { client, informers, clock: { ...clock, now: () => inDays(days) } }
+    return legacyTokenCleaner.reconcile({ namespace, name: 'robot' }, context as unknown as ControllerContext)
+  }
+  const labelOf = async (name: string) => (await client.get(Secret, { namespace, name })).metadata?.labels?.[INVALID_SINCE]
+
+  await run(364)
+  assert.equal(await labelOf('unused'), undefined)
+  await run(367)
+  assert.deepEqual([await labelOf('unused'), await labelOf('used'), await labelOf('by-hand')], [day(367), undefined, undefined])
+  await eventually(() => informers.of(Secret).get({ namespace, name: 'unused' })?.metadata?.labels?.[INVALID_SINCE])
+  await run(700)
+  assert.equal(await labelOf('unused'), day(367))
+  await run(367 + 367)
+  await assert.rejects(client.get(Secret, { namespace, name: 'unused' }), (error) => hasReason(error, 'NotFound'))
+  assert.equal(await labelOf('by-hand'), undefined)
+})

@@ -1,0 +1,77 @@
+// legacy-service-account-token-cleaner: tokens in Secrets that were once made by themselves and that nobody uses are first called invalid, then deleted.
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { Secret } from '#api/kinds/core/secret.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
+import { mapped } from '#client/triggers.ts'
+
+const TOKEN_TYPE = 'kubernetes.io/service-account-token'
+const LAST_USED = 'kubernetes.io/legacy-token-last-used'
+const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since'
+const TRACKING = { namespace: 'kube-system', name: 'kube-apiserver-legacy-service-account-token-tracking' }
+const DAY_MS = 24 * 3600 * 1000
+/** Unused for so long; and again as long before it goes for good. */
+const PERIOD_MS = 365 * DAY_MS
+
+/** Accounts that list Secrets of their own are looked at once a day. */
+export const legacyTokenCleaner: Controller = {
+  name: 'legacy-serviceaccount-token-cleaner-controller',
+  account: 'legacy-service-account-token-cleaner',
+  workers: 1,
+  reads: [Secret, Pod],
+  triggers: [
+    mapped(ServiceAccount, ({ metadata, secrets }) =>
+      secrets?.length ? [{ namespace: metadata!.namespace!, name: metadata!.name! }] : [],
+    ),
+  ],
+  async reconcile(key, context) {
+    const account = context.informers.of(ServiceAccount).get(key)
+    if (!account?.secrets?.length) return
+    const again = { requeueAfterMs: DAY_MS }
+    const tracking = await context.client.get(ConfigMap, TRACKING).catch(ignoreNotFound)
+    const since = Date.parse(tracking?.data?.['since'] ?? '')
+    if (Number.isNaN(since) || since + PERIOD_MS > context.clock.now()) return again
+    for (const { name } of account.secrets) if (name) await look({ namespace: key.namespace!, name }, account, context)
+    return again
+  },
+}
+
+async function look(key: { namespace: string; name: string }, account: ServiceAccount, context: ControllerContext): Promise<void> {
+  const { client, informers, clock } = context
+  const secret = informers.of(Secret).get(key)
+  if (
+    !secret ||
+    secret.type !== TOKEN_TYPE ||
+    secret.metadata?.annotations?.['kubernetes.io/service-account.uid'] !== account.metadata?.uid
+  )
+    return
+  const longAgo = clock.now() - PERIOD_MS
+  const { creationTimestamp = '', labels = {}, uid = '', resourceVersion } = secret.metadata ?? {}
+  const recently = (time: string | undefined) => time !== undefined && !(Date.parse(time) <= longAgo)
+  if (recently(creationTimestamp ?? undefined) || recently(labels[LAST_USED]) || isMounted(key, context)) return
+  const invalidSince = labels[INVALID_SINCE]
+  const preconditions = { uid, ...(resourceVersion ? { resourceVersion } : {}) }
+  if (invalidSince === undefined) {
+    const today = new Date(clock.now()).toISOString().slice(0, 10)
+    const patch = { metadata: { ...preconditions, labels: { [INVALID_SINCE]: today } } }
+    await client.patch(Secret, key, { type: 'merge', patch }).catch(changedMeanwhile)
+  } else if (!recently(invalidSince)) await client.delete(Secret, key, { preconditions }).catch(changedMeanwhile)
+}
+
+/** Whoever changed it shows that it is of use; the next day looks again. */
+function changedMeanwhile(error: unknown): void {
+  if (!hasReason(error, 'NotFound', 'Conflict')) throw error
+}
+
+function isMounted({ namespace, name }: { namespace: string; name: string }, { informers }: ControllerContext): boolean {
+  return informers
+    .of(Pod)
+    .list(namespace)
+    .some(({ spec }) =>
+      spec?.volumes?.some(
+        ({ secret, projected }) => secret?.secretName === name || projected?.sources?.some((source) => source.secret?.name === name),
+      ),
+    )
+}
