@@ -142,7 +142,7 @@ export function invalidError(kind: { group: string; kind: string }, name: string
     details: {
       ...(name ? { name } : {}),
       ...(kind.group ? { group: kind.group } : {}),
-      kind: kind.kind,
+      ...(kind.kind ? { kind: kind.kind } : {}),
       causes: errors.map(({ type, field, message }) => ({ reason: type, message, field })),
     },
   })

@@ -1,7 +1,9 @@
 // /api and /apis and below: which resources there are. Documents are kept until the set of kinds changes; clients that have them get 304.
 import { Discovery } from '#api/discovery/discovery.ts'
 import { answer, type Call } from '#server/http/call.ts'
-import { sendBytes } from '#server/http/respond.ts'
+import { messageNamed } from '#api/codec/protobuf-tables.ts'
+import { type Format, negotiate } from '#server/http/negotiate.ts'
+import { encode, sendBytes } from '#server/http/respond.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { ServedKinds } from './served-kinds.ts'
 
@@ -21,10 +23,22 @@ export function discoveryEndpoint(
     async answer(call: Call) {
       const { headers, path } = call.exchange
       const document = discovery().document(path, { accept: headers.accept, serverAddress: serverAddress() })!
+      if (document.contentType === 'application/json') {
+        const { format } = negotiate(headers.accept, { formats: FORMATS })
+        if (format !== 'json') return sendBytes(call, { status: 200, ...otherForm(document.body, format) })
+      }
       if (headers['if-none-match'] === document.etag) return answer(call, 304, { headers: { etag: document.etag, vary: 'Accept' } })
       call.headers.etag = document.etag
       call.headers.vary = 'Accept'
       await sendBytes(call, { status: 200, type: document.contentType, body: document.body })
     },
   }
+}
+
+const FORMATS = ['json', 'yaml', 'protobuf'] as const
+
+/** Plain documents come in any form; few ask, so none is kept. */
+function otherForm(body: Buffer, format: Format): { type: string; body: string | Uint8Array } {
+  const document = JSON.parse(body.toString()) as { kind: string }
+  return encode(document, { format, message: messageNamed(`meta.v1.${document.kind}`) })
 }

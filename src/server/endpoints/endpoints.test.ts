@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { decodeMessage } from '#api/codec/protobuf-decode.ts'
+import { openEnvelope } from '#api/codec/protobuf-envelope.ts'
+import { messageNamed } from '#api/codec/protobuf-tables.ts'
 import { startRequests } from '#server/engine/requests.ts'
 import { formatMetrics } from '#server/metrics.ts'
 
@@ -16,6 +19,26 @@ test('discovery answers plain, aggregated, and 304 to who has it', async () => {
   assert.equal(aggregated.json.kind, 'APIGroupDiscoveryList')
   const again = await t.send('GET', '/apis', undefined, { accept: AGGREGATED, 'if-none-match': String(aggregated.headers['etag']) })
   assert.deepEqual([again.status, again.text], [304, ''])
+})
+
+test('plain discovery comes in every form there is, and in no other', async () => {
+  await using t = await startRequests()
+  const accept = 'application/vnd.kubernetes.protobuf,application/json'
+  for (const [path, kind, field] of [
+    ['/api', 'APIVersions', 'versions'],
+    ['/apis', 'APIGroupList', 'groups'],
+    ['/apis/apps', 'APIGroup', 'versions'],
+    ['/apis/apps/v1', 'APIResourceList', 'resources'],
+  ] as const) {
+    const { body, headers } = await t.send('GET', path, undefined, { accept })
+    assert.equal(headers['content-type'], 'application/vnd.kubernetes.protobuf')
+    const envelope = openEnvelope(body)
+    assert.equal(envelope.kind, kind)
+    const told = decodeMessage(envelope.raw, messageNamed(`meta.v1.${kind}`)!) as any
+    assert.deepEqual(told[field].length, (await t.send('GET', path)).json[field].length)
+  }
+  assert.match((await t.send('GET', '/apis/apps', undefined, { accept: 'application/yaml' })).text, /^apiVersion: v1\nkind: APIGroup\n/)
+  assert.equal((await t.send('GET', '/apis/apps', undefined, { accept: 'text/html' })).status, 406)
 })
 
 test('OpenAPI v3 is indexed by hash, redirects from an old one, and answers 304', async () => {

@@ -254,19 +254,21 @@ function parsePatch(bytes: Buffer, type: PatchBody['type']): unknown {
 }
 
 export function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, call: Call): KubeObject {
+  const refuse = (why: string, how = 'error decoding YAML') => new StatusError('BadRequest', `${how}: ${why}`)
   try {
     const { value, duplicates } = parseYaml(bytes.toString('utf8'))
-    if (duplicates && fieldValidation === 'Strict') throw new StatusError('BadRequest', `error strict decoding YAML: ${duplicates}`)
-    if (duplicates && fieldValidation === 'Warn') call.warnings.add(duplicates)
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new StatusError('BadRequest', 'error decoding YAML: an apply patch must be an object')
-    call.audit?.patch(value)
-    return value as KubeObject
+    if (duplicates && fieldValidation === 'Strict') throw refuse(CONVERTING + duplicates, 'error strict decoding YAML')
+    if (duplicates && fieldValidation === 'Warn') call.warnings.add(CONVERTING + duplicates)
+    if (isObject(value)) return value as KubeObject
+    const why = `json: cannot unmarshal ${goKind(value)} into Go value of type map[string]interface {}`
+    throw refuse(`error unmarshaling JSON: while decoding JSON: ${why}`)
   } catch (error) {
-    if (error instanceof YamlError) throw new StatusError('BadRequest', `error decoding YAML: ${error.message}`)
+    if (error instanceof YamlError) throw refuse(CONVERTING + error.message)
     throw error
   }
 }
+
+const CONVERTING = 'error converting YAML to JSON: '
 
 export function forbiddenForce(): StatusError {
   const message = 'Forbidden: may not be specified for non-apply patch'

@@ -100,7 +100,8 @@ export function messageFor({ as, metaVersion, format }: Negotiated, definition: 
 }
 
 export function encode(value: unknown, { format, pretty = false, message }: EncodeOptions): { type: string; body: string | Uint8Array } {
-  if (format === 'yaml') return { type: CONTENT_TYPES.yaml, body: dump(value, { noRefs: true, lineWidth: -1, sortKeys: true }) }
+  if (format === 'yaml')
+    return { type: CONTENT_TYPES.yaml, body: dump(value, { noRefs: true, lineWidth: -1, sortKeys: true, seqNoIndent: true }) }
   if (format === 'protobuf' && message) return { type: CONTENT_TYPES.protobuf, body: encodeObject(value as KubeObject, message) }
   return { type: CONTENT_TYPES.json, body: pretty ? JSON.stringify(value, null, 2) : `${JSON.stringify(value)}\n` }
 }
