@@ -10,6 +10,12 @@ import { type Logger, silentLogger } from '#lib/log.ts'
 import { type Random, systemRandom } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import type { Store } from '#store/store.ts'
+import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
+import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
+import { keepDangling } from './fairness/dangling.ts'
+import { fairnessEndpoints } from './fairness/debug-endpoints.ts'
+import { Fairness } from './fairness/fairness.ts'
+import { fairnessMetrics } from './fairness/fairness-metrics.ts'
 import type { Auditor } from './audit/auditor.ts'
 import { ANONYMOUS } from './access/authenticators.ts'
 import { Aggregator } from './aggregation/aggregator.ts'
@@ -35,8 +41,8 @@ import { authorize } from './http/authorization.ts'
 import { type Call, type Link, runChain } from './http/call.ts'
 import { dispatch } from './http/dispatch.ts'
 import type { ServedExchange } from './http/exchange.ts'
-import { limit, type Limits } from './http/limit.ts'
 import { FanOut } from './http/fan-out.ts'
+import { fairness } from './http/fairness.ts'
 import { SlabPool } from './http/slab-writer.ts'
 import { Listener, type ListenOptions } from './http/listener.ts'
 import { MemoryExchange, type MemoryRequest, type MemoryResponse } from './http/memory-exchange.ts'
@@ -67,7 +73,8 @@ export interface ApiServerOptions {
   alsoOn?: readonly string[]
   /** Who authenticates, authorises, admits and serves special subresources. Called once, while constructing. */
   extensions?(context: ServerContext): ServerExtensions
-  limits?: Limits
+  /** How many requests are served at once, shared out by priority and fairness. */
+  seats?: number
   endpoints?: readonly Endpoint[]
   /** Further families for /metrics. */
   metrics?: readonly MetricSource[]
@@ -91,7 +98,8 @@ export interface ApiServer extends Service {
 }
 
 const DRAIN_MS = 2000
-const DEFAULT_LIMITS: Limits = { maxReads: 2000, maxWrites: 1000 }
+/** Requests served at once, as upstream's 400 reads and 200 writes together. */
+const DEFAULT_SEATS = 600
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   return new Server(options)
@@ -107,6 +115,7 @@ class Server implements ApiServer {
   readonly #options: ApiServerOptions
   readonly #engine: Engine
   readonly #mirror: StoreMirror
+  readonly #fairness: Fairness
   readonly #encrypted: EncryptedStore | undefined
   readonly #custom: CustomResources
   readonly #aggregator: Aggregator | undefined
@@ -162,6 +171,7 @@ class Server implements ApiServer {
       ),
     })
     const { frontProxy } = this.#extensions
+    this.#fairness = new Fairness({ reader, clock, seats: options.seats ?? DEFAULT_SEATS, configurable: this.#hasFlowControl() })
     const builtin = groupVersionsOf(this.registry.kinds())
     this.#aggregator = frontProxy && new Aggregator({ reader, writer, clock, random, log, frontProxy, builtin })
     const last: readonly Link[] = [
@@ -179,7 +189,7 @@ class Server implements ApiServer {
       authenticate(authenticators, this.#extensions.anonymous),
       ...(auditor ? [audit(auditor)] : []),
       impersonate(authorizer),
-      limit(options.limits ?? DEFAULT_LIMITS, this.#metrics),
+      fairness(this.#fairness, { registry: this.registry, metrics: this.#metrics }),
       ...last,
     ]
   }
@@ -230,6 +240,7 @@ class Server implements ApiServer {
       await this.#mirror.start(lasting)
       if (this.registry.findKind('apiextensions.k8s.io/v1', CustomResourceDefinition.kind)) this.#custom.start(lasting)
       await Promise.all([this.#extensions.bootstrap?.(signal), this.#aggregator?.start(lasting)])
+      this.#fairness.start(lasting)
       const listener = this.#options.listen && (await this.#listen(this.#options.listen))
       this.#state = 'ready'
       const running = this.#run(lasting)
@@ -260,7 +271,10 @@ class Server implements ApiServer {
     const events = this.registry.find('', 'v1', 'events')
     const expiry = events && expireEvents(this.#engine, events as StoredResource, signal)
     const { encryption } = this.#options
+    const { reader, writer } = this
+    const { clock } = this.#engine
     await Promise.all([
+      this.#hasFlowControl() ? keepDangling({ reader, writer, clock, log: this.#log }, signal).catch(report) : undefined,
       this.#extensions.run?.(signal).catch(report),
       expiry?.catch(report),
       encryption?.run(signal).catch(report),
@@ -285,6 +299,10 @@ class Server implements ApiServer {
     const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address
     this.url = `https://${host}:${port}`
     return listener
+  }
+
+  #hasFlowControl(): boolean {
+    return [FlowSchema, PriorityLevelConfiguration].every(({ group, version, plural }) => this.registry.find(group, version, plural))
   }
 
   *#storageMetrics(): Generator<MetricFamily> {
@@ -318,11 +336,13 @@ class Server implements ApiServer {
         () => this.#storageMetrics(),
         processMetrics(this.#engine.clock.now()),
         ...(this.#extensions.metrics ?? []),
+        () => fairnessMetrics(this.#fairness),
         () => this.#options.auditor?.families() ?? [],
         () => this.#encrypted?.families() ?? [],
         () => this.#options.encryption?.families() ?? [],
         ...(this.#options.metrics ?? []),
       ]),
+      ...fairnessEndpoints(this.#fairness, this.#engine.clock),
       ...(this.#extensions.endpoints ?? []),
       ...(this.#options.endpoints ?? []),
     ]

@@ -4,7 +4,7 @@ import type { Auditor } from '#server/audit/auditor.ts'
 import type { AuditRecord, AuditSource } from '#server/audit/audit-record.ts'
 import { attributesOf } from './authorization.ts'
 import type { Call, Link } from './call.ts'
-import { isLongRunning } from './limit.ts'
+import { isLongRunning } from './long-running.ts'
 
 const CLOSED_EARLY = { status: 'Success', message: 'Connection closed early', code: 200 } as const
 const SWITCHING_PROTOCOLS = 101

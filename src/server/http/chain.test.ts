@@ -52,7 +52,7 @@ test('chain answers 429 beyond its limits, but not to administrators', async () 
     [{}, 429],
     [{ authenticators: [admins] }, 200],
   ] as [ServerExtensions, number][]) {
-    await using t = await startRequests({ limits: { maxReads: 0, maxWrites: 0 }, extensions: () => extensions })
+    await using t = await startRequests({ seats: 0, extensions: () => extensions })
     const { status, headers } = await t.send('GET', `${IN_DEFAULT}/pods`)
     assert.equal(status, code)
     if (code === 429) assert.equal(headers['retry-after'], '1')

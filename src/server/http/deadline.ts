@@ -3,7 +3,7 @@
 import { StatusError } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Link } from './call.ts'
-import { isLongRunning } from './limit.ts'
+import { isLongRunning } from './long-running.ts'
 
 const MAX_MS = 60_000
 const UNITS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }

@@ -2,7 +2,7 @@
 import type { Clock } from '#lib/clock.ts'
 import type { RequestMetrics } from '#server/metrics.ts'
 import type { Link } from './call.ts'
-import { isLongRunning } from './limit.ts'
+import { isLongRunning } from './long-running.ts'
 
 export function measure(metrics: RequestMetrics, { clock }: { clock: Clock }): Link {
   return async (call, next) => {

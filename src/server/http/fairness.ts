@@ -1,0 +1,125 @@
+// Lets requests in as their priority level has seats for them; who finds none waits, within bounds, or is told to come again. Streams do not count;
+// a watch counts until what it begins with is on its way.
+import { type Fairness, type Flow, type FlowCounts, WAIT_BUCKETS_SECONDS } from '#server/fairness/fairness.ts'
+import { EVENT_MS, listSeats, watcherSeats } from '#server/fairness/seats.ts'
+import type { Rejection, Running } from '#server/fairness/fair-queues.ts'
+import type { RequestMetrics } from '#server/metrics.ts'
+import type { Registry } from '#server/registry.ts'
+import { answer, type Call, type Link } from './call.ts'
+import { isLongRunning } from './long-running.ts'
+
+const READS = new Set(['get', 'list', 'watch', 'head', 'options'])
+const MOST_WATCHES_OF_ONE_USER = 20_000
+/** One request may take this part of its level's seats at most. */
+const LARGEST_PART = 0.15
+
+export interface FairnessOptions {
+  registry: Registry
+  metrics: Pick<RequestMetrics, 'inFlight'>
+}
+
+export function fairness(fair: Fairness, { registry, metrics: { inFlight } }: FairnessOptions): Link {
+  const watches = new Map<string, number>()
+
+  const watch = async (call: Call, next: () => Promise<void>) => {
+    const { username } = call.user
+    const open = watches.get(username) ?? 0
+    if (open >= MOST_WATCHES_OF_ONE_USER) return refuse(call)
+    watches.set(username, open + 1)
+    try {
+      await pass(call, next)
+    } finally {
+      const left = watches.get(username)! - 1
+      if (left > 0) watches.set(username, left)
+      else watches.delete(username)
+    }
+  }
+
+  const pass = async (call: Call, next: () => Promise<void>) => {
+    const { info } = call
+    const flow = fair.match(call.user, info)
+    const { level, counts } = flow
+    if (flow.uid) call.headers['x-kubernetes-pf-flowschema-uid'] = flow.uid
+    if (level.uid) call.headers['x-kubernetes-pf-prioritylevel-uid'] = level.uid
+    const kind = READS.has(info.verb) ? 'readOnly' : 'mutating'
+    let running: Running | undefined
+    if (!level.exempt) {
+      const admitted = admit(call, flow)
+      const outcome = admitted instanceof Promise ? await waitFor(admitted, counts) : admitted
+      if (typeof outcome === 'string') {
+        counts.rejected.set(outcome, (counts.rejected.get(outcome) ?? 0) + 1)
+        return refuse(call)
+      }
+      running = outcome
+      note(counts, running.waitedMs / 1000)
+    } else level.executing++
+    counts.dispatched++
+    counts.executing++
+    inFlight[kind]++
+    let done = false
+    const finish = () => {
+      if (done) return
+      done = true
+      inFlight[kind]--
+      counts.executing--
+      if (!running) level.executing--
+      else running.finish(watcherSeats(registry, info, mostOf(flow)), EVENT_MS)
+    }
+    if (info.verb === 'watch') whenOpened(call, finish)
+    try {
+      await next()
+    } finally {
+      finish()
+    }
+  }
+
+  const admit = (call: Call, flow: Flow): Running | Rejection | Promise<Running | Rejection> => {
+    const { info, exchange, user } = call
+    const listing = info.verb === 'list' || info.verb === 'watch'
+    const seats = listing && info.isResourceRequest ? listSeats(registry, info, { query: exchange.query, most: mostOf(flow) }) : 1
+    const distinguisher = flow.distinguisher === 'ByUser' ? user.username : flow.distinguisher === 'ByNamespace' ? info.namespace : ''
+    const { queues } = flow.level
+    // A signal is made only for those who may have to wait.
+    const crowded = queues.waiting > 0 || queues.seatsInUse + seats > queues.limit
+    return queues.admit({ flowSchema: flow.name, distinguisher, seats, ...(crowded ? { signal: exchange.signal } : {}) })
+  }
+
+  return (call, next) => {
+    const { info } = call
+    if (info.isResourceRequest && info.verb === 'watch') return watch(call, next)
+    return isLongRunning(call) ? next() : pass(call, next)
+  }
+}
+
+const mostOf = ({ level }: Flow): number => Math.max(1, Math.ceil(level.bounds.nominal * LARGEST_PART))
+
+async function waitFor(admitted: Promise<Running | Rejection>, counts: FlowCounts): Promise<Running | Rejection> {
+  counts.waiting++
+  try {
+    return await admitted
+  } finally {
+    counts.waiting--
+  }
+}
+
+function whenOpened({ exchange }: Call, finish: () => void): void {
+  const before = exchange.opened
+  exchange.opened = (status) => {
+    before?.(status)
+    finish()
+  }
+}
+
+function note(counts: FlowCounts, seconds: number): void {
+  const bucket = WAIT_BUCKETS_SECONDS.findIndex((bound) => seconds <= bound)
+  counts.waitedBuckets[bucket < 0 ? WAIT_BUCKETS_SECONDS.length : bucket]!++
+  counts.waitedSeconds += seconds
+}
+
+function refuse(call: Call): void {
+  answer(call, 429, {
+    type: 'text/plain; charset=utf-8',
+    body: 'Too many requests, please try again later.\n',
+    headers: { 'retry-after': '1', 'x-content-type-options': 'nosniff' },
+  })
+}
