@@ -56,12 +56,12 @@ function* replicaCounts(world: Snapshot): Iterable<string> {
     const { spec, status, metadata } = one
     const sets = world.of(ReplicaSet).filter((set) => ownerOf(set)?.uid === metadata?.uid)
     if (status?.observedGeneration !== metadata?.generation) yield `${nameOf(Deployment, one)} is not observed`
-    if (isFull(world, metadata?.namespace)) continue
+    // Paused in the middle of a rollout it stays there, however many pods there are then.
+    if (spec?.paused || isFull(world, metadata?.namespace)) continue
     const wanted = spec?.replicas ?? 1
     if ((status?.replicas ?? 0) !== wanted || (status?.availableReplicas ?? 0) !== wanted)
       yield `${nameOf(Deployment, one)} wants ${wanted}, has ${status?.replicas ?? 0} of which ${status?.availableReplicas ?? 0} available`
-    if (!spec?.paused && sets.filter(({ spec: of }) => (of?.replicas ?? 0) > 0).length > 1)
-      yield `${nameOf(Deployment, one)} has several live replica sets`
+    if (sets.filter(({ spec: of }) => (of?.replicas ?? 0) > 0).length > 1) yield `${nameOf(Deployment, one)} has several live replica sets`
   }
   for (const one of world.of(ReplicaSet)) {
     if (isFull(world, one.metadata?.namespace)) continue
