@@ -52,6 +52,7 @@ export class Activity {
       patch: (kind, key, patch, options) => counted(client.patch(kind, key, patch, options)),
       delete: (kind, key, options) => counted(client.delete(kind, key, options)),
       deleteCollection: (kind, options) => counted(client.deleteCollection(kind, options)),
+      ...(client.resources ? { resources: (...args) => counted(client.resources!(...args)) } : {}),
     }
   }
 
