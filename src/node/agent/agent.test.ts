@@ -235,6 +235,8 @@ test('agent stops a sandbox again that was only stopped by halves', async () => 
   await node.until(async () => (await node.runtime.listSandboxes()).every(({ ready }) => !ready))
   await node.restart()
   await node.pod('web', phase('Succeeded'))
+  // The phase is told once the containers have ended; the sandbox is stopped after that.
+  await node.until(async () => whole > 0)
   assert.equal(whole, 1)
 })
 

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CustomResourceDefinition } from '#api/generated/types.ts'
 import { type Stranger, startStranger } from '#server/outgoing/testing.ts'
+import { alwaysAllow } from '#server/access/authorizers.ts'
+import { mutatingWebhooks } from '#server/admission/webhooks/mutating-webhooks.ts'
+import { WebhookMetrics } from '#server/admission/webhooks/webhook-metrics.ts'
 import { startRequests } from '#server/engine/requests.ts'
 
 type Json = Record<string, any>
@@ -58,15 +61,16 @@ function definition({ url, caBundle }: Stranger, stored = 'v1'): CustomResourceD
 
 async function fixture() {
   const stranger = await startStranger(answering(convert))
-  const cluster = await startRequests()
+  const cluster = await startRequests({
+    extensions: (context) => ({ admission: [mutatingWebhooks({ ...context, metrics: new WebhookMetrics() }, alwaysAllow)] }),
+  })
   const send = async (method: string, path: string, body?: unknown) => {
     const answer = await cluster.send(method, path, body)
     const text = String(answer.body)
     return { status: answer.status, body: (text.startsWith('{') ? JSON.parse(text) : text) as Json }
   }
   assert.equal((await send('POST', DEFINITIONS, definition(stranger))).status, 201)
-  let status = 404
-  while (status === 404) status = (await send('GET', at('v1'))).status
+  while ((await send('GET', at('v1'))).status === 404) await new Promise((resolve) => setImmediate(resolve))
   const object = (name: string, served: 'v1' | 'v2', more: object = {}) => ({
     apiVersion: `${GROUP}/${served}`,
     kind: 'Endpoint',
@@ -224,5 +228,40 @@ test('what a webhook makes of objects must be the same objects', async () => {
   assert.deepEqual(
     [metadata.labels, metadata.finalizers, metadata.creationTimestamp.startsWith('1999')],
     [{ other: 'y' }, undefined, false],
+  )
+})
+
+test('an admission webhook for one version sees and changes what is sent in another', async () => {
+  await using f = await fixture()
+  const converting = f.stranger.answerer
+  const seen: Json[] = []
+  f.stranger.answerer = (call, response) => {
+    if (!call.path.startsWith('/admit')) return converting(call, response)
+    const { request, apiVersion } = JSON.parse(call.body)
+    seen.push(request)
+    const patch = Buffer.from(JSON.stringify([{ op: 'replace', path: '/spec/port', value: '443' }])).toString('base64')
+    return { apiVersion, kind: 'AdmissionReview', response: { uid: request.uid, allowed: true, patchType: 'JSONPatch', patch } }
+  }
+  const { url, caBundle } = f.stranger
+  const webhook = {
+    name: 'admit.net.example.com',
+    clientConfig: { url: `${url}/admit`, caBundle },
+    rules: [{ operations: ['CREATE'], apiGroups: [GROUP], apiVersions: ['v2'], resources: ['endpoints'] }],
+    sideEffects: 'None',
+    admissionReviewVersions: ['v1'],
+  }
+  const configuration = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingWebhookConfiguration',
+    metadata: { name: 'm' },
+    webhooks: [webhook],
+  }
+  assert.equal((await f.send('POST', '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations', configuration)).status, 201)
+  const { status, body } = await f.send('POST', at('v1'), f.object('a', 'v1'))
+  assert.deepEqual([status, body['apiVersion'], body['spec']], [201, `${GROUP}/v1`, { hostPort: 'a:443' }])
+  const [{ kind, requestKind, object } = assert.fail()] = seen
+  assert.deepEqual(
+    [kind.version, requestKind.version, object.apiVersion, object.spec],
+    ['v2', 'v1', `${GROUP}/v2`, { host: 'a', port: '1' }],
   )
 })

@@ -5,6 +5,7 @@ import { jsonPatch } from '#api/patch/json-patch.ts'
 import { StatusError } from '#api/status.ts'
 import { exemptFromWebhooks } from '#server/admission/matching/exempt.ts'
 import type { Matched, MatchIndex } from '#server/admission/matching/match-index.ts'
+import type { Registry } from '#server/registry.ts'
 import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '#server/request.ts'
 import { conditionsHold, type Hook, WebhookConfigurations } from './configurations.ts'
 import type { ReviewAnswer, View } from './review.ts'
@@ -40,7 +41,7 @@ async function mutate({ context, authorizer, index }: Mutation, request: Admissi
   for (let next = waiting.shift(); next; next = waiting.shift()) {
     const { item: hook, kind } = next
     if (rounds && !rounds.wants(hook.id)) continue
-    const view = viewOf(request, kind)
+    const view = await viewOf(request, kind, context.registry)
     if (!(await conditionsHold(hook, { request, view, authorizer }))) continue
     const changed = await ask(context, hook, { request, view, place: `round_${round}_index_${hook.order}` })
     rounds?.done(hook.id, { changed, ifNeeded: hook.webhook.reinvocationPolicy === 'IfNeeded' })
@@ -72,13 +73,17 @@ async function ask(context: WebhookContext, hook: Hook, { request, view, place }
     request.annotate?.(`failed-open.${prefix}/${place}`, name)
     return false
   }
-  const changed = answer.patch !== undefined && apply(request, hook, { view, patch: answer.patch })
+  const changed = answer.patch !== undefined && (await apply(request, hook, { view, patch: answer.patch, registry: context.registry }))
   request.annotate?.(`${prefix}/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: name, mutated: changed }))
   return changed
 }
 
 /** Whether it changed anything. */
-function apply(request: AdmissionRequest, { webhook }: Hook, { view, patch }: { view: View; patch: Buffer }): boolean {
+async function apply(
+  request: AdmissionRequest,
+  { webhook }: Hook,
+  { view, patch, registry }: { view: View; patch: Buffer; registry: Registry },
+): Promise<boolean> {
   try {
     const operations: unknown = JSON.parse(patch.toString('utf8'))
     if (Array.isArray(operations) && operations.length === 0) return false
@@ -89,7 +94,7 @@ function apply(request: AdmissionRequest, { webhook }: Hook, { view, patch }: { 
       )
     const patched = jsonPatch(view.object!, operations)
     if (equal(patched, view.object)) return false
-    adopt(request, view, patched)
+    await adopt(request, { view, patched, registry })
     return true
   } catch (error) {
     if (error instanceof StatusError && error.reason === 'BadRequest' && !(error.cause ?? undefined) && /namespace/.test(error.message))

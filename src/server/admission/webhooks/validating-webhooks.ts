@@ -2,6 +2,7 @@
 import { ValidatingWebhookConfiguration } from '#api/kinds/admissionregistration/validating-webhook-configuration.ts'
 import { exemptFromWebhooks } from '#server/admission/matching/exempt.ts'
 import type { Matched } from '#server/admission/matching/match-index.ts'
+import type { Registry } from '#server/registry.ts'
 import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '#server/request.ts'
 import { conditionsHold, type Hook, WebhookConfigurations } from './configurations.ts'
 import { viewOf } from './view.ts'
@@ -24,8 +25,12 @@ interface Relevant {
   asking: Asking
 }
 
-async function relevant(request: AdmissionRequest, { item: hook, kind }: Matched<Hook>, authorizer: Authorizer): Promise<Relevant[]> {
-  const view = viewOf(request, kind)
+async function relevant(
+  request: AdmissionRequest,
+  { item: hook, kind }: Matched<Hook>,
+  { authorizer, registry }: { authorizer: Authorizer; registry: Registry },
+): Promise<Relevant[]> {
+  const view = await viewOf(request, kind, registry)
   return (await conditionsHold(hook, { request, view, authorizer })) ? [{ hook, asking: { type: 'validating', request, view } }] : []
 }
 
@@ -36,7 +41,7 @@ async function validate(
   { matched, authorizer }: { matched: readonly Matched<Hook>[]; authorizer: Authorizer },
 ): Promise<void> {
   const hooks: Relevant[] = []
-  for (const one of matched) hooks.push(...(await relevant(request, one, authorizer)))
+  for (const one of matched) hooks.push(...(await relevant(request, one, { authorizer, registry: context.registry })))
   const outcomes = await Promise.allSettled(hooks.map(({ hook, asking }) => askCounted(context, hook, asking)))
   let refusal: unknown
   for (const [index, outcome] of outcomes.entries()) {

@@ -5,26 +5,47 @@ import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import { decodeInto } from '#api/schema/decode.ts'
 import { StatusError } from '#api/status.ts'
-import { convertObject, replaceObject, viewAs } from '#server/admission/matching/equivalents.ts'
+import { replaceObject, viewAs } from '#server/admission/matching/equivalents.ts'
 import { scaleOf, withReplicas } from '#server/engine/scale.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
 import { bodyKind } from '#server/engine/subresource.ts'
+import type { Conversion, Registry } from '#server/registry.ts'
 import type { AdmissionRequest } from '#server/request.ts'
 import type { View } from './review.ts'
 
-export function viewOf(request: AdmissionRequest, kind: Kind): View {
-  const { object, oldObject } = viewAs(request, kind)
+export async function viewOf(request: AdmissionRequest, kind: Kind, registry: Registry): Promise<View> {
+  const { object, oldObject } = await seenAs(request, kind, registry)
   if (!isScale(request)) return { kind, object, oldObject }
   const scale = (one: KubeObject | undefined) => one && scaleOf(kind, one)
   return { kind, object: scale(object), oldObject: scale(oldObject) }
+}
+
+async function seenAs(request: AdmissionRequest, kind: Kind, registry: Registry): Promise<Pick<View, 'object' | 'oldObject'>> {
+  const { object, oldObject } = request
+  const conversion = conversionOf(request, kind, registry)
+  if (!conversion) return { object: undefined, oldObject: undefined, ...viewAs(request, kind) }
+  const [newer, older] = await Promise.all([object, oldObject].map((one) => (one ? conversion.convert([one], kind) : [])))
+  return { object: newer![0], oldObject: older![0] }
+}
+
+/** Who converts between the request's version and another one, where that is not done here. */
+function conversionOf({ kind }: AdmissionRequest, other: Kind, registry: Registry): Conversion | undefined {
+  return kind === other ? undefined : registry.find(kind.group, kind.version, kind.plural)?.conversion
 }
 
 /** The engine knows the parent alone. */
 const isScale = ({ attributes, kind, object, oldObject }: AdmissionRequest): boolean =>
   attributes.subresource === 'scale' && kind.scale !== undefined && (object ?? oldObject)?.kind === kind.kind
 
+export interface Adoption {
+  view: View
+  patched: unknown
+  registry: Registry
+}
+
 /** Makes `patched`, which a webhook made of the view's object, the request's. Decoded and defaulted like anything that is sent. */
-export function adopt(request: AdmissionRequest, { kind, object }: View, patched: unknown): void {
+export async function adopt(request: AdmissionRequest, { view, patched, registry }: Adoption): Promise<void> {
+  const { kind, object } = view
   if (!isObject(patched) || !isObject(patched['metadata'])) throw new Error('the patched object has no metadata')
   const next = patched as KubeObject
   if (next.kind !== object!.kind || next.apiVersion !== object!.apiVersion)
@@ -34,8 +55,8 @@ export function adopt(request: AdmissionRequest, { kind, object }: View, patched
   if (isScale(request)) {
     const { replicas = 0 } = (next as Scale).spec ?? {}
     if (!Number.isInteger(replicas)) throw new Error('spec.replicas: not a whole number')
-    const parent = convertObject(request.object!, request.kind, kind)
-    return replaceObject(request, withReplicas(kind, parent, replicas), kind)
+    const parent = clone((await seenAs(request, kind, registry)).object!)
+    return put(request, withReplicas(kind, parent, replicas), { kind, registry })
   }
   const body = request.attributes.subresource && next.kind !== kind.kind ? bodyKind(kind, request.attributes.subresource) : kind
   const own = clone(next)
@@ -44,5 +65,10 @@ export function adopt(request: AdmissionRequest, { kind, object }: View, patched
   own.kind = body.kind
   own.apiVersion = apiVersionOf(body)
   applyDefaults(body, own)
-  replaceObject(request, own, kind)
+  return put(request, own, { kind, registry })
+}
+
+async function put(request: AdmissionRequest, own: KubeObject, { kind, registry }: { kind: Kind; registry: Registry }): Promise<void> {
+  const [converted] = (await conversionOf(request, kind, registry)?.convert([own], request.kind)) ?? []
+  replaceObject(request, converted ?? own, converted ? request.kind : kind)
 }
