@@ -1,7 +1,11 @@
 // The server under bench/api.ts: embedded store, certificates, RBAC and admission as in a cluster. Tells its parent where it is and what it uses.
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
+import type { Kind } from '#api/kind.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { hasReason } from '#api/status.ts'
 import { systemClock } from '#lib/clock.ts'
 import { systemRandom } from '#lib/random.ts'
 import { createLogger } from '#lib/log.ts'
@@ -15,29 +19,60 @@ import { tellUsage } from './usage.ts'
 const directory = process.argv[2]!
 const [clock, random] = [systemClock, systemRandom]
 const pki = await ensurePki({ directory: join(directory, 'pki'), clock, random, hostName: 'localhost', serviceAddress: '10.96.0.1' })
+const store = openEmbeddedStore({ directory: join(directory, 'store') })
 const server = createApiServer({
-  store: openEmbeddedStore({ directory: join(directory, 'store') }),
+  store,
   log: createLogger({ write: (line) => process.stderr.write(line), now: clock.now, level: 'warn' }),
   listen: { tls: { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority } },
   extensions: (context) => clusterExtensions(context, { pki, serviceCidr: '10.96.0.0/12', advertiseAddress: '10.0.0.1', port: 6443 }),
 })
 await server.start(new AbortController().signal)
 const client = server.clientFor({ username: 'bench', groups: ['system:masters'] })
-for (const name of ['created', 'listed', 'watched']) await client.create(Namespace, { metadata: { name } })
-for (const namespace of ['default', 'created', 'listed']) await client.create(ServiceAccount, { metadata: { name: 'default', namespace } })
 const MAPS = 16
-for (let i = 0; i < MAPS; i++) await client.create(ConfigMap, { metadata: { name: `w${i}`, namespace: 'watched' }, data: { x: '0' } })
-tellUsage(async (message) => {
-  // Changes come from several writers at once, as they do where there are many.
-  const [, count] = message.split(' ')
+const there = (error: unknown) => {
+  if (!hasReason(error, 'AlreadyExists')) throw error
+}
+for (const name of ['created', 'listed', 'watched']) await client.create(Namespace, { metadata: { name } }).catch(there)
+for (const namespace of ['default', 'created', 'listed'])
+  await client.create(ServiceAccount, { metadata: { name: 'default', namespace } }).catch(there)
+
+const messages: Record<string, (amount: number) => Promise<void>> = {
+  /** Changes come from several writers at once, as they do where there are many. */
+  async churn(count) {
+    for (let i = 0; i < MAPS; i++)
+      await client.create(ConfigMap, { metadata: { name: `w${i}`, namespace: 'watched' }, data: { x: '0' } }).catch(there)
+    await patches(count, ConfigMap, (i) => ({ namespace: 'watched', name: `w${i % MAPS}` }))
+  },
+  /** Writes copies of the pod `seed` past the API: only their presence matters. */
+  async fill(count) {
+    const seed = Buffer.from((await store.get('/registry/pods/listed/seed'))!.value).toString()
+    const write = (i: number) => store.put(`/registry/pods/listed/p${i}`, Buffer.from(seed.replace('"seed"', `"p${i}"`)), 0)
+    for (let i = 0; i < count; i += 1000) await Promise.all(Array.from({ length: 1000 }, (_, k) => write(i + k)))
+  },
+  async collect() {
+    globalThis.gc?.()
+  },
+  /** Leaves in order: compiled code is kept. */
+  async leave() {
+    flushCompileCache()
+    process.exit(0)
+  },
+  update: (count) => patches(count, Pod, (i) => ({ namespace: 'listed', name: `p${(i * 7919) % 100_000}` })),
+}
+async function patches(count: number, kind: Kind<any>, key: (i: number) => { namespace: string; name: string }): Promise<void> {
   let next = 0
-  await Promise.all(
-    Array.from({ length: MAPS }, async (_, map) => {
-      while (next < Number(count)) {
-        const x = String(next++).padStart(8, '0')
-        await client.patch(ConfigMap, { namespace: 'watched', name: `w${map}` }, { type: 'merge', patch: { data: { x } } })
-      }
-    }),
-  )
+  const writer = async () => {
+    while (next < count) {
+      const i = next++
+      const x = String(i).padStart(8, '0')
+      const patch = kind === ConfigMap ? { data: { x } } : { metadata: { annotations: { x } } }
+      await client.patch(kind, key(i), { type: 'merge', patch })
+    }
+  }
+  await Promise.all(Array.from({ length: MAPS }, writer))
+}
+tellUsage((message) => {
+  const [name = '', amount] = message.split(' ')
+  return messages[name]!(Number(amount))
 }, process.argv[3])
 process.send!({ url: server.url, ca: pki.authority, cert: pki.admin.certificate, key: pki.admin.key })

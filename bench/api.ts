@@ -2,7 +2,7 @@
 // The server runs in a process of its own (bench/api-server.ts), so that client and server have a core each; what the machine gives both is
 // shown by a bare server that does nothing but HTTP/2 and TLS (bench/floor-server.ts), in the same run.
 // usage: node bench/api.ts [get|creates|list|watch ...] [--profile DIRECTORY] [--alone: no etcd beside creates]
-import { fork, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { noEtcd, startEtcd } from './etcd.ts'
 import { markdown, median, quantile } from './figures.ts'
 import { type Access, LoadConnection } from './http2-load.ts'
+import { ask, start } from './server-process.ts'
 
 const { values: options, positionals: parts } = parseArgs({
   allowPositionals: true,
@@ -22,12 +23,6 @@ const rows: string[][] = []
 const connections: LoadConnection[] = []
 const number = (value: number) => Math.round(value).toLocaleString('en')
 
-async function start(program: string, args: string[]): Promise<{ child: ChildProcess; ready: Access }> {
-  const started = fork(new URL(program, import.meta.url), args, { execArgv: ['--max-semi-space-size=4'] })
-  const [told] = (await once(started, 'message')) as [Access]
-  return { child: started, ready: told }
-}
-
 function row(figure: string, value: string, bound = ''): void {
   rows.push([figure, value, bound])
   console.log(`${figure}: ${value}${bound ? ` (bound: ${bound})` : ''}`)
@@ -37,19 +32,6 @@ async function connect(access: Access, count: number): Promise<LoadConnection[]>
   const made = await Promise.all(Array.from({ length: count }, () => LoadConnection.open(access)))
   connections.push(...made)
   return made
-}
-
-interface Usage {
-  cpu: number
-  rss: number
-  gc: number
-  worst: number
-}
-
-async function ask(server: ChildProcess, message: string): Promise<Usage> {
-  const answer = once(server, 'message')
-  server.send(message)
-  return (await answer)[0] as Usage
 }
 
 /** Runs `work`; tells what the server used meanwhile: seconds, seconds of its processor time, the collector's share of it. */

@@ -1,10 +1,23 @@
 // What a server under measurement tells of itself: processor time, memory, the collector's pauses; and profiles of a stretch of its work.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
-import { PerformanceObserver } from 'node:perf_hooks'
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 
 /** Answers `usage`, `sample` and `peak` (the largest memory since `sample`), `profile` and `profiled NAME`; other messages are the caller's. */
+export interface Usage {
+  /** Seconds of processor time, all threads. */
+  cpu: number
+  /** Resident bytes; those of them that are not pages of files. */
+  rss: number
+  anonymous: number
+  /** Seconds in the collector, by the wall clock. */
+  gc: number
+  /** Longest pause of the collector and longest stall of the loop since the last `usage`, in ms. */
+  worst: number
+  stall: number
+}
+
 export function tellUsage(other: (message: string) => Promise<void>, profileDirectory = ''): void {
   let gc = 0
   let worst = 0
@@ -17,6 +30,8 @@ export function tellUsage(other: (message: string) => Promise<void>, profileDire
   })
   observer.observe({ entryTypes: ['gc'] })
   let sampling: NodeJS.Timeout | undefined
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
   const session = new Session()
   process.on('message', async (message: string) => {
     if (message === 'profile') {
@@ -39,7 +54,17 @@ export function tellUsage(other: (message: string) => Promise<void>, profileDire
     else if (message !== 'usage') await other(message)
     const { user, system } = process.cpuUsage()
     const rss = process.memoryUsage.rss()
-    process.send!({ rss: Math.max(rss, message === 'peak' ? peak : 0), cpu: (user + system) / 1e6, gc: gc / 1000, worst })
-    if (message === 'usage') worst = 0
+    const usage: Usage = {
+      rss: Math.max(rss, message === 'peak' ? peak : 0),
+      anonymous: Number(/RssAnon:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024,
+      cpu: (user + system) / 1e6,
+      gc: gc / 1000,
+      worst,
+      stall: delay.max / 1e6,
+    }
+    process.send!(usage)
+    if (message !== 'usage') return
+    worst = 0
+    delay.reset()
   })
 }
