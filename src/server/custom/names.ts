@@ -37,6 +37,10 @@ export function withNames(definition: CustomResourceDefinition, others: Iterable
   })
   const approval = approvalOf(definition)
   if (approval) setCondition(next, { type: 'KubernetesAPIApprovalPolicyConformant', ...approval, lastTransitionTime: now })
+  const { generation } = definition.metadata ?? {}
+  if (generation === undefined) return next
+  next.status.observedGeneration = generation
+  for (const condition of next.status.conditions ?? []) condition.observedGeneration = generation
   return next
 }
 
