@@ -162,3 +162,21 @@ test("keep brings back the API server's service after it was deleted, and leaves
   stop.abort()
   await keeping
 })
+
+test('keep brings mandatory priority levels back to what they must be, and suggested ones that were deleted', async () => {
+  const clock = createVirtualClock()
+  const { reader, context, run } = fixture(clock)
+  await run()
+  const level = structuredClone(reader.get(PriorityLevelConfiguration, { name: 'catch-all' })!)
+  level.metadata!.annotations = { 'apf.kubernetes.io/autoupdate-spec': 'false' }
+  level.spec!.limited!.nominalConcurrencyShares = 1
+  reader.put(PriorityLevelConfiguration, level)
+  reader.remove(PriorityLevelConfiguration, { name: 'workload-low' })
+  const stop = new AbortController()
+  const keeping = keep(context, options, stop.signal)
+  await clock.advance(60_000)
+  assert.equal(reader.get(PriorityLevelConfiguration, { name: 'catch-all' })?.spec?.limited?.nominalConcurrencyShares, 5)
+  assert.equal(reader.get(PriorityLevelConfiguration, { name: 'workload-low' })?.spec?.limited?.nominalConcurrencyShares, 100)
+  stop.abort()
+  await keeping
+})

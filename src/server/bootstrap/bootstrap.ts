@@ -14,6 +14,8 @@ type Options = Omit<SystemOptions, 'now'>
 
 /** As upstream looks after the API server's own service. */
 const KEEP_PERIOD_MS = 10_000
+/** Every so many rounds also the objects of priority and fairness: once a minute. */
+const FLOW_CONTROL_ROUNDS = 6
 
 /** How many objects were written. */
 export async function bootstrap(context: ServerContext, options: Options, signal: AbortSignal): Promise<number> {
@@ -31,9 +33,10 @@ export async function bootstrap(context: ServerContext, options: Options, signal
 /** Brings back what clients may take away but the cluster cannot do without: its namespaces, and where the API server and DNS are found. */
 export async function keep(context: ServerContext, options: Options, signal: AbortSignal): Promise<void> {
   const system = { ...options, now: context.clock.now() }
-  while (!signal.aborted) {
+  for (let round = 1; !signal.aborted; round++) {
     await context.clock.sleep(KEEP_PERIOD_MS, signal).catch(() => {})
-    for (const desired of [...namespaces(), ...services(system)]) {
+    const flow = round % FLOW_CONTROL_ROUNDS === 0 ? flowControl() : []
+    for (const desired of [...namespaces(), ...services(system), ...flow]) {
       if (signal.aborted) return
       await ensure(context, desired).catch((error: unknown) => {
         context.log.warn('a system object is not restored', { kind: desired.kind.kind, name: desired.object.metadata?.name, error })

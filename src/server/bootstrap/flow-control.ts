@@ -8,6 +8,8 @@ import { formatTime } from '#lib/clock.ts'
 import type { Desired } from './desired.ts'
 
 const AUTOUPDATE = 'apf.kubernetes.io/autoupdate-spec'
+/** These two, levels and schemas, are always as they are here, whatever the annotation says. */
+const MANDATORY = new Set(['exempt', 'catch-all'])
 
 /** name, shares, lendable percent, and queues, hand size, queue length where requests queue. */
 const LEVELS: [name: string, shares: number, lendable: number, queuing?: [queues: number, handSize: number, lengthLimit: number]][] = [
@@ -113,6 +115,7 @@ function markFound(object: FlowSchema, now: number): void {
 const metaOf = (name: string) => ({ name, annotations: { [AUTOUPDATE]: 'true' } })
 
 function reconcileSpec(present: KubeObject & { spec?: unknown }, object: KubeObject & { spec?: unknown }): void {
-  if (present.metadata?.annotations?.[AUTOUPDATE] !== 'true') return
+  const mandatory = MANDATORY.has(object.metadata?.name ?? '')
+  if (!mandatory && present.metadata?.annotations?.[AUTOUPDATE] !== 'true') return
   if (!isDeepStrictEqual(present.spec, object.spec)) present.spec = object.spec
 }
