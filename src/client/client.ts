@@ -9,6 +9,12 @@ export interface ReadOptions {
   signal?: AbortSignal
 }
 
+export interface GetOptions extends ReadOptions {
+  subresource?: string
+  /** Further parameters that another API server knows; what this process serves itself has none. */
+  query?: Readonly<Record<string, string | undefined>>
+}
+
 export interface ListOptions extends ReadOptions {
   /** Absent: all namespaces. */
   namespace?: string
@@ -61,7 +67,7 @@ export type WatchEvent<T> =
   | { type: 'ERROR'; object: Status }
 
 export interface Client {
-  get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options?: ReadOptions & { subresource?: string }): Promise<T>
+  get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options?: GetOptions): Promise<T>
   list<T extends KubeObject>(kind: Kind<T>, options?: ListOptions): Promise<List<T>>
   /** Ends when the server ends it or the signal aborts; throws StatusError Expired when the version is too old. */
   watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions & { signal: AbortSignal }): AsyncIterable<WatchEvent<T>>

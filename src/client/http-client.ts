@@ -77,8 +77,8 @@ export function clientOver(session: Transport): Client {
   }
 
   return {
-    get: (kind, key, { resourceVersion, subresource, signal } = {}) =>
-      send({ method: 'GET', path: resourcePath(kind, key, subresource) + queryText({ resourceVersion }), ...given(signal) }),
+    get: (kind, key, { resourceVersion, subresource, query, signal } = {}) =>
+      send({ method: 'GET', path: resourcePath(kind, key, subresource) + queryText({ ...query, resourceVersion }), ...given(signal) }),
 
     list<T extends KubeObject>(kind: Kind<T>, options: ListOptions = {}) {
       const path = resourcePath(kind, scopeOf(options)) + queryText({ ...selection(options), ...page(options) })

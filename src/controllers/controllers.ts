@@ -16,6 +16,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
+import { horizontalPodAutoscalerController } from './autoscaler/horizontal-pod-autoscaler.ts'
 import { type ClusterKinds, createClusterKinds } from './cluster-kinds.ts'
 import { certificateApprovingController } from './certificates/approving.ts'
 import { certificateCleanerController } from './certificates/cleaner.ts'
@@ -101,6 +102,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     cronJobController,
     ttlAfterFinishedController,
     disruptionController(kinds),
+    horizontalPodAutoscalerController(kinds),
     endpointSliceController(),
     endpointsController(),
     endpointSliceMirroringController,

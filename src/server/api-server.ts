@@ -161,6 +161,7 @@ class Server implements ApiServer {
         log,
         url: () => this.url,
       }) ?? {}
+    for (const kind of this.#extensions.kinds ?? []) this.registry.add(kind)
     const { admission = [], subresources = [], writeHooks = [], authorizer, authenticators = [] } = this.#extensions
     Object.assign(extended, {
       authorizer,

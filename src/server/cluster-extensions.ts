@@ -13,6 +13,7 @@ import { admissionMetrics, admissionPlugins } from './admission/plugins.ts'
 import { policyParamAccess } from './admission/policies/param-access.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
 import { bootstrap, keep } from './bootstrap/bootstrap.ts'
+import { metricsApi, metricsKinds } from './metrics-api/metrics-api.ts'
 import type { Pki } from './pki/pki.ts'
 import type { Authorizer, ServerContext, ServerExtensions } from './request.ts'
 import { Kubelets } from './subresources/kubelets.ts'
@@ -53,6 +54,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
   })
   const { authorizer, tokens, rbac, index } = access
   const kubelets = new Kubelets(reader, { authority: pki.authority, ...pki.kubeletClient })
+  const usage = metricsApi(context, kubelets)
   const system = {
     serviceCidr,
     serviceAddress: addressAt(serviceCidr, 1),
@@ -83,7 +85,9 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
       url: context.url,
       ...(options.access?.serviceAccountJwksUri ? { jwksUri: options.access.serviceAccountJwksUri } : {}),
     }),
+    kinds: metricsKinds,
     subresources: [
+      ...usage.handlers,
       ...accessReviews(authorizer),
       ...authenticationReviews(access.knowledge),
       ...podBinding(context),
@@ -99,6 +103,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     },
     async run(signal) {
       using _connections = kubelets
+      using _usage = usage
       await Promise.all([access.run(signal), allocator.run(signal), keep(context, system, signal)])
     },
   }

@@ -212,6 +212,8 @@ export interface ServerExtensions {
   /** Absent: everything is allowed (tests). */
   authorizer?: Authorizer
   admission?: readonly AdmissionPlugin[]
+  /** Served beside the built-in ones, for as long as no APIService gives their group and version to another server. */
+  kinds?: readonly Kind<any>[]
   subresources?: readonly SubresourceHandler[]
   writeHooks?: readonly WriteHook[]
   /** What extension servers know this server by; absent: other servers are not aggregated. */

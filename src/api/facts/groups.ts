@@ -30,6 +30,8 @@ export const GROUPS: Readonly<Record<string, GroupFacts>> = {
   'flowcontrol.apiserver.k8s.io': { priority: 16100, versions: { v1: 21 } },
   'internal.apiserver.k8s.io': { priority: 16000 },
   'storagemigration.k8s.io': { priority: 15800 },
+  // As metrics-server registers it.
+  'metrics.k8s.io': { priority: 100, versions: { v1beta1: 100 } },
 }
 
 /** Groups and versions of custom resources. */

@@ -85,7 +85,8 @@ export class Automanaged {
     try {
       if (!present && spec) await writer.create(APIService, { metadata: { name, labels: { [AUTOMANAGED]: managed } }, spec })
       else if (present && own && !spec) await writer.delete(APIService, { name }).catch(ignoreNotFound)
-      else if (present && own && spec && !equal(present.spec, spec))
+      // What was given to a service since is its business: a metrics server takes the place of ours.
+      else if (present && own && spec && !present.spec?.service && !equal(present.spec, spec))
         await writer.modify(APIService, { name }, (one) => void (one.spec = spec)).catch(ignoreNotFound)
     } catch (error) {
       if (!hasReason(error, 'AlreadyExists')) log.error('cannot register an API service', { name, error })

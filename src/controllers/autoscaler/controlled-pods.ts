@@ -1,0 +1,28 @@
+// Which autoscalers claim a pod, by the selectors of what they scale: two of them would pull it to and fro.
+import type { Pod } from '#api/kinds/core/pod.ts'
+import { matchesLabels, type Selector } from '#api/label-selector.ts'
+import type { ObjectKey } from '#api/object.ts'
+
+export class ControlledPods {
+  /** By namespace, then by the autoscaler's name. */
+  readonly #selectors = new Map<string, Map<string, Selector>>()
+
+  select({ namespace = '', name }: ObjectKey, selector: Selector): void {
+    const own = this.#selectors.get(namespace) ?? new Map<string, Selector>()
+    this.#selectors.set(namespace, own)
+    own.set(name, selector)
+  }
+
+  forget({ namespace = '', name }: ObjectKey): void {
+    const own = this.#selectors.get(namespace)
+    own?.delete(name)
+    if (own?.size === 0) this.#selectors.delete(namespace)
+  }
+
+  /** Names, in order. */
+  ownersOf(namespace: string, pods: readonly Pod[]): string[] {
+    const claims = [...(this.#selectors.get(namespace) ?? [])]
+    const owners = claims.filter(([, selector]) => pods.some(({ metadata }) => matchesLabels(selector, metadata?.labels)))
+    return owners.map(([name]) => name).toSorted()
+  }
+}

@@ -1,0 +1,142 @@
+// The three metrics APIs as the autoscaler asks them. Whoever serves them: this server, metrics-server, an adapter behind an APIService.
+import type { CrossVersionObjectReferenceV2, LabelSelector } from '#api/generated/types.ts'
+import { defineKind } from '#api/define-kind.ts'
+import type { Kind } from '#api/kind.ts'
+import { formatLabelSelector, selectorOf } from '#api/label-selector.ts'
+import { APIService } from '#api/kinds/apiregistration/api-service.ts'
+import { METRICS_GROUP } from '#api/kinds/metrics/metrics-kind.ts'
+import { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
+import { parseApiVersion, type KubeObject } from '#api/object.ts'
+import { quantityMilliValue } from '#api/quantity.ts'
+import { hasReason } from '#api/status.ts'
+import type { ControllerContext } from '#client/controller.ts'
+import { parseDuration } from '#lib/duration.ts'
+import type { ClusterKinds } from '#controllers/cluster-kinds.ts'
+import { textOf } from '#controllers/pod-control.ts'
+import type { MetricsByPod } from './pod-groups.ts'
+
+const CUSTOM = 'custom.metrics.k8s.io'
+const EXTERNAL = 'external.metrics.k8s.io'
+/** The newest an adapter serves is asked. */
+const CUSTOM_VERSIONS = ['v1beta2', 'v1beta1']
+/** Where an adapter does not say how long it measured. */
+const DEFAULT_WINDOW_MS = 60_000
+
+type Context = Pick<ControllerContext, 'client' | 'informers' | 'signal'>
+
+interface MetricValue extends KubeObject {
+  describedObject?: { name?: string }
+  timestamp?: string
+  windowSeconds?: number
+  window?: number
+  value?: string
+}
+
+/** `container` '' sums up all of a pod's; a pod of which something is not known is missing. */
+export async function resourceMetrics(
+  { client, signal }: Context,
+  { namespace, selector, resource, container }: { namespace: string; selector: string; resource: string; container: string },
+): Promise<MetricsByPod> {
+  const { items } = await client
+    .list(PodMetrics, { namespace, labelSelector: selector, signal })
+    .catch(wrapped('unable to fetch metrics from resource metrics API', `pods.${METRICS_GROUP}`))
+  if (items.length === 0) throw new Error('no metrics returned from resource metrics API')
+  const found: MetricsByPod = new Map()
+  for (const { metadata, containers, timestamp, window } of items) {
+    const { name = '' } = metadata ?? {}
+    const chosen = container === '' ? containers : containers.filter((one) => one.name === container)
+    if (container !== '' && chosen.length === 0) {
+      const why = `container ${container} not present in metrics for pod ${namespace}/${name}`
+      throw new Error(`failed to get container metrics: ${why}`)
+    }
+    const amounts = chosen.flatMap(({ usage }) => (Object.hasOwn(usage, resource) ? [quantityMilliValue(usage[resource])] : []))
+    if (amounts.length === 0 || amounts.length < chosen.length) continue
+    const value = amounts.reduce((sum, amount) => sum + amount, 0)
+    found.set(name, { value, timestamp: Date.parse(timestamp), windowMs: parseDuration(window) ?? DEFAULT_WINDOW_MS })
+  }
+  return found
+}
+
+export interface CustomMetric {
+  namespace: string
+  metric: string
+  metricSelector: LabelSelector | undefined
+}
+
+/** Of every pod that `selector` finds. */
+export async function podsMetric(
+  context: Context,
+  { namespace, metric, metricSelector, selector }: CustomMetric & { selector: string },
+): Promise<MetricsByPod> {
+  const answer = await customMetric(context, { namespace, metric, metricSelector, selector, resource: 'pods', name: '*' })
+  const found: MetricsByPod = new Map()
+  for (const { describedObject, timestamp, value, windowSeconds, window = windowSeconds } of answer) {
+    const windowMs = window === undefined ? DEFAULT_WINDOW_MS : window * 1000
+    found.set(describedObject?.name ?? '', { value: quantityMilliValue(value), timestamp: Date.parse(timestamp ?? '') || 0, windowMs })
+  }
+  return found
+}
+
+/** In thousandths. */
+export async function objectMetric(
+  context: Context,
+  { described, kinds, ...metric }: CustomMetric & { described: CrossVersionObjectReferenceV2; kinds: ClusterKinds },
+): Promise<number> {
+  const { group } = parseApiVersion(described.apiVersion ?? '')
+  const isNamespace = described.kind === 'Namespace' && group === ''
+  const kind = kinds.find(described.apiVersion ?? '', described.kind)
+  if (!kind) throw new Error(`unable to fetch metrics from custom metrics API: ${noMatch(described)}`)
+  const resource = isNamespace ? 'metrics' : group ? `${kind.plural}.${group}` : kind.plural
+  const [found] = await customMetric(context, { ...metric, resource, name: isNamespace ? '' : described.name })
+  return quantityMilliValue(found!.value)
+}
+
+async function customMetric(
+  { client, informers, signal }: Context,
+  { namespace, metric, metricSelector, selector, resource, name }: CustomMetric & { selector?: string; resource: string; name: string },
+): Promise<MetricValue[]> {
+  const services = informers.of(APIService)
+  const version = CUSTOM_VERSIONS.find((one) => services.get({ name: `${one}.${CUSTOM}` }))
+  const failed = wrapped('unable to fetch metrics from custom metrics API', `${resource}.${CUSTOM}`)
+  if (!version) return failed(new Error(`no custom metrics API (${CUSTOM}) registered`))
+  const kind = metricKind({ group: CUSTOM, version, plural: resource })
+  const query = {
+    labelSelector: selector,
+    metricLabelSelector: metricSelector && formatLabelSelector(selectorOf(metricSelector)),
+  }
+  const key = { namespace, name: name === '' ? metric : name }
+  const subresource = name === '' ? {} : { subresource: metric }
+  const { items } = (await client.get(kind, key, { ...subresource, query, signal }).catch(failed)) as KubeObject & { items?: MetricValue[] }
+  if (!items?.length) throw new Error('no metrics returned from custom metrics API')
+  return items
+}
+
+/** Every value of the metric, in thousandths. */
+export async function externalMetric({ client, signal }: Context, { namespace, metric, metricSelector }: CustomMetric): Promise<number[]> {
+  const kind = metricKind({ group: EXTERNAL, version: 'v1beta1', plural: metric })
+  const labelSelector = metricSelector ? formatLabelSelector(selectorOf(metricSelector)) : ''
+  const { items } = await client
+    .list<MetricValue>(kind, { namespace, labelSelector, signal })
+    .catch(wrapped('unable to fetch metrics from external metrics API', `${metric}.${EXTERNAL}`))
+  if (items.length === 0) throw new Error('no metrics returned from external metrics API')
+  return items.map(({ value }) => quantityMilliValue(value))
+}
+
+function metricKind(of: { group: string; version: string; plural: string }): Kind<MetricValue> {
+  return defineKind<MetricValue>({ ...of, kind: 'MetricValueList', scope: 'Namespaced', verbs: ['get', 'list'], virtual: true })
+}
+
+export function noMatch({ apiVersion = '', kind }: { apiVersion?: string; kind: string }): string {
+  const { group, version } = parseApiVersion(apiVersion)
+  return `no matches for kind ${JSON.stringify(kind)} in ${group ? `group ${JSON.stringify(group)}` : `version ${JSON.stringify(version)}`}`
+}
+
+/** An API that nobody serves is named, as clients name it. */
+function wrapped(what: string, resource: string): (error: unknown) => never {
+  return (error) => {
+    const absent = hasReason(error, 'NotFound') && error.message === 'the server could not find the requested resource'
+    const page = hasReason(error, 'NotFound') && error.message.startsWith('404 page not found')
+    const text = absent || page ? `the server could not find the requested resource (get ${resource})` : textOf(error)
+    throw new Error(`${what}: ${text}`, { cause: error })
+  }
+}

@@ -1,0 +1,81 @@
+// Which of a target's pods count for a metric: ready ones do, unready and missing ones are assumed something of, those on their way out are ignored.
+import type { Container } from '#api/generated/types.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+import { quantityMilliValue } from '#api/quantity.ts'
+import { podCondition } from '#controllers/pod-state.ts'
+
+/** Metrics are whole thousandths throughout, as upstream reckons with them. */
+export interface PodMetric {
+  value: number
+  /** Epoch milliseconds of the end of its window. */
+  timestamp: number
+  windowMs: number
+}
+
+export type MetricsByPod = Map<string, PodMetric>
+
+export interface PodGroups {
+  ready: number
+  unready: Set<string>
+  missing: Set<string>
+  ignored: Set<string>
+}
+
+/** While it starts, a pod's CPU says little. */
+export const CPU_INITIALIZATION_MS = 5 * 60_000
+/** A pod that was unready from so soon after its start has never been ready. */
+export const INITIAL_READINESS_MS = 30_000
+
+export function groupPods(
+  pods: readonly Pod[],
+  metrics: ReadonlyMap<string, PodMetric>,
+  { resource, now }: { resource: string; now: number },
+): PodGroups {
+  const groups: PodGroups = { ready: 0, unready: new Set(), missing: new Set(), ignored: new Set() }
+  for (const pod of pods) {
+    const name = pod.metadata!.name!
+    const phase = pod.status?.phase ?? 'Pending'
+    const metric = metrics.get(name)
+    if (pod.metadata!.deletionTimestamp || phase === 'Failed') groups.ignored.add(name)
+    else if (phase === 'Pending') groups.unready.add(name)
+    else if (!metric) groups.missing.add(name)
+    else if (resource === 'cpu' && isStarting(pod, metric, now)) groups.unready.add(name)
+    else groups.ready++
+  }
+  return groups
+}
+
+function isStarting(pod: Pod, metric: PodMetric, now: number): boolean {
+  const condition = podCondition(pod, 'Ready')
+  const started = Date.parse(pod.status?.startTime ?? '')
+  if (!condition || Number.isNaN(started)) return true
+  const changed = Date.parse(condition.lastTransitionTime ?? '') || 0
+  const unready = condition.status === 'False'
+  // A whole window must have passed in the state it is in.
+  if (started + CPU_INITIALIZATION_MS > now) return unready || metric.timestamp < changed + metric.windowMs
+  return unready && started + INITIAL_READINESS_MS > changed
+}
+
+/** In thousandths, by pod. Throws where one of the containers asked about requests nothing. */
+export function requestsOf(pods: readonly Pod[], resource: string, container: string): Map<string, number> {
+  return new Map(pods.map((pod) => [pod.metadata!.name!, requestOf(pod, resource, container)]))
+}
+
+function requestOf(pod: Pod, resource: string, container: string): number {
+  const whole = pod.spec?.resources?.requests
+  if (container === '' && whole && Object.hasOwn(whole, resource)) return quantityMilliValue(whole[resource])
+  const sidecars = pod.spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always') ?? []
+  let sum = 0
+  for (const one of [...(pod.spec?.containers ?? []), ...sidecars]) {
+    if (container !== '' && container !== one.name) continue
+    const request = requestIn(one, resource)
+    if (request === undefined) throw new Error(`missing request for ${resource} in container ${one.name} of Pod ${pod.metadata!.name}`)
+    sum += quantityMilliValue(request)
+  }
+  return sum
+}
+
+function requestIn({ resources }: Container, resource: string): string | undefined {
+  const { requests } = resources ?? {}
+  return requests && Object.hasOwn(requests, resource) ? requests[resource] : undefined
+}

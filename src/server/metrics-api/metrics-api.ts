@@ -1,0 +1,136 @@
+// metrics.k8s.io as metrics-server answers it, without one: what nodes and pods use, measured by kubelets or simulated. A metrics server that is
+// installed takes over: its APIService leads elsewhere, and nothing here is asked any more.
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { METRICS_GROUP, type Measured, type Usage } from '#api/kinds/metrics/metrics-kind.ts'
+import { NodeMetrics } from '#api/kinds/metrics/node-metrics.ts'
+import { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
+import { checkFieldSelector, matchesFields, parseFieldSelector } from '#api/field-selector.ts'
+import { matchesLabels, parseLabelSelector } from '#api/label-selector.ts'
+import type { Kind } from '#api/kind.ts'
+import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { Quantity } from '#api/quantity.ts'
+import { notFoundError } from '#api/status.ts'
+import { formatTime } from '#lib/clock.ts'
+import type { ServerContext, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
+import type { Kubelets } from '#server/subresources/kubelets.ts'
+import { KubeletUsage } from './kubelet-usage.ts'
+import type { Amounts, PodReading, Window } from './reading.ts'
+import { isSimulated, SimulatedUsage } from './simulated-usage.ts'
+
+export const metricsKinds: readonly Kind<any>[] = [NodeMetrics, PodMetrics]
+
+export interface MetricsApi extends Disposable {
+  handlers: SubresourceHandler[]
+}
+
+export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsApi {
+  const { reader, clock, log, registry } = context
+  const measured = new KubeletUsage({ reader, kubelets, clock, log })
+  const simulated = new SimulatedUsage({ reader, registry, clock })
+
+  const nodeMetrics = async (nodes: readonly Node[]) => {
+    await measured.wanted()
+    const others = nodes.some(isSimulated) ? simulated.nodes() : undefined
+    return nodes.flatMap((node) => {
+      const name = node.metadata!.name!
+      const reading = isSimulated(node) ? others?.get(name) : measured.node(name)
+      return reading ? [{ ...headOf(node, reading, clock.now()), usage: usageOf(reading) }] : []
+    })
+  }
+  const podMetrics = async (pods: readonly Pod[], namespace: string | undefined) => {
+    await measured.wanted()
+    let others: Map<string, PodReading> | undefined
+    return pods.flatMap((pod) => {
+      const node = pod.spec?.nodeName
+      if (!node || pod.status?.phase !== 'Running') return []
+      const key = `${pod.metadata!.namespace}/${pod.metadata!.name}`
+      const reading = isSimulated(reader.get(Node, { name: node }))
+        ? (others ??= simulated.pods(namespace)).get(key)
+        : measured.pod(key, node)
+      if (!reading) return []
+      const containers = reading.containers.map(({ name, ...amounts }) => ({ name, usage: usageOf(amounts) }))
+      return [{ ...headOf(pod, reading, clock.now()), containers }]
+    })
+  }
+
+  return {
+    handlers: [
+      {
+        kind: NodeMetrics,
+        subresource: '',
+        async get({ key }) {
+          const node = reader.get(Node, { name: key.name })
+          if (!node) throw notFoundError(Node, key.name)
+          const [found] = await nodeMetrics([node])
+          if (!found) throw notFoundError({ group: METRICS_GROUP, plural: 'nodemetrics' }, key.name)
+          return { ...typeOf(NodeMetrics), ...found }
+        },
+        list: (request) => nodeMetrics(selected(Node, reader.list(Node), request)),
+      },
+      {
+        kind: PodMetrics,
+        subresource: '',
+        async get({ key }) {
+          const pod = reader.get(Pod, key)
+          if (!pod) throw notFoundError(Pod, key.name)
+          const [found] = await podMetrics([pod], key.namespace)
+          if (!found) throw notFoundError({ group: METRICS_GROUP, plural: 'podmetrics' }, `${key.namespace}/${key.name}`)
+          return { ...typeOf(PodMetrics), ...found }
+        },
+        list(request) {
+          const namespace = request.attributes.namespace || undefined
+          return podMetrics(selected(Pod, reader.list(Pod, namespace), request), namespace)
+        },
+      },
+    ],
+    [Symbol.dispose]: () => measured[Symbol.dispose](),
+  }
+}
+
+/** In the order of their names. Fields are the object's own name and namespace. */
+function selected<T extends KubeObject>(kind: Kind<T>, objects: Iterable<T>, { attributes }: SubresourceRequest): T[] {
+  const labels = attributes.labelSelector ? parseLabelSelector(attributes.labelSelector) : undefined
+  const fields = attributes.fieldSelector ? parseFieldSelector(attributes.fieldSelector) : undefined
+  if (fields) checkFieldSelector({}, fields)
+  const found = [...objects].filter(
+    (object) => (!labels || matchesLabels(labels, object.metadata?.labels)) && (!fields || matchesFields(kind, fields, object)),
+  )
+  const nameOf = ({ metadata }: T) => `${metadata?.namespace ?? ''}/${metadata?.name}`
+  return found.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+}
+
+function typeOf(kind: Kind<any>) {
+  return { kind: kind.kind, apiVersion: apiVersionOf(kind) }
+}
+
+function headOf({ metadata }: KubeObject, { timestamp, windowMs }: Window, now: number): Measured {
+  const { name, namespace, labels } = metadata ?? {}
+  return {
+    metadata: {
+      ...(name ? { name } : {}),
+      ...(namespace ? { namespace } : {}),
+      creationTimestamp: formatTime(now),
+      ...(labels ? { labels } : {}),
+    },
+    timestamp: formatTime(timestamp),
+    window: goDuration(windowMs),
+  }
+}
+
+function usageOf({ cpuNanoCores, memoryBytes }: Amounts): Usage {
+  return {
+    cpu: new Quantity(BigInt(Math.round(cpuNanoCores))).toString(),
+    memory: Quantity.of(Math.round(memoryBytes), 'BinarySI').toString(),
+  }
+}
+
+/** As Go prints one: `1m30s`, `15.032s`, `0s`. */
+export function goDuration(ms: number): string {
+  const minutes = Math.floor(ms / 60_000)
+  const seconds = (ms % 60_000) / 1000
+  const text = `${Number(seconds.toFixed(3))}s`
+  if (minutes === 0) return ms > 0 && ms < 1000 ? `${ms}ms` : text
+  const hours = Math.floor(minutes / 60)
+  return `${hours > 0 ? `${hours}h` : ''}${minutes % 60}m${text}`
+}

@@ -1,0 +1,177 @@
+// What the pods of simulated nodes use: as annotations say, else half of what they request. Nothing is kept: the objects and the time tell it all,
+// so one history of the cluster has one history of usage.
+import type { Container } from '#api/generated/types.ts'
+import { isConditionTrue } from '#api/kinds/columns.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import type { KubeObject } from '#api/object.ts'
+import { isQuantity, quantityOf } from '#api/quantity.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Registry } from '#server/registry.ts'
+import type { ObjectReader } from '#server/request.ts'
+import { type NodeReading, type PodReading, RESOLUTION_MS } from './reading.ts'
+
+export const SIMULATED = 'node.sampan.dev/simulated'
+/** Of a pod: what it uses, or with `.CONTAINER` behind it what that container uses. */
+const USAGE = { cpu: 'sampan.dev/usage-cpu', memory: 'sampan.dev/usage-memory' } as const
+/** Of a workload: what all its running pods use together, in equal parts. */
+const LOAD = { cpu: 'sampan.dev/load-cpu', memory: 'sampan.dev/load-memory' } as const
+const USED_OF_REQUEST = 0.5
+/** Deployments own through replica sets, CronJobs through Jobs; deeper chains end here. */
+const MOST_OWNERS = 4
+
+type Resource = keyof typeof USAGE
+type Loads = Partial<Record<Resource, { owner: string; amount: number }>>
+
+export interface SimulatedUsageContext {
+  reader: ObjectReader
+  registry: Pick<Registry, 'findKind'>
+  clock: Clock
+}
+
+export class SimulatedUsage {
+  readonly #context: SimulatedUsageContext
+
+  constructor(context: SimulatedUsageContext) {
+    this.#context = context
+  }
+
+  /** Those of `namespace`, or of all; by `namespace/name`. */
+  pods(namespace?: string): Map<string, PodReading> {
+    const { reader, clock } = this.#context
+    // Everything is read at the same moments, like kubelets are.
+    const timestamp = Math.floor(clock.now() / RESOLUTION_MS) * RESOLUTION_MS
+    const alive = new Map<string, boolean>()
+    const measured: { pod: Pod; containers: Container[]; loads: Loads }[] = []
+    const sharers = new Map<string, number>()
+    const known = new Map<string, Loads>()
+    for (const pod of reader.list(Pod, namespace)) {
+      const node = pod.spec?.nodeName
+      if (!node || pod.status?.phase !== 'Running') continue
+      if (!alive.has(node)) alive.set(node, this.#measures(node))
+      if (!alive.get(node)) continue
+      const containers = runningContainers(pod, timestamp)
+      if (containers.length === 0) continue
+      const loads = this.#loadsOf(pod, known)
+      for (const resource of RESOURCES) {
+        const owner = loads[resource]?.owner
+        if (owner) sharers.set(`${resource} ${owner}`, (sharers.get(`${resource} ${owner}`) ?? 0) + 1)
+      }
+      measured.push({ pod, containers, loads })
+    }
+    const readings = new Map<string, PodReading>()
+    for (const { pod, containers, loads } of measured) {
+      const amounts = (resource: Resource) => {
+        const load = loads[resource]
+        const share = load && load.amount / sharers.get(`${resource} ${load.owner}`)!
+        return amountsOf(pod, containers, { resource, share })
+      }
+      const [cpu, memory] = [amounts('cpu'), amounts('memory')]
+      readings.set(`${pod.metadata!.namespace}/${pod.metadata!.name}`, {
+        timestamp,
+        windowMs: RESOLUTION_MS,
+        containers: containers.map(({ name }, at) => ({
+          name,
+          cpuNanoCores: Math.ceil(cpu[at]! * 1e9),
+          memoryBytes: Math.ceil(memory[at]!),
+        })),
+      })
+    }
+    return readings
+  }
+
+  /** By name. A node uses what its pods use. */
+  nodes(): Map<string, NodeReading> {
+    const { reader, clock } = this.#context
+    const timestamp = Math.floor(clock.now() / RESOLUTION_MS) * RESOLUTION_MS
+    const readings = new Map<string, NodeReading>()
+    for (const { metadata } of reader.list(Node)) {
+      const name = metadata?.name ?? ''
+      if (this.#measures(name)) readings.set(name, { timestamp, windowMs: RESOLUTION_MS, cpuNanoCores: 0, memoryBytes: 0 })
+    }
+    const pods = this.pods()
+    for (const { metadata, spec } of reader.list(Pod)) {
+      const node = readings.get(spec?.nodeName ?? '')
+      const pod = pods.get(`${metadata?.namespace}/${metadata?.name}`)
+      if (!node || !pod) continue
+      for (const { cpuNanoCores, memoryBytes } of pod.containers) {
+        node.cpuNanoCores += cpuNanoCores
+        node.memoryBytes += memoryBytes
+      }
+    }
+    return readings
+  }
+
+  /** A simulated node that is lost tells nothing. */
+  #measures(name: string): boolean {
+    const node = this.#context.reader.get(Node, { name })
+    return isSimulated(node) && isConditionTrue(node?.status?.conditions, 'Ready')
+  }
+
+  /** The outermost owner that names a load: what a Deployment says is copied to its replica sets. */
+  #loadsOf(pod: Pod, known: Map<string, Loads>): Loads {
+    const { reader, registry } = this.#context
+    const owned = (object: KubeObject) => object.metadata?.ownerReferences?.find(({ controller }) => controller)
+    const first = owned(pod)
+    if (!first) return {}
+    const before = known.get(first.uid)
+    if (before) return before
+    const loads: Loads = {}
+    let reference: typeof first | undefined = first
+    for (let depth = 0; reference && depth < MOST_OWNERS; depth++) {
+      const kind = registry.findKind(reference.apiVersion, reference.kind)?.kind
+      if (!kind || kind.virtual) break
+      const key = { ...(kind.scope === 'Namespaced' ? { namespace: pod.metadata!.namespace! } : {}), name: reference.name }
+      const owner: KubeObject | undefined = reader.get(kind, key)
+      if (owner?.metadata?.uid !== reference.uid) break
+      for (const resource of RESOURCES) {
+        const amount = amountIn(owner, LOAD[resource])
+        if (amount !== undefined) loads[resource] = { owner: reference.uid, amount }
+      }
+      reference = owned(owner)
+    }
+    known.set(first.uid, loads)
+    return loads
+  }
+}
+
+const RESOURCES: readonly Resource[] = ['cpu', 'memory']
+
+export function isSimulated(node: Node | undefined): boolean {
+  return node?.metadata?.labels?.[SIMULATED] === 'true'
+}
+
+/** Those that ran when the window ended; sidecars too. */
+function runningContainers({ spec, status }: Pod, timestamp: number): Container[] {
+  const sidecars = spec!.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always') ?? []
+  const statuses = new Map([...(status!.containerStatuses ?? []), ...(status!.initContainerStatuses ?? [])].map((one) => [one.name, one]))
+  return [...sidecars, ...spec!.containers].filter(({ name }) => {
+    const running = statuses.get(name)?.state?.running
+    return running !== undefined && Date.parse(running.startedAt ?? '') <= timestamp
+  })
+}
+
+/** In cores or bytes, container by container: what each is said to use, a share of what the pod is said to use, else half of its request. */
+function amountsOf(
+  pod: Pod,
+  containers: readonly Container[],
+  { resource, share }: { resource: Resource; share: number | undefined },
+): number[] {
+  const requests = containers.map(({ resources }) => numberOf(resources?.requests?.[resource]))
+  const requested = requests.reduce((sum, one) => sum + one, 0)
+  const whole = amountIn(pod, USAGE[resource]) ?? share
+  return containers.map(({ name }, at) => {
+    const own = amountIn(pod, `${USAGE[resource]}.${name}`)
+    if (own !== undefined) return own
+    if (whole === undefined) return requests[at]! * USED_OF_REQUEST
+    return whole * (requested > 0 ? requests[at]! / requested : 1 / containers.length)
+  })
+}
+
+function amountIn({ metadata }: KubeObject, annotation: string): number | undefined {
+  const annotations = metadata?.annotations
+  const text = annotations && Object.hasOwn(annotations, annotation) ? annotations[annotation] : undefined
+  return isQuantity(text) ? Math.max(0, numberOf(text)) : undefined
+}
+
+const numberOf = (text: string | undefined): number => Number(quantityOf(text).nanos) / 1e9
