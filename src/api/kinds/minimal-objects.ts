@@ -106,7 +106,7 @@ const BODIES: Record<string, Json> = {
     spec: {
       matchConstraints: { resourceRules: [rule] },
       reinvocationPolicy: 'Never',
-      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: '[]' } }],
+      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: '[JSONPatch{op: "remove", path: "/a"}]' } }],
     },
   },
   'MutatingAdmissionPolicyBinding.admissionregistration.k8s.io/v1': { spec: { policyName: 'p' } },

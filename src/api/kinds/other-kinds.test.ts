@@ -636,3 +636,8 @@ test('HorizontalPodAutoscaler v1 keeps what only v2 can say in annotations', () 
   )
   assert.deepEqual(v1.convert!.toStorage(seen), { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', ...stored })
 })
+
+test('Job refuses to lose the template of its pods, suspended too', () => {
+  const errors = updateErrors(kindOf('Job'), ({ spec: job }) => delete job.template, { before: spec({ suspend: true }) })
+  assert.ok(errors.includes('spec.template.spec.containers: Required value'), errors.join('\n'))
+})

@@ -153,3 +153,15 @@ test('update sees immutable fields', async () => {
   assert.equal(status, 422)
   assert.match(json.message, /^Pod "p" is invalid: spec/)
 })
+
+test('update writes nothing where two versions of a kind show one thing differently', async () => {
+  await using t = await startRequests()
+  const path = '/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers'
+  const scaleTargetRef = { kind: 'Deployment', name: 'd', apiVersion: 'apps/v1' }
+  await t.send('POST', path, { metadata: { name: 'a' }, spec: { maxReplicas: 3, scaleTargetRef } })
+  const status = { currentReplicas: 0, desiredReplicas: 0, currentCPUUtilizationPercentage: 10 }
+  const { json: before } = await t.send('PATCH merge', `${path}/a/status`, { status })
+  // The annotation that carries what v1 has no fields for says otherwise, and counts.
+  const { json: after } = await t.send('PATCH merge', `${path}/a/status`, { status: { currentCPUUtilizationPercentage: 30 } })
+  assert.deepEqual(after, before)
+})

@@ -147,7 +147,7 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
       created: false,
     }
   }
-  if (unchanged(next, present) && (dryRun || !engine.store.isStale?.(stored.key))) return { stored, created: false }
+  if (sameStored(kind, next, present) && (dryRun || !engine.store.isStale?.(stored.key))) return { stored, created: false }
   const written = await persist(engine, write, next, stored.revision)
   effects.commit()
   return { stored: written, created: false }
@@ -195,6 +195,12 @@ function settleMetadata({ resource: { kind }, attributes }: Write, next: Mutable
   if (kind.generationOf && !FULFILLING.has(attributes.subresource) && !equal(kind.generationOf(next), kind.generationOf(present)))
     meta.generation = (old.generation ?? 0) + 1
   return meta
+}
+
+/** What two versions of a kind show differently may be one thing where it is kept. */
+function sameStored({ convert }: Kind, next: Mutable, present: Mutable): boolean {
+  if (unchanged(next, present)) return true
+  return convert !== undefined && unchanged(convert.toStorage(clone(next)) as Mutable, convert.toStorage(clone(present)) as Mutable)
 }
 
 /** Times of field managers alone are no change. */

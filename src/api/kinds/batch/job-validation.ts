@@ -237,12 +237,12 @@ function checkUpdate(next: Job, previous: Job, errors: Errors): void {
     old.suspend === true &&
     !previous.status?.active &&
     (!previous.status?.startTime || isConditionTrue(previous.status?.conditions, 'Suspended'))
-  const template = idle ? fixedTemplate : (one: types.PodTemplateSpec) => one
+  const template = idle ? fixedTemplate : (one: types.PodTemplateSpec | undefined) => one
   if (!sameJson(template(spec.template), template(old.template))) errors.push(invalid('spec.template', spec.template, IMMUTABLE))
 }
 
 /** Of a suspended job without pods, where its pods go and what they ask for may still be set. */
-function fixedTemplate({ metadata, spec }: types.PodTemplateSpec): unknown {
+function fixedTemplate({ metadata, spec }: types.PodTemplateSpec = {}): unknown {
   const rest: Record<string, unknown> = { ...spec }
   for (const field of ['nodeSelector', 'tolerations', 'schedulingGates']) delete rest[field]
   const affinity = { ...spec?.affinity }
