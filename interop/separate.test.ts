@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { Lease } from '#api/kinds/coordination/lease.ts'
+import { Endpoints } from '#api/kinds/core/endpoints.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import { createHttpClient } from '#client/http-client.ts'
@@ -99,7 +100,9 @@ test('two API servers, controllers and schedulers share a cluster, and one of ea
       return found?.status?.availableReplicas === replicas
     })
   const holder = async (name: string) => (await b.client.get(Lease, { namespace: 'kube-system', name })).spec?.holderIdentity
+  const servers = async () => (await b.client.get(Endpoints, { namespace: 'default', name: 'kubernetes' })).subsets?.length
 
+  await until('both API servers in the addresses of their service', async () => (await servers()) === 2)
   await until('three nodes', async () => (await b.client.list(Node)).items.length === 3)
   await deploy(a, 'web', 4)
   await available(b, 'web', 4)
@@ -116,4 +119,5 @@ test('two API servers, controllers and schedulers share a cluster, and one of ea
   await deploy(b, 'more', 5)
   await available(b, 'more', 5)
   await available(b, 'web', 4)
+  await until('the address of the server that died to go', async () => (await servers()) === 1)
 })

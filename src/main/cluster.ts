@@ -1,7 +1,7 @@
 // One cluster: the ordered list of its services, started as read and stopped in reverse.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, isIPv4 } from 'node:net'
 import { flushCompileCache } from 'node:module'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -193,14 +193,23 @@ function createServerOf(
         serviceCidr,
         dnsAddress: clusterDns,
         clusterDomain,
-        advertiseAddress: gatewayOf(config),
+        advertiseAddress: advertisedOf(config),
         port,
+        hostName: hostname(),
+        shared: config.store.type === 'etcd',
         access,
         admission,
       }),
     endpoints,
     sampanVersion: programVersion(),
   })
+}
+
+/** Machines that share a store know each other by the address they listen on; pods reach the API on their own side of the bridge. */
+function advertisedOf(config: ClusterConfig): string {
+  const { store, host } = config
+  const reachable = isIPv4(host) && host !== '0.0.0.0' && !host.startsWith('127.')
+  return store.type === 'etcd' && config.nodes.type === 'none' && reachable ? host : gatewayOf(config)
 }
 
 interface NodeParts extends StartOptions {

@@ -34,6 +34,10 @@ export interface ClusterOptions {
   /** Where pods and nodes reach the API server itself. */
   advertiseAddress: string
   port: number
+  /** Of the machine: part of this server's identity. */
+  hostName?: string
+  /** Other API servers work on the same store. */
+  shared?: boolean
   access?: AccessOptions
   admission?: AdmissionOptions
 }
@@ -61,6 +65,8 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     dnsAddress: options.dnsAddress ?? addressAt(serviceCidr, 10),
     advertiseAddress,
     port,
+    hostName: options.hostName ?? 'localhost',
+    shared: options.shared ?? false,
     authority: pki.authority,
     frontProxyAuthority: pki.frontProxyAuthority,
   }

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
 import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding.ts'
+import { Lease } from '#api/kinds/coordination/lease.ts'
+import { Endpoints } from '#api/kinds/core/endpoints.ts'
 import { Service } from '#api/kinds/core/service.ts'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
@@ -12,7 +15,7 @@ import { MemoryReader, nobodyCalled, noKinds } from '#server/access/memory-reade
 import { RbacAuthorizer } from '#server/access/rbac-authorizer.ts'
 import { RbacIndex } from '#server/access/rbac-index.ts'
 import type { ServerContext } from '#server/request.ts'
-import { bootstrap, keep } from './bootstrap.ts'
+import { bootstrap, type BootstrapOptions, keep } from './bootstrap.ts'
 import { defaultBindings, defaultRoles } from './rbac.ts'
 
 const indexOf = (reader: MemoryReader) => {
@@ -26,6 +29,8 @@ const options = {
   dnsAddress: '10.96.0.10',
   advertiseAddress: '192.0.2.1',
   port: 6443,
+  hostName: 'boat',
+  shared: false,
   authority: 'A',
   frontProxyAuthority: 'B',
 }
@@ -43,8 +48,10 @@ function fixture(clock: Clock = systemClock) {
       reader.put(kind, copy)
       return copy
     },
-    async delete() {
-      throw new Error('not used')
+    async delete(kind, key) {
+      const gone = reader.get(kind, key)!
+      reader.remove(kind, key)
+      return gone
     },
   }
   const clientFor = () => {
@@ -179,4 +186,97 @@ test('keep brings mandatory priority levels back to what they must be, and sugge
   assert.equal(reader.get(PriorityLevelConfiguration, { name: 'workload-low' })?.spec?.limited?.nominalConcurrencyShares, 100)
   stop.abort()
   await keeping
+})
+
+const leasesIn = (reader: MemoryReader) => [...reader.list(Lease, 'kube-system')]
+
+const addressesIn = (reader: MemoryReader) =>
+  reader
+    .get(Endpoints, { namespace: 'default', name: 'kubernetes' })
+    ?.subsets?.flatMap(({ addresses, ports }) => addresses?.map(({ ip }) => `${ip}:${ports?.[0]?.port}`))
+
+const slicesIn = (reader: MemoryReader) =>
+  Object.fromEntries(
+    [...reader.list(EndpointSlice, 'default')].map(({ metadata, endpoints, ports }) => [
+      metadata?.name,
+      `${endpoints?.flatMap(({ addresses }) => addresses)}:${ports?.[0]?.port}`,
+    ]),
+  )
+
+function serverOf(context: ServerContext, more: Partial<BootstrapOptions>) {
+  const stop = new AbortController()
+  const kept = keep(context, { ...options, ...more }, stop.signal)
+  return async () => {
+    stop.abort()
+    await kept
+  }
+}
+
+test('keep holds a lease that says which server this is, renewed every ten seconds', async () => {
+  const clock = createVirtualClock()
+  const { reader, context, run } = fixture(clock)
+  await run()
+  const stop = serverOf(context, {})
+  await clock.advance(0)
+  const [first] = leasesIn(reader)
+  assert.match(first?.metadata?.name ?? '', /^apiserver-[a-z2-7]{26}$/)
+  assert.deepEqual(first?.metadata?.labels, { 'apiserver.kubernetes.io/identity': 'kube-apiserver', 'kubernetes.io/hostname': 'boat' })
+  assert.equal(first?.spec?.leaseDurationSeconds, 3600)
+  assert.ok(first?.spec?.holderIdentity?.startsWith(`${first.metadata?.name}_`))
+  await clock.advance(10_000)
+  const [second] = leasesIn(reader)
+  assert.equal(Date.parse(second!.spec!.renewTime!) - Date.parse(first!.spec!.renewTime!), 10_000)
+  reader.remove(Lease, { namespace: 'kube-system', name: first!.metadata!.name! })
+  await clock.advance(10_000)
+  assert.equal(leasesIn(reader).length, 1)
+  await stop()
+})
+
+test('keep takes away leases of servers that did not renew them for an hour', async () => {
+  const clock = createVirtualClock()
+  const { reader, context, run } = fixture(clock)
+  await run()
+  await serverOf(context, { hostName: 'wreck' })()
+  reader.put(Lease, { metadata: { namespace: 'kube-system', name: 'someone-elses' }, spec: { renewTime: '2020-01-01T00:00:00.000000Z' } })
+  const wreck = leasesIn(reader)[0]?.metadata?.name
+  const stop = serverOf(context, {})
+  await clock.advance(3_600_000)
+  assert.ok(leasesIn(reader).some(({ metadata }) => metadata?.name === wreck))
+  await clock.advance(3_600_000)
+  const left = leasesIn(reader).map(({ metadata }) => metadata?.name)
+  assert.equal(left.length, 2)
+  assert.ok(left.includes('someone-elses') && !left.includes(wreck))
+  await stop()
+})
+
+test('keep lists every server of a shared store that lives, and drops one that is silent', async () => {
+  const clock = createVirtualClock()
+  const { reader, context, run } = fixture(clock)
+  await run()
+  const first = serverOf(context, { shared: true })
+  const second = serverOf(context, { shared: true, hostName: 'ship', advertiseAddress: '192.0.2.2' })
+  const third = serverOf(context, { shared: true, port: 6444 })
+  const both = '192.0.2.1,192.0.2.2:6443'
+  const changes = new Set<string>()
+  using _watching = reader.onChange(Endpoints, ({ object }) => void changes.add(JSON.stringify(object?.subsets)))
+  await clock.advance(60_000)
+  assert.deepEqual(addressesIn(reader), ['192.0.2.1:6443', '192.0.2.2:6443', '192.0.2.1:6444'])
+  assert.deepEqual(slicesIn(reader), { kubernetes: both, 'kubernetes-6444': '192.0.2.1:6444' })
+  assert.equal(changes.size, 1)
+  await third()
+  await clock.advance(30_000)
+  assert.deepEqual(addressesIn(reader), ['192.0.2.1:6443', '192.0.2.2:6443'])
+  assert.deepEqual(slicesIn(reader), { kubernetes: both })
+  await first()
+  await clock.advance(30_000)
+  assert.deepEqual(addressesIn(reader), ['192.0.2.2:6443'])
+  await second()
+})
+
+test('keep alone on its store follows no lease, so that a new port replaces the old at once', async () => {
+  const { reader, context, run } = fixture(createVirtualClock())
+  await run()
+  await serverOf(context, {})()
+  await run({ port: 7443 })
+  assert.deepEqual(addressesIn(reader), ['192.0.2.1:7443'])
 })

@@ -2,24 +2,35 @@
 // differences, so that a second start writes nothing.
 import { isDeepStrictEqual } from 'node:util'
 import { clone } from '#api/clone.ts'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { ServerContext } from '#server/request.ts'
 import type { Desired } from './desired.ts'
 import { flowControl } from './flow-control.ts'
 import { defaultBindings, defaultRoles } from './rbac.ts'
+import { ServerLease } from './server-lease.ts'
 import { configMaps, namespaces, priorityClasses, services, type SystemOptions } from './system-objects.ts'
 
-type Options = Omit<SystemOptions, 'now'>
+export interface BootstrapOptions extends Omit<SystemOptions, 'now' | 'servers'> {
+  /** Of the machine this API server runs on. */
+  hostName: string
+  /** Other API servers work on the same store. */
+  shared: boolean
+}
 
 /** As upstream looks after the API server's own service. */
 const KEEP_PERIOD_MS = 10_000
 /** Every so many rounds also the objects of priority and fairness: once a minute. */
 const FLOW_CONTROL_ROUNDS = 6
+/** Leases of servers that are gone are looked for once an hour. */
+const COLLECT_ROUNDS = 360
+/** What slices of further ports are called. */
+const FURTHER_SLICE = /^kubernetes-\d+$/
 
 /** How many objects were written. */
-export async function bootstrap(context: ServerContext, options: Options, signal: AbortSignal): Promise<number> {
-  const system = { ...options, now: context.clock.now() }
+export async function bootstrap(context: ServerContext, options: BootstrapOptions, signal: AbortSignal): Promise<number> {
+  const system = { ...options, servers: leaseOf(context, options).living(), now: context.clock.now() }
   const ensureAll = async (group: readonly Desired[]) => Promise.all(group.map((desired) => ensure(context, desired)))
   let written = 0
   const independent = [...priorityClasses(), ...defaultRoles(), ...defaultBindings(), ...flowControl(), ...configMaps(system)]
@@ -31,17 +42,41 @@ export async function bootstrap(context: ServerContext, options: Options, signal
 }
 
 /** Brings back what clients may take away but the cluster cannot do without: its namespaces, and where the API server and DNS are found. */
-export async function keep(context: ServerContext, options: Options, signal: AbortSignal): Promise<void> {
-  const system = { ...options, now: context.clock.now() }
+export async function keep(context: ServerContext, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
+  const lease = leaseOf(context, options)
+  const { log } = context
+  const renew = async () => lease.renew().catch((error: unknown) => log.warn('the lease of this server is not renewed', { error }))
+  await renew()
   for (let round = 1; !signal.aborted; round++) {
     await context.clock.sleep(KEEP_PERIOD_MS, signal).catch(() => {})
+    if (signal.aborted) return
+    await renew()
+    if (round % COLLECT_ROUNDS === 0) await lease.collect()
+    const system = { ...options, servers: lease.living(), now: context.clock.now() }
     const flow = round % FLOW_CONTROL_ROUNDS === 0 ? flowControl() : []
     for (const desired of [...namespaces(), ...services(system), ...flow]) {
       if (signal.aborted) return
       await ensure(context, desired).catch((error: unknown) => {
-        context.log.warn('a system object is not restored', { kind: desired.kind.kind, name: desired.object.metadata?.name, error })
+        log.warn('a system object is not restored', { kind: desired.kind.kind, name: desired.object.metadata?.name, error })
       })
     }
+    if (options.shared) await removeSlices(context, services(system))
+  }
+}
+
+function leaseOf(context: ServerContext, { hostName, shared, advertiseAddress: ip, port }: BootstrapOptions): ServerLease {
+  return new ServerLease(context, { hostName, shared, ip, port })
+}
+
+/** Slices of ports no living server has. */
+async function removeSlices({ reader, writer, log }: ServerContext, wanted: readonly Desired[]): Promise<void> {
+  const names = new Set(wanted.filter(({ kind }) => kind === EndpointSlice).map(({ object }) => object.metadata?.name))
+  for (const { metadata } of Array.from(reader.list(EndpointSlice, 'default'))) {
+    const { name = '', labels } = metadata ?? {}
+    if (names.has(name) || !FURTHER_SLICE.test(name) || labels?.['kubernetes.io/service-name'] !== 'kubernetes') continue
+    await writer
+      .delete(EndpointSlice, { namespace: 'default', name })
+      .catch((error: unknown) => void log.debug('the slice of a server that is gone is not removed', { name, error }))
   }
 }
 

@@ -8,6 +8,7 @@ import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import { PriorityClass } from '#api/kinds/scheduling/priority-class.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { Desired } from './desired.ts'
+import type { ServerAddress } from './server-lease.ts'
 
 export interface SystemOptions {
   /** e.g. 10.96.0.0/12; `serviceAddress` is its first address, `dnsAddress` the tenth. */
@@ -17,6 +18,8 @@ export interface SystemOptions {
   /** Where pods and nodes reach the API server. */
   advertiseAddress: string
   port: number
+  /** All API servers that live, this one among them. */
+  servers: readonly ServerAddress[]
   authority: string
   frontProxyAuthority: string
   now: number
@@ -43,7 +46,7 @@ export function priorityClasses(): Desired<PriorityClass>[] {
 
 /** In the order they are needed: the range before the addresses in it. */
 export function services(options: SystemOptions): Desired[] {
-  return [serviceRange(options), apiService(options), dnsService(options), apiEndpoints(options), apiSlice(options)]
+  return [serviceRange(options), apiService(options), dnsService(options), apiEndpoints(options), ...apiSlices(options)]
 }
 
 function serviceRange({ serviceCidr }: SystemOptions): Desired<ServiceCIDR> {
@@ -104,8 +107,8 @@ function dnsService({ dnsAddress }: SystemOptions): Desired<Service> {
   }
 }
 
-function apiEndpoints({ advertiseAddress, port }: SystemOptions): Desired<Endpoints> {
-  const subsets = [{ addresses: [{ ip: advertiseAddress }], ports: [{ name: 'https', port, protocol: 'TCP' }] }]
+function apiEndpoints({ servers }: SystemOptions): Desired<Endpoints> {
+  const subsets = [...byPort(servers)].map(([port, ips]) => ({ addresses: ips.map((ip) => ({ ip })), ports: portsOf(port) }))
   const labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' }
   return {
     kind: Endpoints,
@@ -116,18 +119,29 @@ function apiEndpoints({ advertiseAddress, port }: SystemOptions): Desired<Endpoi
   }
 }
 
-function apiSlice({ advertiseAddress, port }: SystemOptions): Desired<EndpointSlice> {
-  const endpoints = [{ addresses: [advertiseAddress], conditions: { ready: true } }]
-  const ports = [{ name: 'https', port, protocol: 'TCP' }]
+/** A slice has one port for all its addresses: servers on other ports than the first are in slices of their own. */
+function apiSlices({ servers }: SystemOptions): Desired<EndpointSlice>[] {
   const labels = { 'kubernetes.io/service-name': 'kubernetes' }
-  return {
-    kind: EndpointSlice,
-    object: { metadata: { name: 'kubernetes', namespace: 'default', labels }, addressType: 'IPv4', endpoints, ports },
-    reconcile(present) {
-      present.endpoints = endpoints
-      present.ports = ports
-    },
-  }
+  return [...byPort(servers)].map(([port, ips], index) => {
+    const endpoints = ips.map((ip) => ({ addresses: [ip], conditions: { ready: true } }))
+    const ports = portsOf(port)
+    const name = index === 0 ? 'kubernetes' : `kubernetes-${port}`
+    return {
+      kind: EndpointSlice,
+      object: { metadata: { name, namespace: 'default', labels }, addressType: 'IPv4', endpoints, ports },
+      reconcile(present) {
+        present.endpoints = endpoints
+        present.ports = ports
+      },
+    }
+  })
+}
+
+const portsOf = (port: number) => [{ name: 'https', port, protocol: 'TCP' }]
+
+function byPort(servers: readonly ServerAddress[]): [number, string[]][] {
+  const groups = Map.groupBy(servers, ({ port }) => port)
+  return [...groups].map(([port, all]): [number, string[]] => [port, all.map(({ ip }) => ip)]).toSorted(([a], [b]) => a - b)
 }
 
 export function configMaps({ authority, frontProxyAuthority, now }: SystemOptions): Desired<ConfigMap>[] {
