@@ -144,8 +144,9 @@ function elementType(...lists: (readonly unknown[])[]): string {
           cause: 'lists of lists',
         })
       }
-      type ??= typeof item
-      if (type !== typeof item) throw new StatusError('', `list element types are not identical: ${JSON.stringify(lists)}`)
+      const own = item === null ? 'null' : typeof item
+      type ??= own
+      if (type !== own) throw new StatusError('', `list element types are not identical: ${JSON.stringify(lists)}`)
     }
   }
   return type ?? 'undefined'
