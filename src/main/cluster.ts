@@ -22,6 +22,7 @@ import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import type { AccessOptions } from '#server/access/access-control.ts'
 import type { AdmissionOptions } from '#server/admission/admission-configuration.ts'
+import type { ActorsAtWork } from '#server/subresources/component-statuses.ts'
 import { clusterExtensions, serviceAccountIssuer } from '#server/cluster-extensions.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import { Auditor } from '#server/audit/auditor.ts'
@@ -72,7 +73,9 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   const encryption = await encryptionOf(config, { clock, random, log: log.child({ service: 'server' }) })
   const access = await accessOptions(config.access ?? {}, serviceAccountIssuer(config.clusterDomain))
   const admission = await admissionOptions(config.access ?? {})
+  let acting = false
   const server = createServerOf(config, {
+    ...(config.serverOnly ? {} : { actorsAtWork: () => acting }),
     access,
     admission,
     encryption,
@@ -116,6 +119,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
       })),
     ]
     starting.use(await startAll(actors, started))
+    acting = true
     if (config.nodes.type !== 'none') await nodeReady(informers, signal)
   }
   options.clock.after(2000, () => flushCompileCache())
@@ -158,6 +162,7 @@ function auditorOf({ audit }: ClusterConfig, parts: { clock: Clock; log: Logger 
 }
 
 interface ServerParts {
+  actorsAtWork?: ActorsAtWork
   auditor: Auditor | undefined
   encryption: Encryption | undefined
   access: AccessOptions
@@ -173,7 +178,7 @@ interface ServerParts {
 
 function createServerOf(
   config: ClusterConfig,
-  { store, encryption, auditor, pki, log, clock, random, real, endpoints, access, admission }: ServerParts,
+  { store, encryption, auditor, pki, log, clock, random, real, endpoints, access, admission, actorsAtWork }: ServerParts,
 ): ApiServer {
   const { host, port, serviceCidr, clusterDns, clusterDomain } = config
   const tls = { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority }
@@ -197,6 +202,7 @@ function createServerOf(
         port,
         hostName: hostname(),
         shared: config.store.type === 'etcd',
+        ...(actorsAtWork ? { actorsAtWork } : {}),
         access,
         admission,
       }),

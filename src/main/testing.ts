@@ -75,13 +75,15 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const store = starting.use(createMemoryStore())
   // Certificates are judged by clients, which live in real time.
   const pki = listen ? await ensurePki({ clock: systemClock, random: systemRandom, hostName: 'localhost' }) : unsigned()
+  let acting = false
   const server = createApiServer({
     store: activity.store(store),
     clock,
     random,
     log,
     ...(listen ? { listen: { tls: { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority } } } : {}),
-    extensions: (context) => clusterExtensions(context, { pki, serviceCidr: SERVICE_CIDR, advertiseAddress: '192.0.2.1', port: 6443 }),
+    extensions: (context) =>
+      clusterExtensions(context, { pki, serviceCidr: SERVICE_CIDR, advertiseAddress: '192.0.2.1', port: 6443, actorsAtWork: () => acting }),
   })
   const { signal } = stop
   const started = { signal, monotonic: () => clock.monotonic() }
@@ -94,6 +96,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const scheduler = schedulerOf({ ...shared, informers })
   const simulated = createSimulatedNodes({ count: nodes, client: clientFor(SIMULATED_NODES), informers, clock, log })
   starting.use(await startAll([...controllers, scheduler, ...(nodes > 0 ? [simulated] : [])], started))
+  acting = true
   const running = starting.move()
 
   return {

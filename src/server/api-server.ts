@@ -159,6 +159,7 @@ class Server implements ApiServer {
         clock,
         random,
         log,
+        storeProblem: () => this.#storeProblem(),
         url: () => this.url,
       }) ?? {}
     for (const kind of this.#extensions.kinds ?? []) this.registry.add(kind)
@@ -306,6 +307,10 @@ class Server implements ApiServer {
     return [FlowSchema, PriorityLevelConfiguration].every(({ group, version, plural }) => this.registry.find(group, version, plural))
   }
 
+  #storeProblem(): string | undefined {
+    return this.#mirror.lost ? 'the store can no longer be followed' : undefined
+  }
+
   *#storageMetrics(): Generator<MetricFamily> {
     const samples = this.registry
       .stored()
@@ -316,7 +321,7 @@ class Server implements ApiServer {
   #endpoints(): Endpoint[] {
     const checks: HealthCheck[] = [
       { name: 'ping', check: () => undefined },
-      { name: 'etcd', check: () => (this.#mirror.lost ? 'the store can no longer be followed' : undefined) },
+      { name: 'etcd', check: () => this.#storeProblem() },
       {
         name: 'informer-sync',
         of: ['readyz'],

@@ -16,6 +16,7 @@ import { bootstrap, keep } from './bootstrap/bootstrap.ts'
 import { metricsApi, metricsKinds } from './metrics-api/metrics-api.ts'
 import type { Pki } from './pki/pki.ts'
 import type { Authorizer, ServerContext, ServerExtensions } from './request.ts'
+import { type ActorsAtWork, componentStatuses } from './subresources/component-statuses.ts'
 import { Kubelets } from './subresources/kubelets.ts'
 import { podBinding } from './subresources/pod-binding.ts'
 import { podEviction } from './subresources/pod-eviction.ts'
@@ -38,6 +39,7 @@ export interface ClusterOptions {
   hostName?: string
   /** Other API servers work on the same store. */
   shared?: boolean
+  actorsAtWork?: ActorsAtWork
   access?: AccessOptions
   admission?: AdmissionOptions
 }
@@ -96,6 +98,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
       ...usage.handlers,
       ...accessReviews(authorizer),
       ...authenticationReviews(access.knowledge),
+      componentStatuses(context, options.actorsAtWork),
       ...podBinding(context),
       podEviction(context),
       serviceAccountToken(context, tokens),

@@ -200,6 +200,8 @@ export interface ServerContext {
   clock: Clock
   random: Random
   log: Logger
+  /** Why the store cannot be relied on now; undefined: it can. */
+  storeProblem?(): string | undefined
   /** Where this server listens; empty until it does. */
   url(): string
 }

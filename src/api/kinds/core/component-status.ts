@@ -12,6 +12,7 @@ export const ComponentStatus = defineKind<ComponentStatus>({
   shortNames: ['cs'],
   scope: 'Cluster',
   verbs: ['get', 'list'],
+  virtual: true,
   deprecated: 'v1 ComponentStatus is deprecated in v1.19+',
   columns: [
     nameColumn,
