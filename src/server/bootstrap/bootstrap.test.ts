@@ -7,6 +7,15 @@ import { Endpoints } from '#api/kinds/core/endpoints.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
+import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { Namespace } from '#api/kinds/core/namespace.ts'
+import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
+import { Role } from '#api/kinds/rbac/role.ts'
+import { RoleBinding } from '#api/kinds/rbac/role-binding.ts'
+import { PriorityClass } from '#api/kinds/scheduling/priority-class.ts'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { systemRandom } from '#lib/random.ts'
@@ -97,12 +106,99 @@ test('bootstrap puts back what is missing and keeps what was added', async () =>
   )
 })
 
+const BOOT_KINDS: [Kind<any>, number][] = [
+  [Namespace, 4],
+  [PriorityClass, 2],
+  [ClusterRole, 69],
+  [Role, 7],
+  [ClusterRoleBinding, 50],
+  [RoleBinding, 7],
+  [PriorityLevelConfiguration, 8],
+  [FlowSchema, 11],
+  [ConfigMap, 2],
+  [ServiceCIDR, 1],
+  [Service, 2],
+  [Endpoints, 1],
+  [EndpointSlice, 1],
+]
+
+test('bootstrap brings back every object of every kind that was deleted', async () => {
+  const { reader, run } = fixture(createVirtualClock())
+  const total = await run()
+  const counts = BOOT_KINDS.map(([kind]) => [kind.kind, [...reader.list<KubeObject>(kind)].length])
+  assert.deepEqual(
+    counts,
+    BOOT_KINDS.map(([kind, count]) => [kind.kind, count]),
+  )
+  assert.equal(
+    total,
+    BOOT_KINDS.reduce((sum, [, count]) => sum + count, 0),
+  )
+  for (const [kind, count] of BOOT_KINDS) {
+    const before = structuredClone([...reader.list<KubeObject>(kind)])
+    for (const { metadata } of before) reader.remove<KubeObject>(kind, { ...metadata, name: metadata!.name! })
+    assert.equal(await run(), count, kind.kind)
+    const after = new Map([...reader.list<KubeObject>(kind)].map((one) => [`${one.metadata?.namespace} ${one.metadata?.name}`, one]))
+    for (const one of before) assert.deepEqual(after.get(`${one.metadata?.namespace} ${one.metadata?.name}`), one)
+  }
+})
+
+/** What someone changed, and whether a start undoes it. */
+const ALTERED: [string, Kind<any>, ObjectKey, (object: any) => void, boolean][] = [
+  ['a role lost a rule', Role, { namespace: 'kube-system', name: 'system:controller:bootstrap-signer' }, (o) => o.rules.pop(), true],
+  ['a cluster role lost a label', ClusterRole, { name: 'view' }, (o) => delete o.metadata.labels, true],
+  ['a cluster role was told more of', ClusterRole, { name: 'view' }, (o) => (o.metadata.labels['of'] = 'ours'), false],
+  ['a binding lost its subjects', ClusterRoleBinding, { name: 'cluster-admin' }, (o) => delete o.subjects, true],
+  ['a binding binds to another', ClusterRoleBinding, { name: 'system:basic-user' }, (o) => (o.roleRef.name = 'cluster-admin'), true],
+  [
+    'a binding has one subject more',
+    ClusterRoleBinding,
+    { name: 'system:discovery' },
+    (o) => o.subjects.push({ kind: 'User', name: 'x' }),
+    false,
+  ],
+  [
+    'a level has other shares',
+    PriorityLevelConfiguration,
+    { name: 'workload-low' },
+    (o) => (o.spec.limited.nominalConcurrencyShares = 1),
+    true,
+  ],
+  ['a schema goes first', FlowSchema, { name: 'service-accounts' }, (o) => (o.spec.matchingPrecedence = 1), true],
+  ['a class describes itself otherwise', PriorityClass, { name: 'system-node-critical' }, (o) => (o.description = 'x'), false],
+  ['a namespace has a label', Namespace, { name: 'default' }, (o) => (o.metadata.labels = { of: 'ours' }), false],
+  ['the service has other ports', Service, { namespace: 'default', name: 'kubernetes' }, (o) => (o.spec.ports = [{ port: 80 }]), true],
+  ['the addresses are others', Endpoints, { namespace: 'default', name: 'kubernetes' }, (o) => (o.subsets = []), true],
+  ['the slice is empty', EndpointSlice, { namespace: 'default', name: 'kubernetes' }, (o) => (o.endpoints = []), true],
+  [
+    'what extension servers read is gone',
+    ConfigMap,
+    { namespace: 'kube-system', name: 'extension-apiserver-authentication' },
+    (o) => delete o.data['client-ca-file'],
+    true,
+  ],
+]
+
+for (const [what, kind, key, alter, undone] of ALTERED)
+  test(`bootstrap ${undone ? 'undoes' : 'leaves'} it where ${what}`, async () => {
+    const { reader, run } = fixture(createVirtualClock())
+    await run()
+    const before = structuredClone(reader.get(kind, key))
+    assert.ok(before)
+    const altered = structuredClone(before)
+    alter(altered)
+    reader.put(kind, altered)
+    assert.equal(await run(), undone ? 1 : 0)
+    assert.deepEqual(reader.get(kind, key), undone ? before : altered)
+  })
+
 test('bootstrap leaves alone what says autoupdate=false', async () => {
   const { reader, run } = fixture()
   await run()
   const binding = structuredClone(reader.get(ClusterRoleBinding, { name: 'system:discovery' })!)
   binding.metadata!.annotations = { 'rbac.authorization.kubernetes.io/autoupdate': 'false' }
   binding.subjects = []
+  binding.roleRef!.name = 'view'
   reader.put(ClusterRoleBinding, binding)
   const level = structuredClone(reader.get(PriorityLevelConfiguration, { name: 'system' })!)
   level.metadata!.annotations = { 'apf.kubernetes.io/autoupdate-spec': 'false' }

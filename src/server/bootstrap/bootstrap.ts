@@ -80,9 +80,19 @@ async function removeSlices({ reader, writer, log }: ServerContext, wanted: read
   }
 }
 
-async function ensure({ reader, writer, clock }: ServerContext, { kind, object, reconcile, status }: Desired): Promise<boolean> {
+async function ensure(
+  { reader, writer, clock }: ServerContext,
+  { kind, object, reconcile, isReplaced, status }: Desired,
+): Promise<boolean> {
   const key = keyOf(object)
-  const present = reader.get(kind, key)
+  let present = reader.get(kind, key)
+  if (present && isReplaced?.(present, object)) {
+    const { uid } = present.metadata ?? {}
+    await writer.delete(kind, key, uid === undefined ? {} : { preconditions: { uid } }).catch((error: unknown) => {
+      if (!hasReason(error, 'NotFound')) throw error
+    })
+    present = undefined
+  }
   if (!present) {
     try {
       await writer.create(kind, clone(object))

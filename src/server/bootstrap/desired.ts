@@ -7,6 +7,8 @@ export interface Desired<T extends KubeObject = any> {
   object: T
   /** Mutates `present`, its own copy, to hold what `object` asks for, leaving the rest alone. Absent: only its presence matters. */
   reconcile?(present: T, object: T): void
+  /** What differs cannot be changed: the present object makes way for `object`. */
+  isReplaced?(present: T, object: T): boolean
   /** Set once after creation, where a status is part of what clients rely on. */
   status?(object: T, now: number): void
 }

@@ -46,7 +46,8 @@ export function defaultBindings(): Desired[] {
     Object.entries(facts).map(([key, { role, subjects }]) => {
       const [refKind = '', name = ''] = role.split('/')
       const roleRef = { apiGroup: GROUP, kind: refKind, name }
-      return { kind, object: { metadata: metaOf(key), roleRef, subjects: subjects.map(subjectOf) }, reconcile: reconcileBinding }
+      const object = { metadata: metaOf(key), roleRef, subjects: subjects.map(subjectOf) }
+      return { kind, object, reconcile: reconcileBinding, isReplaced: bindsAnother }
     })
   return [...bindings(ClusterRoleBinding, table.clusterRoleBindings), ...bindings(RoleBinding, table.roleBindings)]
 }
@@ -81,6 +82,12 @@ function reconcileBinding(present: RoleBinding, object: RoleBinding): void {
   reconcileMeta(present, object)
   const missing = (object.subjects ?? []).filter((subject) => !present.subjects?.some((one) => sameSubject(one, subject)))
   if (missing.length > 0) present.subjects = [...(present.subjects ?? []), ...missing]
+}
+
+/** Whom a binding binds to cannot be changed in place. */
+function bindsAnother(present: RoleBinding, object: RoleBinding): boolean {
+  const [a, b] = [present.roleRef, object.roleRef]
+  return mayUpdate(present) && (a?.kind !== b?.kind || a?.name !== b?.name)
 }
 
 const mayUpdate = (object: Role | RoleBinding): boolean => object.metadata?.annotations?.[AUTOUPDATE] !== 'false'

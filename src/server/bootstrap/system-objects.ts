@@ -77,8 +77,10 @@ function apiService({ serviceAddress, port }: SystemOptions): Desired<Service> {
       },
     },
     reconcile(present) {
-      const https = present.spec?.ports?.find(({ name }) => name === 'https')
-      if (https) https.targetPort = port
+      const [one, ...more] = present.spec?.ports ?? []
+      const kept = more.length === 0 && one?.name === 'https' && one.port === 443 && one.protocol === 'TCP' && one.targetPort === port
+      if (!kept) present.spec!.ports = [{ name: 'https', port: 443, protocol: 'TCP', targetPort: port }]
+      present.spec!.type = 'ClusterIP'
     },
   }
 }
