@@ -73,3 +73,10 @@ test('parseYaml leaves prototypes alone', () => {
   assert.equal(JSON.stringify(value), '{"__proto__":{"polluted":1},"p":{"__proto__":2},"q":{"__proto__":2}}')
   assert.equal((value as { polluted?: number }).polluted, undefined)
 })
+
+test('parseYaml refuses anchors that contain themselves, and aliases that nest without end', () => {
+  assert.throws(() => parseYaml('a: &a [*a]'), new YamlError("yaml: anchor 'a' value contains itself"))
+  assert.throws(() => parseYaml('x: &b {y: {z: *b}}'), new YamlError("yaml: anchor 'b' value contains itself"))
+  const chain = Array.from({ length: 9000 }, (_, index) => `a${index}: &a${index} [${index ? `*a${index - 1}` : 'x'}]`)
+  assert.throws(() => parseYaml(chain.join('\n')), YamlError)
+})

@@ -86,11 +86,17 @@ function keyAt(text: string, position: number): string {
 function unshared(value: unknown, text: string): unknown {
   if (!text.includes('*')) return value
   let left = MAX_EXPANDED
+  const around = new Set<object>()
   const copy = (one: unknown): unknown => {
     if (--left < 0) throw new YamlError('yaml: document contains excessive aliasing')
     if (typeof one !== 'object' || one === null) return one
-    if (Array.isArray(one)) return one.map(copy)
-    return Object.fromEntries(Object.entries(one).map(([key, inner]) => [key, copy(inner)]))
+    if (around.has(one)) throw new YamlError(`yaml: anchor '${/\*([^\s,[\]{}]+)/.exec(text)?.[1] ?? ''}' value contains itself`)
+    // Aliases of aliases nest deeper than any text does.
+    if (around.size > MAX_DEPTH) throw new YamlError('yaml: exceeded max depth')
+    around.add(one)
+    const copied = Array.isArray(one) ? one.map(copy) : Object.fromEntries(Object.entries(one).map(([key, inner]) => [key, copy(inner)]))
+    around.delete(one)
+    return copied
   }
   return copy(value)
 }
