@@ -69,7 +69,7 @@ interface Wall {
 }
 
 function wallClock(timeZone: string): (time: number) => Wall {
-  if (timeZone === 'UTC') {
+  if (timeZone === 'UTC' || timeZone === 'Etc/UTC') {
     return (time) => {
       const date = new Date(time)
       return {

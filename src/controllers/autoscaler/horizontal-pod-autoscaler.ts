@@ -51,10 +51,13 @@ export function horizontalPodAutoscalerController(kinds: ClusterKinds): Controll
         controlled.forget(key)
         return
       }
-      // Changes wait for their turn: looking more often than metrics change would only repeat what they say.
+      // New ones and changed ones wait for their turn, as upstream's do: what was just created with its pods has no metrics yet.
       const now = context.clock.now()
-      const early = (due.get(text) ?? 0) - now
-      if (early > 0 && early <= SYNC_MS) return { requeueAfterMs: early }
+      const early = (due.get(text) ?? now + SYNC_MS) - now
+      if (early > 0 && early <= SYNC_MS) {
+        due.set(text, now + early)
+        return { requeueAfterMs: early }
+      }
       due.set(text, now + SYNC_MS)
       const history = histories.get(text) ?? new ScalingHistory()
       histories.set(text, history)

@@ -146,11 +146,13 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
 
       const all = [...members.values()]
       let beat = 0
-      const period = (options.heartbeatMs ?? HEARTBEAT_MS) / BEATS
+      // Few nodes wake no oftener than they have to.
+      const beats = Math.max(1, Math.min(BEATS, all.length))
+      const period = (options.heartbeatMs ?? HEARTBEAT_MS) / beats
       starting.use(
         clock.every(period, () => {
-          beat = (beat + 1) % BEATS
-          for (let index = beat; index < all.length; index += BEATS) {
+          beat = (beat + 1) % beats
+          for (let index = beat; index < all.length; index += beats) {
             const member = all[index]!
             pool.add(`lease ${member.name}`, () =>
               member.lease.renew(member.uid).catch((error: unknown) => {

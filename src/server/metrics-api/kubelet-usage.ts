@@ -42,13 +42,14 @@ export class KubeletUsage implements Disposable {
     this.#context = context
   }
 
-  /** Somebody wants to know: resolves when there is something to tell, at once where there are no kubelets. */
-  async wanted(): Promise<void> {
+  /** Somebody wants to know: resolves when there is something to tell; false, at once, where there are no kubelets. */
+  async wanted(): Promise<boolean> {
     const { clock } = this.#context
     this.#askedAt = clock.monotonic()
-    if (!this.#begun && this.#nodes().length === 0) return
+    if (!this.#begun && this.#nodes().length === 0) return false
     this.#begun ??= this.#begin()
     await this.#begun
+    return true
   }
 
   node(name: string): NodeReading | undefined {

@@ -8,7 +8,7 @@ import { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
 import { checkFieldSelector, matchesFields, parseFieldSelector } from '#api/field-selector.ts'
 import { matchesLabels, parseLabelSelector } from '#api/label-selector.ts'
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { apiVersionOf, keyOf, keyText, type KubeObject, parseKeyText } from '#api/object.ts'
 import { Quantity } from '#api/quantity.ts'
 import { notFoundError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
@@ -38,20 +38,37 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
       return reading ? [{ ...headOf(node, reading, clock.now()), usage: usageOf(reading) }] : []
     })
   }
-  const podMetrics = async (pods: readonly Pod[], namespace: string | undefined) => {
-    await measured.wanted()
-    let others: Map<string, PodReading> | undefined
-    return pods.flatMap((pod) => {
-      const node = pod.spec?.nodeName
-      if (!node || pod.status?.phase !== 'Running') return []
-      const key = `${pod.metadata!.namespace}/${pod.metadata!.name}`
-      const reading = isSimulated(reader.get(Node, { name: node }))
-        ? (others ??= simulated.pods(namespace)).get(key)
-        : measured.pod(key, node)
-      if (!reading) return []
-      const containers = reading.containers.map(({ name, ...amounts }) => ({ name, usage: usageOf(amounts) }))
-      return [{ ...headOf(pod, reading, clock.now()), containers }]
+  const metricsOf = (pod: Pod, reading: PodReading): PodMetrics => {
+    const containers = reading.containers.map(({ name, ...amounts }) => ({ name, usage: usageOf(amounts) }))
+    return { ...headOf(pod, reading, clock.now()), containers }
+  }
+  /** Of simulated pods: the same until the window ends, so that whoever asks again and again costs little. */
+  const kept = new Map<string, { readings: ReadonlyMap<string, PodReading>; items: PodMetrics[] }>()
+  const simulatedPods = (namespace = ''): readonly PodMetrics[] => {
+    const readings = simulated.pods(namespace)
+    const before = kept.get(namespace)
+    if (before?.readings === readings) return before.items
+    // Of a window that is over.
+    if (before) kept.clear()
+    const items = [...readings].flatMap(([key, reading]) => {
+      const pod = reader.get(Pod, parseKeyText(key))
+      return pod ? [metricsOf(pod, reading)] : []
     })
+    kept.set(namespace, { readings, items })
+    return items
+  }
+  const podMetrics = async (request: SubresourceRequest): Promise<PodMetrics[]> => {
+    const namespace = request.attributes.namespace || undefined
+    const matches = matcher(Pod, request)
+    const found = simulatedPods(namespace).filter((one) => matches(one) && reader.get(Pod, keyOf(one)))
+    if (await measured.wanted())
+      for (const pod of reader.list(Pod, namespace)) {
+        const node = pod.spec?.nodeName
+        if (!node || pod.status?.phase !== 'Running' || !matches(pod)) continue
+        const reading = measured.pod(keyText(keyOf(pod)), node)
+        if (reading) found.push(metricsOf(pod, reading))
+      }
+    return inOrder(found)
   }
 
   return {
@@ -66,7 +83,7 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
           if (!found) throw notFoundError({ group: METRICS_GROUP, plural: 'nodemetrics' }, key.name)
           return { ...typeOf(NodeMetrics), ...found }
         },
-        list: (request) => nodeMetrics(selected(Node, reader.list(Node), request)),
+        list: (request) => nodeMetrics(inOrder([...reader.list(Node)].filter(matcher(Node, request)))),
       },
       {
         kind: PodMetrics,
@@ -74,30 +91,33 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
         async get({ key }) {
           const pod = reader.get(Pod, key)
           if (!pod) throw notFoundError(Pod, key.name)
-          const [found] = await podMetrics([pod], key.namespace)
-          if (!found) throw notFoundError({ group: METRICS_GROUP, plural: 'podmetrics' }, `${key.namespace}/${key.name}`)
-          return { ...typeOf(PodMetrics), ...found }
+          const node = pod.spec?.nodeName ?? ''
+          await measured.wanted()
+          const text = keyText(key)
+          const reading =
+            pod.status?.phase === 'Running' ? (simulated.pods(key.namespace).get(text) ?? measured.pod(text, node)) : undefined
+          if (!reading) throw notFoundError({ group: METRICS_GROUP, plural: 'podmetrics' }, `${key.namespace}/${key.name}`)
+          return { ...typeOf(PodMetrics), ...metricsOf(pod, reading) }
         },
-        list(request) {
-          const namespace = request.attributes.namespace || undefined
-          return podMetrics(selected(Pod, reader.list(Pod, namespace), request), namespace)
-        },
+        list: podMetrics,
       },
     ],
     [Symbol.dispose]: () => measured[Symbol.dispose](),
   }
 }
 
-/** In the order of their names. Fields are the object's own name and namespace. */
-function selected<T extends KubeObject>(kind: Kind<T>, objects: Iterable<T>, { attributes }: SubresourceRequest): T[] {
+/** Whether labels and fields are as asked for. Fields are the object's own name and namespace. */
+function matcher(kind: Kind<any>, { attributes }: SubresourceRequest): (object: KubeObject) => boolean {
   const labels = attributes.labelSelector ? parseLabelSelector(attributes.labelSelector) : undefined
   const fields = attributes.fieldSelector ? parseFieldSelector(attributes.fieldSelector) : undefined
   if (fields) checkFieldSelector({}, fields)
-  const found = [...objects].filter(
-    (object) => (!labels || matchesLabels(labels, object.metadata?.labels)) && (!fields || matchesFields(kind, fields, object)),
-  )
+  return (object) => (!labels || matchesLabels(labels, object.metadata?.labels)) && (!fields || matchesFields(kind, fields, object))
+}
+
+/** By namespace and name. */
+function inOrder<T extends KubeObject>(objects: T[]): T[] {
   const nameOf = ({ metadata }: T) => `${metadata?.namespace ?? ''}/${metadata?.name}`
-  return found.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+  return objects.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
 }
 
 function typeOf(kind: Kind<any>) {

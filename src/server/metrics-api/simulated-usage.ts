@@ -1,5 +1,5 @@
-// What the pods of simulated nodes use: as annotations say, else half of what they request. Nothing is kept: the objects and the time tell it all,
-// so one history of the cluster has one history of usage.
+// What the pods of simulated nodes use: as annotations say, else half of what they request. The objects and the time tell it all, so one history of
+// the cluster has one history of usage. Looked at once in a window, when somebody asks: like kubelets, it tells the same until the next.
 import type { Container } from '#api/generated/types.ts'
 import { isConditionTrue } from '#api/kinds/columns.ts'
 import { Node } from '#api/kinds/core/node.ts'
@@ -31,16 +31,31 @@ export interface SimulatedUsageContext {
 
 export class SimulatedUsage {
   readonly #context: SimulatedUsageContext
+  #readAt = NaN
+  /** By namespace; '' is all. */
+  readonly #pods = new Map<string, ReadonlyMap<string, PodReading>>()
 
   constructor(context: SimulatedUsageContext) {
     this.#context = context
   }
 
   /** Those of `namespace`, or of all; by `namespace/name`. */
-  pods(namespace?: string): Map<string, PodReading> {
-    const { reader, clock } = this.#context
-    // Everything is read at the same moments, like kubelets are.
-    const timestamp = Math.floor(clock.now() / RESOLUTION_MS) * RESOLUTION_MS
+  pods(namespace = ''): ReadonlyMap<string, PodReading> {
+    const timestamp = this.#timestamp()
+    if (this.#readAt !== timestamp) this.#pods.clear()
+    this.#readAt = timestamp
+    let readings = this.#pods.get(namespace)
+    if (!readings) this.#pods.set(namespace, (readings = this.#read(timestamp, namespace || undefined)))
+    return readings
+  }
+
+  /** Everything is read at the same moments. */
+  #timestamp(): number {
+    return Math.floor(this.#context.clock.now() / RESOLUTION_MS) * RESOLUTION_MS
+  }
+
+  #read(timestamp: number, namespace: string | undefined): Map<string, PodReading> {
+    const { reader } = this.#context
     const alive = new Map<string, boolean>()
     const measured: { pod: Pod; containers: Container[]; loads: Loads }[] = []
     const sharers = new Map<string, number>()
@@ -82,8 +97,8 @@ export class SimulatedUsage {
 
   /** By name. A node uses what its pods use. */
   nodes(): Map<string, NodeReading> {
-    const { reader, clock } = this.#context
-    const timestamp = Math.floor(clock.now() / RESOLUTION_MS) * RESOLUTION_MS
+    const { reader } = this.#context
+    const timestamp = this.#timestamp()
     const readings = new Map<string, NodeReading>()
     for (const { metadata } of reader.list(Node)) {
       const name = metadata?.name ?? ''
