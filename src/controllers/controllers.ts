@@ -50,7 +50,7 @@ import { ttlAfterFinishedController } from './ttl-after-finished.ts'
 import { validatingAdmissionPolicyStatusController } from './validating-admission-policy-status.ts'
 import { persistentVolumeBinder } from './volumes/binder.ts'
 import { ephemeralVolumeController } from './volumes/ephemeral.ts'
-import { claimProtectionController, volumeProtectionController } from './volumes/protection.ts'
+import { attributesClassProtectionController, claimProtectionController, volumeProtectionController } from './volumes/protection.ts'
 
 export interface ControllersOptions {
   clientFor(user: UserInfo): Client
@@ -112,6 +112,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     ephemeralVolumeController,
     claimProtectionController,
     volumeProtectionController,
+    attributesClassProtectionController,
     certificateApprovingController,
     ...(options.certify ? [certificateSigningController(options.certify)] : []),
     certificateCleanerController,

@@ -18,33 +18,48 @@ export interface Clock {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>
 }
 
+/** The longest that setTimeout can wait; it takes anything longer for no time at all. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(delayMs, task) {
-    const handle = setTimeout(task, delayMs)
-    handle.unref()
-    return timer(() => clearTimeout(handle))
-  },
+  after: (delayMs, task) => wait(delayMs, task, { keepsAlive: false }),
   every(periodMs, task) {
-    const handle = setInterval(task, periodMs)
+    const handle = setInterval(task, Math.min(periodMs, MAX_TIMEOUT_MS))
     handle.unref()
     return timer(() => clearInterval(handle))
   },
   sleep(delayMs, signal) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
-      const handle = setTimeout(() => {
-        signal?.removeEventListener('abort', abort)
-        resolve()
-      }, delayMs)
+      const waiting = wait(
+        delayMs,
+        () => {
+          signal?.removeEventListener('abort', abort)
+          resolve()
+        },
+        { keepsAlive: true },
+      )
       const abort = () => {
-        clearTimeout(handle)
+        waiting.cancel()
         reject(signal?.reason)
       }
       signal?.addEventListener('abort', abort, { once: true })
     })
   },
+}
+
+function wait(delayMs: number, task: () => void, { keepsAlive }: { keepsAlive: boolean }): Timer {
+  const rest = delayMs - MAX_TIMEOUT_MS
+  const handle = setTimeout(() => (rest > 0 ? go(rest) : task()), Math.min(delayMs, MAX_TIMEOUT_MS))
+  if (!keepsAlive) handle.unref()
+  const go = (ms: number) => {
+    const next = wait(ms, task, { keepsAlive })
+    cancel = () => next.cancel()
+  }
+  let cancel = () => clearTimeout(handle)
+  return timer(() => cancel())
 }
 
 /** Seconds-precision RFC 3339 in UTC, the form of metav1.Time. */

@@ -1,7 +1,8 @@
-// Keeps claims that pods use, and volumes that are bound, from vanishing while they are needed: a finalizer until nobody does.
+// Keeps claims that pods use, volumes that are bound, and classes that volumes have from vanishing while they are needed: a finalizer until nobody does.
 import type { Kind } from '#api/kind.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { VolumeAttributesClass } from '#api/kinds/storage/volume-attributes-class.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
@@ -40,6 +41,45 @@ export const volumeProtectionController: Controller = {
     })
   },
 }
+
+export const attributesClassProtectionController: Controller = {
+  name: 'volumeattributesclass-protection-controller',
+  workers: 1,
+  triggers: [
+    itself(VolumeAttributesClass),
+    mapped(PersistentVolumeClaim, ({ spec, status }) =>
+      namesOf(
+        spec?.volumeAttributesClassName,
+        status?.currentVolumeAttributesClassName,
+        status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
+      ),
+    ),
+    mapped(PersistentVolume, ({ spec }) => namesOf(spec?.volumeAttributesClassName)),
+  ],
+  async reconcile(key, context) {
+    const { informers } = context
+    const found = informers.of(VolumeAttributesClass).get(key)
+    if (!found) return
+    const inUse = () =>
+      informers
+        .of(PersistentVolume)
+        .list()
+        .some(({ spec }) => spec?.volumeAttributesClassName === key.name) ||
+      informers
+        .of(PersistentVolumeClaim)
+        .list()
+        .some(({ spec, status }) =>
+          [
+            spec?.volumeAttributesClassName,
+            status?.currentVolumeAttributesClassName,
+            status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
+          ].includes(key.name),
+        )
+    await protect(VolumeAttributesClass, found, { finalizer: 'kubernetes.io/vac-protection', inUse, context })
+  },
+}
+
+const namesOf = (...names: (string | undefined)[]): ObjectKey[] => names.flatMap((name) => (name ? [{ name }] : []))
 
 async function protect<T extends KubeObject>(
   kind: Kind<T>,
