@@ -26,6 +26,8 @@ export interface ClusterOptions {
   seed?: number
   /** Answers on a free port of loopback, for clients outside this process (default). */
   listen?: boolean
+  /** How many writes can still be read back; older versions are answered as expired. 20,000 unless said. */
+  history?: number
   /** Receives log lines (JSON); silent unless given. */
   log?(line: string): void
 }
@@ -72,7 +74,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
   await using starting = new AsyncDisposableStack()
   const stop = new AbortController()
-  const store = starting.use(createMemoryStore())
+  const store = starting.use(createMemoryStore(options.history === undefined ? {} : { historyLimit: options.history }))
   // Certificates are judged by clients, which live in real time.
   const pki = listen ? await ensurePki({ clock: systemClock, random: systemRandom, hostName: 'localhost' }) : unsigned()
   let acting = false

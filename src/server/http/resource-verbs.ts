@@ -164,10 +164,10 @@ export function keyOf({ info }: Call): ObjectKey {
   return info.namespace && info.resource !== 'namespaces' ? { namespace: info.namespace, name: info.name } : { name: info.name }
 }
 
-export function negotiateObject({ exchange, resource }: Call): Negotiated {
+export function negotiateObject({ exchange, resource }: Call, { transforms = true } = {}): Negotiated {
   const { accept } = exchange.headers
   if (!accept || accept === 'application/json') return negotiate(accept)
-  return negotiate(accept, { transforms: true, formats: resource && messageOfSchema(resource.kind.schema) ? ALL_FORMATS : TEXT_FORMATS })
+  return negotiate(accept, { transforms, formats: resource && messageOfSchema(resource.kind.schema) ? ALL_FORMATS : TEXT_FORMATS })
 }
 
 const WRITE_OPTIONS: Record<string, string> = { create: 'CreateOptions', patch: 'PatchOptions' }

@@ -47,7 +47,8 @@ interface Handled {
 }
 
 async function create(engine: Engine, call: Call, { resource, handler }: Handled): Promise<void> {
-  const negotiated = negotiateObject(call)
+  // What is asked and answered at once has no rows.
+  const negotiated = negotiateObject(call, { transforms: false })
   const parameters = writeParameters(call, 'CreateOptions')
   const kind = bodyKind(resource.kind, call.info.subresource)
   const object = await readObject(engine, call, { kind, fieldValidation: parameters.fieldValidation })
