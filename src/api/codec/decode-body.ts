@@ -84,7 +84,7 @@ const READERS: Record<BodyFormat, Reader> = {
         const unknown = readValue(value, expected, options)
         const faulty = strict && (repeats || unknown.length > 0)
         if (faulty && expected.decode) {
-          const repeated = repeats ? strictErrors(bytes, planOf(ANYTHING)) : []
+          const repeated = repeats ? strictErrors(bytes) : []
           return { object: value as KubeObject, warnings: [...repeated, ...unknown.map(unknownField)] }
         }
         return { object: value as KubeObject, warnings: faulty ? strictErrors(bytes, planOf(expected.schema)) : [] }
@@ -117,7 +117,6 @@ const READERS: Record<BodyFormat, Reader> = {
   },
 }
 
-const ANYTHING: Schema = { type: 'object', properties: {}, preserveUnknownFields: true }
 const unknownField = (path: string) => `unknown field ${JSON.stringify(path)}`
 
 /** Returns the paths of unknown fields. */
