@@ -45,9 +45,10 @@ export async function startSuite(options: ClusterOptions = {}) {
     path: string,
     { body, type = 'application/json', accept, headers }: Asking = {},
   ): Promise<Answered> => {
+    const bytes = body === undefined ? undefined : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
     const own: RequestOptions = {
       method,
-      headers: { ...(accept ? { accept } : {}), ...(body === undefined ? {} : { 'content-type': type }), ...headers },
+      headers: { ...(accept ? { accept } : {}), ...(bytes ? { 'content-type': type, 'content-length': bytes.length } : {}), ...headers },
     }
     await kubeconfig.applyToHTTPSOptions(own as any)
     return new Promise((resolve, reject) => {
@@ -66,7 +67,7 @@ export async function startSuite(options: ClusterOptions = {}) {
         })
       })
       sent.on('error', reject)
-      sent.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body))
+      sent.end(bytes)
     })
   }
   const ok = async (method: string, path: string, asking: Asking = {}): Promise<Json> => {
