@@ -295,6 +295,15 @@ test('ResourceQuota counts again before it refuses', async () => {
   assert.deepEqual(used(), { pods: '1' })
 })
 
+test('ResourceQuota counts what others have paid for and not yet stored', async () => {
+  const { admit, used } = withQuota({ pods: '2' })
+  const named = (name: string) => ({ ...sized('1'), metadata: { name, namespace: 'x' } })
+  await admit(PodKind, named('a'))
+  await admit(PodKind, named('b'))
+  await assert.rejects(admit(PodKind, named('c')), /exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2/)
+  assert.deepEqual(used(), { pods: '2' })
+})
+
 test('ResourceQuota wants requests named where it limits them', async () => {
   const { admit } = withQuota({ 'limits.cpu': '1', memory: '1Gi' })
   await assert.rejects(admit(PodKind, pod()), {

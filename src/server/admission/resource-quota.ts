@@ -1,5 +1,5 @@
 // Objects are paid for before they are stored. The status of the quota is the account: charged by compare-and-swap, so that two requests cannot
-// spend the same. A full account is counted again before anyone is refused.
+// spend the same. A full account is counted again before anyone is refused, what others have paid for and not yet stored included.
 import type { Pod, ResourceQuota as Quota } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
 import { Pod as PodKind } from '#api/kinds/core/pod.ts'
@@ -7,7 +7,7 @@ import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.t
 import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { builtinKinds } from '#api/kinds.ts'
-import { keyOf, type KubeObject } from '#api/object.ts'
+import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { Quantity, quantityOf, ZERO } from '#api/quantity.ts'
 import { ignoreNotFound, type StatusError } from '#api/status.ts'
 import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
@@ -18,7 +18,11 @@ import { denied, target } from './refusal.ts'
 /** Whose updates can ask for more than before. */
 const UPDATED = new Set(['services', 'persistentvolumeclaims', 'pods/resize'])
 
+/** A write that has paid is stored or has failed by then. */
+const UNDER_WAY_MS = 30_000
+
 export function resourceQuota(context: ServerContext): AdmissionPlugin {
+  const underWay = new UnderWay(context)
   return {
     name: 'ResourceQuota',
     async validate(request) {
@@ -27,12 +31,17 @@ export function resourceQuota(context: ServerContext): AdmissionPlugin {
       const what = target(request)
       if (operation === 'CREATE' ? attributes.subresource !== '' : operation !== 'UPDATE' || !UPDATED.has(what)) return
       const quotas = [...context.reader.list(ResourceQuota, attributes.namespace)].filter(({ spec }) => spec && inScope(spec, kind, object))
-      if (quotas.length > 0) await charge(request, quotas, context)
+      if (quotas.length > 0) await charge(request, quotas, { context, underWay })
     },
   }
 }
 
-async function charge(request: AdmissionRequest, quotas: readonly Quota[], context: ServerContext): Promise<void> {
+interface Books {
+  context: ServerContext
+  underWay: UnderWay
+}
+
+async function charge(request: AdmissionRequest, quotas: readonly Quota[], { context, underWay }: Books): Promise<void> {
   const now = context.clock.now()
   const cost = usageOf(request.kind, request.object!, now)
   if (request.oldObject)
@@ -49,7 +58,7 @@ async function charge(request: AdmissionRequest, quotas: readonly Quota[], conte
       }
       const share = new Map([...cost].filter(([name]) => Object.hasOwn(hard, name)))
       if (share.size === 0) continue
-      await pay(request, { quota, share, context }).catch(ignoreNotFound)
+      await pay(request, { quota, share, context, underWay }).catch(ignoreNotFound)
       paid.push(quota)
     }
   } catch (error) {
@@ -62,13 +71,14 @@ interface Payment {
   quota: Quota
   share: Amounts
   context: ServerContext
+  underWay: UnderWay
 }
 
-async function pay(request: AdmissionRequest, { quota, share, context }: Payment): Promise<void> {
+async function pay(request: AdmissionRequest, { quota, share, context, underWay }: Payment): Promise<void> {
   const attempt = (account: Quota, recounted: boolean) => {
     const hard = account.spec?.hard ?? {}
     const known = Object.keys(hard).every((name) => account.status?.used?.[name] !== undefined)
-    const used = recounted || !known ? countUsage(account, context) : account.status!.used!
+    const used = recounted || !known ? countUsage(account, context, underWay) : account.status!.used!
     const short = [...share].filter(([name, amount]) => quantityOf(used[name]).add(amount).compare(quantityOf(hard[name])) > 0)
     if (short.length > 0)
       throw new Exceeded(refusal(request, { account, used, share, short: short.map(([name]) => name) }), known && !recounted)
@@ -84,10 +94,53 @@ async function pay(request: AdmissionRequest, { quota, share, context }: Payment
       if (error instanceof Exceeded && error.worthRecounting) return settle(true)
       throw error
     })
+    if (!request.dryRun && request.operation === 'CREATE') underWay.add(request, quota, share)
   } catch (error) {
     throw error instanceof Exceeded ? error.refusal : error
   }
 }
+
+/** What has been paid for and cannot be counted yet: gone from here as soon as it is seen stored. */
+class UnderWay {
+  readonly #context: ServerContext
+  readonly #followed = new Set<Kind<any>>()
+  readonly #paid = new Map<string, { account: string; share: Amounts; untilMs: number }>()
+
+  constructor(context: ServerContext) {
+    this.#context = context
+  }
+
+  add({ kind, attributes: { namespace, name } }: AdmissionRequest, quota: Quota, share: Amounts): void {
+    this.#follow(kind)
+    const account = keyText(keyOf(quota))
+    this.#paid.set(`${nameOf(kind, { namespace, name })} ${account}`, {
+      account,
+      share,
+      untilMs: this.#context.clock.monotonic() + UNDER_WAY_MS,
+    })
+  }
+
+  *of(quota: Quota): Generator<Amounts> {
+    const wanted = keyText(keyOf(quota))
+    const now = this.#context.clock.monotonic()
+    for (const [key, { account, share, untilMs }] of this.#paid) {
+      if (untilMs <= now) this.#paid.delete(key)
+      else if (account === wanted) yield share
+    }
+  }
+
+  #follow(kind: Kind<any>): void {
+    if (this.#followed.has(kind)) return
+    this.#followed.add(kind)
+    this.#context.reader.onChange(kind, ({ object }) => {
+      if (!object || this.#paid.size === 0) return
+      const prefix = `${nameOf(kind, keyOf(object))} `
+      for (const key of this.#paid.keys()) if (key.startsWith(prefix)) this.#paid.delete(key)
+    })
+  }
+}
+
+const nameOf = ({ group, plural }: Kind<any>, { namespace = '', name }: ObjectKey) => `${group}/${plural}/${namespace}/${name}`
 
 class Exceeded extends Error {
   readonly refusal: StatusError
@@ -137,12 +190,14 @@ function refusal(request: AdmissionRequest, { account, used, share, short }: Sho
 }
 
 /** What the namespace really holds of everything the quota limits. */
-function countUsage({ metadata, spec }: Quota, { reader, clock }: ServerContext): Record<string, string> {
+function countUsage(quota: Quota, { reader, clock }: ServerContext, underWay: UnderWay): Record<string, string> {
+  const { metadata, spec } = quota
   const names = Object.keys(spec?.hard ?? {})
   const sum: Amounts = new Map(names.map((name) => [name, ZERO]))
   for (const kind of countedKinds(names))
     for (const object of reader.list<KubeObject>(kind, metadata?.namespace))
       if (inScope(spec ?? {}, kind, object)) add(sum, usageOf(kind, object, clock.now()))
+  for (const share of underWay.of(quota)) add(sum, share)
   return Object.fromEntries(names.map((name) => [name, sum.get(name)!.toString()]))
 }
 
