@@ -201,7 +201,7 @@ describe('API machinery', { concurrency: 4 }, () => {
   })
 
   conformance(
-    'Servers with support for API chunking should continue listing from the last key if the original version has been compacted away, though the list is inconsistent [Slow]',
+    'Servers with support for API chunking should support continue listing from the last key if the original version has been compacted away, though the list is inconsistent [Slow]',
     async () => {
       const namespace = await suite.namespace()
       await templates(namespace, ['a', 'b', 'c', 'd'])

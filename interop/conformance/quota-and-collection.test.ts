@@ -16,9 +16,7 @@ const apps = (namespace: string, plural: string, name = '') => `/apis/apps/v1/na
 const pod = (name: string, requests: Json = {}, more: Json = {}): Json => ({
   metadata: { name },
   spec: {
-    containers: [
-      { name: 'pause', image: 'pause', resources: { ...(Object.keys(requests).length > 0 ? { requests, limits: requests } : {}) } },
-    ],
+    containers: [{ name: 'pause', image: 'pause', resources: Object.keys(requests).length > 0 ? { requests, limits: requests } : {} }],
     ...more,
   },
 })
