@@ -30,11 +30,11 @@ import { bodyKind, createThrough, type HandlerCall, requestOf } from './engine/s
 import { checkNames, updateObject } from './engine/update.ts'
 import { deletedStatus } from './engine/deleted-status.ts'
 import type { Auditor } from './audit/auditor.ts'
-import { type Annotate, auditedClient } from './audit/local-audit.ts'
+import { auditedClient } from './audit/local-audit.ts'
 import { assertAllowed } from './access/authorizers.ts'
 import { watchLocally } from './local-watch.ts'
 import type { Resource, StoredResource } from './registry.ts'
-import type { Authorizer, RequestAttributes } from './request.ts'
+import type { Annotate, Authorizer, RequestAttributes } from './request.ts'
 import { patchObject } from '#api/patch/patch.ts'
 import { decodePatched } from './engine/decode.ts'
 

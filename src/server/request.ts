@@ -8,6 +8,7 @@ import type { Client, UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
+import type { AuditLevel } from './audit/policy.ts'
 import type { Reinvocation } from './admission/reinvocation.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import type { MetricSource } from './metrics.ts'
@@ -85,8 +86,11 @@ export interface AdmissionRequest {
   reinvocation?: Reinvocation
   warn(text: string): void
   /** Adds to the request's audit event. The key is qualified (`validation.policy.admission.k8s.io/...`); the last value counts. */
-  annotate?(key: string, value: string): void
+  annotate?: Annotate
 }
+
+/** `level`: only events that hold at least that much say it; any event unless given. */
+export type Annotate = (key: string, value: string, level?: AuditLevel) => void
 
 /** One admission plugin. All `admit`s run in order, then all `validate`s. Both refuse by throwing StatusError. */
 export interface AdmissionPlugin {

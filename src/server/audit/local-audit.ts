@@ -15,10 +15,9 @@ import type {
 } from '#client/client.ts'
 import { queryText, resourcePath } from '#client/resource-path.ts'
 import type { Random } from '#lib/random.ts'
+import type { Annotate } from '#server/request.ts'
 import type { AuditRecord } from './audit-record.ts'
 import type { Auditor } from './auditor.ts'
-
-export type Annotate = (key: string, value: string) => void
 
 export interface AuditedOptions {
   auditor: Auditor
@@ -57,7 +56,11 @@ export function auditedClient({ auditor, user, random, client }: AuditedOptions)
     }
     const requestUri = resourcePath(kind, verb === 'create' && !subresource ? inNamespace : key, subresource) + queryText(query)
     const source = { auditId: random.uuid(), requestUri, sourceIPs: ['127.0.0.1'], userAgent: 'sampan' }
-    return { record: auditor.begin(attributes, source, annotations), actor: client((name, value) => annotations.set(name, value)) }
+    const record = auditor.begin(attributes, source, annotations)
+    const annotate: Annotate = (name, value, level) => {
+      if (!level || record?.keeps(level)) annotations.set(name, value)
+    }
+    return { record, actor: client(annotate) }
   }
 
   const run = async <R>(asked: Asked, act: (actor: Client, record: AuditRecord | undefined) => Promise<R>, code = 200): Promise<R> => {

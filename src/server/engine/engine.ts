@@ -6,7 +6,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Registry, StoredResource } from '#server/registry.ts'
-import type { AdmissionPlugin, Authorizer, RequestAttributes, SubresourceHandler, WriteHook } from '#server/request.ts'
+import type { AdmissionPlugin, Annotate, Authorizer, RequestAttributes, SubresourceHandler, WriteHook } from '#server/request.ts'
 import type { StoreMirror } from '#server/cache/store-mirror.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { shown } from './shown.ts'
@@ -33,7 +33,7 @@ export interface Write {
   readonly dryRun: boolean
   readonly fieldManager: string
   warn(text: string): void
-  annotate?(key: string, value: string): void
+  annotate?: Annotate
   /** As admission sees them. */
   readonly options?: Readonly<Record<string, unknown>>
   /** What those who admit see in place of the object, where the request is about a part of it: a Scale. */

@@ -3,7 +3,7 @@ import { defineKind } from '#api/define-kind.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { type Status, StatusError } from '#api/status.ts'
-import type { RequestAttributes, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
+import type { Annotate, RequestAttributes, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
 import { mutatingAdmission, validatingAdmission } from './admit.ts'
 import type { Engine } from './engine.ts'
 
@@ -15,7 +15,7 @@ export interface HandlerCall {
   dryRun: boolean
   options?: Readonly<Record<string, unknown>>
   warn(text: string): void
-  annotate?(key: string, value: string): void
+  annotate?: Annotate
 }
 
 /** What is sent to a subresource: its own kind, or the parent's. */

@@ -2,6 +2,7 @@
 import type { UserInfo } from '#client/client.ts'
 import type { AuditRecord } from '#server/audit/audit-record.ts'
 import type { Resource } from '#server/registry.ts'
+import type { Annotate } from '#server/request.ts'
 import type { ServedExchange } from './exchange.ts'
 import type { RequestInfo } from './request-info.ts'
 
@@ -28,6 +29,13 @@ export function runChain(links: readonly Link[], call: Call): Promise<void> {
     return link ? link(call, () => run(index + 1)) : Promise.resolve()
   }
   return run(0)
+}
+
+/** Adds to the call's audit event. */
+export function annotateOf(call: Call): Annotate {
+  return (key, value, level) => {
+    if (!level || call.audit?.keeps(level)) call.annotations.set(key, value)
+  }
 }
 
 const WARNINGS_LIMIT = 4096

@@ -23,7 +23,7 @@ import { clone } from '#api/clone.ts'
 import type { StoredResource } from '#server/registry.ts'
 import { attributesOf } from './authorization.ts'
 import { readBody } from './body.ts'
-import { answerHeaders, type Call } from './call.ts'
+import { annotateOf, answerHeaders, type Call } from './call.ts'
 import { deleteOptionsOf, readDeleteOptions } from './delete-options.ts'
 import { smallList, streamList } from './list-stream.ts'
 import type { FanOut } from './fan-out.ts'
@@ -190,7 +190,7 @@ export function writeOf(
     fieldManager,
     options,
     warn: (text) => call.warnings.add(text),
-    annotate: (key, value) => call.annotations.set(key, value),
+    annotate: annotateOf(call),
   }
 }
 

@@ -16,7 +16,7 @@ import type { Resource, StoredResource } from '#server/registry.ts'
 import type { SubresourceHandler } from '#server/request.ts'
 import { attributesOf } from './authorization.ts'
 import { connectOptions } from './connect-options.ts'
-import type { Call } from './call.ts'
+import { annotateOf, type Call } from './call.ts'
 import { flag, optionsOf, writeParameters } from './parameters.ts'
 import { readObject } from './read-object.ts'
 import { answerStatus } from './recover.ts'
@@ -138,6 +138,6 @@ function handlerCall(call: Call, { kind }: Resource): HandlerCall {
     query: call.exchange.query,
     dryRun: false,
     warn: (text) => call.warnings.add(text),
-    annotate: (key, value) => call.annotations.set(key, value),
+    annotate: annotateOf(call),
   }
 }

@@ -13,6 +13,8 @@ import { adopt, viewOf } from './view.ts'
 import { askCounted, FailedCall, internalError, type WebhookContext } from './webhook-call.ts'
 
 const NAME = 'MutatingAdmissionWebhook'
+const MUTATION = 'mutation.webhook.admission.k8s.io'
+const PATCH = 'patch.webhook.admission.k8s.io'
 
 export function mutatingWebhooks(context: WebhookContext, authorizer: Authorizer): AdmissionPlugin {
   const configurations = new WebhookConfigurations(context, MutatingWebhookConfiguration)
@@ -60,7 +62,6 @@ interface Step {
 
 async function ask(context: WebhookContext, hook: Hook, { request, view, place }: Step): Promise<boolean> {
   const { name, failurePolicy } = hook.webhook
-  const prefix = 'mutation.webhook.admission.k8s.io'
   let answer: ReviewAnswer
   try {
     answer = await askCounted(context, hook, { type: 'admit', request, view })
@@ -70,19 +71,20 @@ async function ask(context: WebhookContext, hook: Hook, { request, view, place }
     if (!(error instanceof FailedCall)) throw error
     if (failurePolicy !== 'Ignore') throw internalError(error)
     context.log.warn('webhook failed and is ignored', { webhook: name, error })
-    request.annotate?.(`failed-open.${prefix}/${place}`, name)
+    request.annotate?.(`failed-open.${MUTATION}/${place}`, name)
     return false
   }
-  const changed = answer.patch !== undefined && (await apply(request, hook, { view, patch: answer.patch, registry: context.registry }))
-  request.annotate?.(`${prefix}/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: name, mutated: changed }))
+  const changed =
+    answer.patch !== undefined && (await apply(request, hook, { view, place, patch: answer.patch, registry: context.registry }))
+  request.annotate?.(`${MUTATION}/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: name, mutated: changed }))
   return changed
 }
 
 /** Whether it changed anything. */
 async function apply(
   request: AdmissionRequest,
-  { webhook }: Hook,
-  { view, patch, registry }: { view: View; patch: Buffer; registry: Registry },
+  { webhook, configuration }: Hook,
+  { view, place, patch, registry }: { view: View; place: string; patch: Buffer; registry: Registry },
 ): Promise<boolean> {
   try {
     const operations: unknown = JSON.parse(patch.toString('utf8'))
@@ -93,9 +95,11 @@ async function apply(
         `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the ${why}, which is not supported for this operation`,
       )
     const patched = jsonPatch(view.object!, operations)
-    if (equal(patched, view.object)) return false
-    await adopt(request, { view, patched, registry })
-    return true
+    const changed = !equal(patched, view.object)
+    if (changed) await adopt(request, { view, patched, registry })
+    const told = { configuration, webhook: webhook.name, patch: operations, patchType: 'JSONPatch' }
+    request.annotate?.(`${PATCH}/${place}`, JSON.stringify(told), 'Request')
+    return changed
   } catch (error) {
     if (error instanceof StatusError && error.reason === 'BadRequest' && !(error.cause ?? undefined) && /namespace/.test(error.message))
       throw error

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '#lib/clock.ts'
 import { alwaysAllow } from '#server/access/authorizers.ts'
+import { Auditor } from '#server/audit/auditor.ts'
+import { AuditPolicy } from '#server/audit/policy.ts'
 import { configMap, deployment, IN_DEFAULT, pod, startRequests } from '#server/engine/requests.ts'
 import { formatMetrics } from '#server/metrics.ts'
 import type { ReceivedCall, Stranger } from '#server/outgoing/testing.ts'
@@ -14,7 +17,7 @@ const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1'
 type Reviewed = Record<string, any>
 
 /** A cluster with a stranger whose answers are told by path. */
-async function fixture() {
+async function fixture(auditor?: Auditor) {
   const metrics = new WebhookMetrics()
   const answers = new Map<string, (request: Reviewed, call: ReceivedCall) => unknown>()
   const stranger = await startStranger((call, response) => {
@@ -28,6 +31,7 @@ async function fixture() {
       : { apiVersion, kind: 'AdmissionReview', response: { uid: request.uid, allowed: true, ...answer } }
   })
   const test = await startRequests({
+    ...(auditor ? { auditor } : {}),
     extensions: (context) => ({
       admission: [mutatingWebhooks({ ...context, metrics }, alwaysAllow), validatingWebhooks({ ...context, metrics }, alwaysAllow)],
     }),
@@ -89,6 +93,40 @@ test('mutating webhooks are asked by configuration and place, each seeing what w
   const [added] = made.body.spec.initContainers
   assert.deepEqual([added.terminationMessagePolicy, added.imagePullPolicy], ['File', 'IfNotPresent'])
 })
+
+for (const level of ['Metadata', 'Request'] as const)
+  test(`what webhooks changed is in audit events of level ${level}${level === 'Request' ? ', with the patches' : ', without the patches'}`, async () => {
+    const events: { requestURI: string; stage: string; annotations?: Record<string, string> }[] = []
+    const backend = {
+      name: 'test',
+      failures: 0,
+      write: (line: string) => events.push(JSON.parse(line)) > 0,
+      async [Symbol.asyncDispose]() {},
+    }
+    const policy = JSON.stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level }] })
+    await using f = await fixture(new Auditor(new AuditPolicy(policy), { backend, clock: systemClock }))
+    f.answers.set('/a-0', () => patch(set('first', '1')))
+    f.answers.set('/a-1', () => patch({ op: 'test', path: '/data/first', value: '1' }))
+    f.answers.set('/a-2', () => ({}))
+    await f.configure('Mutating', 'a', [{}, {}, {}])
+    await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x', { own: '0' }))
+    const { annotations } = events.findLast(({ stage, requestURI }) => stage === 'ResponseComplete' && requestURI.endsWith('/configmaps'))!
+    const told = (index: number, more: object) => JSON.stringify({ configuration: 'a', webhook: `a-${index}.example.com`, ...more })
+    const operations = [[set('first', '1')], [{ op: 'test', path: '/data/first', value: '1' }]]
+    const patches = operations.map((one, index) => [
+      `patch.webhook.admission.k8s.io/round_0_index_${index}`,
+      told(index, { patch: one, patchType: 'JSONPatch' }),
+    ])
+    assert.deepEqual(annotations, {
+      ...Object.fromEntries(
+        [true, false, false].map((mutated, index) => [
+          `mutation.webhook.admission.k8s.io/round_0_index_${index}`,
+          told(index, { mutated }),
+        ]),
+      ),
+      ...(level === 'Request' ? Object.fromEntries(patches) : {}),
+    })
+  })
 
 test('webhooks are told everything of a request, in the version they list first', async () => {
   await using f = await fixture()
