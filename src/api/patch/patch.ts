@@ -6,7 +6,12 @@ import { goKind, jsonPatch } from './json-patch.ts'
 import { mergePatch } from './merge-patch.ts'
 import { strategicMergePatch } from './strategic-merge-patch.ts'
 
-export type PatchBody = { type: 'json'; patch: unknown } | { type: 'merge'; patch: unknown } | { type: 'strategic'; patch: unknown }
+export interface PatchBody {
+  type: 'json' | 'merge' | 'strategic'
+  patch: unknown
+  /** What strict validation found in its text. */
+  complaints?: readonly string[]
+}
 
 /** Applies a decoded patch. `schema` drives strategic merge; other patches ignore it. Refusals are those of upstream, code by code. */
 export function patchObject<T extends object>(object: T, { type, patch }: PatchBody, schema: Schema): T {

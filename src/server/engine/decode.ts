@@ -24,7 +24,7 @@ export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, 
   const found = { kind: value.kind ?? '', apiVersion: value.apiVersion ?? '' }
   if (found.kind !== kind.kind || found.apiVersion !== apiVersionOf(kind)) throw badPatch(value, wrongKind(kind, found))
   const { unknown } = walk(kind, value, (message) => badPatch(value, message))
-  const complaints = unknown.map((path) => `unknown field ${JSON.stringify(path)}`)
+  const complaints = [...(patch?.complaints ?? []), ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)]
   if (complaints.length > 0 && fieldValidation === 'Strict') throw badPatch(value, `strict decoding error: ${complaints.join(', ')}`)
   if (fieldValidation === 'Warn') for (const complaint of complaints) warn(complaint)
   return settled(kind, value)

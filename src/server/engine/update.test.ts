@@ -165,3 +165,30 @@ test('update writes nothing where two versions of a kind show one thing differen
   const { json: after } = await t.send('PATCH merge', `${path}/a/status`, { status: { currentCPUUtilizationPercentage: 30 } })
   assert.deepEqual(after, before)
 })
+
+for (const [method, sent, complaints] of [
+  ['PATCH merge', '{"data":{"a":"1","a":"2"},"foo":1}', ['duplicate field "data.a"', 'unknown field "foo"']],
+  ['PATCH strategic', '{"data":{"a":"1","a":"2"},"foo":1}', ['duplicate field "data.a"', 'unknown field "foo"']],
+  ['PATCH merge', '{"data":{"a":"1","a":"2"}}', ['duplicate field "data.a"']],
+  [
+    'PATCH json',
+    '[{"op":"add","path":"/foo","value":1,"bar":2},{"op":"add","path":"/data","path":"/data","value":{}}]',
+    ['json patch unknown field "[0].bar"', 'json patch duplicate field "[1].path"', 'unknown field "foo"'],
+  ],
+] as const) {
+  test(`patch tells what is wrong with ${method} ${sent}`, async () => {
+    await using t = await startRequests()
+    await t.send('POST', `${IN_DEFAULT}/configmaps`, configMap('a'))
+    const strict = await t.send(method, `${IN_DEFAULT}/configmaps/a?fieldValidation=Strict`, sent)
+    assert.equal(strict.status, 422)
+    assert.ok(strict.json.message.endsWith(`: strict decoding error: ${complaints.join(', ')}`), strict.json.message)
+    const warned = await t.send(method, `${IN_DEFAULT}/configmaps/a?fieldValidation=Warn&dryRun=All`, sent)
+    assert.equal(warned.status, 200)
+    assert.deepEqual(
+      warned.headers['warning'],
+      complaints.map((text) => `299 - ${JSON.stringify(text)}`),
+    )
+    const ignored = await t.send(method, `${IN_DEFAULT}/configmaps/a?fieldValidation=Ignore`, sent)
+    assert.deepEqual([ignored.status, ignored.headers['warning']], [200, undefined])
+  })
+}

@@ -7,6 +7,7 @@ import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { listDefinitionOf } from '#api/openapi/definition-names.ts'
 import { goKind } from '#api/patch/json-patch.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
+import { patchComplaints } from '#api/patch/patch-complaints.ts'
 import { StatusError } from '#api/status.ts'
 import { createGzip } from 'node:zlib'
 import { applyObject } from '#server/engine/apply.ts'
@@ -235,7 +236,9 @@ export async function readPatch(call: Call, engine: Engine, { custom = false } =
   if (!known) return { type: 'apply', bytes }
   const patch = parsePatch(bytes, known)
   call.audit?.patch(patch)
-  return { type: 'plain', patch: { type: known, patch } }
+  const body: PatchBody = { type: known, patch }
+  if (call.exchange.query.get('fieldValidation') === 'Ignore') return { type: 'plain', patch: body }
+  return { type: 'plain', patch: { ...body, complaints: patchComplaints(bytes, body) } }
 }
 
 /** Only JSON and merge patches say what was being read when it failed. */
