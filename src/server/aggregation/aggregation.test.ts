@@ -12,9 +12,10 @@ import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding.ts'
 import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
 import { systemClock } from '#lib/clock.ts'
+import { silentLogger } from '#lib/log.ts'
 import { systemRandom } from '#lib/random.ts'
 import { issueAuthority } from '#server/pki/issuer.ts'
-import { AUTOMANAGED } from './automanaged.ts'
+import { AUTOMANAGED, Automanaged } from './automanaged.ts'
 import { GROUP, startExtensionServer, VERSION } from './testing.ts'
 import { ADMIN, cluster, eventually, extended, NAME } from './testing-cluster.ts'
 
@@ -223,4 +224,27 @@ test('availability tells what is in the way, in upstream words', async (t) => {
     delete spec.insecureSkipTLSVerify
   })
   await eventually(async () => assert.equal((await condition()).reason, 'Local'))
+})
+
+test('metrics.k8s.io is served here until an APIService gives it to a service, which a restart leaves alone', async (t) => {
+  const { client, get, server, condition } = await cluster(t)
+  const name = 'v1beta1.metrics.k8s.io'
+  assert.deepEqual(await condition(name), {
+    status: 'True',
+    reason: 'Local',
+    message: 'Local APIServices are always available',
+  })
+  assert.deepEqual((await get('/apis/metrics.k8s.io/v1beta1/nodes')).items, [])
+  const service = { namespace: 'kube-system', name: 'metrics-server' }
+  const given = await client.patch(APIService, { name }, { type: 'merge', patch: { spec: { service, insecureSkipTLSVerify: true } } })
+  const isGone = async () => (await server.handle({ path: '/apis/metrics.k8s.io/v1beta1/nodes', peer: ADMIN })).status === 503
+  await eventually(async () => assert.ok(await isGone()))
+
+  const { reader, writer } = server
+  const again = new Automanaged({ reader, writer, log: silentLogger, builtin: [{ group: 'metrics.k8s.io', version: 'v1beta1' }] })
+  await again.start(new AbortController().signal)
+  assert.deepEqual((await client.get(APIService, { name })).spec, given.spec)
+
+  await client.patch(APIService, { name }, { type: 'merge', patch: { spec: { service: null, insecureSkipTLSVerify: null } } })
+  await eventually(async () => assert.deepEqual((await get('/apis/metrics.k8s.io/v1beta1/nodes')).items, []))
 })
