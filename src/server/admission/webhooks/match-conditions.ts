@@ -4,6 +4,7 @@ import { BOOL, type Budget, type CelProgram, compileCel } from '#api/cel/environ
 import type { MatchCondition } from '#api/generated/types.ts'
 import { policyEnvironment } from '#api/policies/environment.ts'
 import { forbiddenError } from '#api/status.ts'
+import { Authorizations } from '#server/admission/policies/authorizations.ts'
 import type { AdmissionRequest, Authorizer } from '#server/request.ts'
 
 /** What the conditions of one webhook may cost together. */
@@ -26,14 +27,24 @@ export class MatchConditions {
   }
 
   /** Whether the webhook is to be asked. A condition that is false decides, whatever errors the others had. */
-  match(admission: AdmissionRequest, variables: ConditionVariables, authorizer: Authorizer): boolean {
+  async match(admission: AdmissionRequest, variables: ConditionVariables, authorizer: Authorizer): Promise<boolean> {
     const errors: string[] = []
     const budget: Budget = { remaining: BUDGET }
-    const all = { ...variables, ...authorization(admission, authorizer) }
+    const authorizations = new Authorizations(authorizer, admission.attributes.user)
+    const all = { ...variables, ...authorization(admission, authorizations) }
     for (const [index, { expression }] of this.#conditions.entries()) {
       try {
         this.#programs ??= this.#conditions.map((condition) => compile(condition.expression))
-        if (this.#programs[index]!.evaluate(all, { budget }) === false) return false
+        const program = this.#programs[index]!
+        const { remaining } = budget
+        const holds = await authorizations.settled(function* () {
+          // Begun anew after an authorizer was waited for, it costs what it costs once.
+          budget.remaining = remaining
+          const value = program.evaluate(all, { budget })
+          yield remaining - budget.remaining
+          return value
+        })
+        if (holds === false) return false
       } catch (error) {
         errors.push(`expression '${expression}' resulted in error: ${(error as Error).message}`)
         if (!this.#programs) break
@@ -49,19 +60,7 @@ export class MatchConditions {
 const compile = (expression: string): CelProgram =>
   compileCel(expression, policyEnvironment({ hasParams: false, hasAuthorizer: true }), { expects: [BOOL] })
 
-/** Evaluation never waits: an authorizer that would have to is an error of the question. */
-function authorization({ attributes }: AdmissionRequest, authorizer: Authorizer) {
-  const authorize: Parameters<typeof authorizerValue>[0] = ({ serviceAccount, path = '', ...asked }) => {
-    const user = serviceAccount
-      ? {
-          username: `system:serviceaccount:${serviceAccount.namespace}:${serviceAccount.name}`,
-          groups: ['system:serviceaccounts', `system:serviceaccounts:${serviceAccount.namespace}`, 'system:authenticated'],
-        }
-      : attributes.user
-    const blank = { group: '', version: '*', resource: '', subresource: '', namespace: '', name: '' }
-    const decision = authorizer.authorize({ ...blank, ...asked, user, path, isResourceRequest: path === '' })
-    return decision instanceof Promise ? { allowed: false, reason: '', error: 'the authorizer did not answer at once' } : decision
-  }
+function authorization({ attributes }: AdmissionRequest, { authorize }: Authorizations) {
   const { group, resource, subresource, namespace, name } = attributes
   const asked = { group, resource, ...(subresource ? { subresource } : {}), ...(namespace ? { namespace } : {}), ...(name ? { name } : {}) }
   return { authorizer: authorizerValue(authorize), 'authorizer.requestResource': requestResourceValue(authorize, asked) }

@@ -6,6 +6,7 @@ import { Auditor } from '#server/audit/auditor.ts'
 import { AuditPolicy } from '#server/audit/policy.ts'
 import { configMap, deployment, IN_DEFAULT, pod, startRequests } from '#server/engine/requests.ts'
 import { formatMetrics } from '#server/metrics.ts'
+import type { Authorizer } from '#server/request.ts'
 import type { ReceivedCall, Stranger } from '#server/outgoing/testing.ts'
 import { startStranger } from '#server/outgoing/testing.ts'
 import { mutatingWebhooks } from './mutating-webhooks.ts'
@@ -17,7 +18,7 @@ const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1'
 type Reviewed = Record<string, any>
 
 /** A cluster with a stranger whose answers are told by path. */
-async function fixture(auditor?: Auditor) {
+async function fixture({ auditor, authorizer = alwaysAllow }: { auditor?: Auditor; authorizer?: Authorizer } = {}) {
   const metrics = new WebhookMetrics()
   const answers = new Map<string, (request: Reviewed, call: ReceivedCall) => unknown>()
   const stranger = await startStranger((call, response) => {
@@ -33,7 +34,7 @@ async function fixture(auditor?: Auditor) {
   const test = await startRequests({
     ...(auditor ? { auditor } : {}),
     extensions: (context) => ({
-      admission: [mutatingWebhooks({ ...context, metrics }, alwaysAllow), validatingWebhooks({ ...context, metrics }, alwaysAllow)],
+      admission: [mutatingWebhooks({ ...context, metrics }, authorizer), validatingWebhooks({ ...context, metrics }, authorizer)],
     }),
   })
   const send = async (method: string, path: string, body?: unknown) => {
@@ -104,7 +105,7 @@ for (const level of ['Metadata', 'Request'] as const)
       async [Symbol.asyncDispose]() {},
     }
     const policy = JSON.stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level }] })
-    await using f = await fixture(new Auditor(new AuditPolicy(policy), { backend, clock: systemClock }))
+    await using f = await fixture({ auditor: new Auditor(new AuditPolicy(policy), { backend, clock: systemClock }) })
     f.answers.set('/a-0', () => patch(set('first', '1')))
     f.answers.set('/a-1', () => patch({ op: 'test', path: '/data/first', value: '1' }))
     f.answers.set('/a-2', () => ({}))
@@ -286,6 +287,31 @@ test('conditions decide who is asked, and their errors go by the failure policy'
     /^configmaps "x" is forbidden: expression 'object.data.none == "b"' resulted in error: no such key: none$/,
   )
   assert.equal(await ask([condition('object.data.none == "b"')], 'Ignore'), 'passed')
+})
+
+test('conditions wait for an authorizer that has to be waited for, and ask each question once', async () => {
+  const questions: string[] = []
+  const authorizer: Authorizer = {
+    async authorize({ resource, verb }) {
+      questions.push(`${verb} ${resource}`)
+      await new Promise(setImmediate)
+      if (resource === 'nodes') throw new Error('is asleep')
+      return { allowed: resource === 'pods', reason: '' }
+    },
+  }
+  await using f = await fixture({ authorizer })
+  f.answers.set('/v-0', () => ({ allowed: false }))
+  const check = (resource: string) => `authorizer.group('').resource('${resource}').check('get').allowed()`
+  const ask = async (...expressions: string[]) => {
+    questions.length = 0
+    const matchConditions = expressions.map((expression, index) => ({ name: `c${index}.example.com`, expression }))
+    await f.configure('Validating', 'v', [{ matchConditions }])
+    return (await f.send('POST', `${IN_DEFAULT}/configmaps?dryRun=All`, configMap('x', { a: 'b' }))).status
+  }
+  assert.equal(await ask(check('pods'), `${check('secrets')} || ${check('pods')}`), 400)
+  assert.deepEqual(questions, ['get pods', 'get secrets'])
+  assert.equal(await ask(check('secrets')), 201)
+  assert.equal(await ask(`${check('nodes')} == false`), 400)
 })
 
 test('webhooks see scales, subresources and other versions as they are', async () => {
