@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '#lib/random.ts'
+import type { AdmissionRequest } from '#server/request.ts'
 import { configMap, deployment, IN_DEFAULT, pod, startRequests } from './requests.ts'
 
 test('create sets what only the server sets and answers 201 with the stored object', async () => {
@@ -164,4 +165,15 @@ test('create drops repeated owners with a warning', async () => {
   const { json, headers } = await t.send('POST', `${IN_DEFAULT}/configmaps`, configMap('a', {}, { ownerReferences: [owner, owner] }))
   assert.deepEqual(json.metadata.ownerReferences, [owner])
   assert.match(String(headers['warning']), /duplicate entries.*u1/)
+})
+
+test('create generates the name when those who change the object are done with it', async () => {
+  const seen: (string | undefined)[] = []
+  const look = (when: string) => (request: AdmissionRequest) => {
+    seen.push(`${when} ${request.attributes.name}/${request.object?.metadata?.name ?? ''}`)
+  }
+  const admission = [{ name: 'look', admit: look('admit'), validate: look('validate') }]
+  await using t = await startRequests({ extensions: () => ({ admission }), random: { ...seededRandom(1), float: () => 0 } })
+  await t.send('POST', `${IN_DEFAULT}/configmaps`, { ...configMap(''), metadata: { generateName: 'gen-' } })
+  assert.deepEqual(seen, ['admit /', 'validate gen-bbbbb/gen-bbbbb'])
 })

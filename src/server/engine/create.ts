@@ -29,7 +29,6 @@ export async function createObject(engine: Engine, write: Write, sent: KubeObjec
   const template = clone(object)
   for (let attempt = 1; ; attempt++) {
     const candidate = attempt === 1 ? object : clone(template)
-    candidate.metadata!.name = meta.generateName!.slice(0, MAX_BASE_LENGTH) + randomSuffix(engine.random)
     try {
       return await createNamed(engine, write, { object: candidate, managed })
     } catch (error) {
@@ -47,6 +46,9 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
   dedupOwners(object, write)
   if (write.trusted !== 'plain' && !managed) recordCreate(engine, write, object)
   if (!write.trusted) await mutatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
+  // Those who change the object see it without the name it is going to have, and may give it one.
+  if (!object.metadata!.name && object.metadata!.generateName)
+    object.metadata!.name = object.metadata!.generateName.slice(0, MAX_BASE_LENGTH) + randomSuffix(engine.random)
   const context = hookContext(engine, write)
   prepare(engine, write, object)
   kind.prepareForCreate?.(object, context)
