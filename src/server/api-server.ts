@@ -191,7 +191,7 @@ class Server implements ApiServer {
       authenticate(authenticators, this.#extensions.anonymous),
       ...(auditor ? [audit(auditor)] : []),
       impersonate(authorizer),
-      fairness(this.#fairness, { registry: this.registry, metrics: this.#metrics }),
+      fairness(this.#fairness, { registry: this.registry, metrics: this.#metrics, clock }),
       ...last,
     ]
   }

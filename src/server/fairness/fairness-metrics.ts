@@ -1,6 +1,6 @@
 // apiserver_flowcontrol_*: what priority and fairness counts, under upstream's names.
 import type { MetricFamily } from '#server/metrics.ts'
-import { type Fairness, type FlowCounts, WAIT_BUCKETS_SECONDS } from './fairness.ts'
+import { type Fairness, BUCKETS_SECONDS, type Durations, type FlowCounts } from './fairness.ts'
 
 const PREFIX = 'apiserver_flowcontrol_'
 
@@ -37,7 +37,16 @@ export function* fairnessMetrics(fairness: Fairness): Generator<MetricFamily> {
     name: `${PREFIX}request_wait_duration_seconds`,
     help: 'How long requests waited before they ran.',
     type: 'histogram',
-    samples: flows.filter(({ dispatched }) => dispatched > 0).flatMap((counts) => waits(counts, { ...labels(counts), execute: 'true' })),
+    samples: flows.flatMap((counts) => histogram(counts.waited, { ...labels(counts), execute: 'true' })),
+  }
+  yield {
+    name: `${PREFIX}request_execution_seconds`,
+    help: 'How long requests ran; watches until what they begin with was sent.',
+    type: 'histogram',
+    samples: flows.flatMap((counts) => [
+      ...histogram(counts.ran, { ...labels(counts), type: 'regular' }),
+      ...histogram(counts.ranWatches, { ...labels(counts), type: 'watch' }),
+    ]),
   }
   yield perLevel('nominal_limit_seats', 'Seats by shares.', ({ bounds }) => bounds.nominal)
   yield perLevel('lower_limit_seats', 'Seats that are never lent.', ({ bounds }) => bounds.least)
@@ -57,15 +66,13 @@ export function* fairnessMetrics(fairness: Fairness): Generator<MetricFamily> {
   }
 }
 
-function waits({ waitedBuckets, waitedSeconds }: FlowCounts, labels: Record<string, string>) {
+function histogram({ buckets, seconds }: Durations, labels: Record<string, string>) {
   let count = 0
-  const parts = waitedBuckets.map((value, at) => {
+  const parts = buckets.map((value, at) => {
     count += value
-    return {
-      labels: { ...labels, le: at < WAIT_BUCKETS_SECONDS.length ? String(WAIT_BUCKETS_SECONDS[at]) : '+Inf' },
-      value: count,
-      suffix: '_bucket',
-    }
+    const le = at < BUCKETS_SECONDS.length ? String(BUCKETS_SECONDS[at]) : '+Inf'
+    return { labels: { ...labels, le }, value: count, suffix: '_bucket' }
   })
-  return [...parts, { labels, value: waitedSeconds, suffix: '_sum' }, { labels, value: count, suffix: '_count' }]
+  if (count === 0) return []
+  return [...parts, { labels, value: seconds, suffix: '_sum' }, { labels, value: count, suffix: '_count' }]
 }

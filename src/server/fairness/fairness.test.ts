@@ -82,12 +82,25 @@ test('a level that queues serves one, lets one wait, and turns the third away wi
     authorization: 'root system:masters',
   })
   assert.match(dump.text, /^narrow, +narrow, +0, +0, +eve, /m)
+  await clock.advance(3000)
   gate.resolve()
   assert.deepEqual([(await first).status, (await second).status], [201, 201])
   const { text } = await server.send('GET', '/metrics', undefined, { authorization: 'root system:masters' })
   const line = (name: string) => text.split('\n').find((one) => one.startsWith(`apiserver_flowcontrol_${name}`) && one.includes('narrow'))
   assert.match(line('rejected_requests_total')!, /\{priority_level="narrow",flow_schema="narrow",reason="queue-full"\} 1$/)
   assert.match(line('dispatched_requests_total')!, / 2$/)
+  const labels = 'priority_level="narrow",flow_schema="narrow"'
+  const told = (name: string, more: string) =>
+    ['_bucket{…,le="0"}', '_bucket{…,le="2"}', '_bucket{…,le="5"}', '_bucket{…,le="+Inf"}', '_sum{…}', '_count{…}'].map((suffix) => {
+      const start = `apiserver_flowcontrol_${name}${suffix.replace('…', `${labels},${more}`)} `
+      return text
+        .split('\n')
+        .find((one) => one.startsWith(start))
+        ?.slice(start.length)
+    })
+  // The first ran for three seconds, the second waited for it and was done at once.
+  assert.deepEqual(told('request_wait_duration_seconds', 'execute="true"'), ['1', '1', '2', '2', '3', '2'])
+  assert.deepEqual(told('request_execution_seconds', 'type="regular"'), ['1', '1', '2', '2', '3', '2'])
   const levels = await server.send('GET', '/debug/api_priority_and_fairness/dump_priority_levels', undefined, {
     authorization: 'root system:masters',
   })

@@ -40,8 +40,16 @@ export interface FlowCounts {
   rejected: Map<Rejection, number>
   waiting: number
   executing: number
-  waitedBuckets: number[]
-  waitedSeconds: number
+  waited: Durations
+  ran: Durations
+  /** Watches, until what they begin with was on its way. */
+  ranWatches: Durations
+}
+
+export interface Durations {
+  /** How many fell into each bucket, the last one without an end. */
+  readonly buckets: number[]
+  seconds: number
 }
 
 export interface FairnessParts {
@@ -56,7 +64,7 @@ export interface FairnessParts {
 const ADJUST_MS = 10_000
 /** A quarter of how long a request may take. */
 const WAIT_LIMIT_MS = 15_000
-export const WAIT_BUCKETS_SECONDS = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30]
+export const BUCKETS_SECONDS = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30]
 
 const EXEMPT: PriorityLevelConfigurationSpec = { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } }
 const CATCH_ALL: PriorityLevelConfigurationSpec = {
@@ -181,8 +189,17 @@ export class Fairness {
     const key = `${level}/${flow}`
     const known = this.#counts.get(key)
     if (known) return known
-    const waitedBuckets = Array.from({ length: WAIT_BUCKETS_SECONDS.length + 1 }, () => 0)
-    const made = { level, flow, dispatched: 0, rejected: new Map(), waiting: 0, executing: 0, waitedBuckets, waitedSeconds: 0 }
+    const made = {
+      level,
+      flow,
+      dispatched: 0,
+      rejected: new Map(),
+      waiting: 0,
+      executing: 0,
+      waited: noDurations(),
+      ran: noDurations(),
+      ranWatches: noDurations(),
+    }
     this.#counts.set(key, made)
     return made
   }
@@ -192,4 +209,15 @@ function queuingOf({ limited }: PriorityLevelConfigurationSpec): Queuing | undef
   if (limited?.limitResponse?.type !== 'Queue') return undefined
   const { queues = 64, handSize = 8, queueLengthLimit = 50 } = limited.limitResponse.queuing ?? {}
   return { queues, handSize: Math.min(handSize, queues), queueLengthLimit }
+}
+
+export function noteDuration(durations: Durations, seconds: number): void {
+  let bucket = 0
+  while (bucket < BUCKETS_SECONDS.length && seconds > BUCKETS_SECONDS[bucket]!) bucket++
+  durations.buckets[bucket]!++
+  durations.seconds += seconds
+}
+
+function noDurations(): Durations {
+  return { buckets: Array.from({ length: BUCKETS_SECONDS.length + 1 }, () => 0), seconds: 0 }
 }

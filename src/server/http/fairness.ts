@@ -1,6 +1,7 @@
 // Lets requests in as their priority level has seats for them; who finds none waits, within bounds, or is told to come again. Streams do not count;
 // a watch counts until what it begins with is on its way.
-import { type Fairness, type Flow, type FlowCounts, WAIT_BUCKETS_SECONDS } from '#server/fairness/fairness.ts'
+import type { Clock } from '#lib/clock.ts'
+import { type Fairness, type Flow, type FlowCounts, noteDuration } from '#server/fairness/fairness.ts'
 import { EVENT_MS, listSeats, watcherSeats } from '#server/fairness/seats.ts'
 import type { Rejection, Running } from '#server/fairness/fair-queues.ts'
 import type { RequestMetrics } from '#server/metrics.ts'
@@ -16,9 +17,10 @@ const LARGEST_PART = 0.15
 export interface FairnessOptions {
   registry: Registry
   metrics: Pick<RequestMetrics, 'inFlight'>
+  clock: Clock
 }
 
-export function fairness(fair: Fairness, { registry, metrics: { inFlight } }: FairnessOptions): Link {
+export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight } }: FairnessOptions): Link {
   const watches = new Map<string, number>()
 
   const watch = async (call: Call, next: () => Promise<void>) => {
@@ -51,8 +53,9 @@ export function fairness(fair: Fairness, { registry, metrics: { inFlight } }: Fa
         return refuse(call)
       }
       running = outcome
-      note(counts, running.waitedMs / 1000)
+      noteDuration(counts.waited, running.waitedMs / 1000)
     } else level.executing++
+    const started = clock.monotonic()
     counts.dispatched++
     counts.executing++
     inFlight[kind]++
@@ -62,6 +65,7 @@ export function fairness(fair: Fairness, { registry, metrics: { inFlight } }: Fa
       done = true
       inFlight[kind]--
       counts.executing--
+      noteDuration(info.verb === 'watch' ? counts.ranWatches : counts.ran, (clock.monotonic() - started) / 1000)
       if (!running) level.executing--
       else running.finish(watcherSeats(registry, info, mostOf(flow)), EVENT_MS)
     }
@@ -108,12 +112,6 @@ function whenOpened({ exchange }: Call, finish: () => void): void {
     before?.(status)
     finish()
   }
-}
-
-function note(counts: FlowCounts, seconds: number): void {
-  const bucket = WAIT_BUCKETS_SECONDS.findIndex((bound) => seconds <= bound)
-  counts.waitedBuckets[bucket < 0 ? WAIT_BUCKETS_SECONDS.length : bucket]!++
-  counts.waitedSeconds += seconds
 }
 
 function refuse(call: Call): void {
