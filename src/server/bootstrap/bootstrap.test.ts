@@ -109,7 +109,8 @@ test('bootstrap puts back what is missing and keeps what was added', async () =>
 const BOOT_KINDS: [Kind<any>, number][] = [
   [Namespace, 4],
   [PriorityClass, 2],
-  [ClusterRole, 69],
+  // Upstream's, and the one that a metrics server brings.
+  [ClusterRole, 70],
   [Role, 7],
   [ClusterRoleBinding, 50],
   [RoleBinding, 7],
@@ -211,7 +212,7 @@ test('defaultRoles are all there and aggregated ones hold the rules they gather'
   const { reader, run } = fixture()
   await run()
   const names = defaultRoles().map(({ kind, object }) => `${kind.plural} ${object.metadata.name}`)
-  assert.equal(names.filter((name) => name.startsWith('clusterroles ')).length, 69)
+  assert.equal(names.filter((name) => name.startsWith('clusterroles ')).length, 70)
   assert.equal(names.filter((name) => name.startsWith('roles ')).length, 7)
   assert.deepEqual(
     [...Map.groupBy(defaultBindings(), ({ kind }) => kind.plural)].map(([plural, all]) => [plural, all.length]),
