@@ -77,8 +77,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   defaultPropagation?: 'Background' | 'Orphan'
   /** Objects start at generation 1 and grow by one when what this returns changes; undefined: kind has no generation. */
   generationOf?(object: T): unknown
-  /** Seconds of graceful deletion; undefined or 0 deletes at once. */
-  gracePeriodSeconds?(object: T): number | undefined
+  /** Seconds of graceful deletion, given those that were asked for; undefined or 0 deletes at once. */
+  gracePeriodSeconds?(object: T, asked?: number): number | undefined
   /**
    * Reads what was sent in place of the schema's own reading: drops fields nobody knows and returns their paths. Throws DecodeError. Mutates.
    */

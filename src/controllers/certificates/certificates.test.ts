@@ -61,6 +61,21 @@ test('certificateSigningController issues what is approved, and nothing before',
   assert.equal(certificate.issuer, 'CN=test')
 })
 
+test('CertificateSigningRequest status keeps decisions as they were made, where they stand', async (t) => {
+  const cluster = await started(t)
+  await ask(cluster, 'kept', { subject: 'CN=jane', signerName: 'example.com/own', usages: ['digital signature', 'client auth'] })
+  const conditions = async (types: string[], subresource: 'approval' | 'status') => {
+    const request = await cluster.client.get(CertificateSigningRequest, { name: 'kept' })
+    const status = { ...request.status, conditions: types.map((type) => ({ type, status: 'True', reason: subresource })) }
+    const { status: written } = await cluster.client.update(CertificateSigningRequest, { ...request, status }, { subresource })
+    return written?.conditions?.map(({ type, reason }) => `${type} by ${reason}`)
+  }
+  await assert.rejects(conditions(['Approved'], 'status'), /updates may not add a condition of type "Approved"/)
+  await conditions(['Seen', 'Approved'], 'approval')
+  assert.deepEqual(await conditions(['Seen', 'Approved', 'Done'], 'status'), ['Seen by status', 'Approved by approval', 'Done by status'])
+  await assert.rejects(conditions(['Seen'], 'status'), /updates may not remove a condition of type "Approved"/)
+})
+
 test('certificateSigningController fails requests that break the signer’s rules', async (t) => {
   const cluster = await started(t)
   await ask(cluster, 'fake', { subject: 'CN=jane', signerName: SIGNERS.kubeletClient, usages: ['digital signature', 'client auth'] })

@@ -80,6 +80,36 @@ test('createSimulatedNodes ends pods that may end after their time', async () =>
   assert.equal(bad?.status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 2)
 })
 
+test('createSimulatedNodes fails pods at their deadline, also one that comes later', async () => {
+  await using own = await world(1)
+  await own.create('early', 0, { activeDeadlineSeconds: 5 })
+  await own.create('late', 0)
+  await own.until(async () => (await own.pods()).every(({ status }) => status?.phase === 'Running'))
+  const patch = { spec: { activeDeadlineSeconds: 60 } }
+  await own.client.patch(Pod, { name: 'late', namespace: 'default' }, { type: 'merge', patch })
+  await own.until(async () => (await own.pods()).every(({ metadata, status }) => status?.observedGeneration === metadata?.generation))
+  const phases = async () => Object.fromEntries((await own.pods()).map(({ metadata, status }) => [metadata?.name, status?.phase]))
+  await own.clock.advance(6000)
+  await own.until(async () => (await phases()).early === 'Failed')
+  assert.equal((await phases()).late, 'Running')
+  await own.clock.advance(60_000)
+  await own.until(async () => (await phases()).late === 'Failed')
+  for (const { status } of await own.pods()) assert.equal(status?.reason, 'DeadlineExceeded')
+})
+
+test('createSimulatedNodes waits for images of registries that cannot be', async () => {
+  await using own = await world(1)
+  await own.create('lost', 0, { containers: [{ name: 'main', image: 'registry.invalid/app:1' }] })
+  const [pod] = await own.until(async () => {
+    const pods = await own.pods()
+    return pods[0]?.status?.containerStatuses && pods
+  })
+  assert.deepEqual([pod!.status!.phase, pod!.status!.containerStatuses![0]!.state?.waiting?.reason], ['Pending', 'ImagePullBackOff'])
+  const patch = { spec: { containers: [{ name: 'main', image: 'app:1' }] } }
+  await own.client.patch(Pod, { name: 'lost', namespace: 'default' }, { type: 'strategic', patch })
+  await own.until(async () => (await own.pods())[0]!.status!.phase === 'Running')
+})
+
 test('createSimulatedNodes deletes what is deleted', async () => {
   await using own = await world(1)
   await own.create('web', 0)

@@ -1,5 +1,6 @@
 // Pods of simulated nodes: bound, they run at once with an address of their node; with the annotation sampan.dev/run-seconds those that
-// may end do so after that time (sampan.dev/exit-code, default 0); deleted, they are gone. Their status is made as on real nodes.
+// may end do so after that time (sampan.dev/exit-code, default 0), and all fail at their deadline; deleted, they are gone. Their status is
+// made as on real nodes. Images of registries below .invalid can be pulled nowhere, so neither here.
 import type { Pod as ApiPod } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
@@ -7,6 +8,7 @@ import { hasReason } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
+import type { StartFailure } from '#node/agent/container-status.ts'
 import { ANNOTATION, containersOf, identityOf, LABEL } from '#node/agent/identity.ts'
 import { podStatus } from '#node/agent/pod-status.ts'
 import type { ObservedPod } from '#node/agent/runtime-view.ts'
@@ -17,6 +19,7 @@ import type { WorkPool } from './work-pool.ts'
 
 const RUN_SECONDS = 'sampan.dev/run-seconds'
 const EXIT_CODE = 'sampan.dev/exit-code'
+const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline'
 
 export interface SimulatedPodsOptions {
   client: Client
@@ -64,8 +67,9 @@ export class SimulatedPods {
     if (phase === 'Failed' || phase === 'Succeeded') return this.#free(uid!)
     const present = this.#known.get(uid!)
     // Who thought the node lost has marked its pods: they are shown as they are again.
-    const told = phase === 'Running' && object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
-    if (present && (told || phase !== 'Running')) return
+    const seen = (object.status?.observedGeneration ?? 0) >= (object.metadata?.generation ?? 0)
+    const told = seen && phase === 'Running' && object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
+    if (present && seen && (told || phase !== 'Running')) return
     const known = present ?? this.#admit(object, node)
     if (told) return this.#scheduleEnd(object, known)
     this.#options.pool.add(uid!, () => this.#run(object, { known, nodeIp: node.ip }))
@@ -94,38 +98,38 @@ export class SimulatedPods {
 
   async #run(pod: ApiPod, { known, nodeIp }: { known: Known; nodeIp: string }): Promise<void> {
     if (this.#known.get(pod.metadata!.uid!) !== known || known.deleted) return
-    const stored = await this.#write(pod, { known, nodeIp, ended: false })
+    const stored = await this.#write(pod, { known, nodeIp })
     if (stored) this.#scheduleEnd(stored, known)
   }
 
   #scheduleEnd(pod: ApiPod, known: Known): void {
-    const seconds = Number(pod.metadata?.annotations?.[RUN_SECONDS])
-    if (pod.spec?.restartPolicy === 'Always' || !(seconds >= 0)) return
     const { clock, pool } = this.#options
-    const uid = pod.metadata!.uid!
     known.timer?.cancel()
-    const started = pod.status?.containerStatuses?.[0]?.state?.running?.startedAt ?? pod.status?.startTime
-    const dueAt = (started ? Date.parse(started) : clock.now()) + seconds * 1000
-    known.timer = clock.after(dueAt - clock.now(), () => {
-      if (!known.deleted) pool.add(uid, async () => void (await this.#write(pod, { known, nodeIp: pod.status?.hostIP ?? '', ended: true })))
+    const end = endOf(pod, clock.now())
+    if (!end) return
+    known.timer = clock.after(end.dueAt - clock.now(), () => {
+      const { hostIP: nodeIp = '' } = pod.status ?? {}
+      if (!known.deleted) pool.add(pod.metadata!.uid!, async () => void (await this.#write(pod, { known, nodeIp, end })))
     })
   }
 
-  async #write(pod: ApiPod, { known, nodeIp, ended }: { known: Known; nodeIp: string; ended: boolean }): Promise<ApiPod | undefined> {
+  async #write(pod: ApiPod, { known, nodeIp, end }: { known: Known; nodeIp: string; end?: End }): Promise<ApiPod | undefined> {
     const { client, clock } = this.#options
     const now = clock.now()
-    const observed = observedPod(pod, { ip: known.ip, ended, now })
+    const failures = unpullable(pod)
+    const observed = observedPod(pod, { ip: known.ip, ended: end !== undefined, failed: failures, now })
     const previous = pod.status ?? {}
     const status = podStatus(pod, {
       observed,
       previous,
-      failures: new Map(),
+      failures,
       runtimeName: 'simulated',
       applied: () => undefined,
       verdicts: { startup: () => 'success', liveness: () => 'success', readiness: () => 'success' },
       hostIps: nodeIp ? [nodeIp] : [],
       now,
-      ...(ended ? { terminal: true } : {}),
+      ...(end ? { terminal: true } : {}),
+      ...(end?.verdict ? { verdict: end.verdict } : {}),
     })
     const patch = { metadata: { uid: pod.metadata?.uid }, status: difference(status, previous) }
     try {
@@ -167,7 +171,42 @@ export class SimulatedPods {
   }
 }
 
-function observedPod(pod: ApiPod, { ip, ended, now }: { ip: string; ended: boolean; now: number }): ObservedPod {
+interface End {
+  dueAt: number
+  verdict?: { reason: string; message: string }
+}
+
+/** What ends the pod by itself, and when. */
+function endOf({ metadata, spec, status }: ApiPod, now: number): End | undefined {
+  const since = (time: string | undefined) => (time ? Date.parse(time) : now)
+  const seconds = Number(metadata?.annotations?.[RUN_SECONDS])
+  const finished =
+    spec?.restartPolicy === 'Always' || !(seconds >= 0)
+      ? undefined
+      : since(status?.containerStatuses?.[0]?.state?.running?.startedAt ?? status?.startTime) + seconds * 1000
+  const deadline = spec?.activeDeadlineSeconds === undefined ? undefined : since(status?.startTime) + spec.activeDeadlineSeconds * 1000
+  if (deadline !== undefined && deadline < (finished ?? Infinity))
+    return { dueAt: deadline, verdict: { reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE } }
+  return finished === undefined ? undefined : { dueAt: finished }
+}
+
+/** Containers whose image nobody can pull. */
+function unpullable(pod: ApiPod): Map<string, StartFailure> {
+  return new Map(
+    containersOf(pod).flatMap(({ spec: { name, image = '' } }) =>
+      /^[^/]+\.invalid(:\d+)?\//.test(image) ? [[name, { reason: 'ImagePullBackOff', message: `Back-off pulling image "${image}"` }]] : [],
+    ),
+  )
+}
+
+interface Observing {
+  ip: string
+  ended: boolean
+  failed: ReadonlyMap<string, StartFailure>
+  now: number
+}
+
+function observedPod(pod: ApiPod, { ip, ended, failed, now }: Observing): ObservedPod {
   const identity = identityOf(pod)
   const exitCode = Number(pod.metadata?.annotations?.[EXIT_CODE] ?? 0) || 0
   const sandboxId = `sandbox-${identity.uid}`
@@ -193,6 +232,9 @@ function observedPod(pod: ApiPod, { ip, ended, now }: { ip: string; ended: boole
     }
   }
   const hostNetwork = Boolean(pod.spec?.hostNetwork)
+  const all = containersOf(pod)
+  const stuck = all.findIndex(({ spec, type }) => failed.has(spec.name) && (type === 'init' || type === 'sidecar'))
+  const begun = (stuck < 0 ? all : all.slice(0, stuck)).filter(({ spec }) => !failed.has(spec.name))
   return {
     sandboxes: [
       {
@@ -207,7 +249,7 @@ function observedPod(pod: ApiPod, { ip, ended, now }: { ip: string; ended: boole
         annotations: {},
       },
     ],
-    containers: containersOf(pod).map(({ spec, type }) => {
+    containers: begun.map(({ spec, type }) => {
       if (type === 'init') return container(spec.name, 'exited', 0)
       if (!ended) return container(spec.name, 'running', 0)
       return container(spec.name, 'exited', type === 'main' ? exitCode : 0)

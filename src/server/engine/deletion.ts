@@ -29,15 +29,14 @@ export function isReadyToGo(kind: Kind, next: KubeObject, present: KubeObject): 
 /** Seconds to wait before a delete takes effect; 0: at once; undefined: it is under way already and this request changes nothing. */
 export function graceFor(kind: Kind, object: KubeObject, asked: number | undefined): number | undefined {
   const { deletionTimestamp, deletionGracePeriodSeconds } = object.metadata!
-  const standard = kind.gracePeriodSeconds?.(object)
-  if (standard === undefined) return 0
+  const seconds = kind.gracePeriodSeconds?.(object, asked)
+  if (seconds === undefined) return 0
   if (deletionTimestamp !== undefined) {
     if (deletionGracePeriodSeconds === undefined) return 0
     // A grace period may only be shortened.
     return asked !== undefined && asked < deletionGracePeriodSeconds ? Math.max(asked, 0) : undefined
   }
-  if (standard === 0) return 0
-  return asked === undefined ? standard : asked < 0 ? 1 : asked
+  return seconds
 }
 
 /** Finalizers once the wanted propagation is written down in them. */

@@ -37,11 +37,11 @@ export const CertificateSigningRequest = defineKind<CertificateSigningRequest>({
     if (subresource === 'approval') {
       next.status = { ...old, ...(status.conditions ? { conditions: status.conditions } : {}) }
     } else if (subresource === 'status') {
-      const decided = (conditions: types.CertificateSigningRequestCondition[] | undefined) =>
-        (conditions ?? []).filter(({ type }) => type === 'Approved' || type === 'Denied')
-      const others = (status.conditions ?? []).filter(({ type }) => type !== 'Approved' && type !== 'Denied')
-      const conditions = [...decided(old.conditions), ...others]
-      next.status = { ...status, ...(conditions.length > 0 ? { conditions } : {}) }
+      // A decision stands as it was made. That one is added or taken away here is for validation to refuse.
+      const before = (type: string) =>
+        type === 'Approved' || type === 'Denied' ? old.conditions?.find((one) => one.type === type) : undefined
+      const conditions = status.conditions?.map((condition) => before(condition.type) ?? condition)
+      next.status = { ...status, ...(conditions ? { conditions } : {}) }
     } else return
     for (const condition of next.status.conditions ?? []) {
       condition.lastUpdateTime ??= formatTime(now)

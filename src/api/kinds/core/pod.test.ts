@@ -351,6 +351,8 @@ test('Pod gracePeriodSeconds is nothing for pods no node runs', () => {
   assert.equal(Pod.gracePeriodSeconds!(pod), 0)
   pod.spec!.nodeName = 'n'
   assert.equal(Pod.gracePeriodSeconds!(pod), 30)
+  pod.spec!.terminationGracePeriodSeconds = 0
+  assert.deepEqual([Pod.gracePeriodSeconds!(pod), Pod.gracePeriodSeconds!(pod, 5), Pod.gracePeriodSeconds!(pod, -1)], [0, 5, 1])
   pod.status!.phase = 'Failed'
-  assert.equal(Pod.gracePeriodSeconds!(pod), 0)
+  assert.equal(Pod.gracePeriodSeconds!(pod, 5), 0)
 })

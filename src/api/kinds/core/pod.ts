@@ -61,9 +61,9 @@ export const Pod = defineKind<Pod>({
 })
 
 /** A pod no node knows of, or one that has ended, goes at once. */
-function gracePeriodSeconds({ spec, status }: Pod): number {
+function gracePeriodSeconds({ spec, status }: Pod, asked?: number): number {
   if (!spec?.nodeName || status?.phase === 'Succeeded' || status?.phase === 'Failed') return 0
-  const seconds = spec.terminationGracePeriodSeconds ?? 30
+  const seconds = asked ?? spec.terminationGracePeriodSeconds ?? 30
   return seconds < 0 ? 1 : seconds
 }
 
