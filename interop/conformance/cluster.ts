@@ -125,6 +125,15 @@ export async function startSuite(options: ClusterOptions = {}) {
     const { code, body } = await ask('GET', path)
     return code === 200 ? body : undefined
   }
+  /** Read, changed and put back; again if somebody else wrote meanwhile, as a controller may. */
+  const updated = (path: string, change: (object: Json) => void): Promise<Json> =>
+    eventually(`an update of ${path}`, async () => {
+      const object = await ok('GET', path)
+      change(object)
+      const { code, body, text } = await ask('PUT', path, { body: object })
+      assert.ok(code === 200 || code === 409, text)
+      return code === 200 && body
+    })
   const gone = (path: string) => eventually(`the end of ${path}`, async () => (await ask('GET', path)).code === 404)
 
   return {
@@ -134,6 +143,7 @@ export async function startSuite(options: ClusterOptions = {}) {
     ask,
     ok,
     found,
+    updated,
     gone,
     eventually,
     watch,
@@ -218,9 +228,8 @@ export async function walkTheApi(suite: Suite, walk: Walk): Promise<void> {
     PatchStrategy.MergePatch,
   )) as Json
   assert.ok(walk.shows(patched), `the patch shows in ${JSON.stringify(patched)}`)
-  const fresh = await ok('GET', `${collection}/${name}`)
-  const updated = await ok('PUT', `${collection}/${name}`, {
-    body: { ...fresh, metadata: { ...fresh.metadata, annotations: { ...fresh.metadata.annotations, updated: 'yes' } } },
+  const updated = await suite.updated(`${collection}/${name}`, ({ metadata }) => {
+    metadata.annotations = { ...metadata.annotations, updated: 'yes' }
   })
   assert.equal(updated.metadata.annotations.updated, 'yes')
   assert.ok(walk.shows(updated))
@@ -235,7 +244,7 @@ export async function walkTheApi(suite: Suite, walk: Walk): Promise<void> {
     for (const [field, value] of Object.entries(walk.status)) if (!Array.isArray(value)) assert.deepEqual(shown.status[field], value)
     const current = await ok('GET', status)
     assert.equal(current.metadata.uid, created.metadata.uid)
-    await ok('PUT', status, { body: current })
+    await suite.updated(status, () => {})
   }
 
   await objects.delete(target as any)

@@ -26,15 +26,8 @@ const running = (namespace: string, name: string) =>
     const pod = await suite.ok('GET', pathOf(namespace, name))
     return isReady(pod) && pod
   })
-/** What it makes of the pod is put, again if somebody else wrote meanwhile. */
 const updated = (namespace: string, name: string, change: (pod: Json) => void, subresource = '') =>
-  suite.eventually('an update without conflict', async () => {
-    const pod = await suite.ok('GET', `${pathOf(namespace, name)}${subresource}`)
-    change(pod)
-    const { code, body, text } = await suite.ask('PUT', `${pathOf(namespace, name)}${subresource}`, { body: pod })
-    if (code !== 409) assert.equal(code, 200, text)
-    return code === 200 && body
-  })
+  suite.updated(`${pathOf(namespace, name)}${subresource}`, change)
 
 describe('pods', { concurrency: 4 }, () => {
   test('[sig-node] Pods should get a host IP [NodeConformance] [Conformance]', async () => {
