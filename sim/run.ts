@@ -17,7 +17,7 @@ const RATES = { conflict: 0.03, refused: 0.02, lost: 0.01, dropped: 0.005, store
 const NODES = 3
 const DEEDS = 25
 /** Longer than anything that is waited for: evictions from lost nodes, back-offs of controllers and schedulers. */
-const HEALING_MS = 30 * 60_000
+const HEALING_MS = 15 * 60_000
 
 export async function simulate(seed: number, tell: (line: string) => void = () => {}): Promise<Outcome> {
   await using world = await World.start(seed, { nodes: NODES, rates: RATES })
