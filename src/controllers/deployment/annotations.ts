@@ -20,18 +20,21 @@ const NOT_COPIED = new Set([
 
 export type Annotations = Readonly<Record<string, string>>
 
-export function revisionOf({ metadata }: { metadata?: { annotations?: Annotations } }): number {
-  const revision = Number(metadata?.annotations?.[REVISION])
-  return Number.isSafeInteger(revision) ? revision : 0
+/** Any 64-bit integer: revisions go on from what a set that is adopted says. undefined: none that counts. */
+const parsedRevision = (text: string): bigint | undefined =>
+  /^[+-]?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text) ? BigInt(text) : undefined
+
+export function revisionOf({ metadata }: { metadata?: { annotations?: Annotations } }): bigint {
+  return parsedRevision(metadata?.annotations?.[REVISION] ?? '') ?? 0n
 }
 
 /** Annotations a replica set should carry as the newest one: the deployment's own, and a revision that only grows. */
-export function newSetAnnotations(deployment: Deployment, current: Annotations, newRevision: number): Record<string, string> {
+export function newSetAnnotations(deployment: Deployment, current: Annotations, newRevision: bigint): Record<string, string> {
   const annotations: Record<string, string> = { ...current }
   for (const [key, value] of Object.entries(deployment.metadata?.annotations ?? {})) if (!NOT_COPIED.has(key)) annotations[key] = value
   const old = current[REVISION]
-  const oldRevision = Number(old ?? 0)
-  if (Number.isNaN(oldRevision) || oldRevision >= newRevision) return annotations
+  const oldRevision = parsedRevision(old ?? '0')
+  if (oldRevision === undefined || oldRevision >= newRevision) return annotations
   annotations[REVISION] = String(newRevision)
   if (old) annotations[HISTORY] = appended(current[HISTORY], old)
   return annotations

@@ -5,6 +5,7 @@ import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
+import { REVISION } from './annotations.ts'
 
 const namespace = 'default'
 const key = { namespace, name: 'web' }
@@ -67,6 +68,21 @@ test('deploymentController makes a replica set named by the hash of its template
   await cluster.eventually(async () =>
     (await cluster.events('web')).includes(`ScalingReplicaSet: Scaled up replica set web-${hash} from 0 to 3`),
   )
+})
+
+test('deploymentController goes on from the revision of a set it adopts, however large', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { apiVersion, metadata, spec } = deployment(1)
+  const { replicas, selector, template } = spec!
+  await cluster.client.create(ReplicaSet, {
+    apiVersion,
+    kind: 'ReplicaSet',
+    metadata: { namespace, name: 'web-before', labels: template.metadata!.labels!, annotations: { [REVISION]: '3546343826724305832' } },
+    spec: { replicas: replicas!, selector, template },
+  } as ReplicaSet)
+  await cluster.client.create(Deployment, { ...deployment(1, {}, 'web:2'), metadata: metadata! })
+  const current = await complete(cluster, 1)
+  assert.equal(current.metadata!.annotations![REVISION], '3546343826724305833')
 })
 
 test('deploymentController rolls out within surge and availability, keeps history, and goes back', async (t) => {

@@ -45,7 +45,7 @@ export class Rollout {
 
   /** Brings the newest set's annotations and the deployment's revision up to date; makes the set where `create` allows. */
   async syncNewest({ create }: { create: boolean }): Promise<void> {
-    const newRevision = Math.max(0, ...this.old.map(revisionOf)) + 1
+    const newRevision = this.old.map(revisionOf).reduce((most, one) => (one > most ? one : most), 0n) + 1n
     if (this.newest) return this.#refreshNewest(this.newest, newRevision)
     if (create) await this.#createNewest(newRevision)
   }
@@ -96,7 +96,7 @@ export class Rollout {
     const limit = this.deployment.spec?.revisionHistoryLimit
     if (limit === undefined || limit === 2_147_483_647) return
     const kept = this.old.filter((set) => !set.metadata?.deletionTimestamp)
-    const surplus = kept.toSorted((a, b) => revisionOf(a) - revisionOf(b) || byAge(a, b)).slice(0, Math.max(0, kept.length - limit))
+    const surplus = kept.toSorted((a, b) => Number(revisionOf(a) - revisionOf(b)) || byAge(a, b)).slice(0, Math.max(0, kept.length - limit))
     for (const set of surplus) {
       const settled = (set.metadata?.generation ?? 0) <= (set.status?.observedGeneration ?? 0)
       if ((set.status?.replicas ?? 0) !== 0 || replicasOf(set) !== 0 || !settled) continue
@@ -110,7 +110,7 @@ export class Rollout {
     this.context.events.event(this.deployment, type, reason, message)
   }
 
-  async #refreshNewest(set: ReplicaSet, newRevision: number): Promise<void> {
+  async #refreshNewest(set: ReplicaSet, newRevision: bigint): Promise<void> {
     const annotations = newSetAnnotations(this.deployment, set.metadata?.annotations ?? {}, newRevision)
     const minReadySeconds = this.deployment.spec?.minReadySeconds ?? 0
     if (!sameAnnotations(annotations, set.metadata?.annotations) || (set.spec?.minReadySeconds ?? 0) !== minReadySeconds) {
@@ -123,7 +123,7 @@ export class Rollout {
     }
   }
 
-  async #createNewest(newRevision: number): Promise<void> {
+  async #createNewest(newRevision: bigint): Promise<void> {
     const { deployment, context } = this
     const hash = templateHash(deployment.spec?.template, deployment.status?.collisionCount)
     const set = newReplicaSet(deployment, hash)
