@@ -1,13 +1,17 @@
 // The scheduler's view of all nodes and the pods on them, with pods it has placed but whose binding it has not seen yet (assumed).
 // Informers feed it; a scheduling cycle reads it without waiting, so nothing moves under it.
+import { equal } from '#api/equal.ts'
 import type { Node } from '#api/kinds/core/node.ts'
 import type { Selector } from '#api/label-selector.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
-import type { NamespaceLabels } from './pod-affinity-terms.ts'
+import type { AffinityTerm, NamespaceLabels } from './pod-affinity-terms.ts'
 import type { PodInfo } from './pod-info.ts'
+import { CompanyCounts } from './company-counts.ts'
 import { type Counts, MatchCounts } from './match-counts.ts'
 import { NodeInfo } from './node-info.ts'
+import { ShapeIndex } from './shape-index.ts'
 import type { SiblingSelector } from './siblings.ts'
+import type { TopologyCounts } from './topology-counts.ts'
 import type { VolumeBinder } from './volumes/volume-binder.ts'
 
 /** A pod and where it counts. */
@@ -15,6 +19,8 @@ export interface Located {
   info: PodInfo
   node: NodeInfo
 }
+
+const MAX_DOMAINS = 64
 
 export class Cluster {
   readonly #nodes = new Map<string, NodeInfo>()
@@ -24,6 +30,12 @@ export class Cluster {
   readonly #namespaces = new Map<string, Readonly<Record<string, string>>>()
   readonly #byNamespace = new Map<string, Map<string, Located>>()
   readonly #matchCounts = new MatchCounts()
+  /** Which nodes suit pods alike best; told of every change of a node. */
+  readonly shapes = new ShapeIndex()
+  /** Nodes with taints that discourage. */
+  discouragingNodes = 0
+  /** Of the nodes as they are. */
+  readonly #domains = new Map<string, string[][]>()
   #schedulable: NodeInfo[] | undefined
   /** Pods with any rule or wish about company, and those with a rule against it: they concern pods that say nothing themselves. */
   readonly affine = new Map<string, Located>()
@@ -35,6 +47,7 @@ export class Cluster {
   /** Whether a claim is for one pod at a time. */
   isExclusiveClaim: (namespace: string, name: string) => boolean = () => false
   readonly namespaceLabels: NamespaceLabels = (namespace) => this.#namespaces.get(namespace)
+  readonly #company = new CompanyCounts(this.namespaceLabels)
 
   /** Nodes that exist, in a stable order. */
   get nodes(): readonly NodeInfo[] {
@@ -49,21 +62,19 @@ export class Cluster {
   setNode(node: Node): void {
     const info = this.#infoOf(node.metadata?.name ?? '')
     if (!info.node) this.#schedulable = undefined
-    this.#countImages(info, -1)
-    info.setNode(node)
-    this.#countImages(info, 1)
+    this.#replaceNode(info, node)
   }
 
   removeNode(name: string): void {
     const info = this.#nodes.get(name)
     if (!info) return
-    this.#countImages(info, -1)
-    info.setNode(undefined)
+    this.#replaceNode(info, undefined)
     if (info.pods.size === 0) this.#nodes.delete(name)
     this.#schedulable = undefined
   }
 
   setNamespace(name: string, labels: Readonly<Record<string, string>> | undefined): void {
+    if (!equal(labels, this.#namespaces.get(name))) this.#company.clear()
     if (labels) this.#namespaces.set(name, labels)
     else this.#namespaces.delete(name)
   }
@@ -80,6 +91,28 @@ export class Cluster {
     return this.#matchCounts.of(namespace, selector, this.#byNamespace.get(namespace)?.values() ?? [])
   }
 
+  /** Domains of the pods that all these terms match. */
+  company(terms: readonly AffinityTerm[]): TopologyCounts {
+    return this.#company.of(terms, (namespaces, visit) => this.eachPod(namespaces, visit))
+  }
+
+  /** Domains of the pods that have a rule against this one. */
+  companyAgainst(pod: Pod): TopologyCounts[] {
+    return this.antiAffine.size ? this.#company.against(pod, this.antiAffine.values()) : []
+  }
+
+  /** The values each key has on nodes that have all of them. */
+  domains(keys: readonly string[]): readonly (readonly string[])[] {
+    const text = JSON.stringify(keys)
+    const known = this.#domains.get(text)
+    if (known) return known
+    const nodes = this.nodes.filter(({ labels }) => keys.every((key) => Object.hasOwn(labels, key)))
+    const domains = keys.map((key) => [...new Set(nodes.map(({ labels }) => labels[key]!))])
+    if (this.#domains.size >= MAX_DOMAINS) this.#domains.clear()
+    this.#domains.set(text, domains)
+    return domains
+  }
+
   /** On how many nodes an image is. */
   nodesWithImage(name: string): number {
     return this.#imageNodes.get(name) ?? 0
@@ -94,9 +127,9 @@ export class Cluster {
   renewPod(uid: string, pod: Pod): void {
     const located = this.#located(uid)
     if (!located) return
-    this.#matchCounts.change(located.info.pod, located.node, -1)
+    this.#count(located, -1)
     located.info.pod = pod
-    this.#matchCounts.change(pod, located.node, 1)
+    this.#count(located, 1)
   }
 
   has(uid: string): boolean {
@@ -107,7 +140,7 @@ export class Cluster {
     const place = this.#places.get(uid)
     const located = this.#located(uid)
     if (!place || !located) return
-    this.#matchCounts.change(located.info.pod, located.node, -1)
+    this.#count(located, -1)
     this.#places.delete(uid)
     this.affine.delete(uid)
     this.antiAffine.delete(uid)
@@ -116,6 +149,7 @@ export class Cluster {
     if (neighbours?.size === 0) this.#byNamespace.delete(place.info.namespace)
     const info = this.#nodes.get(place.node)
     info?.remove(uid)
+    this.shapes.changed(located.node)
     if (info && !info.node && info.pods.size === 0) this.#nodes.delete(place.node)
   }
 
@@ -139,13 +173,19 @@ export class Cluster {
     this.#places.set(info.uid, { info, node, assumed })
     const located: Located = { info, node: this.#infoOf(node) }
     located.node.add(info)
-    this.#matchCounts.change(info.pod, located.node, 1)
+    this.shapes.changed(located.node)
+    this.#count(located, 1)
     let neighbours = this.#byNamespace.get(info.namespace)
     if (!neighbours) this.#byNamespace.set(info.namespace, (neighbours = new Map()))
     neighbours.set(info.uid, located)
     const { required, requiredAnti, preferred, preferredAnti } = info.affinity
     if (requiredAnti.length) this.antiAffine.set(info.uid, located)
     if (required.length || preferred.length || preferredAnti.length) this.affine.set(info.uid, located)
+  }
+
+  #count({ info, node }: Located, by: 1 | -1): void {
+    this.#matchCounts.change(info.pod, node, by)
+    this.#company.change(info, node, by)
   }
 
   #located(uid: string): Located | undefined {
@@ -159,6 +199,19 @@ export class Cluster {
     return info
   }
 
+  #replaceNode(info: NodeInfo, node: Node | undefined): void {
+    this.#countImages(info, -1)
+    if (isDiscouraging(info)) this.discouragingNodes--
+    const { labels, node: previous } = info
+    info.setNode(node)
+    const relabelled = !equal(labels, info.labels)
+    if (relabelled || !node || !previous) this.#domains.clear()
+    if (relabelled && info.pods.size > 0) this.#company.clear()
+    if (isDiscouraging(info)) this.discouragingNodes++
+    this.#countImages(info, 1)
+    this.shapes.changed(info)
+  }
+
   #countImages(info: NodeInfo, by: 1 | -1): void {
     for (const name of info.images.keys()) {
       const count = this.nodesWithImage(name) + by
@@ -166,4 +219,8 @@ export class Cluster {
       else this.#imageNodes.delete(name)
     }
   }
+}
+
+function isDiscouraging({ node }: NodeInfo): boolean {
+  return node?.spec?.taints?.some(({ effect }) => effect === 'PreferNoSchedule') ?? false
 }

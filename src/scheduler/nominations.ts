@@ -5,6 +5,10 @@ export class NominatedPods {
   readonly #byNode = new Map<string, Map<string, PodInfo>>()
   readonly #nodes = new Map<string, string>()
 
+  get size(): number {
+    return this.#nodes.size
+  }
+
   on(node: string): Iterable<PodInfo> {
     return this.#byNode.get(node)?.values() ?? []
   }

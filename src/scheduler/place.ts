@@ -3,7 +3,7 @@ import type { Random } from '#lib/random.ts'
 import type { Cluster } from './cluster.ts'
 import { Diagnosis } from './diagnosis.ts'
 import type { NodeInfo } from './node-info.ts'
-import { type Filter, isPodRefusal, type Refusal } from './plugin.ts'
+import { type Filter, isPodRefusal, type Refusal, type Score } from './plugin.ts'
 import type { PodInfo } from './pod-info.ts'
 import type { Profile } from './profile.ts'
 
@@ -14,6 +14,7 @@ export interface NamedFilter {
 
 /** Pods that wait for their victims to leave a node: others of lower priority must not take the room. */
 export interface Nominations {
+  readonly size: number
   on(node: string): Iterable<PodInfo>
 }
 
@@ -53,6 +54,10 @@ export function placePod(pod: PodInfo, cluster: Cluster, options: CycleOptions):
   const kept = nominated ? cluster.node(nominated) : undefined
   if (kept && candidates.includes(kept) && !refusalOf(pod, kept, filters, options.nominations)) return { node: kept, examined: 0 }
 
+  const indexed = candidates === all && all.length >= MIN_FEASIBLE && options.nominations.size === 0
+  const known = indexed ? bestOfShape(pod, cluster, filters, options) : undefined
+  if (known) return { node: known, examined: 0 }
+
   const enough = feasibleNodesWanted(candidates.length)
   const feasible: NodeInfo[] = []
   let examined = 0
@@ -67,6 +72,38 @@ export function placePod(pod: PodInfo, cluster: Cluster, options: CycleOptions):
     return failed(examined)
   }
   return { node: best(pod, cluster, feasible, options), examined }
+}
+
+/**
+ * The best of all nodes, without asking each again what it answered to a pod like this one. undefined where plugins look further than at the
+ * node itself, or where the index knows none.
+ */
+function bestOfShape(
+  pod: PodInfo,
+  cluster: Cluster,
+  filters: readonly NamedFilter[],
+  { profile, random }: CycleOptions,
+): NodeInfo | undefined {
+  const shape: string[] = [profile.schedulerName]
+  for (const { plugin } of profile.plugins) {
+    const part = plugin.local?.(pod, cluster)
+    if (part === undefined) return undefined
+    shape.push(part)
+  }
+  let scores: { weight: number; score: Score }[] | undefined
+  return cluster.shapes.best(shape.join('\n'), {
+    nodes: cluster.nodes,
+    random,
+    rate(node) {
+      if (firstRefusal(node, filters)) return undefined
+      scores ??= profile.plugins.flatMap(({ plugin, weight }) => {
+        const score = weight ? plugin.score?.(pod, cluster, [node]) : undefined
+        return score ? [{ weight, score }] : []
+      })
+      // Scores of plugins that look at the node alone either need no bringing to scale or are the same for all.
+      return scores.reduce((sum, { weight, score }) => sum + (score.normalize ? 0 : weight * score.of(node)), 0)
+    },
+  })
 }
 
 /** Nodes the pod's own words rule out count as refused by node affinity. */

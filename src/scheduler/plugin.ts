@@ -43,6 +43,11 @@ export interface Plugin {
   readonly name: string
   filter?(pod: PodInfo, cluster: Cluster): Filter | PodRefusal | undefined
   score?(pod: PodInfo, cluster: Cluster, nodes: readonly NodeInfo[]): Score | undefined
+  /**
+   * When all it says of a node depends on that node alone: a text that pods it says the same of have in common. undefined: it looks further.
+   * Absent: it always looks further.
+   */
+  local?(pod: PodInfo, cluster: Cluster): string | undefined
   /** Whether the change may help a pod this plugin refused. Absent: never. */
   helps?(change: ClusterChange, pod: PodInfo): boolean
 }

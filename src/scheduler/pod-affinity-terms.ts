@@ -11,6 +11,8 @@ export interface AffinityTerm {
   namespaceSelector: Selector | undefined
   /** Of preferred terms. */
   weight: number
+  /** The same for terms that say the same, weight aside. */
+  readonly text: string
 }
 
 export interface AffinityTerms {
@@ -51,6 +53,7 @@ function read(
     namespaces: new Set(named),
     namespaceSelector: namespaceSelector ? selectorOf(namespaceSelector) : undefined,
     weight,
+    text: JSON.stringify([topologyKey, labelSelector, named.toSorted(), namespaceSelector]),
   }
 }
 

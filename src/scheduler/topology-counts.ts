@@ -9,12 +9,17 @@ export class TopologyCounts {
   add(key: string, labels: Readonly<Record<string, string>>, by: number): void {
     const value = Object.hasOwn(labels, key) ? labels[key]! : undefined
     if (value === undefined || by === 0) return
-    let counts = this.#counts.get(key)
-    if (!counts) this.#counts.set(key, (counts = new Map()))
-    const count = (counts.get(value) ?? 0) + by
-    if (count !== 0) counts.set(value, count)
-    else counts.delete(value)
-    if (counts.size === 0) this.#counts.delete(key)
+    this.#add(key, value, by)
+  }
+
+  copy(): TopologyCounts {
+    const copy = new TopologyCounts()
+    copy.addAll(this)
+    return copy
+  }
+
+  addAll(other: TopologyCounts): void {
+    for (const [key, counts] of other.#counts) for (const [value, count] of counts) this.#add(key, value, count)
   }
 
   get(key: string, labels: Readonly<Record<string, string>>): number {
@@ -32,5 +37,14 @@ export class TopologyCounts {
   anyIn(labels: Readonly<Record<string, string>>): boolean {
     for (const [key, counts] of this.#counts) if (Object.hasOwn(labels, key) && (counts.get(labels[key]!) ?? 0) > 0) return true
     return false
+  }
+
+  #add(key: string, value: string, by: number): void {
+    let counts = this.#counts.get(key)
+    if (!counts) this.#counts.set(key, (counts = new Map()))
+    const count = (counts.get(value) ?? 0) + by
+    if (count !== 0) counts.set(value, count)
+    else counts.delete(value)
+    if (counts.size === 0) this.#counts.delete(key)
   }
 }

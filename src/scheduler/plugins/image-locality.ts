@@ -1,4 +1,6 @@
 // Prefers nodes that already have the pod's images; large ones count more, ones on few nodes less so that not all pods flock there.
+import type { Pod } from '#api/kinds/core/pod.ts'
+import type { Cluster } from '#scheduler/cluster.ts'
 import { MAX_SCORE, type Plugin } from '#scheduler/plugin.ts'
 
 const MEGABYTE = 1024 * 1024
@@ -8,11 +10,10 @@ const MAX_BYTES_PER_CONTAINER = 1000 * MEGABYTE
 export const ImageLocality: Plugin = {
   name: 'ImageLocality',
   score({ pod }, cluster) {
-    const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
-    const images = containers.map(({ image = '' }) => normalized(image)).filter((name) => cluster.nodesWithImage(name) > 0)
+    const { containers, images } = imagesHere(pod, cluster)
     if (images.length === 0) return undefined
     const total = cluster.nodes.length
-    const maxBytes = MAX_BYTES_PER_CONTAINER * containers.length
+    const maxBytes = MAX_BYTES_PER_CONTAINER * containers
     return {
       of(node) {
         let bytes = 0
@@ -25,6 +26,18 @@ export const ImageLocality: Plugin = {
       },
     }
   },
+  local({ pod }, cluster) {
+    const { containers, images } = imagesHere(pod, cluster)
+    if (images.length === 0) return ''
+    return JSON.stringify([containers, cluster.nodes.length, images.map((name) => [name, cluster.nodesWithImage(name)])])
+  },
+}
+
+/** How many containers the pod has, and those of their images that any node has. */
+function imagesHere({ spec }: Pod, cluster: Cluster): { containers: number; images: string[] } {
+  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])]
+  const images = containers.map(({ image = '' }) => normalized(image)).filter((name) => cluster.nodesWithImage(name) > 0)
+  return { containers: containers.length, images }
 }
 
 /** Adds `:latest` where neither tag nor digest is given. */

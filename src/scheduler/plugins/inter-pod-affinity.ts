@@ -21,6 +21,10 @@ export const InterPodAffinity: Plugin = {
     return filterOf(pod, cluster)
   },
   score: scoreOf,
+  local({ affinity: { required, requiredAnti, preferred, preferredAnti } }, cluster) {
+    const silent = !required.length && !requiredAnti.length && !preferred.length && !preferredAnti.length
+    return silent && cluster.affine.size === 0 && cluster.antiAffine.size === 0 ? '' : undefined
+  },
   helps(change) {
     if (change.type === 'node') return !change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)
     return change.type !== 'object'
@@ -30,39 +34,38 @@ export const InterPodAffinity: Plugin = {
 function filterOf(pod: PodInfo, cluster: Cluster): Filter {
   const { required, requiredAnti } = pod.affinity
   const labelsOf = cluster.namespaceLabels
-  const wanted = new TopologyCounts()
-  const shunned = new TopologyCounts()
-  const shunning = new TopologyCounts()
-
-  const countCompany = (other: Pod, node: NodeInfo, by: 1 | -1) => {
-    if (required.length && required.every((term) => termMatches(term, other, labelsOf))) {
-      for (const term of required) wanted.add(term.topologyKey, node.labels, by)
-    }
-    for (const term of requiredAnti) if (termMatches(term, other, labelsOf)) shunned.add(term.topologyKey, node.labels, by)
-  }
-  const countAversion = (other: PodInfo, node: NodeInfo, by: 1 | -1) => {
-    for (const term of other.affinity.requiredAnti)
-      if (termMatches(term, pod.pod, labelsOf)) shunning.add(term.topologyKey, node.labels, by)
-  }
-  if (required.length || requiredAnti.length)
-    cluster.eachPod(namespacesOf([...required, ...requiredAnti]), (other, node) => countCompany(other.pod, node, 1))
-  for (const { info, node } of cluster.antiAffine.values()) countAversion(info, node, 1)
-
+  let wanted = required.length ? cluster.company(required) : new TopologyCounts()
+  let shunned = requiredAnti.map((term) => cluster.company([term]))
+  let shunning = cluster.companyAgainst(pod.pod)
+  let imagining = false
   // The first of a group that wants its own company must start somewhere.
   const startsGroup = required.every((term) => termMatches(term, pod.pod, labelsOf))
   const meetsAffinity = ({ labels }: NodeInfo) => {
     if (!required.every(({ topologyKey }) => Object.hasOwn(labels, topologyKey))) return false
     return required.every(({ topologyKey }) => wanted.get(topologyKey, labels) > 0) || (wanted.isEmpty && startsGroup)
   }
+  const isShunned = ({ labels }: NodeInfo) => shunning.some((counts) => counts.anyIn(labels))
   return {
     check(node) {
       if (!meetsAffinity(node)) return NO_AFFINITY
-      if (requiredAnti.some(({ topologyKey }) => shunned.get(topologyKey, node.labels) > 0)) return OWN_ANTI_AFFINITY
-      return shunning.anyIn(node.labels) ? OTHERS_ANTI_AFFINITY : undefined
+      if (shunned.some((counts) => counts.anyIn(node.labels))) return OWN_ANTI_AFFINITY
+      return isShunned(node) ? OTHERS_ANTI_AFFINITY : undefined
     },
-    imagine(node, other, by) {
-      countCompany(other.pod, node, by)
-      countAversion(other, node, by)
+    imagine({ labels }, { pod: other, affinity }, by) {
+      if (!imagining) {
+        // What the cluster counts is its own.
+        wanted = wanted.copy()
+        shunned = shunned.map((counts) => counts.copy())
+        const merged = new TopologyCounts()
+        for (const counts of shunning) merged.addAll(counts)
+        shunning = [merged]
+        imagining = true
+      }
+      if (required.length && required.every((term) => termMatches(term, other, labelsOf))) {
+        for (const { topologyKey } of required) wanted.add(topologyKey, labels, by)
+      }
+      for (const [i, term] of requiredAnti.entries()) if (termMatches(term, other, labelsOf)) shunned[i]!.add(term.topologyKey, labels, by)
+      for (const term of affinity.requiredAnti) if (termMatches(term, pod.pod, labelsOf)) shunning[0]!.add(term.topologyKey, labels, by)
     },
   }
 }

@@ -24,6 +24,13 @@ export const NodeAffinity: Plugin = {
       normalize: (scores) => scaleToMax(scores),
     }
   },
+  local({ pod }) {
+    const { nodeSelector, affinity } = pod.spec ?? {}
+    if (!nodeSelector && !affinity?.nodeAffinity) return ''
+    const { requiredDuringSchedulingIgnoredDuringExecution: required, preferredDuringSchedulingIgnoredDuringExecution: preferred } =
+      affinity?.nodeAffinity ?? {}
+    return preferred?.length || (required && namedNodes(required)) ? undefined : JSON.stringify([nodeSelector, required])
+  },
   helps: (change) => change.type === 'node' && (!change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)),
 }
 

@@ -9,5 +9,6 @@ export const NodeName: Plugin = {
     const wanted = pod.spec?.nodeName
     return wanted ? { check: ({ name }) => (name === wanted ? undefined : REFUSAL) } : undefined
   },
+  local: ({ pod }) => pod.spec?.nodeName ?? '',
   helps: (change) => change.type === 'node' && !change.previous,
 }

@@ -10,5 +10,6 @@ export const NodePorts: Plugin = {
     if (hostPorts.length === 0) return undefined
     return { check: (node) => (hostPorts.some((port) => node.hostPorts.clashes(port)) ? REFUSAL : undefined) }
   },
+  local: ({ hostPorts }) => (hostPorts.length ? JSON.stringify(hostPorts) : ''),
   helps: (change) => (change.type === 'node' && !change.previous) || (change.type === 'pod gone' && hostPortsOf(change.pod).length > 0),
 }

@@ -14,6 +14,7 @@ export const NodeResourcesBalancedAllocation: Plugin = {
       },
     }
   },
+  local: ({ requests: { milliCpu, memory } }) => `${milliCpu} ${memory}`,
 }
 
 /** 1 minus the standard deviation of the used fractions. */

@@ -22,6 +22,10 @@ export const NodeResourcesFit: Plugin = {
       return weights ? Math.floor(sum / weights) : 0
     },
   }),
+  local({ requests: { milliCpu, memory, ephemeralStorage, scalars }, nonZero }) {
+    const plain = `${milliCpu} ${memory} ${ephemeralStorage} ${nonZero.milliCpu} ${nonZero.memory}`
+    return scalars ? `${plain} ${JSON.stringify([...scalars])}` : plain
+  },
   helps(change) {
     if (change.type === 'pod gone') return true
     if (change.type === 'pod changed') return !equal(change.pod.spec?.containers, change.previous.spec?.containers)

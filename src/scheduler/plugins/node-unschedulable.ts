@@ -11,5 +11,6 @@ export const NodeUnschedulable: Plugin = {
     if (tolerates(pod.spec?.tolerations, TAINT)) return undefined
     return { check: ({ node }) => (node?.spec?.unschedulable ? REFUSAL : undefined) }
   },
+  local: ({ pod }) => String(tolerates(pod.spec?.tolerations, TAINT)),
   helps: (change) => change.type === 'node' && !change.node.spec?.unschedulable && (change.previous?.spec?.unschedulable ?? true),
 }

@@ -21,6 +21,8 @@ interface Constraint {
   maxSkew: number
   minDomains: number
   selector: Selector
+  /** Every node that has the keys takes part in counting. */
+  countsAll: boolean
   /** Whether the node takes part in counting at all. */
   counts(node: NodeInfo): boolean
 }
@@ -36,6 +38,7 @@ export const PodTopologySpread: Plugin = {
     const constraints = own ? constraintsOf(pod, 'ScheduleAnyway') : defaultConstraints(pod, cluster)
     return constraints.length ? scoreOf(pod, cluster, nodes, { constraints, needAllKeys: own > 0 }) : undefined
   },
+  local: (pod, cluster) => (pod.pod.spec?.topologySpreadConstraints?.length || cluster.siblingsOf(pod.pod) ? undefined : ''),
   helps(change) {
     if (change.type !== 'node') return change.type !== 'object'
     return (
@@ -47,17 +50,19 @@ export const PodTopologySpread: Plugin = {
 }
 
 function filterOf(pod: PodInfo, cluster: Cluster, constraints: readonly Constraint[]): Filter {
-  const domains = constraints.map(() => new Map<string, number>())
   const hasKeys = ({ labels }: NodeInfo) => constraints.every(({ key }) => Object.hasOwn(labels, key))
   const counted = constraints.map(({ selector }) => cluster.matchCounts(pod.namespace, selector))
-  for (const node of cluster.nodes) {
-    if (!hasKeys(node)) continue
-    for (const [i, constraint] of constraints.entries()) {
-      if (!constraint.counts(node)) continue
-      const value = node.labels[constraint.key]!
-      domains[i]!.set(value, (domains[i]!.get(value) ?? 0) + (counted[i]!.get(node) ?? 0))
+  const domains = constraints.map(({ key, countsAll, counts }, i) => {
+    const domain = new Map<string, number>()
+    const add = (node: NodeInfo, count: number) => domain.set(node.labels[key]!, (domain.get(node.labels[key]!) ?? 0) + count)
+    if (countsAll) {
+      for (const value of cluster.domains(constraints.map((one) => one.key))[i]!) domain.set(value, 0)
+      for (const [node, count] of counted[i]!) if (node.node && hasKeys(node)) add(node, count)
+    } else {
+      for (const node of cluster.nodes) if (hasKeys(node) && counts(node)) add(node, counted[i]!.get(node) ?? 0)
     }
-  }
+    return domain
+  })
   const lowest = (i: number) => {
     const { minDomains } = constraints[i]!
     if (domains[i]!.size < minDomains) return 0
@@ -171,10 +176,15 @@ function read(
     maxSkew,
     minDomains,
     selector: selectorOf(selector),
+    countsAll: (nodeAffinityPolicy === 'Ignore' || !selectsNodes(pod)) && nodeTaintsPolicy !== 'Honor',
     counts: (node) =>
       (nodeAffinityPolicy === 'Ignore' || allowsNode(pod.pod.spec ?? {}, node)) &&
       (nodeTaintsPolicy !== 'Honor' || toleratesAll(pod, node)),
   }
+}
+
+function selectsNodes({ pod }: PodInfo): boolean {
+  return Boolean(pod.spec?.nodeSelector ?? pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution)
 }
 
 function toleratesAll({ pod }: PodInfo, { node }: NodeInfo): boolean {
@@ -186,9 +196,10 @@ function toleratesAll({ pod }: PodInfo, { node }: NodeInfo): boolean {
 function defaultConstraints(pod: PodInfo, cluster: Cluster): Constraint[] {
   const selector = cluster.siblingsOf(pod.pod)
   if (!selector) return []
+  const countsAll = !selectsNodes(pod)
   const counts = (node: NodeInfo) => allowsNode(pod.pod.spec ?? {}, node)
   return [
-    { key: HOSTNAME, maxSkew: 3, minDomains: 1, selector, counts },
-    { key: ZONE, maxSkew: 5, minDomains: 1, selector, counts },
+    { key: HOSTNAME, maxSkew: 3, minDomains: 1, selector, countsAll, counts },
+    { key: ZONE, maxSkew: 5, minDomains: 1, selector, countsAll, counts },
   ]
 }

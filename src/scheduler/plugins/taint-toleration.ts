@@ -29,5 +29,7 @@ export const TaintToleration: Plugin = {
       normalize: (scores) => scaleToMax(scores, true),
     }
   },
+  // How much a discouraging taint weighs depends on what other nodes have.
+  local: ({ pod }, cluster) => (cluster.discouragingNodes > 0 ? undefined : JSON.stringify(pod.spec?.tolerations ?? [])),
   helps: (change) => change.type === 'node' && (!change.previous || !equal(change.node.spec?.taints, change.previous.spec?.taints)),
 }

@@ -1,0 +1,220 @@
+// What upstream's default profile would make of a pod and a handful of nodes, written plainly from its rules and sharing nothing with the plugins:
+// everything is counted anew for each node. For tests only. Knows no volumes, no minDomains, no namespaces but one, no selectors but matchLabels.
+import type { Taint, Toleration, TopologySpreadConstraint, WeightedPodAffinityTerm } from '#api/generated/types.ts'
+import type { Node } from '#api/kinds/core/node.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+
+type Labels = Record<string, string>
+export interface Scene {
+  nodes: readonly Node[]
+  /** On nodes. */
+  pods: readonly Pod[]
+}
+
+/** The names of the nodes ranked first; none where no node will do. */
+export function rankedFirst(pod: Pod, scene: Scene): string[] {
+  const feasible = scene.nodes.filter((node) => fits(pod, node, scene))
+  const totals = scores(pod, feasible, scene)
+  const highest = Math.max(...totals)
+  return feasible.filter((_, i) => totals[i] === highest).map(nameOf)
+}
+
+const nameOf = ({ metadata }: Node) => metadata!.name!
+const labelsOf = ({ metadata }: Node | Pod): Labels => metadata?.labels ?? {}
+const on = (node: Node, { pods }: Scene) => pods.filter(({ spec }) => spec!.nodeName === nameOf(node))
+const includes = (labels: Labels, wanted: Labels = {}) => Object.entries(wanted).every(([key, value]) => labels[key] === value)
+const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0)
+const milli = (text: string | undefined) => (!text ? 0 : text.endsWith('m') ? Number(text.slice(0, -1)) : Number(text) * 1000)
+const mebibytes = (text: string | undefined) =>
+  !text ? 0 : text.endsWith('Gi') ? Number(text.slice(0, -2)) * 1024 : Number(text.slice(0, -2))
+const requestOf = (pod: Pod, name: string) => pod.spec!.containers![0]!.resources?.requests?.[name]
+const cpu = (pod: Pod) => milli(requestOf(pod, 'cpu'))
+const memory = (pod: Pod) => mebibytes(requestOf(pod, 'memory'))
+const ports = (pod: Pod) => (pod.spec!.containers![0]!.ports ?? []).flatMap(({ hostPort }) => hostPort ?? [])
+
+function tolerated(taint: Taint, tolerations: readonly Toleration[] = []): boolean {
+  return tolerations.some(
+    ({ key, operator, value, effect }) =>
+      (!effect || effect === taint.effect) &&
+      (!key || key === taint.key) &&
+      (operator === 'Exists' || (value ?? '') === (taint.value ?? '')),
+  )
+}
+
+function untolerated(pod: Pod, node: Node, effects: readonly string[]): number {
+  return (node.spec?.taints ?? []).filter((taint) => effects.includes(taint.effect) && !tolerated(taint, pod.spec!.tolerations)).length
+}
+
+function selected(pod: Pod, node: Node): boolean {
+  return includes(labelsOf(node), pod.spec!.nodeSelector)
+}
+
+function fits(pod: Pod, node: Node, scene: Scene): boolean {
+  const there = on(node, scene)
+  const { cpu: cpus, memory: bytes, pods } = node.status!.allocatable!
+  return (
+    !node.spec?.unschedulable &&
+    untolerated(pod, node, ['NoSchedule', 'NoExecute']) === 0 &&
+    selected(pod, node) &&
+    !ports(pod).some((port) => there.some((other) => ports(other).includes(port))) &&
+    there.length < Number(pods) &&
+    (cpu(pod) === 0 || sum(there.map(cpu)) + cpu(pod) <= milli(cpus)) &&
+    (memory(pod) === 0 || sum(there.map(memory)) + memory(pod) <= mebibytes(bytes)) &&
+    spreads(pod, node, scene) &&
+    suitsCompany(pod, node, scene)
+  )
+}
+
+function spreads(pod: Pod, node: Node, scene: Scene): boolean {
+  const rules = (pod.spec!.topologySpreadConstraints ?? []).filter(({ whenUnsatisfiable }) => whenUnsatisfiable === 'DoNotSchedule')
+  const taking = scene.nodes.filter((one) => selected(pod, one) && rules.every(({ topologyKey }) => topologyKey in labelsOf(one)))
+  return rules.every(({ topologyKey, maxSkew, labelSelector }) => {
+    const matching = (value: string | undefined) =>
+      sum(
+        taking
+          .filter((one) => labelsOf(one)[topologyKey] === value)
+          .map((one) => on(one, scene).filter((other) => includes(labelsOf(other), labelSelector!.matchLabels)).length),
+      )
+    if (!(topologyKey in labelsOf(node))) return false
+    const least = Math.min(...taking.map((one) => matching(labelsOf(one)[topologyKey])))
+    const self = includes(labelsOf(pod), labelSelector!.matchLabels) ? 1 : 0
+    return matching(labelsOf(node)[topologyKey]) + self - (taking.length ? least : 0) <= maxSkew
+  })
+}
+
+/** The pods in the node's domain. */
+function within(key: string, node: Node, scene: Scene): readonly Pod[] {
+  if (!(key in labelsOf(node))) return []
+  return scene.nodes.filter((one) => labelsOf(one)[key] === labelsOf(node)[key]).flatMap((one) => on(one, scene))
+}
+
+function suitsCompany(pod: Pod, node: Node, scene: Scene): boolean {
+  const wanted = pod.spec!.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []
+  const shunned = (one: Pod) => one.spec!.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []
+  const speaksOf = (term: (typeof wanted)[number], other: Pod) => includes(labelsOf(other), term.labelSelector!.matchLabels)
+  const all = (other: Pod) => wanted.every((term) => speaksOf(term, other))
+  const company = wanted.every(({ topologyKey }) => within(topologyKey, node, scene).some(all))
+  const first = all(pod) && !scene.nodes.some((one) => wanted.some(({ topologyKey }) => within(topologyKey, one, scene).some(all)))
+  return (
+    (wanted.length === 0 || (wanted.every(({ topologyKey }) => topologyKey in labelsOf(node)) && (company || first))) &&
+    !shunned(pod).some((term) => within(term.topologyKey, node, scene).some((other) => speaksOf(term, other))) &&
+    !scene.nodes.some((one) =>
+      on(one, scene).some((other) =>
+        shunned(other).some(
+          (term) =>
+            speaksOf(term, pod) &&
+            term.topologyKey in labelsOf(one) &&
+            labelsOf(one)[term.topologyKey] === labelsOf(node)[term.topologyKey],
+        ),
+      ),
+    )
+  )
+}
+
+function scores(pod: Pod, nodes: readonly Node[], scene: Scene): number[] {
+  const discouraged = nodes.map((node) => untolerated(pod, node, ['PreferNoSchedule']))
+  const preferred = pod.spec!.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []
+  const liked = nodes.map((node) =>
+    sum(
+      preferred
+        .filter(({ preference }) => preference.matchExpressions!.every(({ key, values }) => values!.includes(labelsOf(node)[key] ?? '')))
+        .map(({ weight }) => weight),
+    ),
+  )
+  const parts: [weight: number, scores: number[]][] = [
+    [3, ofHighest(discouraged).map((score) => 100 - score)],
+    [2, ofHighest(liked)],
+    [1, nodes.map((node) => leastAllocated(pod, node, scene))],
+    [1, nodes.map((node) => balanced(pod, node, scene))],
+    [1, nodes.map((node) => locality(pod, node, scene))],
+    [2, company(pod, nodes, scene)],
+    [2, spreading(pod, nodes, scene)],
+  ]
+  return nodes.map((_, i) => sum(parts.map(([weight, of]) => weight * of[i]!)))
+}
+
+function ofHighest(raw: readonly number[]): number[] {
+  const highest = Math.max(0, ...raw)
+  return raw.map((score) => (highest === 0 ? 0 : Math.floor((100 * score) / highest)))
+}
+
+function leastAllocated(pod: Pod, node: Node, scene: Scene): number {
+  const all = [...on(node, scene), pod]
+  const free = (asked: number, there: number) => (asked > there ? 0 : Math.floor(((there - asked) * 100) / there))
+  const { cpu: cpus, memory: bytes } = node.status!.allocatable!
+  const cpuScore = free(sum(all.map((one) => cpu(one) || 100)), milli(cpus))
+  return Math.floor((cpuScore + free(sum(all.map((one) => memory(one) || 200)), mebibytes(bytes))) / 2)
+}
+
+function balanced(pod: Pod, node: Node, scene: Scene): number {
+  if (cpu(pod) === 0 && memory(pod) === 0) return 0
+  const { cpu: cpus, memory: bytes } = node.status!.allocatable!
+  const balance = (pods: readonly Pod[]) => {
+    const used = [sum(pods.map(cpu)) / milli(cpus), sum(pods.map(memory)) / mebibytes(bytes)].map((share) => Math.min(1, share))
+    return 1 - Math.abs(used[0]! - used[1]!) / 2
+  }
+  const there = on(node, scene)
+  return Math.floor(((1 + balance([...there, pod]) - balance(there)) / 2) * 100)
+}
+
+function locality(pod: Pod, node: Node, { nodes }: Scene): number {
+  const image = pod.spec!.containers![0]!.image!
+  const sizeOn = ({ status }: Node) => status!.images?.find(({ names }) => names!.includes(image))?.sizeBytes ?? 0
+  const spread = nodes.filter((one) => sizeOn(one) > 0).length / nodes.length
+  const [least, most] = [23 * 2 ** 20, 1000 * 2 ** 20]
+  const size = Math.min(most, Math.max(least, Math.floor(sizeOn(node) * spread)))
+  return Math.floor((100 * (size - least)) / (most - least))
+}
+
+function company(pod: Pod, nodes: readonly Node[], scene: Scene): number[] {
+  const wishes = (one: Pod): [WeightedPodAffinityTerm, number][] => [
+    ...(one.spec!.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map(
+      (podAffinityTerm): [WeightedPodAffinityTerm, number] => [{ weight: 0, podAffinityTerm }, one === pod ? 0 : 1],
+    ),
+    ...(one.spec!.affinity?.podAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(
+      (wish): [WeightedPodAffinityTerm, number] => [wish, wish.weight],
+    ),
+    ...(one.spec!.affinity?.podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(
+      (wish): [WeightedPodAffinityTerm, number] => [wish, -wish.weight],
+    ),
+  ]
+  const worth = (from: Pod, about: Pod, domain: (key: string) => boolean) =>
+    sum(
+      wishes(from)
+        .filter(([{ podAffinityTerm: term }]) => includes(labelsOf(about), term.labelSelector!.matchLabels) && domain(term.topologyKey))
+        .map(([, value]) => value),
+    )
+  const raw = nodes.map((node) =>
+    sum(
+      scene.nodes.flatMap((other) => {
+        const same = (key: string) => key in labelsOf(other) && labelsOf(other)[key] === labelsOf(node)[key]
+        return on(other, scene).map((there) => worth(pod, there, same) + worth(there, pod, same))
+      }),
+    ),
+  )
+  const [lowest, highest] = [Math.min(...raw), Math.max(...raw)]
+  return raw.map((score) => (highest === lowest ? 0 : Math.floor((100 * (score - lowest)) / (highest - lowest))))
+}
+
+function spreading(pod: Pod, nodes: readonly Node[], scene: Scene): number[] {
+  const wishes = (pod.spec!.topologySpreadConstraints ?? []).filter(({ whenUnsatisfiable }) => whenUnsatisfiable === 'ScheduleAnyway')
+  if (wishes.length === 0) return nodes.map(() => 0)
+  const takesPart = (node: Node) => wishes.every(({ topologyKey }) => topologyKey in labelsOf(node))
+  const ranked = nodes.filter(takesPart)
+  const countOf = ({ topologyKey, labelSelector }: TopologySpreadConstraint, node: Node) =>
+    sum(
+      scene.nodes
+        .filter((one) => takesPart(one) && selected(pod, one) && labelsOf(one)[topologyKey] === labelsOf(node)[topologyKey])
+        .map((one) => on(one, scene).filter((other) => includes(labelsOf(other), labelSelector!.matchLabels)).length),
+    )
+  const domains = (key: string) =>
+    key === 'kubernetes.io/hostname' ? ranked.length : new Set(ranked.map((node) => labelsOf(node)[key])).size
+  const raw = ranked.map((node) =>
+    Math.round(sum(wishes.map((wish) => countOf(wish, node) * Math.log(domains(wish.topologyKey) + 2) + wish.maxSkew - 1))),
+  )
+  const [lowest, highest] = [Math.min(...raw), Math.max(0, ...raw)]
+  return nodes.map((node) => {
+    const i = ranked.indexOf(node)
+    return i < 0 ? 0 : highest === 0 ? 100 : Math.floor((100 * (highest + lowest - raw[i]!)) / highest)
+  })
+}
