@@ -5,6 +5,9 @@ import type { KubeObject } from './object.ts'
 
 type Optional = 'listKind' | 'singular' | 'verbs' | 'schema' | 'subresources' | 'columns'
 
+/** Groups whose kinds take finalizers of one word from anybody, as custom resources do. */
+const OPEN_GROUPS = ['admissionregistration.k8s.io', 'apiextensions.k8s.io', 'apiregistration.k8s.io', 'coordination.k8s.io', 'policy']
+
 /** What a module writes: everything that is not derived. `definition` names the schema where it does not follow from group and version. */
 export type KindSource<T extends KubeObject> = Omit<Kind<T>, Optional> &
   Partial<Pick<Kind<T>, Exclude<Optional, 'schema'>>> & { definition?: string }
@@ -17,6 +20,7 @@ export function defineKind<T extends KubeObject>(source: KindSource<T>): Kind<T>
     verbs: ALL_VERBS,
     subresources: {},
     columns: DEFAULT_COLUMNS as readonly Column<T>[],
+    standardFinalizers: !OPEN_GROUPS.includes(source.group),
     ...own,
     get schema() {
       return definition(name)

@@ -39,20 +39,26 @@ export const notSupported = (field: string, value: unknown, supported: readonly 
   field,
   message: `Unsupported value: ${show(value)}: supported values: ${supported.map((one) => JSON.stringify(one)).join(', ')}`,
 })
-export const duplicate = (field: string, value: unknown): FieldError => ({
+export const duplicate = (field: string, value: unknown, detail = ''): FieldError => ({
   type: 'FieldValueDuplicate',
   field,
-  message: `Duplicate value: ${show(value)}`,
+  message: `Duplicate value: ${show(value)}${detail ? `: ${detail}` : ''}`,
 })
 export const forbidden = (field: string, detail: string): FieldError => ({
   type: 'FieldValueForbidden',
   field,
   message: `Forbidden: ${detail}`,
 })
-export const notFound = (field: string, value: unknown): FieldError => ({
+export const notFound = (field: string, value: unknown, detail = ''): FieldError => ({
   type: 'FieldValueNotFound',
   field,
-  message: `Not found: ${show(value)}`,
+  message: `Not found: ${show(value)}${detail ? `: ${detail}` : ''}`,
+})
+/** Where the value is too large to show. */
+export const invalidUnshown = (field: string, detail: string): FieldError => ({
+  type: 'FieldValueInvalid',
+  field,
+  message: `Invalid value: ${detail}`,
 })
 export const tooLong = (field: string, maximum: number): FieldError => ({
   type: 'FieldValueTooLong',
@@ -62,7 +68,7 @@ export const tooLong = (field: string, maximum: number): FieldError => ({
 export const tooMany = (field: string, actual: number, maximum: number): FieldError => ({
   type: 'FieldValueTooMany',
   field,
-  message: `Too many: ${actual}: must have at most ${maximum} items`,
+  message: `Too many: ${actual}: must have at most ${maximum} ${maximum === 1 ? 'item' : 'items'}`,
 })
 
 function show(value: unknown): string {

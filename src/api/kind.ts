@@ -99,6 +99,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   deprecated?: string
   /** Warning header texts for a valid object. */
   warnings?(next: T, previous?: T): string[]
+  /** Finalizers of one word are the server's own; others name a domain. */
+  standardFinalizers?: boolean
   /** How a name must look; default: DNS subdomain. Returns messages. */
   validateName?(name: string, prefix: boolean): string[]
   /** Served but never stored (reviews, bindings, token requests). */

@@ -2,6 +2,8 @@
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
 const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`
+const UNDERSCORED_LABEL = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?'
+const UNDERSCORED = `${UNDERSCORED_LABEL}(\\.${UNDERSCORED_LABEL})*`
 const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?'
 const QUALIFIED = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]'
 const LABEL_VALUE = `(${QUALIFIED})?`
@@ -19,6 +21,7 @@ const [label, subdomain, label1035, qualified, labelValue] = [LABEL, SUBDOMAIN, 
   RegExp,
   RegExp,
 ]
+const underscored = whole(UNDERSCORED)
 const [wildcard, configKey, httpHeader, percent, httpPath] = [WILDCARD, CONFIG_KEY, HTTP_HEADER, PERCENT, HTTP_PATH].map(whole) as [
   RegExp,
   RegExp,
@@ -41,14 +44,14 @@ export const maxLength = (length: number) => `must be no more than ${length} cha
 export type NameCheck = (name: string, prefix?: boolean) => string[]
 
 export function dnsLabel(value: string): string[] {
-  return check(value, 63, label, () =>
+  const message = () =>
     explain(
       "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
       LABEL,
       'my-name',
       '123-abc',
-    ),
-  )
+    )
+  return check(value, 63, label, () => (subdomain.test(value) ? 'must not contain dots' : message()))
 }
 
 export function dnsSubdomain(value: string): string[] {
@@ -56,6 +59,17 @@ export function dnsSubdomain(value: string): string[] {
     explain(
       "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
       SUBDOMAIN,
+      'example.com',
+    ),
+  )
+}
+
+/** Search domains may have underscores, as many real ones do. */
+export function dnsSubdomainWithUnderscores(value: string): string[] {
+  return check(value, 253, underscored, () =>
+    explain(
+      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
+      UNDERSCORED,
       'example.com',
     ),
   )

@@ -641,3 +641,10 @@ test('Job refuses to lose the template of its pods, suspended too', () => {
   const errors = updateErrors(kindOf('Job'), ({ spec: job }) => delete job.template, { before: spec({ suspend: true }) })
   assert.ok(errors.includes('spec.template.spec.containers: Required value'), errors.join('\n'))
 })
+
+for (const name of ['Deployment', 'DaemonSet', 'ReplicaSet', 'StatefulSet', 'Job', 'CronJob'])
+  test(`${name} without a template misses the containers of its pods`, () => {
+    const within = name === 'CronJob' ? 'spec.jobTemplate.spec' : 'spec'
+    const errors = createErrors(kindOf(name), ({ spec: own }) => delete (own.jobTemplate?.spec ?? own).template)
+    assert.ok(errors.includes(`${within}.template.spec.containers: Required value`), errors.join('\n'))
+  })

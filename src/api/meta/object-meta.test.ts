@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { errorTexts } from '#api/kinds/minimal-objects.ts'
 import { validateConditions, validateObjectMeta, validateObjectMetaUpdate } from './object-meta.ts'
 
-const namespaced = { scope: 'Namespaced' } as const
+const namespaced = { scope: 'Namespaced', standardFinalizers: true } as const
 const owner = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u' }
 
 const refused: [string, Record<string, any>, string[]][] = [
@@ -42,6 +42,11 @@ const refused: [string, Record<string, any>, string[]][] = [
     'both ways of deletion',
     { finalizers: ['orphan', 'foregroundDeletion'] },
     ['metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: finalizer orphan and foregroundDeletion cannot be both set'],
+  ],
+  [
+    'a finalizer of one word that means nothing',
+    { finalizers: ['mine'] },
+    ['metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified'],
   ],
   [
     'a manager of unknown operation',

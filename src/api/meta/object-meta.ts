@@ -9,9 +9,12 @@ const ANNOTATIONS_LIMIT = 256 * 1024
 const DEFAULT_NAME: NameCheck = forNames(dnsSubdomain)
 const ORPHAN = 'orphan'
 const FOREGROUND = 'foregroundDeletion'
+export const STANDARD_FINALIZERS = ['kubernetes', ORPHAN, FOREGROUND]
+
+type Named = Pick<Kind, 'scope' | 'validateName' | 'standardFinalizers'>
 
 /** On create, after a name was generated. */
-export function validateObjectMeta(kind: Pick<Kind, 'scope' | 'validateName'>, meta: ObjectMeta, path = 'metadata'): FieldError[] {
+export function validateObjectMeta(kind: Named, meta: ObjectMeta, path = 'metadata'): FieldError[] {
   const errors: FieldError[] = []
   const checkName = kind.validateName ?? DEFAULT_NAME
   if (meta.generateName)
@@ -23,10 +26,11 @@ export function validateObjectMeta(kind: Pick<Kind, 'scope' | 'validateName'>, m
     else for (const message of dnsLabel(meta.namespace)) errors.push(invalid(`${path}.namespace`, meta.namespace, message))
   } else if (meta.namespace) errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'))
   if ((meta.generation ?? 0) < 0) errors.push(invalid(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'))
-  return [...errors, ...validateChangeable(meta, path)]
+  return [...errors, ...validateChangeable(meta, path), ...validateStandardFinalizers(kind, meta.finalizers, `${path}.finalizers`)]
 }
 
-export function validateObjectMetaUpdate(next: ObjectMeta, previous: ObjectMeta, path = 'metadata'): FieldError[] {
+export function validateObjectMetaUpdate(next: ObjectMeta, previous: ObjectMeta, kind: Partial<Named> = {}): FieldError[] {
+  const path = 'metadata'
   const errors: FieldError[] = []
   if (previous.deletionTimestamp) {
     const added = [...new Set(next.finalizers ?? [])].filter((one) => !previous.finalizers?.includes(one)).toSorted()
@@ -42,7 +46,7 @@ export function validateObjectMetaUpdate(next: ObjectMeta, previous: ObjectMeta,
     if (!sameJson(next[field] ?? undefined, previous[field] ?? undefined))
       errors.push(invalid(`${path}.${field}`, next[field], 'field is immutable'))
   }
-  return [...errors, ...validateChangeable(next, path)]
+  return [...errors, ...validateChangeable(next, path), ...validateStandardFinalizers(kind, next.finalizers, `${path}.finalizers`)]
 }
 
 /** Labels as they stand in metadata, selectors' matchLabels and pod templates. */
@@ -66,13 +70,19 @@ function validateAnnotations(annotations: Record<string, string> | undefined, pa
   return errors
 }
 
-/** Labels and annotations of a pod template; its other metadata is ignored, as upstream does. */
+/** Labels and annotations of a pod template, whose paths upstream shortens; its other metadata is ignored. */
 export function validateTemplateMeta(meta: ObjectMeta | undefined, path: string): FieldError[] {
-  return [
-    ...validateLabels(meta?.labels, `${path}.labels`),
-    ...validateAnnotations(meta?.annotations, `${path}.annotations`),
-    ...validateFinalizers(meta?.finalizers, `${path}.finalizers`),
-  ]
+  return [...validateLabels(meta?.labels, `${path}.labels`), ...validateAnnotations(meta?.annotations, `${path}.annotations`)]
+}
+
+/** Metadata of a claim to be made: labels and annotations, and nothing else. */
+export function validateTemplateObjectMeta(meta: ObjectMeta | undefined, path: string): FieldError[] {
+  const errors = [...validateAnnotations(meta?.annotations, `${path}.annotations`), ...validateLabels(meta?.labels, `${path}.labels`)]
+  for (const [field, value] of Object.entries(meta ?? {})) {
+    if (field === 'labels' || field === 'annotations' || value === null || value === '' || value === 0) continue
+    errors.push(forbidden(`${path}.${field === 'uid' ? 'uID' : field}`, 'cannot be set'))
+  }
+  return errors
 }
 
 function validateChangeable(meta: ObjectMeta, path: string): FieldError[] {
@@ -116,6 +126,14 @@ function validateFinalizers(finalizers: string[] | undefined, path: string): Fie
     errors.push(invalid(path, finalizers, `finalizer ${ORPHAN} and ${FOREGROUND} cannot be both set`))
   return errors
 }
+
+function validateStandardFinalizers({ standardFinalizers }: Partial<Named>, finalizers: string[] | undefined, path: string): FieldError[] {
+  if (!standardFinalizers) return []
+  return (finalizers ?? []).flatMap((one, index) => (isStandardFinalizer(one) ? [] : [invalid(`${path}[${index}]`, one, NOT_STANDARD)]))
+}
+
+export const isStandardFinalizer = (name: string) => name.includes('/') || STANDARD_FINALIZERS.includes(name)
+export const NOT_STANDARD = 'name is neither a standard finalizer name nor is it fully qualified'
 
 function validateManagedFields(entries: ManagedFieldsEntry[] | undefined, path: string): FieldError[] {
   return (entries ?? []).flatMap((entry, index) => {

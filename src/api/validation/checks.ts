@@ -45,6 +45,12 @@ export function checkOneOf(
     errors.push(notSupported(path, value, allowed.toSorted()))
 }
 
+/** Like `checkOneOf`, for lists that upstream prints in an order of its own; empty is Required. */
+export function checkAmong(path: string, value: string | undefined, allowed: readonly string[], errors: Errors): void {
+  if (!value) errors.push(required(path))
+  else if (!allowed.includes(value)) errors.push(notSupported(path, value, allowed))
+}
+
 export function checkImmutable(path: string, next: unknown, previous: unknown, errors: Errors, detail = IMMUTABLE): void {
   if (!sameJson(next, previous)) errors.push(invalid(path, next, detail))
 }

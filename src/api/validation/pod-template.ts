@@ -3,39 +3,49 @@ import { type FieldError, forbidden, invalid, notSupported, required } from '#ap
 import type { LabelSelector, PodTemplateSpec } from '#api/generated/types.ts'
 import { validateTemplateMeta } from '#api/meta/object-meta.ts'
 import { isEmptySelector, selectorMatches, validateLabelSelector } from './label-selector.ts'
+import { validatePodAnnotations } from './pod-annotations.ts'
 import { validatePodSpec } from './pod-spec.ts'
+import { checkProfileAnnotations } from './security-context.ts'
 
-export function validatePodTemplate(template: PodTemplateSpec | undefined, path: string): FieldError[] {
-  const errors = validateTemplateMeta(template?.metadata, `${path}.metadata`)
-  const spec = template?.spec ?? { containers: [] }
-  errors.push(...validatePodSpec(spec, `${path}.spec`))
+export function validatePodTemplate(template: PodTemplateSpec | undefined, path: string, previous?: PodTemplateSpec): FieldError[] {
+  const { metadata, spec = { containers: [] } } = template ?? {}
+  const errors = validateTemplateMeta(metadata, path)
+  errors.push(...validatePodAnnotations(metadata?.annotations, spec, `${path}.annotations`))
+  errors.push(...validatePodSpec(spec, `${path}.spec`, { previous: previous?.spec }))
+  checkProfileAnnotations(metadata?.annotations, spec, `${path}.spec`, errors)
   if (spec.ephemeralContainers?.length)
     errors.push(forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
   return errors
 }
 
+interface Workload {
+  selector?: LabelSelector
+  template?: PodTemplateSpec
+}
+
+const SPELLED = { ReplicaSet: 'deployment', DaemonSet: 'daemonset', StatefulSet: 'statefulset' }
+
 /** Selector and template of a workload whose pods must restart for ever. */
 export function validateWorkloadTemplate(
-  { selector, template }: { selector?: LabelSelector; template?: PodTemplateSpec },
+  { selector, template }: Workload,
   path: string,
-  workload: 'ReplicaSet' | 'DaemonSet' | 'StatefulSet' = 'ReplicaSet',
+  { workload = 'ReplicaSet', previous }: { workload?: keyof typeof SPELLED; previous?: Workload | undefined } = {},
 ): FieldError[] {
   const errors: FieldError[] = []
-  if (!selector) errors.push(required(`${path}.selector`))
-  else {
+  if (selector) {
     errors.push(...validateLabelSelector(selector, `${path}.selector`))
     // Upstream speaks of deployments where it means replica sets.
-    const spelled = workload === 'ReplicaSet' ? 'deployment' : workload.toLowerCase()
-    if (isEmptySelector(selector)) errors.push(invalid(`${path}.selector`, selector, `empty selector is invalid for ${spelled}`))
-    else if (!selectorMatches(selector, template?.metadata?.labels))
+    if (isEmptySelector(selector)) errors.push(invalid(`${path}.selector`, selector, `empty selector is invalid for ${SPELLED[workload]}`))
+  } else if (workload !== 'DaemonSet') errors.push(required(`${path}.selector`))
+  // No selector picks nothing, so that no template has the labels for it.
+  if ((!selector && workload === 'DaemonSet') || (selector && !isEmptySelector(selector)))
+    if (!selectorMatches(selector, template?.metadata?.labels))
       errors.push(
-        invalid(`${path}.template.metadata.labels`, template?.metadata?.labels ?? {}, '`selector` does not match template `labels`'),
+        invalid(`${path}.template.metadata.labels`, template?.metadata?.labels ?? null, '`selector` does not match template `labels`'),
       )
-  }
-  errors.push(...validatePodTemplate(template, `${path}.template`))
+  errors.push(...validatePodTemplate(template, `${path}.template`, previous?.template))
   const { restartPolicy, activeDeadlineSeconds } = template?.spec ?? {}
-  if (restartPolicy && restartPolicy !== 'Always')
-    errors.push(notSupported(`${path}.template.spec.restartPolicy`, restartPolicy, ['Always']))
+  if (restartPolicy !== 'Always') errors.push(notSupported(`${path}.template.spec.restartPolicy`, restartPolicy ?? '', ['Always']))
   if (activeDeadlineSeconds !== undefined)
     errors.push(forbidden(`${path}.template.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${workload} is not Supported`))
   return errors

@@ -1,19 +1,45 @@
-// Resource names and amounts: container requests and limits, node capacity, quota.
-import { type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
-import type { ResourceRequirements } from '#api/generated/types.ts'
-import { qualifiedName } from '#api/names.ts'
+// Resource names and amounts: container and pod requests and limits, node capacity, quota.
+import { duplicate, type FieldError, forbidden, invalid, notFound, notSupported, required } from '#api/field-error.ts'
+import type { CoreResourceClaim, ResourceRequirements } from '#api/generated/types.ts'
+import { dnsLabel, qualifiedName } from '#api/names.ts'
 import { isQuantity, Quantity, quantityOf } from '#api/quantity.ts'
-import { checkMessages, type Errors, NON_NEGATIVE } from './checks.ts'
+import { checkMessages, each, type Errors, NON_NEGATIVE } from './checks.ts'
 
 export type ResourceList = Record<string, string>
 
 const CONTAINER_RESOURCES = ['cpu', 'memory', 'ephemeral-storage']
+const COUNTED = [
+  'pods',
+  'resourcequotas',
+  'services',
+  'replicationcontrollers',
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+  'services.nodeports',
+  'services.loadbalancers',
+]
+const QUOTA_RESOURCES = [
+  ...CONTAINER_RESOURCES,
+  'requests.cpu',
+  'requests.memory',
+  'requests.storage',
+  'requests.ephemeral-storage',
+  'limits.cpu',
+  'limits.memory',
+  'limits.ephemeral-storage',
+  ...COUNTED,
+]
 const BAD_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
-const isHugePages = (name: string) => name.startsWith('hugepages-')
-const isNative = (name: string) => !name.includes('/') || name.split('/')[0]!.endsWith('kubernetes.io')
+export const isHugePages = (name: string) => name.startsWith('hugepages-')
+const isQuotaHugePages = (name: string) => isHugePages(name) || name.startsWith('requests.hugepages-')
+const isNative = (name: string) => !name.includes('/') || name.includes('kubernetes.io/')
 const isExtended = (name: string) => !isNative(name) && !name.startsWith('requests.') && qualifiedName(`requests.${name}`).length === 0
-const isInteger = (name: string) => isExtended(name)
+const isWhole = (name: string) => COUNTED.includes(name) || isExtended(name)
+/** What may be promised to more than one. */
+export const isOvercommitAllowed = (name: string) => isNative(name) && !isHugePages(name)
+export const isQuotaResource = (name: string) => QUOTA_RESOURCES.includes(name) || isQuotaHugePages(name)
 
 export function checkQuantity(path: string, value: unknown, errors: Errors): value is string {
   if (isQuantity(value)) return true
@@ -26,89 +52,110 @@ export function checkResourceAmount(path: string, name: string, value: unknown, 
   if (!checkQuantity(path, value, errors)) return
   const amount = quantityOf(value)
   if (amount.sign < 0) errors.push(invalid(path, amount.toString(), NON_NEGATIVE))
-  if (isInteger(name) && amount.compare(Quantity.of(amount.value())) !== 0)
+  if (isWhole(name) && amount.compare(Quantity.of(amount.value())) !== 0)
     errors.push(invalid(path, amount.toString(), 'must be an integer'))
 }
 
-function checkContainerResourceName(path: string, name: string, errors: Errors): void {
+/** Names in capacity and limit ranges: standard ones or qualified. Tells whether it was. */
+export function checkResourceName(path: string, name: string, errors: Errors): boolean {
   const messages = qualifiedName(name)
   checkMessages(path, name, messages, errors)
-  if (messages.length > 0) return
+  if (messages.length > 0) return false
+  if (name.includes('/') || name === 'storage' || isQuotaResource(name)) return true
+  errors.push(invalid(path, name, 'must be a standard resource type or fully qualified'))
+  return false
+}
+
+export function checkQuotaResourceName(path: string, name: string, errors: Errors): void {
+  checkResourceName(path, name, errors)
+  if (!name.includes('/') && !isQuotaResource(name)) errors.push(invalid(path, name, 'must be a standard resource for quota'))
+}
+
+export function checkContainerResourceName(path: string, name: string, errors: Errors): void {
+  checkResourceName(path, name, errors)
   if (!name.includes('/')) {
     if (!CONTAINER_RESOURCES.includes(name) && !isHugePages(name))
       errors.push(invalid(path, name, 'must be a standard resource for containers'))
   } else if (!isNative(name) && !isExtended(name)) errors.push(invalid(path, name, "doesn't follow extended resource name standard"))
 }
 
+function checkPodResourceName(path: string, name: string, errors: Errors): void {
+  if (!checkResourceName(path, name, errors)) return
+  if (name !== 'cpu' && name !== 'memory' && !isHugePages(name)) errors.push(notSupported(path, name, ['cpu', 'hugepages-', 'memory']))
+}
+
+interface Scope {
+  /** Claims of the pod, of which a container may name some. */
+  claims?: ReadonlySet<string>
+  /** Requirements of the pod itself, not of a container. */
+  ofPod?: boolean
+}
+
 export function validateRequirements(
   resources: ResourceRequirements | undefined,
   path: string,
-  claims: ReadonlySet<string> = new Set(),
+  { claims = new Set(), ofPod = false }: Scope = {},
 ): FieldError[] {
   const errors: FieldError[] = []
   const { limits = {}, requests = {} } = resources ?? {}
-  let hugePages = false
+  const checkNameOf = ofPod ? checkPodResourceName : checkContainerResourceName
+  let [hugePages, computes] = [false, false]
+  const checkOne = (name: string, amount: string, at: string) => {
+    checkNameOf(at, name, errors)
+    checkResourceAmount(at, name, amount, errors)
+    computes ||= name === 'cpu' || name === 'memory'
+  }
+  const checkHuge = (name: string, amount: string, at: string) => {
+    if (!isHugePages(name)) return
+    hugePages = true
+    const size = name.slice('hugepages-'.length)
+    if (!isQuantity(amount)) return
+    const [page, wanted] = [isQuantity(size) ? quantityOf(size) : undefined, quantityOf(amount)]
+    if (!page || page.sign <= 0 || wanted.nanos % page.nanos !== 0n)
+      errors.push(invalid(at, wanted.toString(), `${wanted} is not positive integer multiple of ${name}`))
+  }
   for (const [name, amount] of Object.entries(limits)) {
-    checkContainerResourceName(`${path}.limits[${name}]`, name, errors)
-    checkResourceAmount(`${path}.limits[${name}]`, name, amount, errors)
-    hugePages ||= isHugePages(name)
+    checkOne(name, amount, `${path}.limits[${name}]`)
+    checkHuge(name, amount, `${path}.limits[${name}]`)
   }
   for (const [name, amount] of Object.entries(requests)) {
-    const before = errors.length
-    checkContainerResourceName(`${path}.requests[${name}]`, name, errors)
-    checkResourceAmount(`${path}.requests[${name}]`, name, amount, errors)
-    hugePages ||= isHugePages(name)
-    if (errors.length > before) continue
-    const exact = isExtended(name) || isHugePages(name)
+    checkOne(name, amount, `${path}.requests[${name}]`)
     const limit = Object.hasOwn(limits, name) ? limits[name] : undefined
+    const exact = !isOvercommitAllowed(name)
     if (limit === undefined) {
       if (exact) errors.push(required(`${path}.limits`, 'Limit must be set for non overcommitable resources'))
-    } else if (isQuantity(limit)) {
+    } else if (isQuantity(limit) && isQuantity(amount)) {
       const order = quantityOf(amount).compare(quantityOf(limit))
-      if (exact && order !== 0) errors.push(invalid(`${path}.requests`, amount, `must be equal to ${name} limit of ${limit}`))
-      else if (!exact && order > 0)
-        errors.push(invalid(`${path}.requests`, amount, `must be less than or equal to ${name} limit of ${limit}`))
+      const relation = exact && order !== 0 ? 'equal to' : order > 0 ? 'less than or equal to' : undefined
+      if (relation)
+        errors.push(invalid(`${path}.requests`, quantityOf(amount).toString(), `must be ${relation} ${name} limit of ${quantityOf(limit)}`))
     }
+    checkHuge(name, amount, `${path}.requests[${name}]`)
   }
-  const computes = (list: ResourceList) => 'cpu' in list || 'memory' in list
-  if (hugePages && !computes(limits) && !computes(requests)) errors.push(forbidden(path, 'HugePages require cpu or memory'))
-  for (const [index, claim] of (resources?.claims ?? []).entries()) {
-    const at = `${path}.claims[${index}]`
-    if (!claim.name) errors.push(required(`${at}.name`))
-    else if (!claims.has(claim.name))
-      errors.push({ type: 'FieldValueNotFound', field: `${at}.name`, message: `Not found: ${JSON.stringify(claim.name)}` })
-  }
+  if (hugePages && !computes) errors.push(forbidden(path, 'HugePages require cpu or memory'))
+  checkClaimNames(resources?.claims, `${path}.claims`, { claims, errors })
   return errors
 }
 
-/** Names in capacity, quota and limit ranges: standard ones or qualified. */
-export function checkResourceName(path: string, name: string, errors: Errors, standard: readonly string[] = STANDARD_RESOURCES): void {
-  const messages = qualifiedName(name)
-  checkMessages(path, name, messages, errors)
-  if (messages.length > 0 || name.includes('/')) return
-  if (!standard.includes(name) && !/^(requests\.|limits\.)?hugepages-/.test(name))
-    errors.push(invalid(path, name, 'must be a standard resource type or fully qualified'))
+/** Each claim, or each request of one, is named once. */
+function checkClaimNames(
+  list: CoreResourceClaim[] | undefined,
+  path: string,
+  { claims, errors }: { claims: ReadonlySet<string>; errors: Errors },
+): void {
+  const seen = new Set<string>()
+  each(list, path, ({ name, request }, at) => {
+    if (!name) return void errors.push(required(at))
+    if (seen.has(name)) errors.push(duplicate(at, name))
+    else {
+      if (request) checkMessages(`${at}.request`, request, dnsLabel(request), errors)
+      const key = request ? `${name}/${request}` : name
+      if (seen.has(key)) errors.push(duplicate(at, key))
+      else if (!request) for (const other of seen) if (other.startsWith(`${name}/`)) errors.push(duplicate(at, name))
+      seen.add(key)
+    }
+    if (claims.has(name)) return
+    const known = claims.size === 0 ? ' which is empty' : `: ${[...claims].toSorted().join(', ')}`
+    errors.push(notFound(at, name, `must be one of the names in pod.spec.resourceClaims${known}`))
+  })
 }
-
-const QUOTA_RESOURCES = [
-  'cpu',
-  'memory',
-  'ephemeral-storage',
-  'requests.cpu',
-  'requests.memory',
-  'requests.storage',
-  'requests.ephemeral-storage',
-  'limits.cpu',
-  'limits.memory',
-  'limits.ephemeral-storage',
-  'pods',
-  'services',
-  'replicationcontrollers',
-  'resourcequotas',
-  'secrets',
-  'configmaps',
-  'persistentvolumeclaims',
-  'services.nodeports',
-  'services.loadbalancers',
-]
-const STANDARD_RESOURCES = [...QUOTA_RESOURCES, 'storage']

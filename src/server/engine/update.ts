@@ -136,7 +136,7 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   using effects = new Effects()
   const meta = settleMetadata(write, next, present)
   await effects.begin(engine, write, next, present)
-  await refuseInvalid(write, { next, previous: present, context }, validateObjectMetaUpdate(meta, present.metadata!))
+  await refuseInvalid(write, { next, previous: present, context }, validateObjectMetaUpdate(meta, present.metadata!, kind))
   for (const text of kind.warnings?.(next, present) ?? []) warn(text)
   if (!write.trusted) await validatingAdmission(engine, view ? { ...request, object: seen() } : request)
   if (isReadyToGo(kind, next, present)) {

@@ -36,7 +36,7 @@ export const DaemonSet = defineKind<DaemonSet>({
       rolling.maxSurge ??= 0
     }
     spec.revisionHistoryLimit ??= 10
-    defaultPodTemplate(spec.template)
+    defaultPodTemplate((spec.template ??= {}))
   },
   prepareForCreate: (set) => setTemplateGeneration(set, 1),
   prepareForUpdate(next, previous, { subresource }) {
@@ -50,7 +50,7 @@ export const DaemonSet = defineKind<DaemonSet>({
       checkStatus(status, errors)
       return errors
     }
-    errors.push(...validateWorkloadTemplate(spec ?? {}, 'spec', 'DaemonSet'))
+    errors.push(...validateWorkloadTemplate(spec ?? {}, 'spec', { workload: 'DaemonSet', previous: previous?.spec }))
     checkNonNegative('spec.minReadySeconds', spec?.minReadySeconds, errors)
     checkStrategy(spec?.updateStrategy, errors)
     checkNonNegative('spec.revisionHistoryLimit', spec?.revisionHistoryLimit, errors)

@@ -54,7 +54,7 @@ function defaultDeployment(deployment: Deployment): void {
   }
   spec.revisionHistoryLimit ??= 10
   spec.progressDeadlineSeconds ??= 600
-  defaultPodTemplate(spec.template)
+  defaultPodTemplate((spec.template ??= {}))
 }
 
 function validateDeployment(

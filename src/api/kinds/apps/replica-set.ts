@@ -27,7 +27,7 @@ export const ReplicaSet = defineKind<ReplicaSet>({
     const { spec } = set
     if (!spec) return
     spec.replicas ??= 1
-    defaultPodTemplate(spec.template)
+    defaultPodTemplate((spec.template ??= {}))
   },
   validate(next, previous, { subresource }) {
     const errors: FieldError[] = []

@@ -53,7 +53,7 @@ export const StatefulSet = defineKind<StatefulSet>({
     spec.persistentVolumeClaimRetentionPolicy.whenScaled ||= 'Retain'
     spec.replicas ??= 1
     spec.revisionHistoryLimit ??= 10
-    defaultPodTemplate(spec.template)
+    defaultPodTemplate((spec.template ??= {}))
     for (const claim of spec.volumeClaimTemplates ?? []) {
       // A template is a whole object to the server: kind, version and phase are written into it.
       claim.apiVersion ??= 'v1'
@@ -79,7 +79,7 @@ export const StatefulSet = defineKind<StatefulSet>({
     checkNonNegative('spec.minReadySeconds', spec?.minReadySeconds, errors)
     checkNonNegative('spec.ordinals.start', spec?.ordinals?.start, errors)
     checkNonNegative('spec.revisionHistoryLimit', spec?.revisionHistoryLimit, errors)
-    errors.push(...validateWorkloadTemplate(spec ?? {}, 'spec', 'StatefulSet'))
+    errors.push(...validateWorkloadTemplate(spec ?? {}, 'spec', { workload: 'StatefulSet', previous: previous?.spec }))
     if (previous && !sameJson(frozen(spec), frozen(previous.spec))) errors.push(forbidden('spec', FROZEN))
     return errors
   },

@@ -38,7 +38,8 @@ export const CronJob = defineKind<CronJob>({
     spec.suspend ??= false
     spec.successfulJobsHistoryLimit ??= 3
     spec.failedJobsHistoryLimit ??= 1
-    defaultPodTemplate(spec.jobTemplate?.spec?.template)
+    const jobSpec = ((spec.jobTemplate ??= {}).spec ??= { template: {} })
+    defaultPodTemplate((jobSpec.template ??= {}))
   },
   validate: validateCronJob,
   warnings: ({ spec }) => {

