@@ -72,7 +72,7 @@ function unsuitable(pod: Pod, node: NodeFacts): Refusal | undefined {
   return undefined
 }
 
-function portConflict(pod: Pod, others: readonly Pod[]): Refusal | undefined {
+export function portConflict(pod: Pod, others: readonly Pod[]): Refusal | undefined {
   const taken = others.flatMap(hostPorts)
   const clash = hostPorts(pod).some((one) =>
     taken.some(
@@ -84,7 +84,7 @@ function portConflict(pod: Pod, others: readonly Pod[]): Refusal | undefined {
   return { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }
 }
 
-function hostPorts(pod: Pod): { ip: string; port: number; protocol: string }[] {
+export function hostPorts(pod: Pod): { ip: string; port: number; protocol: string }[] {
   const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always')
   return [...sidecars, ...(pod.spec?.containers ?? [])].flatMap(({ ports = [] }) =>
     ports.flatMap(({ hostPort, hostIP = '', protocol = 'TCP' }) => (hostPort ? [{ ip: hostIP, port: hostPort, protocol }] : [])),

@@ -110,6 +110,29 @@ test('createSimulatedNodes waits for images of registries that cannot be', async
   await own.until(async () => (await own.pods())[0]!.status!.phase === 'Running')
 })
 
+test('createSimulatedNodes refuses pods whose host ports are taken, until they are free', async () => {
+  await using own = await world(2)
+  const ports = { containers: [{ name: 'main', image: 'app', ports: [{ containerPort: 80, hostPort: 8080 }] }] }
+  const phase = async (name: string, wanted: string) =>
+    own.until(async () => (await own.pods()).find((pod) => pod.metadata?.name === name && pod.status?.phase === wanted))
+  await own.create('first', 0, ports)
+  await phase('first', 'Running')
+  await own.create('second', 0, ports)
+  await own.create('elsewhere', 1, ports)
+  await own.until(async () => {
+    await own.clock.advance(100)
+    return (await own.pods()).some(({ status }) => status?.phase === 'Failed')
+  })
+  const { status } = await phase('second', 'Failed')
+  assert.equal(status?.reason, 'NodePorts')
+  assert.match(status?.message ?? '', /^Pod was rejected: Predicate NodePorts failed/)
+  await phase('elsewhere', 'Running')
+  await own.client.delete(Pod, { name: 'first', namespace: 'default' })
+  await own.until(async () => (await own.pods()).length === 2)
+  await own.create('third', 0, ports)
+  await phase('third', 'Running')
+})
+
 test('createSimulatedNodes deletes what is deleted', async () => {
   await using own = await world(1)
   await own.create('web', 0)

@@ -6,8 +6,9 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
-import type { Clock, Timer } from '#lib/clock.ts'
+import { type Clock, formatTime, type Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
+import type { Refusal } from '#node/agent/admission.ts'
 import type { StartFailure } from '#node/agent/container-status.ts'
 import { ANNOTATION, containersOf, identityOf, LABEL } from '#node/agent/identity.ts'
 import { podStatus } from '#node/agent/pod-status.ts'
@@ -15,10 +16,12 @@ import type { ObservedPod } from '#node/agent/runtime-view.ts'
 import { difference } from '#node/agent/status-writer.ts'
 import type { Container, ContainerState } from '#node/runtime.ts'
 import { AddressPool } from './addresses.ts'
+import { HostPorts } from './host-ports.ts'
 import type { WorkPool } from './work-pool.ts'
 
 const RUN_SECONDS = 'sampan.dev/run-seconds'
 const EXIT_CODE = 'sampan.dev/exit-code'
+const REFUSAL_MS = 100
 const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline'
 
 export interface SimulatedPodsOptions {
@@ -32,8 +35,10 @@ export interface SimulatedPodsOptions {
 
 interface Known {
   ip: string
+  node: string
   pool: AddressPool | undefined
   timer?: Timer
+  refused?: boolean
   deleted: boolean
   done: boolean
 }
@@ -42,6 +47,7 @@ export class SimulatedPods {
   readonly #options: SimulatedPodsOptions
   readonly #known = new Map<string, Known>()
   readonly #addresses = new Map<string, AddressPool>()
+  readonly #ports = new HostPorts()
 
   constructor(options: SimulatedPodsOptions) {
     this.#options = options
@@ -66,10 +72,13 @@ export class SimulatedPods {
     const phase = object.status?.phase ?? 'Pending'
     if (phase === 'Failed' || phase === 'Succeeded') return this.#free(uid!)
     const present = this.#known.get(uid!)
+    if (present?.refused) return
     // Who thought the node lost has marked its pods: they are shown as they are again.
     const seen = (object.status?.observedGeneration ?? 0) >= (object.metadata?.generation ?? 0)
     const told = seen && phase === 'Running' && object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
     if (present && seen && (told || phase !== 'Running')) return
+    const refusal = present ? undefined : this.#ports.take(object)
+    if (refusal && !told) return this.#refuse(object, refusal)
     const known = present ?? this.#admit(object, node)
     if (told) return this.#scheduleEnd(object, known)
     this.#options.pool.add(uid!, () => this.#run(object, { known, nodeIp: node.ip }))
@@ -80,12 +89,23 @@ export class SimulatedPods {
     this.#known.clear()
   }
 
+  /** After as long as a kubelet takes: controllers that try again at once are held to that pace. */
+  #refuse(pod: ApiPod, { reason, message }: Refusal): void {
+    const { clock, pool } = this.#options
+    const uid = pod.metadata!.uid!
+    const timer = clock.after(REFUSAL_MS, () => {
+      const status = { phase: 'Failed', reason, message: `Pod was rejected: ${message}`, startTime: formatTime(clock.now()) }
+      pool.add(uid, () => this.#patch(pod, status))
+    })
+    this.#known.set(uid, { ip: '', node: '', pool: undefined, timer, refused: true, deleted: false, done: false })
+  }
+
   #admit(pod: ApiPod, node: { ip: string; podCidr: string }): Known {
     const pool = this.#poolOf(node.podCidr)
     const held = pod.status?.podIP
     if (held) pool.reserve(held)
     const ip = pod.spec?.hostNetwork ? node.ip : (held ?? pool.take() ?? '')
-    const known: Known = { ip, pool: pod.spec?.hostNetwork ? undefined : pool, deleted: false, done: false }
+    const known: Known = { ip, node: pod.spec!.nodeName!, pool: pod.spec?.hostNetwork ? undefined : pool, deleted: false, done: false }
     this.#known.set(pod.metadata!.uid!, known)
     return known
   }
@@ -114,8 +134,7 @@ export class SimulatedPods {
   }
 
   async #write(pod: ApiPod, { known, nodeIp, end }: { known: Known; nodeIp: string; end?: End }): Promise<ApiPod | undefined> {
-    const { client, clock } = this.#options
-    const now = clock.now()
+    const now = this.#options.clock.now()
     const failures = unpullable(pod)
     const observed = observedPod(pod, { ip: known.ip, ended: end !== undefined, failed: failures, now })
     const previous = pod.status ?? {}
@@ -131,9 +150,13 @@ export class SimulatedPods {
       ...(end ? { terminal: true } : {}),
       ...(end?.verdict ? { verdict: end.verdict } : {}),
     })
-    const patch = { metadata: { uid: pod.metadata?.uid }, status: difference(status, previous) }
+    return this.#patch(pod, difference(status, previous))
+  }
+
+  async #patch(pod: ApiPod, status: object): Promise<ApiPod | undefined> {
+    const patch = { metadata: { uid: pod.metadata?.uid }, status }
     try {
-      return await client.patch(Pod, keyOf(pod), { type: 'strategic', patch }, { subresource: 'status' })
+      return await this.#options.client.patch(Pod, keyOf(pod), { type: 'strategic', patch }, { subresource: 'status' })
     } catch (error) {
       if (hasReason(error, 'NotFound', 'Conflict')) return undefined
       throw error
@@ -144,7 +167,7 @@ export class SimulatedPods {
     const uid = pod.metadata!.uid!
     const known = this.#known.get(uid)
     if (known?.done) return
-    const entry: Known = known ?? { ip: '', pool: undefined, deleted: true, done: false }
+    const entry: Known = known ?? { ip: '', node: '', pool: undefined, deleted: true, done: false }
     entry.deleted = true
     entry.done = true
     entry.timer?.cancel()
@@ -162,7 +185,9 @@ export class SimulatedPods {
     const known = this.#known.get(uid)
     known?.timer?.cancel()
     known?.pool?.free(known.ip)
-    if (known) known.pool = undefined
+    if (!known) return
+    known.pool = undefined
+    this.#ports.free({ uid, node: known.node })
   }
 
   #forget(uid: string): void {
