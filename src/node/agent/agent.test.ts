@@ -291,7 +291,7 @@ test('agent puts its status right when someone else changes it', async () => {
   await using node = await start()
   await node.create('web', {})
   await node.pod('web', phase('Running'))
-  const patch = { status: { podIP: '192.0.2.99', hostIP: '192.0.2.98' } }
+  const patch = { status: { podIP: '192.0.2.99', hostIP: '192.0.2.98', hostIPs: [{ ip: '192.0.2.98' }] } }
   await node.client.patch(Pod, { namespace: 'default', name: 'web' }, { type: 'merge', patch }, { subresource: 'status' })
   await node.pod('web', (one) => one.status?.hostIP === '192.0.2.1' && one.status.podIP === '10.244.0.2')
 })
