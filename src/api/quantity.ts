@@ -153,7 +153,12 @@ export function isQuantity(text: unknown): boolean {
 /** Bytes, counts: whole units, rounded up. */
 export const quantityValue = (text: string | number | undefined): number => quantityOf(text).value()
 /** CPU: thousandths, rounded up. */
-export const quantityMilliValue = (text: string | number | undefined): number => quantityOf(text).milliValue()
+export function quantityMilliValue(text: string | number | undefined): number {
+  // What nearly all are written as, without big numbers: autoscalers and schedulers ask by the thousand.
+  const [, digits, milli] = typeof text === 'string' ? (/^([0-9]{1,12})(m?)$/.exec(text) ?? []) : []
+  if (digits !== undefined) return milli ? Number(digits) : Number(digits) * 1000
+  return quantityOf(text).milliValue()
+}
 
 export const ZERO = new Quantity(0n)
 

@@ -29,18 +29,37 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
   const measured = new KubeletUsage({ reader, kubelets, clock, log })
   const simulated = new SimulatedUsage({ reader, registry, clock })
 
+  const [created, measuredAt] = [lastRemembered(formatTime), lastRemembered(formatTime)]
+  const headOf = ({ metadata }: KubeObject, { timestamp, windowMs }: Window): Measured => {
+    const { name, namespace, labels } = metadata ?? {}
+    return {
+      metadata: {
+        ...(name ? { name } : {}),
+        ...(namespace ? { namespace } : {}),
+        creationTimestamp: created(clock.now()),
+        ...(labels ? { labels } : {}),
+      },
+      timestamp: measuredAt(timestamp),
+      window: goDuration(windowMs),
+    }
+  }
+
   const nodeMetrics = async (nodes: readonly Node[]) => {
     await measured.wanted()
     const others = nodes.some(isSimulated) ? simulated.nodes() : undefined
     return nodes.flatMap((node) => {
       const name = node.metadata!.name!
       const reading = isSimulated(node) ? others?.get(name) : measured.node(name)
-      return reading ? [{ ...headOf(node, reading, clock.now()), usage: usageOf(reading) }] : []
+      return reading ? [{ ...headOf(node, reading), usage: usageOf(reading) }] : []
     })
   }
+  /** Readings share their amounts from window to window while these stay the same. */
+  const shown = new WeakMap<PodReading['containers'], PodMetrics['containers']>()
   const metricsOf = (pod: Pod, reading: PodReading): PodMetrics => {
-    const containers = reading.containers.map(({ name, ...amounts }) => ({ name, usage: usageOf(amounts) }))
-    return { ...headOf(pod, reading, clock.now()), containers }
+    let containers = shown.get(reading.containers)
+    if (!containers)
+      shown.set(reading.containers, (containers = reading.containers.map(({ name, ...amounts }) => ({ name, usage: usageOf(amounts) }))))
+    return { ...headOf(pod, reading), containers }
   }
   /** Of simulated pods: the same until the window ends, so that whoever asks again and again costs little. */
   const kept = new Map<string, { readings: ReadonlyMap<string, PodReading>; items: PodMetrics[] }>()
@@ -61,13 +80,14 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
     const namespace = request.attributes.namespace || undefined
     const matches = matcher(Pod, request)
     const found = simulatedPods(namespace).filter((one) => matches(one) && reader.get(Pod, keyOf(one)))
-    if (await measured.wanted())
-      for (const pod of reader.list(Pod, namespace)) {
-        const node = pod.spec?.nodeName
-        if (!node || pod.status?.phase !== 'Running' || !matches(pod)) continue
-        const reading = measured.pod(keyText(keyOf(pod)), node)
-        if (reading) found.push(metricsOf(pod, reading))
-      }
+    // They come in order, unless more are put among them.
+    if (!(await measured.wanted())) return found
+    for (const pod of reader.list(Pod, namespace)) {
+      const node = pod.spec?.nodeName
+      if (!node || pod.status?.phase !== 'Running' || !matches(pod)) continue
+      const reading = measured.pod(keyText(keyOf(pod)), node)
+      if (reading) found.push(metricsOf(pod, reading))
+    }
     return inOrder(found)
   }
 
@@ -102,7 +122,10 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
         list: podMetrics,
       },
     ],
-    [Symbol.dispose]: () => measured[Symbol.dispose](),
+    [Symbol.dispose]() {
+      measured[Symbol.dispose]()
+      simulated[Symbol.dispose]()
+    },
   }
 }
 
@@ -124,17 +147,12 @@ function typeOf(kind: Kind<any>) {
   return { kind: kind.kind, apiVersion: apiVersionOf(kind) }
 }
 
-function headOf({ metadata }: KubeObject, { timestamp, windowMs }: Window, now: number): Measured {
-  const { name, namespace, labels } = metadata ?? {}
-  return {
-    metadata: {
-      ...(name ? { name } : {}),
-      ...(namespace ? { namespace } : {}),
-      creationTimestamp: formatTime(now),
-      ...(labels ? { labels } : {}),
-    },
-    timestamp: formatTime(timestamp),
-    window: goDuration(windowMs),
+/** The same argument as the last time gives the same text: pods of one window have one time. */
+function lastRemembered(format: (ms: number) => string): (ms: number) => string {
+  let last = { ms: NaN, text: '' }
+  return (ms) => {
+    if (ms !== last.ms) last = { ms, text: format(ms) }
+    return last.text
   }
 }
 

@@ -1,10 +1,12 @@
 // What the pods of simulated nodes use: as annotations say, else half of what they request. The objects and the time tell it all, so one history of
-// the cluster has one history of usage. Looked at once in a window, when somebody asks: like kubelets, it tells the same until the next.
+// the cluster has one history of usage. Looked at once in a window, when somebody asks: like kubelets, it tells the same until the next. What was worked
+// out for one window holds for the next if nothing it was worked out from has changed.
 import type { Container } from '#api/generated/types.ts'
 import { isConditionTrue } from '#api/kinds/columns.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
-import type { KubeObject } from '#api/object.ts'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { isQuantity, quantityOf } from '#api/quantity.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Registry } from '#server/registry.ts'
@@ -23,6 +25,14 @@ const MOST_OWNERS = 4
 type Resource = keyof typeof USAGE
 type Loads = Partial<Record<Resource, { owner: string; amount: number }>>
 
+/** Everything besides pods and nodes that readings were worked out from. */
+interface Basis {
+  readings: ReadonlyMap<string, PodReading>
+  owners: { kind: Kind; key: ObjectKey; owner: KubeObject | undefined }[]
+  /** Nothing changes by the passing of time alone. */
+  steady: boolean
+}
+
 export interface SimulatedUsageContext {
   reader: ObjectReader
   registry: Pick<Registry, 'findKind'>
@@ -34,6 +44,9 @@ export class SimulatedUsage {
   #readAt = NaN
   /** By namespace; '' is all. */
   readonly #pods = new Map<string, ReadonlyMap<string, PodReading>>()
+  /** What the windows before were worked out from, by namespace. */
+  readonly #basis = new Map<string, Basis>()
+  #followed: Disposable[] = []
 
   constructor(context: SimulatedUsageContext) {
     this.#context = context
@@ -45,8 +58,29 @@ export class SimulatedUsage {
     if (this.#readAt !== timestamp) this.#pods.clear()
     this.#readAt = timestamp
     let readings = this.#pods.get(namespace)
-    if (!readings) this.#pods.set(namespace, (readings = this.#read(timestamp, namespace || undefined)))
+    if (!readings) this.#pods.set(namespace, (readings = this.#again(timestamp, namespace) ?? this.#read(timestamp, namespace)))
     return readings
+  }
+
+  [Symbol.dispose](): void {
+    for (const one of this.#followed) one[Symbol.dispose]()
+    this.#followed = []
+  }
+
+  /** The same amounts at another time; undefined where something they depend on is not what it was. */
+  #again(timestamp: number, namespace: string): ReadonlyMap<string, PodReading> | undefined {
+    const basis = this.#basis.get(namespace)
+    if (!basis?.steady) return undefined
+    const { reader } = this.#context
+    for (const { kind, key, owner } of basis.owners) if (reader.get(kind, key) !== owner) return undefined
+    return new Map([...basis.readings].map(([key, reading]) => [key, { ...reading, timestamp }]))
+  }
+
+  /** Pods and nodes tell when they change: whatever was worked out before is then out of date. */
+  #follow(): void {
+    if (this.#followed.length > 0) return
+    const { reader } = this.#context
+    this.#followed = [reader.onChange(Pod, () => this.#basis.clear()), reader.onChange(Node, () => this.#basis.clear())]
   }
 
   /** Everything is read at the same moments. */
@@ -54,20 +88,24 @@ export class SimulatedUsage {
     return Math.floor(this.#context.clock.now() / RESOLUTION_MS) * RESOLUTION_MS
   }
 
-  #read(timestamp: number, namespace: string | undefined): Map<string, PodReading> {
+  #read(timestamp: number, namespace: string): Map<string, PodReading> {
+    this.#follow()
     const { reader } = this.#context
+    const owners: Basis['owners'] = []
+    let steady = true
     const alive = new Map<string, boolean>()
     const measured: { pod: Pod; containers: Container[]; loads: Loads }[] = []
     const sharers = new Map<string, number>()
     const known = new Map<string, Loads>()
-    for (const pod of reader.list(Pod, namespace)) {
+    for (const pod of reader.list(Pod, namespace || undefined)) {
       const node = pod.spec?.nodeName
       if (!node || pod.status?.phase !== 'Running') continue
       if (!alive.has(node)) alive.set(node, this.#measures(node))
       if (!alive.get(node)) continue
-      const containers = runningContainers(pod, timestamp)
+      const { containers, more } = runningContainers(pod, timestamp)
+      if (more) steady = false
       if (containers.length === 0) continue
-      const loads = this.#loadsOf(pod, known)
+      const loads = this.#loadsOf(pod, { known, owners })
       for (const resource of RESOURCES) {
         const owner = loads[resource]?.owner
         if (owner) sharers.set(`${resource} ${owner}`, (sharers.get(`${resource} ${owner}`) ?? 0) + 1)
@@ -92,6 +130,7 @@ export class SimulatedUsage {
         })),
       })
     }
+    this.#basis.set(namespace, { readings, owners, steady })
     return readings
   }
 
@@ -124,7 +163,7 @@ export class SimulatedUsage {
   }
 
   /** The outermost owner that names a load: what a Deployment says is copied to its replica sets. */
-  #loadsOf(pod: Pod, known: Map<string, Loads>): Loads {
+  #loadsOf(pod: Pod, { known, owners }: { known: Map<string, Loads>; owners: Basis['owners'] }): Loads {
     const { reader, registry } = this.#context
     const owned = (object: KubeObject) => object.metadata?.ownerReferences?.find(({ controller }) => controller)
     const first = owned(pod)
@@ -138,6 +177,7 @@ export class SimulatedUsage {
       if (!kind || kind.virtual) break
       const key = { ...(kind.scope === 'Namespaced' ? { namespace: pod.metadata!.namespace! } : {}), name: reference.name }
       const owner: KubeObject | undefined = reader.get(kind, key)
+      owners.push({ kind, key, owner })
       if (owner?.metadata?.uid !== reference.uid) break
       for (const resource of RESOURCES) {
         const amount = amountIn(owner, LOAD[resource])
@@ -156,14 +196,13 @@ export function isSimulated(node: Node | undefined): boolean {
   return node?.metadata?.labels?.[SIMULATED] === 'true'
 }
 
-/** Those that ran when the window ended; sidecars too. */
-function runningContainers({ spec, status }: Pod, timestamp: number): Container[] {
+/** Those that ran when the window ended, sidecars too; `more`: others have started since. */
+function runningContainers({ spec, status }: Pod, timestamp: number): { containers: Container[]; more: boolean } {
   const sidecars = spec!.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always') ?? []
   const statuses = new Map([...(status!.containerStatuses ?? []), ...(status!.initContainerStatuses ?? [])].map((one) => [one.name, one]))
-  return [...sidecars, ...spec!.containers].filter(({ name }) => {
-    const running = statuses.get(name)?.state?.running
-    return running !== undefined && Date.parse(running.startedAt ?? '') <= timestamp
-  })
+  const running = [...sidecars, ...spec!.containers].filter(({ name }) => statuses.get(name)?.state?.running)
+  const containers = running.filter(({ name }) => Date.parse(statuses.get(name)!.state!.running!.startedAt ?? '') <= timestamp)
+  return { containers, more: containers.length < running.length }
 }
 
 /** In cores or bytes, container by container: what each is said to use, a share of what the pod is said to use, else half of its request. */
