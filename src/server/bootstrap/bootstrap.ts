@@ -1,9 +1,9 @@
 // Brings the objects every cluster begins with into being, and back when something of them is missing. Compares in memory and writes only
 // differences, so that a second start writes nothing.
-import { isDeepStrictEqual } from 'node:util'
 import { clone } from '#api/clone.ts'
+import { equal } from '#api/equal.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
-import { keyOf } from '#api/object.ts'
+import { keyOf, type KubeObject } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { ServerContext } from '#server/request.ts'
 import type { Desired } from './desired.ts'
@@ -47,18 +47,24 @@ export async function keep(context: ServerContext, options: BootstrapOptions, si
   const { log } = context
   const renew = async () => lease.renew().catch((error: unknown) => log.warn('the lease of this server is not renewed', { error }))
   await renew()
+  const [always, flow] = [namespaces(), flowControl()]
+  /** What was found right is right as long as it is the same object. */
+  const right = new WeakMap<Desired, KubeObject>()
   for (let round = 1; !signal.aborted; round++) {
     await context.clock.sleep(KEEP_PERIOD_MS, signal).catch(() => {})
     if (signal.aborted) return
     await renew()
     if (round % COLLECT_ROUNDS === 0) await lease.collect()
     const system = { ...options, servers: lease.living(), now: context.clock.now() }
-    const flow = round % FLOW_CONTROL_ROUNDS === 0 ? flowControl() : []
-    for (const desired of [...namespaces(), ...services(system), ...flow]) {
+    for (const desired of [...always, ...services(system), ...(round % FLOW_CONTROL_ROUNDS === 0 ? flow : [])]) {
       if (signal.aborted) return
-      await ensure(context, desired).catch((error: unknown) => {
+      const present = context.reader.get(desired.kind, keyOf(desired.object))
+      if (present && right.get(desired) === present) continue
+      const written = await ensure(context, desired).catch((error: unknown) => {
         log.warn('a system object is not restored', { kind: desired.kind.kind, name: desired.object.metadata?.name, error })
+        return true
       })
+      if (present && !written) right.set(desired, present)
     }
     if (options.shared) await removeSlices(context, services(system))
   }
@@ -106,7 +112,7 @@ async function ensure(
   if (!reconcile) return false
   const wanted = clone(present)
   reconcile(wanted, object)
-  if (isDeepStrictEqual(wanted, present)) return false
+  if (equal(wanted, present)) return false
   await writer.modify(kind, key, (current) => reconcile(current, object))
   return true
 }

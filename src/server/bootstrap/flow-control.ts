@@ -1,5 +1,5 @@
 // The default priority levels and flow schemas. Kept as they are here as long as their annotation says so.
-import { isDeepStrictEqual } from 'node:util'
+import { equal } from '#api/equal.ts'
 import type { FlowSchemaSpec, PolicyRulesWithSubjects, PriorityLevelConfigurationSpec } from '#api/generated/types.ts'
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
@@ -117,5 +117,5 @@ const metaOf = (name: string) => ({ name, annotations: { [AUTOUPDATE]: 'true' } 
 function reconcileSpec(present: KubeObject & { spec?: unknown }, object: KubeObject & { spec?: unknown }): void {
   const mandatory = MANDATORY.has(object.metadata?.name ?? '')
   if (!mandatory && present.metadata?.annotations?.[AUTOUPDATE] !== 'true') return
-  if (!isDeepStrictEqual(present.spec, object.spec)) present.spec = object.spec
+  if (!equal(present.spec, object.spec)) present.spec = object.spec
 }
