@@ -95,7 +95,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     replicaSetController,
     replicationControllerController,
     deploymentController,
-    statefulSetController,
+    statefulSetController(),
     daemonSetController(),
     jobController,
     jobOrphanController,

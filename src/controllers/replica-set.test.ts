@@ -114,3 +114,20 @@ test('replicationControllerController keeps pods by a plain selector', async (t)
   })
   await eventually(async () => (await client.get(ReplicationController, key)).status?.availableReplicas === 2)
 })
+
+test('replicaSetController replaces pods that nodes refuse ever more slowly, and says why', async (t) => {
+  const { client, eventually, advance, events, informers } = await startTestCluster(t, { only, runPods: true })
+  await client.create(
+    ReplicaSet,
+    replicaSet(2, { template: { ...template, metadata: { labels, annotations: { 'test/phase': 'Failed' } } } }),
+  )
+  await advance(60_000)
+  // Three rounds at once, then after 1, 2, 4, 8, 16 and 32 s.
+  const made = informers.of(Pod).list(namespace).length
+  assert.ok(made >= 10 && made <= 20, String(made))
+  assert.ok((await events('web')).some((text) => text.startsWith('PodsRefused: Nodes refuse the pods as they come')))
+  // Once it is not refused any more, it is let in without a new set.
+  await client.patch(ReplicaSet, key, { type: 'merge', patch: { spec: { template: { metadata: { annotations: null } } } } })
+  await advance(300_000)
+  await eventually(async () => (await client.get(ReplicaSet, key)).status?.readyReplicas === 2)
+})

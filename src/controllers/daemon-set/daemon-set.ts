@@ -7,20 +7,19 @@ import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, keyText } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
-import { createBackoff } from '#client/backoff.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
 import { isEmptySelector, selectorMatches } from '#api/validation/label-selector.ts'
+import { FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
 import { availableInMs, isAvailable, isReady } from '#controllers/pod-state.ts'
 import { hashOf, syncHistory, truncateHistory } from '#controllers/revision-history.ts'
 import { equal } from '#api/equal.ts'
-import { LruMap } from '#lib/lru-map.ts'
 import { newPod, nodeOf } from './daemon-pods.ts'
 import { eligibility } from './eligibility.ts'
 
 const BURST = 250
-const FAILED_BACKOFF = { initialMs: 1000, maxMs: 900_000, jitter: 0, resetAfterMs: 1_800_000 }
+const FAILED_MAX_MS = 900_000
 
 interface Plan {
   create: string[]
@@ -29,13 +28,8 @@ interface Plan {
   waitMs: number | undefined
 }
 
-interface Backoffs {
-  /** Milliseconds the next replacement on that node has to wait; counts as one failure. */
-  ask(node: string): number
-}
-
 export function daemonSetController(): Controller {
-  const failures = new LruMap<string, { untilMs: number; backoff: ReturnType<typeof createBackoff> }>(4096)
+  const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
   return {
     name: 'daemonset-controller',
     account: 'daemon-set-controller',
@@ -53,7 +47,7 @@ export function daemonSetController(): Controller {
       ),
     ],
     async reconcile(key, context) {
-      const { informers, events, client, clock, random } = context
+      const { informers, events, client, clock } = context
       const set = informers.of(DaemonSet).get(key)
       if (!set?.metadata?.uid) return
       if (isEmptySelector(set.spec?.selector)) {
@@ -64,18 +58,8 @@ export function daemonSetController(): Controller {
       const pods = await claimPods(set, context)
       const history = await syncHistory(set, DaemonSet, context)
       const hash = hashOf(history.update)!
-      const backoffs: Backoffs = {
-        ask(node) {
-          const name = `${set.metadata!.uid}/${node}`
-          const known = failures.get(name) ?? { untilMs: 0, backoff: createBackoff({ ...FAILED_BACKOFF, clock, random }) }
-          if (clock.monotonic() < known.untilMs) return known.untilMs - clock.monotonic()
-          known.untilMs = clock.monotonic() + known.backoff.nextMs()
-          failures.set(name, known)
-          return 0
-        },
-      }
       const byNode = groupByNode(pods)
-      const plan = planOf(set, byNode, { context, backoffs })
+      const plan = planOf(set, byNode, { context, pace })
       if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete')
         planUpdate(set, { byNode, hash, plan, context })
       const failure = await carryOut(set, plan, { hash, context })
@@ -112,7 +96,7 @@ function groupByNode(pods: readonly Pod[]): Map<string, Pod[]> {
 function planOf(
   set: DaemonSet,
   byNode: ReadonlyMap<string, Pod[]>,
-  { context, backoffs }: { context: ControllerContext; backoffs: Backoffs },
+  { context, pace }: { context: ControllerContext; pace: FailedPodPace },
 ): Plan {
   const plan: Plan = { create: [], delete: [], waitMs: undefined }
   for (const node of context.informers.of(Node).list()) {
@@ -121,7 +105,7 @@ function planOf(
     const { shouldRun, shouldContinue } = eligibility(set, node)
     if (shouldRun && pods.length === 0) plan.create.push(name)
     else if (!shouldContinue) plan.delete.push(...pods.filter((pod) => !pod.metadata?.deletionTimestamp))
-    else keepOne(set, pods, { node: name, plan, backoffs, context })
+    else keepOne(set, pods, { node: name, plan, pace, context })
   }
   return plan
 }
@@ -130,13 +114,13 @@ function planOf(
 function keepOne(
   set: DaemonSet,
   pods: readonly Pod[],
-  { node, plan, backoffs, context }: { node: string; plan: Plan; backoffs: Backoffs; context: ControllerContext },
+  { node, plan, pace, context }: { node: string; plan: Plan; pace: FailedPodPace; context: ControllerContext },
 ): void {
   const running: Pod[] = []
   for (const pod of pods) {
     if (pod.metadata?.deletionTimestamp) continue
     if (pod.status?.phase === 'Failed') {
-      const waitMs = backoffs.ask(node)
+      const waitMs = pace.ask(`${set.metadata!.uid}/${node}`, context)
       if (waitMs > 0) {
         plan.waitMs = Math.min(plan.waitMs ?? Infinity, waitMs)
         continue

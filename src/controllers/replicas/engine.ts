@@ -9,6 +9,7 @@ import type { Informers } from '#client/informer.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
+import { isRefused, refusalWaitMs } from '#controllers/failed-pods.ts'
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from '#controllers/pod-control.ts'
 import { availableInMs, isActive, isTerminating } from '#controllers/pod-state.ts'
 import type { PodTemplateSpec } from '#api/generated/types.ts'
@@ -55,7 +56,9 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
         dependentKind: Pod,
         matches: (pod) => selectorMatches(selector, pod.metadata?.labels),
       })
-      const failure = set.metadata.deletionTimestamp ? undefined : await scale(set, active, options, context)
+      const refusalMs = active.length < (set.spec?.replicas ?? 1) ? waitForRefused(set, context) : 0
+      const held = set.metadata.deletionTimestamp !== undefined || refusalMs > 0
+      const failure = held ? undefined : await scale(set, active, options, context)
 
       const terminating = options.countsTerminating ? pods.ownedBy(set.metadata.uid).filter((pod) => isTerminating(pod)).length : undefined
       const status = statusOf(set, { active, terminating, failure, now: clock.now() })
@@ -63,8 +66,8 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
         await context.client.update(kind, { ...set, status }, { subresource: 'status' })
       }
       if (failure !== undefined) throw failure
-      const waitMs = nextAvailableMs(set, active, clock.now())
-      if (waitMs !== undefined) return { requeueAfterMs: waitMs }
+      const waits = [nextAvailableMs(set, active, clock.now()) ?? 0, refusalMs].filter((waitMs) => waitMs > 0)
+      if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
     },
   }
 }
@@ -89,6 +92,17 @@ async function scale<S extends ReplicatedSet>(
     return results.find((result) => result.status === 'rejected')?.reason
   }
   return undefined
+}
+
+/** How long a set whose pods are refused, round after round, waits with the next; says so. */
+function waitForRefused(set: ReplicatedSet, { informers, clock, events }: ControllerContext): number {
+  const owned = informers.of(Pod).ownedBy(set.metadata!.uid!)
+  const waitMs = refusalWaitMs(owned, set.spec?.replicas ?? 1, clock.now())
+  if (waitMs === 0) return 0
+  const last = owned.findLast(isRefused)
+  const why = `${last?.metadata?.name} on ${last?.spec?.nodeName}: ${last?.status?.reason}: ${last?.status?.message}`
+  events.event(set, 'Warning', 'PodsRefused', `Nodes refuse the pods as they come, the next has to wait. The last was ${why}`)
+  return waitMs
 }
 
 /** Active pods of all sets with the same controller (a deployment's), this set's own included. */

@@ -133,3 +133,20 @@ test('statefulSetController makes nothing for a set that is being deleted', asyn
   await advance(5000)
   assert.deepEqual(await revisions(), [])
 })
+
+test('statefulSetController replaces a pod that fails again and again ever more slowly', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, advance, informers, eventually } = cluster
+  const seen = new Set<string>()
+  informers.of(Pod).subscribe(({ object }) => object && seen.add(object.metadata!.uid!))
+  const labels = { app: 'db' }
+  const spec = { containers: [{ name: 'c', image: 'db:1' }] }
+  const failing = { metadata: { labels, annotations: { 'test/phase': 'Failed' } }, spec }
+  await client.create(StatefulSet, statefulSet(1, { template: failing }))
+  await advance(63_000)
+  // At once, then after 1, 2, 4, 8, 16 and 32 s.
+  assert.ok(seen.size >= 5 && seen.size <= 9, String(seen.size))
+  await client.patch(StatefulSet, key, { type: 'merge', patch: { spec: { template: { metadata: { annotations: null } } } } })
+  await advance(60_000)
+  await eventually(async () => (await client.get(StatefulSet, key)).status?.readyReplicas === 1)
+})

@@ -9,6 +9,7 @@ import { hasReason } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
+import { FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { availableInMs, isFinished, isReady } from '#controllers/pod-state.ts'
@@ -17,44 +18,50 @@ import { equal } from '#api/equal.ts'
 import { ensureClaims, syncClaimOwners } from './claims.ts'
 import { isMember, newPod, ordinalOf, startOf } from './identity.ts'
 
-export const statefulSetController: Controller = {
-  name: 'statefulset-controller',
-  workers: 5,
-  triggers: [
-    itself(StatefulSet),
-    ownersOf(Pod, StatefulSet),
-    ownersOf(ControllerRevision, StatefulSet),
-    mapped(Pod, (pod, informers) => {
-      if (controllerOf(pod) || !pod.metadata?.labels) return []
-      const sets = informers.of(StatefulSet).list(pod.metadata.namespace)
-      return sets.filter(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels)).map((set) => keyOf(set))
-    }),
-  ],
-  reads: [PersistentVolumeClaim],
-  async reconcile(key, context) {
-    const set = context.informers.of(StatefulSet).get(key)
-    // What is made for a set that is going would be collected again at once.
-    if (!set?.metadata?.uid || set.metadata.deletionTimestamp) return
-    const pods = context.informers.of(Pod)
-    const candidates = [...pods.ownedBy(set.metadata.uid), ...pods.orphans(key.namespace ?? '')]
-    const members = await claim(candidates, {
-      client: context.client,
-      ownerKind: StatefulSet,
-      owner: set,
-      dependentKind: Pod,
-      matches: (pod) => selectorMatches(set.spec?.selector, pod.metadata?.labels) && isMember(set, pod),
-    })
-    const history = await syncHistory(set, StatefulSet, context)
-    const pass = new Pass(set, { members, history, context })
-    const failure = await pass.step().then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    await pass.writeStatus()
-    await truncateHistory(set, { revisions: history.revisions, inUse: pass.revisionsInUse(), client: context.client })
-    if (failure !== undefined && !isNamespaceTerminating(failure)) throw failure
-    return pass.nextLook()
-  },
+/** A failed pod is replaced at once, then after 1 s and so on, at most after this. Upstream does not wait, but asks less than 20 times a second. */
+const FAILED_MAX_MS = 60_000
+
+export function statefulSetController(): Controller {
+  const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
+  return {
+    name: 'statefulset-controller',
+    workers: 5,
+    triggers: [
+      itself(StatefulSet),
+      ownersOf(Pod, StatefulSet),
+      ownersOf(ControllerRevision, StatefulSet),
+      mapped(Pod, (pod, informers) => {
+        if (controllerOf(pod) || !pod.metadata?.labels) return []
+        const sets = informers.of(StatefulSet).list(pod.metadata.namespace)
+        return sets.filter(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels)).map((set) => keyOf(set))
+      }),
+    ],
+    reads: [PersistentVolumeClaim],
+    async reconcile(key, context) {
+      const set = context.informers.of(StatefulSet).get(key)
+      // What is made for a set that is going would be collected again at once.
+      if (!set?.metadata?.uid || set.metadata.deletionTimestamp) return
+      const pods = context.informers.of(Pod)
+      const candidates = [...pods.ownedBy(set.metadata.uid), ...pods.orphans(key.namespace ?? '')]
+      const members = await claim(candidates, {
+        client: context.client,
+        ownerKind: StatefulSet,
+        owner: set,
+        dependentKind: Pod,
+        matches: (pod) => selectorMatches(set.spec?.selector, pod.metadata?.labels) && isMember(set, pod),
+      })
+      const history = await syncHistory(set, StatefulSet, context)
+      const pass = new Pass(set, { members, history, pace, context })
+      const failure = await pass.step().then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      await pass.writeStatus()
+      await truncateHistory(set, { revisions: history.revisions, inUse: pass.revisionsInUse(), client: context.client })
+      if (failure !== undefined && !isNamespaceTerminating(failure)) throw failure
+      return pass.nextLook()
+    },
+  }
 }
 
 /** One step towards what the set wants; ordered sets take no second step before the first has worked out. */
@@ -64,10 +71,17 @@ class Pass {
   #context: ControllerContext
   #members: Map<number, Pod>
   #current: ControllerRevision
+  #pace: FailedPodPace
+  /** Until failed pods may be replaced. */
+  #waits: number[] = []
 
-  constructor(set: StatefulSet, { members, history, context }: { members: readonly Pod[]; history: History; context: ControllerContext }) {
+  constructor(
+    set: StatefulSet,
+    { members, history, pace, context }: { members: readonly Pod[]; history: History; pace: FailedPodPace; context: ControllerContext },
+  ) {
     this.#set = set
     this.#history = history
+    this.#pace = pace
     this.#context = context
     this.#members = new Map(members.map((pod) => [ordinalOf(pod), pod]))
     const name = set.status?.currentRevision
@@ -108,6 +122,11 @@ class Pass {
     }
     if (pod.metadata?.deletionTimestamp) return this.#ordered ? 'wait' : 'next'
     if (isFinished(pod)) {
+      const waitMs = this.#pace.ask(`${this.#set.metadata!.uid}/${ordinal}`, this.#context)
+      if (waitMs > 0) {
+        this.#waits.push(waitMs)
+        return this.#ordered ? 'wait' : 'next'
+      }
       const [type, reason, what] =
         pod.status?.phase === 'Failed'
           ? (['Warning', 'RecreatingFailedPod', 'failed'] as const)
@@ -213,7 +232,8 @@ class Pass {
   nextLook(): { requeueAfterMs: number } | void {
     const minReadySeconds = this.#set.spec?.minReadySeconds ?? 0
     const now = this.#context.clock.now()
-    const waits = [...this.#members.values()].map((pod) => availableInMs(pod, minReadySeconds, now) ?? 0).filter((wait) => wait > 0)
+    const available = [...this.#members.values()].map((pod) => availableInMs(pod, minReadySeconds, now) ?? 0).filter((wait) => wait > 0)
+    const waits = [...available, ...this.#waits]
     if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
   }
 }
