@@ -92,7 +92,8 @@ async function work(
 ): Promise<void> {
   for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
     try {
-      await orAborted(writes.seen(key), context.signal)
+      const seen = writes.seen(key)
+      if (seen) await orAborted(seen, context.signal)
       totals.reconciles++
       const result = await controller.reconcile(parseKeyText(key), { ...context, client: writes.clientFor(key) })
       queue.forget(key)

@@ -27,6 +27,8 @@ export interface InformersOptions {
 
 export function createInformers(options: InformersOptions): Informers {
   const full = new Map<string, InformerCache<any>>()
+  /** The same by kind: asked for many times in every pass of a controller. Kinds may be defined over again. */
+  const byKind = new WeakMap<Kind<any>, InformerCache<any>>()
   const slim = new Map<string, InformerCache<any>>()
 
   const start = <T extends KubeObject>(kind: Kind<T>, project: Projection, signal: AbortSignal): InformerCache<T> => {
@@ -44,9 +46,13 @@ export function createInformers(options: InformersOptions): Informers {
 
   return {
     of<T extends KubeObject>(kind: Kind<T>) {
+      const known = byKind.get(kind)
+      if (known) return known as Informer<T>
       const project = options.projections?.get(kind)
       const keep: Projection = project ? (object) => project(withoutManagedFields(object)) : withoutManagedFields
-      return made(full, kind, () => start(kind, keep, options.signal)) as Informer<T>
+      const cache = made(full, kind, () => start(kind, keep, options.signal))
+      byKind.set(kind, cache)
+      return cache as Informer<T>
     },
     metadataOf(kind, { signal } = {}) {
       const whole = full.get(resourceName(kind))

@@ -21,11 +21,15 @@ export class OwnWrites {
     this.#informers = informers
   }
 
-  /** Resolves when everything written for `key` so far is in the informers' view. */
-  async seen(key: string): Promise<void> {
+  /** Resolves when everything written for `key` so far is in the informers' view; undefined: nothing was. */
+  seen(key: string): Promise<void> | undefined {
     const written = this.#byKey.get(key)
-    if (!written) return
+    if (!written) return undefined
     this.#byKey.delete(key)
+    return this.#arrived(written)
+  }
+
+  async #arrived(written: Written): Promise<void> {
     for (const [kind, version] of written.versions) await this.#informers.existing(kind)?.seen(version)
     for (const { kind, key: removed, uid } of written.removed) {
       const informer = this.#informers.existing(kind)

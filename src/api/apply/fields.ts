@@ -89,11 +89,22 @@ function formatElement(element: string): string {
   return `[${fields.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}]`
 }
 
+/** Sets that are known to be in the form they are stored: most managers own after a write what they owned before. */
+const encoded = new WeakSet<Fields>()
+
 /** Sorted for storage, `.` first: equal sets become equal bytes. */
 export function encodeFields(fields: Fields): Fields {
   if (isEmpty(fields)) return LEAF
+  if (encoded.has(fields)) return fields
+  const sorted = sortedFields(fields)
+  encoded.add(sorted)
+  return sorted
+}
+
+function sortedFields(fields: Fields): Fields {
+  if (isEmpty(fields)) return LEAF
   const sorted: Children = {}
-  for (const element of sortedElements(fields)) sorted[element] = encodeFields(fields[element]!)
+  for (const element of sortedElements(fields)) sorted[element] = sortedFields(fields[element]!)
   return sorted
 }
 
@@ -115,6 +126,8 @@ const MAX_DEPTH = 256
 /** Stored or foreign FieldsV1, checked and with keys of list items spelled one way; undefined if it is none. */
 export function decodeFields(value: unknown, depth = 0): Fields | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || depth > MAX_DEPTH) return undefined
+  // Nobody changes a tree, but a caller's own copy is not among these.
+  if (depth === 0 && encoded.has(value as Fields)) return value as Fields
   const fields: Children = {}
   for (const [element, below] of Object.entries(value)) {
     const spelled = canonicalElement(element)

@@ -7,7 +7,7 @@ import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resour
 import { Pod } from '#api/kinds/core/pod.ts'
 import { equal } from '#api/equal.ts'
 import type { Kind } from '#api/kind.ts'
-import { matchesLabels, parseLabelSelector } from '#api/label-selector.ts'
+import { matchesLabels, type Selector } from '#api/label-selector.ts'
 import { keyText, type ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
@@ -230,14 +230,13 @@ function selectPods(
     const more = { event: 'SelectorRequired', text: 'selector is required' }
     return refuse('InvalidSelector', "the HPA target's scale is missing a selector", more)
   }
-  let parsed: ReturnType<typeof parseLabelSelector>
+  const { namespace = '', name = '' } = autoscaler.metadata!
+  let parsed: Selector
   try {
-    parsed = parseLabelSelector(selector)
+    parsed = controlled.select({ namespace, name }, selector)
   } catch (error) {
     return refuse('InvalidSelector', `couldn't convert selector into a corresponding internal selector object: ${textOf(error)}`)
   }
-  const { namespace = '', name = '' } = autoscaler.metadata!
-  controlled.select({ namespace, name }, parsed)
   const all = context.informers.of(Pod).list(namespace)
   const pods = all.filter(({ metadata }) => matchesLabels(parsed, metadata?.labels))
   const owners = controlled.ownersOf(namespace, pods)

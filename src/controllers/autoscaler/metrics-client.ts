@@ -42,6 +42,7 @@ export async function resourceMetrics(
     .catch(wrapped('unable to fetch metrics from resource metrics API', `pods.${METRICS_GROUP}`))
   if (items.length === 0) throw new Error('no metrics returned from resource metrics API')
   const found: MetricsByPod = new Map()
+  let last = { text: '', windowMs: 0 }
   for (const { metadata, containers, timestamp, window } of items) {
     const { name = '' } = metadata ?? {}
     const chosen = container === '' ? containers : containers.filter((one) => one.name === container)
@@ -52,7 +53,9 @@ export async function resourceMetrics(
     const amounts = chosen.flatMap(({ usage }) => (Object.hasOwn(usage, resource) ? [quantityMilliValue(usage[resource])] : []))
     if (amounts.length === 0 || amounts.length < chosen.length) continue
     const value = amounts.reduce((sum, amount) => sum + amount, 0)
-    found.set(name, { value, timestamp: Date.parse(timestamp), windowMs: parseDuration(window) ?? DEFAULT_WINDOW_MS })
+    // Pods are measured together.
+    if (window !== last.text) last = { text: window, windowMs: parseDuration(window) ?? DEFAULT_WINDOW_MS }
+    found.set(name, { value, timestamp: Date.parse(timestamp), windowMs: last.windowMs })
   }
   return found
 }
