@@ -155,8 +155,8 @@ export const quantityValue = (text: string | number | undefined): number => quan
 /** CPU: thousandths, rounded up. */
 export function quantityMilliValue(text: string | number | undefined): number {
   // What nearly all are written as, without big numbers: autoscalers and schedulers ask by the thousand.
-  const [, digits, milli] = typeof text === 'string' ? (/^([0-9]{1,12})(m?)$/.exec(text) ?? []) : []
-  if (digits !== undefined) return milli ? Number(digits) : Number(digits) * 1000
+  const [, digits, unit] = typeof text === 'string' ? (/^([0-9]{1,12})([nm]?)$/.exec(text) ?? []) : []
+  if (digits !== undefined) return unit === 'm' ? Number(digits) : unit === 'n' ? Math.ceil(Number(digits) / 1e6) : Number(digits) * 1000
   return quantityOf(text).milliValue()
 }
 

@@ -6,17 +6,21 @@ export type ConditionType = 'AbleToScale' | 'ScalingActive' | 'ScalingLimited'
 
 export class AutoscalerConditions {
   readonly list: HorizontalPodAutoscalerConditionV2[]
-  readonly #now: string
+  readonly #clock: Clock
 
   constructor(present: readonly HorizontalPodAutoscalerConditionV2[] | undefined, clock: Clock) {
     this.list = (present ?? []).map((condition) => ({ ...condition }))
-    this.#now = formatTime(clock.now())
+    this.#clock = clock
   }
 
   set(type: ConditionType, holds: boolean, { reason, message }: { reason: string; message: string }): void {
     const status = holds ? 'True' : 'False'
     const present = this.list.find((condition) => condition.type === type)
-    if (!present) this.list.push({ type, status, lastTransitionTime: this.#now, reason, message })
-    else Object.assign(present, { ...(present.status === status ? {} : { status, lastTransitionTime: this.#now }), reason, message })
+    if (present?.status === status) Object.assign(present, { reason, message })
+    else {
+      const lastTransitionTime = formatTime(this.#clock.now())
+      if (present) Object.assign(present, { status, lastTransitionTime, reason, message })
+      else this.list.push({ type, status, lastTransitionTime, reason, message })
+    }
   }
 }

@@ -117,7 +117,7 @@ async function syncTaints(node: Node, { pace, context }: { pace: EvictionPace; c
       if (answer.verdict === 'wait') waitMs = answer.waitMs
     }
   }
-  const taints = wantedTaints(node, { execute, now: formatTime(context.clock.now()) })
+  const taints = wantedTaints(node, { execute, now: context.clock.now() })
   if (!sameTaints(taints, node.spec?.taints ?? [])) {
     const { resourceVersion } = node.metadata!
     await context.client.patch(Node, keyOf(node), {

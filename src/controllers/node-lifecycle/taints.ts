@@ -1,4 +1,5 @@
 // Which taints a node's conditions call for. Pure.
+import { formatTime } from '#lib/clock.ts'
 import type { Taint } from '#api/generated/types.ts'
 import type { Node } from '#api/kinds/core/node.ts'
 import { conditionOf } from '#controllers/conditions.ts'
@@ -20,7 +21,7 @@ const OURS = new Set([UNSCHEDULABLE, ...Object.values(BY_CONDITION).flatMap((byS
 export type Execution = 'evict' | 'spare' | undefined
 
 /** The node's taints as they should be, others' taints untouched. */
-export function wantedTaints(node: Node, { execute, now }: { execute: Execution; now: string }): Taint[] {
+export function wantedTaints(node: Node, { execute, now }: { execute: Execution; now: number }): Taint[] {
   const current = node.spec?.taints ?? []
   const schedule = new Set<string>(node.spec?.unschedulable ? [UNSCHEDULABLE] : [])
   for (const [type, byStatus] of Object.entries(BY_CONDITION)) {
@@ -37,7 +38,7 @@ export function wantedTaints(node: Node, { execute, now }: { execute: Execution;
   }
   const taints = current.filter(stays)
   const add = (key: string, effect: string) => {
-    if (!taints.some((taint) => taint.key === key && taint.effect === effect)) taints.push({ key, effect, timeAdded: now })
+    if (!taints.some((taint) => taint.key === key && taint.effect === effect)) taints.push({ key, effect, timeAdded: formatTime(now) })
   }
   for (const key of schedule) add(key, 'NoSchedule')
   if (evicting && execute === 'evict') add(evicting, 'NoExecute')

@@ -31,7 +31,10 @@ export class StoredObject {
 
   /** The same at another revision: what was there last when it went. */
   at(revision: number): StoredObject {
-    return new StoredObject(this.key, this.bytes, revision)
+    const later = new StoredObject(this.key, this.bytes, revision)
+    const known = this.#parsed?.deref()
+    if (known) later.adopt({ ...known, metadata: { ...known.metadata! } })
+    return later
   }
 
   /** In the storage version, frozen, with its resourceVersion. */
