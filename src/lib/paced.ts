@@ -1,6 +1,11 @@
 // Long work in slices: a generator says how much each step weighed, and the loop gets a turn whenever that adds up.
 import { setImmediate } from 'node:timers/promises'
 
+/** Lets everybody else have a turn of the event loop. */
+export async function nextTurn(): Promise<void> {
+  await setImmediate()
+}
+
 /** Runs to the end; waits only where the weights since the last turn exceed `most`. */
 export function paced<T>(work: Generator<number, T>, most: number): Promise<T> {
   return new Pace(most).run(work)

@@ -53,6 +53,7 @@ import { describe } from './http/request-info.ts'
 import { createLocalClient } from './local-client.ts'
 import { type MetricFamily, type MetricSource, processMetrics, RequestMetrics } from './metrics.ts'
 import { Outgoing } from './outgoing/outgoing.ts'
+import { BodyReader } from './decoding/body-reader.ts'
 import { createObjectReader, createObjectWriter } from './object-access.ts'
 import { Registry, type StoredResource } from './registry.ts'
 import type { ObjectReader, ObjectWriter, ServerContext, ServerExtensions } from './request.ts'
@@ -115,6 +116,7 @@ class Server implements ApiServer {
   readonly #options: ApiServerOptions
   readonly #engine: Engine
   readonly #mirror: StoreMirror
+  readonly #bodies: BodyReader
   readonly #fairness: Fairness
   readonly #encrypted: EncryptedStore | undefined
   readonly #custom: CustomResources
@@ -141,7 +143,9 @@ class Server implements ApiServer {
     const store = this.#encrypted ?? options.store
     this.#mirror = new StoreMirror(store, { log })
     this.registry = new Registry(this.#mirror, options.kinds ?? builtinKinds)
-    const engine = { store, mirror: this.#mirror, registry: this.registry, clock, random, log }
+    // A thread works in real time, whatever time the cluster has.
+    this.#bodies = new BodyReader({ clock: systemClock, log })
+    const engine = { store, mirror: this.#mirror, registry: this.registry, clock, random, log, bodies: this.#bodies }
     const extended: Engine = { ...engine, authorizer: undefined, admission: [], writeHooks: new Map(), subresources: new Map() }
     this.#engine = extended
     this.reader = createObjectReader(extended)
@@ -252,6 +256,7 @@ class Server implements ApiServer {
           stop.abort()
           await this.#drain()
           await listener?.close()
+          await this.#bodies[Symbol.asyncDispose]()
           this.#outgoing[Symbol.dispose]()
           await running
           this.#options.encryption?.[Symbol.dispose]()

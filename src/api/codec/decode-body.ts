@@ -45,15 +45,53 @@ export function decodeBody<T extends KubeObject = KubeObject>(
   contentType: string | undefined,
   { expected, ...options }: DecodeOptions & { expected: Expected },
 ): DecodedBody<T> {
-  const message = messageOfSchema(expected.schema)
-  const format = bodyFormat(contentType, message ? undefined : ['json', 'yaml'])
+  return conclude<T>(readAs(formatOf(contentType, expected), body, { expected, ...options }), { body, expected, ...options })
+}
+
+/** Throws StatusError UnsupportedMediaType. */
+export function formatOf(contentType: string | undefined, expected: Expected): BodyFormat {
+  return bodyFormat(contentType, messageOfSchema(expected.schema) ? undefined : ['json', 'yaml'])
+}
+
+/** What reading a body came to, before it is asked whether it is of the kind expected. */
+export interface Reading {
+  /** What it says it is; absent when it could not be read that far. */
+  found?: GroupVersionKind
+  value?: unknown
+  /** What strict reading has against it. */
+  complaints: string[]
+  /** What it cannot be read for: a fault of this module's. */
+  fault?: Error
+}
+
+/** Reads by the schema; where the kind reads by itself (`decode`) only as far as JSON goes. Throws nothing. */
+export function readAs(format: BodyFormat, body: Uint8Array, { expected, ...options }: DecodeOptions & { expected: Expected }): Reading {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
-  let found: GroupVersionKind | undefined
+  const reading: Reading = { complaints: [] }
   try {
-    const read = READERS[format](bytes, expected, options)
-    found = read.found
-    checkKind(found, expected, options)
-    const { warnings, object } = read.finish()
+    READERS[format](bytes, reading, { expected, options })
+  } catch (error) {
+    if (!isFault(error)) throw error
+    reading.fault = error
+  }
+  return reading
+}
+
+/** The object, if it is of the kind expected and nothing is wrong with it. Throws StatusError. */
+export function conclude<T extends KubeObject = KubeObject>(
+  { found, value, complaints, fault }: Reading,
+  { body, expected, ...options }: DecodeOptions & { body: Uint8Array; expected: Expected },
+): DecodedBody<T> {
+  const strict = options.fieldValidation !== 'Ignore'
+  try {
+    if (found) checkKind(found, expected, options)
+    if (fault) throw fault
+    const warnings = strict ? [...complaints] : []
+    if (expected.decode) {
+      const unknown = readValue(value, expected, options)
+      if (strict) warnings.push(...unknown.map(unknownField))
+    }
+    const object = value as KubeObject
     if (warnings.length > 0 && options.fieldValidation === 'Strict') {
       throw new DecodeError(`strict decoding error: ${warnings.join(', ')}`)
     }
@@ -62,58 +100,39 @@ export function decodeBody<T extends KubeObject = KubeObject>(
     const { apiVersion: _, kind: __, ...rest } = object
     return { object: { kind: expected.kind, apiVersion, ...rest } as T, warnings }
   } catch (error) {
-    throw refusal(error, { bytes, expected, found })
+    throw refusal(error, { bytes: Buffer.from(body.buffer, body.byteOffset, body.length), expected, found })
   }
 }
 
-interface Read {
-  found: GroupVersionKind
-  /** Once the kind is known to be right: the object and what strict reading has against it. */
-  finish(): { object: KubeObject; warnings: string[] }
-}
-type Reader = (bytes: Buffer, expected: Expected, options: DecodeOptions) => Read
+type Reader = (bytes: Buffer, reading: Reading, asked: { expected: Expected; options: DecodeOptions }) => void
 
 const READERS: Record<BodyFormat, Reader> = {
-  json(bytes, expected, options) {
-    const value = parseJson(bytes)
-    return {
-      found: kindIn(value, expected),
-      finish() {
-        const strict = options.fieldValidation !== 'Ignore'
-        const repeats = strict && countKeys(bytes) !== keysOf(value)
-        const unknown = readValue(value, expected, options)
-        const faulty = strict && (repeats || unknown.length > 0)
-        if (faulty && expected.decode) {
-          const repeated = repeats ? strictErrors(bytes) : []
-          return { object: value as KubeObject, warnings: [...repeated, ...unknown.map(unknownField)] }
-        }
-        return { object: value as KubeObject, warnings: faulty ? strictErrors(bytes, planOf(expected.schema)) : [] }
-      },
+  json(bytes, reading, { expected, options }) {
+    const value = (reading.value = parseJson(bytes))
+    reading.found = kindIn(value, expected)
+    const strict = options.fieldValidation !== 'Ignore'
+    const repeats = strict && countKeys(bytes) !== keysOf(value)
+    if (expected.decode) {
+      if (repeats) reading.complaints = strictErrors(bytes)
+      return
     }
+    const unknown = readValue(value, expected, options)
+    if (strict && (repeats || unknown.length > 0)) reading.complaints = strictErrors(bytes, planOf(expected.schema))
   },
 
-  yaml(bytes, expected, options) {
+  yaml(bytes, reading, { expected, options }) {
     const { value, duplicates } = parseYaml(bytes.toString('utf8'))
-    return {
-      found: kindIn(value, expected),
-      finish() {
-        const unknown = readValue(value, expected, options)
-        const strict = [...(duplicates ? [duplicates] : []), ...unknown.map(unknownField)]
-        return { object: value as KubeObject, warnings: options.fieldValidation === 'Ignore' ? [] : strict }
-      },
-    }
+    reading.value = value
+    reading.found = kindIn(value, expected)
+    if (duplicates) reading.complaints.push(duplicates)
+    if (!expected.decode) reading.complaints.push(...readValue(value, expected, options).map(unknownField))
   },
 
-  protobuf(bytes, expected) {
+  protobuf(bytes, reading, { expected }) {
     const { apiVersion, kind, raw } = openEnvelope(bytes)
-    return {
-      found: withDefaults({ kind, apiVersion }, expected),
-      finish() {
-        const object = decodeMessage(raw, messageOfSchema(expected.schema)!)
-        decodeInto(object, expected.schema)
-        return { object: object as KubeObject, warnings: [] }
-      },
-    }
+    reading.found = withDefaults({ kind, apiVersion }, expected)
+    reading.value = decodeMessage(raw, messageOfSchema(expected.schema)!)
+    decodeInto(reading.value, expected.schema)
   },
 }
 
@@ -202,13 +221,23 @@ function refusal(
   error: unknown,
   { bytes, expected, found }: { bytes: Buffer; expected: Expected; found: GroupVersionKind | undefined },
 ): unknown {
-  const ours =
-    error instanceof DecodeError || error instanceof JsonSyntaxError || error instanceof YamlError || error instanceof ProtobufError
-  if (!ours) return error
+  if (!isFault(error)) return error
   const text = found
     ? `${found.kind} in version ${JSON.stringify(found.version)} cannot be handled as a ${expected.kind}: ${error.message}`
     : `the object provided is unrecognized (must be of type ${expected.kind}): ${error.message} (${summary(bytes)})`
   return new StatusError('BadRequest', text, { cause: error })
+}
+
+/** What is wrong with a body, rather than with this program. */
+const FAULTS = { DecodeError, JsonSyntaxError, YamlError, ProtobufError }
+
+function isFault(error: unknown): error is Error {
+  return Object.values(FAULTS).some((one) => error instanceof one)
+}
+
+/** A fault that was told by name and message. */
+export function faultOf({ name, message }: { name: string; message: string }): Error {
+  return Object.hasOwn(FAULTS, name) ? new FAULTS[name as keyof typeof FAULTS](message) : new Error(message)
 }
 
 /** The first 30 bytes, as text where they look like JSON. */

@@ -4,6 +4,7 @@ import { validateObjectMeta } from '#api/meta/object-meta.ts'
 import type { KubeObject } from '#api/object.ts'
 import { alreadyExistsError, StatusError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { randomSuffix } from '#lib/random.ts'
 import { RevisionMismatch } from '#store/store.ts'
 import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
@@ -42,10 +43,13 @@ export async function createObject(engine: Engine, write: Write, sent: KubeObjec
 }
 
 async function createNamed(engine: Engine, write: Write, { object, managed }: { object: Mutable; managed: boolean }): Promise<Written> {
-  const { kind } = write.resource
+  const { resource, large } = write
+  const { kind } = resource
   dedupOwners(object, write)
+  if (large) await nextTurn()
   if (write.trusted !== 'plain' && !managed) recordCreate(engine, write, object)
   if (!write.trusted) await mutatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
+  if (large) await nextTurn()
   // Those who change the object see it without the name it is going to have, and may give it one.
   if (!object.metadata!.name && object.metadata!.generateName)
     object.metadata!.name = object.metadata!.generateName.slice(0, MAX_BASE_LENGTH) + randomSuffix(engine.random)
@@ -59,6 +63,7 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
   for (const text of kind.warnings?.(object) ?? []) write.warn(text)
   if (!write.trusted) await validatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
   try {
+    if (large) await nextTurn()
     if (write.dryRun) await refuseExisting(engine, write, object)
     const stored = await persist(engine, write, object, 0)
     effects.commit()

@@ -5,6 +5,7 @@ import type { UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
+import type { BodyReader } from '#server/decoding/body-reader.ts'
 import type { Registry, StoredResource } from '#server/registry.ts'
 import type { AdmissionPlugin, Annotate, Authorizer, RequestAttributes, SubresourceHandler, WriteHook } from '#server/request.ts'
 import type { StoreMirror } from '#server/cache/store-mirror.ts'
@@ -19,6 +20,7 @@ export interface Engine {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  readonly bodies: BodyReader
   /** Asked here only where one request turns out to be another: an update that creates. */
   readonly authorizer: Authorizer | undefined
   readonly admission: readonly AdmissionPlugin[]
@@ -36,6 +38,8 @@ export interface Write {
   annotate?: Annotate
   /** As admission sees them. */
   readonly options?: Readonly<Record<string, unknown>>
+  /** Its steps take long enough for others to have a turn between them. */
+  readonly large?: boolean
   /** What those who admit see in place of the object, where the request is about a part of it: a Scale. */
   readonly view?: AdmissionView
   /** The server's own authority: admission is not asked; `plain` records no field manager either. */
@@ -53,6 +57,9 @@ export interface Written {
   stored: StoredObject
   created: boolean
 }
+
+/** Of stored bytes: from here on a step over all of an object takes milliseconds. */
+export const LARGE_OBJECT_BYTES = 128 * 1024
 
 export const SYSTEM_USER: UserInfo = { username: 'system:apiserver', groups: ['system:masters'] }
 

@@ -4,6 +4,7 @@ import { clone } from '#api/clone.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { patchObject, type PatchBody } from '#api/patch/patch.ts'
 import { notFoundError } from '#api/status.ts'
+import { nextTurn } from '#lib/paced.ts'
 import type { Engine, Write, Written } from './engine.ts'
 import { decodePatched, type FieldValidation } from './decode.ts'
 import { checkNames, updateObject } from './update.ts'
@@ -16,16 +17,26 @@ export interface PatchRequest {
 
 export function patchStored(engine: Engine, write: Write, { key, patch, fieldValidation }: PatchRequest): Promise<Written> {
   const { kind } = write.resource
+  const finish = (patched: KubeObject): KubeObject => {
+    const next = decodePatched(kind, patched, { fieldValidation, warn: write.warn, patch })
+    checkNames(write, key, next)
+    return next
+  }
   return updateObject(engine, write, {
     key,
     change: {
       build(present: KubeObject | undefined) {
         if (!present) throw notFoundError(kind, key.name)
-        const patched = clone(patchObject(present, patch, kind.schema))
-        const next = decodePatched(kind, patched, { fieldValidation, warn: write.warn, patch })
-        checkNames(write, key, next)
-        return next
+        const patched = patchObject(present, patch, kind.schema)
+        return write.large ? inSteps(patched, finish) : finish(clone(patched))
       },
     },
   })
+}
+
+async function inSteps(patched: KubeObject, finish: (own: KubeObject) => KubeObject): Promise<KubeObject> {
+  await nextTurn()
+  const own = clone(patched)
+  await nextTurn()
+  return finish(own)
 }

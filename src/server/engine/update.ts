@@ -7,6 +7,7 @@ import { validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { conflictError, invalidError, notFoundError, StatusError } from '#api/status.ts'
+import { nextTurn } from '#lib/paced.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { assertAllowed } from '#server/access/authorizers.ts'
 import { RevisionMismatch } from '#store/store.ts'
@@ -14,7 +15,7 @@ import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.t
 import { createObject, dedupOwners } from './create.ts'
 import { isReadyToGo } from './deletion.ts'
 import { servedObject, unstored } from './encoding.ts'
-import { current, type Engine, hasStatus, type Mutable, type Write, type Written } from './engine.ts'
+import { current, type Engine, hasStatus, LARGE_OBJECT_BYTES, type Mutable, type Write, type Written } from './engine.ts'
 import { recordUpdate } from './field-managers.ts'
 import { Effects, hookContext, refuseInvalid } from './hooks.ts'
 import { persist, remove } from './persist.ts'
@@ -120,9 +121,13 @@ interface Replacement {
 async function replace(engine: Engine, write: Write, { stored, present, next, change }: Replacement): Promise<Written> {
   const { resource, dryRun, warn } = write
   const { kind } = resource
+  const large = write.large === true || stored.bytes.length > LARGE_OBJECT_BYTES
+  if (large) await nextTurn()
   isolate(write, next, present)
+  if (large) await nextTurn()
   if (write.trusted !== 'plain' && !change.managed) recordUpdate(engine, write, next, present)
   dedupOwners(next, write)
+  if (large) await nextTurn()
   const { view } = write
   const seen = () => (view ? view.of(next) : next)
   const request = admissionCase(write, { operation: 'UPDATE', object: seen(), oldObject: view ? view.of(present) : present })
@@ -147,18 +152,22 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
       created: false,
     }
   }
+  if (large) await nextTurn()
   if (sameStored(kind, next, present) && (dryRun || !engine.store.isStale?.(stored.key))) return { stored, created: false }
+  if (large) await nextTurn()
   const written = await persist(engine, write, next, stored.revision)
   effects.commit()
   return { stored: written, created: false }
 }
 
 /** Takes from the present object what this request may not touch. */
-function isolate({ resource: { kind }, attributes: { subresource } }: Write, next: Mutable, present: Mutable): void {
+function isolate({ resource: { kind }, attributes: { subresource }, trusted }: Write, next: Mutable, present: Mutable): void {
   if (subresource === 'status') {
     for (const field of new Set([...Object.keys(next), ...Object.keys(present)])) {
       if (field === 'status' || field === 'metadata') continue
-      keep(next, present, field)
+      // Nobody is asked to change it: the frozen one will do.
+      if (trusted && present[field] !== undefined) next[field] = present[field]
+      else keep(next, present, field)
     }
   } else if (!subresource && hasStatus(kind)) keep(next, present, 'status')
 }
@@ -206,6 +215,7 @@ function sameStored({ convert }: Kind, next: Mutable, present: Mutable): boolean
 /** Times of field managers alone are no change. */
 function unchanged(next: Mutable, present: Mutable): boolean {
   if (equal(next, present)) return true
+  if (!next.metadata?.managedFields && !present.metadata?.managedFields) return false
   const timeless = (object: Mutable) => object.metadata?.managedFields?.map(({ time: _time, ...entry }) => entry) ?? []
   return (
     equal(

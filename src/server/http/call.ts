@@ -19,6 +19,8 @@ export interface Call {
   resource: Resource | undefined
   /** What is recorded of it; undefined: nothing is. */
   audit: AuditRecord | undefined // audit
+  /** Whether its body is so large that others should have turns while it is worked on. */
+  large?: boolean
 }
 
 export type Link = (call: Call, next: () => Promise<void>) => Promise<void>

@@ -1,8 +1,10 @@
 // The object in a request's body: read within bounds, decoded by its content type, defaulted.
-import { decodeBody, type FieldValidation } from '#api/codec/decode-body.ts'
+import { conclude, type FieldValidation, formatOf, readAs, type Reading } from '#api/codec/decode-body.ts'
 import type { Kind } from '#api/kind.ts'
-import type { KubeObject } from '#api/object.ts'
+import type { GroupVersionKind, KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
+import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
+import { readingOf } from '#server/decoding/jobs.ts'
 import type { Engine } from '#server/engine/engine.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
 import { readBody } from './body.ts'
@@ -16,15 +18,32 @@ export async function readObject(
   { kind, fieldValidation }: { kind: Kind; fieldValidation: FieldValidation },
 ): Promise<KubeObject> {
   const body = await readBody(call.exchange, { clock: engine.clock })
-  const { object, warnings } = decodeBody(body, call.exchange.headers['content-type'], {
+  call.large = body.length >= LARGE_BYTES
+  const asked = {
+    body,
     expected: kind,
     fieldValidation,
-    isKnown: ({ group, version, kind: name }) => engine.registry.findKind(group ? `${group}/${version}` : version, name) !== undefined,
-  })
+    isKnown: ({ group, version, kind: name }: GroupVersionKind) =>
+      engine.registry.findKind(group ? `${group}/${version}` : version, name) !== undefined,
+  }
+  const reading = await read(engine, call, asked)
+  const { object, warnings } = conclude(reading, asked)
   for (const warning of warnings) call.warnings.add(warning)
   applyDefaults(kind, object)
   call.audit?.request(object)
   return object
+}
+
+async function read(
+  { bodies }: Engine,
+  { exchange }: Call,
+  { body, expected, fieldValidation }: { body: Buffer; expected: Kind; fieldValidation: FieldValidation },
+): Promise<Reading> {
+  const format = formatOf(exchange.headers['content-type'], expected)
+  if (body.length < LARGE_BYTES) return readAs(format, body, { expected, fieldValidation })
+  const { group, version, kind, schema, decode } = expected
+  const job = { read: 'object', format, target: { group, version, kind }, options: { fieldValidation } } as const
+  return readingOf(await bodies.read(decode || !schema.name ? job : { ...job, definition: schema.name }, body))
 }
 
 export function unsupportedMediaType(accepted: string): StatusError {

@@ -1,13 +1,10 @@
 // The verbs of stored resources over HTTP: parameters and bodies in, engine, answers out.
 import { messageOfSchema } from '#api/codec/protobuf.ts'
 import { isObject } from '#api/clone.ts'
-import { syntaxErrorOf } from '#api/codec/json-scanner.ts'
-import { parseYaml, YamlError } from '#api/codec/yaml.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { listDefinitionOf } from '#api/openapi/definition-names.ts'
 import { goKind } from '#api/patch/json-patch.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
-import { patchComplaints } from '#api/patch/patch-complaints.ts'
 import { StatusError } from '#api/status.ts'
 import { createGzip } from 'node:zlib'
 import { applyObject } from '#server/engine/apply.ts'
@@ -16,6 +13,8 @@ import { deletedStatus } from '#server/engine/deleted-status.ts'
 import { deleteCollection } from '#server/engine/delete-collection.ts'
 import { deleteObject, returnsDeleted } from '#server/engine/delete.ts'
 import { servedObject } from '#server/engine/encoding.ts'
+import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
+import type { Outcome } from '#server/decoding/jobs.ts'
 import type { Engine, Write, Written } from '#server/engine/engine.ts'
 import { getObject, type Listing, listObjects, type ListRequest } from '#server/engine/list.ts'
 import { patchStored } from '#server/engine/patch.ts'
@@ -117,16 +116,16 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
   async patch(call, { engine, resource }) {
     const negotiated = negotiateObject(call)
     const parameters = writeParameters(call, 'PatchOptions')
-    const write = writeOf(call, { resource, parameters })
     const key = keyOf(call)
     const { fieldValidation } = parameters
     const body = await readPatch(call, engine, { custom: resource.kind.schema.name === undefined })
+    const write = writeOf(call, { resource, parameters })
     if (body.type !== 'apply' && flag(call.exchange.query, 'force') !== undefined) throw forbiddenForce()
     const written =
       body.type === 'apply'
         ? await applyObject(engine, applyWrite(call, write), {
             key,
-            patch: readApply(body.bytes, parameters, call),
+            patch: readApply(body.outcome, parameters, call),
             force: flag(call.exchange.query, 'force') ?? false,
             fieldValidation,
           })
@@ -192,6 +191,7 @@ export function writeOf(
     options,
     warn: (text) => call.warnings.add(text),
     annotate: annotateOf(call),
+    ...(call.large ? { large: true } : {}),
   }
 }
 
@@ -219,7 +219,7 @@ const PATCH_TYPES =
 
 const CUSTOM_PATCH_TYPES = 'application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml'
 
-export type ReadPatch = { type: 'apply'; bytes: Buffer } | { type: 'plain'; patch: PatchBody }
+export type ReadPatch = { type: 'apply'; outcome: Outcome } | { type: 'plain'; patch: PatchBody }
 
 /** Custom resources know no strategic merge: their schemas do not say how. */
 export async function readPatch(call: Call, engine: Engine, { custom = false } = {}): Promise<ReadPatch> {
@@ -233,42 +233,25 @@ export async function readPatch(call: Call, engine: Engine, { custom = false } =
   if (custom && known === 'strategic') throw unsupportedMediaType(CUSTOM_PATCH_TYPES)
   if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(custom ? CUSTOM_PATCH_TYPES : PATCH_TYPES)
   const bytes = await readBody(call.exchange, engine)
-  if (!known) return { type: 'apply', bytes }
-  const patch = parsePatch(bytes, known)
+  call.large = bytes.length >= LARGE_BYTES
+  if (!known) return { type: 'apply', outcome: await engine.bodies.read({ read: 'yaml' }, bytes) }
+  const complain = call.exchange.query.get('fieldValidation') !== 'Ignore'
+  const { value: patch, complaints, fault } = await engine.bodies.read({ read: 'patch', type: known, complain }, bytes)
+  if (fault) throw new StatusError('BadRequest', fault.message)
   call.audit?.patch(patch)
-  const body: PatchBody = { type: known, patch }
-  if (call.exchange.query.get('fieldValidation') === 'Ignore') return { type: 'plain', patch: body }
-  return { type: 'plain', patch: { ...body, complaints: patchComplaints(bytes, body) } }
+  return { type: 'plain', patch: { type: known, patch, ...(complain ? { complaints } : {}) } }
 }
 
-/** Only JSON and merge patches say what was being read when it failed. */
-function parsePatch(bytes: Buffer, type: PatchBody['type']): unknown {
-  const refuse = (why: string) => new StatusError('BadRequest', type === 'strategic' ? why : `error decoding patch: ${why}`)
-  let patch: unknown
-  try {
-    patch = JSON.parse(bytes.toString('utf8'))
-  } catch (error) {
-    throw refuse(syntaxErrorOf(bytes) ?? (error as Error).message)
-  }
-  const fits = patch === null || (type === 'json' ? Array.isArray(patch) : isObject(patch))
-  const wanted = type === 'json' ? '[]interface {}' : 'map[string]interface {}'
-  if (!fits) throw refuse(`json: cannot unmarshal ${goKind(patch)} into Go value of type ${wanted}`)
-  return patch
-}
-
-export function readApply(bytes: Buffer, { fieldValidation }: WriteParameters, call: Call): KubeObject {
+export function readApply({ value, complaints, fault }: Outcome, { fieldValidation }: WriteParameters, call: Call): KubeObject {
   const refuse = (why: string, how = 'error decoding YAML') => new StatusError('BadRequest', `${how}: ${why}`)
-  try {
-    const { value, duplicates } = parseYaml(bytes.toString('utf8'))
-    if (duplicates && fieldValidation === 'Strict') throw refuse(CONVERTING + duplicates, 'error strict decoding YAML')
-    if (duplicates && fieldValidation === 'Warn') call.warnings.add(CONVERTING + duplicates)
-    if (isObject(value)) return value as KubeObject
-    const why = `json: cannot unmarshal ${goKind(value)} into Go value of type map[string]interface {}`
-    throw refuse(`error unmarshaling JSON: while decoding JSON: ${why}`)
-  } catch (error) {
-    if (error instanceof YamlError) throw refuse(CONVERTING + error.message)
-    throw error
+  if (fault) throw refuse(CONVERTING + fault.message)
+  for (const duplicates of complaints) {
+    if (fieldValidation === 'Strict') throw refuse(CONVERTING + duplicates, 'error strict decoding YAML')
+    if (fieldValidation === 'Warn') call.warnings.add(CONVERTING + duplicates)
   }
+  if (isObject(value)) return value as KubeObject
+  const why = `json: cannot unmarshal ${goKind(value)} into Go value of type map[string]interface {}`
+  throw refuse(`error unmarshaling JSON: while decoding JSON: ${why}`)
 }
 
 const CONVERTING = 'error converting YAML to JSON: '

@@ -115,7 +115,7 @@ export async function serveScale(engine: Engine, call: Call, resource: StoredRes
     const write = writeOf(call, { resource, parameters })
     const force = flag(call.exchange.query, 'force')
     if (body.type === 'apply') {
-      const patch = readApply(body.bytes, parameters, call)
+      const patch = readApply(body.outcome, parameters, call)
       return send(await applyScale(engine, applyWrite(call, write), { key, patch, force: force ?? false, ...parameters }))
     }
     if (force !== undefined) throw forbiddenForce()

@@ -1,0 +1,68 @@
+// What a body is read for, by the same functions whether it is read here or by the worker: only what can be sent between threads goes in and out.
+import { type DecodeOptions, type Expected, faultOf, type Reading, readAs } from '#api/codec/decode-body.ts'
+import type { BodyFormat } from '#api/codec/media-type.ts'
+import { parseYaml, YamlError } from '#api/codec/yaml.ts'
+import { definition } from '#api/definitions.ts'
+import type { PatchBody } from '#api/patch/patch.ts'
+import { patchComplaints } from '#api/patch/patch-complaints.ts'
+import { parsePatchText } from '#api/patch/patch-text.ts'
+import type { GroupVersionKind } from '#api/object.ts'
+import type { Schema } from '#api/schema.ts'
+
+export type ObjectOptions = Pick<DecodeOptions, 'fieldValidation' | 'keepUnknown'>
+
+export type Job =
+  | {
+      read: 'object'
+      format: BodyFormat
+      target: GroupVersionKind
+      /** Of a built-in type; absent where the kind reads by itself. */
+      definition?: string
+      options: ObjectOptions
+    }
+  | { read: 'patch'; type: PatchBody['type']; complain: boolean }
+  | { read: 'yaml' }
+
+export interface Outcome {
+  value?: unknown
+  found?: GroupVersionKind
+  complaints: string[]
+  fault?: { name: string; message: string }
+}
+
+/** Throws only what is a fault of the program. */
+export function carryOut(job: Job, body: Uint8Array): Outcome {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
+  switch (job.read) {
+    case 'object': {
+      const { fault, value, ...reading } = readAs(job.format, bytes, { expected: expectedOf(job), ...job.options })
+      return fault ? { ...reading, fault: told(fault) } : { ...reading, value }
+    }
+    case 'patch': {
+      const { patch, fault } = parsePatchText(bytes, job.type)
+      if (fault !== undefined) return { complaints: [], fault: { name: 'PatchError', message: fault } }
+      return { value: patch, complaints: job.complain ? patchComplaints(bytes, { type: job.type, patch }) : [] }
+    }
+    default:
+      try {
+        const { value, duplicates } = parseYaml(bytes.toString('utf8'))
+        return { value, complaints: duplicates ? [duplicates] : [] }
+      } catch (error) {
+        if (error instanceof YamlError) return { complaints: [], fault: told(error) }
+        throw error
+      }
+  }
+}
+
+/** As `readAs` would have answered. */
+export function readingOf({ fault, ...reading }: Outcome): Reading {
+  return fault ? { ...reading, fault: faultOf(fault) } : reading
+}
+
+const RAW: Schema = { type: 'any', preserveUnknownFields: true }
+
+function expectedOf({ target, definition: name }: Job & { read: 'object' }): Expected {
+  return name === undefined ? { ...target, schema: RAW, decode: () => [] } : { ...target, schema: definition(name) }
+}
+
+const told = ({ name, message }: Error) => ({ name, message })
