@@ -78,10 +78,10 @@ async function run(name: string): Promise<string[]> {
     )
     const informers = createInformers(shared)
     const done = allBound(informers, pods)
-    const events = createEventRecorder({ ...shared, component: 'default-scheduler', api: 'events.k8s.io' })
+    const eventsFor = (component: string) => createEventRecorder({ ...shared, component, api: 'events.k8s.io' })
     const before = process.cpuUsage()
     const began = performance.now()
-    await using _scheduler = await createScheduler({ ...shared, informers, events }).start(stop.signal)
+    await using _scheduler = await createScheduler({ ...shared, informers, eventsFor }).start(stop.signal)
     await done
     const seconds = (performance.now() - began) / 1000
     const { user, system } = process.cpuUsage(before)

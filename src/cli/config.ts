@@ -42,6 +42,8 @@ export interface ClusterConfig {
   encryption?: { file: string; reload: boolean }
   /** Who may come in and do what, as said on the command line. */
   access?: AccessFlags
+  /** A KubeSchedulerConfiguration. */
+  schedulerConfig?: string
   /** What is recorded of requests, and where; absent: nothing is. */
   audit?: { policyFile: string; path: string; maxSizeMegabytes: number; maxAgeDays: number; maxBackups: number }
 }

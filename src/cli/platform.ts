@@ -2,6 +2,7 @@
 import type { Access } from '#client/kubeconfig.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Commands } from '#lib/commands.ts'
+import type { SchedulerConfiguration } from '#scheduler/configuration/configuration.ts'
 import type { ClusterConfig } from './config.ts'
 import type { Credentials } from './kubeconfig-file.ts'
 
@@ -29,7 +30,7 @@ export interface ImageTools {
 /** One part of a cluster on its own, and the API server it works for. */
 export type RoleConfig = { access: Access } & (
   | { role: 'controllers'; podCidr: string /** With it certificates are signed. */; pkiDirectory?: string }
-  | { role: 'scheduler' }
+  | { role: 'scheduler'; configuration?: SchedulerConfiguration }
   | { role: 'simulated-nodes'; count: number; namePrefix: string; firstSubnet: number }
 )
 

@@ -94,6 +94,7 @@ function program(platform: Platform): Command {
   withServer(add('up', 'start a cluster and stay in front until Ctrl-C'))
     .option('--nodes <what>', 'real (root on Linux), simulated[:N] or none; default: real where possible')
     .option('--clock <what>', 'real, or virtual: time stands still until `sampan clock advance` (simulated nodes only)', 'real')
+    .option('--scheduler-config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', (file: string) => resolve(file))
     .option('--yes', 'install missing Debian packages without asking')
     .action((options) => up(options, platform))
   withServer(add('server', 'start an API server alone')).action((options) =>
@@ -104,9 +105,9 @@ function program(platform: Platform): Command {
   withCluster(add('controllers', 'run the controllers of a cluster, or stand by while another process does'))
     .option('--pki-dir <dir>', "the API server's keys: with them certificate signing requests are signed")
     .action((options) => runControllers(options, platform))
-  withCluster(add('scheduler', 'run the scheduler of a cluster, or stand by while another process does')).action((options) =>
-    runScheduler(options, platform),
-  )
+  withCluster(add('scheduler', 'run the scheduler of a cluster, or stand by while another process does'))
+    .option('--config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', (file: string) => resolve(file))
+    .action((options) => runScheduler(options, platform))
   const node = add('node', 'nodes that join a cluster')
   withCluster(node.command('simulate').description('join simulated nodes, without containers').allowExcessArguments(false))
     .option('--count <n>', 'how many', '1')

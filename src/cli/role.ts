@@ -7,6 +7,7 @@ import { CommandError, DEFAULTS, parseNodes, UsageError } from './config.ts'
 import { userKubeconfig } from './kubeconfig-file.ts'
 import { say } from './output.ts'
 import type { Platform, RoleConfig } from './platform.ts'
+import { readSchedulerConfiguration } from './scheduler-config.ts'
 import { stopSignal } from './stop-signal.ts'
 
 export interface RoleFlags {
@@ -25,8 +26,10 @@ export async function runControllers({ kubeconfig, pkiDir }: RoleFlags, platform
   )
 }
 
-export async function runScheduler({ kubeconfig }: RoleFlags, platform: Platform): Promise<void> {
-  await run({ role: 'scheduler', access: access(kubeconfig) }, platform)
+export async function runScheduler({ kubeconfig, config }: RoleFlags & { config?: string }, platform: Platform): Promise<void> {
+  const configuration = config === undefined ? undefined : await readSchedulerConfiguration('--config', config)
+  const own = { role: 'scheduler' as const, access: access(kubeconfig ?? configuration?.kubeconfig) }
+  await run({ ...own, ...(configuration ? { configuration } : {}) }, platform)
 }
 
 export interface SimulateFlags extends RoleFlags {

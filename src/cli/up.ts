@@ -44,6 +44,7 @@ export interface UpOptions extends EtcdFiles {
   auditLogMaxbackup?: string
   encryptionProviderConfig?: string
   encryptionProviderConfigAutomaticReload?: boolean
+  schedulerConfig?: string
   detach?: boolean
   yes?: boolean
 }
@@ -115,6 +116,7 @@ function configOf(options: UpOptions): ClusterConfig {
     ...encryptionOf(options),
     access: accessFlagsOf(options),
     ...auditOf(options),
+    ...(options.schedulerConfig ? { schedulerConfig: options.schedulerConfig } : {}),
     nodeName:
       hostname()
         .toLowerCase()

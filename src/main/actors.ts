@@ -11,6 +11,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
+import type { SchedulerConfiguration } from '#scheduler/configuration/configuration.ts'
 import { createScheduler } from '#scheduler/scheduler.ts'
 import { legacyToken } from '#server/access/legacy-tokens.ts'
 import type { Pki } from '#server/pki/pki.ts'
@@ -50,8 +51,14 @@ export function controllersOf(
   return controllerServices({ ...given, log: log.child({ service: 'controllers' }), quotaMeter: { usageOf, inScope } })
 }
 
-export function schedulerOf({ clientFor, log, informers, ...shared }: ActorOptions & { informers: Informers }): Service {
+export function schedulerOf({
+  clientFor,
+  log,
+  informers,
+  configuration,
+  ...shared
+}: ActorOptions & { informers: Informers; configuration?: SchedulerConfiguration }): Service {
   const own = { ...shared, client: clientFor(SCHEDULER), log: log.child({ service: 'scheduler' }) }
-  const events = createEventRecorder({ ...own, component: 'default-scheduler', api: 'events.k8s.io' })
-  return createScheduler({ ...own, informers, events })
+  const eventsFor = (component: string) => createEventRecorder({ ...own, component, api: 'events.k8s.io' })
+  return createScheduler({ ...own, informers, eventsFor, ...(configuration ? { configuration } : {}) })
 }

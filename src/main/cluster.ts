@@ -6,6 +6,7 @@ import { flushCompileCache } from 'node:module'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { ClusterConfig } from '#cli/config.ts'
+import { readSchedulerConfiguration } from '#cli/scheduler-config.ts'
 import type { RunningCluster } from '#cli/platform.ts'
 import { programVersion } from '#cli/version.ts'
 import { Node } from '#api/kinds/core/node.ts'
@@ -73,6 +74,9 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   const encryption = await encryptionOf(config, { clock, random, log: log.child({ service: 'server' }) })
   const access = await accessOptions(config.access ?? {}, serviceAccountIssuer(config.clusterDomain))
   const admission = await admissionOptions(config.access ?? {})
+  const scheduling = config.schedulerConfig
+    ? { configuration: await readSchedulerConfiguration('--scheduler-config', config.schedulerConfig, { within: true }) }
+    : {}
   let acting = false
   const server = createServerOf(config, {
     ...(config.serverOnly ? {} : { actorsAtWork: () => acting }),
@@ -107,7 +111,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
         'controllers',
         controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: config.podCidr, ...signersOf(pki) }),
       ),
-      schedulerOf({ ...shared, informers }),
+      schedulerOf({ ...shared, informers, ...scheduling }),
       ...(await nodesOf(config, {
         ...options,
         ...shared,

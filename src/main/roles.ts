@@ -6,6 +6,7 @@ import { createHttpClients } from '#client/http-client.ts'
 import { leaderElected } from '#client/leader-election.ts'
 import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
 import type { Clock } from '#lib/clock.ts'
+import type { LeaderElectionSettings } from '#scheduler/configuration/configuration.ts'
 import { createLogger } from '#lib/log.ts'
 import { systemRandom } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
@@ -28,7 +29,12 @@ export async function startRole(
   const identity = `${hostname()}_${random.uuid()}`
 
   /** Its services begin anew, with informers of their own, every time this process comes to lead. */
-  const elected = (lease: string, user: typeof SCHEDULER, make: (options: ActorOptions) => Promise<Service[]>): Service => {
+  const elected = (
+    lease: string,
+    user: typeof SCHEDULER,
+    make: (options: ActorOptions) => Promise<Service[]>,
+    election?: LeaderElectionSettings,
+  ): Service => {
     const leading: Service = {
       name: lease,
       async start(until) {
@@ -41,6 +47,7 @@ export async function startRole(
         return begun.move()
       },
     }
+    if (election?.leaderElect === false) return leading
     return leaderElected([leading], {
       client: clientFor(user),
       clock,
@@ -48,6 +55,7 @@ export async function startRole(
       log,
       identity,
       lease: { namespace: 'kube-system', name: lease },
+      ...election,
     })
   }
 
@@ -67,8 +75,12 @@ export async function startRole(
             ...(pki ? signersOf(pki) : {}),
           })
         })
-      case 'scheduler':
-        return elected('kube-scheduler', SCHEDULER, async (options) => [schedulerOf({ ...options, informers: informersOf(options) })])
+      case 'scheduler': {
+        const { configuration } = config
+        const own = configuration ? { configuration } : {}
+        const make = async (options: ActorOptions) => [schedulerOf({ ...options, ...own, informers: informersOf(options) })]
+        return elected('kube-scheduler', SCHEDULER, make, configuration?.leaderElection)
+      }
       case 'simulated-nodes': {
         const { count, namePrefix, firstSubnet } = config
         const own = { count, namePrefix, firstSubnet, client: clientFor(SIMULATED_NODES), informers: informersOf(shared), clock, log }

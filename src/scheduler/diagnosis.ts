@@ -1,14 +1,17 @@
 // Why no node would do: counted by reason for people, and by plugin for the queue.
 import type { Refusal } from './plugin.ts'
 
+/** Stands for all extenders: nobody knows what would change their minds. */
+export const EXTENDER = 'Extender'
+
 export class Diagnosis {
   readonly total: number
   readonly refusals = new Map<string, Refusal>()
   readonly plugins = new Set<string>()
   /** Set when the pod was refused before any node was looked at. */
   podMessage: string | undefined
-  /** What preemption has to say. */
-  preemptionMessage = ''
+  /** What those have to say that are asked when no node would do. */
+  readonly postFilterMessages: string[] = []
 
   constructor(total: number) {
     this.total = total
@@ -28,7 +31,7 @@ export class Diagnosis {
   get message(): string {
     if (this.total === 0) return 'no nodes available to schedule pods'
     const why = this.podMessage ?? histogram([...this.refusals.values()].flatMap(({ reasons }) => reasons))
-    return `0/${this.total} nodes are available:${why ? ` ${why}.` : ''}${this.preemptionMessage ? ` ${this.preemptionMessage}` : ''}`
+    return `0/${this.total} nodes are available:${why ? ` ${why}.` : ''}${this.postFilterMessages.length ? ` ${this.postFilterMessages.join(', ')}` : ''}`
   }
 }
 

@@ -28,37 +28,49 @@ export interface CycleOptions {
 
 export type Placement = { node: NodeInfo; examined: number } | { diagnosis: Diagnosis; filters: readonly NamedFilter[]; examined: number }
 
+/** What can take the pod: some nodes to choose among, or the one it is to be, or none and why. */
+export interface Search {
+  chosen?: NodeInfo
+  feasible: readonly NodeInfo[]
+  diagnosis: Diagnosis
+  filters: readonly NamedFilter[]
+  examined: number
+}
+
 /** Below this many nodes all are examined. */
 const MIN_FEASIBLE = 100
 const MIN_PERCENT = 5
 
 export function placePod(pod: PodInfo, cluster: Cluster, options: CycleOptions): Placement {
+  const { chosen, feasible, ...search } = findNodes(pod, cluster, options)
+  if (chosen) return { node: chosen, examined: search.examined }
+  return feasible.length === 0 ? search : { node: bestOf(feasible, pod, { ...options, cluster }), examined: search.examined }
+}
+
+/** `others` will have a say in it: then nothing is chosen here. */
+export function findNodes(pod: PodInfo, cluster: Cluster, options: CycleOptions & { others?: boolean }): Search {
   const all = cluster.nodes
   const diagnosis = new Diagnosis(all.length)
-  const filters: NamedFilter[] = []
-  const failed = (examined = 0) => ({ diagnosis, filters, examined })
-  if (all.length === 0) return failed()
-  let candidates: readonly NodeInfo[] = all
-  for (const { plugin } of options.profile.plugins) {
-    const filter = plugin.filter?.(pod, cluster)
-    if (!filter) continue
-    if (isPodRefusal(filter)) {
-      diagnosis.refusePod(plugin.name, filter.message)
-      return failed()
-    }
-    filters.push({ plugin: plugin.name, filter })
-    if (filter.only) candidates = filter.only.flatMap((name) => cluster.node(name) ?? []).filter((node) => candidates.includes(node))
+  if (all.length === 0) return { feasible: [], diagnosis, filters: [], examined: 0 }
+  const asked = filtersFor(pod, cluster, options.profile)
+  if ('message' in asked) {
+    diagnosis.refusePod(asked.plugin, asked.message)
+    return { feasible: [], diagnosis, filters: [], examined: 0 }
   }
+  const { filters, candidates } = asked
+  const found = (examined: number, feasible: readonly NodeInfo[], chosen?: NodeInfo): Search =>
+    chosen ? { chosen, feasible, diagnosis, filters, examined } : { feasible, diagnosis, filters, examined }
 
   const nominated = pod.pod.status?.nominatedNodeName
   const kept = nominated ? cluster.node(nominated) : undefined
-  if (kept && candidates.includes(kept) && !refusalOf(pod, kept, filters, options.nominations)) return { node: kept, examined: 0 }
+  if (kept && candidates.includes(kept) && !refusalOf(pod, kept, filters, options.nominations))
+    return options.others ? found(0, [kept]) : found(0, [kept], kept)
 
-  const indexed = candidates === all && all.length >= MIN_FEASIBLE && options.nominations.size === 0
+  const indexed = candidates === all && all.length >= MIN_FEASIBLE && options.nominations.size === 0 && !options.others
   const known = indexed ? bestOfShape(pod, cluster, filters, options) : undefined
-  if (known) return { node: known, examined: 0 }
+  if (known) return found(0, [known], known)
 
-  const enough = feasibleNodesWanted(candidates.length)
+  const enough = feasibleNodesWanted(candidates.length, options.profile.percentageOfNodesToScore)
   const feasible: NodeInfo[] = []
   let examined = 0
   for (; examined < candidates.length && feasible.length < enough; examined++) {
@@ -67,11 +79,26 @@ export function placePod(pod: PodInfo, cluster: Cluster, options: CycleOptions):
     if (refused) diagnosis.refuse(node.name, refused.plugin, refused.refusal)
     else feasible.push(node)
   }
-  if (feasible.length === 0) {
-    if (candidates !== all) refuseOthers(diagnosis, all, candidates)
-    return failed(examined)
+  if (feasible.length === 0 && candidates !== all) refuseOthers(diagnosis, all, candidates)
+  return found(examined, feasible)
+}
+
+/** What each plugin asks of nodes for this pod, and which nodes come into question; or the plugin that refuses the pod wherever it may go. */
+export function filtersFor(
+  pod: PodInfo,
+  cluster: Cluster,
+  { plugins }: Profile,
+): { filters: NamedFilter[]; candidates: readonly NodeInfo[] } | { plugin: string; message: string } {
+  const filters: NamedFilter[] = []
+  let candidates = cluster.nodes
+  for (const { plugin } of plugins) {
+    const filter = plugin.filter?.(pod, cluster)
+    if (!filter) continue
+    if (isPodRefusal(filter)) return { plugin: plugin.name, message: filter.message }
+    filters.push({ plugin: plugin.name, filter })
+    if (filter.only) candidates = filter.only.flatMap((name) => cluster.node(name) ?? []).filter((node) => candidates.includes(node))
   }
-  return { node: best(pod, cluster, feasible, options), examined }
+  return { filters, candidates }
 }
 
 /**
@@ -145,24 +172,22 @@ export function imagine(node: NodeInfo, pod: PodInfo, by: 1 | -1, filters: reado
   for (const { filter } of filters) filter.imagine?.(node, pod, by)
 }
 
-/** All of up to 100 nodes; of more, half minus a percent per 125 nodes, at least 5 percent. */
-export function feasibleNodesWanted(nodes: number): number {
-  if (nodes < MIN_FEASIBLE) return nodes
-  const percent = Math.max(MIN_PERCENT, 50 - Math.floor(nodes / 125))
+/** All of up to 100 nodes; of more, the percentage asked for, or half minus a percent per 125 nodes, at least 5 percent. */
+export function feasibleNodesWanted(nodes: number, percentage = 0): number {
+  if (nodes < MIN_FEASIBLE || percentage >= 100) return nodes
+  const percent = percentage > 0 ? percentage : Math.max(MIN_PERCENT, 50 - Math.floor(nodes / 125))
   return Math.max(MIN_FEASIBLE, Math.floor((nodes * percent) / 100))
 }
 
-/** The highest weighted sum of scores; among equals, chance decides. */
-function best(pod: PodInfo, cluster: Cluster, nodes: readonly NodeInfo[], { profile, random }: CycleOptions): NodeInfo {
+/** The highest weighted sum of scores; among equals, chance decides. `extra` are points by others, one for each node. */
+export function bestOf(
+  nodes: readonly NodeInfo[],
+  pod: PodInfo,
+  { profile, random, cluster, extra }: Pick<CycleOptions, 'profile' | 'random'> & { cluster: Cluster; extra?: readonly number[] },
+): NodeInfo {
   if (nodes.length === 1) return nodes[0]!
-  const totals = nodes.map(() => 0)
-  for (const { plugin, weight } of profile.plugins) {
-    const score = weight ? plugin.score?.(pod, cluster, nodes) : undefined
-    if (!score) continue
-    const scores = nodes.map((node) => score.of(node))
-    score.normalize?.(scores)
-    for (let i = 0; i < scores.length; i++) totals[i]! += weight * scores[i]!
-  }
+  const totals = totalScores(nodes, pod, { profile, cluster })
+  for (const [i, points] of (extra ?? []).entries()) totals[i]! += points
   let chosen = 0
   let equals = 1
   for (let i = 1; i < totals.length; i++) {
@@ -174,4 +199,21 @@ function best(pod: PodInfo, cluster: Cluster, nodes: readonly NodeInfo[], { prof
     }
   }
   return nodes[chosen]!
+}
+
+/** The weighted sum of all scores, for each node. */
+export function totalScores(
+  nodes: readonly NodeInfo[],
+  pod: PodInfo,
+  { profile, cluster }: { profile: Profile; cluster: Cluster },
+): number[] {
+  const totals = nodes.map(() => 0)
+  for (const { plugin, weight } of profile.plugins) {
+    const score = weight ? plugin.score?.(pod, cluster, nodes) : undefined
+    if (!score) continue
+    const scores = nodes.map((node) => score.of(node))
+    score.normalize?.(scores)
+    for (let i = 0; i < scores.length; i++) totals[i]! += weight * scores[i]!
+  }
+  return totals
 }

@@ -39,8 +39,18 @@ export type ClusterChange =
   /** Something else a plugin cares about: a volume, a claim, a class. */
   | { type: 'object'; kind: string }
 
+/** What a plugin keeps for a pod between the choice of its node and its binding. */
+export interface Reservation {
+  /** Makes it so; the pod is bound after that. Absent: there is nothing to make. */
+  bind?(): Promise<void>
+  /** Called in the end, bound or not. */
+  release(): void
+}
+
 export interface Plugin {
   readonly name: string
+  /** Whether the pod must not even be tried yet. */
+  gates?(pod: PodInfo, cluster: Cluster): boolean
   filter?(pod: PodInfo, cluster: Cluster): Filter | PodRefusal | undefined
   score?(pod: PodInfo, cluster: Cluster, nodes: readonly NodeInfo[]): Score | undefined
   /**
@@ -48,6 +58,10 @@ export interface Plugin {
    * Absent: it always looks further.
    */
   local?(pod: PodInfo, cluster: Cluster): string | undefined
+  /** undefined where the pod needs nothing kept. */
+  reserve?(pod: PodInfo, node: NodeInfo, cluster: Cluster): Reservation | undefined
+  /** Asked where no node would do, before preemption: what it has to say of that. */
+  postFilter?(pod: PodInfo, cluster: Cluster): string | undefined
   /** Whether the change may help a pod this plugin refused. Absent: never. */
   helps?(change: ClusterChange, pod: PodInfo): boolean
 }

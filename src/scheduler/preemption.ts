@@ -15,6 +15,7 @@ export interface PreemptionOptions {
   nominations: Nominations
   random: Random
   budgets(namespace: string): readonly PodDisruptionBudget[]
+  limits?: PreemptionLimits
 }
 
 export interface Candidate {
@@ -24,13 +25,23 @@ export interface Candidate {
   violations: number
 }
 
-const MIN_CANDIDATES = 100
-const MIN_CANDIDATES_PERCENT = 10
+/** Of the nodes where evicting may help, how many are looked at: a share of them, at least so many. */
+export interface PreemptionLimits {
+  minCandidateNodesPercentage?: number
+  minCandidateNodesAbsolute?: number
+}
+
 const NOT_HELPFUL = 'Preemption is not helpful for scheduling'
 const NO_VICTIMS = 'No preemption victims found for incoming pod'
 
 /** The best candidate, or in upstream's words why there is none. */
 export function preempt(pod: PodInfo, options: PreemptionOptions): Candidate | string {
+  const candidates = preemptionCandidates(pod, options)
+  return typeof candidates === 'string' ? candidates : leastHarmful(candidates)
+}
+
+/** At least one, or why there is none. */
+export function preemptionCandidates(pod: PodInfo, options: PreemptionOptions): readonly Candidate[] | string {
   const { cluster, diagnosis, random } = options
   if (pod.pod.spec?.preemptionPolicy === 'Never') return 'not eligible due to preemptionPolicy=Never.'
   const nominated = pod.pod.status?.nominatedNodeName
@@ -43,7 +54,8 @@ export function preempt(pod: PodInfo, options: PreemptionOptions): Candidate | s
     if (refusal && !refusal.final) hopeful.push(node)
     else reasons.push(NOT_HELPFUL)
   }
-  const enough = Math.max(MIN_CANDIDATES, Math.floor((hopeful.length * MIN_CANDIDATES_PERCENT) / 100))
+  const { minCandidateNodesPercentage: share = 10, minCandidateNodesAbsolute: count = 100 } = options.limits ?? {}
+  const enough = Math.max(count, Math.floor((hopeful.length * share) / 100))
   const start = Math.floor(random.float() * hopeful.length)
   const candidates: Candidate[] = []
   for (let i = 0; i < hopeful.length && candidates.length < enough; i++) {
@@ -52,7 +64,7 @@ export function preempt(pod: PodInfo, options: PreemptionOptions): Candidate | s
     if (Array.isArray(found)) reasons.push(...found)
     else candidates.push(found)
   }
-  return candidates.length ? leastHarmful(candidates) : `0/${cluster.nodes.length} nodes are available: ${histogram(reasons)}.`
+  return candidates.length ? candidates : `0/${cluster.nodes.length} nodes are available: ${histogram(reasons)}.`
 }
 
 function hasLeavingPod(node: NodeInfo | undefined, { priority }: PodInfo): boolean {
@@ -121,7 +133,7 @@ const startOf = ({ pod }: PodInfo) => pod.status?.startTime ?? '9999'
 const compareTimes = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Fewest broken budgets, lowest top priority, smallest sum of priorities, fewest victims, latest start of the most important. */
-function leastHarmful(candidates: readonly Candidate[]): Candidate {
+export function leastHarmful(candidates: readonly Candidate[]): Candidate {
   const NEGATIVE_OFFSET = 2 ** 31
   const top = ({ victims }: Candidate) => victims[0]?.priority ?? -NEGATIVE_OFFSET
   const sum = ({ victims }: Candidate) => victims.reduce((total, { priority }) => total + priority + NEGATIVE_OFFSET, 0)

@@ -27,6 +27,13 @@ export function parseResources(list: Readonly<Record<string, string>> | undefine
   return resources
 }
 
+export function amountOf(resources: Resources, name: string): number {
+  if (name === 'cpu') return resources.milliCpu
+  if (name === 'memory') return resources.memory
+  if (name === 'ephemeral-storage') return resources.ephemeralStorage
+  return resources.scalars?.get(name) ?? 0
+}
+
 /** Adds `other` to `into`, `by` times. */
 export function addResources(into: Resources, other: Resources, by: 1 | -1 = 1): void {
   into.milliCpu += by * other.milliCpu

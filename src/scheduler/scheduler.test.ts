@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import type { Binding } from '#api/kinds/core/binding.ts'
 import { EventsEvent } from '#api/kinds/events/event.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Node } from '#api/kinds/core/node.ts'
@@ -9,14 +12,16 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { createEventRecorder } from '#client/event-recorder.ts'
 import { createInformers } from '#client/informers.ts'
+import { systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { startTestServer } from '#server/testing.ts'
+import { parseSchedulerConfiguration, type SchedulerConfiguration } from './configuration/configuration.ts'
 import { createScheduler } from './scheduler.ts'
 import { nodeOf, podOf, type PodShape } from './testing.ts'
 
-async function startCluster(t: TestContext) {
+async function startCluster(t: TestContext, configuration?: SchedulerConfiguration) {
   const clock = createVirtualClock()
   const random = seededRandom(1)
   const log = silentLogger
@@ -26,17 +31,22 @@ async function startCluster(t: TestContext) {
   const stop = new AbortController()
   cleanUp.defer(() => stop.abort(new Error('the test is over')))
   const informers = createInformers({ client, clock, random, log, signal: stop.signal })
-  const events = createEventRecorder({
-    client,
-    clock,
-    random,
-    log,
-    component: 'default-scheduler',
-    api: 'events.k8s.io',
-    signal: stop.signal,
-  })
+  const eventsFor = (component: string) =>
+    createEventRecorder({
+      client,
+      clock,
+      random,
+      log,
+      component,
+      api: 'events.k8s.io',
+      signal: stop.signal,
+    })
   await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } })
-  cleanUp.use(await createScheduler({ client, informers, events, clock, random, log }).start(stop.signal))
+  cleanUp.use(
+    await createScheduler({ client, informers, eventsFor, clock, random, log, ...(configuration ? { configuration } : {}) }).start(
+      stop.signal,
+    ),
+  )
   const createNode = async (name: string, shape = {}) => {
     const { status, ...node } = nodeOf(name, shape)
     const created = await client.create(Node, { ...node, metadata: { name, labels: node.metadata!.labels! } })
@@ -52,6 +62,8 @@ async function startCluster(t: TestContext) {
       const result = await check()
       if (result) return result
       await clock.advance(20)
+      // Extenders live in real time.
+      if (configuration?.extenders.length) await systemClock.sleep(5)
     }
     throw new Error('did not come about within 8 s of cluster time')
   }
@@ -214,4 +226,78 @@ test('scheduler holds a pod whose claim is missing or unbound', async (t) => {
   })
   await createPod('q', { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] })
   assert.match(await told('q'), /pod has unbound immediate PersistentVolumeClaims/)
+})
+
+const HEAD = 'apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n'
+const configured = (fields: string) => parseSchedulerConfiguration(HEAD + fields, () => '')
+
+test('scheduler serves pods of several profiles, each in its own way and name', async (t) => {
+  const configuration = configured(`profiles:
+- schedulerName: default-scheduler
+- schedulerName: packer
+  pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: MostAllocated}}}]
+  plugins: {score: {disabled: [{name: NodeResourcesBalancedAllocation}]}}
+`)
+  const { createNode, createPod, bound, eventually, client } = await startCluster(t, configuration)
+  await createNode('a')
+  await createNode('b')
+  await createPod('first', { cpu: '1' })
+  const taken = await bound('first')
+  await createPod('packed', { cpu: '1', schedulerName: 'packer' })
+  await createPod('apart', { cpu: '1' })
+  assert.equal(await bound('packed'), taken)
+  assert.notEqual(await bound('apart'), taken)
+  const reporter = async (name: string) =>
+    (await client.list(EventsEvent)).items.find(({ regarding }) => regarding?.name === name)?.reportingController
+  assert.equal(await eventually(() => reporter('packed')), 'packer')
+  assert.equal(await eventually(() => reporter('apart')), 'default-scheduler')
+})
+
+test('scheduler asks extenders, and lets one of them bind', async (t) => {
+  const asked: string[] = []
+  let bindPod: (node: string) => Promise<unknown> = async () => {}
+  const server = createServer(async (request, response) => {
+    const parts: Buffer[] = []
+    for await (const part of request) parts.push(part as Buffer)
+    const args = JSON.parse(String(Buffer.concat(parts)))
+    asked.push(request.url!)
+    if (request.url === '/bind') await bindPod(args.Node)
+    response.end(
+      JSON.stringify(
+        request.url === '/filter'
+          ? { NodeNames: args.NodeNames.filter((name: string) => name !== 'a'), FailedNodes: { a: 'not this one' } }
+          : request.url === '/prioritize'
+            ? [{ Host: 'c', Score: 10 }]
+            : {},
+      ),
+    )
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => (server.closeAllConnections(), server.close()))
+  const configuration = configured(`extenders:
+- urlPrefix: http://127.0.0.1:${(server.address() as AddressInfo).port}
+  filterVerb: filter
+  prioritizeVerb: prioritize
+  bindVerb: bind
+  weight: 100
+  nodeCacheCapable: true
+  managedResources: [{name: example.com/gpu, ignoredByScheduler: true}]
+`)
+  const { createNode, createPod, bound, told, client } = await startCluster(t, configuration)
+  bindPod = (node) =>
+    client.create<Pod, Binding>(
+      Pod,
+      { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'p', namespace: 'default' }, target: { kind: 'Node', name: node } },
+      { namespace: 'default', name: 'p', subresource: 'binding' },
+    )
+  await createNode('a')
+  const resources = { requests: { 'example.com/gpu': '1' }, limits: { 'example.com/gpu': '1' } }
+  await createPod('plain')
+  assert.equal(await bound('plain'), 'a')
+  assert.deepEqual(asked, [])
+  await createPod('p', { containers: [{ name: 'c', image: 'i', resources }] })
+  assert.match(await told('p'), /^0\/1 nodes are available: 1 not this one\./)
+  for (const name of ['b', 'c', 'd']) await createNode(name)
+  assert.equal(await bound('p'), 'c')
+  assert.equal(asked.at(-1), '/bind')
 })

@@ -12,33 +12,52 @@ import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
+import type { SchedulerConfiguration } from './configuration/configuration.ts'
 import { Cluster } from './cluster.ts'
 import { feedCluster } from './cluster-feed.ts'
 import type { Diagnosis } from './diagnosis.ts'
+import { Extenders } from './extenders/extenders.ts'
+import type { NodeInfo } from './node-info.ts'
 import { NominatedPods } from './nominations.ts'
 import { evictVictims } from './evict-victims.ts'
-import { type NamedFilter, type Placement, placePod } from './place.ts'
+import { bestOf, type CycleOptions, filtersFor, findNodes, type Placement, placePod, refusalOf } from './place.ts'
 import type { PodInfo } from './pod-info.ts'
 import { PodStatusWriter } from './pod-status.ts'
-import { type Candidate, preempt } from './preemption.ts'
-import { defaultProfile, type Profile } from './profile.ts'
+import type { Plugin, Reservation } from './plugin.ts'
+import { type Candidate, leastHarmful, preemptionCandidates } from './preemption.ts'
+import { DEFAULT_SCHEDULER_NAME, defaultProfile, type Profile } from './profile.ts'
 import { VolumeBinder } from './volumes/volume-binder.ts'
 import { type QueuedPod, SchedulingQueue } from './queue/scheduling-queue.ts'
 
 export interface SchedulerOptions {
   client: Client
   informers: Informers
-  /** Of component default-scheduler, writing events.k8s.io. */
-  events: EventRecorder
+  /** Of that scheduler name, writing events.k8s.io. */
+  eventsFor(schedulerName: string): EventRecorder
   clock: Clock
   random: Random
   log: Logger
-  profile?: Profile
+  /** Absent: the default profile alone. */
+  configuration?: Pick<SchedulerConfiguration, 'profiles'> & Partial<SchedulerConfiguration>
+}
+
+/** How pods of one scheduler name are served. */
+interface Served {
+  profile: Profile
+  plugins: readonly Plugin[]
+  events: EventRecorder
 }
 
 type Refused = Extract<Placement, { diagnosis: Diagnosis }>
 
+interface Reserved {
+  plugin: string
+  reservation: Reservation
+}
+
 const MAX_BINDINGS = 64
+/** While extenders are asked, the cluster goes on: so often the question is put anew before the pod must wait. */
+const MAX_EXTENDED_ROUNDS = 3
 /** Longer than this nothing else of the process should wait for its turn. */
 const SLICE_MS = 4
 
@@ -69,26 +88,41 @@ export function createScheduler(options: SchedulerOptions): Service {
 
 class Scheduler {
   readonly #options: SchedulerOptions
-  readonly #profile: Profile
+  readonly #served: ReadonlyMap<string, Served>
+  readonly #extenders: Extenders
   readonly #signal: AbortSignal
   readonly #cluster = new Cluster()
   readonly #nominations = new NominatedPods()
   readonly #status: PodStatusWriter
-  readonly #volumes: VolumeBinder
   readonly queue: SchedulingQueue
   #bindings = 0
   #start = 0
   #wake: (() => void) | undefined
 
   constructor(options: SchedulerOptions, signal: AbortSignal) {
-    const { client, clock, log, profile = defaultProfile() } = options
+    const { client, clock, log, configuration } = options
     this.#options = options
-    this.#profile = profile
+    this.#served = new Map((configuration?.profiles ?? [defaultProfile()]).map((profile) => [profile.schedulerName, this.#serve(profile)]))
+    this.#extenders = new Extenders(configuration?.extenders ?? [], { log, signal })
     this.#signal = signal
-    this.#volumes = new VolumeBinder({ client, informers: options.informers, clock, signal })
-    this.#cluster.volumeBinder = this.#volumes
+    this.#cluster.volumeBinder = new VolumeBinder({ client, informers: options.informers, clock, signal })
     this.#status = new PodStatusWriter({ client, clock, log, signal })
-    this.queue = new SchedulingQueue({ clock, plugins: profile.plugins.map(({ plugin }) => plugin), wake: () => this.wake() })
+    this.queue = new SchedulingQueue({
+      clock,
+      pluginsOf: (pod) => this.#servedOf(pod.pod)!.plugins,
+      isGated: (pod) => this.#servedOf(pod.pod)!.plugins.some((plugin) => plugin.gates?.(pod, this.#cluster)),
+      ...(configuration?.podInitialBackoffMs ? { initialBackoffMs: configuration.podInitialBackoffMs } : {}),
+      ...(configuration?.podMaxBackoffMs ? { maxBackoffMs: configuration.podMaxBackoffMs } : {}),
+      wake: () => this.wake(),
+    })
+  }
+
+  #serve(profile: Profile): Served {
+    return { profile, plugins: profile.plugins.map(({ plugin }) => plugin), events: this.#options.eventsFor(profile.schedulerName) }
+  }
+
+  #servedOf({ spec }: Pod): Served | undefined {
+    return this.#served.get(spec?.schedulerName || DEFAULT_SCHEDULER_NAME)
   }
 
   feed(): Promise<Disposable> {
@@ -97,7 +131,7 @@ class Scheduler {
       cluster: this.#cluster,
       queue: this.queue,
       nominations: this.#nominations,
-      isOurs: ({ spec }) => (spec?.schedulerName || 'default-scheduler') === this.#profile.schedulerName,
+      isOurs: (pod) => this.#servedOf(pod) !== undefined,
       settled: (uid) => this.#status.forget(uid),
     })
   }
@@ -116,7 +150,8 @@ class Scheduler {
         sliceBegan = this.#options.clock.monotonic()
         continue
       }
-      this.#schedule(queued)
+      if (this.#extenders.concerned(queued.info).length) await this.#scheduleExtended(queued)
+      else this.#schedule(queued)
       if (this.#options.clock.monotonic() - sliceBegan > SLICE_MS) {
         await nextTurn()
         sliceBegan = this.#options.clock.monotonic()
@@ -124,33 +159,74 @@ class Scheduler {
     }
   }
 
+  #cycleOptions(info: PodInfo): CycleOptions {
+    const { profile } = this.#servedOf(info.pod)!
+    return { profile, random: this.#options.random, nominations: this.#nominations, start: this.#start }
+  }
+
   #schedule(queued: QueuedPod): void {
     const { info } = queued
     try {
-      const { random } = this.#options
-      const placement = placePod(info, this.#cluster, {
-        profile: this.#profile,
-        random,
-        nominations: this.#nominations,
-        start: this.#start,
-      })
-      this.#start = (this.#start + placement.examined) % Math.max(1, this.#cluster.nodes.length)
-      if ('diagnosis' in placement) return this.#refused(queued, placement)
-      this.#volumes.reserve(info, placement.node)
-      this.#cluster.assume(info, placement.node.name)
-      this.#nominations.delete(info.uid)
-      void this.#bind(queued, placement.node.name)
+      const placement = placePod(info, this.#cluster, this.#cycleOptions(info))
+      this.#moveOn(placement.examined)
+      if ('diagnosis' in placement) this.#refused(queued, placement, this.#preempt(info, placement))
+      else this.#place(queued, placement.node)
     } catch (error) {
       this.#options.log.error('a scheduling cycle failed', { pod: info.key, error })
       this.#erred(queued, String(error))
     }
   }
 
-  #refused(queued: QueuedPod, { diagnosis, filters }: Refused): void {
+  /** The same with others asked. What they answered is held against the cluster as it is by then. */
+  async #scheduleExtended(queued: QueuedPod): Promise<void> {
     const { info } = queued
-    const candidate = diagnosis.total === 0 || diagnosis.podMessage ? undefined : this.#preempt(info, diagnosis, filters)
+    this.queue.follow(queued)
+    try {
+      for (let round = 0; round < MAX_EXTENDED_ROUNDS; round++) {
+        const search = findNodes(info, this.#cluster, { ...this.#cycleOptions(info), others: true })
+        this.#moveOn(search.examined)
+        const feasible = await this.#extenders.filter(info, search.feasible, search.diagnosis)
+        if (feasible.length === 0) return this.#refused(queued, search, await this.#preemptExtended(info, search))
+        const extra = await this.#extenders.prioritize(info, feasible)
+        if (queued.state !== 'taken') return
+        const { profile, random } = this.#cycleOptions(info)
+        const chosen = bestOf(feasible, info, { profile, random, cluster: this.#cluster, extra })
+        const asked = filtersFor(info, this.#cluster, profile)
+        const still = 'filters' in asked && asked.candidates.includes(chosen) && !refusalOf(info, chosen, asked.filters, this.#nominations)
+        if (still) return this.#place(queued, chosen)
+      }
+      this.#erred(queued, 'nodes changed while extenders were asked about them')
+    } catch (error) {
+      if (!this.#signal.aborted) this.#erred(queued, error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  #moveOn(examined: number): void {
+    this.#start = (this.#start + examined) % Math.max(1, this.#cluster.nodes.length)
+  }
+
+  #place(queued: QueuedPod, node: NodeInfo): void {
+    const { info } = queued
+    let reserved: Reserved[] | undefined
+    try {
+      for (const plugin of this.#servedOf(info.pod)!.plugins) {
+        const reservation = plugin.reserve?.(info, node, this.#cluster)
+        if (reservation) (reserved ??= []).push({ plugin: plugin.name, reservation })
+      }
+    } catch (error) {
+      for (const { reservation } of reserved ?? []) reservation.release()
+      throw error
+    }
+    this.#cluster.assume(info, node.name)
+    this.#nominations.delete(info.uid)
+    void this.#bind(queued, node.name, reserved)
+  }
+
+  #refused(queued: QueuedPod, { diagnosis }: Refused, candidate: Candidate | undefined): void {
+    const { info } = queued
     this.queue.refused(queued, diagnosis.plugins)
-    this.#options.events.event(info.pod, 'Warning', 'FailedScheduling', diagnosis.message, { action: 'Scheduling' })
+    const { events } = this.#servedOf(info.pod)!
+    events.event(info.pod, 'Warning', 'FailedScheduling', diagnosis.message, { action: 'Scheduling' })
     const nominated = candidate?.node.name ?? (this.#nominations.nodeOf(info.uid) && this.#mayStillCome(info) ? undefined : '')
     this.#status.write(info, {
       reason: 'Unschedulable',
@@ -160,26 +236,55 @@ class Scheduler {
     if (nominated !== undefined) this.#nominations.set(info, nominated)
   }
 
-  #preempt(info: PodInfo, diagnosis: Diagnosis, filters: readonly NamedFilter[]): Candidate | undefined {
-    const { random, informers } = this.#options
-    const budgets = (namespace: string) => informers.of(PodDisruptionBudget).list(namespace)
-    const found = preempt(info, { cluster: this.#cluster, filters, diagnosis, nominations: this.#nominations, random, budgets })
-    if (typeof found === 'string') {
-      diagnosis.preemptionMessage = `preemption: ${found}`
-      return undefined
+  /** The node that will have room, once those who must leave it for the pod have gone; else the diagnosis says why there is none. */
+  #preempt(info: PodInfo, refused: Refused): Candidate | undefined {
+    const candidates = this.#candidates(info, refused)
+    return candidates && this.#makeRoom(info, leastHarmful(candidates))
+  }
+
+  async #preemptExtended(info: PodInfo, refused: Refused): Promise<Candidate | undefined> {
+    const candidates = this.#candidates(info, refused)
+    const agreed = candidates && (await this.#extenders.preempt(info, candidates))
+    return agreed?.length ? this.#makeRoom(info, leastHarmful(agreed)) : undefined
+  }
+
+  #candidates(info: PodInfo, { diagnosis, filters }: Refused): readonly Candidate[] | undefined {
+    if (diagnosis.total === 0) return undefined
+    const { profile, plugins } = this.#servedOf(info.pod)!
+    for (const plugin of plugins) {
+      const said = plugin.postFilter?.(info, this.#cluster)
+      if (said) diagnosis.postFilterMessages.push(said)
     }
-    void this.#evict(found, info)
-    return found
+    if (diagnosis.podMessage || !profile.preemption) return undefined
+    const { random, informers } = this.#options
+    const found = preemptionCandidates(info, {
+      cluster: this.#cluster,
+      filters,
+      diagnosis,
+      nominations: this.#nominations,
+      random,
+      budgets: (namespace) => informers.of(PodDisruptionBudget).list(namespace),
+      limits: profile.preemption,
+    })
+    if (typeof found !== 'string') return found
+    diagnosis.postFilterMessages.push(`preemption: ${found}`)
+    return undefined
+  }
+
+  #makeRoom(info: PodInfo, candidate: Candidate): Candidate {
+    void this.#evict(candidate, info)
+    return candidate
   }
 
   async #evict(candidate: Candidate, preemptor: PodInfo): Promise<void> {
-    const { client, events, clock, log } = this.#options
+    const { client, clock, log } = this.#options
+    const { events, profile } = this.#servedOf(preemptor.pod)!
     const node = candidate.node.name
     for (const weaker of this.#nominations.on(node)) {
       if (weaker.priority < preemptor.priority) this.#nominations.delete(weaker.uid)
     }
     try {
-      await evictVictims(candidate, preemptor, { client, events, clock, schedulerName: this.#profile.schedulerName, signal: this.#signal })
+      await evictVictims(candidate, preemptor, { client, events, clock, schedulerName: profile.schedulerName, signal: this.#signal })
     } catch (error) {
       if (!this.#signal.aborted) log.warn('a preemption failed', { pod: preemptor.key, node, error })
     }
@@ -193,15 +298,15 @@ class Scheduler {
 
   #erred(queued: QueuedPod, message: string): void {
     this.queue.failed(queued)
-    this.#options.events.event(queued.info.pod, 'Warning', 'FailedScheduling', message, { action: 'Scheduling' })
+    this.#servedOf(queued.info.pod)!.events.event(queued.info.pod, 'Warning', 'FailedScheduling', message, { action: 'Scheduling' })
     this.#status.write(queued.info, { reason: 'SchedulerError', message })
   }
 
   /** Volumes first: a pod that waits for them (minutes, maybe) takes no place among the bindings. */
-  async #bind(queued: QueuedPod, node: string): Promise<void> {
+  async #bind(queued: QueuedPod, node: string, reserved: readonly Reserved[] | undefined): Promise<void> {
     const { info } = queued
     try {
-      if (this.#volumes.mustBind(info)) await this.#bindVolumes(info, node)
+      for (const one of reserved ?? []) await preBind(one)
       await this.#bindPod(queued, node)
     } catch (error) {
       this.#cluster.forget(info.uid)
@@ -211,24 +316,18 @@ class Scheduler {
       this.#options.log.warn('a pod could not be bound', { pod: info.key, node, error })
       this.#erred(queued, error instanceof Error ? error.message : String(error))
     } finally {
-      this.#volumes.release(info)
-    }
-  }
-
-  async #bindVolumes(info: PodInfo, node: string): Promise<void> {
-    try {
-      await this.#volumes.bind(info, node)
-    } catch (error) {
-      throw new Error(`running PreBind plugin "VolumeBinding": ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+      for (const { reservation } of reserved ?? []) reservation.release()
     }
   }
 
   async #bindPod(queued: QueuedPod, node: string): Promise<void> {
-    const { client, events } = this.#options
+    const { client } = this.#options
     const { info } = queued
+    const binder = this.#extenders.binder(info)
     this.#bindings++
     try {
-      await client.create<Pod, Binding>(Pod, bindingOf(info, node), { ...nameOf(info), subresource: 'binding', signal: this.#signal })
+      if (binder) await binder.bind(info, node)
+      else await client.create<Pod, Binding>(Pod, bindingOf(info, node), { ...nameOf(info), subresource: 'binding', signal: this.#signal })
     } catch (error) {
       if (hasReason(error, 'NotFound')) throw error
       throw new Error(`binding rejected: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
@@ -237,7 +336,18 @@ class Scheduler {
       this.wake()
     }
     this.queue.done(queued)
+    const { events } = this.#servedOf(info.pod)!
     events.event(info.pod, 'Normal', 'Scheduled', `Successfully assigned ${info.key} to ${node}`, { action: 'Binding' })
+  }
+}
+
+async function preBind({ plugin, reservation }: Reserved): Promise<void> {
+  try {
+    await reservation.bind?.()
+  } catch (error) {
+    throw new Error(`running PreBind plugin ${JSON.stringify(plugin)}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
   }
 }
 

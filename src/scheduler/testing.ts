@@ -61,7 +61,7 @@ export function place(pod: Pod, cluster: Cluster, profile: Profile = defaultProf
 }
 
 /** The node's name, or why there is none. */
-export function outcome(pod: Pod, cluster: Cluster): string {
-  const placement = place(pod, cluster)
+export function outcome(pod: Pod, cluster: Cluster, profile: Profile = defaultProfile()): string {
+  const placement = place(pod, cluster, profile)
   return 'node' in placement ? placement.node.name : placement.diagnosis.message
 }

@@ -11,24 +11,30 @@ import { TopologyCounts } from '#scheduler/topology-counts.ts'
 const NO_AFFINITY = { reasons: ["node(s) didn't match pod affinity rules"], final: true }
 const OWN_ANTI_AFFINITY = { reasons: ["node(s) didn't match pod anti-affinity rules"] }
 const OTHERS_ANTI_AFFINITY = { reasons: ["node(s) didn't satisfy existing pods anti-affinity rules"] }
-/** What a required term of a pod already there is worth as a preference. */
-const HARD_WEIGHT = 1
 
-export const InterPodAffinity: Plugin = {
-  name: 'InterPodAffinity',
-  filter(pod, cluster) {
-    if (!pod.affinity.required.length && !pod.affinity.requiredAnti.length && cluster.antiAffine.size === 0) return undefined
-    return filterOf(pod, cluster)
-  },
-  score: scoreOf,
-  local({ affinity: { required, requiredAnti, preferred, preferredAnti } }, cluster) {
-    const silent = !required.length && !requiredAnti.length && !preferred.length && !preferredAnti.length
-    return silent && cluster.affine.size === 0 && cluster.antiAffine.size === 0 ? '' : undefined
-  },
-  helps(change) {
-    if (change.type === 'node') return !change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)
-    return change.type !== 'object'
-  },
+export interface InterPodAffinityOptions {
+  /** What a required term of a pod already there is worth as a preference. */
+  hardPodAffinityWeight?: number
+  ignorePreferredTermsOfExistingPods?: boolean
+}
+
+export function interPodAffinity(options: InterPodAffinityOptions = {}): Plugin {
+  return {
+    name: 'InterPodAffinity',
+    filter(pod, cluster) {
+      if (!pod.affinity.required.length && !pod.affinity.requiredAnti.length && cluster.antiAffine.size === 0) return undefined
+      return filterOf(pod, cluster)
+    },
+    score: (pod, cluster) => scoreOf(pod, cluster, options),
+    local({ affinity: { required, requiredAnti, preferred, preferredAnti } }, cluster) {
+      const silent = !required.length && !requiredAnti.length && !preferred.length && !preferredAnti.length
+      return silent && cluster.affine.size === 0 && cluster.antiAffine.size === 0 ? '' : undefined
+    },
+    helps(change) {
+      if (change.type === 'node') return !change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)
+      return change.type !== 'object'
+    },
+  }
 }
 
 function filterOf(pod: PodInfo, cluster: Cluster): Filter {
@@ -70,10 +76,14 @@ function filterOf(pod: PodInfo, cluster: Cluster): Filter {
   }
 }
 
-function scoreOf(pod: PodInfo, cluster: Cluster): Score | undefined {
+function scoreOf(
+  pod: PodInfo,
+  cluster: Cluster,
+  { hardPodAffinityWeight = 1, ignorePreferredTermsOfExistingPods = false }: InterPodAffinityOptions,
+): Score | undefined {
   const { preferred, preferredAnti } = pod.affinity
   const hasWishes = preferred.length > 0 || preferredAnti.length > 0
-  if (!hasWishes && cluster.affine.size === 0) return undefined
+  if (!hasWishes && (ignorePreferredTermsOfExistingPods || cluster.affine.size === 0)) return undefined
   const labelsOf = cluster.namespaceLabels
   const totals = new TopologyCounts()
   const count = (terms: readonly AffinityTerm[], about: Pod, node: NodeInfo, factor: (weight: number) => number) => {
@@ -86,7 +96,7 @@ function scoreOf(pod: PodInfo, cluster: Cluster): Score | undefined {
     })
   }
   for (const { info, node } of cluster.affine.values()) {
-    count(info.affinity.required, pod.pod, node, () => HARD_WEIGHT)
+    count(info.affinity.required, pod.pod, node, () => hardPodAffinityWeight)
     count(info.affinity.preferred, pod.pod, node, (weight) => weight)
     count(info.affinity.preferredAnti, pod.pod, node, (weight) => -weight)
   }

@@ -1,26 +1,35 @@
-// Prefers nodes on which the pod makes cpu and memory used in more equal parts than they were.
+// Prefers nodes on which the pod makes what is used of cpu, memory (or the resources named) more equal than it was.
 import { MAX_SCORE, type Plugin } from '#scheduler/plugin.ts'
-import type { Resources } from '#scheduler/resources.ts'
+import { amountOf, type Resources } from '#scheduler/resources.ts'
 
-export const NodeResourcesBalancedAllocation: Plugin = {
-  name: 'NodeResourcesBalancedAllocation',
-  score({ requests }) {
-    if (requests.milliCpu === 0 && requests.memory === 0) return undefined
-    return {
-      of({ requested, allocatable }) {
-        const before = balance(requested.milliCpu, requested.memory, allocatable)
-        const after = balance(requested.milliCpu + requests.milliCpu, requested.memory + requests.memory, allocatable)
-        return Math.floor(((1 + after - before) / 2) * MAX_SCORE)
-      },
-    }
-  },
-  local: ({ requests: { milliCpu, memory } }) => `${milliCpu} ${memory}`,
+export function nodeResourcesBalancedAllocation({ resources = ['cpu', 'memory'] }: { resources?: readonly string[] } = {}): Plugin {
+  return {
+    name: 'NodeResourcesBalancedAllocation',
+    score({ requests }) {
+      // Extended resources the pod does not ask for are not for it to balance.
+      const weighed = resources.filter((name) => !name.includes('/') || amountOf(requests, name) > 0)
+      if (weighed.every((name) => amountOf(requests, name) === 0)) return undefined
+      return {
+        of({ requested, allocatable }) {
+          const before = balance(weighed, allocatable, (name) => amountOf(requested, name))
+          const after = balance(weighed, allocatable, (name) => amountOf(requested, name) + amountOf(requests, name))
+          return Math.floor(((1 + after - before) / 2) * MAX_SCORE)
+        },
+      }
+    },
+    local: ({ requests }) => resources.map((name) => amountOf(requests, name)).join(' '),
+  }
 }
 
 /** 1 minus the standard deviation of the used fractions. */
-function balance(milliCpu: number, memory: number, allocatable: Resources): number {
-  if (allocatable.milliCpu === 0 || allocatable.memory === 0) return 1
-  const cpuUsed = Math.min(1, milliCpu / allocatable.milliCpu)
-  const memoryUsed = Math.min(1, memory / allocatable.memory)
-  return 1 - Math.abs(cpuUsed - memoryUsed) / 2
+function balance(names: readonly string[], allocatable: Resources, used: (name: string) => number): number {
+  const fractions: number[] = []
+  for (const name of names) {
+    const capacity = amountOf(allocatable, name)
+    if (capacity > 0) fractions.push(Math.min(1, used(name) / capacity))
+  }
+  if (fractions.length < 2) return 1
+  if (fractions.length === 2) return 1 - Math.abs(fractions[0]! - fractions[1]!) / 2
+  const mean = fractions.reduce((sum, one) => sum + one, 0) / fractions.length
+  return 1 - Math.sqrt(fractions.reduce((sum, one) => sum + (one - mean) ** 2, 0) / fractions.length)
 }

@@ -1,43 +1,42 @@
-// What the pod asks for must be free on the node; nodes with more left are preferred (LeastAllocated over cpu and memory).
+// What the pod asks for must be free on the node; which nodes are preferred says the strategy (those with more left, unless told otherwise).
 import { equal } from '#api/equal.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
-import { MAX_SCORE, type Plugin, type Refusal } from '#scheduler/plugin.ts'
+import type { Plugin, Refusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
+import { LEAST_ALLOCATED, type ScoringStrategy } from '#scheduler/scoring-strategy.ts'
 
-export const NodeResourcesFit: Plugin = {
-  name: 'NodeResourcesFit',
-  filter: (pod) => ({ check: (node) => insufficient(pod, node) }),
-  score: ({ nonZero }) => ({
-    of({ allocatable, nonZeroRequested }) {
-      let weights = 0
-      let sum = 0
-      if (allocatable.milliCpu > 0) {
-        sum += leastAllocated(nonZeroRequested.milliCpu + nonZero.milliCpu, allocatable.milliCpu)
-        weights++
-      }
-      if (allocatable.memory > 0) {
-        sum += leastAllocated(nonZeroRequested.memory + nonZero.memory, allocatable.memory)
-        weights++
-      }
-      return weights ? Math.floor(sum / weights) : 0
+export interface NodeResourcesFitOptions {
+  /** Extended resources, and groups of them (`example.com`), that someone else looks after. */
+  ignoredResources?: readonly string[]
+  ignoredResourceGroups?: readonly string[]
+  strategy?: ScoringStrategy
+}
+
+export function nodeResourcesFit(options: NodeResourcesFitOptions = {}): Plugin {
+  const { ignoredResources = [], ignoredResourceGroups = [], strategy = LEAST_ALLOCATED } = options
+  const isIgnored = (name: string) => ignoredResources.includes(name) || ignoredResourceGroups.includes(name.split('/')[0]!)
+  const ignored = ignoredResources.length + ignoredResourceGroups.length > 0 ? isIgnored : undefined
+  return {
+    name: 'NodeResourcesFit',
+    filter: (pod) => ({ check: (node) => insufficient(pod, node, ignored) }),
+    score: (pod) => ({ of: (node) => strategy(pod, node) }),
+    local({ requests: { milliCpu, memory, ephemeralStorage, scalars }, nonZero }) {
+      const plain = `${milliCpu} ${memory} ${ephemeralStorage} ${nonZero.milliCpu} ${nonZero.memory}`
+      return scalars ? `${plain} ${JSON.stringify([...scalars])}` : plain
     },
-  }),
-  local({ requests: { milliCpu, memory, ephemeralStorage, scalars }, nonZero }) {
-    const plain = `${milliCpu} ${memory} ${ephemeralStorage} ${nonZero.milliCpu} ${nonZero.memory}`
-    return scalars ? `${plain} ${JSON.stringify([...scalars])}` : plain
-  },
-  helps(change) {
-    if (change.type === 'pod gone') return true
-    if (change.type === 'pod changed') return !equal(change.pod.spec?.containers, change.previous.spec?.containers)
-    return change.type === 'node' && !equal(change.node.status?.allocatable, change.previous?.status?.allocatable)
-  },
+    helps(change) {
+      if (change.type === 'pod gone') return true
+      if (change.type === 'pod changed') return !equal(change.pod.spec?.containers, change.previous.spec?.containers)
+      return change.type === 'node' && !equal(change.node.status?.allocatable, change.previous?.status?.allocatable)
+    },
+  }
 }
 
-function leastAllocated(requested: number, capacity: number): number {
-  return requested > capacity ? 0 : Math.floor(((capacity - requested) * MAX_SCORE) / capacity)
-}
-
-function insufficient({ requests }: PodInfo, { allocatable, requested, allowedPods, pods }: NodeInfo): Refusal | undefined {
+function insufficient(
+  { requests }: PodInfo,
+  { allocatable, requested, allowedPods, pods }: NodeInfo,
+  ignored?: (name: string) => boolean,
+): Refusal | undefined {
   let reasons: string[] | undefined
   let final = false
   const lacks = (name: string, wanted: number, capacity: number, used: number) => {
@@ -51,7 +50,7 @@ function insufficient({ requests }: PodInfo, { allocatable, requested, allowedPo
   lacks('ephemeral-storage', requests.ephemeralStorage, allocatable.ephemeralStorage, requested.ephemeralStorage)
   if (requests.scalars) {
     for (const [name, wanted] of requests.scalars) {
-      lacks(name, wanted, allocatable.scalars?.get(name) ?? 0, requested.scalars?.get(name) ?? 0)
+      if (!ignored?.(name)) lacks(name, wanted, allocatable.scalars?.get(name) ?? 0, requested.scalars?.get(name) ?? 0)
     }
   }
   return reasons && (final ? { reasons, final } : { reasons })

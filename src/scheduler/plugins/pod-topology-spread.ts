@@ -16,6 +16,13 @@ const UNLABELLED = { reasons: ["node(s) didn't match pod topology spread constra
 const HOSTNAME = 'kubernetes.io/hostname'
 const ZONE = 'topology.kubernetes.io/zone'
 
+export type DefaultConstraint = Omit<TopologySpreadConstraint, 'labelSelector'>
+
+const SYSTEM_DEFAULTS: readonly DefaultConstraint[] = [
+  { topologyKey: HOSTNAME, maxSkew: 3, whenUnsatisfiable: 'ScheduleAnyway' },
+  { topologyKey: ZONE, maxSkew: 5, whenUnsatisfiable: 'ScheduleAnyway' },
+]
+
 interface Constraint {
   key: string
   maxSkew: number
@@ -27,26 +34,41 @@ interface Constraint {
   counts(node: NodeInfo): boolean
 }
 
-export const PodTopologySpread: Plugin = {
-  name: 'PodTopologySpread',
-  filter(pod, cluster) {
-    const constraints = constraintsOf(pod, 'DoNotSchedule')
-    return constraints.length ? filterOf(pod, cluster, constraints) : undefined
-  },
-  score(pod, cluster, nodes) {
-    const own = pod.pod.spec?.topologySpreadConstraints?.length ?? 0
-    const constraints = own ? constraintsOf(pod, 'ScheduleAnyway') : defaultConstraints(pod, cluster)
-    return constraints.length ? scoreOf(pod, cluster, nodes, { constraints, needAllKeys: own > 0 }) : undefined
-  },
-  local: (pod, cluster) => (pod.pod.spec?.topologySpreadConstraints?.length || cluster.siblingsOf(pod.pod) ? undefined : ''),
-  helps(change) {
-    if (change.type !== 'node') return change.type !== 'object'
-    return (
-      !change.previous ||
-      !equal(change.node.metadata?.labels, change.previous.metadata?.labels) ||
-      !equal(change.node.spec?.taints, change.previous.spec?.taints)
-    )
-  },
+/** How pods that say nothing are spread: as upstream does by itself, unless a list says otherwise. */
+export function podTopologySpread({ defaultConstraints }: { defaultConstraints?: readonly DefaultConstraint[] } = {}): Plugin {
+  const needAllKeys = defaultConstraints !== undefined
+  const rules = (pod: PodInfo, cluster: Cluster, whenUnsatisfiable: string) =>
+    pod.pod.spec?.topologySpreadConstraints?.length
+      ? constraintsOf(pod, whenUnsatisfiable)
+      : fallback(
+          pod,
+          cluster,
+          (defaultConstraints ?? SYSTEM_DEFAULTS).filter((one) => one.whenUnsatisfiable === whenUnsatisfiable),
+        )
+  return {
+    name: 'PodTopologySpread',
+    filter(pod, cluster) {
+      const constraints = rules(pod, cluster, 'DoNotSchedule')
+      return constraints.length ? filterOf(pod, cluster, constraints) : undefined
+    },
+    score(pod, cluster, nodes) {
+      const own = (pod.pod.spec?.topologySpreadConstraints?.length ?? 0) > 0
+      const constraints = rules(pod, cluster, 'ScheduleAnyway')
+      return constraints.length ? scoreOf(pod, cluster, nodes, { constraints, needAllKeys: own || needAllKeys }) : undefined
+    },
+    local(pod, cluster) {
+      if (pod.pod.spec?.topologySpreadConstraints?.length) return undefined
+      return defaultConstraints?.length !== 0 && cluster.siblingsOf(pod.pod) ? undefined : ''
+    },
+    helps(change) {
+      if (change.type !== 'node') return change.type !== 'object'
+      return (
+        !change.previous ||
+        !equal(change.node.metadata?.labels, change.previous.metadata?.labels) ||
+        !equal(change.node.spec?.taints, change.previous.spec?.taints)
+      )
+    },
+  }
 }
 
 function filterOf(pod: PodInfo, cluster: Cluster, constraints: readonly Constraint[]): Filter {
@@ -193,13 +215,9 @@ function toleratesAll({ pod }: PodInfo, { node }: NodeInfo): boolean {
   )
 }
 
-function defaultConstraints(pod: PodInfo, cluster: Cluster): Constraint[] {
-  const selector = cluster.siblingsOf(pod.pod)
+/** For pods that belong together: with whom says a service or a workload. */
+function fallback(pod: PodInfo, cluster: Cluster, defaults: readonly DefaultConstraint[]): Constraint[] {
+  const selector = defaults.length > 0 ? cluster.siblingsOf(pod.pod) : undefined
   if (!selector) return []
-  const countsAll = !selectsNodes(pod)
-  const counts = (node: NodeInfo) => allowsNode(pod.pod.spec ?? {}, node)
-  return [
-    { key: HOSTNAME, maxSkew: 3, minDomains: 1, selector, countsAll, counts },
-    { key: ZONE, maxSkew: 5, minDomains: 1, selector, countsAll, counts },
-  ]
+  return defaults.map((one) => ({ ...read({ ...one }, pod), selector }))
 }

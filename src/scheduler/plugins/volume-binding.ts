@@ -4,14 +4,21 @@ import { podClaims } from '#scheduler/volumes/pod-claims.ts'
 
 const KINDS = new Set(['PersistentVolumeClaim', 'PersistentVolume', 'StorageClass'])
 
-export const VolumeBinding: Plugin = {
-  name: 'VolumeBinding',
-  filter(pod, cluster) {
-    const binder = cluster.volumeBinder
-    const state = binder?.stateOf(pod)
-    if (!binder || !state) return undefined
-    return 'message' in state ? state : { check: (node) => binder.refusalOf(state, node, pod) }
-  },
-  local: ({ pod }) => (podClaims(pod).length ? undefined : ''),
-  helps: (change) => change.type === 'node' || (change.type === 'object' && KINDS.has(change.kind)),
+export function volumeBinding({ bindTimeoutMs = 600_000 }: { bindTimeoutMs?: number } = {}): Plugin {
+  return {
+    name: 'VolumeBinding',
+    filter(pod, cluster) {
+      const binder = cluster.volumeBinder
+      const state = binder?.stateOf(pod)
+      if (!binder || !state) return undefined
+      return 'message' in state ? state : { check: (node) => binder.refusalOf(state, node, pod) }
+    },
+    local: ({ pod }) => (podClaims(pod).length ? undefined : ''),
+    reserve(pod, node, cluster) {
+      const binder = cluster.volumeBinder
+      if (!binder?.reserve(pod, node)) return undefined
+      return { bind: () => binder.bind(pod, node.name, bindTimeoutMs), release: () => binder.release(pod) }
+    },
+    helps: (change) => change.type === 'node' || (change.type === 'object' && KINDS.has(change.kind)),
+  }
 }

@@ -3,14 +3,16 @@ import { test } from 'node:test'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { seededRandom } from '#lib/random.ts'
 import { defaultProfile } from '#scheduler/profile.ts'
-import { podInfoOf } from '#scheduler/pod-info.ts'
+import { type PodInfo, podInfoOf } from '#scheduler/pod-info.ts'
 import { nodeOf, podOf, type PodShape } from '#scheduler/testing.ts'
 import { Heap } from '#lib/heap.ts'
 import { SchedulingQueue } from './scheduling-queue.ts'
 
 function queueOf(t: { after(task: () => void): void }) {
   const clock = createVirtualClock()
-  const queue = new SchedulingQueue({ clock, plugins: defaultProfile().plugins.map(({ plugin }) => plugin), wake: () => {} })
+  const plugins = defaultProfile().plugins.map(({ plugin }) => plugin)
+  const isGated = ({ pod }: PodInfo) => Boolean(pod.spec?.schedulingGates?.length)
+  const queue = new SchedulingQueue({ clock, pluginsOf: () => plugins, isGated, wake: () => {} })
   t.after(() => queue[Symbol.dispose]())
   const add = (name: string, shape?: PodShape) => queue.set(podInfoOf(podOf(name, shape)))
   const take = () => queue.take()?.info.pod.metadata!.name

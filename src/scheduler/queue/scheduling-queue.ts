@@ -2,6 +2,7 @@
 import { equal } from '#api/equal.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
+import { EXTENDER } from '#scheduler/diagnosis.ts'
 import type { ClusterChange, Plugin } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
 import { Heap } from '#lib/heap.ts'
@@ -21,14 +22,20 @@ export interface QueuedPod {
   erred: boolean
 }
 
-const INITIAL_BACKOFF_MS = 1000
-const MAX_BACKOFF_MS = 10_000
+export const INITIAL_BACKOFF_MS = 1000
+export const MAX_BACKOFF_MS = 10_000
+const MAX_REMEMBERED = 256
 const MAX_REFUSED_MS = 5 * 60_000
 const FLUSH_PERIOD_MS = 30_000
 
 export interface SchedulingQueueOptions {
   clock: Clock
-  plugins: readonly Plugin[]
+  /** What a pod must get past. */
+  pluginsOf(pod: PodInfo): readonly Plugin[]
+  /** Whether it must not be tried yet. */
+  isGated(pod: PodInfo): boolean
+  initialBackoffMs?: number
+  maxBackoffMs?: number
   /** Called when a pod may be ready. */
   wake(): void
 }
@@ -42,6 +49,9 @@ export class SchedulingQueue implements Disposable {
   readonly #backoff = new Heap<QueuedPod>((a, b) => a.backoffUntil < b.backoffUntil)
   readonly #erred = new Heap<QueuedPod>((a, b) => a.backoffUntil < b.backoffUntil)
   readonly #refused = new Set<QueuedPod>()
+  readonly #gated = new Set<QueuedPod>()
+  /** Being tried while the cluster goes on, and what changed meanwhile; undefined: too much to remember. */
+  readonly #slow = new Map<QueuedPod, ClusterChange[] | undefined>()
   readonly #flush: Timer
   #backoffTimer: Timer | undefined
   #turn = 0
@@ -63,12 +73,13 @@ export class SchedulingQueue implements Disposable {
     const previous = queued.info
     queued.info = info
     if (queued.state === 'taken') return
-    const gated = isGated(info.pod)
+    const gated = this.#options.isGated(info)
     if (queued.state === 'gated') {
-      if (!gated) this.#activate(queued)
+      if (!gated) this.#open(queued)
     } else if (gated) {
       this.#refused.delete(queued)
       queued.state = 'gated'
+      this.#gated.add(queued)
     } else if (queued.state === 'active') {
       if (previous.priority !== info.priority) this.#replace(queued)
     } else if (queued.state === 'refused' && changesItsNeeds(previous.pod, info.pod)) {
@@ -81,6 +92,8 @@ export class SchedulingQueue implements Disposable {
     if (!queued) return
     this.#pods.delete(uid)
     this.#refused.delete(queued)
+    this.#gated.delete(queued)
+    this.#slow.delete(queued)
     queued.state = 'gone'
   }
 
@@ -93,8 +106,14 @@ export class SchedulingQueue implements Disposable {
     return queued
   }
 
+  /** Trying the pod takes a while: what changes until it is placed or refused is not lost on it. */
+  follow(queued: QueuedPod): void {
+    this.#slow.set(queued, [])
+  }
+
   /** The pod is on its way to a node. */
   done(queued: QueuedPod): void {
+    this.#slow.delete(queued)
     this.#pods.delete(queued.info.uid)
     queued.state = 'gone'
   }
@@ -102,7 +121,9 @@ export class SchedulingQueue implements Disposable {
   /** No node would do; it waits until one of these plugins thinks a change helps. */
   refused(queued: QueuedPod, plugins: ReadonlySet<string>): void {
     if (queued.state !== 'taken') return
+    const missed = this.#slow.has(queued) ? this.#slow.get(queued) : []
     this.#settle(queued, plugins, false)
+    if (!missed || missed.some((change) => this.#mayHelp(change, queued))) return this.#requeue(queued)
     queued.state = 'refused'
     this.#refused.add(queued)
   }
@@ -116,7 +137,13 @@ export class SchedulingQueue implements Disposable {
 
   /** Wakes pods that the change may help. */
   changed(change: ClusterChange): void {
+    for (const [queued, missed] of this.#slow) {
+      if (missed && missed.length < MAX_REMEMBERED) missed.push(change)
+      else this.#slow.set(queued, undefined)
+    }
     for (const queued of this.#refused) if (this.#mayHelp(change, queued)) this.#requeue(queued)
+    // Gates in the pod itself open with the pod; others may stand elsewhere.
+    if (change.type === 'object') for (const queued of this.#gated) if (!this.#options.isGated(queued.info)) this.#open(queued)
   }
 
   get waiting(): { active: number; backoff: number; refused: number } {
@@ -141,21 +168,25 @@ export class SchedulingQueue implements Disposable {
       erred: false,
     }
     this.#pods.set(info.uid, queued)
-    if (!isGated(info.pod)) this.#activate(queued)
+    if (this.#options.isGated(info)) this.#gated.add(queued)
+    else this.#activate(queued)
   }
 
   #mayHelp(change: ClusterChange, { plugins, info }: QueuedPod): boolean {
     // Refused by no plugin at all: there was no node.
     if (plugins.size === 0) return change.type === 'node' && !change.previous
-    return this.#options.plugins.some((plugin) => plugins.has(plugin.name) && plugin.helps?.(change, info))
+    if (plugins.has(EXTENDER)) return true
+    return this.#options.pluginsOf(info).some((plugin) => plugins.has(plugin.name) && plugin.helps?.(change, info))
   }
 
   #settle(queued: QueuedPod, plugins: ReadonlySet<string>, erred: boolean): void {
+    this.#slow.delete(queued)
     const now = this.#options.clock.now()
     queued.plugins = plugins
     queued.erred = erred
     queued.since = now
-    queued.backoffUntil = now + Math.min(MAX_BACKOFF_MS, INITIAL_BACKOFF_MS * 2 ** Math.min(10, queued.attempts - 1))
+    const { initialBackoffMs = INITIAL_BACKOFF_MS, maxBackoffMs = MAX_BACKOFF_MS } = this.#options
+    queued.backoffUntil = now + Math.min(maxBackoffMs, initialBackoffMs * 2 ** Math.min(10, queued.attempts - 1))
   }
 
   #requeue(queued: QueuedPod): void {
@@ -165,6 +196,11 @@ export class SchedulingQueue implements Disposable {
     ;(queued.erred ? this.#erred : this.#backoff).push(queued)
     this.#armBackoff()
     this.#options.wake()
+  }
+
+  #open(queued: QueuedPod): void {
+    this.#gated.delete(queued)
+    this.#activate(queued)
   }
 
   #activate(queued: QueuedPod): void {
@@ -206,10 +242,6 @@ export class SchedulingQueue implements Disposable {
 function takeLive(heap: Heap<QueuedPod>, state: QueuedPod['state']): QueuedPod | undefined {
   for (let queued = heap.pop(); queued; queued = heap.pop()) if (queued.state === state) return queued
   return undefined
-}
-
-function isGated(pod: Pod): boolean {
-  return (pod.spec?.schedulingGates?.length ?? 0) > 0
 }
 
 function changesItsNeeds(previous: Pod, next: Pod): boolean {

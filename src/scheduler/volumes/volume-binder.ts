@@ -26,7 +26,6 @@ const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
 const BOUND_BY_CONTROLLER = 'pv.kubernetes.io/bound-by-controller'
 const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
 const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
-const BIND_TIMEOUT_MS = 600_000
 
 const UNREACHABLE: Refusal = { reasons: ["node(s) didn't match PersistentVolume's node affinity"], final: true }
 const NO_VOLUME: Refusal = { reasons: ["node(s) didn't find available persistent volumes to bind"], final: true }
@@ -79,13 +78,14 @@ export class VolumeBinder {
     return waiting.length && !this.#choose(waiting, node, pod) ? NO_VOLUME : undefined
   }
 
-  /** Keeps what suits the pod on the node for it, until bound or released. */
-  reserve(pod: PodInfo, node: NodeInfo): void {
+  /** Keeps what suits the pod on the node for it, until bound or released. Whether there is anything to bind. */
+  reserve(pod: PodInfo, node: NodeInfo): boolean {
     const state = this.stateOf(pod)
-    if (!state || 'message' in state || state.waiting.length === 0) return
+    if (!state || 'message' in state || state.waiting.length === 0) return false
     const choices = this.#choose(state.waiting, node, pod) ?? []
     this.#choices.set(pod.uid, choices)
     for (const { volume } of choices) if (volume) this.#taken.set(volume.metadata?.name ?? '', pod.uid)
+    return choices.length > 0
   }
 
   release({ uid }: PodInfo): void {
@@ -93,16 +93,12 @@ export class VolumeBinder {
     this.#choices.delete(uid)
   }
 
-  mustBind({ uid }: PodInfo): boolean {
-    return (this.#choices.get(uid)?.length ?? 0) > 0
-  }
-
   /** Has the reserved volumes bound to their claims, and made where none was there; resolves when all are bound. */
-  async bind(pod: PodInfo, node: string): Promise<void> {
+  async bind(pod: PodInfo, node: string, timeoutMs: number): Promise<void> {
     const choices = this.#choices.get(pod.uid)
     if (!choices?.length) return
     await Promise.all(choices.map((choice) => this.#request(choice, node)))
-    await this.#allBound(choices)
+    await this.#allBound(choices, timeoutMs)
   }
 
   #waitsForConsumer(claim: PersistentVolumeClaim): boolean {
@@ -157,7 +153,7 @@ export class VolumeBinder {
     await client.patch(PersistentVolume, { name: volume.metadata?.name ?? '' }, { type: 'merge', patch }, { signal })
   }
 
-  async #allBound(choices: readonly Choice[]): Promise<void> {
+  async #allBound(choices: readonly Choice[], timeoutMs: number): Promise<void> {
     const { informers, clock, signal } = this.#options
     const claims = informers.of(PersistentVolumeClaim)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -169,7 +165,7 @@ export class VolumeBinder {
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
     using _subscription = claims.subscribe(check)
-    using _timeout = clock.after(BIND_TIMEOUT_MS, () => reject(new Error('binding volumes: context deadline exceeded')))
+    using _timeout = clock.after(timeoutMs, () => reject(new Error('binding volumes: context deadline exceeded')))
     try {
       check()
       await promise

@@ -1,7 +1,7 @@
 // Mode ABAC: one policy a line, the first that fits allows.
 import { isObject } from '#api/clone.ts'
 import type { LocalAuthorizer, RequestAttributes } from '#server/request.ts'
-import { assertShape, ConfigurationError } from './configuration-file.ts'
+import { assertShape, ConfigurationError } from '#api/configuration-file.ts'
 
 interface Policy {
   user?: string

@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { isObject } from '#api/clone.ts'
 import { parseYaml, YamlError } from '#api/codec/yaml.ts'
 import { type FieldError, invalid } from '#api/field-error.ts'
-import { assertShape, ConfigurationError, parseConfiguration, refuseAll, type Shape } from '#server/access/configuration-file.ts'
+import { assertShape, ConfigurationError, parseConfiguration, refuseAll, type Shape } from '#api/configuration-file.ts'
 import {
   DEFAULT_POD_SECURITY,
   isLevel,

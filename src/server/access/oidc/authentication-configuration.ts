@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { duplicate, type FieldError, invalid, required, tooMany } from '#api/field-error.ts'
 import type { CelProgram } from '#api/cel/environment.ts'
-import { assertShape, parseConfiguration, refuseAll, type Shape } from '#server/access/configuration-file.ts'
+import { assertShape, parseConfiguration, refuseAll, type Shape } from '#api/configuration-file.ts'
 import { domainPrefixedPath } from '#server/access/extra-keys.ts'
 import { type ClaimExpressions, claimExpressions } from './claim-expressions.ts'
 

@@ -5,7 +5,7 @@ import { definition } from '#api/definitions.ts'
 import { duplicate, type FieldError, invalid, notSupported, required, tooMany } from '#api/field-error.ts'
 import type { CelProgram } from '#api/cel/environment.ts'
 import { dnsSubdomain } from '#api/names.ts'
-import { assertShape, parseConfiguration, parseDuration, refuseAll, type Shape } from '#server/access/configuration-file.ts'
+import { assertShape, parseConfiguration, parseDuration, refuseAll, type Shape } from '#api/configuration-file.ts'
 import { readWebhookKubeconfig } from './kubeconfig.ts'
 import type { WebhookAuthorizerOptions } from './webhook-authorizer.ts'
 

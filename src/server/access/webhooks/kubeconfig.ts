@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { isObject } from '#api/clone.ts'
 import { parseYaml, YamlError } from '#api/codec/yaml.ts'
-import { ConfigurationError } from '#server/access/configuration-file.ts'
+import { ConfigurationError } from '#api/configuration-file.ts'
 import type { Calls } from '#server/access/outgoing-call.ts'
 
 export interface WebhookPlace {

@@ -1,18 +1,18 @@
-// Configuration in files of group apiserver.config.k8s.io: read strictly, told of in one error that names every field.
-import { isObject } from '#api/clone.ts'
-import { parseYaml, YamlError } from '#api/codec/yaml.ts'
-import type { FieldError } from '#api/field-error.ts'
+// Configuration in files that look like API objects: read strictly, told of in one error that names every field.
+import { isObject } from './clone.ts'
+import { parseYaml, YamlError } from './codec/yaml.ts'
+import type { FieldError } from './field-error.ts'
 
 export class ConfigurationError extends Error {
   override name = 'ConfigurationError'
 }
 
-const GROUP = 'apiserver.config.k8s.io'
+const API_SERVER_GROUP = 'apiserver.config.k8s.io'
 
 /** The document, which must be of that kind in one of those versions. */
 export function parseConfiguration(
   text: string,
-  { kind, versions = ['v1', 'v1beta1', 'v1alpha1'] }: { kind: string; versions?: string[] },
+  { kind, group = API_SERVER_GROUP, versions = ['v1', 'v1beta1', 'v1alpha1'] }: { kind: string; group?: string; versions?: string[] },
 ): Record<string, unknown> {
   let value: unknown
   try {
@@ -24,24 +24,28 @@ export function parseConfiguration(
   }
   if (!isObject(value)) throw new ConfigurationError(`not a ${kind}: the file holds no object`)
   const { apiVersion = '', kind: given = '' } = value as { apiVersion?: string; kind?: string }
-  if (given !== kind || !versions.some((version) => apiVersion === `${GROUP}/${version}`))
+  if (given !== kind || !versions.some((version) => apiVersion === `${group}/${version}`))
     throw new ConfigurationError(
-      `no kind ${JSON.stringify(given)} is registered for version ${JSON.stringify(apiVersion)}: say kind ${kind}, apiVersion ${GROUP}/${versions[0]}`,
+      `no kind ${JSON.stringify(given)} is registered for version ${JSON.stringify(apiVersion)}: say kind ${kind}, apiVersion ${group}/${versions[0]}`,
     )
   return value as Record<string, unknown>
 }
 
 /** What an object may hold: nothing further, or fields with shapes of their own; a list's shape is that of its items. */
-export type Shape = 'text' | 'flag' | 'number' | 'duration' | { [field: string]: Shape } | [Shape]
+export type Shape = 'text' | 'flag' | 'number' | 'duration' | 'anything' | { [field: string]: Shape } | [Shape]
 
 /** Collects what does not fit, in the words of upstream's strict decoder. */
 export function misfits(value: unknown, shape: Shape, path = ''): string[] {
-  if (value === undefined || value === null) return []
+  if (value === undefined || value === null || shape === 'anything') return []
   if (shape === 'text' || shape === 'duration') return typeof value === 'string' ? [] : [`${path}: must be a string`]
   if (shape === 'flag') return typeof value === 'boolean' ? [] : [`${path}: must be true or false`]
   if (shape === 'number') return typeof value === 'number' ? [] : [`${path}: must be a number`]
   if (Array.isArray(shape))
-    return Array.isArray(value) ? value.flatMap((item, index) => misfits(item, shape[0], `${path}[${index}]`)) : [`${path}: must be a list`]
+    return Array.isArray(value)
+      ? value.flatMap((item, index) =>
+          item === null ? [`${path}[${index}]: must not be null`] : misfits(item, shape[0], `${path}[${index}]`),
+        )
+      : [`${path}: must be a list`]
   if (!isObject(value)) return [`${path}: must be an object`]
   return Object.entries(value).flatMap(([field, part]) => {
     const at = path ? `${path}.${field}` : field
