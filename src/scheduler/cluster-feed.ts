@@ -6,13 +6,18 @@ import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
+import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
+import { CSINode } from '#api/kinds/storage/csi-node.ts'
+import { CSIStorageCapacity } from '#api/kinds/storage/csi-storage-capacity.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
+import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Cluster } from './cluster.ts'
 import type { NominatedPods } from './nominations.ts'
 import { isAssigned, isTerminal, type PodInfo, podInfoOf } from './pod-info.ts'
+import { objectsOf } from './objects.ts'
 import { siblingSelector } from './siblings.ts'
 import type { SchedulingQueue } from './queue/scheduling-queue.ts'
 
@@ -27,6 +32,17 @@ export interface ClusterFeedOptions {
   settled(uid: string): void
 }
 
+/** What plugins look up; pods that wait may be helped by a change of any. */
+const OTHER_KINDS: readonly Kind<any>[] = [
+  PersistentVolumeClaim,
+  PersistentVolume,
+  StorageClass,
+  CSINode,
+  CSIDriver,
+  CSIStorageCapacity,
+  VolumeAttachment,
+]
+
 /** Nodes first: a pod must not be refused because its node was not heard of yet. */
 export async function feedCluster(options: ClusterFeedOptions): Promise<Disposable> {
   using subscriptions = new DisposableStack()
@@ -39,18 +55,14 @@ export async function feedCluster(options: ClusterFeedOptions): Promise<Disposab
     ),
   )
   options.cluster.siblingsOf = siblingSelector(options.informers)
-  const claims = options.informers.of(PersistentVolumeClaim)
-  options.cluster.isExclusiveClaim = (namespace, name) =>
-    claims.get({ namespace, name })?.spec?.accessModes?.includes('ReadWriteOncePod') ?? false
-  const volumeKinds = [PersistentVolumeClaim, PersistentVolume, StorageClass].map((kind) =>
-    options.informers.of<KubeObject>(kind as Kind<any>),
-  )
-  for (const informer of volumeKinds) {
+  options.cluster.objects = objectsOf(options.informers)
+  const others = OTHER_KINDS.map((kind) => options.informers.of<KubeObject>(kind))
+  for (const informer of others) {
     subscriptions.use(informer.subscribe(() => options.queue.changed({ type: 'object', kind: informer.kind.kind })))
   }
   const budgets = options.informers.of(PodDisruptionBudget)
   const pods = options.informers.of(Pod)
-  await Promise.all([nodes, namespaces, budgets, ...volumeKinds].map((informer) => informer.synced()))
+  await Promise.all([nodes, namespaces, budgets, ...others].map((informer) => informer.synced()))
   subscriptions.use(pods.subscribe(({ object, previous }) => podChanged(options, object, previous)))
   await pods.synced()
   return subscriptions.move()

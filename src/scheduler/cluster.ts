@@ -9,6 +9,7 @@ import type { PodInfo } from './pod-info.ts'
 import { CompanyCounts } from './company-counts.ts'
 import { type Counts, MatchCounts } from './match-counts.ts'
 import { NodeInfo } from './node-info.ts'
+import { NO_OBJECTS, type Objects } from './objects.ts'
 import { ShapeIndex } from './shape-index.ts'
 import type { SiblingSelector } from './siblings.ts'
 import type { TopologyCounts } from './topology-counts.ts'
@@ -44,8 +45,8 @@ export class Cluster {
   siblingsOf: SiblingSelector = () => undefined
   /** Absent: no pod claims volumes. */
   volumeBinder: VolumeBinder | undefined
-  /** Whether a claim is for one pod at a time. */
-  isExclusiveClaim: (namespace: string, name: string) => boolean = () => false
+  /** Volumes, claims and whatever else plugins look up. */
+  objects: Objects = NO_OBJECTS
   readonly namespaceLabels: NamespaceLabels = (namespace) => this.#namespaces.get(namespace)
   readonly #company = new CompanyCounts(this.namespaceLabels)
 

@@ -9,6 +9,8 @@ import { Node } from '#api/kinds/core/node.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
+import { CSIStorageCapacity } from '#api/kinds/storage/csi-storage-capacity.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { createEventRecorder } from '#client/event-recorder.ts'
 import { createInformers } from '#client/informers.ts'
@@ -19,7 +21,7 @@ import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { startTestServer } from '#server/testing.ts'
 import { parseSchedulerConfiguration, type SchedulerConfiguration } from './configuration/configuration.ts'
 import { createScheduler } from './scheduler.ts'
-import { nodeOf, podOf, type PodShape } from './testing.ts'
+import { mounting, nodeOf, podOf, type PodShape } from './testing.ts'
 
 async function startCluster(t: TestContext, configuration?: SchedulerConfiguration) {
   const clock = createVirtualClock()
@@ -209,6 +211,40 @@ test('scheduler binds the volume a claim waits for on the node it chose, then th
   const completed = { metadata: { annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } }, spec: { volumeName: 'on-b' } }
   await client.patch(PersistentVolumeClaim, { namespace: 'default', name: 'data' }, { type: 'merge', patch: completed })
   assert.equal(await bound('p'), 'b')
+})
+
+test('scheduler heeds the space that a driver says it has', async (t) => {
+  const { client, createNode, createPod, told, eventually } = await startCluster(t)
+  await createNode('a')
+  const storageClass = { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'csi' }, provisioner: 'csi.example.com' }
+  await client.create(StorageClass, { ...storageClass, volumeBindingMode: 'WaitForFirstConsumer' })
+  await client.create(CSIDriver, {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'CSIDriver',
+    metadata: { name: 'csi.example.com' },
+    spec: { storageCapacity: true },
+  })
+  await client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', namespace: 'default' },
+    spec: { storageClassName: 'csi', accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '2Gi' } } },
+  })
+  const capacityOf = (name: string, capacity: string) =>
+    client.create(CSIStorageCapacity, {
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'CSIStorageCapacity',
+      metadata: { name, namespace: 'default' },
+      storageClassName: 'csi',
+      capacity,
+      nodeTopology: { matchLabels: { 'kubernetes.io/hostname': 'a' } },
+    })
+  await capacityOf('small', '1Gi')
+  await createPod('p', mounting('data'))
+  assert.match(await told('p'), /^0\/1 nodes are available: 1 node\(s\) did not have enough free storage\./)
+  await capacityOf('large', '3Gi')
+  const selected = async () => (await client.get(PersistentVolumeClaim, { namespace: 'default', name: 'data' })).metadata!.annotations
+  assert.equal((await eventually(selected))['volume.kubernetes.io/selected-node'], 'a')
 })
 
 test('scheduler holds a pod whose claim is missing or unbound', async (t) => {

@@ -1,10 +1,12 @@
 // Plain nodes and pods for tests, and one scheduling cycle over them.
 import type { Node } from '#api/kinds/core/node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
+import type { KubeObject } from '#api/object.ts'
 import type { PodSpec } from '#api/generated/types.ts'
 import { seededRandom } from '#lib/random.ts'
 import { Cluster } from './cluster.ts'
 import { NominatedPods } from './nominations.ts'
+import type { Objects } from './objects.ts'
 import { type Placement, placePod } from './place.ts'
 import { podInfoOf } from './pod-info.ts'
 import { defaultProfile, type Profile } from './profile.ts'
@@ -65,3 +67,28 @@ export function outcome(pod: Pod, cluster: Cluster, profile: Profile = defaultPr
   const placement = place(pod, cluster, profile)
   return 'node' in placement ? placement.node.name : placement.diagnosis.message
 }
+
+/** What plugins look up, from objects that name their kinds. */
+export function objectsFrom(objects: readonly KubeObject[]): Objects {
+  const of = (kind: string) => objects.filter((one) => one.kind === kind)
+  return {
+    get: (kind, { namespace, name }) =>
+      of(kind.kind).find(
+        ({ metadata }) => metadata?.name === name && (kind.scope === 'Cluster' || metadata?.namespace === namespace),
+      ) as any,
+    list: (kind, namespace) => of(kind.kind).filter(({ metadata }) => namespace === undefined || metadata?.namespace === namespace) as any,
+  }
+}
+
+export function claimOf(name: string, spec: object = {}): KubeObject {
+  return { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name, namespace: 'default' }, spec } as KubeObject
+}
+
+export function volumeOf(name: string, spec: object = {}, labels: Record<string, string> = {}): KubeObject {
+  return { apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name, labels }, spec } as KubeObject
+}
+
+/** A pod spec that mounts these claims. */
+export const mounting = (...claims: string[]): PodShape => ({
+  volumes: claims.map((claimName, i) => ({ name: `v${i}`, persistentVolumeClaim: { claimName } })),
+})

@@ -2,7 +2,7 @@
 import type { Plugin } from '#scheduler/plugin.ts'
 import { podClaims } from '#scheduler/volumes/pod-claims.ts'
 
-const KINDS = new Set(['PersistentVolumeClaim', 'PersistentVolume', 'StorageClass'])
+const KINDS = new Set(['PersistentVolumeClaim', 'PersistentVolume', 'StorageClass', 'CSINode', 'CSIDriver', 'CSIStorageCapacity'])
 
 export function volumeBinding({ bindTimeoutMs = 600_000 }: { bindTimeoutMs?: number } = {}): Plugin {
   return {

@@ -1,9 +1,13 @@
 // Volumes of pods about to be placed: which node can reach or get them, keeping chosen ones from being chosen twice, and having them bound in time.
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
+import { CSIStorageCapacity } from '#api/kinds/storage/csi-storage-capacity.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
+import { matchesLabels, selectorOf } from '#api/label-selector.ts'
 import { matchesNodeSelector } from '#api/node-selector.ts'
 import { keyOf } from '#api/object.ts'
+import { quantityOf } from '#api/quantity.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
@@ -29,6 +33,7 @@ const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
 
 const UNREACHABLE: Refusal = { reasons: ["node(s) didn't match PersistentVolume's node affinity"], final: true }
 const NO_VOLUME: Refusal = { reasons: ["node(s) didn't find available persistent volumes to bind"], final: true }
+const NO_SPACE: Refusal = { reasons: ['node(s) did not have enough free storage'], final: true }
 const VANISHED: Refusal = { reasons: ['node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)'], final: true }
 
 export class VolumeBinder {
@@ -75,14 +80,17 @@ export class VolumeBinder {
       if (!volume) return VANISHED
       if (!isReachable(volume, node)) return UNREACHABLE
     }
-    return waiting.length && !this.#choose(waiting, node, pod) ? NO_VOLUME : undefined
+    if (waiting.length === 0) return undefined
+    const choices = this.#choose(waiting, node, pod)
+    return Array.isArray(choices) ? undefined : choices
   }
 
   /** Keeps what suits the pod on the node for it, until bound or released. Whether there is anything to bind. */
   reserve(pod: PodInfo, node: NodeInfo): boolean {
     const state = this.stateOf(pod)
     if (!state || 'message' in state || state.waiting.length === 0) return false
-    const choices = this.#choose(state.waiting, node, pod) ?? []
+    const found = this.#choose(state.waiting, node, pod)
+    const choices = Array.isArray(found) ? found : []
     this.#choices.set(pod.uid, choices)
     for (const { volume } of choices) if (volume) this.#taken.set(volume.metadata?.name ?? '', pod.uid)
     return choices.length > 0
@@ -109,31 +117,42 @@ export class VolumeBinder {
     return this.#options.informers.of(StorageClass).get({ name: storageClassOf(claim) ?? '' })
   }
 
-  #choose(claims: readonly PersistentVolumeClaim[], node: NodeInfo, { uid }: PodInfo): Choice[] | undefined {
+  #choose(claims: readonly PersistentVolumeClaim[], node: NodeInfo, { uid }: PodInfo): Choice[] | Refusal {
     const volumes = this.#options.informers.of(PersistentVolume).list()
     const chosen = new Set<string>()
     const choices: Choice[] = []
     for (const claim of claims) {
       const taken = (name: string) => chosen.has(name) || (this.#taken.get(name) ?? uid) !== uid
       const selected = claim.metadata?.annotations?.[SELECTED_NODE]
-      if (selected && selected !== node.name) return undefined
+      if (selected && selected !== node.name) return NO_VOLUME
       const volume = suitableVolume(claim, volumes, { node, taken })
-      if (!volume && !this.#canProvision(claim, node)) return undefined
+      if (!volume) {
+        const storageClass = this.#classOf(claim)
+        if (!canProvision(storageClass, node)) return NO_VOLUME
+        if (!this.#hasSpace(claim, storageClass!, node)) return NO_SPACE
+      }
       if (volume) chosen.add(volume.metadata?.name ?? '')
       choices.push(volume ? { claim, volume } : { claim })
     }
     return choices
   }
 
-  #canProvision(claim: PersistentVolumeClaim, node: NodeInfo): boolean {
-    const storageClass = this.#classOf(claim)
-    if (!storageClass?.provisioner || storageClass.provisioner === NO_PROVISIONER) return false
-    const topologies = storageClass.allowedTopologies ?? []
-    if (topologies.length === 0) return true
-    const nodeSelectorTerms = topologies.map(({ matchLabelExpressions = [] }) => ({
-      matchExpressions: matchLabelExpressions.map(({ key, values }) => ({ key, operator: 'In', values })),
-    }))
-    return matchesNodeSelector({ nodeSelectorTerms }, node)
+  /** Only drivers that say they tell of their space are asked for it. */
+  #hasSpace(claim: PersistentVolumeClaim, { metadata, provisioner }: StorageClass, { labels }: NodeInfo): boolean {
+    const { informers } = this.#options
+    if (!informers.of(CSIDriver).get({ name: provisioner })?.spec?.storageCapacity) return true
+    const size = quantityOf(claim.spec?.resources?.requests?.storage)
+    return informers
+      .of(CSIStorageCapacity)
+      .list()
+      .some(
+        ({ storageClassName, capacity, maximumVolumeSize, nodeTopology }) =>
+          storageClassName === metadata?.name &&
+          (maximumVolumeSize ?? capacity) !== undefined &&
+          quantityOf(maximumVolumeSize ?? capacity).compare(size) >= 0 &&
+          nodeTopology !== undefined &&
+          matchesLabels(selectorOf(nodeTopology), labels),
+      )
   }
 
   async #request({ claim, volume }: Choice, node: string): Promise<void> {
@@ -177,4 +196,14 @@ export class VolumeBinder {
 
 function isBound({ metadata, spec }: PersistentVolumeClaim): boolean {
   return Boolean(spec?.volumeName) && Object.hasOwn(metadata?.annotations ?? {}, BIND_COMPLETED)
+}
+
+function canProvision(storageClass: StorageClass | undefined, node: NodeInfo): boolean {
+  if (!storageClass?.provisioner || storageClass.provisioner === NO_PROVISIONER) return false
+  const topologies = storageClass.allowedTopologies ?? []
+  if (topologies.length === 0) return true
+  const nodeSelectorTerms = topologies.map(({ matchLabelExpressions = [] }) => ({
+    matchExpressions: matchLabelExpressions.map(({ key, values }) => ({ key, operator: 'In', values })),
+  }))
+  return matchesNodeSelector({ nodeSelectorTerms }, node)
 }

@@ -1,0 +1,55 @@
+// A node takes no more volumes of a CSI driver than the driver said it can (CSINode).
+import { CSINode } from '#api/kinds/storage/csi-node.ts'
+import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
+import type { Cluster } from '#scheduler/cluster.ts'
+import type { NodeInfo } from '#scheduler/node-info.ts'
+import type { Plugin } from '#scheduler/plugin.ts'
+import { csiVolume, csiVolumesOf } from '#scheduler/volumes/csi-volumes.ts'
+import { podClaims } from '#scheduler/volumes/pod-claims.ts'
+
+const REFUSAL = { reasons: ['node(s) exceed max volume count'] }
+const KINDS = new Set(['CSINode', 'PersistentVolumeClaim', 'VolumeAttachment'])
+
+export const NodeVolumeLimits: Plugin = {
+  name: 'NodeVolumeLimits',
+  filter({ pod }, cluster) {
+    if (podClaims(pod).length === 0) return undefined
+    const wanted = csiVolumesOf(pod, cluster.objects)
+    if (wanted.size === 0) return undefined
+    return {
+      check(node) {
+        const limits = limitsOf(node.name, cluster)
+        if (limits.size === 0) return undefined
+        const attached = attachedTo(node, cluster)
+        const counts = new Map<string, number>()
+        for (const [volume, driver] of [...attached, ...[...wanted].filter(([name]) => !attached.has(name))]) {
+          const count = (counts.get(driver) ?? 0) + 1
+          counts.set(driver, count)
+          if (!attached.has(volume) && count > (limits.get(driver) ?? Infinity)) return REFUSAL
+        }
+        return undefined
+      },
+    }
+  },
+  local: ({ pod }) => (podClaims(pod).length ? undefined : ''),
+  helps: (change) => change.type === 'pod gone' || (change.type === 'object' && KINDS.has(change.kind)),
+}
+
+function limitsOf(name: string, { objects }: Cluster): ReadonlyMap<string, number> {
+  const limits = new Map<string, number>()
+  for (const { name: driver, allocatable } of objects.get(CSINode, { name })?.spec?.drivers ?? [])
+    if (allocatable?.count !== undefined) limits.set(driver, allocatable.count)
+  return limits
+}
+
+/** By the pods there, and by attachments that outlived their pods. */
+function attachedTo(node: NodeInfo, { objects }: Cluster): Map<string, string> {
+  const attached = new Map<string, string>()
+  for (const { pod } of node.pods.values()) for (const [name, driver] of csiVolumesOf(pod, objects)) attached.set(name, driver)
+  for (const { spec } of objects.list(VolumeAttachment)) {
+    if (spec?.nodeName !== node.name || !spec.source.persistentVolumeName) continue
+    const volume = csiVolume(spec.source.persistentVolumeName, objects)
+    if (volume) attached.set(volume.name, volume.driver)
+  }
+  return attached
+}

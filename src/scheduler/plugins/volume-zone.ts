@@ -1,0 +1,52 @@
+// Bound volumes that say by labels in which zone or region they are keep their pods there.
+import { equal } from '#api/equal.ts'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import type { Cluster } from '#scheduler/cluster.ts'
+import type { Plugin } from '#scheduler/plugin.ts'
+import type { PodInfo } from '#scheduler/pod-info.ts'
+import { podClaims } from '#scheduler/volumes/pod-claims.ts'
+
+const REFUSAL = { reasons: ['node(s) had no available volume zone'], final: true }
+/** Each by its name and by the one it had before. */
+const KEYS: Readonly<Record<string, string>> = {
+  'topology.kubernetes.io/zone': 'failure-domain.beta.kubernetes.io/zone',
+  'topology.kubernetes.io/region': 'failure-domain.beta.kubernetes.io/region',
+  'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
+  'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
+}
+const KINDS = new Set(['PersistentVolumeClaim', 'PersistentVolume', 'StorageClass'])
+
+export const VolumeZone: Plugin = {
+  name: 'VolumeZone',
+  filter(pod, cluster) {
+    const places = placesOf(pod, cluster)
+    if (places.length === 0) return undefined
+    return {
+      check({ labels }) {
+        if (!Object.keys(KEYS).some((key) => Object.hasOwn(labels, key))) return undefined
+        const isThere = ({ key, values }: Place) => values.includes(labels[key] ?? labels[KEYS[key]!] ?? '')
+        return places.every(isThere) ? undefined : REFUSAL
+      },
+    }
+  },
+  local: ({ pod }) => (podClaims(pod).length ? undefined : ''),
+  helps(change) {
+    if (change.type === 'node') return !change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)
+    return change.type === 'object' && KINDS.has(change.kind)
+  },
+}
+
+interface Place {
+  key: string
+  values: readonly string[]
+}
+
+/** Claims that are bound to nothing yet are left to those who bind them. */
+function placesOf({ pod, namespace }: PodInfo, { objects }: Cluster): Place[] {
+  return podClaims(pod).flatMap(({ name }) => {
+    const volumeName = objects.get(PersistentVolumeClaim, { namespace, name })?.spec?.volumeName
+    const labels = (volumeName ? objects.get(PersistentVolume, { name: volumeName }) : undefined)?.metadata?.labels ?? {}
+    return Object.keys(KEYS).flatMap((key) => (Object.hasOwn(labels, key) ? [{ key, values: labels[key]!.split('__') }] : []))
+  })
+}
