@@ -1,6 +1,7 @@
 // Servers under measurement, in processes of their own and with the flags of a cluster's.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import type { Access } from './http2-load.ts'
 import type { Usage } from './usage.ts'
 
@@ -11,7 +12,8 @@ export interface ServerProcess {
 
 /** Resolves once it listens. */
 export async function start(program: string, args: string[], flags: string[] = []): Promise<ServerProcess> {
-  const child = fork(new URL(program, import.meta.url), args, { execArgv: ['--max-semi-space-size=4', ...flags] })
+  const sources = fileURLToPath(new URL('sources.ts', import.meta.url))
+  const child = fork(new URL(program, import.meta.url), args, { execArgv: ['--import', sources, '--max-semi-space-size=4', ...flags] })
   const [ready] = (await once(child, 'message')) as [Access]
   return { child, ready }
 }

@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import type { Platform } from '#cli/platform.ts'
 import { runProgram } from '#cli/program.ts'
 import { systemClock } from '#lib/clock.ts'
+import { findSources } from '#lib/source-imports.ts'
 import { createCommands } from '#lib/spawn-commands.ts'
+
+findSources(new URL('.', import.meta.url).href)
 
 // Root's PATH may lack the folders of system programs (after a plain `su`), and what is looked for there is always in one of them.
 process.env.PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')

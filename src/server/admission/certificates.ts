@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { CertificateSigningRequest } from '#api/generated/types.ts'
 import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '#server/request.ts'
-import { organizationsOf } from '#server/pki/request-subject.ts'
+import { organizationsOf } from '#server/pki/certificate-request.ts'
 import { denied, target } from './refusal.ts'
 
 const RESOURCE = 'certificatesigningrequests.certificates.k8s.io'

@@ -1,22 +1,18 @@
-// Issues certificates. Loaded only when something must be issued: the library behind it takes a tenth of a second to load.
-import 'reflect-metadata'
-import { createPrivateKey, KeyObject, webcrypto } from 'node:crypto'
-import { isIP } from 'node:net'
-import {
-  BasicConstraintsExtension,
-  ExtendedKeyUsageExtension,
-  type Extension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  Name,
-  Pkcs10CertificateRequest,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  AuthorityKeyIdentifierExtension,
-  X509Certificate,
-  X509CertificateGenerator,
-} from '@peculiar/x509'
+// What certificates of this cluster say: of authorities, of servers and clients, and of those who asked for one by a request.
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import type { Random } from '#lib/random.ts'
+import {
+  alternativeNames,
+  authorityKeyIdentifier,
+  basicConstraints,
+  certificateOf,
+  extendedKeyUsage,
+  KEY_USAGES,
+  keyUsage,
+  nameOf,
+  partsOfCertificate,
+  subjectKeyIdentifier,
+} from './certificate.ts'
 import {
   AUTHORITY_LIFETIME_MS,
   BACKDATE_MS,
@@ -26,51 +22,46 @@ import {
   usageOid,
 } from './certificate-spec.ts'
 
-const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
-const CURVE = { name: 'ECDSA', namedCurve: 'P-256' } as const
-const SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const
-const crypto = webcrypto
-
 export interface IssuerContext {
   now: number
   random: Random
 }
 
-export async function issueAuthority(commonName: string, { now, random }: IssuerContext): Promise<CertifiedKey> {
-  const keys = await crypto.subtle.generateKey(CURVE, true, ['sign', 'verify'])
-  const certificate = await X509CertificateGenerator.createSelfSigned(
+export function issueAuthority(commonName: string, { now, random }: IssuerContext): CertifiedKey {
+  const { key, publicKey } = newKey()
+  const name = nameOf(commonName)
+  const certificate = certificateOf(
     {
-      name: new Name([{ CN: [{ utf8String: commonName }] }]),
-      keys,
-      signingAlgorithm: SIGNING,
-      serialNumber: serialNumber(random),
-      notBefore: new Date(now - BACKDATE_MS),
-      notAfter: new Date(now + AUTHORITY_LIFETIME_MS),
+      issuer: name,
+      subject: name,
+      publicKey,
+      notBefore: now - BACKDATE_MS,
+      notAfter: now + AUTHORITY_LIFETIME_MS,
       extensions: [
-        new BasicConstraintsExtension(true, undefined, true),
-        new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment | KeyUsageFlags.keyCertSign, true),
-        await SubjectKeyIdentifierExtension.create(keys.publicKey, false, crypto),
+        basicConstraints(true),
+        keyUsage(KEY_USAGES.digitalSignature, KEY_USAGES.keyEncipherment, KEY_USAGES.keyCertSign),
+        subjectKeyIdentifier(publicKey),
       ],
     },
-    crypto,
+    { key, random },
   )
-  return { certificate: `${certificate.toString('pem')}\n`, key: exportKey(keys.privateKey) }
+  return { certificate, key }
 }
 
-export async function issueCertificate(spec: CertificateSpec, authority: CertifiedKey, context: IssuerContext): Promise<CertifiedKey> {
-  const keys = await crypto.subtle.generateKey(CURVE, true, ['sign', 'verify'])
-  const certificate = await sign(authority, {
+export function issueCertificate(spec: CertificateSpec, authority: CertifiedKey, context: IssuerContext): CertifiedKey {
+  const { key, publicKey } = newKey()
+  const certificate = signBy(authority, {
     ...context,
-    publicKey: keys.publicKey,
-    subject: subjectOf(spec),
+    publicKey,
+    subject: nameOf(spec.commonName, spec.organizations),
     lifetimeMs: LEAF_LIFETIME_MS,
     extensions: [
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension(spec.usages.map(usageOid)),
-      ...alternativeNames(spec.addresses ?? []),
+      keyUsage(KEY_USAGES.digitalSignature),
+      extendedKeyUsage(spec.usages.map(usageOid)),
+      ...(spec.addresses?.length ? [alternativeNames(spec.addresses)] : []),
     ],
   })
-  return { certificate, key: exportKey(keys.privateKey) }
+  return { certificate, key }
 }
 
 export interface SigningOptions extends IssuerContext {
@@ -81,30 +72,28 @@ export interface SigningOptions extends IssuerContext {
 
 /** Certifies the key and subject of a PEM request. Whether it may be certified is the caller's to decide; its self-signature is checked here. */
 export async function certifyRequest(request: string, authority: CertifiedKey, options: SigningOptions): Promise<string> {
-  const csr = new Pkcs10CertificateRequest(request)
-  if (!(await csr.verify(crypto))) throw new Error('the signature of the certificate request does not fit its key')
+  const { readRequest } = await import('./certificate-request.ts')
+  const { subject, publicKey, alternativeNames: names } = await readRequest(request)
   const extended = options.usages.flatMap((usage) => EXTENDED_USAGES[usage] ?? [])
-  const flags = options.usages.reduce((all, usage) => all | (USAGE_FLAGS[usage] ?? 0), 0)
-  const names = csr.extensions.find(({ type }) => type === SUBJECT_ALTERNATIVE_NAME)
-  return sign(authority, {
+  return signBy(authority, {
     ...options,
-    publicKey: await csr.publicKey.export(crypto),
-    subject: csr.subjectName,
+    publicKey,
+    subject,
     extensions: [
-      new KeyUsagesExtension(flags, true),
-      ...(extended.length > 0 ? [new ExtendedKeyUsageExtension(extended)] : []),
+      keyUsage(...options.usages.flatMap((usage) => USAGE_FLAGS[usage] ?? [])),
+      ...(extended.length > 0 ? [extendedKeyUsage(extended)] : []),
       ...(names ? [names] : []),
     ],
   })
 }
 
 const USAGE_FLAGS: Record<string, number> = {
-  signing: KeyUsageFlags.digitalSignature,
-  'digital signature': KeyUsageFlags.digitalSignature,
-  'content commitment': KeyUsageFlags.nonRepudiation,
-  'key encipherment': KeyUsageFlags.keyEncipherment,
-  'key agreement': KeyUsageFlags.keyAgreement,
-  'data encipherment': KeyUsageFlags.dataEncipherment,
+  signing: KEY_USAGES.digitalSignature,
+  'digital signature': KEY_USAGES.digitalSignature,
+  'content commitment': KEY_USAGES.contentCommitment,
+  'key encipherment': KEY_USAGES.keyEncipherment,
+  'key agreement': KEY_USAGES.keyAgreement,
+  'data encipherment': KEY_USAGES.dataEncipherment,
 }
 
 const EXTENDED_USAGES: Record<string, string> = {
@@ -123,52 +112,34 @@ const EXTENDED_USAGES: Record<string, string> = {
   'netscape sgc': '2.16.840.1.113730.4.1',
 }
 
-interface SignOptions extends IssuerContext {
-  publicKey: webcrypto.CryptoKey
-  subject: Name
+interface Signing extends IssuerContext {
+  publicKey: Buffer
+  subject: Buffer
   lifetimeMs: number
-  extensions: Extension[]
+  extensions: readonly Buffer[]
 }
 
-async function sign(authority: CertifiedKey, options: SignOptions): Promise<string> {
+function signBy(authority: CertifiedKey, { now, random, publicKey, subject, lifetimeMs, extensions }: Signing): string {
   const issuer = new X509Certificate(authority.certificate)
-  const signingKey = await crypto.subtle.importKey('pkcs8', new Uint8Array(derOf(authority.key)), CURVE, false, ['sign'])
-  const certificate = await X509CertificateGenerator.create(
+  const of = partsOfCertificate(issuer)
+  return certificateOf(
     {
-      subject: options.subject,
-      issuer: issuer.subjectName,
-      publicKey: options.publicKey,
-      signingKey,
-      signingAlgorithm: SIGNING,
-      serialNumber: serialNumber(options.random),
-      notBefore: new Date(options.now - BACKDATE_MS),
-      notAfter: new Date(Math.min(options.now + options.lifetimeMs, issuer.notAfter.getTime())),
-      extensions: [
-        ...options.extensions,
-        new BasicConstraintsExtension(false, undefined, true),
-        await AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export(crypto), false, crypto),
-      ],
+      issuer: of.subject,
+      subject,
+      publicKey,
+      notBefore: now - BACKDATE_MS,
+      notAfter: Math.min(now + lifetimeMs, Date.parse(issuer.validTo)),
+      extensions: [...extensions, basicConstraints(false), authorityKeyIdentifier(of.publicKey)],
     },
-    crypto,
+    { key: authority.key, random },
   )
-  return `${certificate.toString('pem')}\n`
 }
 
-function subjectOf({ commonName, organizations = [] }: CertificateSpec): Name {
-  return new Name([...organizations.map((one) => ({ O: [{ utf8String: one }] })), { CN: [{ utf8String: commonName }] }])
+function newKey(): { key: string; publicKey: Buffer } {
+  const { privateKey: key, publicKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+  })
+  return { key, publicKey }
 }
-
-function alternativeNames(addresses: readonly string[]): Extension[] {
-  if (addresses.length === 0) return []
-  return [new SubjectAlternativeNameExtension(addresses.map((value) => ({ type: isIP(value) ? 'ip' : 'dns', value })))]
-}
-
-/** Positive and never with a leading zero byte, which would not be minimal DER. */
-function serialNumber(random: Random): string {
-  const bytes = random.bytes(16)
-  bytes[0] = (bytes[0]! & 0x7f) | 0x40
-  return bytes.toString('hex')
-}
-
-const exportKey = (key: webcrypto.CryptoKey): string => KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }).toString()
-const derOf = (pem: string): Buffer => createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' })

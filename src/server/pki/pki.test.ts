@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { webcrypto, X509Certificate } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:tls'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,9 +36,8 @@ test('ensurePki changes nothing on a second start', async (t) => {
   assert.deepEqual(contents(given.directory), before)
 })
 
-test('ensurePki does not load the issuing library on a second start', async (t) => {
+test('ensurePki does not load the library that reads requests', (t) => {
   const given = options(t)
-  await ensurePki(given)
   const script = `
     import { ensurePki } from '#server/pki/pki.ts'
     import { systemClock } from '#lib/clock.ts'
@@ -148,4 +147,38 @@ test('ensurePki without a directory keeps the keys in memory', async (t) => {
   assert.ok(new X509Certificate(node.serving.certificate).verify(new X509Certificate(pki.authority).publicKey))
   assert.deepEqual(await pki.nodeCertificates('boat', ['192.0.2.1']), node)
   assert.equal(existsSync(directory), false)
+})
+
+test('ensurePki goes on with an authority that was brought along, of any common kind of key', async (t) => {
+  if (!existsSync('/usr/bin/openssl')) return t.skip('no openssl')
+  for (const [kind, how] of [
+    ['RSA', ['rsa:2048']],
+    ['EC', ['ec', '-pkeyopt', 'ec_paramgen_curve:secp384r1']],
+  ] as const) {
+    const given = options(t)
+    mkdirSync(given.directory, { recursive: true })
+    const [key, certificate] = ['ca.key', 'ca.crt'].map((name) => join(given.directory, name)) as [string, string]
+    const subject = '/C=DE/O=Ships & Boats/CN=our own/emailAddress=a@example.org'
+    const made = ['req', '-x509', '-nodes', '-days', '30', '-subj', subject, '-keyout', key, '-out', certificate]
+    execFileSync('openssl', [...made, '-newkey', ...how], { stdio: 'ignore' })
+    const pki = await ensurePki(given)
+    const [admin, authority] = [new X509Certificate(pki.admin.certificate), new X509Certificate(pki.authority)]
+    assert.equal(admin.issuer, authority.subject, kind)
+    assert.ok(admin.checkIssued(authority) && admin.verify(authority.publicKey), kind)
+    assert.ok(Date.parse(admin.validTo) <= Date.parse(authority.validTo), kind)
+  }
+})
+
+test('ensurePki writes certificates that openssl verifies strictly', async (t) => {
+  if (!existsSync('/usr/bin/openssl')) return t.skip('no openssl')
+  const given = options(t)
+  await ensurePki(given)
+  for (const [name, purpose] of [
+    ['apiserver', 'sslserver'],
+    ['admin', 'sslclient'],
+  ] as const) {
+    const files = ['-CAfile', join(given.directory, 'ca.crt'), join(given.directory, `${name}.crt`)]
+    const told = execFileSync('openssl', ['verify', '-x509_strict', '-purpose', purpose, ...files])
+    assert.match(told.toString(), /: OK/)
+  }
 })

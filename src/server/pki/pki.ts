@@ -58,7 +58,7 @@ export async function ensurePki(options: PkiOptions): Promise<Pki> {
     const present = readAuthority(files, name)
     if (present) return present
     const { issueAuthority } = await import('./issuer.ts')
-    return save(files, name, await issueAuthority(commonName, context()))
+    return save(files, name, issueAuthority(commonName, context()))
   }
   const certified = async (name: string, spec: CertificateSpec, by: { authority: CertifiedKey; in?: KeyFiles }) => {
     const place = by.in ?? files
@@ -66,7 +66,7 @@ export async function ensurePki(options: PkiOptions): Promise<Pki> {
     const authority = new X509Certificate(by.authority.certificate)
     if (present && serves(present, { spec, authority, now: options.clock.now() })) return present
     const { issueCertificate } = await import('./issuer.ts')
-    return save(place, name, await issueCertificate(spec, by.authority, context()))
+    return save(place, name, issueCertificate(spec, by.authority, context()))
   }
 
   const authority = await authorityOf('ca', 'kubernetes')
