@@ -188,7 +188,7 @@ test('listener cuts off a watcher that does not read, and no one else', async ()
     for (const byte of chunk) if (byte === 10) told.events++
   })
   await once(watch, 'response')
-  const filler = 'x'.repeat(50_000)
+  const filler = 'x'.repeat(200_000)
   for (let i = 0; i < 60; i++) {
     await client.patch(ConfigMap, { namespace: 'watched', name: 'w' }, { type: 'merge', patch: { data: { i: String(i), filler } } })
     for (const wanted = i + 2; told.events < wanted; ) await once(watch, 'data')
@@ -203,6 +203,24 @@ test('listener cuts off a watcher that does not read, and no one else', async ()
   assert.ok(cut < 61, `the stalled watcher saw ${cut} events`)
   slow.close()
   fast.destroy()
+})
+
+test('listener tells a watcher of a burst of changes, whole', async () => {
+  const client = server.clientFor({ username: 'x', groups: [] })
+  const session = connect()
+  const watch = session.request({ ':path': '/api/v1/namespaces/burst/configmaps?watch=1' })
+  const told = { events: 0, ended: false }
+  watch.on('end', () => (told.ended = true))
+  watch.on('data', (chunk: Buffer) => {
+    for (const byte of chunk) if (byte === 10) told.events++
+  })
+  await once(watch, 'response')
+  const filler = 'x'.repeat(4000)
+  const make = (i: number) => client.create(ConfigMap, { metadata: { name: `b${i}`, namespace: 'burst' }, data: { filler } })
+  await Promise.all(Array.from({ length: 500 }, (_, i) => make(i)))
+  while (told.events < 500 && !told.ended) await Promise.race([once(watch, 'data'), once(watch, 'end')])
+  assert.deepEqual(told, { events: 500, ended: false })
+  session.destroy()
 })
 
 test('listener lists large collections over the wire, whole', async () => {

@@ -2,6 +2,7 @@
 import type { Writable } from 'node:stream'
 import { type Status, StatusError } from '#api/status.ts'
 import { tableOf } from '#api/table.ts'
+import { systemClock, type Timer } from '#lib/clock.ts'
 import type { CacheEvent } from '#server/cache/resource-cache.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { headOf, servedBytes, servedObject } from '#server/engine/encoding.ts'
@@ -17,8 +18,11 @@ import { includeObjectOf, messageFor, partialMetadata } from './respond.ts'
 import { type FanOut, Outbox } from './fan-out.ts'
 import { type SlabPool, SlabWriter } from './slab-writer.ts'
 
-/** Bytes a watcher may lie behind once it has seen what was there at the start. */
-const MAX_BACKLOG_BYTES = 256 * 1024
+/** Bytes a watcher may lie behind once it has seen what was there at the start: more than a burst of a thousand pods. */
+const MAX_BACKLOG_BYTES = 8 * 1024 * 1024
+/** Who lies this far behind must have caught up in a while. */
+const BACKLOG_BYTES = 256 * 1024
+const PATIENCE_MS = 5000
 const MIN_TIMEOUT_SECONDS = 1800
 /** So many at the start are written at once. */
 const FEW_EVENTS = 16
@@ -59,8 +63,16 @@ export async function streamWatch(call: Call, stream: WatchStream): Promise<void
     } else if (!over) {
       const frame = frameOf(form, told)
       outbox.add(frame)
-      if (outbox.backlog > MAX_BACKLOG_BYTES + frame.length) end()
+      const { backlog } = outbox
+      if (backlog > MAX_BACKLOG_BYTES + frame.length) end()
+      else if (backlog > BACKLOG_BYTES + frame.length) behind ??= systemClock.after(PATIENCE_MS, judge)
     }
+  }
+  /** Sockets are emptied in real time, whatever time the cluster has. */
+  let behind: Timer | undefined
+  const judge = () => {
+    behind = undefined
+    if (outbox && outbox.backlog > BACKLOG_BYTES) end()
   }
   const sink: WatchSink = {
     change: (type, stored, event) => write({ type, stored, event }),
@@ -102,6 +114,7 @@ export async function streamWatch(call: Call, stream: WatchStream): Promise<void
     outbox.flush()
     if (!opened.destroyed) opened.end()
   } finally {
+    behind?.cancel()
     signal.removeEventListener('abort', end)
   }
 }
