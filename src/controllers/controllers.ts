@@ -46,10 +46,12 @@ import { keptOfSecret, type SignToken, serviceAccountTokenController } from './s
 import { serviceCidrController } from './service-cidr.ts'
 import { statefulSetController } from './stateful-set/stateful-set.ts'
 import { taintEvictionController } from './taint-eviction.ts'
+import { ttlController } from './ttl.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
 import { validatingAdmissionPolicyStatusController } from './validating-admission-policy-status.ts'
 import { persistentVolumeBinder } from './volumes/binder.ts'
 import { ephemeralVolumeController } from './volumes/ephemeral.ts'
+import { volumeExpander } from './volumes/expander.ts'
 import { attributesClassProtectionController, claimProtectionController, volumeProtectionController } from './volumes/protection.ts'
 
 export interface ControllersOptions {
@@ -92,6 +94,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     nodeIpamController({ clusterCidr }),
     nodeLifecycleController(clock),
     taintEvictionController(),
+    ttlController(),
     replicaSetController,
     replicationControllerController,
     deploymentController,
@@ -109,6 +112,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     ...(options.quotaMeter ? [resourceQuotaController(options.quotaMeter, kinds)] : []),
     serviceCidrController,
     persistentVolumeBinder,
+    volumeExpander(),
     ephemeralVolumeController,
     claimProtectionController,
     volumeProtectionController,

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { StorageClass } from '#api/kinds/storage/storage-class.ts'
+import { startTestCluster } from '#controllers/testing.ts'
+
+const key = { namespace: 'default', name: 'data' }
+const told = 'ExternalExpanding: waiting for an external controller to expand this PVC'
+
+test('volumeExpander says once for every growth of a claim that another controller has to do it', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['persistentvolume-binder-controller', 'persistentvolume-expander-controller'] })
+  const { client, eventually, advance, events } = cluster
+  const driver = 'csi.example.com'
+  await client.create(StorageClass, {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'fast' },
+    provisioner: driver,
+    allowVolumeExpansion: true,
+  })
+  await client.create(PersistentVolume, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'v' },
+    spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], csi: { driver, volumeHandle: 'v' }, storageClassName: 'fast' },
+  })
+  const resources = (storage: string) => ({ requests: { storage } })
+  await client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: key,
+    spec: { accessModes: ['ReadWriteOnce'], resources: resources('1Gi'), storageClassName: 'fast' },
+  })
+  await eventually(async () => (await client.get(PersistentVolumeClaim, key)).status?.phase === 'Bound')
+  await advance(1000)
+  assert.ok(!(await events('data')).includes(told))
+  const grow = (storage: string) =>
+    client.patch(PersistentVolumeClaim, key, { type: 'merge', patch: { spec: { resources: resources(storage) } } })
+  await grow('2Gi')
+  await eventually(async () => (await events('data')).includes(told))
+  await client.patch(PersistentVolumeClaim, key, { type: 'merge', patch: { metadata: { labels: { a: 'b' } } } })
+  await advance(1000)
+  assert.equal((await events('data')).filter((text) => text === told).length, 1)
+  const { status } = await client.get(PersistentVolumeClaim, key)
+  assert.deepEqual(status?.capacity, { storage: '1Gi' })
+  assert.equal(status?.conditions, undefined)
+})

@@ -1,0 +1,38 @@
+// persistentvolume-expander-controller: says who has to make a claim's volume larger. Since upstream's in-tree drivers left nothing is resized
+// in process: that is for a CSI driver's resizer or another controller, and nobody grows a hostPath or local volume.
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { keyText } from '#api/object.ts'
+import { quantityOf } from '#api/quantity.ts'
+import type { Controller } from '#client/controller.ts'
+import { itself } from '#client/triggers.ts'
+
+export function volumeExpander(): Controller {
+  /** What each claim asked for when it was last spoken of: said once for every growth, whatever else changes. */
+  const told = new Map<string, string>()
+  return {
+    name: 'persistentvolume-expander-controller',
+    account: 'expand-controller',
+    component: 'volume_expand',
+    workers: 10,
+    triggers: [itself(PersistentVolumeClaim)],
+    reads: [PersistentVolume],
+    async reconcile(key, { informers, events }) {
+      const claim = informers.of(PersistentVolumeClaim).get(key)
+      const wanted = claim?.spec?.resources?.requests?.['storage']
+      const present = claim?.status?.capacity?.['storage']
+      const bound = claim?.spec?.volumeName && claim.status?.phase === 'Bound'
+      if (!bound || quantityOf(wanted).compare(quantityOf(present)) <= 0) return void told.delete(keyText(key))
+      const name = claim.spec!.volumeName!
+      const volume = informers.of(PersistentVolume).get({ name })
+      if (!volume) throw new Error(`failed to get PV ${JSON.stringify(name)}: persistentvolumes ${JSON.stringify(name)} not found`)
+      const reference = volume.spec?.claimRef
+      if (reference?.namespace !== key.namespace || reference?.uid !== claim.metadata?.uid)
+        throw new Error(`persistent Volume is not bound to PVC being updated : ${keyText(key)}`)
+      const growth = `${claim.metadata?.uid} ${wanted}`
+      if (told.get(keyText(key)) === growth) return
+      told.set(keyText(key), growth)
+      events.event(claim, 'Normal', 'ExternalExpanding', 'waiting for an external controller to expand this PVC')
+    },
+  }
+}
