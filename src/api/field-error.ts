@@ -8,6 +8,7 @@ export type FieldErrorType =
   | 'FieldValueNotSupported'
   | 'FieldValueForbidden'
   | 'FieldValueTooLong'
+  | 'FieldValueTooShort'
   | 'FieldValueTooMany'
   | 'FieldValueTypeInvalid'
   | 'InternalError'
@@ -64,6 +65,11 @@ export const tooLong = (field: string, maximum: number): FieldError => ({
   type: 'FieldValueTooLong',
   field,
   message: `Too long: may not be more than ${maximum} bytes`,
+})
+export const tooShort = (field: string, minimum: number): FieldError => ({
+  type: 'FieldValueTooShort',
+  field,
+  message: `Too short: must be at least ${minimum} ${minimum === 1 ? 'character' : 'characters'}`,
 })
 export const tooMany = (field: string, actual: number, maximum: number): FieldError => ({
   type: 'FieldValueTooMany',

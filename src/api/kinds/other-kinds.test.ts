@@ -59,7 +59,7 @@ const refused: [string, string, Change, string[]][] = [
     'Namespace',
     'an unknown finalizer',
     (n) => (n.spec = { finalizers: ['other'] }),
-    ['spec.finalizers[0]: Unsupported value: "other": supported values: "kubernetes", "orphan", "foregroundDeletion"'],
+    ['spec.finalizers: Invalid value: "other": name is neither a standard finalizer name nor is it fully qualified'],
   ],
   [
     'Node',
@@ -71,7 +71,9 @@ const refused: [string, string, Change, string[]][] = [
           { key: 'a', effect: 'NoSchedule' },
         ],
       }),
-    ['spec.taints[1]: Duplicate value: {"key":"a","effect":"NoSchedule"}: taints must be unique by key and effect pair'],
+    [
+      'metadata.taints[1]: Duplicate value: {"Key":"a","Value":"","Effect":"NoSchedule","TimeAdded":null}: taints must be unique by key and effect pair',
+    ],
   ],
   [
     'Event',
@@ -121,7 +123,7 @@ const refused: [string, string, Change, string[]][] = [
     [
       'spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1',
       'spec.limits[0].defaultRequest[cpu]: Invalid value: "1": min value 2 is greater than default request value 1',
-      'spec.limits[0].default[cpu]: Invalid value: "1": min value 2 is greater than default value 1',
+      'spec.limits[0].default[cpu]: Invalid value: "2": min value 2 is greater than default value 1',
     ],
   ],
   [
@@ -134,7 +136,10 @@ const refused: [string, string, Change, string[]][] = [
     'ResourceQuota',
     'an unknown resource',
     spec({ hard: { things: '1' } }),
-    ['spec.hard[things]: Invalid value: "things": must be a standard resource type or fully qualified'],
+    [
+      'spec.hard[things]: Invalid value: "things": must be a standard resource type or fully qualified',
+      'spec.hard[things]: Invalid value: "things": must be a standard resource for quota',
+    ],
   ],
   [
     'ResourceQuota',
@@ -434,13 +439,17 @@ const frozen: [string, string, Change, string[], { before?: Change; subresource?
     'PersistentVolume',
     'the source',
     spec({ hostPath: { path: '/other', type: '' } }),
-    ['spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation'],
+    [
+      'spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation\n@@ -2,7 +2,7 @@\n  "GCEPersistentDisk": null,\n  "AWSElasticBlockStore": null,\n  "HostPath": {\n-  "Path": "/data",\n+  "Path": "/other",\n   "Type": ""\n  },\n  "Glusterfs": null,\n',
+    ],
   ],
   [
     'PersistentVolumeClaim',
     'the access modes',
     spec({ accessModes: ['ReadWriteMany'] }),
-    ['spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'],
+    [
+      'spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n@@ -1,6 +1,6 @@\n {\n  "AccessModes": [\n-  "ReadWriteOnce"\n+  "ReadWriteMany"\n  ],\n  "Selector": null,\n  "Resources": {\n',
+    ],
   ],
   ['PersistentVolumeClaim', 'the volume once', spec({ volumeName: 'pv' }), []],
   ['StorageClass', 'the provisioner', set({ provisioner: 'other' }), [`provisioner: Invalid value: "other": ${IMMUTABLE}`]],

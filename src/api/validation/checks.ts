@@ -1,5 +1,6 @@
 // The small checks that every kind's validation is built of. Each pushes what it finds onto the list it is given.
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
+import { dnsSubdomain, domainPrefixedPath } from '#api/names.ts'
 import { sameJson } from './same-json.ts'
 
 export type Errors = FieldError[]
@@ -16,6 +17,16 @@ export function checkMessages(path: string, value: unknown, messages: readonly s
 export function checkName(path: string, value: string | undefined, check: (value: string) => string[], errors: Errors): void {
   if (!value) errors.push(required(path))
   else checkMessages(path, value, check(value), errors)
+}
+
+/** Like `example.com/path`. The part that is out of form is shown. */
+export function checkDomainPrefixedPath(path: string, value: string, errors: Errors): void {
+  const slash = value.indexOf('/')
+  if (!value) return void errors.push(required(path))
+  const parts = slash < 0 ? [value] : [value.slice(0, slash), value.slice(slash + 1)]
+  if (parts.length < 2 || parts.includes('')) return checkMessages(path, value, domainPrefixedPath(value), errors)
+  checkMessages(path, parts[0], dnsSubdomain(parts[0]!), errors)
+  checkMessages(path, parts[1], domainPrefixedPath(`a/${parts[1]}`), errors)
 }
 
 export function checkRequired(path: string, value: unknown, errors: Errors, detail = ''): boolean {

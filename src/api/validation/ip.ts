@@ -56,7 +56,11 @@ export function canonicalIP(value: string): string {
 /** Addresses no endpoint may have. */
 export function endpointIPMessages(value: string): string[] {
   const messages = ipMessages(value)
-  if (messages.length > 0) return messages
+  return messages.length > 0 ? messages : endpointRangeMessages(value)
+}
+
+/** Of an address that is in order. */
+export function endpointRangeMessages(value: string): string[] {
   const ip = canonicalIP(value)
   const v4 = isIPv4(ip)
   const out: string[] = []

@@ -40,6 +40,8 @@ export function selectorMatches(selector: LabelSelector | undefined, labels: Rec
   }
 }
 
+export const isMalformedSelector = (selector: LabelSelector | undefined) => selectorText(selector) === '<invalid>'
+
 /** `a=b,c in (d,e)`: the text a selector is queried with; empty for an empty one. */
 export function selectorText(selector: LabelSelector | undefined): string {
   try {

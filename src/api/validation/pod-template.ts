@@ -1,8 +1,8 @@
 // The template and selector shared by everything that makes pods.
-import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid, invalidUnshown, notSupported, required } from '#api/field-error.ts'
 import type { LabelSelector, PodTemplateSpec } from '#api/generated/types.ts'
 import { validateTemplateMeta } from '#api/meta/object-meta.ts'
-import { isEmptySelector, selectorMatches, validateLabelSelector } from './label-selector.ts'
+import { isEmptySelector, isMalformedSelector, selectorMatches, validateLabelSelector } from './label-selector.ts'
 import { validatePodAnnotations } from './pod-annotations.ts'
 import { validatePodSpec } from './pod-spec.ts'
 import { checkProfileAnnotations } from './security-context.ts'
@@ -37,13 +37,18 @@ export function validateWorkloadTemplate(
     // Upstream speaks of deployments where it means replica sets.
     if (isEmptySelector(selector)) errors.push(invalid(`${path}.selector`, selector, `empty selector is invalid for ${SPELLED[workload]}`))
   } else if (workload !== 'DaemonSet') errors.push(required(`${path}.selector`))
+  const malformed = isMalformedSelector(selector)
+  // What a malformed selector would pick is not asked.
+  if (malformed && workload === 'StatefulSet') errors.push(invalidUnshown(`${path}.selector`, JSON.stringify(selector)))
+  else if (malformed && workload === 'ReplicaSet') errors.push(invalid(`${path}.selector`, selector, 'invalid label selector'))
   // No selector picks nothing, so that no template has the labels for it.
-  if ((!selector && workload === 'DaemonSet') || (selector && !isEmptySelector(selector)))
+  else if (!malformed && ((!selector && workload === 'DaemonSet') || (selector && !isEmptySelector(selector))))
     if (!selectorMatches(selector, template?.metadata?.labels))
       errors.push(
         invalid(`${path}.template.metadata.labels`, template?.metadata?.labels ?? null, '`selector` does not match template `labels`'),
       )
-  errors.push(...validatePodTemplate(template, `${path}.template`, previous?.template))
+  if (malformed && workload === 'ReplicaSet') return errors
+  if (!malformed || workload === 'DaemonSet') errors.push(...validatePodTemplate(template, `${path}.template`, previous?.template))
   const { restartPolicy, activeDeadlineSeconds } = template?.spec ?? {}
   if (restartPolicy !== 'Always') errors.push(notSupported(`${path}.template.spec.restartPolicy`, restartPolicy ?? '', ['Always']))
   if (activeDeadlineSeconds !== undefined)

@@ -15,9 +15,10 @@ export const ControllerRevision = defineKind<ControllerRevision>({
   scope: 'Namespaced',
   validate({ data, revision }, previous) {
     const errors: Errors = []
-    if (data === undefined || data === null) errors.push(required('data', 'data is mandatory'))
     checkNonNegative('revision', revision, errors)
     if (previous) checkImmutable('data', data, previous.data, errors)
+    else if (data === undefined || data === null) errors.push(required('data', 'data is mandatory'))
+    else if (typeof data !== 'object' || Array.isArray(data)) errors.push(required('data', 'data must be a valid JSON object'))
     return errors
   },
   columns: columnsOf<ControllerRevision>(

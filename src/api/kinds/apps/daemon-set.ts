@@ -1,14 +1,15 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
-import { type FieldError, invalid, required } from '#api/field-error.ts'
+import { type FieldError, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
-import { checkImmutable, checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { checkImmutable, checkNonNegative, type Errors } from '#api/validation/checks.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
 import { formatLabels } from '#api/validation/label-selector.ts'
 import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
 import { sameJson } from '#api/validation/same-json.ts'
-import { checkAtMostHundred, checkCountOrPercent, isZero, STATUS, selectorColumn, workloadColumns } from './workload.ts'
+import { checkAtMostHundred, checkCollisions, checkCountOrPercent, isZero, STATUS, selectorColumn, workloadColumns } from './workload.ts'
 
 export type DaemonSet = types.DaemonSet
 
@@ -47,14 +48,14 @@ export const DaemonSet = defineKind<DaemonSet>({
   validate({ spec, status }, previous, { subresource }) {
     const errors: FieldError[] = []
     if (subresource === 'status') {
-      checkStatus(status, errors)
+      checkStatus(status, previous?.status, errors)
       return errors
     }
+    if (previous) checkImmutable('spec.selector', spec?.selector, previous.spec?.selector, errors)
     errors.push(...validateWorkloadTemplate(spec ?? {}, 'spec', { workload: 'DaemonSet', previous: previous?.spec }))
     checkNonNegative('spec.minReadySeconds', spec?.minReadySeconds, errors)
     checkStrategy(spec?.updateStrategy, errors)
     checkNonNegative('spec.revisionHistoryLimit', spec?.revisionHistoryLimit, errors)
-    if (previous) checkImmutable('spec.selector', spec?.selector, previous.spec?.selector, errors)
     return errors
   },
   warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),
@@ -102,21 +103,24 @@ function setTemplateGeneration(set: DaemonSet, generation: number): void {
 
 function checkStrategy(strategy: types.DaemonSetUpdateStrategy | undefined, errors: Errors): void {
   const { type, rollingUpdate } = strategy ?? {}
-  checkOneOf('spec.updateStrategy.type', type, ['OnDelete', 'RollingUpdate'], errors)
-  if (type !== 'RollingUpdate') return
+  if (type === 'OnDelete') return
+  if (type !== 'RollingUpdate')
+    return void errors.push(
+      notSupported('spec.updateStrategy', internalForm('DeploymentStrategy', strategy), ['RollingUpdate', 'OnDelete']),
+    )
   const at = 'spec.updateStrategy.rollingUpdate'
   if (!rollingUpdate) return void errors.push(required(at))
   const { maxUnavailable, maxSurge } = rollingUpdate
   checkCountOrPercent(`${at}.maxUnavailable`, maxUnavailable, errors)
-  checkAtMostHundred(`${at}.maxUnavailable`, maxUnavailable, errors)
   checkCountOrPercent(`${at}.maxSurge`, maxSurge, errors)
+  checkAtMostHundred(`${at}.maxUnavailable`, maxUnavailable, errors)
   checkAtMostHundred(`${at}.maxSurge`, maxSurge, errors)
   if (!isZero(maxUnavailable) && !isZero(maxSurge))
     errors.push(invalid(`${at}.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero'))
   else if (isZero(maxUnavailable) && isZero(maxSurge)) errors.push(required(`${at}.maxUnavailable`, 'cannot be 0 when maxSurge is 0'))
 }
 
-function checkStatus(status: types.DaemonSetStatus | undefined, errors: Errors): void {
+function checkStatus(status: types.DaemonSetStatus | undefined, previous: types.DaemonSetStatus | undefined, errors: Errors): void {
   const fields = [
     'currentNumberScheduled',
     'numberMisscheduled',
@@ -126,6 +130,8 @@ function checkStatus(status: types.DaemonSetStatus | undefined, errors: Errors):
     'updatedNumberScheduled',
     'numberAvailable',
     'numberUnavailable',
+    'collisionCount',
   ] as const
   for (const field of fields) checkNonNegative(`status.${field}`, status?.[field], errors)
+  checkCollisions(status?.collisionCount, previous?.collisionCount, errors)
 }

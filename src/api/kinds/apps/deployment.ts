@@ -1,13 +1,23 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
-import { type FieldError, forbidden, invalid } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
-import { checkImmutable, checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { checkImmutable, checkNonNegative, type Errors } from '#api/validation/checks.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
 import { selectorText } from '#api/validation/label-selector.ts'
 import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
-import { checkAtMostHundred, checkCountOrPercent, isZero, SCALE, SCALE_SUBRESOURCE, STATUS, workloadColumns } from './workload.ts'
+import {
+  checkAtMostHundred,
+  checkCollisions,
+  checkCountOrPercent,
+  isZero,
+  SCALE,
+  SCALE_SUBRESOURCE,
+  STATUS,
+  workloadColumns,
+} from './workload.ts'
 
 export type Deployment = types.Deployment
 
@@ -68,7 +78,7 @@ function validateDeployment(
     return errors
   }
   checkNonNegative('spec.replicas', spec!.replicas, errors)
-  errors.push(...validateWorkloadTemplate(spec!, 'spec'))
+  errors.push(...validateWorkloadTemplate(spec!, 'spec', { previous: previous?.spec }))
   checkStrategy(spec!.strategy, errors)
   for (const field of ['minReadySeconds', 'revisionHistoryLimit', 'progressDeadlineSeconds'] as const)
     checkNonNegative(`spec.${field}`, spec![field], errors)
@@ -81,12 +91,15 @@ function validateDeployment(
 
 function checkStrategy(strategy: types.DeploymentStrategy | undefined, errors: Errors): void {
   const { type, rollingUpdate } = strategy ?? {}
-  checkOneOf('spec.strategy.type', type, ['Recreate', 'RollingUpdate'], errors, { required: true })
-  if (type === 'Recreate' && rollingUpdate)
-    errors.push(forbidden('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'"))
-  if (type !== 'RollingUpdate') return
   const at = 'spec.strategy.rollingUpdate'
-  const { maxUnavailable, maxSurge } = rollingUpdate ?? {}
+  if (type === 'Recreate') {
+    if (rollingUpdate) errors.push(forbidden(at, "may not be specified when strategy `type` is 'Recreate'"))
+    return
+  }
+  if (type !== 'RollingUpdate')
+    return void errors.push(notSupported('spec.strategy', internalForm('DeploymentStrategy', strategy), ['Recreate', 'RollingUpdate']))
+  if (!rollingUpdate) return void errors.push(required(at, 'this should be defaulted and never be nil'))
+  const { maxUnavailable, maxSurge } = rollingUpdate
   checkCountOrPercent(`${at}.maxUnavailable`, maxUnavailable, errors)
   checkCountOrPercent(`${at}.maxSurge`, maxSurge, errors)
   if (isZero(maxUnavailable) && isZero(maxSurge))
@@ -94,7 +107,15 @@ function checkStrategy(strategy: types.DeploymentStrategy | undefined, errors: E
   checkAtMostHundred(`${at}.maxUnavailable`, maxUnavailable, errors)
 }
 
-const COUNTS = ['replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas', 'terminatingReplicas'] as const
+const COUNTS = [
+  'replicas',
+  'updatedReplicas',
+  'readyReplicas',
+  'availableReplicas',
+  'unavailableReplicas',
+  'terminatingReplicas',
+  'collisionCount',
+] as const
 
 function checkStatus(status: types.DeploymentStatus = {}, previous: types.DeploymentStatus = {}, errors: Errors): void {
   checkNonNegative('status.observedGeneration', status.observedGeneration, errors)
@@ -106,6 +127,5 @@ function checkStatus(status: types.DeploymentStatus = {}, previous: types.Deploy
   if (availableReplicas > replicas) errors.push(invalid('status.availableReplicas', availableReplicas, message))
   if (availableReplicas > readyReplicas)
     errors.push(invalid('status.availableReplicas', availableReplicas, 'cannot be greater than readyReplicas'))
-  if (previous.collisionCount !== undefined && (collisionCount ?? -1) < previous.collisionCount)
-    errors.push(invalid('status.collisionCount', collisionCount ?? 0, 'cannot be decremented'))
+  checkCollisions(collisionCount, previous.collisionCount, errors)
 }

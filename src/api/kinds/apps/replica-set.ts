@@ -38,7 +38,7 @@ export const ReplicaSet = defineKind<ReplicaSet>({
     const spec = next.spec ?? ({} as types.ReplicaSetSpec)
     checkNonNegative('spec.replicas', spec.replicas, errors)
     checkNonNegative('spec.minReadySeconds', spec.minReadySeconds, errors)
-    errors.push(...validateWorkloadTemplate(spec, 'spec'))
+    errors.push(...validateWorkloadTemplate(spec, 'spec', { previous: previous?.spec }))
     if (previous) checkImmutable('spec.selector', spec.selector, previous.spec?.selector, errors)
     return errors
   },

@@ -1,14 +1,25 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultClaimSpec, defaultPodTemplate } from '#api/defaults/pod-spec.ts'
-import { type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { dnsLabel, forNames } from '#api/names.ts'
-import { checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { checkMessages, checkNonNegative, each, type Errors } from '#api/validation/checks.ts'
+import { validateClaimSpec } from '#api/validation/claim-spec.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
 import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
 import { sameJson } from '#api/validation/same-json.ts'
-import { checkAtMostHundred, checkCountOrPercent, isZero, SCALE, SCALE_SUBRESOURCE, STATUS, workloadColumns } from './workload.ts'
+import {
+  checkAtMostHundred,
+  checkCollisions,
+  checkCountOrPercent,
+  isZero,
+  SCALE,
+  SCALE_SUBRESOURCE,
+  STATUS,
+  workloadColumns,
+} from './workload.ts'
 
 export type StatefulSet = types.StatefulSet
 
@@ -67,19 +78,10 @@ export const StatefulSet = defineKind<StatefulSet>({
   validate({ spec, status }, previous, { subresource }) {
     const errors: FieldError[] = []
     if (subresource === 'status') {
-      checkStatus(status, errors)
+      checkStatus(status, previous?.status, errors)
       return errors
     }
-    checkOneOf('spec.podManagementPolicy', spec?.podManagementPolicy, ['OrderedReady', 'Parallel'], errors, { required: true })
-    checkStrategy(spec?.updateStrategy, errors)
-    const retention = spec?.persistentVolumeClaimRetentionPolicy
-    for (const field of ['whenDeleted', 'whenScaled'] as const)
-      checkOneOf(`spec.persistentVolumeClaimRetentionPolicy.${field}`, retention?.[field], ['Delete', 'Retain'], errors)
-    checkNonNegative('spec.replicas', spec?.replicas, errors)
-    checkNonNegative('spec.minReadySeconds', spec?.minReadySeconds, errors)
-    checkNonNegative('spec.ordinals.start', spec?.ordinals?.start, errors)
-    checkNonNegative('spec.revisionHistoryLimit', spec?.revisionHistoryLimit, errors)
-    errors.push(...validateWorkloadTemplate(spec ?? {}, 'spec', { workload: 'StatefulSet', previous: previous?.spec }))
+    errors.push(...validateSpec(spec ?? {}, previous))
     if (previous && !sameJson(frozen(spec), frozen(previous.spec))) errors.push(forbidden('spec', FROZEN))
     return errors
   },
@@ -96,6 +98,40 @@ export const StatefulSet = defineKind<StatefulSet>({
   ],
 })
 
+/** What cannot change is not looked at again. */
+function validateSpec(spec: Partial<types.StatefulSetSpec>, previous?: StatefulSet): FieldError[] {
+  const errors: FieldError[] = []
+  const { podManagementPolicy: policy, persistentVolumeClaimRetentionPolicy: retention } = spec
+  if (!policy) errors.push(required('spec.podManagementPolicy'))
+  else if (policy !== 'OrderedReady' && policy !== 'Parallel')
+    errors.push(invalid('spec.podManagementPolicy', policy, "must be 'OrderedReady' or 'Parallel'"))
+  checkStrategy(spec.updateStrategy, errors)
+  for (const field of ['whenDeleted', 'whenScaled'] as const)
+    if (retention && retention[field] !== 'Retain' && retention[field] !== 'Delete')
+      errors.push(notSupported(`spec.persistentVolumeClaimRetentionPolicy.${field}`, retention[field] ?? '', ['Retain', 'Delete']))
+  if (!previous)
+    each(spec.volumeClaimTemplates, 'spec.volumeClaimTemplates', (claim, at) =>
+      errors.push(...validateClaimSpec(claim.spec ?? {}, `${at}.spec`)),
+    )
+  checkNonNegative('spec.replicas', spec.replicas, errors)
+  checkNonNegative('spec.minReadySeconds', spec.minReadySeconds, errors)
+  checkNonNegative('spec.ordinals.start', spec.ordinals?.start, errors)
+  if (!previous && spec.serviceName) checkMessages('spec.serviceName', spec.serviceName, dnsLabel(spec.serviceName), errors)
+  errors.push(...validateWorkloadTemplate(validatable(spec), 'spec', { workload: 'StatefulSet', previous: previous?.spec }))
+  return errors
+}
+
+/** Host names are the controller's, and so are the volumes of claims: it overwrites what the template says of them. */
+function validatable(spec: Partial<types.StatefulSetSpec>): Partial<types.StatefulSetSpec> {
+  const own = spec.template?.spec
+  if (!own) return spec
+  const { hostname: _hostname, subdomain: _subdomain, ...rest } = own
+  const names = (spec.volumeClaimTemplates ?? []).flatMap(({ metadata }) => metadata?.name ?? [])
+  const claimed = [...new Set(names)].map((name) => ({ name, persistentVolumeClaim: { claimName: name } }))
+  const volumes = [...claimed, ...(own.volumes ?? []).filter(({ name }) => !names.includes(name))]
+  return { ...spec, template: { ...spec.template, spec: { ...rest, ...(volumes.length > 0 ? { volumes } : {}) } } }
+}
+
 function frozen(spec: types.StatefulSetSpec | undefined): Record<string, unknown> {
   return Object.fromEntries(Object.entries(spec ?? {}).filter(([field]) => !(CHANGEABLE as readonly string[]).includes(field)))
 }
@@ -105,7 +141,14 @@ function checkStrategy(strategy: types.StatefulSetUpdateStrategy | undefined, er
   const { type, rollingUpdate } = strategy ?? {}
   if (!type) return void errors.push(required(at))
   if (type === 'OnDelete') {
-    if (rollingUpdate) errors.push(invalid(`${at}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"))
+    if (rollingUpdate)
+      errors.push(
+        invalid(
+          `${at}.rollingUpdate`,
+          internalForm('RollingUpdateStatefulSet', rollingUpdate),
+          "only allowed for updateStrategy 'RollingUpdate'",
+        ),
+      )
   } else if (type === 'RollingUpdate') {
     checkNonNegative(`${at}.rollingUpdate.partition`, rollingUpdate?.partition, errors)
     const { maxUnavailable } = rollingUpdate ?? {}
@@ -113,16 +156,22 @@ function checkStrategy(strategy: types.StatefulSetUpdateStrategy | undefined, er
     checkCountOrPercent(`${at}.rollingUpdate.maxUnavailable`, maxUnavailable, errors)
     if (isZero(maxUnavailable)) errors.push(invalid(`${at}.rollingUpdate.maxUnavailable`, maxUnavailable, 'cannot be 0'))
     checkAtMostHundred(`${at}.rollingUpdate.maxUnavailable`, maxUnavailable, errors)
-  } else errors.push(invalid(at, strategy, "must be 'RollingUpdate' or 'OnDelete'"))
+  } else errors.push(invalid(at, internalForm('StatefulSetUpdateStrategy', strategy), "must be 'RollingUpdate' or 'OnDelete'"))
 }
 
-function checkStatus(status: Partial<types.StatefulSetStatus> = {}, errors: Errors): void {
+function checkStatus(
+  status: Partial<types.StatefulSetStatus> = {},
+  previous: Partial<types.StatefulSetStatus> | undefined,
+  errors: Errors,
+): void {
   const { replicas = 0, readyReplicas = 0, currentReplicas = 0, updatedReplicas = 0, availableReplicas = 0 } = status
-  const counts = { replicas, readyReplicas, currentReplicas, updatedReplicas, availableReplicas }
-  for (const [field, value] of Object.entries(counts)) {
+  const counts = { readyReplicas, currentReplicas, updatedReplicas, availableReplicas }
+  const { observedGeneration, collisionCount } = status
+  for (const [field, value] of Object.entries({ replicas, ...counts, observedGeneration, collisionCount }))
     checkNonNegative(`status.${field}`, value, errors)
+  for (const [field, value] of Object.entries(counts))
     if (value > replicas) errors.push(invalid(`status.${field}`, value, 'cannot be greater than status.replicas'))
-  }
   if (availableReplicas > readyReplicas)
     errors.push(invalid('status.availableReplicas', availableReplicas, 'cannot be greater than status.readyReplicas'))
+  checkCollisions(collisionCount, previous?.collisionCount, errors)
 }

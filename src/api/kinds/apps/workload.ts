@@ -37,3 +37,9 @@ export function checkAtMostHundred(path: string, value: IntOrString | undefined,
 }
 
 export const isZero = (value: IntOrString | undefined) => value === undefined || value === 0 || percentOf(value) === 0
+
+/** How often names collided: it only grows. */
+export function checkCollisions(next: number | undefined, previous: number | undefined, errors: Errors): void {
+  if (previous !== undefined && (next ?? -Infinity) < previous)
+    errors.push(invalid('status.collisionCount', next ?? 0, 'cannot be decremented'))
+}

@@ -85,7 +85,7 @@ const refused: [Kind<any>, string, Change, string[]][] = [
     StatefulSet,
     'an unknown pod management policy',
     spec({ podManagementPolicy: 'Random' }),
-    ['spec.podManagementPolicy: Unsupported value: "Random": supported values: "OrderedReady", "Parallel"'],
+    [`spec.podManagementPolicy: Invalid value: "Random": must be 'OrderedReady' or 'Parallel'`],
   ],
   [
     StatefulSet,

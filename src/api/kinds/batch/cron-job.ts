@@ -1,12 +1,12 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
-import { type FieldError, invalid, required } from '#api/field-error.ts'
+import { type FieldError, invalid, notSupported, required, tooShort } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { humanAge } from '#api/human-duration.ts'
 import { ageColumn, nameColumn, templateColumns } from '#api/kinds/columns.ts'
 import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { dnsSubdomain, forNames, maxLength } from '#api/names.ts'
-import { checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { checkAmong, checkNonNegative, type Errors } from '#api/validation/checks.ts'
 import { cronScheduleMessage } from '#api/validation/cron-schedule.ts'
 import { formatSelector } from '#api/validation/label-selector.ts'
 import { validateJobSpec } from './job-validation.ts'
@@ -81,38 +81,42 @@ function validateCronJob({ spec }: CronJob, previous: CronJob | undefined, { sub
   const errors: Errors = []
   if (subresource === 'status') return errors
   const { schedule = '', timeZone, startingDeadlineSeconds, concurrencyPolicy } = spec ?? {}
-  checkNonNegative('spec.startingDeadlineSeconds', startingDeadlineSeconds, errors)
   if (!schedule) errors.push(required('spec.schedule'))
-  else checkSchedule(schedule, timeZone, previous?.spec?.schedule === schedule, errors)
+  else checkSchedule(schedule, timeZone, previous?.spec?.schedule.includes('TZ') === true, errors)
+  checkNonNegative('spec.startingDeadlineSeconds', startingDeadlineSeconds, errors)
   if (timeZone !== undefined && timeZone !== previous?.spec?.timeZone) checkTimeZone(timeZone, errors)
-  checkOneOf('spec.concurrencyPolicy', concurrencyPolicy, ['Allow', 'Forbid', 'Replace'], errors, { required: true })
+  checkAmong('spec.concurrencyPolicy', concurrencyPolicy, ['Allow', 'Forbid', 'Replace'], errors)
+  const template = spec?.jobTemplate?.spec ?? ({} as types.JobSpec)
+  const at = 'spec.jobTemplate.spec'
+  errors.push(...validateJobSpec(template, at, previous?.spec?.jobTemplate?.spec))
+  if (template.selector) errors.push(invalid(`${at}.selector`, template.selector, '`selector` will be auto-generated'))
+  if (template.manualSelector) errors.push(notSupported(`${at}.manualSelector`, true, ['nil', 'false']))
   for (const field of ['successfulJobsHistoryLimit', 'failedJobsHistoryLimit'] as const)
     checkNonNegative(`spec.${field}`, spec?.[field], errors)
-  const template = spec?.jobTemplate?.spec ?? ({} as types.JobSpec)
-  if (template.manualSelector)
-    errors.push({
-      type: 'FieldValueNotSupported',
-      field: 'spec.jobTemplate.spec.manualSelector',
-      message: 'Unsupported value: true: supported values: "nil", "false"',
-    })
-  return [...errors, ...validateJobSpec(template, 'spec.jobTemplate.spec')]
+  return errors
 }
 
-function checkSchedule(schedule: string, timeZone: string | undefined, unchanged: boolean, errors: Errors): void {
+/** A zone in the schedule goes on where there already was one. */
+function checkSchedule(schedule: string, timeZone: string | undefined, zonedBefore: boolean, errors: Errors): void {
   const zoned = schedule.includes('TZ')
   const message = cronScheduleMessage(schedule.replace(/^(CRON_)?TZ=\S+\s+/, ''))
   if (message) errors.push(invalid('spec.schedule', schedule, message))
-  if (zoned && timeZone !== undefined)
+  if (zoned && zonedBefore && timeZone !== undefined)
     errors.push(invalid('spec.schedule', schedule, 'cannot use both timeZone field and TZ or CRON_TZ in schedule'))
-  else if (zoned && !unchanged)
+  else if (zoned && !zonedBefore)
     errors.push(invalid('spec.schedule', schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'))
 }
 
 function checkTimeZone(timeZone: string, errors: Errors): void {
-  if (timeZone === '') errors.push(invalid('spec.timeZone', timeZone, 'timeZone must be nil or non-empty string'))
-  else if (timeZone.toLowerCase() === 'local')
+  if (timeZone === '') return void errors.push(tooShort('spec.timeZone', 1))
+  const unknown = invalid('spec.timeZone', timeZone, `unknown time zone ${timeZone}`)
+  if (timeZone.split('/').some((part) => part === '.' || part === '..' || !/^(?!-)[A-Za-z.\-_0-9+]{1,14}$/.test(part)))
+    return void errors.push(unknown)
+  const local = timeZone.toLowerCase() === 'local'
+  if (local)
     errors.push(invalid('spec.timeZone', timeZone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'))
-  else if (!isTimeZone(timeZone)) errors.push(invalid('spec.timeZone', timeZone, `unknown time zone ${timeZone}`))
+  // The one name that is known without being a zone.
+  if (timeZone !== 'Local' && !isTimeZone(timeZone)) errors.push(unknown)
 }
 
 function isTimeZone(name: string): boolean {

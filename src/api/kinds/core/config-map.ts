@@ -28,6 +28,7 @@ export const ConfigMap = defineKind<ConfigMap>({
 function validateConfigMap(next: ConfigMap, previous?: ConfigMap): FieldError[] {
   const errors: Errors = []
   const { data = {}, binaryData = {} } = next
+  if (previous) checkFrozenData(next, previous, ['data', 'binaryData'], errors)
   let size = 0
   for (const [key, value] of Object.entries(data)) {
     checkMessages(`data[${key}]`, key, configMapKey(key), errors)
@@ -40,7 +41,6 @@ function validateConfigMap(next: ConfigMap, previous?: ConfigMap): FieldError[] 
   }
   // Upstream names no field here, and spells its empty name so.
   if (size > DATA_LIMIT) errors.push(tooLong('[]', DATA_LIMIT))
-  if (previous) checkFrozenData(next, previous, ['data', 'binaryData'], errors)
   return errors
 }
 

@@ -1,10 +1,11 @@
 import { defineKind } from '#api/define-kind.ts'
-import { required } from '#api/field-error.ts'
+import { invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { dnsLabel, portNumber, qualifiedName } from '#api/names.ts'
-import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
-import { endpointIPMessages } from '#api/validation/ip.ts'
+import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from '#api/names.ts'
+import { checkAmong, checkMessages, each, type Errors } from '#api/validation/checks.ts'
+import { endpointRangeMessages, familyOf, ipMessages } from '#api/validation/ip.ts'
+import { sameJson } from '#api/validation/same-json.ts'
 
 export type Endpoints = types.Endpoints
 
@@ -20,25 +21,18 @@ export const Endpoints = defineKind<Endpoints>({
     for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= 'TCP'
   },
   validate({ subsets }, previous) {
+    // What an earlier version took stays as it is.
+    if (previous && sameJson(subsets, previous.subsets)) return []
     const errors: Errors = []
-    const known = new Set(
-      (previous?.subsets ?? []).flatMap((subset) => [...(subset.addresses ?? []), ...(subset.notReadyAddresses ?? [])].map(({ ip }) => ip)),
-    )
     each(subsets, 'subsets', ({ addresses, notReadyAddresses, ports }, at) => {
       if (!addresses?.length && !notReadyAddresses?.length) errors.push(required(at, 'must specify `addresses` or `notReadyAddresses`'))
-      for (const [field, list] of [
-        ['addresses', addresses],
-        ['notReadyAddresses', notReadyAddresses],
-      ] as const)
-        each(list, `${at}.${field}`, ({ ip, hostname }, where) => {
-          if (!known.has(ip)) checkMessages(`${where}.ip`, ip, endpointIPMessages(ip ?? ''), errors)
-          if (hostname) checkMessages(`${where}.hostname`, hostname, dnsLabel(hostname), errors)
-        })
+      each(addresses, `${at}.addresses`, (address, where) => checkAddress(address, where, errors))
+      each(notReadyAddresses, `${at}.notReadyAddresses`, (address, where) => checkAddress(address, where, errors))
       each(ports, `${at}.ports`, ({ name, port, protocol, appProtocol }, where) => {
         if (!name && ports!.length > 1) errors.push(required(`${where}.name`))
         else if (name) checkMessages(`${where}.name`, name, dnsLabel(name), errors)
-        checkMessages(`${where}.port`, port, portNumber(port), errors)
-        checkOneOf(`${where}.protocol`, protocol, ['SCTP', 'TCP', 'UDP'], errors, { required: true })
+        checkMessages(`${where}.port`, port ?? 0, portNumber(port ?? 0), errors)
+        checkAmong(`${where}.protocol`, protocol, ['SCTP', 'TCP', 'UDP'], errors)
         if (appProtocol !== undefined) checkMessages(`${where}.appProtocol`, appProtocol, qualifiedName(appProtocol), errors)
       })
     })
@@ -51,6 +45,17 @@ export const Endpoints = defineKind<Endpoints>({
     value: ({ subsets }) => endpointsText(subsets),
   }),
 })
+
+function checkAddress({ ip = '', hostname, nodeName }: types.EndpointAddress, path: string, errors: Errors): void {
+  const messages = ipMessages(ip)
+  checkMessages(`${path}.ip`, ip, messages, errors)
+  if (hostname) checkMessages(`${path}.hostname`, hostname, dnsLabel(hostname), errors)
+  if (nodeName !== undefined) checkMessages(`${path}.nodeName`, nodeName, dnsSubdomain(nodeName), errors)
+  if (messages.length === 0) checkMessages(`${path}.ip`, ip, endpointRangeMessages(ip), errors)
+  // Upstream asks twice whether it is an address at all.
+  else if (familyOf(ip) === undefined && !messages.includes('must not have leading 0s'))
+    errors.push(invalid(`${path}.ip`, ip, 'must be a valid IP address'))
+}
 
 function endpointsText(subsets: types.EndpointSubset[] | undefined): string {
   const all: string[] = []

@@ -1,11 +1,11 @@
 import { defineKind } from '#api/define-kind.ts'
-import { type FieldError, invalid, required } from '#api/field-error.ts'
+import { type FieldError, invalid } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { humanAge } from '#api/human-duration.ts'
 import type { Column } from '#api/kind.ts'
 import { nameColumn } from '#api/kinds/columns.ts'
 import { forNames, pathSegment, qualifiedName } from '#api/names.ts'
-import { checkMessages, type Errors } from '#api/validation/checks.ts'
+import { checkMessages, checkRequired, type Errors } from '#api/validation/checks.ts'
 
 export type CoreEvent = types.CoreEvent
 
@@ -63,7 +63,7 @@ export const CoreEvent = defineKind<CoreEvent>({
     source: sourceOf,
     type: ({ type }) => type ?? '',
   },
-  validate: (event) => validateEvent(event, { object: 'involvedObject', controller: 'reportingComponent', message: 'message' }),
+  validate: (event) => validateEvent(event, 'reportingComponent'),
   columns,
 })
 
@@ -76,13 +76,8 @@ export function involvedFields<T>(
   return Object.fromEntries(parts.map((part) => [`${prefix}.${part}`, (event: T) => of(event)?.[part] ?? '']))
 }
 
-interface Spelling {
-  object: string
-  controller: string
-  message: string
-}
-
-export function validateEvent(event: CoreEvent, spelled: Spelling): FieldError[] {
+/** What holds in both groups, which name the `controller` differently. */
+export function validateEvent(event: CoreEvent, controller: 'reportingComponent' | 'reportingController'): FieldError[] {
   const errors: Errors = []
   const namespace = event.metadata?.namespace ?? ''
   const involved = event.involvedObject?.namespace ?? ''
@@ -92,18 +87,18 @@ export function validateEvent(event: CoreEvent, spelled: Spelling): FieldError[]
     if (involved ? involved !== namespace : namespace !== '' && namespace !== 'default') mismatch()
     return errors
   }
-  if (involved ? involved !== namespace : namespace !== 'default' && namespace !== 'kube-system') mismatch()
-  const controller = event.reportingComponent ?? ''
-  if (!controller) errors.push(required(spelled.controller))
-  checkMessages(spelled.controller, controller, qualifiedName(controller), errors)
-  const short = (field: string, value = '') => {
-    if (!value) errors.push(required(field))
-    if (value.length > 128) errors.push(invalid(field, '', 'can have at most 128 characters'))
+  if (!involved && namespace !== 'default' && namespace !== 'kube-system') mismatch()
+  const reporter = event.reportingComponent ?? ''
+  checkRequired(controller, reporter, errors)
+  checkMessages(controller, reporter, qualifiedName(reporter), errors)
+  const checkShort = (field: string, value: string, most: number) => {
+    if (Buffer.byteLength(value) > most) errors.push(invalid(field, '', `can have at most ${most} characters`))
   }
-  short('reportingInstance', event.reportingInstance)
-  short('action', event.action)
-  short('reason', event.reason)
-  if ((event.message ?? '').length > 1024) errors.push(invalid(spelled.message, '', 'can have at most 1024 characters'))
+  for (const field of ['reportingInstance', 'action', 'reason'] as const) {
+    checkRequired(field, event[field], errors)
+    checkShort(field, event[field] ?? '', 128)
+  }
+  checkShort('message', event.message ?? '', 1024)
   return errors
 }
 

@@ -5,11 +5,13 @@ import type * as types from '#api/generated/types.ts'
 import { qualifiedName } from '#api/names.ts'
 import { Quantity, quantityOf } from '#api/quantity.ts'
 import { checkMessages, each, type Errors } from '#api/validation/checks.ts'
-import { checkResourceAmount, checkResourceName } from '#api/validation/resources.ts'
+import { checkContainerResourceName, checkQuantity, checkResourceName, isOvercommitAllowed } from '#api/validation/resources.ts'
 
 export type LimitRange = types.LimitRange
 
 const LISTS = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const
+type List = (typeof LISTS)[number]
+const TYPES = ['Container', 'PersistentVolumeClaim', 'Pod']
 
 export const LimitRange = defineKind<LimitRange>({
   group: '',
@@ -34,8 +36,7 @@ export const LimitRange = defineKind<LimitRange>({
     const errors: Errors = []
     const types = new Set<string>()
     each(spec?.limits, 'spec.limits', (item, at) => {
-      if (!item.type) errors.push(required(`${at}.type`))
-      else checkMessages(`${at}.type`, item.type, qualifiedName(item.type), errors)
+      checkType(`${at}.type`, item.type ?? '', errors)
       if (types.has(item.type)) errors.push(duplicate(`${at}.type`, item.type))
       types.add(item.type)
       checkItem(item, at, errors)
@@ -44,54 +45,72 @@ export const LimitRange = defineKind<LimitRange>({
   },
 })
 
-function checkItem(item: types.LimitRangeItem, path: string, errors: Errors): void {
-  const names = new Set<string>()
-  for (const list of LISTS)
-    for (const [name, amount] of Object.entries(item[list] ?? {})) {
-      checkResourceName(`${path}.${list}[${name}]`, name, errors)
-      checkResourceAmount(`${path}.${list}[${name}]`, name, amount, errors)
-      names.add(name)
-    }
-  if (item.type === 'Pod') {
-    if (Object.keys(item.default ?? {}).length) errors.push(forbidden(`${path}.default`, "may not be specified when `type` is 'Pod'"))
-    if (Object.keys(item.defaultRequest ?? {}).length)
-      errors.push(forbidden(`${path}.defaultRequest`, "may not be specified when `type` is 'Pod'"))
-  }
-  if (item.type === 'PersistentVolumeClaim' && !item.min?.['storage'] && !item.max?.['storage'])
-    errors.push(required(`${path}.limits`, 'either minimum or maximum storage value is required, but neither was provided'))
-  for (const name of names) checkOrder(item, name, path, errors)
+function checkType(path: string, type: string, errors: Errors): void {
+  const messages = qualifiedName(type)
+  checkMessages(path, type, messages, errors)
+  if (messages.length === 0 && !type.includes('/') && !TYPES.includes(type))
+    errors.push(invalid(path, type, 'must be a standard limit type or fully qualified'))
 }
 
-/** min <= defaultRequest <= default <= max, and a ratio that leaves room for all of it. */
-function checkOrder(item: types.LimitRangeItem, name: string, path: string, errors: Errors): void {
-  const of = (list: (typeof LISTS)[number]) => (item[list]?.[name] === undefined ? undefined : quantityOf(item[list][name]))
-  const [min, max, limit, request, ratio] = [of('min'), of('max'), of('default'), of('defaultRequest'), of('maxLimitRequestRatio')]
-  const ordered = (
-    list: 'min' | 'default' | 'defaultRequest',
-    low: [string, Quantity | undefined],
-    high: [string, Quantity | undefined],
-  ) => {
-    const [[lowName, lower], [highName, upper]] = [low, high]
-    if (!lower || !upper || lower.compare(upper) <= 0) return
-    errors.push(
-      invalid(`${path}.${list}[${name}]`, item[list]![name], `${lowName} value ${lower} is greater than ${highName} value ${upper}`),
-    )
+function checkItem(item: types.LimitRangeItem, path: string, errors: Errors): void {
+  const names = new Set<string>()
+  const ofPods = item.type === 'Pod' || item.type === 'Container'
+  const checkName = ofPods ? checkContainerResourceName : checkResourceName
+  let readable = true
+  const checkList = (list: List) => {
+    for (const [name, amount] of Object.entries(item[list] ?? {})) {
+      const at = `${path}.${list}[${name}]`
+      checkName(at, name, errors)
+      readable = checkQuantity(at, amount, errors) && readable
+      names.add(name)
+    }
   }
-  ordered('min', ['min', min], ['max', max])
-  ordered('defaultRequest', ['min', min], ['default request', request])
-  ordered('defaultRequest', ['default request', request], ['max', max])
-  ordered('defaultRequest', ['default request', request], ['default limit', limit])
-  ordered('default', ['min', min], ['default', limit])
-  ordered('default', ['default', limit], ['max', max])
-  if (!ratio) return
-  const at = `${path}.maxLimitRequestRatio[${name}]`
-  if (ratio.compare(Quantity.of(1)) < 0) errors.push(invalid(at, item.maxLimitRequestRatio![name], `ratio ${ratio} is less than 1`))
-  if (min && max && min.sign > 0 && ratio.milliValue() / 1000 > max.milliValue() / min.milliValue())
+  checkList('max')
+  checkList('min')
+  for (const list of ['default', 'defaultRequest'] as const)
+    if (item.type !== 'Pod') checkList(list)
+    else if (Object.keys(item[list] ?? {}).length) errors.push(forbidden(`${path}.${list}`, "may not be specified when `type` is 'Pod'"))
+  if (item.type === 'PersistentVolumeClaim' && !item.min?.['storage'] && !item.max?.['storage'])
+    errors.push(required(`${path}.limits`, 'either minimum or maximum storage value is required, but neither was provided'))
+  checkList('maxLimitRequestRatio')
+  if (readable) for (const name of names) checkOrder(item, name, path, errors)
+}
+
+/** min <= defaultRequest <= default <= max, and a ratio that leaves room for all of it. Upstream shows now the field, now its bound. */
+function checkOrder(item: types.LimitRangeItem, name: string, path: string, errors: Errors): void {
+  const of = (list: List) => {
+    const found = list.startsWith('default') && item.type === 'Pod' ? undefined : item[list]
+    return found && Object.hasOwn(found, name) ? quantityOf(found[name]) : undefined
+  }
+  const [min, max, limit, request, ratio] = [of('min'), of('max'), of('default'), of('defaultRequest'), of('maxLimitRequestRatio')]
+  type Bound = [string, Quantity | undefined]
+  const check = (list: List, shown: Quantity | undefined, [lowName, low]: Bound, [highName, high]: Bound) => {
+    if (low && high && low.compare(high) > 0)
+      errors.push(
+        invalid(`${path}.${list}[${name}]`, shown!.toString(), `${lowName} value ${low} is greater than ${highName} value ${high}`),
+      )
+  }
+  check('min', min, ['min', min], ['max', max])
+  check('defaultRequest', request, ['min', min], ['default request', request])
+  check('defaultRequest', request, ['default request', request], ['max', max])
+  check('defaultRequest', request, ['default request', request], ['default limit', limit])
+  check('default', min, ['min', min], ['default', limit])
+  check('default', max, ['default', limit], ['max', max])
+  if (ratio) checkRatio(`${path}.maxLimitRequestRatio[${name}]`, ratio, [min, max], errors)
+  if (!isOvercommitAllowed(name) && limit && request && limit.compare(request) !== 0)
     errors.push(
       invalid(
-        at,
-        item.maxLimitRequestRatio![name],
-        `ratio ${ratio} is greater than max/min = ${(max.milliValue() / min.milliValue()).toFixed(6)}`,
+        `${path}.defaultRequest[${name}]`,
+        request.toString(),
+        `default value ${limit} must equal to defaultRequest value ${request} in ${name}`,
       ),
     )
+}
+
+function checkRatio(path: string, ratio: Quantity, [min, max]: [Quantity | undefined, Quantity | undefined], errors: Errors): void {
+  if (ratio.compare(Quantity.of(1)) < 0) errors.push(invalid(path, ratio.toString(), `ratio ${ratio} is less than 1`))
+  if (!min || !max || min.sign === 0) return
+  const most = max.milliValue() / min.milliValue()
+  if (ratio.milliValue() / 1000 > most)
+    errors.push(invalid(path, ratio.toString(), `ratio ${ratio} is greater than max/min = ${most.toFixed(6)}`))
 }

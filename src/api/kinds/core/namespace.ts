@@ -1,14 +1,13 @@
 import { defineKind } from '#api/define-kind.ts'
-import { invalid, notSupported } from '#api/field-error.ts'
+import { invalid } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
+import { isStandardFinalizer, NOT_STANDARD } from '#api/meta/object-meta.ts'
 import { dnsLabel, forNames, qualifiedName } from '#api/names.ts'
 import { checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 
 export type Namespace = types.Namespace
-
-const STANDARD_FINALIZERS = ['kubernetes', 'orphan', 'foregroundDeletion']
 
 export const Namespace = defineKind<Namespace>({
   group: '',
@@ -62,11 +61,11 @@ export const Namespace = defineKind<Namespace>({
       return errors
     }
     if (previous && subresource !== 'finalize') return errors
-    each(spec?.finalizers, 'spec.finalizers', (finalizer, at) => {
-      const messages = qualifiedName(finalizer)
-      checkMessages(at, finalizer, messages, errors)
-      if (messages.length === 0 && !finalizer.includes('/') && !STANDARD_FINALIZERS.includes(finalizer))
-        errors.push(notSupported(at, finalizer, STANDARD_FINALIZERS))
+    each(spec?.finalizers, 'spec.finalizers', (finalizer, indexed) => {
+      // Upstream tells which one only of those that /finalize writes.
+      const at = previous ? indexed : 'spec.finalizers'
+      checkMessages(at, finalizer, qualifiedName(finalizer), errors)
+      if (!isStandardFinalizer(finalizer)) errors.push(invalid(at, finalizer, NOT_STANDARD))
     })
     return errors
   },

@@ -3,8 +3,9 @@ import { defaultResourceList } from '#api/defaults/resource-list.ts'
 import { duplicate, type FieldError, forbidden, invalid } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
-import { labelValueMessages, qualifiedName } from '#api/names.ts'
-import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
+import { labelValueMessages, maxLength, qualifiedName } from '#api/names.ts'
+import { TAINT_EFFECTS } from '#api/validation/affinity.ts'
+import { checkAmong, checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { cidrMessages, familyOf } from '#api/validation/ip.ts'
 import { checkResourceAmount } from '#api/validation/resources.ts'
 import { sameJson } from '#api/validation/same-json.ts'
@@ -62,39 +63,71 @@ export const Node = defineKind<Node>({
 function validateNode(next: Node, previous: Node | undefined, { subresource }: { subresource?: string }): FieldError[] {
   const errors: Errors = []
   const { spec = {}, status = {} } = next
-  if (subresource !== 'status') checkSpec(spec, errors)
+  if (subresource !== 'status') checkTaints(spec.taints, errors)
+  // Upstream's path has no brackets here.
   for (const list of ['capacity', 'allocatable'] as const)
-    for (const [name, amount] of Object.entries(status[list] ?? {})) checkResourceAmount(`status.${list}[${name}]`, name, amount, errors)
+    for (const [name, amount] of Object.entries(status[list] ?? {})) checkResourceAmount(`status.${list}.${name}`, name, amount, errors)
+  if (subresource !== 'status' && (status.nodeInfo?.swap?.capacity ?? 1) <= 0)
+    errors.push(invalid('metadata.nodeSwapStatus.capacity', status.nodeInfo!.swap!.capacity, 'must be greater than zero'))
+  checkFeatures(status.declaredFeatures, errors)
+  if (subresource !== 'status') checkRanges(spec.podCIDRs, errors)
+  if (previous) checkUpdate(next, previous.spec ?? {}, errors)
+  return errors
+}
+
+function checkUpdate({ spec = {}, status }: Node, old: types.NodeSpec, errors: Errors): void {
   const addresses = new Set<string>()
-  each(status.addresses, 'status.addresses', (address, at) => {
-    const key = JSON.stringify([address.type, address.address])
-    if (addresses.has(key)) errors.push(duplicate(at, address))
+  each(status?.addresses, 'status.addresses', ({ type = '', address = '' }, at) => {
+    // As upstream's structure prints.
+    const shown = { Type: type, Address: address }
+    const key = JSON.stringify(shown)
+    if (addresses.has(key)) errors.push(duplicate(at, shown))
     addresses.add(key)
   })
-  if (!previous || subresource === 'status') return errors
-  const old = previous.spec ?? {}
   if (old.podCIDRs?.length && !sameJson(spec.podCIDRs, old.podCIDRs))
     errors.push(forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'))
   if (old.providerID && spec.providerID !== old.providerID)
     errors.push(forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'))
-  return errors
+  if ((spec.externalID ?? '') !== (old.externalID ?? '')) errors.push(forbidden('spec.externalID', 'may not be updated'))
 }
 
-function checkSpec(spec: types.NodeSpec, errors: Errors): void {
+/** Upstream looks for taints below metadata. */
+function checkTaints(taints: types.Taint[] | undefined, errors: Errors): void {
   const seen = new Set<string>()
-  each(spec.taints, 'spec.taints', (taint, at) => {
-    const { key = '', value = '', effect } = taint
+  each(taints, 'metadata.taints', ({ key = '', value = '', effect = '', timeAdded = null }, at) => {
     checkMessages(`${at}.key`, key, qualifiedName(key), errors)
-    checkMessages(`${at}.value`, value, labelValueMessages(value), errors)
-    checkOneOf(`${at}.effect`, effect, ['NoExecute', 'NoSchedule', 'PreferNoSchedule'], errors, { required: true })
-    const pair = `${key}:${effect}`
-    if (seen.has(pair))
-      errors.push({ ...duplicate(at, taint), message: `${duplicate(at, taint).message}: taints must be unique by key and effect pair` })
-    seen.add(pair)
+    const messages = labelValueMessages(value)
+    if (messages.length > 0) errors.push(invalid(`${at}.value`, value, messages.join(';')))
+    checkAmong(`${at}.effect`, effect, TAINT_EFFECTS, errors)
+    const shown = { Key: key, Value: value, Effect: effect, TimeAdded: timeAdded }
+    if (seen.has(`${key}:${effect}`)) errors.push(duplicate(at, shown, 'taints must be unique by key and effect pair'))
+    seen.add(`${key}:${effect}`)
   })
-  each(spec.podCIDRs, 'spec.podCIDRs', (cidr, at) => checkMessages(at, cidr, cidrMessages(cidr), errors))
-  if ((spec.podCIDRs?.length ?? 0) > 2 || (spec.podCIDRs?.length === 2 && familyOf(spec.podCIDRs[0]!) === familyOf(spec.podCIDRs[1]!)))
-    errors.push(invalid('spec.podCIDRs', spec.podCIDRs, 'may specify no more than one CIDR for each IP family'))
+}
+
+function checkRanges(ranges: string[] | undefined, errors: Errors): void {
+  const at = 'spec.podCIDRs'
+  each(ranges, at, (range, where) => checkMessages(where, range, cidrMessages(range), errors))
+  if (!ranges || ranges.length < 2) return
+  const families = ranges.map((range) => familyOf(range))
+  if (ranges.length > 2 || new Set(families).size < 2 || families.includes(undefined))
+    errors.push(invalid(at, ranges, 'may specify no more than one CIDR for each IP family'))
+}
+
+function checkFeatures(features: string[] | undefined, errors: Errors): void {
+  each(features, 'status.declaredFeatures', (feature, at, index) => {
+    const message = featureMessage(feature)
+    if (message) errors.push(invalid(at, feature, `invalid feature name "${feature}": ${message}`))
+    const before = features![index - 1]
+    if (before === feature) errors.push(duplicate(at, feature))
+    else if (before !== undefined && before > feature) errors.push(invalid(at, feature, 'list must be sorted alphabetically'))
+  })
+}
+
+function featureMessage(name: string): string | undefined {
+  if (name.length > 253) return maxLength(253)
+  if (/^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$/.test(name)) return undefined
+  return "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
 }
 
 function statusText({ status, spec }: Node): string {

@@ -1,13 +1,16 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultClaimSpec } from '#api/defaults/pod-spec.ts'
 import { defaultResourceList } from '#api/defaults/resource-list.ts'
-import { type FieldError, forbidden, invalid } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { accessModesText } from '#api/kinds/storage/access-modes.ts'
+import { qualifiedName } from '#api/names.ts'
 import { quantityOf } from '#api/quantity.ts'
-import type { Errors } from '#api/validation/checks.ts'
+import { checkImmutable, checkMessages, type Errors } from '#api/validation/checks.ts'
 import { validateClaimSpec } from '#api/validation/claim-spec.ts'
+import { difference } from '#api/validation/internal-form.ts'
+import { checkQuantity, isNative } from '#api/validation/resources.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
 
@@ -88,33 +91,88 @@ function validateClaim(
   previous: PersistentVolumeClaim | undefined,
   { subresource }: { subresource?: string },
 ): FieldError[] {
-  const errors: Errors = []
-  if (subresource === 'status') return errors
+  if (subresource === 'status') return validateStatus(next)
   const spec = next.spec ?? {}
-  errors.push(...validateClaimSpec(spec, 'spec'))
+  const errors: Errors = validateClaimSpec(spec, 'spec', previous?.spec)
   const old = previous?.spec
   if (!old) return errors
-  const bound = previous.status?.phase === 'Bound'
-  // The volume is filled in by whoever binds, the class once by the server.
-  const frozen = (one: types.PersistentVolumeClaimSpec, other: types.PersistentVolumeClaimSpec) => ({
-    ...one,
-    ...(other.volumeName ? {} : { volumeName: '' }),
-    resources: { ...one.resources, requests: bound ? {} : one.resources?.requests },
-    volumeAttributesClassName: bound ? '' : one.volumeAttributesClassName,
-    ...(other.storageClassName === undefined && spec.storageClassName !== undefined && !old.volumeName ? { storageClassName: '' } : {}),
-  })
-  if (!sameJson(frozen(spec, old), frozen(old, old))) errors.push(forbidden('spec', FROZEN))
-  const [now, before] = [spec.resources?.requests?.['storage'], old.resources?.requests?.['storage']]
+  const [now, before] = [{ ...spec }, { ...old }]
+  // The volume is filled in once, by whoever binds.
+  if (!old.volumeName) assign(before, 'volumeName', spec.volumeName)
+  const [classed, annotated] = [next, previous].map(({ metadata }) => metadata?.annotations?.[BETA_CLASS])
   if (
-    bound &&
-    quantityOf(now).compare(quantityOf(before)) < 0 &&
-    quantityOf(now).compare(quantityOf(previous.status?.capacity?.['storage'])) <= 0
+    annotated !== undefined &&
+    old.storageClassName === undefined &&
+    spec.storageClassName === annotated &&
+    (classed ?? annotated) === annotated
   )
+    delete now.storageClassName
+  else {
+    checkImmutable(`metadata.annotations[${BETA_CLASS}]`, classed ?? '', annotated ?? '', errors)
+    if (old.storageClassName === undefined && (annotated === undefined || annotated === spec.storageClassName)) delete now.storageClassName
+  }
+  const bound = next.status?.phase === 'Bound'
+  const [size, oldSize] = [spec.resources?.requests?.['storage'], old.resources?.requests?.['storage']]
+  if (bound && spec.resources?.requests)
+    now.resources = { ...spec.resources, requests: { ...spec.resources.requests, storage: oldSize ?? '0' } }
+  if (bound) assign(now, 'volumeAttributesClassName', old.volumeAttributesClassName)
+  if (!sameJson(now, before)) errors.push(forbidden('spec', `${FROZEN}\n${difference('PersistentVolumeClaimSpec', before, now)}`))
+  // A size that was never reached may be given up.
+  const capacity = quantityOf(previous.status?.capacity?.['storage'])
+  if (quantityOf(size).compare(quantityOf(oldSize)) < 0 && quantityOf(size).compare(capacity) <= 0)
     errors.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
-  const [attributes, oldAttributes] = [spec.volumeAttributesClassName, old.volumeAttributesClassName]
-  if (oldAttributes && attributes === undefined)
-    errors.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'))
-  if (oldAttributes && attributes === '')
-    errors.push(invalid('spec.volumeAttributesClassName', attributes, 'update from non-nil value to an empty string is forbidden'))
+  checkImmutable('volumeMode', spec.volumeMode, old.volumeMode, errors)
+  const applied = previous.status?.currentVolumeAttributesClassName !== undefined
+  if (applied && spec.volumeAttributesClassName !== old.volumeAttributesClassName && !spec.volumeAttributesClassName)
+    errors.push(
+      forbidden(
+        'spec.volumeAttributesClassName',
+        `update to ${spec.volumeAttributesClassName === undefined ? 'nil' : 'empty string'} is forbidden when status.currentVolumeAttributesClassName is not nil`,
+      ),
+    )
   return errors
+}
+
+const BETA_CLASS = 'volume.beta.kubernetes.io/storage-class'
+
+function assign<T extends object, K extends keyof T>(object: T, field: K, value: T[K] | undefined): void {
+  if (value === undefined) delete object[field]
+  else object[field] = value
+}
+
+const RESIZE_STATES = [
+  'ControllerResizeInProgress',
+  'ControllerResizeInfeasible',
+  'NodeResizeInProgress',
+  'NodeResizeInfeasible',
+  'NodeResizePending',
+]
+
+function validateStatus({ spec, status }: PersistentVolumeClaim): FieldError[] {
+  const errors: Errors = []
+  if (!spec?.accessModes?.length) errors.push(required('Spec.accessModes'))
+  const checkSize = (at: string, amount: string) => {
+    if (!checkQuantity(at, amount, errors)) return false
+    const size = quantityOf(amount).value()
+    if (size < 0) errors.push(invalid(at, size, 'must be a valid resource quantity'))
+    return size >= 0
+  }
+  for (const [name, amount] of Object.entries(status?.capacity ?? {})) checkSize(`status.capacity[${name}]`, amount)
+  for (const [name, state] of Object.entries(status?.allocatedResourceStatuses ?? {})) {
+    const at = 'status.allocatedResourceStatuses'
+    checkKey(at, name, errors)
+    if (!RESIZE_STATES.includes(state)) errors.push(notSupported(at, name, RESIZE_STATES))
+  }
+  for (const [name, amount] of Object.entries(status?.allocatedResources ?? {}))
+    if (checkKey('status.allocatedResources', name, errors)) checkSize(`status.allocatedResources[${name}]`, amount)
+  return errors
+}
+
+/** Of the platform's own resources a claim has storage alone. */
+function checkKey(path: string, name: string, errors: Errors): boolean {
+  const messages = qualifiedName(name)
+  checkMessages(path, name, messages, errors)
+  const foreign = messages.length === 0 && isNative(name) && name !== 'storage'
+  if (foreign) errors.push(notSupported(path, name, ['storage']))
+  return messages.length === 0 && !foreign
 }

@@ -1,46 +1,17 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultResourceList } from '#api/defaults/resource-list.ts'
-import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { accessModesText } from '#api/kinds/storage/access-modes.ts'
-import { dnsSubdomain } from '#api/names.ts'
-import { quantityOf } from '#api/quantity.ts'
-import { validateNodeSelector } from '#api/validation/affinity.ts'
-import { checkImmutable, checkMessages, checkOneOf, type Errors, presentMembers } from '#api/validation/checks.ts'
-import { checkAccessModes } from '#api/validation/claim-spec.ts'
-import { checkQuantity } from '#api/validation/resources.ts'
+import { checkImmutable, type Errors, IMMUTABLE } from '#api/validation/checks.ts'
+import { difference, internalForm } from '#api/validation/internal-form.ts'
 import { sameJson } from '#api/validation/same-json.ts'
-import { checkHostPath } from '#api/validation/volume-sources.ts'
+import { VOLUME_SOURCES, validateVolumeSpec } from '#api/validation/volume-spec.ts'
 import { formatTime } from '#lib/clock.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
 
 export type PersistentVolume = types.PersistentVolume
-
-const SOURCES = [
-  'hostPath',
-  'gcePersistentDisk',
-  'awsElasticBlockStore',
-  'glusterfs',
-  'flocker',
-  'nfs',
-  'rbd',
-  'quobyte',
-  'cephfs',
-  'iscsi',
-  'cinder',
-  'fc',
-  'flexVolume',
-  'azureFile',
-  'vsphereVolume',
-  'photonPersistentDisk',
-  'portworxVolume',
-  'azureDisk',
-  'scaleIO',
-  'local',
-  'storageos',
-  'csi',
-] as const
 
 export const PersistentVolume = defineKind<PersistentVolume>({
   group: '',
@@ -113,63 +84,58 @@ function validateVolume(
   previous: PersistentVolume | undefined,
   { subresource }: { subresource?: string },
 ): FieldError[] {
-  const errors: Errors = []
-  if (subresource === 'status') return errors
   const spec = next.spec ?? {}
-  if (!spec.accessModes?.length) errors.push(required('spec.accessModes'))
-  else checkAccessModes(spec.accessModes, 'spec.accessModes', errors)
-  const capacity = spec.capacity ?? {}
-  if (Object.keys(capacity).length === 0) errors.push(required('spec.capacity'))
-  else if (!('storage' in capacity) || Object.keys(capacity).length > 1)
-    errors.push(notSupported('spec.capacity', Object.keys(capacity), ['storage']))
-  for (const [name, amount] of Object.entries(capacity))
-    if (checkQuantity(`spec.capacity[${name}]`, amount, errors) && quantityOf(amount).sign <= 0)
-      errors.push(invalid(`spec.capacity[${name}]`, amount, 'must be greater than zero'))
-  checkOneOf('spec.persistentVolumeReclaimPolicy', spec.persistentVolumeReclaimPolicy, ['Delete', 'Recycle', 'Retain'], errors)
-  checkSource(next, errors)
-  if (spec.nodeAffinity) {
-    if (!spec.nodeAffinity.required) errors.push(required('spec.nodeAffinity.required', 'must specify required node constraints'))
-    errors.push(...validateNodeSelector(spec.nodeAffinity.required, 'spec.nodeAffinity.required'))
-  }
-  if (spec.hostPath?.path === '/' && spec.persistentVolumeReclaimPolicy === 'Recycle')
-    errors.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"))
-  if (spec.storageClassName) checkMessages('spec.storageClassName', spec.storageClassName, dnsSubdomain(spec.storageClassName), errors)
-  checkOneOf('spec.volumeMode', spec.volumeMode, ['Block', 'Filesystem'], errors)
+  if (subresource === 'status') return []
+  const errors: Errors = validateVolumeSpec(spec, 'spec', { name: next.metadata?.name ?? '' })
   const old = previous?.spec
   if (!old) return errors
-  const sources = (one: types.PersistentVolumeSpec) => Object.fromEntries(SOURCES.map((source) => [source, one[source]]))
-  // A CSI driver may be given new secrets for expansion; nothing else of a source moves.
-  if (!sameJson(withoutExpandSecret(sources(spec)), withoutExpandSecret(sources(old))))
-    errors.push(forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'))
-  checkImmutable('spec.volumeMode', spec.volumeMode, old.volumeMode, errors)
-  if (old.nodeAffinity) checkImmutable('spec.nodeAffinity', spec.nodeAffinity, old.nodeAffinity, errors)
+  const [now, before] = [sourceOf(spec), sourceOf(old)]
+  // Secrets for expansion may be given later; nothing else of a source moves.
+  if (now.csi && before.csi && !before.csi.controllerExpandSecretRef) delete now.csi.controllerExpandSecretRef
+  if (!sameJson(now, before))
+    errors.push(forbidden('spec.persistentvolumesource', FROZEN + difference('PersistentVolumeSource', before, now)))
+  // Upstream's paths of these two lack the spec.
+  checkImmutable('volumeMode', spec.volumeMode, old.volumeMode, errors)
+  if (old.nodeAffinity && !sameJson(withStableLabels(spec.nodeAffinity, old.nodeAffinity), old.nodeAffinity))
+    errors.push(
+      invalid(
+        'nodeAffinity',
+        spec.nodeAffinity ? internalForm('VolumeNodeAffinity', spec.nodeAffinity) : null,
+        `${IMMUTABLE}, except for updating from beta label to GA`,
+      ),
+    )
+  if (old.volumeAttributesClassName !== undefined && spec.volumeAttributesClassName === undefined)
+    errors.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'))
   return errors
 }
 
-function withoutExpandSecret(sources: Record<string, unknown>): Record<string, unknown> {
-  const csi = sources['csi'] as types.CSIPersistentVolumeSource | undefined
-  if (!csi) return sources
-  const rest: Partial<types.CSIPersistentVolumeSource> = { ...csi }
-  delete rest.controllerExpandSecretRef
-  delete rest.nodeExpandSecretRef
-  return { ...sources, csi: rest }
+const FROZEN = 'spec.persistentvolumesource is immutable after creation\n'
+
+function sourceOf(spec: types.PersistentVolumeSpec): types.PersistentVolumeSpec {
+  const source = Object.fromEntries(VOLUME_SOURCES.flatMap((field) => (spec[field] ? [[field, { ...spec[field] }]] : [])))
+  return source as types.PersistentVolumeSpec
 }
 
-function checkSource({ spec = {} }: PersistentVolume, errors: Errors): void {
-  const given = presentMembers(spec, SOURCES)
-  if (given.length === 0) errors.push(required('spec', 'must specify a volume type'))
-  for (const extra of given.slice(1)) errors.push(forbidden(`spec.${extra}`, 'may not specify more than 1 volume type'))
-  if (spec.hostPath) checkHostPath(spec.hostPath, 'spec.hostPath', errors)
-  if (spec.local) {
-    if (!spec.local.path) errors.push(required('spec.local.path'))
-    if (!spec.nodeAffinity) errors.push(required('spec.nodeAffinity', 'Local volume requires node affinity'))
-  }
-  if (spec.nfs) {
-    if (!spec.nfs.server) errors.push(required('spec.nfs.server'))
-    if (!spec.nfs.path) errors.push(required('spec.nfs.path'))
-  }
-  if (spec.csi) {
-    if (!spec.csi.driver) errors.push(required('spec.csi.driver'))
-    if (!spec.csi.volumeHandle) errors.push(required('spec.csi.volumeHandle'))
-  }
+/** Labels that have left beta: a volume may go on to their stable names. */
+const STABLE: Record<string, string> = {
+  'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
+  'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
+  'beta.kubernetes.io/os': 'kubernetes.io/os',
+  'beta.kubernetes.io/arch': 'kubernetes.io/arch',
+  'beta.kubernetes.io/instance-type': 'node.kubernetes.io/instance-type',
+}
+
+/** `next` with the keys of `old` where only their names became stable. */
+function withStableLabels(next: types.VolumeNodeAffinity | undefined, old: types.VolumeNodeAffinity): unknown {
+  if (!next?.required) return next
+  const terms = next.required.nodeSelectorTerms?.map((term, index) => {
+    const before = old.required?.nodeSelectorTerms?.[index]
+    const renamed = (list: types.NodeSelectorRequirement[] | undefined, was: types.NodeSelectorRequirement[] | undefined) =>
+      list?.map((one, at) => (STABLE[was?.[at]?.key ?? ''] === one.key ? { ...one, key: was![at]!.key } : one))
+    return {
+      matchExpressions: renamed(term.matchExpressions, before?.matchExpressions),
+      matchFields: renamed(term.matchFields, before?.matchFields),
+    }
+  })
+  return { required: { nodeSelectorTerms: terms } }
 }

@@ -4,6 +4,7 @@ import type * as types from '#api/generated/types.ts'
 import type { HookContext } from '#api/kind.ts'
 import { each, type Errors } from '#api/validation/checks.ts'
 import { checkImageSpaces } from '#api/validation/containers.ts'
+import { difference } from '#api/validation/internal-form.ts'
 import { MIRROR, validatePodAnnotations, validatePodAnnotationsUpdate } from '#api/validation/pod-annotations.ts'
 import { validatePodSpec } from '#api/validation/pod-spec.ts'
 import { sameJson } from '#api/validation/same-json.ts'
@@ -74,28 +75,30 @@ function checkUpdate(spec: PodSpec, old: PodSpec, errors: Errors): void {
   })
   const gated = Boolean(old.schedulingGates?.length)
   if (gated) checkGatedScheduling(spec, old, errors)
-  const [now, then] = [frozenPart(spec, old, gated), frozenPart(old, old, gated)]
-  if (sameJson(now, then)) return
-  errors.push(forbidden('spec', `pod updates may not change fields other than ${UPDATABLE}\n${differences(now, then)}`))
+  const rest = withFormer(spec, old, gated)
+  if (!sameJson(rest, old))
+    errors.push(forbidden('spec', `pod updates may not change fields other than ${UPDATABLE}\n${difference('PodSpec', old, rest)}`))
 }
 
-/** The spec without what may change, so that the rest can be compared. */
-function frozenPart(spec: PodSpec, old: PodSpec, gated: boolean): PodSpec {
-  const part: PodSpec = { ...spec, containers: (spec.containers ?? []).map(withoutImage) }
-  for (const field of ['activeDeadlineSeconds', 'tolerations', 'schedulingGates'] as const) delete part[field]
-  if (spec.initContainers) part.initContainers = spec.initContainers.map(withoutImage)
+/** The spec with what may change as it was, so that the rest can be compared. */
+function withFormer(spec: PodSpec, old: PodSpec, gated: boolean): PodSpec {
+  const images = (list: 'containers' | 'initContainers') =>
+    spec[list]?.map((container, index) => withField(container, 'image', old[list]![index]!.image))
+  let rest: PodSpec = { ...spec, containers: images('containers') ?? [] }
+  if (spec.initContainers) rest.initContainers = images('initContainers')!
+  for (const field of ['activeDeadlineSeconds', 'tolerations', 'schedulingGates'] as const) rest = withField(rest, field, old[field])
   const grace = old.terminationGracePeriodSeconds
-  if (grace !== undefined && grace < 0 && spec.terminationGracePeriodSeconds === 1) part.terminationGracePeriodSeconds = grace
-  if (!gated) return part
-  delete part.nodeSelector
-  if (part.affinity) part.affinity = { ...part.affinity, nodeAffinity: {} }
-  return part
+  if (grace !== undefined && grace < 0 && spec.terminationGracePeriodSeconds === 1) rest.terminationGracePeriodSeconds = grace
+  if (!gated) return rest
+  rest = withField(rest, 'nodeSelector', old.nodeSelector)
+  return withField(rest, 'affinity', withField({ ...rest.affinity }, 'nodeAffinity', old.affinity?.nodeAffinity))
 }
 
-function withoutImage(container: types.Container): types.Container {
-  const rest = { ...container }
-  delete rest.image
-  return rest
+function withField<T extends object, K extends keyof T>(object: T, field: K, value: T[K] | undefined): T {
+  const copy = { ...object }
+  if (value === undefined) delete copy[field]
+  else copy[field] = value
+  return copy
 }
 
 function checkTolerations(next: readonly types.Toleration[], old: readonly types.Toleration[], errors: Errors): void {
@@ -154,16 +157,8 @@ function checkEphemeralContainers({ spec }: Pod, previous: Pod, errors: Errors):
     const kept = spec!.ephemeralContainers?.find(({ name }) => name === old.name)
     if (!kept) errors.push(forbidden(at, `existing ephemeral containers "${old.name}" may not be removed\n`))
     else if (!sameJson(kept, old))
-      errors.push(forbidden(at, `existing ephemeral containers "${old.name}" may not be changed\n${differences(kept, old)}`))
+      errors.push(
+        forbidden(at, `existing ephemeral containers "${old.name}" may not be changed\n${difference('EphemeralContainer', old, kept)}`),
+      )
   }
-}
-
-/** Which fields changed, as a hint for the reader. */
-function differences<T extends object>(next: T, old: T): string {
-  const fields = new Set([...Object.keys(next), ...Object.keys(old)]) as Set<keyof T & string>
-  return [...fields]
-    .filter((field) => !sameJson(next[field], old[field]))
-    .toSorted()
-    .map((field) => `- ${field}: ${JSON.stringify(old[field])}\n+ ${field}: ${JSON.stringify(next[field])}\n`)
-    .join('')
 }

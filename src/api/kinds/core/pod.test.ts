@@ -255,7 +255,13 @@ const updates: [string, Change, string[]][] = [
   ['a further toleration', spec({ tolerations: [{ key: 'a', operator: 'Exists' }] }), []],
   ['a deadline', spec({ activeDeadlineSeconds: 5 }), []],
   ['labels', (pod) => (pod.metadata.labels = { a: 'b' }), []],
-  ['the node', spec({ nodeName: 'n' }), [`${OTHER_FIELDS}- nodeName: undefined\n+ nodeName: "n"\n`]],
+  [
+    'the node',
+    spec({ nodeName: 'n' }),
+    [
+      `${OTHER_FIELDS}@@ -42,7 +42,7 @@\n  "NodeSelector": null,\n  "ServiceAccountName": "",\n  "AutomountServiceAccountToken": null,\n- "NodeName": "",\n+ "NodeName": "n",\n  "SecurityContext": {\n   "HostNetwork": false,\n   "HostPID": false,\n`,
+    ],
+  ],
   [
     'a container more',
     (pod) => pod.spec.containers.push({ name: 'd', image: 'x' }),

@@ -1,6 +1,6 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
-import { type FieldError, invalid, notSupported, required } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { checkReplicaStatus } from '#api/kinds/apps/replica-set.ts'
 import { SCALE, SCALE_SUBRESOURCE, STATUS } from '#api/kinds/apps/workload.ts'
@@ -37,7 +37,7 @@ export const ReplicationController = defineKind<ReplicationController>({
     spec.replicas ??= 1
     defaultPodTemplate(spec.template)
   },
-  validate: ({ spec = {}, status }, _previous, { subresource }) => {
+  validate: ({ spec = {}, status }, previous, { subresource }) => {
     const errors: FieldError[] = []
     if (subresource === 'status') {
       checkReplicaStatus(status, errors)
@@ -49,10 +49,13 @@ export const ReplicationController = defineKind<ReplicationController>({
     if (!spec.template) return [...errors, required('spec.template')]
     const labels = spec.template.metadata?.labels
     if (!isEmpty(spec.selector) && !selectorMatches({ matchLabels: spec.selector! }, labels))
-      errors.push(invalid('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`'))
-    errors.push(...validatePodTemplate(spec.template, 'spec.template'))
-    const policy = spec.template.spec?.restartPolicy
-    if (policy && policy !== 'Always') errors.push(notSupported('spec.template.spec.restartPolicy', policy, ['Always']))
+      errors.push(invalid('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`'))
+    errors.push(...validatePodTemplate(spec.template, 'spec.template', previous?.spec?.template))
+    const { restartPolicy = '', activeDeadlineSeconds } = spec.template.spec ?? {}
+    const at = 'spec.template.spec'
+    if (restartPolicy !== 'Always') errors.push(notSupported(`${at}.restartPolicy`, restartPolicy, ['Always']))
+    if (activeDeadlineSeconds !== undefined)
+      errors.push(forbidden(`${at}.activeDeadlineSeconds`, 'activeDeadlineSeconds in ReplicationController is not Supported'))
     return errors
   },
   warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),

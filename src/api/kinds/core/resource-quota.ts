@@ -1,24 +1,34 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultResourceList } from '#api/defaults/resource-list.ts'
-import { type FieldError, invalid, notSupported, required } from '#api/field-error.ts'
+import { type FieldError, invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
-import { checkImmutable, each, type Errors } from '#api/validation/checks.ts'
-import { checkResourceAmount, checkResourceName } from '#api/validation/resources.ts'
+import { type Errors, IMMUTABLE } from '#api/validation/checks.ts'
+import { checkQuotaResourceName, checkResourceAmount, isQuotaResource } from '#api/validation/resources.ts'
+import { sameJson } from '#api/validation/same-json.ts'
 
 export type ResourceQuota = types.ResourceQuota
 
-const SCOPES = [
-  'BestEffort',
-  'CrossNamespacePodAffinity',
-  'NotBestEffort',
-  'NotTerminating',
-  'PriorityClass',
-  'Terminating',
-  'VolumeAttributesClass',
+const OF_PODS = ['pods', 'cpu', 'memory', 'limits.cpu', 'limits.memory', 'requests.cpu', 'requests.memory']
+/** What can be limited within a scope. */
+const SCOPES: Record<string, readonly string[]> = {
+  BestEffort: ['pods'],
+  CrossNamespacePodAffinity: OF_PODS,
+  NotBestEffort: OF_PODS,
+  NotTerminating: OF_PODS,
+  PriorityClass: OF_PODS,
+  Terminating: OF_PODS,
+  VolumeAttributesClass: ['persistentvolumeclaims', 'requests.storage'],
+}
+const CONFLICTING = [
+  ['BestEffort', 'NotBestEffort'],
+  ['Terminating', 'NotTerminating'],
 ]
-/** What can be counted of pods that ask for nothing. */
-const BEST_EFFORT = ['pods']
+/** Scopes that a pod is in or not. */
+const EXISTENCE = ['Terminating', 'NotTerminating', 'BestEffort', 'NotBestEffort', 'CrossNamespacePodAffinity']
+const EXISTS_ONLY =
+  "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
+const MISFIT = 'unsupported scope applied to resource'
 
 export const ResourceQuota = defineKind<ResourceQuota>({
   group: '',
@@ -60,39 +70,66 @@ function validateQuota(
   { subresource }: { subresource?: string },
 ): FieldError[] {
   const errors: Errors = []
-  const amounts = (list: Record<string, string> | undefined, path: string) => {
+  const checkAmounts = (list: Record<string, string> | undefined, path: string) => {
     for (const [name, amount] of Object.entries(list ?? {})) {
-      checkResourceName(`${path}[${name}]`, name, errors)
+      checkQuotaResourceName(`${path}[${name}]`, name, errors)
       checkResourceAmount(`${path}[${name}]`, name, amount, errors)
     }
   }
-  if (subresource === 'status') {
-    amounts(status?.hard, 'status.hard')
-    amounts(status?.used, 'status.used')
-    return errors
+  if (subresource !== 'status') {
+    checkAmounts(spec.hard, 'spec.hard')
+    checkScopes(spec, errors)
+    checkSelector(spec, errors)
   }
-  amounts(spec.hard, 'spec.hard')
+  if (!previous || subresource === 'status') {
+    checkAmounts(status?.hard, 'status.hard')
+    checkAmounts(status?.used, 'status.used')
+  } else if (!sameJson([...new Set(spec.scopes)].toSorted(), [...new Set(previous.spec?.scopes)].toSorted()))
+    errors.push(invalid('spec.scopes', spec.scopes ?? null, IMMUTABLE))
+  return errors
+}
+
+/** How many of what is limited in `spec` a scope cannot be applied to. Only the usual resources have a say. */
+const misfits = (scope: string, { hard }: types.ResourceQuotaSpec) =>
+  Object.keys(hard ?? {}).filter((name) => isQuotaResource(name) && SCOPES[scope]?.includes(name) === false)
+
+function checkScopes(spec: types.ResourceQuotaSpec, errors: Errors): void {
   const scopes = spec.scopes ?? []
   for (const scope of scopes) {
-    if (!SCOPES.includes(scope)) errors.push(invalid('spec.scopes', scopes, 'unsupported scope'))
-    if (scope === 'BestEffort' && Object.keys(spec.hard ?? {}).some((name) => !BEST_EFFORT.includes(name) && !name.startsWith('count/')))
-      errors.push(invalid('spec.scopes', scopes, 'unsupported scope applied to resource'))
+    if (!Object.hasOwn(SCOPES, scope)) errors.push(invalid('spec.scopes', scopes, 'unsupported scope'))
+    else for (const _ of misfits(scope, spec)) errors.push(invalid('spec.scopes', scopes, MISFIT))
   }
-  for (const [one, other] of [
-    ['BestEffort', 'NotBestEffort'],
-    ['Terminating', 'NotTerminating'],
-  ] as const)
-    if (scopes.includes(one) && scopes.includes(other)) errors.push(invalid('spec.scopes', scopes, 'conflicting scopes'))
-  each(spec.scopeSelector?.matchExpressions, 'spec.scopeSelector.matchExpressions', ({ scopeName, operator, values }, at) => {
-    if (!SCOPES.includes(scopeName)) errors.push(invalid(`${at}.scopeName`, scopeName ?? '', 'unsupported scope'))
+  checkConflicts('spec.scopes', scopes, scopes, errors)
+}
+
+function checkConflicts(path: string, scopes: readonly string[], shown: unknown, errors: Errors): void {
+  for (const pair of CONFLICTING) if (pair.every((scope) => scopes.includes(scope))) errors.push(invalid(path, shown, 'conflicting scopes'))
+}
+
+/** Upstream names no index here. */
+function checkSelector(spec: types.ResourceQuotaSpec, errors: Errors): void {
+  const expressions = spec.scopeSelector?.matchExpressions ?? []
+  const at = 'spec.scopeSelector.matchExpressions'
+  // As upstream's structure prints.
+  const shown = () => ({
+    MatchExpressions: expressions.map(({ scopeName, operator, values }) => ({
+      ScopeName: scopeName ?? '',
+      Operator: operator ?? '',
+      Values: values ?? null,
+    })),
+  })
+  for (const { scopeName = '', operator = '', values = [] } of expressions) {
+    if (!Object.hasOwn(SCOPES, scopeName)) errors.push(invalid(`${at}.scopeName`, scopeName, 'unsupported scope'))
+    else for (const _ of misfits(scopeName, spec)) errors.push(invalid(at, shown(), MISFIT))
+    if (EXISTENCE.includes(scopeName) && operator !== 'Exists') errors.push(invalid(`${at}.operator`, operator, EXISTS_ONLY))
     if (operator === 'In' || operator === 'NotIn') {
-      if (!values?.length)
+      if (values.length === 0)
         errors.push(required(`${at}.values`, "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"))
     } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-      if (values?.length)
-        errors.push(invalid(`${at}.values`, values, "must be no value when `operator` is 'Exists' or 'DoesNotExist' for scope selector"))
-    } else errors.push(notSupported(`${at}.operator`, operator ?? '', ['DoesNotExist', 'Exists', 'In', 'NotIn']))
-  })
-  if (previous) checkImmutable('spec.scopes', spec.scopes, previous.spec?.scopes, errors)
-  return errors
+      if (values.length > 0)
+        errors.push(invalid(`${at}.values`, values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"))
+    } else errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'))
+  }
+  const scopes = expressions.map(({ scopeName }) => scopeName)
+  checkConflicts(at, scopes, spec.scopes ?? null, errors)
 }

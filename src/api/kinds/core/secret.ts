@@ -1,3 +1,4 @@
+import { syntaxErrorOf } from '#api/codec/json-scanner.ts'
 import { defineKind } from '#api/define-kind.ts'
 import { type FieldError, invalid, required, tooLong } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
@@ -37,56 +38,51 @@ export const Secret = defineKind<Secret>({
 function validateSecret(next: Secret, previous?: Secret): FieldError[] {
   const errors: Errors = []
   const { data = {}, type, metadata } = next
+  if (previous) {
+    checkImmutable('type', type, previous.type, errors)
+    checkFrozenData(next, previous, ['data'], errors)
+  }
   let size = 0
   for (const [key, value] of Object.entries(data)) {
     checkMessages(`data[${key}]`, key, configMapKey(key), errors)
     size += Buffer.byteLength(value, 'base64')
   }
   if (size > DATA_LIMIT) errors.push(tooLong('data', DATA_LIMIT))
-  const need = (key: string) => {
-    if (!Object.hasOwn(data, key)) errors.push(required(`data[${key}]`))
-    return Object.hasOwn(data, key)
-  }
-  const needJson = (key: string) => {
-    if (need(key) && !isJson(decode(data[key]))) errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'invalid character'))
-  }
+  const has = (key: string) => Object.hasOwn(data, key)
+  const need = (...keys: string[]) => errors.push(...keys.filter((key) => !has(key)).map((key) => required(`data[${key}]`)))
   switch (type) {
     case 'kubernetes.io/service-account-token':
       if (!metadata?.annotations?.['kubernetes.io/service-account.name'])
         errors.push(required('metadata.annotations[kubernetes.io/service-account.name]'))
       break
     case 'kubernetes.io/dockercfg':
-      needJson('.dockercfg')
+    case 'kubernetes.io/dockerconfigjson': {
+      const key = type === 'kubernetes.io/dockercfg' ? '.dockercfg' : '.dockerconfigjson'
+      need(key)
+      const message = has(key) ? objectMessage(Buffer.from(data[key]!, 'base64')) : undefined
+      if (message) errors.push(invalid(`data[${key}]`, '<secret contents redacted>', message))
       break
-    case 'kubernetes.io/dockerconfigjson':
-      needJson('.dockerconfigjson')
-      break
+    }
     case 'kubernetes.io/basic-auth':
-      if (!Object.hasOwn(data, 'username') && !Object.hasOwn(data, 'password'))
-        errors.push(required('data[username]'), required('data[password]'))
+      if (!has('username') && !has('password')) need('username', 'password')
       break
     case 'kubernetes.io/ssh-auth':
-      need('ssh-privatekey')
+      if (!has('ssh-privatekey') || data['ssh-privatekey'] === '') errors.push(required('data[ssh-privatekey]'))
       break
     case 'kubernetes.io/tls':
-      need('tls.crt')
-      need('tls.key')
+      need('tls.crt', 'tls.key')
       break
-  }
-  if (previous) {
-    checkImmutable('type', type, previous.type, errors)
-    checkFrozenData(next, previous, ['data'], errors)
   }
   return errors
 }
 
 const decode = (base64: string | undefined) => (base64 === undefined ? undefined : Buffer.from(base64, 'base64').toString())
 
-function isJson(text: string | undefined): boolean {
-  try {
-    JSON.parse(text ?? '')
-    return true
-  } catch {
-    return false
-  }
+/** Why the bytes are no JSON object, as Go words it. */
+function objectMessage(bytes: Uint8Array): string | undefined {
+  const message = syntaxErrorOf(bytes)
+  if (message) return message
+  const value: unknown = JSON.parse(Buffer.from(bytes).toString())
+  const type = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
+  return value === null || type === 'object' ? undefined : `json: cannot unmarshal ${type} into Go value of type map[string]interface {}`
 }

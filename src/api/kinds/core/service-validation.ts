@@ -1,200 +1,278 @@
-// Rules of services: ports, addresses, traffic policies, and what may not change once set.
+// Rules of services: ports, addresses, traffic policies, and what may not change once set. In upstream's order and words.
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import type { HookContext } from '#api/kind.ts'
 import { validateLabels } from '#api/meta/object-meta.ts'
 import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from '#api/names.ts'
-import { checkImmutable, checkMessages, checkOneOf, checkRange, each, type Errors } from '#api/validation/checks.ts'
+import { checkAmong, checkFrozen, checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { checkPort } from '#api/validation/handlers.ts'
 import { canonicalIP, cidrMessages, endpointIPMessages, familyOf, ipMessages } from '#api/validation/ip.ts'
+import { sameJson } from '#api/validation/same-json.ts'
 import { isExternal, needsClusterIP, needsHealthPort } from './service-update.ts'
 
 type Service = types.Service
 type Spec = types.ServiceSpec
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
-const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone']
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
+const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges'
+const [TOPOLOGY_HINTS, TOPOLOGY_MODE] = ['service.kubernetes.io/topology-aware-hints', 'service.kubernetes.io/topology-mode']
+const BALANCERS_ONLY = "may only be used when `type` is 'LoadBalancer'"
+const NOT_EXTERNAL_NAME = 'may not be set for ExternalName services'
 
 export function validateService(next: Service, previous: Service | undefined, { subresource }: HookContext): FieldError[] {
   const errors: Errors = []
+  const spec = next.spec ?? {}
   if (subresource === 'status') {
-    checkLoadBalancer(next.status?.loadBalancer, errors)
+    checkLoadBalancer(next, previous, errors)
     return errors
   }
-  const spec = next.spec ?? {}
+  const old = previous?.spec
+  if (old) checkUpdate(spec, old, errors)
+  checkTopology(next.metadata?.annotations, errors)
   const headless = isHeadless(spec)
   if (!spec.ports?.length && !headless && spec.type !== 'ExternalName') errors.push(required('spec.ports'))
   checkType(spec, headless, errors)
   checkPorts(spec, errors)
   errors.push(...validateLabels(spec.selector, 'spec.selector'))
-  checkOneOf('spec.sessionAffinity', spec.sessionAffinity, ['ClientIP', 'None'], errors, { required: true })
+  checkAmong('spec.sessionAffinity', spec.sessionAffinity, ['ClientIP', 'None'], errors)
   checkAffinity(spec, errors)
-  if (needsClusterIP(spec)) checkAddresses(spec, previous?.spec, errors)
+  if (needsClusterIP(spec)) checkAddresses(spec, old, errors)
   each(spec.externalIPs, 'spec.externalIPs', (ip, at) => {
-    if (!previous?.spec?.externalIPs?.includes(ip)) checkMessages(at, ip, endpointIPMessages(ip), errors)
+    if (!old?.externalIPs?.includes(ip)) checkMessages(at, ip, endpointIPMessages(ip), errors)
   })
-  checkOneOf('spec.type', spec.type, TYPES, errors, { required: true })
-  checkLoadBalancerFields(spec, previous?.spec, errors)
+  checkAmong('spec.type', spec.type, TYPES, errors)
+  checkRepeatedPorts(spec, errors)
+  checkSourceRanges(next, previous, errors)
+  const balanced = spec.type === 'LoadBalancer'
+  if (!balanced && spec.allocateLoadBalancerNodePorts !== undefined)
+    errors.push(forbidden('spec.allocateLoadBalancerNodePorts', BALANCERS_ONLY))
+  if (balanced && spec.allocateLoadBalancerNodePorts === undefined) errors.push(required('allocateLoadBalancerNodePorts'))
+  checkBalancerClass(spec, errors)
   checkTraffic(spec, errors)
-  if (previous?.spec) checkUpdate(spec, previous.spec, errors)
   return errors
 }
 
-const isHeadless = ({ clusterIP, clusterIPs }: Spec) => clusterIP === 'None' || clusterIPs?.[0] === 'None'
+const isHeadless = ({ clusterIPs }: Spec) => clusterIPs?.length === 1 && clusterIPs[0] === 'None'
+
+function checkTopology(annotations: Record<string, string> | undefined, errors: Errors): void {
+  const [hints, mode] = [annotations?.[TOPOLOGY_HINTS], annotations?.[TOPOLOGY_MODE]]
+  if (hints !== undefined && mode !== undefined && hints !== mode)
+    errors.push(
+      invalid(`metadata.annotations[${TOPOLOGY_MODE}]`, mode, `must match annotations[${TOPOLOGY_HINTS}] when both are specified`),
+    )
+}
 
 function checkType(spec: Spec, headless: boolean, errors: Errors): void {
-  if (spec.type === 'LoadBalancer') {
-    each(spec.ports, 'spec.ports', ({ port }, at) => {
-      // The kubelet's own port: a load balancer there would cut nodes off.
-      if (port === 10250) errors.push(invalid(at, port, 'may not expose port 10250 externally since it is used by kubelet'))
-    })
-    if (headless) errors.push(invalid('spec.clusterIPs[0]', 'None', "may not be set to 'None' for LoadBalancer services"))
-  } else if (spec.type === 'NodePort' && headless)
-    errors.push(invalid('spec.clusterIPs[0]', 'None', "may not be set to 'None' for NodePort services"))
-  else if (spec.type === 'ExternalName') {
-    for (const [field, value] of [
-      ['clusterIP', spec.clusterIP],
-      ['clusterIPs', spec.clusterIPs],
-    ] as const)
-      if (value?.length && value !== 'None') errors.push(forbidden(`spec.${field}`, 'may not be set for ExternalName services'))
-    if (spec.ipFamilies?.length) errors.push(forbidden('spec.ipFamilies', 'may not be set for ExternalName services'))
-    if (spec.ipFamilyPolicy) errors.push(forbidden('spec.ipFamilyPolicy', 'may not be set for ExternalName services'))
-    const name = (spec.externalName ?? '').replace(/\.$/, '')
-    if (!name) errors.push(required('spec.externalName'))
-    else checkMessages('spec.externalName', name, dnsSubdomain(name), errors)
-  }
+  if (isExternal(spec) && headless) errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`))
+  if (spec.type !== 'ExternalName') return
+  if (spec.clusterIPs?.length) errors.push(forbidden('spec.clusterIPs', NOT_EXTERNAL_NAME))
+  if (spec.ipFamilies?.length) errors.push(forbidden('spec.ipFamilies', NOT_EXTERNAL_NAME))
+  if (spec.ipFamilyPolicy !== undefined) errors.push(forbidden('spec.ipFamilyPolicy', NOT_EXTERNAL_NAME))
+  // The dot of a fully qualified name.
+  const name = (spec.externalName ?? '').replace(/\.$/, '')
+  if (!name) errors.push(required('spec.externalName'))
+  else checkMessages('spec.externalName', name, dnsSubdomain(name), errors)
 }
 
 function checkPorts(spec: Spec, errors: Errors): void {
   const names = new Set<string>()
-  const pairs = new Set<string>()
-  const nodePorts = new Set<string>()
   const named = (spec.ports?.length ?? 0) > 1
-  each(spec.ports, 'spec.ports', ({ name, port, protocol = '', targetPort, nodePort, appProtocol }, at) => {
+  each(spec.ports, 'spec.ports', ({ name, port = 0, protocol, targetPort, appProtocol }, at) => {
     if (named && !name) errors.push(required(`${at}.name`))
     else if (name) {
       checkMessages(`${at}.name`, name, dnsLabel(name), errors)
       if (names.has(name)) errors.push(duplicate(`${at}.name`, name))
       names.add(name)
     }
-    checkMessages(`${at}.port`, port ?? 0, portNumber(port ?? 0), errors)
-    checkOneOf(`${at}.protocol`, protocol, ['SCTP', 'TCP', 'UDP'], errors, { required: true })
+    checkMessages(`${at}.port`, port, portNumber(port), errors)
+    checkAmong(`${at}.protocol`, protocol, ['SCTP', 'TCP', 'UDP'], errors)
     checkPort(`${at}.targetPort`, targetPort, errors)
     if (appProtocol !== undefined) checkMessages(`${at}.appProtocol`, appProtocol, qualifiedName(appProtocol), errors)
-    const pair = `${protocol}/${port}`
-    if (pairs.has(pair)) errors.push(duplicate(at, { ...(name ? { name } : {}), protocol, port, targetPort: targetPort ?? 0 }))
-    pairs.add(pair)
+  })
+}
+
+/** A port, and a port of the nodes, serves a protocol once. */
+function checkRepeatedPorts({ type, ports }: Spec, errors: Errors): void {
+  if (type === 'ClusterIP')
+    each(ports, 'spec.ports', ({ nodePort }, at) => {
+      if (nodePort) errors.push(forbidden(`${at}.nodePort`, "may not be used when `type` is 'ClusterIP'"))
+    })
+  const nodePorts = new Set<string>()
+  each(ports, 'spec.ports', ({ nodePort, protocol }, at) => {
     if (!nodePort) return
-    if (!isExternal(spec)) errors.push(forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${spec.type}'`))
     const key = `${protocol}/${nodePort}`
     if (nodePorts.has(key)) errors.push(duplicate(`${at}.nodePort`, nodePort))
     nodePorts.add(key)
   })
+  const pairs = new Set<string>()
+  each(ports, 'spec.ports', ({ port = 0, protocol = '' }, at) => {
+    // As upstream's structure prints.
+    const shown = { Name: '', Protocol: protocol, AppProtocol: null, Port: port, TargetPort: 0, NodePort: 0 }
+    if (pairs.has(`${protocol}/${port}`)) errors.push(duplicate(at, shown))
+    pairs.add(`${protocol}/${port}`)
+  })
 }
 
-function checkAffinity({ sessionAffinity, sessionAffinityConfig }: Spec, errors: Errors): void {
+function checkAffinity({ sessionAffinity, sessionAffinityConfig: config }: Spec, errors: Errors): void {
   const at = 'spec.sessionAffinityConfig'
-  if (sessionAffinity === 'ClientIP') {
-    const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds
-    if (seconds === undefined) errors.push(required(at, 'when session affinity type is ClientIP'))
-    else if (seconds <= 0 || seconds > 86400)
-      errors.push(invalid(`${at}.clientIP.timeoutSeconds`, seconds, 'must be greater than 0 and less than 86400'))
-  } else if (sessionAffinityConfig) errors.push(forbidden(at, 'must not be set when session affinity is None'))
+  if (sessionAffinity === 'None' && config) errors.push(forbidden(at, 'must not be set when session affinity is None'))
+  if (sessionAffinity !== 'ClientIP') return
+  const missing = 'when session affinity type is ClientIP'
+  if (!config) return void errors.push(required(at, missing))
+  if (!config.clientIP) return void errors.push(required(`${at}.clientIP`, missing))
+  const seconds = config.clientIP.timeoutSeconds
+  if (seconds === undefined) errors.push(required(`${at}.clientIP.timeoutSeconds`, missing))
+  else if (seconds <= 0 || seconds > 86400)
+    errors.push(invalid(`${at}.clientIP.timeoutSeconds`, seconds, 'must be greater than 0 and less than 86400'))
 }
 
 function checkAddresses(spec: Spec, old: Spec | undefined, errors: Errors): void {
   const { clusterIP, clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec
-  if (clusterIPs.length > 0 && clusterIP !== clusterIPs[0])
-    errors.push(invalid('spec.clusterIPs', clusterIPs, 'first value must match `clusterIP`'))
-  if (clusterIPs.length > 2) errors.push(invalid('spec.clusterIPs', clusterIPs, 'may only hold up to 2 values'))
-  each(clusterIPs, 'spec.clusterIPs', (ip, at, index) => {
-    if (ip === 'None') {
-      if (index > 0) errors.push(invalid(at, ip, "'None' must be the first and only value"))
-    } else if (!old?.clusterIPs?.includes(ip)) checkMessages(at, ip, ipMessages(ip), errors)
+  const at = 'spec.clusterIPs'
+  if (clusterIP) {
+    if (clusterIPs.length === 0) errors.push(required(at))
+    else if (clusterIPs[0] !== clusterIP) errors.push(invalid(at, clusterIPs, 'first value must match `clusterIP`'))
+  } else if (clusterIPs.length > 0) errors.push(invalid(at, clusterIPs, 'must be empty when `clusterIP` is not specified'))
+  each(ipFamilies, 'spec.ipFamilies', (family, where, index) => {
+    if (family !== 'IPv4' && family !== 'IPv6') errors.push(notSupported(where, family, ['IPv4', 'IPv6']))
+    if (ipFamilies.indexOf(family) < index) errors.push(duplicate(where, family))
   })
-  if (clusterIPs.length === 2 && familyOf(clusterIPs[0]!) && familyOf(clusterIPs[0]!) === familyOf(clusterIPs[1]!))
-    errors.push(invalid('spec.clusterIPs', clusterIPs, 'may specify no more than one IP for each IP family'))
-  each(ipFamilies, 'spec.ipFamilies', (family, at, index) => {
-    if (family !== 'IPv4' && family !== 'IPv6') errors.push(notSupported(at, family, ['IPv4', 'IPv6']))
-    else if (ipFamilies.indexOf(family) < index) errors.push(duplicate(at, family))
-    const ip = clusterIPs[index]
-    const actual = ip && ip !== 'None' ? familyOf(ip) : undefined
-    if (actual && actual !== family)
-      errors.push(invalid(`spec.clusterIPs[${index}]`, ip, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``))
+  if (ipFamilyPolicy !== undefined && !['PreferDualStack', 'RequireDualStack', 'SingleStack'].includes(ipFamilyPolicy))
+    errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack']))
+  const wrong: Errors = []
+  each(clusterIPs, at, (ip, where, index) => {
+    if (ip !== 'None' || index > 0) {
+      if (!old?.clusterIPs?.includes(ip)) checkMessages(where, ip, ipMessages(ip), wrong)
+    } else if (clusterIPs.length > 1) wrong.push(invalid(at, clusterIPs, "'None' must be the first and only value"))
   })
-  if (ipFamilyPolicy !== undefined)
-    checkOneOf('spec.ipFamilyPolicy', ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack'], errors)
-  if (ipFamilyPolicy === 'SingleStack' && ipFamilies.length > 1)
-    errors.push(
-      invalid(
-        'spec.ipFamilyPolicy',
-        ipFamilyPolicy,
-        "must be RequireDualStack or PreferDualStack when multiple 'ipFamilies' are specified",
-      ),
-    )
+  errors.push(...wrong)
+  if (clusterIPs.length > 2) errors.push(invalid(at, clusterIPs, 'may only hold up to 2 values'))
+  if (wrong.length > 0) return
+  const families = clusterIPs.map(familyOf)
+  if (clusterIPs.length > 1 && new Set(families).size === 1)
+    errors.push(invalid(at, clusterIPs, 'may specify no more than one IP for each IP family'))
+  if (!isHeadless(spec))
+    for (const [index, family] of ipFamilies.slice(0, clusterIPs.length).entries())
+      if ((family === 'IPv4' || family === 'IPv6') && families[index] !== family)
+        errors.push(invalid(`${at}[${index}]`, clusterIPs[index], `expected an ${family} value as indicated by \`ipFamilies[${index}]\``))
+  if (ipFamilyPolicy !== 'SingleStack') return
+  for (const [field, list] of Object.entries({ clusterIPs, ipFamilies }))
+    if (list.length > 1)
+      errors.push(
+        invalid(
+          'spec.ipFamilyPolicy',
+          ipFamilyPolicy,
+          `must be RequireDualStack or PreferDualStack when multiple '${field}' are specified`,
+        ),
+      )
 }
 
-function checkLoadBalancerFields(spec: Spec, old: Spec | undefined, errors: Errors): void {
+/** The field, or the annotation from before there was one. */
+function checkSourceRanges({ spec = {}, metadata }: Service, previous: Service | undefined, errors: Errors): void {
+  const at = 'spec.LoadBalancerSourceRanges'
   const balanced = spec.type === 'LoadBalancer'
   if (spec.loadBalancerSourceRanges?.length) {
-    if (!balanced) errors.push(forbidden('spec.LoadBalancerSourceRanges', "may only be used when `type` is 'LoadBalancer'"))
-    each(spec.loadBalancerSourceRanges, 'spec.loadBalancerSourceRanges', (range, at) => {
-      if (!old?.loadBalancerSourceRanges?.includes(range)) checkMessages(at, range, cidrMessages(range.trim()), errors)
+    if (!balanced) errors.push(forbidden(at, BALANCERS_ONLY))
+    const known = previous?.spec?.loadBalancerSourceRanges?.map((range) => range.trim())
+    each(spec.loadBalancerSourceRanges, at, (padded, where) => {
+      const range = padded.trim()
+      if (!known?.includes(range)) checkMessages(where, range, cidrMessages(range), errors)
     })
+    return
   }
-  if (!balanced && spec.allocateLoadBalancerNodePorts !== undefined)
-    errors.push(forbidden('spec.allocateLoadBalancerNodePorts', "may only be used when `type` is 'LoadBalancer'"))
-  if (spec.loadBalancerClass === undefined) return
-  checkMessages('spec.loadBalancerClass', spec.loadBalancerClass, qualifiedName(spec.loadBalancerClass), errors)
-  if (!balanced) errors.push(forbidden('spec.loadBalancerClass', "may only be used when `type` is 'LoadBalancer'"))
+  const annotated = metadata?.annotations?.[SOURCE_RANGES]
+  if (annotated === undefined) return
+  const path = `metadata.annotations[${SOURCE_RANGES}]`
+  if (!balanced) errors.push(forbidden(path, BALANCERS_ONLY))
+  if (annotated.trim() === '' || previous?.metadata?.annotations?.[SOURCE_RANGES] === annotated) return
+  for (const range of annotated.split(',')) checkMessages(path, range.trim(), cidrMessages(range.trim()), errors)
+}
+
+function checkBalancerClass({ type, loadBalancerClass: name }: Spec, errors: Errors): void {
+  if (name === undefined) return
+  if (type === 'LoadBalancer') checkMessages('spec.loadBalancerClass', name, qualifiedName(name), errors)
+  else errors.push(forbidden('spec.loadBalancerClass', BALANCERS_ONLY))
 }
 
 function checkTraffic(spec: Spec, errors: Errors): void {
+  const { externalTrafficPolicy: outside, internalTrafficPolicy: inside, healthCheckNodePort: health = 0 } = spec
   const exposed = isExternal(spec) || (spec.type === 'ClusterIP' && Boolean(spec.externalIPs?.length))
-  if (spec.externalTrafficPolicy) {
-    if (!exposed)
-      errors.push(invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'))
-    else checkOneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, ['Cluster', 'Local'], errors)
-  } else if (exposed) errors.push(required('spec.externalTrafficPolicy', 'for externally-accessible services'))
-  if (spec.healthCheckNodePort && !needsHealthPort(spec))
-    errors.push(
-      invalid(
-        'spec.healthCheckNodePort',
-        spec.healthCheckNodePort,
-        "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
-      ),
-    )
-  checkRange('spec.healthCheckNodePort', spec.healthCheckNodePort, [0, 65535], errors)
-  if (spec.internalTrafficPolicy !== undefined)
-    checkOneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'], errors)
-  else if (spec.type !== 'ExternalName') errors.push(required('spec.internalTrafficPolicy'))
-  if (spec.trafficDistribution !== undefined) checkOneOf('spec.trafficDistribution', spec.trafficDistribution, DISTRIBUTIONS, errors)
+  if (exposed) checkAmong('spec.externalTrafficPolicy', outside, ['Cluster', 'Local'], errors)
+  else if (outside) errors.push(invalid('spec.externalTrafficPolicy', outside, 'may only be set for externally-accessible services'))
+  const at = 'spec.healthCheckNodePort'
+  if (needsHealthPort(spec)) {
+    if (!health) errors.push(required(at))
+    else checkMessages(at, health, portNumber(health), errors)
+  } else if (health)
+    errors.push(invalid(at, health, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
+  if (inside !== undefined) {
+    if (inside !== 'Cluster' && inside !== 'Local') errors.push(notSupported('spec.internalTrafficPolicy', inside, ['Cluster', 'Local']))
+  } else if (isExternal(spec) || spec.type === 'ClusterIP') errors.push(required('spec.internalTrafficPolicy'))
+  if (spec.trafficDistribution !== undefined && !DISTRIBUTIONS.includes(spec.trafficDistribution))
+    errors.push(notSupported('spec.trafficDistribution', spec.trafficDistribution, DISTRIBUTIONS))
 }
 
 function checkUpdate(spec: Spec, old: Spec, errors: Errors): void {
   if (needsClusterIP(spec) && needsClusterIP(old)) {
-    const [now, before] = [spec.clusterIPs ?? [], old.clusterIPs ?? []]
-    if (before[0] && now[0] !== before[0]) errors.push(invalid('spec.clusterIPs[0]', now, 'may not change once set'))
-    if (old.ipFamilies?.[0] && spec.ipFamilies?.length && spec.ipFamilies[0] !== old.ipFamilies[0])
-      errors.push(invalid('spec.ipFamilies[0]', spec.ipFamilies, 'may not change once set'))
+    checkAddressUpdate(spec, old, errors)
+    checkFamilyUpdate(spec, old, errors)
   }
-  if (needsHealthPort(spec) && needsHealthPort(old))
-    checkImmutable('spec.healthCheckNodePort', spec.healthCheckNodePort, old.healthCheckNodePort, errors)
   if (spec.type === 'LoadBalancer' && old.type === 'LoadBalancer' && spec.loadBalancerClass !== old.loadBalancerClass)
     errors.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass, 'may not change once set'))
+  if (needsHealthPort(spec) && needsHealthPort(old))
+    checkFrozen('spec.healthCheckNodePort', spec.healthCheckNodePort, old.healthCheckNodePort, errors)
 }
 
-function checkLoadBalancer(status: types.LoadBalancerStatus | undefined, errors: Errors): void {
-  each(status?.ingress, 'status.loadBalancer.ingress', ({ ip, hostname, ipMode }, at) => {
-    if (ip) checkMessages(`${at}.ip`, ip, ipMessages(ip), errors)
-    if (ipMode !== undefined) {
-      if (!ip) errors.push(forbidden(`${at}.ipMode`, 'may not be specified when `ip` is not set'))
-      checkOneOf(`${at}.ipMode`, ipMode, ['Proxy', 'VIP'], errors)
-    } else if (ip) errors.push(required(`${at}.ipMode`, 'must be specified when `ip` is set'))
-    if (hostname) {
-      checkMessages(`${at}.hostname`, hostname, dnsSubdomain(hostname), errors)
-      if (familyOf(hostname)) errors.push(invalid(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address'))
-    }
+/** A second address may come and go; the first stays. */
+function checkAddressUpdate(spec: Spec, old: Spec, errors: Errors): void {
+  if (isHeadless(spec) && isHeadless(old)) return
+  const [now, before] = [spec.clusterIPs ?? [], old.clusterIPs ?? []]
+  const changed = (index: number) => errors.push(invalid(`spec.clusterIPs[${index}]`, now, 'may not change once set'))
+  if (now.length === before.length) {
+    for (const [index, ip] of before.entries()) if (ip !== now[index]) changed(index)
+    return
+  }
+  if (now.length === 0) errors.push(invalid('spec.clusterIPs[0]', now, 'primary clusterIP can not be unset'))
+  else if (before.length > 0 && now[0] !== before[0]) changed(0)
+  if (before.length > now.length && now.length === 1) checkReleased(spec, 'clusterIP', errors)
+}
+
+function checkFamilyUpdate(spec: Spec, old: Spec, errors: Errors): void {
+  if (isHeadless(spec) || isHeadless(old)) return
+  const at = 'spec.ipFamilies[0]'
+  const [now, before] = [spec.ipFamilies ?? [], old.ipFamilies ?? []]
+  if (now.length === before.length) {
+    if (!sameJson(now, before)) errors.push(invalid(at, now, 'may not change once set'))
+    return
+  }
+  if (before.length > now.length && !spec.clusterIPs?.length) errors.push(invalid(at, now, 'primary ipFamily can not be unset'))
+  // Upstream shows the addresses here.
+  if (now.length > 0 && before.length > 0 && now[0] !== before[0])
+    errors.push(invalid(at, spec.clusterIPs ?? null, 'may not change once set'))
+  if (before.length > now.length && now.length === 1) checkReleased(spec, 'ipFamily', errors)
+}
+
+function checkReleased({ ipFamilyPolicy }: Spec, what: string, errors: Errors): void {
+  if (ipFamilyPolicy !== 'SingleStack')
+    errors.push(invalid('spec.ipFamilyPolicy', ipFamilyPolicy, `must be set to 'SingleStack' when releasing the secondary ${what}`))
+}
+
+function checkLoadBalancer({ spec, status }: Service, previous: Service | undefined, errors: Errors): void {
+  const ingress = status?.loadBalancer?.ingress
+  const path = 'status.loadBalancer.ingress'
+  if (ingress?.length && spec?.type !== 'LoadBalancer')
+    return void errors.push(forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'"))
+  const known = previous?.status?.loadBalancer?.ingress?.map(({ ip }) => ip)
+  each(ingress, path, ({ ip, hostname, ipMode }, at) => {
+    if (ip && !known?.includes(ip)) checkMessages(`${at}.ip`, ip, ipMessages(ip), errors)
+    if (ipMode === undefined) {
+      if (ip) errors.push(required(`${at}.ipMode`, 'must be specified when `ip` is set'))
+    } else if (!ip) errors.push(forbidden(`${at}.ipMode`, 'may not be specified when `ip` is not set'))
+    else if (ipMode !== 'Proxy' && ipMode !== 'VIP') errors.push(notSupported(`${at}.ipMode`, ipMode, ['Proxy', 'VIP']))
+    if (!hostname) return
+    checkMessages(`${at}.hostname`, hostname, dnsSubdomain(hostname), errors)
+    if (familyOf(hostname)) errors.push(invalid(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address'))
   })
 }
 

@@ -3,6 +3,8 @@ import { type FieldError, invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { eventColumns, involvedFields, validateEvent } from '#api/kinds/core/event.ts'
 import { checkImmutable, type Errors } from '#api/validation/checks.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
+import { sameJson } from '#api/validation/same-json.ts'
 
 export type EventsEvent = types.EventsEvent
 
@@ -59,21 +61,10 @@ function rename(object: Record<string, unknown>, from: string, to: string): void
 }
 
 function validateStrict(event: EventsEvent, previous?: EventsEvent): FieldError[] {
-  const errors: Errors = validateEvent(toCore(event), { object: 'regarding', controller: 'reportingController', message: 'note' })
-  checkSeries(event, errors)
+  const errors: Errors = validateEvent(toCore(event), 'reportingController')
+  if (!sameJson(event.series, previous?.series)) checkSeries(event, errors)
   if (previous) {
-    const frozen = [
-      'regarding',
-      'reason',
-      'reportingController',
-      'reportingInstance',
-      'action',
-      'type',
-      'eventTime',
-      'note',
-      'related',
-    ] as const
-    for (const field of frozen) checkImmutable(OLD_NAMES[field] ?? field, event[field], previous[field], errors)
+    for (const field of FROZEN) checkImmutable(OLD_NAMES[field] ?? field, shown(event[field]), shown(previous[field]), errors)
     return errors
   }
   if (!event.eventTime) errors.push(required('eventTime'))
@@ -88,12 +79,35 @@ function validateStrict(event: EventsEvent, previous?: EventsEvent): FieldError[
   return errors
 }
 
+const FROZEN = [
+  'regarding',
+  'reason',
+  'note',
+  'deprecatedSource',
+  'deprecatedFirstTimestamp',
+  'deprecatedLastTimestamp',
+  'deprecatedCount',
+  'type',
+  'eventTime',
+  'action',
+  'related',
+  'reportingController',
+  'reportingInstance',
+] as const
+
 /** Errors name the fields of the stored shape. */
 const OLD_NAMES: Partial<Record<keyof EventsEvent, string>> = {
   regarding: 'involvedObject',
   note: 'message',
-  reportingController: 'reportingController',
+  deprecatedSource: 'source',
+  deprecatedFirstTimestamp: 'firstTimestamp',
+  deprecatedLastTimestamp: 'lastTimestamp',
+  deprecatedCount: 'count',
 }
+
+/** References as upstream's structure prints. */
+const shown = (value: unknown) =>
+  typeof value === 'object' && value !== null && 'name' in value ? internalForm('ObjectReference', value) : value
 
 function checkSeries({ series }: EventsEvent, errors: Errors): void {
   if (!series) return

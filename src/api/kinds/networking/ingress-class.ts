@@ -2,8 +2,9 @@ import { defineKind } from '#api/define-kind.ts'
 import { forbidden, notSupported, required, tooLong } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn } from '#api/kinds/columns.ts'
-import { domainPrefixedPath } from '#api/names.ts'
-import { checkImmutable, checkMessages, type Errors } from '#api/validation/checks.ts'
+import { dnsLabel } from '#api/names.ts'
+import { checkDomainPrefixedPath, checkImmutable, checkMessages, type Errors } from '#api/validation/checks.ts'
+import { checkReference } from './ingress.ts'
 
 export type IngressClass = types.IngressClass
 
@@ -23,9 +24,8 @@ export const IngressClass = defineKind<IngressClass>({
     const errors: Errors = []
     const controller = spec?.controller ?? ''
     if (previous) checkImmutable('spec.controller', controller, previous.spec?.controller ?? '', errors)
-    if (controller.length > 250) errors.push(tooLong('spec.controller', 250))
-    if (!controller) errors.push(required('spec.controller'))
-    else checkMessages('spec.controller', controller, domainPrefixedPath(controller), errors)
+    if (Buffer.byteLength(controller) > 250) errors.push(tooLong('spec.controller', 250))
+    checkDomainPrefixedPath('spec.controller', controller, errors)
     checkParameters(spec?.parameters, 'spec.parameters', errors)
     return errors
   },
@@ -52,12 +52,13 @@ export const IngressClass = defineKind<IngressClass>({
 
 function checkParameters(parameters: types.IngressClassParametersReference | undefined, path: string, errors: Errors): void {
   if (!parameters) return
-  const { kind, name, namespace, scope } = parameters
-  if (!kind) errors.push(required(`${path}.kind`))
-  if (!name) errors.push(required(`${path}.name`))
+  checkReference(parameters, path, errors)
+  const { namespace, scope } = parameters
+  const at = `${path}.namespace`
   if (scope === undefined) errors.push(required(`${path}.scope`))
-  else if (scope !== 'Cluster' && scope !== 'Namespace') errors.push(notSupported(`${path}.scope`, scope, ['Cluster', 'Namespace']))
-  else if (scope === 'Namespace' && !namespace) errors.push(required(`${path}.namespace`, "`parameters.scope` is set to 'Namespace'"))
-  else if (scope === 'Cluster' && namespace !== undefined)
-    errors.push(forbidden(`${path}.namespace`, "`parameters.scope` is set to 'Cluster'"))
+  else if (scope === 'Namespace') {
+    if (namespace === undefined) errors.push(required(at, "`parameters.scope` is set to 'Namespace'"))
+    else checkMessages(at, namespace, dnsLabel(namespace), errors)
+  } else if (scope !== 'Cluster') errors.push(notSupported(`${path}.scope`, scope, ['Cluster', 'Namespace']))
+  else if (namespace !== undefined) errors.push(forbidden(at, "`parameters.scope` is set to 'Cluster'"))
 }

@@ -1,9 +1,9 @@
 import { defineKind } from '#api/define-kind.ts'
-import { type FieldError, invalid, required } from '#api/field-error.ts'
+import { type FieldError, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { dnsLabel, dnsSubdomain, portName, portNumber, wildcardSubdomain } from '#api/names.ts'
-import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
+import { dnsLabel, dnsSubdomain, pathSegment, portName, portNumber, wildcardSubdomain } from '#api/names.ts'
+import { checkMessages, checkName, checkRequired, each, type Errors } from '#api/validation/checks.ts'
 import { familyOf, ipMessages } from '#api/validation/ip.ts'
 
 export type Ingress = types.Ingress
@@ -59,27 +59,30 @@ function validateIngress(
 ): FieldError[] {
   const errors: Errors = []
   if (subresource === 'status') {
+    const known = previous?.status?.loadBalancer?.ingress?.map(({ ip }) => ip)
     each(status?.loadBalancer?.ingress, 'status.loadBalancer.ingress', ({ ip, hostname }, at) => {
-      if (ip) checkMessages(`${at}.ip`, ip, ipMessages(ip), errors)
-      if (hostname) checkMessages(`${at}.hostname`, hostname, dnsSubdomain(hostname), errors)
+      if (ip && !known?.includes(ip)) checkMessages(`${at}.ip`, ip, ipMessages(ip), errors)
+      if (!hostname) return
+      checkMessages(`${at}.hostname`, hostname, dnsSubdomain(hostname), errors)
+      if (familyOf(hostname)) errors.push(invalid(`${at}.hostname`, hostname, NO_ADDRESS))
     })
     return errors
   }
   if (!spec.rules?.length && !spec.defaultBackend)
-    errors.push(invalid('spec', spec.rules, 'either `defaultBackend` or `rules` must be specified'))
+    errors.push(invalid('spec', spec.rules ?? null, 'either `defaultBackend` or `rules` must be specified'))
   if (spec.defaultBackend) checkBackend(spec.defaultBackend, 'spec.defaultBackend', errors)
-  each(spec.rules, 'spec.rules', ({ host, http }, at) => {
-    if (host) {
-      checkHost(host, `${at}.host`, errors)
-      if (familyOf(host)) errors.push(invalid(`${at}.host`, host, 'must be a DNS name, not an IP address'))
-    }
-    if (!http) return
-    if (!http.paths?.length) errors.push(required(`${at}.http.paths`))
-    each(http.paths, `${at}.http.paths`, (path, where) => checkPath(path, where, errors))
+  // Faults of old rules with wildcards, and of old names of secrets, are lived with.
+  const lenient = previous?.spec?.rules?.some((rule) => rule.host?.includes('*') && hasFaults(rule)) === true
+  each(spec.rules, 'spec.rules', (rule, at) => {
+    const host = rule.host ?? ''
+    if (familyOf(host)) errors.push(invalid(`${at}.host`, host, NO_ADDRESS))
+    if (host) checkHost(host, `${at}.host`, errors)
+    if (!lenient || !host.includes('*')) checkRule(rule, at, errors)
   })
+  const named = !previous?.spec?.tls?.some(({ secretName }) => secretName && dnsSubdomain(secretName).length > 0)
   each(spec.tls, 'spec.tls', ({ hosts, secretName }, at) => {
     each(hosts, `${at}.hosts`, (host, where) => checkHost(host, where, errors))
-    if (secretName) checkMessages(`${at}.secretName`, secretName, dnsSubdomain(secretName), errors)
+    if (secretName && named) checkMessages(`${at}.secretName`, secretName, dnsSubdomain(secretName), errors)
   })
   if (spec.ingressClassName !== undefined)
     checkMessages('spec.ingressClassName', spec.ingressClassName, dnsSubdomain(spec.ingressClassName), errors)
@@ -89,35 +92,53 @@ function validateIngress(
   return errors
 }
 
+const NO_ADDRESS = 'must be a DNS name, not an IP address'
+const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix']
+
+function hasFaults(rule: types.IngressRule): boolean {
+  const errors: Errors = []
+  checkRule(rule, '', errors)
+  return errors.length > 0
+}
+
+function checkRule({ http }: types.IngressRule, path: string, errors: Errors): void {
+  if (!http) return
+  checkRequired(`${path}.http.paths`, http.paths, errors)
+  each(http.paths, `${path}.http.paths`, (one, at) => checkPath(one, at, errors))
+}
+
 function checkHost(host: string, path: string, errors: Errors): void {
   checkMessages(path, host, host.includes('*') ? wildcardSubdomain(host) : dnsSubdomain(host), errors)
 }
 
 function checkPath({ path = '', pathType, backend }: types.HTTPIngressPath, at: string, errors: Errors): void {
-  if (!pathType) errors.push(required(`${at}.pathType`, 'pathType must be specified'))
-  else checkOneOf(`${at}.pathType`, pathType, ['Exact', 'ImplementationSpecific', 'Prefix'], errors)
+  if (pathType === undefined) return void errors.push(required(`${at}.pathType`, 'pathType must be specified'))
+  const relative = () => errors.push(invalid(`${at}.path`, path, 'must be an absolute path'))
   if (pathType === 'Exact' || pathType === 'Prefix') {
-    if (!path.startsWith('/')) errors.push(invalid(`${at}.path`, path, 'must be an absolute path'))
+    if (!path.startsWith('/')) relative()
     for (const part of DOUBTFUL) if (path.includes(part)) errors.push(invalid(`${at}.path`, path, `must not contain '${part}'`))
     for (const end of ['/..', '/.']) if (path.endsWith(end)) errors.push(invalid(`${at}.path`, path, `cannot end with '${end}'`))
-  } else if (pathType === 'ImplementationSpecific' && path && !path.startsWith('/'))
-    errors.push(invalid(`${at}.path`, path, 'must be an absolute path'))
+  } else if (pathType === 'ImplementationSpecific') {
+    if (path && !path.startsWith('/')) relative()
+  } else errors.push(notSupported(`${at}.pathType`, pathType, PATH_TYPES))
   checkBackend(backend ?? {}, `${at}.backend`, errors)
 }
 
 function checkBackend({ service, resource }: types.IngressBackend, path: string, errors: Errors): void {
   if (service && resource) return void errors.push(invalid(path, '', 'cannot set both resource and service backends'))
-  if (resource) {
-    if (!resource.kind) errors.push(required(`${path}.resource.kind`))
-    if (!resource.name) errors.push(required(`${path}.resource.name`))
-    return
-  }
-  if (!service) return void errors.push(required(`${path}.service.name`))
-  if (!service.name) errors.push(required(`${path}.service.name`))
-  else checkMessages(`${path}.service.name`, service.name, dnsLabel(service.name), errors)
+  if (resource) return checkReference(resource, `${path}.resource`, errors)
+  if (!service) return void errors.push(invalid(path, '', 'resource or service backend is required'))
+  checkName(`${path}.service.name`, service.name, dnsLabel, errors)
   const { name, number } = service.port ?? {}
   if (name && number) errors.push(invalid(path, '', 'cannot set both port name & port number'))
   else if (name) checkMessages(`${path}.service.port.name`, name, portName(name), errors)
   else if (number) checkMessages(`${path}.service.port.number`, number, portNumber(number), errors)
   else errors.push(required(path, 'port name or number is required'))
+}
+
+/** Of ingresses to resources, and of their classes to parameters. */
+export function checkReference({ apiGroup, kind, name }: types.TypedLocalObjectReference, path: string, errors: Errors): void {
+  if (apiGroup !== undefined) checkMessages(`${path}.apiGroup`, apiGroup, dnsSubdomain(apiGroup), errors)
+  checkName(`${path}.kind`, kind, pathSegment, errors)
+  checkName(`${path}.name`, name, pathSegment, errors)
 }

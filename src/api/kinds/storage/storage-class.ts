@@ -1,9 +1,9 @@
 import { defineKind } from '#api/define-kind.ts'
-import { invalid, required } from '#api/field-error.ts'
+import { duplicate, invalid, notSupported, required, tooLong } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn } from '#api/kinds/columns.ts'
 import { qualifiedName } from '#api/names.ts'
-import { checkImmutable, checkMessages, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { checkImmutable, checkMessages, each, type Errors } from '#api/validation/checks.ts'
 
 export type StorageClass = types.StorageClass
 
@@ -22,14 +22,20 @@ export const StorageClass = defineKind<StorageClass>({
   },
   validate(next, previous) {
     const errors: Errors = []
+    const provisioner = next.provisioner?.toLowerCase()
+    if (!provisioner) errors.push(required('provisioner'))
+    else checkMessages('provisioner', provisioner, qualifiedName(provisioner), errors)
+    checkParameters(next.parameters ?? {}, errors)
+    const { reclaimPolicy = '', volumeBindingMode: mode } = next
+    if (reclaimPolicy && reclaimPolicy !== 'Delete' && reclaimPolicy !== 'Retain')
+      errors.push(notSupported('reclaimPolicy', reclaimPolicy, ['Delete', 'Retain']))
+    if (mode === undefined) errors.push(required('volumeBindingMode'))
+    else if (mode !== 'Immediate' && mode !== 'WaitForFirstConsumer')
+      errors.push(notSupported('volumeBindingMode', mode, ['Immediate', 'WaitForFirstConsumer']))
+    checkTopologies(next.allowedTopologies, errors)
     if (previous)
       for (const field of ['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'] as const)
         checkImmutable(field, next[field], previous[field], errors)
-    if (!next.provisioner) errors.push(required('provisioner'))
-    else checkMessages('provisioner', next.provisioner, qualifiedName(next.provisioner.toLowerCase()), errors)
-    for (const key of Object.keys(next.parameters ?? {})) if (!key) errors.push(invalid('parameters', key, 'field can not be empty.'))
-    checkOneOf('reclaimPolicy', next.reclaimPolicy, ['Delete', 'Retain'], errors)
-    checkOneOf('volumeBindingMode', next.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'], errors, { required: true })
     return errors
   },
   columns: [
@@ -59,3 +65,34 @@ export const StorageClass = defineKind<StorageClass>({
     ageColumn,
   ],
 })
+
+function checkParameters(parameters: Record<string, string>, errors: Errors): void {
+  const entries = Object.entries(parameters)
+  if (entries.length > 512) return void errors.push(tooLong('parameters', 512))
+  let size = 0
+  for (const [key, value] of entries) {
+    if (!key) errors.push(invalid('parameters', key, 'field can not be empty.'))
+    size += Buffer.byteLength(key) + Buffer.byteLength(value)
+  }
+  if (size > 256 * 1024) errors.push(tooLong('parameters', 256 * 1024))
+}
+
+function checkTopologies(topologies: types.TopologySelectorTerm[] | undefined, errors: Errors): void {
+  const seen = new Set<string>()
+  each(topologies, 'allowedTopologies', ({ matchLabelExpressions }, at) => {
+    const path = `${at}.matchLabelExpressions`
+    const valuesOf = new Map<string, string[]>()
+    each(matchLabelExpressions, path, ({ key = '', values = [] }, where) => {
+      if (values.length === 0) errors.push(required(`${where}.values`))
+      each(values, `${where}.values`, (value, place, index) => {
+        if (values.indexOf(value) < index) errors.push(duplicate(place, value))
+      })
+      checkMessages(`${where}.key`, key, qualifiedName(key), errors)
+      if (valuesOf.has(key)) errors.push(duplicate(`${where}.key`, key))
+      valuesOf.set(key, [...new Set(values)].toSorted())
+    })
+    const term = JSON.stringify([...valuesOf].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    if (seen.has(term)) errors.push(duplicate(path, ''))
+    seen.add(term)
+  })
+}
