@@ -35,6 +35,39 @@ export function deepFreeze<T>(value: T): T {
   return value
 }
 
+/** Freezing an object of more members takes longer than anybody should wait, and cannot be divided: such an object stays as it is. */
+const MOST_FROZEN = 10_000
+
+/** As `deepFreeze`, but for objects of very many members: all below them is frozen. */
+export function freezeLarge(value: unknown): void {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return
+  if (Array.isArray(value)) {
+    for (const item of value) freezeLarge(item)
+    Object.freeze(value)
+    return
+  }
+  const names = Object.keys(value)
+  for (const name of names) {
+    const member = (value as Record<string, unknown>)[name]
+    if (typeof member === 'object') freezeLarge(member)
+  }
+  if (names.length <= MOST_FROZEN) Object.freeze(value)
+}
+
+/** `freezeLarge` step by step: says what each step weighed. */
+export function* freezing(value: unknown): Generator<number, void> {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return
+  const names = Array.isArray(value) ? undefined : Object.keys(value)
+  const count = (names ?? (value as unknown[])).length
+  yield count + 1
+  for (let i = 0; i < count; i++) {
+    const member = (value as Record<string | number, unknown>)[names ? names[i]! : i]
+    if (typeof member === 'object' && member !== null) yield* freezing(member)
+    else if (i % MOST_FROZEN === MOST_FROZEN - 1) yield MOST_FROZEN
+  }
+  if (!names || count <= MOST_FROZEN) Object.freeze(value)
+}
+
 export type JsonObject = Record<string, unknown>
 
 export function isObject(value: unknown): value is JsonObject {

@@ -72,7 +72,7 @@ function applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, o
   const last = managers.get(self)
   managers.set(self, { ...applier, ...(last?.time ? { time: last.time } : {}) })
   const merged = mergeApplied(schema, current, patch) as KubeObject
-  const object = last ? prune(merged, last, managers, options) : merged
+  const object = last ? prune(merged, { last, fields }, managers, options) : merged
   const { conflicts } = takeOver(managers, current, object, { ...options, self })
   const owned = withoutNeverOwned(fields)
   if (isEmpty(owned)) managers.delete(self)
@@ -81,7 +81,14 @@ function applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, o
 }
 
 /** Removes what the manager applied last time, unless someone (the manager itself included) owns it now. */
-function prune(merged: KubeObject, last: Manager, managers: Managers, { schema, apiVersion, versions }: ApplyOptions): KubeObject {
+function prune(
+  merged: KubeObject,
+  { last, fields }: { last: Manager; fields: Fields },
+  managers: Managers,
+  { schema, apiVersion, versions }: ApplyOptions,
+): KubeObject {
+  // All of it is named again: there is nothing to remove.
+  if (last.apiVersion === apiVersion && isEmpty(difference(last.fields, fields))) return merged
   const at = (version: string) => (version === apiVersion ? undefined : versions?.(version))
   const view = at(last.apiVersion)
   // What was applied at another version can only be looked for there; without a way back the merge stands as it is.

@@ -20,7 +20,7 @@ export class StoreMirror {
   #revision = 0
   #waiting: { revision: number; resolve(): void }[] = []
   /** Parsed forms of bytes that are being written: adopted when the store tells of the write. */
-  #offered = new WeakMap<Uint8Array, KubeObject>()
+  #offered = new WeakMap<Uint8Array, { object: KubeObject; partsFrozen: boolean }>()
   /** The store can no longer be followed: what is here goes stale. */
   lost = false
   readonly recent: ParsedCache = new LruMap(RECENT_OBJECTS)
@@ -79,8 +79,8 @@ export class StoreMirror {
   }
 
   /** Says what `bytes`, about to be written, hold: saves parsing them again. */
-  offer(bytes: Uint8Array, object: KubeObject): void {
-    this.#offered.set(bytes, object)
+  offer(bytes: Uint8Array, object: KubeObject, { partsFrozen = false } = {}): void {
+    this.#offered.set(bytes, { object, partsFrozen })
   }
 
   withdraw(bytes: Uint8Array): void {
@@ -109,7 +109,7 @@ export class StoreMirror {
         const parsed = this.#offered.get(change.value)
         if (parsed) {
           this.#offered.delete(change.value)
-          object.adopt(parsed, this.recent)
+          object.adopt(parsed.object, this.recent, parsed.partsFrozen)
         }
         if (cache) cache.put(object)
         else this.#unclaimed.set(change.key, object)

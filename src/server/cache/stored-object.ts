@@ -1,9 +1,12 @@
 // One stored object at one revision: the bytes as written (without resourceVersion) and, on demand, one frozen parsed copy shared by everyone.
 // The parsed copy lives as long as anyone holds it, or while it is among the recently used: keeping all would cost half-second collector pauses.
-import { deepFreeze } from '#api/clone.ts'
+import { deepFreeze, freezeLarge } from '#api/clone.ts'
 import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import type { LruMap } from '#lib/lru-map.ts'
+
+/** From here on an object may have so many members that freezing takes long. */
+const LARGE_BYTES = 128 * 1024
 
 export type ParsedCache = LruMap<StoredObject, KubeObject>
 
@@ -47,9 +50,11 @@ export class StoredObject {
   }
 
   /** Takes `object`, which is what the bytes say, as the shared parsed copy: it must be nobody's to change any more. */
-  adopt(object: KubeObject, recent?: ParsedCache): void {
+  adopt(object: KubeObject, recent?: ParsedCache, partsFrozen = false): void {
     if (this.revision > 0) object.metadata!.resourceVersion = String(this.revision)
-    deepFreeze(object)
+    if (partsFrozen) Object.freeze(Object.freeze(object).metadata)
+    else if (this.bytes.length < LARGE_BYTES) deepFreeze(object)
+    else freezeLarge(object)
     this.#parsed = new WeakRef(object)
     this.#labels = object.metadata?.labels ?? null
     recent?.set(this, object)

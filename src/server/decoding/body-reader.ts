@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { StatusError } from '#api/status.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
+import type { Step, StepOutcome } from '#server/engine/steps.ts'
 import { carryOut, type Job, type Outcome } from './jobs.ts'
 import { assemble } from './pieces.ts'
 import type { Answer, Order } from './worker.ts'
@@ -37,7 +38,7 @@ export class BodyReader implements AsyncDisposable {
 
   /** At once where the body is small. Throws only what is a fault of the program, or StatusError where the body could not be read in time. */
   read(job: Job, body: Uint8Array): Outcome | Promise<Outcome> {
-    return body.length < LARGE_BYTES ? carryOut(job, body) : this.#readLarge(job, body)
+    return body.length < LARGE_BYTES ? carryOut(job, body) : this.#order<Outcome>({ job, body })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -46,14 +47,20 @@ export class BodyReader implements AsyncDisposable {
     await this.#worker?.terminate()
   }
 
-  async #readLarge(job: Job, body: Uint8Array): Promise<Outcome> {
+  /** Always by the thread. The texts stay the caller's. */
+  step(step: Step, texts: readonly Uint8Array[]): Promise<StepOutcome> {
+    return this.#order<StepOutcome>({ step, texts })
+  }
+
+  async #order<T extends { value?: unknown }>(order: Order): Promise<T> {
     const answer = await new Promise<Answer>((resolve, reject) => {
-      this.#queue.push({ order: { job, body }, resolve, reject })
+      this.#queue.push({ order, resolve, reject })
       this.#next()
     })
-    if ('error' in answer) throw new Error(`a body of ${body.length} bytes could not be read: ${answer.error}`)
+    if ('error' in answer) throw new Error(`a large body could not be worked on: ${answer.error}`)
     const { outcome, pieces } = answer
-    return pieces ? { ...outcome, value: await assemble(pieces, setImmediate) } : outcome
+    // What is answered is what was asked for.
+    return { ...outcome, ...(pieces ? { value: await assemble(pieces, setImmediate) } : {}) } as unknown as T
   }
 
   #next(): void {

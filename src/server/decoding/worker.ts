@@ -1,22 +1,31 @@
 // The thread that reads large bodies. It knows no objects of the cluster: bytes come in, values in pieces go out.
 import { parentPort } from 'node:worker_threads'
+import type { Step, StepOutcome } from '#server/engine/steps.ts'
 import { carryOut, type Job, type Outcome } from './jobs.ts'
 import { type Piece, piecesOf } from './pieces.ts'
 
-export interface Order {
-  job: Job
-  body: Uint8Array
+export type Order = { job: Job; body: Uint8Array } | StepOrder
+
+export interface StepOrder {
+  step: Step
+  texts: readonly Uint8Array[]
 }
 
-export type Answer = { outcome: Omit<Outcome, 'value'>; pieces?: Piece[] } | { error: string }
+export type Answer = { outcome: Omit<Outcome, 'value'> | Omit<StepOutcome, 'value'>; pieces?: Piece[] } | { error: string }
 
-parentPort!.on('message', ({ job, body }: Order) => parentPort!.postMessage(answer(job, body)))
+parentPort!.on('message', async (order: Order) => parentPort!.postMessage(await answer(order)))
 
-function answer(job: Job, body: Uint8Array): Answer {
+async function answer(order: Order): Promise<Answer> {
   try {
-    const { value, ...outcome } = carryOut(job, body)
+    const { value, ...outcome } = 'step' in order ? await stepped(order) : carryOut(order.job, order.body)
     return value === undefined ? { outcome } : { outcome, pieces: piecesOf(value) }
   } catch (error) {
     return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }
   }
+}
+
+/** The rules of all kinds are loaded when they are needed. */
+async function stepped({ step, texts }: StepOrder): Promise<StepOutcome> {
+  const { carryOutStep } = await import('#server/engine/steps.ts')
+  return carryOutStep(step, texts)
 }

@@ -2,6 +2,8 @@
 import { clone } from '#api/clone.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import { isHeavy, ownerOf, stepApart } from './apart.ts'
 import { decodePatched, type FieldValidation } from './decode.ts'
 import type { Engine, Write, Written } from './engine.ts'
 import { applied } from './field-managers.ts'
@@ -24,12 +26,20 @@ export function applyObject(engine: Engine, write: Write, { key, patch, force, f
       'BadRequest',
       `Incorrect kind specified in apply patch. Specified patch kind: ${patch.kind ?? ''}, expected: ${kind.kind}`,
     )
+  const buildApart = async (stored: StoredObject | undefined): Promise<KubeObject> => {
+    const step = { step: 'apply', owner: ownerOf(engine, write), force, fieldValidation } as const
+    const next = (await stepApart(engine, write, { step, wanted: patch, stored })) as KubeObject
+    checkNames(write, key, next)
+    return next
+  }
   return updateObject(engine, write, {
     key,
     change: {
       create: !write.attributes.subresource,
       managed: true,
-      build(present) {
+      build(present, stored) {
+        const there = stored && present && { stored, present }
+        if (isHeavy(write, patch, there)) return buildApart(stored)
         const merged = applied(engine, write, { present, patch, force })
         const next = decodePatched(kind, clone(merged), { fieldValidation, warn: write.warn })
         checkNames(write, key, next)

@@ -1,12 +1,12 @@
 // POST: from what a client sent to a stored object. Order: own metadata, field managers, mutating admission, preparation, allocation,
 // validation, validating admission, store.
-import { validateObjectMeta } from '#api/meta/object-meta.ts'
 import type { KubeObject } from '#api/object.ts'
 import { alreadyExistsError, StatusError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { randomSuffix } from '#lib/random.ts'
 import { RevisionMismatch } from '#store/store.ts'
+import { isHeavy } from './apart.ts'
 import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { type Engine, hasStatus, type Mutable, storageKey, type Write, type Written } from './engine.ts'
 import { recordCreate } from './field-managers.ts'
@@ -47,7 +47,9 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
   const { kind } = resource
   dedupOwners(object, write)
   if (large) await nextTurn()
-  if (write.trusted !== 'plain' && !managed) recordCreate(engine, write, object)
+  const heavy = isHeavy(write, object)
+  const recording = write.trusted !== 'plain' && !managed && recordCreate(engine, write, { next: object, heavy })
+  if (recording) await recording
   if (!write.trusted) await mutatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
   if (large) await nextTurn()
   // Those who change the object see it without the name it is going to have, and may give it one.
@@ -59,13 +61,13 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
   using effects = new Effects()
   await effects.begin(engine, write, object, undefined)
   const meta = object.metadata!
-  await refuseInvalid(write, { next: object, context }, validateObjectMeta(kind, meta))
+  await refuseInvalid(engine, write, { next: object, context, heavy })
   for (const text of kind.warnings?.(object) ?? []) write.warn(text)
   if (!write.trusted) await validatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
   try {
     if (large) await nextTurn()
     if (write.dryRun) await refuseExisting(engine, write, object)
-    const stored = await persist(engine, write, object, 0)
+    const stored = await persist(engine, write, { object, expected: 0, heavy })
     effects.commit()
     return { stored, created: true }
   } catch (error) {

@@ -6,6 +6,7 @@ import type { Kind } from '#api/kind.ts'
 import { conflictError, notFoundError, qualified } from '#api/status.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { RevisionMismatch } from '#store/store.ts'
+import { isHeavy } from './apart.ts'
 import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { type DeletionOptions, finalizersFor, graceFor, markDeleted, pendingFinalizers } from './deletion.ts'
 import { servedObject } from './encoding.ts'
@@ -70,7 +71,8 @@ async function attemptDelete(
   }
   markDeleted(kind, next, { nowMs: engine.clock.now(), graceSeconds: grace })
   if (equal(next, present)) return { stored, gone: false }
-  return { stored: await persist(engine, write, next, stored.revision), gone: false }
+  const heavy = isHeavy(write, next, { stored, present })
+  return { stored: await persist(engine, write, { object: next, expected: stored.revision, heavy }), gone: false }
 }
 
 /** Refusals name the kind here, not the resource, as upstream's do. */

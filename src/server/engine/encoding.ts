@@ -6,7 +6,7 @@ import type { Resource } from '#server/registry.ts'
 
 /** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
 export function encodeForStore(resource: Resource, object: KubeObject): { bytes: Buffer; storage: KubeObject } {
-  const storage = toStorage(resource, object)
+  const storage = storageOf(resource, object)
   const { kind: _kind, apiVersion: _version, metadata, ...rest } = storage
   const { resourceVersion: _revision, ...meta } = metadata!
   const restText = JSON.stringify(rest)
@@ -16,7 +16,8 @@ export function encodeForStore(resource: Resource, object: KubeObject): { bytes:
   return { bytes, storage }
 }
 
-function toStorage({ kind, converts }: Resource, object: KubeObject): KubeObject {
+/** What is kept of an object, in the version it is kept in; the object itself where it can be. */
+export function storageOf({ kind, converts }: Resource, object: KubeObject): KubeObject {
   if (!converts) {
     object.kind = kind.kind
     object.apiVersion = apiVersionOf(kind)

@@ -58,8 +58,8 @@ export interface Written {
   created: boolean
 }
 
-/** Of stored bytes: from here on a step over all of an object takes milliseconds. */
-export const LARGE_OBJECT_BYTES = 128 * 1024
+/** Of stored bytes and bodies: from here on a step over all of an object may take milliseconds. */
+export const LARGE_OBJECT_BYTES = 32 * 1024
 
 export const SYSTEM_USER: UserInfo = { username: 'system:apiserver', groups: ['system:masters'] }
 

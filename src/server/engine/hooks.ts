@@ -1,10 +1,13 @@
 // The kind's own hooks and the write hooks, as every verb calls them.
 import type { HookContext } from '#api/kind.ts'
 import { invalidError } from '#api/status.ts'
-import type { FieldError } from '#api/field-error.ts'
+import { validateObjectMeta, validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
 import type { KubeObject } from '#api/object.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
 import type { WriteEffect } from '#server/request.ts'
+import { stepApart } from './apart.ts'
 import type { Engine, Write } from './engine.ts'
+import type { Judgement } from './steps.ts'
 
 export function hookContext(engine: Engine, { attributes }: Write): HookContext {
   const context: HookContext = { now: engine.clock.now(), uuid: () => engine.random.uuid(), user: attributes.user }
@@ -12,15 +15,33 @@ export function hookContext(engine: Engine, { attributes }: Write): HookContext 
   return context
 }
 
-/** Asks the kind about what is to be written; refuses with these errors and all it finds. */
+interface Judged {
+  next: KubeObject
+  previous?: KubeObject
+  stored?: StoredObject
+  context: HookContext
+  /** Too much to be worked on here. */
+  heavy: boolean
+}
+
+/** Asks the kind about what is to be written; refuses with all that is found. Tells, where it was found out on the way, whether nothing changes. */
 export async function refuseInvalid(
-  { resource: { kind }, warn }: Write,
-  { next, previous, context }: { next: KubeObject; previous?: KubeObject; context: HookContext },
-  errors: FieldError[],
-): Promise<void> {
+  engine: Engine,
+  write: Write,
+  { next, previous, stored, context, heavy }: Judged,
+): Promise<boolean | undefined> {
+  const { kind } = write.resource
+  const { warn } = write
+  if (heavy) {
+    const { uuid: _, ...about } = context
+    return ((await stepApart(engine, write, { step: { step: 'judge', context: about }, wanted: next, stored })) as Judgement).unchanged
+  }
+  const meta = next.metadata!
+  const errors = previous ? validateObjectMetaUpdate(meta, previous.metadata!, kind) : validateObjectMeta(kind, meta)
   errors.push(...(kind.validate?.(next, previous, context) ?? []))
   if (kind.validateFurther) errors.push(...(await kind.validateFurther(next, previous, { ...context, errors, warn })))
   if (errors.length > 0) throw invalidError(kind, next.metadata?.name ?? '', errors)
+  return undefined
 }
 
 /** Allocations made for a write that may still fail. Disposing without `commit` takes them back. */

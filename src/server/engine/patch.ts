@@ -5,6 +5,8 @@ import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { patchObject, type PatchBody } from '#api/patch/patch.ts'
 import { notFoundError } from '#api/status.ts'
 import { nextTurn } from '#lib/paced.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import { isHeavy, stepApart } from './apart.ts'
 import type { Engine, Write, Written } from './engine.ts'
 import { decodePatched, type FieldValidation } from './decode.ts'
 import { checkNames, updateObject } from './update.ts'
@@ -22,11 +24,19 @@ export function patchStored(engine: Engine, write: Write, { key, patch, fieldVal
     checkNames(write, key, next)
     return next
   }
+  const buildApart = async (stored: StoredObject): Promise<KubeObject> => {
+    const { type, patch: wanted, complaints } = patch
+    const step = { step: 'patch', type, fieldValidation, ...(complaints ? { complaints } : {}) } as const
+    const next = (await stepApart(engine, write, { step, wanted, stored })) as KubeObject
+    checkNames(write, key, next)
+    return next
+  }
   return updateObject(engine, write, {
     key,
     change: {
-      build(present: KubeObject | undefined) {
+      build(present: KubeObject | undefined, stored: StoredObject | undefined) {
         if (!present) throw notFoundError(kind, key.name)
+        if (stored && isHeavy(write, patch.patch, { stored, present })) return buildApart(stored)
         const patched = patchObject(present, patch, kind.schema)
         return write.large ? inSteps(patched, finish) : finish(clone(patched))
       },

@@ -1,18 +1,26 @@
 // The one place that writes objects to the store: encodes, hands the parsed copy on to the mirror, and answers once readers can see the write.
 import type { KubeObject } from '#api/object.ts'
 import { StoredObject } from '#server/cache/stored-object.ts'
-import { encodeForStore, unstored } from './encoding.ts'
+import { freezeParts, MAX_OBJECT_BYTES, textOf, tooLarge } from './apart.ts'
+import { encodeForStore, storageOf, unstored } from './encoding.ts'
+import type { Resource } from '#server/registry.ts'
 import { type Engine, storageKey, type Write } from './engine.ts'
 import { shown } from './shown.ts'
 
 /** Throws RevisionMismatch when the key is not at `expected` (0: absent). `object` is given away: it becomes the shared copy. */
-export async function persist(engine: Engine, write: Write, object: KubeObject, expected: number): Promise<StoredObject> {
+export async function persist(
+  engine: Engine,
+  write: Write,
+  { object, expected, heavy }: { object: KubeObject; expected: number; heavy: boolean },
+): Promise<StoredObject> {
   const { resource } = write
   const key = storageKey(resource, { namespace: object.metadata!.namespace ?? '', name: object.metadata!.name! })
   const converted = await resource.conversion?.encode(resource, object)
   if (write.dryRun) return unstored(resource, { key, object, revision: expected })
-  const { bytes, storage } = converted ?? encodeForStore(resource, object)
-  engine.mirror.offer(bytes, storage)
+  const { bytes, storage } = converted ?? (heavy ? await encodeInSlices(resource, object) : encodeForStore(resource, object))
+  if (bytes.length > MAX_OBJECT_BYTES) throw tooLarge()
+  if (heavy) await freezeParts(storage)
+  engine.mirror.offer(bytes, storage, { partsFrozen: heavy })
   try {
     const { revision } = await engine.store.put(key, bytes, expected)
     await engine.mirror.seen(revision)
@@ -30,4 +38,14 @@ export async function persist(engine: Engine, write: Write, object: KubeObject, 
 export async function remove(engine: Engine, write: Write, stored: StoredObject): Promise<void> {
   if (write.dryRun) return
   await engine.mirror.seen(await engine.store.delete(stored.key, stored.revision))
+}
+
+/** As `encodeForStore`, with turns for others. */
+async function encodeInSlices(resource: Resource, object: KubeObject): Promise<{ bytes: Buffer; storage: KubeObject }> {
+  const storage = storageOf(resource, object)
+  const { kind: _kind, apiVersion: _version, metadata, ...rest } = storage
+  const { resourceVersion: _revision, ...meta } = metadata!
+  const [metaText, restText] = [await textOf(meta), await textOf(rest)]
+  const more = restText.length > 2 ? [Buffer.from(','), restText.subarray(1)] : [Buffer.from('}')]
+  return { bytes: Buffer.concat([Buffer.from(resource.head), metaText.subarray(1), ...more]), storage }
 }

@@ -3,7 +3,6 @@
 import { clone } from '#api/clone.ts'
 import { equal } from '#api/equal.ts'
 import { invalid } from '#api/field-error.ts'
-import { validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { conflictError, invalidError, notFoundError, StatusError } from '#api/status.ts'
@@ -11,6 +10,7 @@ import { nextTurn } from '#lib/paced.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { assertAllowed } from '#server/access/authorizers.ts'
 import { RevisionMismatch } from '#store/store.ts'
+import { isHeavy } from './apart.ts'
 import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { createObject, dedupOwners } from './create.ts'
 import { isReadyToGo } from './deletion.ts'
@@ -19,10 +19,11 @@ import { current, type Engine, hasStatus, LARGE_OBJECT_BYTES, type Mutable, type
 import { recordUpdate } from './field-managers.ts'
 import { Effects, hookContext, refuseInvalid } from './hooks.ts'
 import { persist, remove } from './persist.ts'
+import { isUnchanged } from './unchanged.ts'
 
 export interface Change {
   /** What is wanted, from what is there (frozen; undefined: nothing is). The result is the engine's to keep; may be asked for again. */
-  build(present: KubeObject | undefined): KubeObject | Promise<KubeObject>
+  build(present: KubeObject | undefined, stored?: StoredObject): KubeObject | Promise<KubeObject>
   /** What to do when nothing is there; refused as NotFound unless said. */
   create?: boolean
   /** PUT replaces: kinds that insist on a resourceVersion do so here. */
@@ -39,7 +40,7 @@ export async function updateObject(engine: Engine, write: Write, { key, change }
     const stored = await current(engine, write.resource, key)
     if (!stored && !change.create) throw await absent(kind, key, change)
     const present = stored && servedObject(write.resource, stored, engine.mirror.recent)
-    const next = (await change.build(present)) as Mutable
+    const next = (await change.build(present, stored)) as Mutable
     if (!stored || !present) return await createAbsent(engine, write, { key, next, change })
     const pinned = checkIdentity(write, next, { present: present as Mutable, replaces: change.replaces === true })
     try {
@@ -122,10 +123,12 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   const { resource, dryRun, warn } = write
   const { kind } = resource
   const large = write.large === true || stored.bytes.length > LARGE_OBJECT_BYTES
+  const heavy = isHeavy(write, next, { stored, present })
   if (large) await nextTurn()
   isolate(write, next, present)
   if (large) await nextTurn()
-  if (write.trusted !== 'plain' && !change.managed) recordUpdate(engine, write, next, present)
+  const recording = write.trusted !== 'plain' && !change.managed && recordUpdate(engine, write, { next, present, stored, heavy })
+  if (recording) await recording
   dedupOwners(next, write)
   if (large) await nextTurn()
   const { view } = write
@@ -139,9 +142,9 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   const context = hookContext(engine, write)
   kind.prepareForUpdate?.(next, present, context)
   using effects = new Effects()
-  const meta = settleMetadata(write, next, present)
+  settleMetadata(write, next, present)
   await effects.begin(engine, write, next, present)
-  await refuseInvalid(write, { next, previous: present, context }, validateObjectMetaUpdate(meta, present.metadata!, kind))
+  const same = await refuseInvalid(engine, write, { next, previous: present, stored, context, heavy })
   for (const text of kind.warnings?.(next, present) ?? []) warn(text)
   if (!write.trusted) await validatingAdmission(engine, view ? { ...request, object: seen() } : request)
   if (isReadyToGo(kind, next, present)) {
@@ -153,9 +156,9 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
     }
   }
   if (large) await nextTurn()
-  if (sameStored(kind, next, present) && (dryRun || !engine.store.isStale?.(stored.key))) return { stored, created: false }
+  if ((same ?? isUnchanged(kind, next, present)) && (dryRun || !engine.store.isStale?.(stored.key))) return { stored, created: false }
   if (large) await nextTurn()
-  const written = await persist(engine, write, next, stored.revision)
+  const written = await persist(engine, write, { object: next, expected: stored.revision, heavy })
   effects.commit()
   return { stored: written, created: false }
 }
@@ -190,7 +193,7 @@ const SERVER_SET = [
 /** Writes that carry out what the object wants, not what somebody wants of it: no new generation. */
 const FULFILLING = new Set(['status', 'binding'])
 
-function settleMetadata({ resource: { kind }, attributes }: Write, next: Mutable, present: Mutable) {
+function settleMetadata({ resource: { kind }, attributes }: Write, next: Mutable, present: Mutable): void {
   const meta = { ...next.metadata } as Record<string, unknown> & NonNullable<KubeObject['metadata']>
   const old = present.metadata as Record<string, unknown> & NonNullable<KubeObject['metadata']>
   next.metadata = meta
@@ -203,26 +206,6 @@ function settleMetadata({ resource: { kind }, attributes }: Write, next: Mutable
   else delete meta.namespace
   if (kind.generationOf && !FULFILLING.has(attributes.subresource) && !equal(kind.generationOf(next), kind.generationOf(present)))
     meta.generation = (old.generation ?? 0) + 1
-  return meta
-}
-
-/** What two versions of a kind show differently may be one thing where it is kept. */
-function sameStored({ convert }: Kind, next: Mutable, present: Mutable): boolean {
-  if (unchanged(next, present)) return true
-  return convert !== undefined && unchanged(convert.toStorage(clone(next)) as Mutable, convert.toStorage(clone(present)) as Mutable)
-}
-
-/** Times of field managers alone are no change. */
-function unchanged(next: Mutable, present: Mutable): boolean {
-  if (equal(next, present)) return true
-  if (!next.metadata?.managedFields && !present.metadata?.managedFields) return false
-  const timeless = (object: Mutable) => object.metadata?.managedFields?.map(({ time: _time, ...entry }) => entry) ?? []
-  return (
-    equal(
-      { ...next, metadata: { ...next.metadata, managedFields: [] } },
-      { ...present, metadata: { ...present.metadata, managedFields: [] } },
-    ) && equal(timeless(next), timeless(present))
-  )
 }
 
 /** The object of a PUT must be the one its URL names. */

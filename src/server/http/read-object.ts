@@ -3,9 +3,10 @@ import { conclude, type FieldValidation, formatOf, readAs, type Reading } from '
 import type { Kind } from '#api/kind.ts'
 import type { GroupVersionKind, KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import { readingOf } from '#server/decoding/jobs.ts'
-import type { Engine } from '#server/engine/engine.ts'
+import { type Engine, LARGE_OBJECT_BYTES } from '#server/engine/engine.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
 import { readBody } from './body.ts'
 import type { Call } from './call.ts'
@@ -18,7 +19,7 @@ export async function readObject(
   { kind, fieldValidation }: { kind: Kind; fieldValidation: FieldValidation },
 ): Promise<KubeObject> {
   const body = await readBody(call.exchange, { clock: engine.clock })
-  call.large = body.length >= LARGE_BYTES
+  call.large = body.length >= LARGE_OBJECT_BYTES
   const asked = {
     body,
     expected: kind,
@@ -29,6 +30,7 @@ export async function readObject(
   const reading = await read(engine, call, asked)
   const { object, warnings } = conclude(reading, asked)
   for (const warning of warnings) call.warnings.add(warning)
+  if (call.large) await nextTurn()
   applyDefaults(kind, object)
   call.audit?.request(object)
   return object

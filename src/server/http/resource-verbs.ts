@@ -13,9 +13,8 @@ import { deletedStatus } from '#server/engine/deleted-status.ts'
 import { deleteCollection } from '#server/engine/delete-collection.ts'
 import { deleteObject, returnsDeleted } from '#server/engine/delete.ts'
 import { servedObject } from '#server/engine/encoding.ts'
-import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import type { Outcome } from '#server/decoding/jobs.ts'
-import type { Engine, Write, Written } from '#server/engine/engine.ts'
+import { type Engine, LARGE_OBJECT_BYTES, type Write, type Written } from '#server/engine/engine.ts'
 import { getObject, type Listing, listObjects, type ListRequest } from '#server/engine/list.ts'
 import { patchStored } from '#server/engine/patch.ts'
 import { checkNames, updateObject } from '#server/engine/update.ts'
@@ -233,7 +232,7 @@ export async function readPatch(call: Call, engine: Engine, { custom = false } =
   if (custom && known === 'strategic') throw unsupportedMediaType(CUSTOM_PATCH_TYPES)
   if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(custom ? CUSTOM_PATCH_TYPES : PATCH_TYPES)
   const bytes = await readBody(call.exchange, engine)
-  call.large = bytes.length >= LARGE_BYTES
+  call.large = bytes.length >= LARGE_OBJECT_BYTES
   if (!known) return { type: 'apply', outcome: await engine.bodies.read({ read: 'yaml' }, bytes) }
   const complain = call.exchange.query.get('fieldValidation') !== 'Ignore'
   const { value: patch, complaints, fault } = await engine.bodies.read({ read: 'patch', type: known, complain }, bytes)

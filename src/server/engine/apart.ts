@@ -1,0 +1,91 @@
+// Sends the steps of a write over an object of very many fields to the thread that reads large bodies, so that they keep nobody else waiting.
+// Only for built-in kinds, as that thread has no others, and for those that do not take their time by themselves (`validateFurther`). Whatever else
+// is done here with such an object is done in slices.
+import { freezing } from '#api/clone.ts'
+import { builtinKinds } from '#api/kinds.ts'
+import type { GroupVersionKind, KubeObject } from '#api/object.ts'
+import { StatusError } from '#api/status.ts'
+import { jsonTexts } from '#lib/json-texts.ts'
+import { nextTurn, Pace } from '#lib/paced.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import { servedBytes } from './encoding.ts'
+import { type Engine, LARGE_OBJECT_BYTES, type Write } from './engine.ts'
+import type { Owner, Step, StepKind } from './steps.ts'
+
+/** From here on a step over all members of an object takes milliseconds. */
+const HEAVY_MEMBERS = 4000
+/** A body at its largest, and what a server adds: etcd would keep less. */
+export const MAX_OBJECT_BYTES = 4 * 1024 * 1024
+
+type StepOnly = Step extends infer One ? (One extends Step ? Omit<One, keyof StepKind> : never) : never
+
+/** Whether what is wanted, or what is there, is too much to be worked on here. */
+export function isHeavy(
+  { resource: { kind }, large }: Write,
+  wanted: unknown,
+  there?: { stored: StoredObject; present: KubeObject },
+): boolean {
+  const stored = there !== undefined && there.stored.bytes.length > LARGE_OBJECT_BYTES
+  if ((!large && !stored) || kind.validateFurther || !builtinKinds.includes(kind)) return false
+  return (large && leftOf(wanted, HEAVY_MEMBERS) <= 0) || (stored && leftOf(there.present, HEAVY_MEMBERS) <= 0)
+}
+
+/** What is left of `most` after all members were counted. */
+function leftOf(value: unknown, most: number): number {
+  if (typeof value !== 'object' || value === null) return most
+  const names = Array.isArray(value) ? undefined : Object.keys(value)
+  let left = most - (names ?? (value as unknown[])).length - 1
+  for (let i = 0; left > 0 && i < (names ?? (value as unknown[])).length; i++)
+    left = leftOf((value as Record<string | number, unknown>)[names ? names[i]! : i], left)
+  return left
+}
+
+/** Throws StatusError as the step itself would. */
+export async function stepApart(
+  engine: Engine,
+  write: Write,
+  { step, wanted, stored }: { step: StepOnly; wanted: unknown; stored: StoredObject | undefined },
+): Promise<unknown> {
+  const { resource, warn } = write
+  const siblings = engine.registry.siblings(resource).map(({ kind }) => nameOf(kind))
+  const texts = [await textOf(wanted), ...(stored ? [servedBytes(resource, stored)] : [])]
+  const { value, warnings, refused } = await engine.bodies.step({ ...step, kind: nameOf(resource.kind), siblings } as Step, texts)
+  for (const warning of warnings) warn(warning)
+  if (refused) throw StatusError.from(value as Parameters<typeof StatusError.from>[0])
+  return value
+}
+
+export function ownerOf(engine: Engine, { fieldManager, attributes: { subresource } }: Write): Owner {
+  return { manager: fieldManager, subresource, now: engine.clock.now() }
+}
+
+function nameOf({ group, version, kind }: GroupVersionKind): GroupVersionKind {
+  return { group, version, kind }
+}
+
+/** Made in slices. Throws StatusError where nobody would keep so much. */
+export async function textOf(value: unknown): Promise<Buffer> {
+  const parts: Buffer[] = []
+  await nextTurn()
+  let size = 0
+  for (const text of jsonTexts(value)) {
+    await nextTurn()
+    const part = Buffer.from(text)
+    parts.push(part)
+    size += part.length
+    if (size > MAX_OBJECT_BYTES) throw tooLarge()
+  }
+  return Buffer.concat(parts, size)
+}
+
+export function tooLarge(): StatusError {
+  return new StatusError('RequestEntityTooLarge', 'etcdserver: request is too large')
+}
+
+const FREEZE_MEMBERS = 4000
+
+/** Freezes what is below an object's parts, in slices: the object and its metadata stay as they are. */
+export async function freezeParts({ metadata, ...rest }: KubeObject): Promise<void> {
+  const pace = new Pace(FREEZE_MEMBERS)
+  for (const part of [...Object.values(metadata ?? {}), ...Object.values(rest)]) await pace.run(freezing(part))
+}

@@ -1,0 +1,117 @@
+// The steps of a write that follow from its objects and its kind alone, each from texts to a value: done where nobody waits for them, in the thread
+// that reads large bodies. What they come to is what the engine's own functions come to, because these are called.
+import { serverSideApply } from '#api/apply/server-side-apply.ts'
+import { trackUpdate } from '#api/apply/track-update.ts'
+import { validateObjectMeta, validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
+import type { FieldValidation } from '#api/codec/decode-body.ts'
+import { equal } from '#api/equal.ts'
+import { type Kind, type HookContext } from '#api/kind.ts'
+import { builtinKinds } from '#api/kinds.ts'
+import type { GroupVersionKind, KubeObject } from '#api/object.ts'
+import { patchObject, type PatchBody } from '#api/patch/patch.ts'
+import { invalidError, StatusError } from '#api/status.ts'
+import { decodePatched } from './decode.ts'
+import { ownershipOf } from './field-managers.ts'
+import { isUnchanged } from './unchanged.ts'
+
+export interface StepKind {
+  kind: GroupVersionKind
+  /** All served versions of it. */
+  siblings: readonly GroupVersionKind[]
+}
+
+export interface Owner {
+  manager: string
+  subresource: string
+  now: number
+}
+
+/** Texts: what is wanted (`apply`, `patch`: the patch), then what is there, if anything. */
+export type Step = StepKind &
+  (
+    | { step: 'apply'; owner: Owner; force: boolean; fieldValidation: FieldValidation }
+    | { step: 'patch'; type: PatchBody['type']; complaints?: readonly string[]; fieldValidation: FieldValidation }
+    | { step: 'own'; owner: Owner }
+    | { step: 'judge'; context: Pick<HookContext, 'now' | 'user' | 'subresource'> }
+  )
+
+export interface StepOutcome {
+  /** `apply`, `patch`: the object. `own`: its field managers, or null. `judge`: a Judgement. */
+  value?: unknown
+  warnings: string[]
+  /** `value` is the Status of a refusal. */
+  refused?: true
+}
+
+export interface Judgement {
+  /** The object is as it was, but for times of its field managers. */
+  unchanged: boolean
+}
+
+/** Throws only what is a fault of the program. */
+export function carryOutStep(step: Step, [wanted, there]: readonly Uint8Array[]): StepOutcome {
+  const warnings: string[] = []
+  try {
+    const present = there && (parse(there) as KubeObject)
+    return { value: valueOf(step, parse(wanted!), { present, warn: (text) => warnings.push(text) }), warnings }
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error
+    return { value: error.toStatus(), warnings, refused: true }
+  }
+}
+
+interface Circumstances {
+  present: KubeObject | undefined
+  warn(text: string): void
+}
+
+function valueOf(step: Step, wanted: unknown, { present, warn }: Circumstances): unknown {
+  const kind = kindOf(step.kind)
+  switch (step.step) {
+    case 'apply': {
+      const { force, fieldValidation } = step
+      const merged = serverSideApply(present, wanted as KubeObject, { ...trackOptions(step, kind, step.owner), kind, force })
+      return decodePatched(kind, merged, { fieldValidation, warn })
+    }
+    case 'patch': {
+      const { type, complaints, fieldValidation } = step
+      const patch: PatchBody = { type, patch: wanted, ...(complaints ? { complaints } : {}) }
+      return decodePatched(kind, patchObject(present!, patch, kind.schema), { fieldValidation, warn, patch })
+    }
+    case 'own': {
+      const next = wanted as KubeObject
+      trackUpdate(present, next, trackOptions(step, kind, step.owner))
+      return next.metadata?.managedFields ?? null
+    }
+    default:
+      return judged(kind, wanted as KubeObject, { present, context: step.context })
+  }
+}
+
+function judged(
+  kind: Kind,
+  next: KubeObject,
+  { present, context }: { present: KubeObject | undefined; context: Pick<HookContext, 'now' | 'user' | 'subresource'> },
+): Judgement {
+  const meta = next.metadata!
+  const errors = present ? validateObjectMetaUpdate(meta, present.metadata!, kind) : validateObjectMeta(kind, meta)
+  errors.push(...(kind.validate?.(next, present, { ...context, uuid }) ?? []))
+  if (errors.length > 0) throw invalidError(kind, meta.name ?? '', errors)
+  return { unchanged: present !== undefined && isUnchanged(kind, next, present) }
+}
+
+function uuid(): never {
+  throw new Error('no kind makes identities while it validates')
+}
+
+function trackOptions({ siblings }: StepKind, kind: Kind, { manager, subresource, now }: Owner) {
+  return { ...ownershipOf(kind, { siblings: siblings.map(kindOf), subresource }), manager, now, ...(subresource ? { subresource } : {}) }
+}
+
+function kindOf(wanted: GroupVersionKind): Kind {
+  return builtinKinds.find(({ group, version, kind }) => equal({ group, version, kind }, wanted))!
+}
+
+function parse(text: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'))
+}
