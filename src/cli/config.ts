@@ -1,6 +1,7 @@
 // The configuration of a cluster: parsed once from the command line, each service then receives its slice.
 import { readFileSync } from 'node:fs'
 import type { AccessFlags } from './access-flags.ts'
+import type { AuditChoice } from './audit-flags.ts'
 
 export type StoreChoice = { type: 'embedded' | 'memory' } | EtcdChoice
 
@@ -45,7 +46,7 @@ export interface ClusterConfig {
   /** A KubeSchedulerConfiguration. */
   schedulerConfig?: string
   /** What is recorded of requests, and where; absent: nothing is. */
-  audit?: { policyFile: string; path: string; maxSizeMegabytes: number; maxAgeDays: number; maxBackups: number }
+  audit?: AuditChoice
 }
 
 /** A wrong word on the command line: told in one plain line, exit code 2. */

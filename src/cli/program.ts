@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { advanceClock, showClock } from './clock.ts'
 import { ACCESS_FLAGS } from './access-flags.ts'
+import { AUDIT_FLAGS } from './audit-flags.ts'
 import { CommandError, UsageError } from './config.ts'
 import { doctor } from './doctor.ts'
 import { down } from './down.ts'
@@ -58,7 +59,7 @@ function program(platform: Platform): Command {
     command.option('--data-dir <dir>', 'which instance: its data directory', directory, defaultDataDirectory())
 
   const withAccess = (command: Command) => {
-    for (const { flags, description, parse } of ACCESS_FLAGS) command.option(flags, description, parse)
+    for (const { flags, description, parse } of [...ACCESS_FLAGS, ...AUDIT_FLAGS]) command.option(flags, description, parse)
     return command
   }
   const withServer = (command: Command) =>
@@ -74,16 +75,6 @@ function program(platform: Platform): Command {
         'keys and certificates, shared by the API servers of one cluster; default: pki in the data directory',
         (dir: string) => resolve(dir),
       )
-      .option('--audit-policy-file <file>', 'what to record of which requests: a Policy of audit.k8s.io/v1', (file: string) =>
-        resolve(file),
-      )
-      .option('--audit-log-path <file>', 'where to record it; - is standard output', (file: string) =>
-        file === '-' ? file : resolve(file),
-      )
-      .option('--audit-log-format <format>', 'json', 'json')
-      .option('--audit-log-maxsize <megabytes>', 'size at which a new file is begun', '100')
-      .option('--audit-log-maxage <days>', 'how long older files are kept; 0: for ever', '0')
-      .option('--audit-log-maxbackup <n>', 'how many older files are kept; 0: all', '0')
       .option(
         '--encryption-provider-config <file>',
         "how objects are encrypted in the store; default: Secrets, with the cluster's own key",

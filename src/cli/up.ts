@@ -4,6 +4,7 @@ import { appendFileSync, mkdirSync, openSync, readFileSync, renameSync, statSync
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { accessFlagsOf } from './access-flags.ts'
+import { auditChoiceOf } from './audit-flags.ts'
 import {
   CommandError,
   type ClusterConfig,
@@ -36,12 +37,6 @@ export interface UpOptions extends EtcdFiles {
   nodes?: string
   store: string
   clock: string
-  auditPolicyFile?: string
-  auditLogPath?: string
-  auditLogFormat?: string
-  auditLogMaxsize?: string
-  auditLogMaxage?: string
-  auditLogMaxbackup?: string
   encryptionProviderConfig?: string
   encryptionProviderConfigAutomaticReload?: boolean
   schedulerConfig?: string
@@ -126,18 +121,8 @@ function configOf(options: UpOptions): ClusterConfig {
 }
 
 function auditOf(options: UpOptions): Pick<ClusterConfig, 'audit'> {
-  const { auditPolicyFile: policyFile, auditLogPath: path, auditLogFormat = 'json' } = options
-  if (auditLogFormat !== 'json') throw new UsageError(`--audit-log-format ${auditLogFormat}: json is the only format`)
-  const number = (flag: string, text: string) => {
-    if (!/^\d{1,6}$/.test(text)) throw new UsageError(`${flag} ${text}: say a number`)
-    return Number(text)
-  }
-  const maxSizeMegabytes = number('--audit-log-maxsize', options.auditLogMaxsize ?? '0') || 100
-  const maxAgeDays = number('--audit-log-maxage', options.auditLogMaxage ?? '0')
-  const maxBackups = number('--audit-log-maxbackup', options.auditLogMaxbackup ?? '0')
-  if ((policyFile === undefined) !== (path === undefined))
-    throw new UsageError('--audit-policy-file and --audit-log-path go together: what to record, and where')
-  return policyFile === undefined || path === undefined ? {} : { audit: { policyFile, path, maxSizeMegabytes, maxAgeDays, maxBackups } }
+  const audit = auditChoiceOf(options)
+  return audit ? { audit } : {}
 }
 
 function encryptionOf(options: UpOptions): Pick<ClusterConfig, 'encryption'> {

@@ -14,7 +14,7 @@ import type { Client, UserInfo } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
 import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
-import type { Clock } from '#lib/clock.ts'
+import { type Clock, systemClock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
 import { createLogger, type Logger } from '#lib/log.ts'
 import { type Random, systemRandom } from '#lib/random.ts'
@@ -26,7 +26,8 @@ import type { AdmissionOptions } from '#server/admission/admission-configuration
 import type { ActorsAtWork } from '#server/subresources/component-statuses.ts'
 import { clusterExtensions, serviceAccountIssuer } from '#server/cluster-extensions.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
-import { Auditor } from '#server/audit/auditor.ts'
+import { type AuditBackend, Auditor } from '#server/audit/auditor.ts'
+import { auditBackend } from '#server/audit/delivery.ts'
 import { AuditLog } from '#server/audit/log-file.ts'
 import { AuditPolicy } from '#server/audit/policy.ts'
 import { Encryption, type EncryptionParts } from '#server/encryption/encryption.ts'
@@ -83,7 +84,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     access,
     admission,
     encryption,
-    auditor: auditorOf(config, { clock, log: log.child({ service: 'audit' }) }),
+    auditor: await auditorOf(config, { clock, random, log: log.child({ service: 'audit' }) }),
     store: moved?.activity.store(store) ?? store,
     pki,
     log,
@@ -159,10 +160,25 @@ async function encryptionOf(config: ClusterConfig, parts: EncryptionParts): Prom
   return Encryption.create(localEncryption(new OwnerOnlyFiles(config.pkiDirectory), parts.random), parts)
 }
 
-function auditorOf({ audit }: ClusterConfig, parts: { clock: Clock; log: Logger }): Auditor | undefined {
+async function auditorOf(
+  { audit }: ClusterConfig,
+  { clock, random, log }: { clock: Clock; random: Random; log: Logger },
+): Promise<Auditor | undefined> {
   if (!audit) return undefined
   const policy = new AuditPolicy(readFileSync(audit.policyFile, 'utf8'))
-  return new Auditor(policy, { backend: new AuditLog(audit, parts), clock: parts.clock })
+  const backends: AuditBackend[] = []
+  if (audit.log) backends.push(auditBackend(new AuditLog(audit.log, { clock }), audit.log.delivery, { clock, log }))
+  if (audit.webhook) {
+    const { configFile, initialBackoffMs, delivery } = audit.webhook
+    const [{ auditWebhook }, { readWebhookKubeconfig }] = await Promise.all([
+      import('#server/audit/webhook.ts'),
+      import('#server/access/webhooks/kubeconfig.ts'),
+    ])
+    // A stranger lives in real time, whatever time the cluster keeps.
+    const real = { clock: systemClock, random, log }
+    backends.push(auditBackend(auditWebhook({ place: readWebhookKubeconfig(configFile), initialBackoffMs }, real), delivery, real))
+  }
+  return new Auditor(policy, { backends, clock })
 }
 
 interface ServerParts {

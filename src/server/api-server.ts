@@ -185,7 +185,7 @@ class Server implements ApiServer {
       ...(this.#aggregator ? [this.#aggregator.link] : []),
       dispatch({ engine: extended, pool: new SlabPool(), fanOut: new FanOut(), endpoints: this.#endpoints(), metrics: this.#metrics }),
     ]
-    this.#inner = [recover({ log }), describe, ...last]
+    this.#inner = [recover({ log }), describe, ...(auditor ? [audit(auditor)] : []), ...last]
     this.#chain = [
       measure(this.#metrics, { clock }),
       recover({ log }),

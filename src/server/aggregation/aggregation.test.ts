@@ -5,6 +5,7 @@ import { request } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { test } from 'node:test'
+import { defineKind } from '#api/define-kind.ts'
 import { APIService } from '#api/kinds/apiregistration/api-service.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { Service } from '#api/kinds/core/service.ts'
@@ -17,6 +18,9 @@ import { systemRandom } from '#lib/random.ts'
 import { issueAuthority } from '#server/pki/issuer.ts'
 import { AUTOMANAGED, Automanaged } from './automanaged.ts'
 import { GROUP, startExtensionServer, VERSION } from './testing.ts'
+import type { AuditEvent } from '#server/audit/audit-record.ts'
+import { Auditor } from '#server/audit/auditor.ts'
+import { AuditPolicy } from '#server/audit/policy.ts'
 import { ADMIN, cluster, eventually, extended, NAME } from './testing-cluster.ts'
 
 const FLUNDERS = `/apis/${GROUP}/${VERSION}/namespaces/default/flunders`
@@ -247,4 +251,22 @@ test('metrics.k8s.io is served here until an APIService gives it to a service, w
 
   await client.patch(APIService, { name }, { type: 'merge', patch: { spec: { service: null, insecureSkipTLSVerify: null } } })
   await eventually(async () => assert.deepEqual((await get('/apis/metrics.k8s.io/v1beta1/nodes')).items, []))
+})
+
+test('clients of this process leave audit events of what they ask of extension servers', async (t) => {
+  const events: { requestURI: string; stage: string; responseStatus?: { code: number } }[] = []
+  const write = ({ text }: AuditEvent) => events.push(JSON.parse(text)) > 0
+  const backend = { name: 'log', failures: 0, write, async [Symbol.asyncDispose]() {} }
+  const policy = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level: 'Metadata', resources: [{ group: GROUP }] }] }
+  const auditor = new Auditor(new AuditPolicy(JSON.stringify(policy)), { backends: [backend], clock: systemClock })
+  const { client } = await cluster(t, { auditor })
+  const service = { namespace: 'default', name: 'wardle' }
+  await client.create(APIService, {
+    metadata: { name: NAME },
+    spec: { group: GROUP, version: VERSION, groupPriorityMinimum: 1000, versionPriority: 15, insecureSkipTLSVerify: true, service },
+  })
+  const Flunder = defineKind({ group: GROUP, version: VERSION, kind: 'Flunder', plural: 'flunders', scope: 'Namespaced' })
+  await eventually(() => assert.rejects(client.list(Flunder, { namespace: 'default' }), { reason: 'ServiceUnavailable' }))
+  const { requestURI, responseStatus } = events.findLast(({ stage }) => stage === 'ResponseComplete')!
+  assert.deepEqual([requestURI, responseStatus?.code], [FLUNDERS, 503])
 })

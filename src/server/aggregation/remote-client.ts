@@ -36,6 +36,7 @@ function transportOver(serve: (exchange: MemoryExchange) => void): Transport {
       signal?.throwIfAborted()
       const headers = {
         accept: 'application/json',
+        'user-agent': 'sampan',
         ...(body === undefined
           ? {}
           : { 'content-type': contentType ?? 'application/json', 'content-length': String(Buffer.byteLength(body)) }),

@@ -7,7 +7,7 @@ import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding.ts'
 import { RoleBinding } from '#api/kinds/rbac/role-binding.ts'
 import { systemClock } from '#lib/clock.ts'
 import { systemRandom } from '#lib/random.ts'
-import { createApiServer } from '#server/api-server.ts'
+import { type ApiServerOptions, createApiServer } from '#server/api-server.ts'
 import { clusterExtensions } from '#server/cluster-extensions.ts'
 import { issueAuthority, issueCertificate } from '#server/pki/issuer.ts'
 import { ensurePki } from '#server/pki/pki.ts'
@@ -18,11 +18,12 @@ export const NAME = `${VERSION}.${GROUP}`
 const ACCOUNT = 'system:serviceaccount:default:wardle'
 
 /** A whole API server with sockets, and an authority for extension servers. */
-export async function cluster(t: TestContext) {
+export async function cluster(t: TestContext, more: Pick<ApiServerOptions, 'auditor'> = {}) {
   const context = { now: systemClock.now(), random: systemRandom }
   const pki = await ensurePki({ clock: systemClock, random: systemRandom, hostName: 'boat' })
   const store = createMemoryStore()
   const server = createApiServer({
+    ...more,
     store,
     listen: { host: '127.0.0.1', port: 0, tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCa: pki.authority } },
     extensions: (given) => clusterExtensions(given, { pki, serviceCidr: '10.96.0.0/12', advertiseAddress: '192.0.2.1', port: 6443 }),

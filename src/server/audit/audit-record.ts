@@ -13,7 +13,16 @@ export interface AuditSource {
   userAgent: string
 }
 
+/** One event on its way to a backend. */
+export interface AuditEvent {
+  /** JSON, without a line's end. */
+  text: string
+  /** The same without the objects, and saying so; absent: it has none. */
+  truncated?(): string
+}
+
 const MAX_USER_AGENT = 1024
+const TRUNCATED = 'audit.k8s.io/truncated'
 
 export class AuditRecord {
   readonly decision: AuditDecision
@@ -69,8 +78,15 @@ export class AuditRecord {
     this.response(answer as unknown as KubeObject)
   }
 
-  /** One line of upstream's log: fields in its order. */
-  line(stage: AuditStage, now: number): string {
+  event(stage: AuditStage, now: number): AuditEvent {
+    const response = stage === 'RequestReceived' ? undefined : this.#response
+    const text = this.#event(stage, { now, request: this.#request, response, annotations: this.annotations })
+    if (!this.keeps('Request')) return { text }
+    return { text, truncated: () => this.#event(stage, { now, annotations: new Map([...this.annotations, [TRUNCATED, 'true']]) }) }
+  }
+
+  /** Fields in upstream's order. */
+  #event(stage: AuditStage, { now, request, response, annotations }: EventParts): string {
     const { decision, status } = this
     const { auditId, requestUri, sourceIPs, userAgent } = this.#source
     const { verb, user } = this.#attributes
@@ -92,16 +108,13 @@ export class AuditRecord {
       ...(status ? { responseStatus: { metadata: {}, ...status } } : {}),
     }
     const objects =
-      (this.#request === undefined ? '' : `,"requestObject":${this.#request}`) +
-      (this.#response === undefined || stage === 'RequestReceived' ? '' : `,"responseObject":${this.#response}`)
+      (request === undefined ? '' : `,"requestObject":${request}`) + (response === undefined ? '' : `,"responseObject":${response}`)
     const end = {
       requestReceivedTimestamp: formatMicroTime(this.#receivedMs),
       stageTimestamp: formatMicroTime(now),
-      ...(this.annotations.size > 0
-        ? { annotations: Object.fromEntries([...this.annotations].toSorted(([a], [b]) => (a < b ? -1 : 1))) }
-        : {}),
+      ...(annotations.size > 0 ? { annotations: Object.fromEntries([...annotations].toSorted(([a], [b]) => (a < b ? -1 : 1))) } : {}),
     }
-    return `${JSON.stringify(event).slice(0, -1)}${objects},${JSON.stringify(end).slice(1)}\n`
+    return `${JSON.stringify(event).slice(0, -1)}${objects},${JSON.stringify(end).slice(1)}`
   }
 
   #objectRef() {
@@ -125,6 +138,13 @@ export class AuditRecord {
     const items = (object as { items?: KubeObject[] }).items
     return JSON.stringify(items ? { ...object, items: items.map(withoutManagers) } : withoutManagers(object))
   }
+}
+
+interface EventParts {
+  now: number
+  request?: string | undefined
+  response?: string | undefined
+  annotations: ReadonlyMap<string, string>
 }
 
 function withoutManagers(object: KubeObject): KubeObject {

@@ -1,24 +1,34 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { StatusError } from '#api/status.ts'
 import { systemClock } from '#lib/clock.ts'
-import { silentLogger } from '#lib/log.ts'
 import { configMap, IN_DEFAULT, startRequests } from '#server/engine/requests.ts'
+import { audit } from '#server/http/audit.ts'
+import type { Call } from '#server/http/call.ts'
 import type { ServerExtensions } from '#server/request.ts'
-import { Auditor } from './auditor.ts'
+import type { AuditEvent } from './audit-record.ts'
+import { type AuditBackend, Auditor } from './auditor.ts'
 import { AuditLog } from './log-file.ts'
 import { AuditPolicy } from './policy.ts'
 
 const policy = (rules: object[], more: object = {}) => JSON.stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules, ...more })
 
-async function audited(rules: object[], { more = {}, extensions = {} }: { more?: object; extensions?: ServerExtensions } = {}) {
+interface Audited {
+  more?: object
+  extensions?: ServerExtensions
+  backend?: Partial<AuditBackend>
+}
+
+async function audited(rules: object[], { more = {}, extensions = {}, backend = {} }: Audited = {}) {
   const lines: string[] = []
-  const backend = { name: 'log', failures: 0, write: (line: string) => lines.push(line) > 0, async [Symbol.asyncDispose]() {} }
-  const auditor = new Auditor(new AuditPolicy(policy(rules, more)), { backend, clock: systemClock })
+  const keeping = { name: 'log', failures: 0, write: ({ text }: AuditEvent) => lines.push(text) > 0, async [Symbol.asyncDispose]() {} }
+  const auditor = new Auditor(new AuditPolicy(policy(rules, more)), { backends: [{ ...keeping, ...backend }], clock: systemClock })
   const requests = await startRequests({ auditor, extensions: () => extensions })
   return Object.assign(requests, { lines, events: () => lines.map((line) => JSON.parse(line)) })
 }
@@ -140,6 +150,52 @@ test('audit records code of this process, and failures nobody foresaw as Panic',
   assert.equal(server.events()[2].responseStatus.reason, 'NotFound')
 })
 
+test('audit holds a request until its arrival is written, and refuses it where a strict backend cannot', async () => {
+  const written = Promise.withResolvers<boolean>()
+  const told = Promise.withResolvers<void>()
+  const slow = {
+    strict: true,
+    write() {
+      told.resolve()
+      return written.promise
+    },
+  }
+  await using server = await audited([{ level: 'Metadata' }], { backend: slow })
+  const answer = server.send('POST', `${IN_DEFAULT}/configmaps`, configMap('a'))
+  await told.promise
+  written.resolve(false)
+  const { status, body, headers } = await answer
+  assert.deepEqual(
+    [status, String(body), headers['content-type']],
+    [500, `Internal Server Error: "${IN_DEFAULT}/configmaps": failed to store audit event\n`, 'text/plain; charset=utf-8'],
+  )
+  await assert.rejects(server.client.create(ConfigMap, { metadata: { name: 'b', namespace: 'default' } }), /failed to store audit event/)
+})
+
+test('audit serves a request whose event a backend that is not strict lost', async () => {
+  await using server = await audited([{ level: 'Metadata' }], { backend: { write: async () => false } })
+  assert.equal((await server.send('POST', `${IN_DEFAULT}/configmaps`, configMap('a'))).status, 201)
+})
+
+test('audit tells when an upgraded connection begins, and that it is complete when it ends', async () => {
+  const stages: string[] = []
+  const told = ({ text }: AuditEvent) => {
+    const { stage, responseStatus } = JSON.parse(text)
+    return stages.push(`${stage} ${responseStatus?.code}`) > 0
+  }
+  const backend = { name: 'log', failures: 0, write: told, async [Symbol.asyncDispose]() {} }
+  const auditor = new Auditor(new AuditPolicy(policy([{ level: 'Metadata' }])), { backends: [backend], clock: systemClock })
+  const socket = new PassThrough()
+  const exchange = { url: '/exec', headers: {}, remoteAddress: '', status: 0, upgrade: { socket } }
+  const info = { isResourceRequest: true, verb: 'create', subresource: 'exec' }
+  const call = { exchange, headers: {}, annotations: new Map(), user: DAVE, info } as unknown as Call
+  await audit(auditor)(call, async () => {})
+  assert.deepEqual(stages, ['RequestReceived undefined', 'ResponseStarted 101'])
+  socket.destroy()
+  await once(socket, 'close')
+  assert.deepEqual(stages.slice(2), ['ResponseComplete 101'])
+})
+
 const about = (over: object) => ({
   user: { username: 'dave', groups: ['boats'] },
   verb: 'get',
@@ -189,22 +245,22 @@ test('AuditPolicy takes the first rule that matches and refuses what makes no se
   for (const [text, message] of refused) assert.throws(() => new AuditPolicy(text), message)
 })
 
-test('AuditLog begins a new file at its size, keeps as many as it may, and drops what finds no room', async () => {
+test('AuditLog begins a new file at its size and keeps as many as it may', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'sampan-audit-'))
   try {
     let now = Date.parse('2026-01-01T00:00:00Z')
     const clock = { ...systemClock, now: () => (now += 1000), after: (_ms: number, task: () => void) => systemClock.after(0, task) }
     const path = join(directory, 'logs', 'audit.log')
     const options = { path, maxSizeMegabytes: 1, maxAgeDays: 0, maxBackups: 2 }
-    const line = `${'x'.repeat(700_000)}\n`
+    const line = 'x'.repeat(700_000)
     for (let round = 0; round < 5; round++) {
-      await using log = new AuditLog(options, { clock, log: silentLogger, maxWaitingBytes: 1_000_000 })
-      assert.deepEqual([log.write(line), log.write(line)], [true, false])
+      await using log = new AuditLog(options, { clock })
+      await log.deliver([line])
     }
     const names = readdirSync(join(directory, 'logs')).toSorted()
     assert.equal(names.length, 3)
     assert.match(names[0]!, /^audit-2026-01-01T00-00-\d\d\.000\.log$/)
-    assert.equal(readFileSync(path, 'utf8'), line)
+    assert.equal(readFileSync(path, 'utf8'), `${line}\n`)
     for (const name of names) assert.equal(statSync(join(directory, 'logs', name)).mode & 0o777, 0o600)
   } finally {
     rmSync(directory, { recursive: true })

@@ -63,14 +63,22 @@ export function auditedClient({ auditor, user, random, client }: AuditedOptions)
     return { record, actor: client(annotate) }
   }
 
+  const arrived = async (asked: Asked) => {
+    const begun = begin(asked)
+    if (!begun.record) return begun
+    const taken = auditor.tell(begun.record, 'RequestReceived')
+    if (!(taken === true || (await taken))) throw new StatusError('InternalError', 'Internal error occurred: failed to store audit event')
+    return begun
+  }
+
   const run = async <R>(asked: Asked, act: (actor: Client, record: AuditRecord | undefined) => Promise<R>, code = 200): Promise<R> => {
-    const { record, actor } = begin(asked)
+    const { record, actor } = await arrived(asked)
     try {
       const result = await act(actor, record)
       if (record) {
         record.status = { code }
         if (result) record.response(result as KubeObject)
-        auditor.tell(record, 'ResponseComplete')
+        void auditor.tell(record, 'ResponseComplete')
       }
       return result
     } catch (error) {
@@ -85,7 +93,7 @@ export function auditedClient({ auditor, user, random, client }: AuditedOptions)
     list: (kind, options: ListOptions = {}) =>
       run({ verb: 'list', kind, namespace: options.namespace, query: selectorsOf(options) }, (actor) => actor.list(kind, options)),
     async *watch(kind, options: WatchOptions & { signal: AbortSignal }) {
-      const { record, actor } = begin({
+      const { record, actor } = await arrived({
         verb: 'watch',
         kind,
         namespace: options.namespace,
@@ -94,14 +102,14 @@ export function auditedClient({ auditor, user, random, client }: AuditedOptions)
       try {
         if (record) {
           record.status = { code: 200 }
-          auditor.tell(record, 'ResponseStarted')
+          void auditor.tell(record, 'ResponseStarted')
         }
         yield* actor.watch(kind, options)
       } catch (error) {
         if (record && error instanceof StatusError) record.answered(error.toStatus())
         throw error
       } finally {
-        if (record) auditor.tell(record, 'ResponseComplete')
+        if (record) void auditor.tell(record, 'ResponseComplete')
       }
     },
     create: (kind, object, options: CreateOptions = {}) => {
@@ -139,7 +147,7 @@ export function auditedClient({ auditor, user, random, client }: AuditedOptions)
 function failed(auditor: Auditor, record: AuditRecord, error: unknown): void {
   const status: Status = error instanceof StatusError ? error.toStatus() : new StatusError('InternalError', String(error)).toStatus()
   record.answered(status)
-  auditor.tell(record, 'ResponseComplete')
+  void auditor.tell(record, 'ResponseComplete')
 }
 
 const selectorsOf = ({ labelSelector, fieldSelector }: ListOptions) => ({ labelSelector, fieldSelector })

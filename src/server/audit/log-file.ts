@@ -1,11 +1,10 @@
-// The audit log: lines wait in memory, within a bound, and are appended a block at a time, beside the event loop. Rotated by size; old files go by
-// age and number. Only its owner may read it.
+// The audit log: what comes while a block is being written goes out in the next one. Rotated by size; old files go by age and number. Only its
+// owner may read it.
 import { createWriteStream, mkdirSync } from 'node:fs'
 import { chmod, type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import type { Clock } from '#lib/clock.ts'
-import type { Logger } from '#lib/log.ts'
-import type { AuditBackend } from './auditor.ts'
+import type { AuditSink } from './delivery.ts'
 
 export interface AuditLogOptions {
   /** `-` is standard output. */
@@ -17,64 +16,47 @@ export interface AuditLogOptions {
   maxBackups: number
 }
 
-const MAX_WAITING_BYTES = 32 * 1024 * 1024
-const BATCH_MS = 20
 const DAY_MS = 24 * 60 * 60 * 1000
 
-export class AuditLog implements AuditBackend {
+export class AuditLog implements AuditSink {
   readonly name = 'log'
-  failures = 0
   readonly #options: AuditLogOptions
   readonly #clock: Clock
-  readonly #log: Logger
-  readonly #maxWaiting: number
   #waiting: string[] = []
-  #waitingBytes = 0
-  #writing: Promise<void> | undefined
+  #next: Promise<void> | undefined
+  #writing: Promise<void> = Promise.resolve()
   #file: { handle: FileHandle; size: number } | undefined
 
-  constructor(
-    options: AuditLogOptions,
-    { clock, log, maxWaitingBytes = MAX_WAITING_BYTES }: { clock: Clock; log: Logger; maxWaitingBytes?: number },
-  ) {
+  constructor(options: AuditLogOptions, { clock }: { clock: Clock }) {
     this.#options = options
     this.#clock = clock
-    this.#log = log
-    this.#maxWaiting = maxWaitingBytes
     if (options.path !== '-') mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 })
   }
 
-  write(line: string): boolean {
-    if (this.#waitingBytes + line.length > this.#maxWaiting) return false
-    this.#waiting.push(line)
-    this.#waitingBytes += line.length
-    this.#writing ??= this.#drain()
-    return true
+  /** Resolves when they are in the file, in the order in which they came. */
+  deliver(events: readonly string[]): Promise<void> {
+    this.#waiting.push(...events)
+    if (this.#next) return this.#next
+    const before = this.#writing
+    this.#next = before.then(() => {
+      const block = Buffer.from(`${this.#waiting.join('\n')}\n`)
+      this.#waiting = []
+      this.#next = undefined
+      return this.#append(block)
+    })
+    this.#writing = this.#next.catch(() => this.#close().catch(() => {}))
+    return this.#next
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    while (this.#writing) await this.#writing
-    await this.#file?.handle.close()
-    this.#file = undefined
+    await this.#writing
+    await this.#close()
   }
 
-  async #drain(): Promise<void> {
-    // What comes in the same moment goes out in one piece.
-    await new Promise<void>((resolve) => this.#clock.after(BATCH_MS, resolve))
-    while (this.#waiting.length > 0) {
-      const lines = this.#waiting
-      this.#waiting = []
-      try {
-        await this.#append(Buffer.from(lines.join('')))
-      } catch (error) {
-        this.failures += lines.length
-        this.#log.error('the audit log cannot be written', { path: this.#options.path, error })
-        await this.#file?.handle.close().catch(() => {})
-        this.#file = undefined
-      }
-      this.#waitingBytes = this.#waiting.reduce((sum, { length }) => sum + length, 0)
-    }
-    this.#writing = undefined
+  async #close(): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    await file?.handle.close()
   }
 
   async #append(block: Buffer): Promise<void> {

@@ -15,9 +15,11 @@ export function audit(auditor: Auditor): Link {
     if (!record) return next()
     call.audit = record
     const { exchange } = call
+    const taken = auditor.tell(record, 'RequestReceived')
+    if (!(taken === true || (await taken))) return refuse(call)
     const longRunning = isLongRunning(call)
     const started = () => {
-      if (longRunning) auditor.tell(record, 'ResponseStarted')
+      if (longRunning) void auditor.tell(record, 'ResponseStarted')
     }
     exchange.opened = (status) => {
       record.status ??= { code: status }
@@ -31,22 +33,34 @@ export function audit(auditor: Auditor): Link {
     } finally {
       exchange.opened = undefined
     }
+    const complete = () => void auditor.tell(record, 'ResponseComplete')
+    const { socket } = (exchange.status ? undefined : exchange.upgrade) ?? {}
     if (!record.status) {
-      record.status = exchange.status ? { code: exchange.status } : exchange.upgrade ? { code: SWITCHING_PROTOCOLS } : CLOSED_EARLY
+      record.status = exchange.status ? { code: exchange.status } : socket ? { code: SWITCHING_PROTOCOLS } : CLOSED_EARLY
       started()
     }
-    auditor.tell(record, 'ResponseComplete')
+    // What speaks another protocol from here on is complete when its connection ends.
+    if (socket && !socket.closed) socket.once('close', complete)
+    else complete()
   }
 }
+
+/** In upstream's plain words: nobody can say what would have come of it. */
+function refuse({ exchange, headers }: Call): void {
+  const text = `Internal Server Error: ${JSON.stringify(exchange.url).replace(/[<>&]/g, (one) => ESCAPES[one]!)}: failed to store audit event\n`
+  exchange.send(500, { ...headers, 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }, text)
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { '<': '&lt;', '>': '&gt;', '&': '&amp;' }
 
 function tellFailure(auditor: Auditor, record: AuditRecord, { call, error }: { call: Call; error: unknown }): void {
   if (!(error instanceof StatusError)) {
     const message = `APIServer panic'd: ${error instanceof Error ? error.message : String(error)}`
     record.status = { status: 'Failure', message, reason: 'InternalError', code: 500 }
-    return auditor.tell(record, 'Panic')
+    return void auditor.tell(record, 'Panic')
   }
   if (!call.exchange.answered) record.answered(error.toStatus())
-  auditor.tell(record, 'ResponseComplete')
+  void auditor.tell(record, 'ResponseComplete')
 }
 
 /** Tells of those who failed to say who they are: outside of authentication. */

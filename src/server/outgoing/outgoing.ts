@@ -53,14 +53,15 @@ const IDLE_MS = 30_000
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 export interface OutgoingContext {
-  reader: ObjectReader
+  /** Of services; absent: strangers are at addresses alone. */
+  reader?: ObjectReader
   random: Random
   /** Strangers live in real time, whatever time the cluster keeps. */
   clock?: Clock
 }
 
 export class Outgoing implements Disposable {
-  readonly #reader: ObjectReader
+  readonly #reader: ObjectReader | undefined
   readonly #random: Random
   readonly #clock: Clock
   readonly #agent: Agent
@@ -94,6 +95,7 @@ export class Outgoing implements Disposable {
   }
 
   #addressOf(service: { namespace: string; name: string; port: number }): Address {
+    if (!this.#reader) throw new CallError('services cannot be called here', { setup: true })
     try {
       return serviceAddress(this.#reader, service, this.#random)
     } catch (error) {

@@ -101,11 +101,11 @@ for (const level of ['Metadata', 'Request'] as const)
     const backend = {
       name: 'test',
       failures: 0,
-      write: (line: string) => events.push(JSON.parse(line)) > 0,
+      write: ({ text }: { text: string }) => events.push(JSON.parse(text)) > 0,
       async [Symbol.asyncDispose]() {},
     }
     const policy = JSON.stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level }] })
-    await using f = await fixture({ auditor: new Auditor(new AuditPolicy(policy), { backend, clock: systemClock }) })
+    await using f = await fixture({ auditor: new Auditor(new AuditPolicy(policy), { backends: [backend], clock: systemClock }) })
     f.answers.set('/a-0', () => patch(set('first', '1')))
     f.answers.set('/a-1', () => patch({ op: 'test', path: '/data/first', value: '1' }))
     f.answers.set('/a-2', () => ({}))
