@@ -6,6 +6,9 @@ import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
+import { DeviceClass } from '#api/kinds/resource/device-class.ts'
+import { ResourceResourceClaim } from '#api/kinds/resource/resource-claim.ts'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
 import { CSINode } from '#api/kinds/storage/csi-node.ts'
 import { CSIStorageCapacity } from '#api/kinds/storage/csi-storage-capacity.ts'
@@ -41,6 +44,9 @@ const OTHER_KINDS: readonly Kind<any>[] = [
   CSIDriver,
   CSIStorageCapacity,
   VolumeAttachment,
+  ResourceResourceClaim,
+  ResourceSlice,
+  DeviceClass,
 ]
 
 /** Nodes first: a pod must not be refused because its node was not heard of yet. */

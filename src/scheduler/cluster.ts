@@ -7,6 +7,7 @@ import type { Pod } from '#api/kinds/core/pod.ts'
 import type { AffinityTerm, NamespaceLabels } from './pod-affinity-terms.ts'
 import type { PodInfo } from './pod-info.ts'
 import { CompanyCounts } from './company-counts.ts'
+import type { DeviceAllocator } from './devices/device-allocator.ts'
 import { type Counts, MatchCounts } from './match-counts.ts'
 import { NodeInfo } from './node-info.ts'
 import { NO_OBJECTS, type Objects } from './objects.ts'
@@ -45,6 +46,8 @@ export class Cluster {
   siblingsOf: SiblingSelector = () => undefined
   /** Absent: no pod claims volumes. */
   volumeBinder: VolumeBinder | undefined
+  /** Absent: no pod claims devices. */
+  devices: DeviceAllocator | undefined
   /** Volumes, claims and whatever else plugins look up. */
   objects: Objects = NO_OBJECTS
   readonly namespaceLabels: NamespaceLabels = (namespace) => this.#namespaces.get(namespace)

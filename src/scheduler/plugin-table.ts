@@ -1,6 +1,7 @@
 // Every plugin by name: where it takes part, what its score weighs in the default profile, and how it is made. The one place that says what
 // scheduling takes into account, in upstream's order.
 import type { Plugin } from './plugin.ts'
+import { dynamicResources } from './plugins/dynamic-resources.ts'
 import { ImageLocality } from './plugins/image-locality.ts'
 import { interPodAffinity } from './plugins/inter-pod-affinity.ts'
 import { nodeAffinity } from './plugins/node-affinity.ts'
@@ -60,6 +61,12 @@ export const PLUGINS: readonly PluginEntry[] = [
   { name: 'VolumeZone', points: ['preFilter', 'filter'], make: always(VolumeZone) },
   { name: 'PodTopologySpread', points: ['preFilter', 'filter', 'preScore', 'score'], weight: 2, make: podTopologySpread },
   { name: 'InterPodAffinity', points: ['preFilter', 'filter', 'preScore', 'score'], weight: 2, make: interPodAffinity },
+  {
+    name: 'DynamicResources',
+    points: ['preEnqueue', 'preFilter', 'filter', 'postFilter', 'score', 'reserve', 'preBind'],
+    weight: 2,
+    make: dynamicResources,
+  },
   { name: 'DefaultPreemption', points: ['postFilter'] },
   { name: 'NodeResourcesBalancedAllocation', points: ['preScore', 'score'], weight: 1, make: nodeResourcesBalancedAllocation },
   { name: 'ImageLocality', points: ['score'], weight: 1, make: always(ImageLocality) },

@@ -43,8 +43,8 @@ export type ClusterChange =
 export interface Reservation {
   /** Makes it so; the pod is bound after that. Absent: there is nothing to make. */
   bind?(): Promise<void>
-  /** Called in the end, bound or not. */
-  release(): void
+  /** Called in the end, whether the pod has its node or not. */
+  release(placed: boolean): void
 }
 
 export interface Plugin {

@@ -9,6 +9,11 @@ import { Node } from '#api/kinds/core/node.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import type { Device } from '#api/generated/types.ts'
+import { DeviceClass } from '#api/kinds/resource/device-class.ts'
+import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
+import type { Client } from '#client/client.ts'
 import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
 import { CSIStorageCapacity } from '#api/kinds/storage/csi-storage-capacity.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
@@ -336,4 +341,127 @@ test('scheduler asks extenders, and lets one of them bind', async (t) => {
   for (const name of ['b', 'c', 'd']) await createNode(name)
   assert.equal(await bound('p'), 'c')
   assert.equal(asked.at(-1), '/bind')
+})
+
+const DRIVER = 'gpu.example.com'
+async function publishDevices(client: Client, node: string, devices: Device[]) {
+  await client.create(ResourceSlice, {
+    apiVersion: 'resource.k8s.io/v1',
+    kind: 'ResourceSlice',
+    metadata: { name: `slice-${node}` },
+    spec: { driver: DRIVER, nodeName: node, pool: { name: node, generation: 1, resourceSliceCount: 1 }, devices },
+  })
+}
+const createClass = (client: Client, own: object = {}) =>
+  client.create(DeviceClass, {
+    apiVersion: 'resource.k8s.io/v1',
+    kind: 'DeviceClass',
+    metadata: { name: 'gpu' },
+    spec: { selectors: [{ cel: { expression: `device.driver == "${DRIVER}"` } }], ...own },
+  })
+const createClaim = (client: Client, name: string, own: object = {}) =>
+  client.create(ResourceClaim, {
+    apiVersion: 'resource.k8s.io/v1',
+    kind: 'ResourceClaim',
+    metadata: { name, namespace: 'default' },
+    spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu', ...own } }] } },
+  })
+const claims = (...names: string[]): PodShape => ({ resourceClaims: names.map((name) => ({ name, resourceClaimName: name })) })
+
+test('scheduler allocates what a pod claims, reserves it, then binds the pod', async (t) => {
+  const { client, createNode, createPod, bound, told, pod } = await startCluster(t)
+  for (const name of ['a', 'b']) await createNode(name)
+  const opaque = { driver: DRIVER, parameters: { mode: 'fast' } }
+  await createClass(client, { config: [{ opaque }] })
+  await createClaim(client, 'c')
+  await createPod('p', claims('c'))
+  assert.match(
+    await told('p'),
+    /^0\/2 nodes are available: 2 cannot allocate all claims\. still not schedulable, preemption: 0\/2 nodes are available: 2 Preemption is not helpful for scheduling\.$/,
+  )
+  await publishDevices(client, 'b', [{ name: 'g0' }])
+  assert.equal(await bound('p'), 'b')
+  const { metadata, status } = await client.get(ResourceClaim, { namespace: 'default', name: 'c' })
+  assert.deepEqual(metadata!.finalizers, ['resource.kubernetes.io/delete-protection'])
+  assert.deepEqual(status!.reservedFor, [{ resource: 'pods', name: 'p', uid: (await pod('p')).metadata!.uid }])
+  const { allocationTimestamp, ...allocation } = status!.allocation!
+  assert.ok(allocationTimestamp)
+  assert.deepEqual(allocation, {
+    devices: {
+      results: [{ request: 'r', driver: DRIVER, pool: 'b', device: 'g0' }],
+      config: [{ source: 'FromClass', requests: ['r'], opaque }],
+    },
+    nodeSelector: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['b'] }] }] },
+  })
+})
+
+test('scheduler gives each device to one claim, however many pods come at once, and shares a claim among its pods', async (t) => {
+  const { client, createNode, createPod, bound, eventually, told } = await startCluster(t)
+  for (const name of ['a', 'b']) await createNode(name)
+  await createClass(client)
+  for (const name of ['a', 'b']) await publishDevices(client, name, [{ name: 'g0' }, { name: 'g1' }])
+  await Promise.all(Array.from({ length: 6 }, (_, i) => createClaim(client, `c${i}`)))
+  await Promise.all(Array.from({ length: 6 }, (_, i) => createPod(`p${i}`, claims(`c${i}`))))
+  const results = await eventually(async () => {
+    const { items } = await client.list(ResourceClaim)
+    const found = items.flatMap(({ status }) => status?.allocation?.devices?.results ?? [])
+    return found.length === 4 && found
+  })
+  assert.equal(new Set(results.map(({ pool, device }) => `${pool}/${device}`)).size, 4)
+  const taken = await eventually(async () => (await client.list(ResourceClaim)).items.find(({ status }) => status?.reservedFor?.length))
+  await createPod('sharing', claims(taken.metadata!.name!))
+  assert.equal(await bound('sharing'), taken.status!.allocation!.devices!.results![0]!.pool)
+  const waiting = await eventually(async () =>
+    (await client.list(Pod)).items.find(({ spec, status }) => !spec!.nodeName && status?.conditions?.length),
+  )
+  assert.match(await told(waiting.metadata!.name!), /cannot allocate all claims/)
+})
+
+test('scheduler waits for claims to be made, and gives up one that is allocated where the pod cannot go', async (t) => {
+  const { client, clock, createNode, createPod, bound, pod } = await startCluster(t)
+  for (const name of ['a', 'b']) await createNode(name)
+  await createClass(client)
+  for (const name of ['a', 'b']) await publishDevices(client, name, [{ name: 'g0' }])
+  await createPod('p', { ...claims('c'), nodeSelector: { 'kubernetes.io/hostname': 'b' } })
+  await clock.advance(3000)
+  assert.equal((await pod('p')).status!.conditions?.some(({ reason }) => reason === 'Unschedulable') ?? false, false)
+  const claim = await createClaim(client, 'c')
+  const term = { matchFields: [{ key: 'metadata.name', operator: 'In', values: ['a'] }] }
+  const allocation = {
+    devices: { results: [{ request: 'r', driver: DRIVER, pool: 'a', device: 'g0' }] },
+    nodeSelector: { nodeSelectorTerms: [term] },
+  }
+  await client.update(ResourceClaim, { ...claim, status: { allocation } }, { subresource: 'status' }).catch(() => {})
+  assert.equal(await bound('p'), 'b')
+})
+
+test('scheduler binds a pod once its devices are ready, and not when that fails', async (t) => {
+  const { client, clock, createNode, createPod, bound, eventually, eventsOf, pod } = await startCluster(t)
+  await createNode('a')
+  await createClass(client)
+  await publishDevices(client, 'a', [
+    { name: 'g0', bindingConditions: ['example.com/ready'], bindingFailureConditions: ['example.com/broken'] },
+  ])
+  await createClaim(client, 'c')
+  await createPod('p', claims('c'))
+  const tell = async (type: string) => {
+    const claim = await eventually(async () => {
+      const found = await client.get(ResourceClaim, { namespace: 'default', name: 'c' })
+      return found.status?.reservedFor?.length ? found : undefined
+    })
+    const conditions = [{ type, status: 'True', reason: 'Said', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' }]
+    const devices = [{ driver: DRIVER, pool: 'a', device: 'g0', conditions }]
+    await client.update(ResourceClaim, { ...claim, status: { ...claim.status, devices } }, { subresource: 'status' })
+  }
+  await eventually(async () => (await client.get(ResourceClaim, { namespace: 'default', name: 'c' })).status?.allocation)
+  await clock.advance(1000)
+  assert.equal((await pod('p')).spec!.nodeName, undefined)
+  await tell('example.com/broken')
+  await eventually(async () =>
+    (await eventsOf('p')).some((text) =>
+      text.includes('running PreBind plugin "DynamicResources": claim c binding failed: example.com/broken'),
+    ),
+  )
+  await tell('example.com/ready')
+  assert.equal(await bound('p'), 'a')
 })

@@ -16,12 +16,15 @@ import type { SchedulerConfiguration } from './configuration/configuration.ts'
 import { Cluster } from './cluster.ts'
 import { feedCluster } from './cluster-feed.ts'
 import type { Diagnosis } from './diagnosis.ts'
+import { ClaimWriter } from './devices/claim-writer.ts'
+import { DeviceAllocator } from './devices/device-allocator.ts'
 import { Extenders } from './extenders/extenders.ts'
 import type { NodeInfo } from './node-info.ts'
 import { NominatedPods } from './nominations.ts'
 import { evictVictims } from './evict-victims.ts'
 import { bestOf, type CycleOptions, filtersFor, findNodes, type Placement, placePod, refusalOf } from './place.ts'
 import type { PodInfo } from './pod-info.ts'
+import { objectsOf } from './objects.ts'
 import { PodStatusWriter } from './pod-status.ts'
 import type { Plugin, Reservation } from './plugin.ts'
 import { type Candidate, leastHarmful, preemptionCandidates } from './preemption.ts'
@@ -106,6 +109,15 @@ class Scheduler {
     this.#extenders = new Extenders(configuration?.extenders ?? [], { log, signal })
     this.#signal = signal
     this.#cluster.volumeBinder = new VolumeBinder({ client, informers: options.informers, clock, signal })
+    const { informers, random } = options
+    this.#cluster.devices = new DeviceAllocator({
+      objects: objectsOf(informers),
+      clock,
+      random,
+      log,
+      writer: new ClaimWriter({ client, informers, clock, signal }),
+      loaded: () => this.queue.changed({ type: 'object', kind: 'ResourceClaim' }),
+    })
     this.#status = new PodStatusWriter({ client, clock, log, signal })
     this.queue = new SchedulingQueue({
       clock,
@@ -214,7 +226,7 @@ class Scheduler {
         if (reservation) (reserved ??= []).push({ plugin: plugin.name, reservation })
       }
     } catch (error) {
-      for (const { reservation } of reserved ?? []) reservation.release()
+      for (const { reservation } of reserved ?? []) reservation.release(false)
       throw error
     }
     this.#cluster.assume(info, node.name)
@@ -255,7 +267,7 @@ class Scheduler {
       const said = plugin.postFilter?.(info, this.#cluster)
       if (said) diagnosis.postFilterMessages.push(said)
     }
-    if (diagnosis.podMessage || !profile.preemption) return undefined
+    if (!profile.preemption) return undefined
     const { random, informers } = this.#options
     const found = preemptionCandidates(info, {
       cluster: this.#cluster,
@@ -305,9 +317,11 @@ class Scheduler {
   /** Volumes first: a pod that waits for them (minutes, maybe) takes no place among the bindings. */
   async #bind(queued: QueuedPod, node: string, reserved: readonly Reserved[] | undefined): Promise<void> {
     const { info } = queued
+    let placed = false
     try {
       for (const one of reserved ?? []) await preBind(one)
       await this.#bindPod(queued, node)
+      placed = true
     } catch (error) {
       this.#cluster.forget(info.uid)
       if (this.#signal.aborted) return
@@ -316,7 +330,7 @@ class Scheduler {
       this.#options.log.warn('a pod could not be bound', { pod: info.key, node, error })
       this.#erred(queued, error instanceof Error ? error.message : String(error))
     } finally {
-      for (const { reservation } of reserved ?? []) reservation.release()
+      for (const { reservation } of reserved ?? []) reservation.release(placed)
     }
   }
 

@@ -1,0 +1,220 @@
+// Devices for pods that claim them: which nodes can give them, and keeping what was chosen from being chosen again until the claims' status says it.
+import type { AllocationResult } from '#api/generated/types.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+import { DeviceClass } from '#api/kinds/resource/device-class.ts'
+import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
+import { matchesNodeSelector } from '#api/node-selector.ts'
+import { quantityOf } from '#api/quantity.ts'
+import { keyOf } from '#api/object.ts'
+import { formatTime, type Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Random } from '#lib/random.ts'
+import type { NodeInfo } from '#scheduler/node-info.ts'
+import type { Objects } from '#scheduler/objects.ts'
+import type { PodRefusal, Refusal, Reservation } from '#scheduler/plugin.ts'
+import type { PodInfo } from '#scheduler/pod-info.ts'
+import { allocate, type Alternative, alternativesOf, type OpenClaim, type Pick } from './allocate.ts'
+import { allocationResult } from './allocation-result.ts'
+import type { ClaimWriter } from './claim-writer.ts'
+import { Consumption } from './consumption.ts'
+import type { DeviceSelectors } from './device-selectors.ts'
+import { findClaims, podResourceClaims } from './pod-resource-claims.ts'
+import { deviceId, poolsOf, type Pool } from './pools.ts'
+
+/** What the pod's claims stand at, and what there is to choose from. */
+export interface ClaimsState {
+  claims: readonly ResourceClaim[]
+  open: readonly OpenClaim[]
+  pools: readonly Pool[]
+  taken: Consumption
+}
+
+export interface DeviceAllocatorOptions {
+  objects: Objects
+  clock: Clock
+  random: Random
+  log: Logger
+  /** Absent: nothing is written. */
+  writer?: ClaimWriter
+  /** Called when pods with claims can be placed: only the first of them finds that they cannot. */
+  loaded(): void
+}
+
+const UNSUITED: Refusal = { reasons: ['resourceclaim not available on the node'], final: true }
+const CANNOT: Refusal = { reasons: ['cannot allocate all claims'], final: true }
+const MAX_RESERVATIONS = 256
+/** The first of so many alternatives scores most. */
+const MAX_ALTERNATIVES = 8
+
+export class DeviceAllocator {
+  readonly #options: DeviceAllocatorOptions
+  #selectors: DeviceSelectors | undefined
+  #loading = false
+  /** By the claim's uid: chosen, but not yet seen in its status. */
+  readonly #pending = new Map<string, AllocationResult>()
+
+  constructor(options: DeviceAllocatorOptions) {
+    this.#options = options
+  }
+
+  /** CEL is worth loading once someone claims devices. */
+  async load(): Promise<void> {
+    if (this.#loading) return
+    this.#loading = true
+    const { DeviceSelectors: Selectors } = await import('./device-selectors.ts')
+    this.#selectors = new Selectors()
+    this.#options.loaded()
+  }
+
+  /** Whether the pod must wait for its claims to be made. */
+  gates(pod: Pod): boolean {
+    if (!pod.spec?.resourceClaims?.length) return false
+    if (!this.#selectors) void this.load()
+    return !this.#selectors || typeof findClaims(pod, this.#options.objects) === 'string'
+  }
+
+  /** undefined: the pod claims nothing. */
+  stateOf({ pod }: PodInfo): ClaimsState | PodRefusal | undefined {
+    if (podResourceClaims(pod).length === 0) return undefined
+    const claims = findClaims(pod, this.#options.objects)
+    if (typeof claims === 'string') return { message: claims }
+    const open: OpenClaim[] = []
+    for (const claim of claims) {
+      if (claim.status?.allocation) {
+        const { reservedFor = [] } = claim.status
+        if (reservedFor.length >= MAX_RESERVATIONS && !reservedFor.some(({ uid }) => uid === pod.metadata?.uid))
+          return { message: 'resourceclaim in use' }
+        continue
+      }
+      if (this.#pending.has(claim.metadata?.uid ?? '')) return { message: 'resource claim is in the process of being allocated' }
+      const requests: { name: string; alternatives: readonly Alternative[] }[] = []
+      for (const request of claim.spec.devices?.requests ?? []) {
+        const alternatives = alternativesOf(request, (name) => this.#options.objects.get(DeviceClass, { name }))
+        if ('missing' in alternatives) return { message: `request ${request.name}: device class ${alternatives.missing} does not exist` }
+        requests.push({ name: request.name, alternatives })
+      }
+      open.push({ claim, requests })
+    }
+    if (open.length === 0) return { claims, open, pools: [], taken: new Consumption() }
+    return { claims, open, pools: poolsOf(this.#options.objects.list(ResourceSlice)), taken: this.#taken() }
+  }
+
+  refusalOf(state: ClaimsState, node: NodeInfo): Refusal | undefined {
+    if (state.claims.some((claim) => !isUsable(claim, node))) return UNSUITED
+    return state.open.length === 0 || this.#picks(state, node) ? undefined : CANNOT
+  }
+
+  /** The earlier the alternatives that a node meets requests by, the better. undefined: there are none to choose among. */
+  scoreOf(state: ClaimsState): ((node: NodeInfo) => number) | undefined {
+    if (
+      !state.open.some(({ requests }) =>
+        requests.some(({ alternatives }) => alternatives.length > 1 || alternatives[0]?.name.includes('/')),
+      )
+    )
+      return undefined
+    return (node) => {
+      const picks = this.#picks(state, node) ?? []
+      const scoreIn = ({ alternatives }: OpenClaim['requests'][number], own: readonly Pick[]) => {
+        const chosen = alternatives.findIndex((one) => own.some(({ alternative }) => alternative === one))
+        return chosen < 0 || !alternatives[chosen]!.name.includes('/') ? 0 : MAX_ALTERNATIVES - chosen
+      }
+      return state.open.reduce((sum, { requests }, i) => requests.reduce((total, one) => total + scoreIn(one, picks[i] ?? []), sum), 0)
+    }
+  }
+
+  /** Claims that are allocated where no node for the pod is are given up, one at a time. */
+  giveUp({ pod }: PodInfo, nodes: readonly NodeInfo[]): string {
+    if (podResourceClaims(pod).length === 0) return 'no new claims to deallocate'
+    const claims = findClaims(pod, this.#options.objects)
+    for (const claim of typeof claims === 'string' ? [] : claims) {
+      if (!claim.status?.allocation || nodes.every((node) => isUsable(claim, node))) continue
+      if (claim.status.reservedFor?.some(({ uid }) => uid !== pod.metadata?.uid)) continue
+      void this.#options.writer?.deallocate(claim, pod).catch((error: unknown) => {
+        this.#options.log.warn('a claim could not be given up', { claim: claim.metadata?.name, error })
+      })
+      return 'deallocation of ResourceClaim completed'
+    }
+    return 'still not schedulable'
+  }
+
+  reserve(pod: PodInfo, node: NodeInfo, bindTimeoutMs: number): Reservation | undefined {
+    const state = this.stateOf(pod)
+    if (!state) return undefined
+    if ('message' in state) throw new Error(state.message)
+    const picks = state.open.length ? this.#picks(state, node) : []
+    if (!picks) throw new Error(CANNOT.reasons[0])
+    const { random, clock } = this.#options
+    const allocations = new Map(
+      state.open.map((one, i): [string, AllocationResult] => [
+        one.claim.metadata?.uid ?? '',
+        allocationResult(one, picks[i]!, { node: node.name, random, now: formatTime(clock.now()) }),
+      ]),
+    )
+    for (const [uid, allocation] of allocations) this.#pending.set(uid, allocation)
+    return this.#reservation(pod, state.claims, allocations, bindTimeoutMs)
+  }
+
+  #reservation(
+    { pod }: PodInfo,
+    claims: readonly ResourceClaim[],
+    allocations: ReadonlyMap<string, AllocationResult>,
+    bindTimeoutMs: number,
+  ): Reservation {
+    const { writer, objects, log } = this.#options
+    const written: ResourceClaim[] = []
+    let isUnready = false
+    return {
+      bind: async () => {
+        for (const claim of claims) {
+          const current = objects.get(ResourceClaim, keyOf(claim)) ?? claim
+          const bound = await writer?.bind(current, pod, allocations.get(claim.metadata?.uid ?? ''))
+          if (bound) written.push(bound)
+        }
+        isUnready = true
+        await writer?.ready(written, bindTimeoutMs)
+        isUnready = false
+      },
+      release: (placed) => {
+        for (const claim of placed ? [] : written) {
+          // Devices that could not be made ready are not worth another try.
+          const undo = isUnready ? writer?.deallocate(claim, pod) : writer?.unreserve(claim, pod)
+          undo?.catch((error: unknown) => log.warn('a claim stays reserved', { claim: claim.metadata?.name, error }))
+        }
+        // Until the informer has what was written, this is all that tells of it.
+        const forget = () => {
+          for (const uid of allocations.keys()) this.#pending.delete(uid)
+        }
+        if (written.length && writer) void writer.seen(written).then(forget, forget)
+        else forget()
+      },
+    }
+  }
+
+  #picks({ open, pools, taken }: ClaimsState, node: NodeInfo): Pick[][] | undefined {
+    const selectors = this.#selectors
+    if (!selectors) return undefined
+    return allocate(open, { node, pools, taken, matches: (asked, device) => selectors.matches(asked, device) })
+  }
+
+  #taken(): Consumption {
+    const taken = new Consumption()
+    const count = (allocation: AllocationResult | undefined) => {
+      for (const { driver, pool, device, adminAccess, consumedCapacity } of allocation?.devices?.results ?? []) {
+        if (adminAccess) continue
+        const share =
+          consumedCapacity && new Map(Object.entries(consumedCapacity).map(([name, amount]) => [name, quantityOf(amount).nanos]))
+        taken.change(deviceId(driver, pool, device), share, 1)
+      }
+    }
+    for (const claim of this.#options.objects.list(ResourceClaim))
+      if (!this.#pending.has(claim.metadata?.uid ?? '')) count(claim.status?.allocation)
+    for (const allocation of this.#pending.values()) count(allocation)
+    return taken
+  }
+}
+
+function isUsable({ status }: ResourceClaim, node: NodeInfo): boolean {
+  const selector = status?.allocation?.nodeSelector
+  return !selector || matchesNodeSelector(selector, node)
+}

@@ -1,0 +1,30 @@
+// Pods get the devices they claim: nodes that cannot give them will not do, and claims are allocated and reserved before the pod is bound.
+import type { Plugin } from '#scheduler/plugin.ts'
+import { scaleToMax } from '#scheduler/plugin.ts'
+
+const KINDS = new Set(['ResourceClaim', 'ResourceSlice', 'DeviceClass'])
+const BINDING_TIMEOUT_MS = 600_000
+
+export function dynamicResources({ bindingTimeoutMs = BINDING_TIMEOUT_MS }: { bindingTimeoutMs?: number } = {}): Plugin {
+  return {
+    name: 'DynamicResources',
+    gates: ({ pod }, { devices }) => devices?.gates(pod) ?? false,
+    filter(pod, { devices }) {
+      const state = devices?.stateOf(pod)
+      if (!devices || !state) return undefined
+      return 'message' in state ? state : { check: (node) => devices.refusalOf(state, node) }
+    },
+    score(pod, { devices }) {
+      const state = devices?.stateOf(pod)
+      const of = devices && state && !('message' in state) ? devices.scoreOf(state) : undefined
+      return of && { of, normalize: (scores) => scaleToMax(scores) }
+    },
+    reserve: (pod, node, { devices }) => (pod.pod.spec?.resourceClaims?.length ? devices?.reserve(pod, node, bindingTimeoutMs) : undefined),
+    postFilter: (pod, { devices, nodes }) => devices?.giveUp(pod, nodes),
+    local: ({ pod }) => (pod.spec?.resourceClaims?.length ? undefined : ''),
+    helps(change, { pod }) {
+      if (change.type === 'object') return KINDS.has(change.kind)
+      return change.type === 'node' && Boolean(pod.spec?.resourceClaims?.length)
+    },
+  }
+}
