@@ -97,7 +97,7 @@ export interface Kind<T extends KubeObject = KubeObject> {
   validateFurther?(next: T, previous: T | undefined, context: FurtherContext): Promise<FieldError[]>
   /** Warning header text of every request, reads too, for a kind on its way out. */
   deprecated?: string
-  /** Warning header texts for a valid object. */
+  /** Warning header texts for a valid object; not asked of what subresources write, save scale. */
   warnings?(next: T, previous?: T): string[]
   /** Finalizers of one word are the server's own; others name a domain. */
   standardFinalizers?: boolean

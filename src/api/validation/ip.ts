@@ -53,6 +53,18 @@ export function canonicalIP(value: string): string {
   return isIPv4(value) ? value : new URL(`http://[${value}]/`).hostname.slice(1, -1)
 }
 
+/** Of fields that take IPv6 in any spelling: what nobody else would write. */
+export function ipWarnings(path: string, value: string): string[] {
+  if (familyOf(value) !== 'IPv6' || value.includes('/') || canonicalIP(value) === value) return []
+  return [`${path}: IPv6 address ${JSON.stringify(value)} should be in RFC 5952 canonical format ("${canonicalIP(value)}")`]
+}
+
+export function cidrWarnings(path: string, value: string): string[] {
+  const [address = '', length = ''] = value.split('/')
+  if (familyOf(address) !== 'IPv6' || canonicalIP(address) === address) return []
+  return [`${path}: IPv6 CIDR value ${JSON.stringify(value)} should be in RFC 5952 canonical format ("${canonicalIP(address)}/${length}")`]
+}
+
 /** Addresses no endpoint may have. */
 export function endpointIPMessages(value: string): string[] {
   const messages = ipMessages(value)

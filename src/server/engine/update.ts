@@ -145,7 +145,8 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   settleMetadata(write, next, present)
   await effects.begin(engine, write, next, present)
   const same = await refuseInvalid(engine, write, { next, previous: present, stored, context, heavy })
-  for (const text of kind.warnings?.(next, present) ?? []) warn(text)
+  // What a subresource writes is no plan of anybody's; but a scale is.
+  if (!context.subresource || context.subresource === 'scale') for (const text of kind.warnings?.(next, present) ?? []) warn(text)
   if (!write.trusted) await validatingAdmission(engine, view ? { ...request, object: seen() } : request)
   if (isReadyToGo(kind, next, present)) {
     await remove(engine, write, stored)

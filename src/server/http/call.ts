@@ -5,6 +5,7 @@ import type { Resource } from '#server/registry.ts'
 import type { Annotate } from '#server/request.ts'
 import type { ServedExchange } from './exchange.ts'
 import type { RequestInfo } from './request-info.ts'
+import { warningHeaders } from './warnings.ts'
 
 export interface Call {
   readonly exchange: ServedExchange
@@ -40,9 +41,6 @@ export function annotateOf(call: Call): Annotate {
   }
 }
 
-const WARNINGS_LIMIT = 4096
-const WARNING_LENGTH = 256
-
 /** Answers whole, with the headers and warnings gathered on the way. */
 export function answer(call: Call, status: number, { type, body, headers }: Answer): void {
   call.exchange.send(status, { ...answerHeaders(call), ...(type ? { 'content-type': type } : {}), ...headers }, body)
@@ -55,19 +53,5 @@ export interface Answer {
 }
 
 export function answerHeaders(call: Call): Record<string, string | string[]> {
-  if (call.warnings.size === 0) return call.headers
-  let size = 0
-  const warnings: string[] = []
-  for (const text of call.warnings) {
-    size += text.length
-    if (size > WARNINGS_LIMIT) break
-    warnings.push(`299 - ${quote(text.slice(0, WARNING_LENGTH * 8))}`)
-  }
-  return { ...call.headers, warning: warnings }
-}
-
-/** A quoted-string of RFC 7234: no control characters, quotes and backslashes escaped. */
-function quote(text: string): string {
-  const plain = text.replace(/\s+/g, ' ').replace(/[^\x20-\x7e]/g, '?')
-  return `"${plain.replace(/["\\]/g, '\\$&')}"`
+  return call.warnings.size === 0 ? call.headers : { ...call.headers, warning: warningHeaders(call.warnings) }
 }

@@ -3,7 +3,7 @@ import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
 import { type FieldError, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
-import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { isChanged, templateWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { checkImmutable, checkNonNegative, type Errors } from '#api/validation/checks.ts'
 import { internalForm } from '#api/validation/internal-form.ts'
 import { formatLabels } from '#api/validation/label-selector.ts'
@@ -58,7 +58,7 @@ export const DaemonSet = defineKind<DaemonSet>({
     checkNonNegative('spec.revisionHistoryLimit', spec?.revisionHistoryLimit, errors)
     return errors
   },
-  warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),
+  warnings: (next, previous) => (isChanged(next, previous) ? templateWarnings(next.spec?.template ?? {}, 'spec.template') : []),
   columns: [
     nameColumn,
     {

@@ -3,7 +3,7 @@ import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
 import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
-import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { workloadWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { checkImmutable, checkNonNegative, type Errors } from '#api/validation/checks.ts'
 import { internalForm } from '#api/validation/internal-form.ts'
 import { selectorText } from '#api/validation/label-selector.ts'
@@ -35,7 +35,7 @@ export const Deployment = defineKind<Deployment>({
   generationOf: ({ spec, metadata }) => [spec, metadata?.annotations],
   default: defaultDeployment,
   validate: validateDeployment,
-  warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),
+  warnings: workloadWarnings,
   columns: [
     nameColumn,
     {

@@ -3,7 +3,7 @@ import { defaultPodTemplate } from '#api/defaults/pod-spec.ts'
 import { type FieldError, invalid } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
-import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { workloadWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { checkImmutable, checkNonNegative, type Errors } from '#api/validation/checks.ts'
 import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
 import { SCALE, SCALE_SUBRESOURCE, STATUS, selectorColumn, workloadColumns } from './workload.ts'
@@ -42,7 +42,7 @@ export const ReplicaSet = defineKind<ReplicaSet>({
     if (previous) checkImmutable('spec.selector', spec.selector, previous.spec?.selector, errors)
     return errors
   },
-  warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),
+  warnings: workloadWarnings,
   columns: [
     nameColumn,
     { name: 'Desired', type: 'integer', description: 'Pods wanted.', value: ({ spec }) => spec?.replicas ?? 0 },

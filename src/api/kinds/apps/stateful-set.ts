@@ -3,7 +3,8 @@ import { defaultClaimSpec, defaultPodTemplate } from '#api/defaults/pod-spec.ts'
 import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
-import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { claimSpecWarnings } from '#api/kinds/core/claim-warnings.ts'
+import { isChanged, templateWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { dnsLabel, forNames } from '#api/names.ts'
 import { checkMessages, checkNonNegative, each, type Errors } from '#api/validation/checks.ts'
 import { validateClaimSpec } from '#api/validation/claim-spec.ts'
@@ -85,7 +86,7 @@ export const StatefulSet = defineKind<StatefulSet>({
     if (previous && !sameJson(frozen(spec), frozen(previous.spec))) errors.push(forbidden('spec', FROZEN))
     return errors
   },
-  warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),
+  warnings: setWarnings,
   columns: [
     nameColumn,
     {
@@ -174,4 +175,15 @@ function checkStatus(
   if (availableReplicas > readyReplicas)
     errors.push(invalid('status.availableReplicas', availableReplicas, 'cannot be greater than status.readyReplicas'))
   checkCollisions(collisionCount, previous?.collisionCount, errors)
+}
+
+function setWarnings(next: StatefulSet, previous?: StatefulSet): string[] {
+  const { template, volumeClaimTemplates, revisionHistoryLimit = 0 } = next.spec ?? {}
+  const warnings = isChanged(next, previous) ? templateWarnings(template ?? {}, 'spec.template') : []
+  // Upstream's two paths, as it spells them.
+  for (const [index, claim] of (volumeClaimTemplates ?? []).entries())
+    warnings.push(...claimSpecWarnings(claim.spec, `spec.volumeClaimTemplates[${index}]${previous ? '.Spec' : ''}`))
+  if (revisionHistoryLimit < 0)
+    warnings.push('spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended')
+  return warnings
 }

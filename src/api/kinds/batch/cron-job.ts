@@ -4,11 +4,12 @@ import { type FieldError, invalid, notSupported, required, tooShort } from '#api
 import type * as types from '#api/generated/types.ts'
 import { humanAge } from '#api/human-duration.ts'
 import { ageColumn, nameColumn, templateColumns } from '#api/kinds/columns.ts'
-import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { hostnameWarnings, isChanged } from '#api/kinds/core/pod-warnings.ts'
 import { dnsSubdomain, forNames, maxLength } from '#api/names.ts'
 import { checkAmong, checkNonNegative, type Errors } from '#api/validation/checks.ts'
 import { cronScheduleMessage } from '#api/validation/cron-schedule.ts'
 import { formatSelector } from '#api/validation/label-selector.ts'
+import { jobWarnings } from './job.ts'
 import { validateJobSpec } from './job-validation.ts'
 
 export type CronJob = types.CronJob
@@ -42,11 +43,13 @@ export const CronJob = defineKind<CronJob>({
     defaultPodTemplate((jobSpec.template ??= {}))
   },
   validate: validateCronJob,
-  warnings: ({ spec }) => {
-    const warnings = templateWarnings(spec?.jobTemplate?.spec?.template ?? {}, 'spec.jobTemplate.spec.template')
-    if (/TZ=/.test(spec?.schedule ?? ''))
+  warnings(next, previous) {
+    const warnings = previous ? [] : hostnameWarnings(next.metadata?.name, 'Pod names and hostnames')
+    if (isChanged(next, previous)) warnings.push(...jobWarnings(next.spec?.jobTemplate?.spec, 'spec.jobTemplate.spec'))
+    if (next.spec?.schedule?.includes('TZ'))
       warnings.push(
-        'CRON_TZ or TZ used in spec.schedule is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details',
+        // The path is upstream's own.
+        'CRON_TZ or TZ used in spec.spec.schedule is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details',
       )
     return warnings
   },

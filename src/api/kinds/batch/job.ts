@@ -4,7 +4,7 @@ import type * as types from '#api/generated/types.ts'
 import { humanDuration } from '#api/human-duration.ts'
 import type { HookContext } from '#api/kind.ts'
 import { ageColumn, isConditionTrue, nameColumn, templateColumns } from '#api/kinds/columns.ts'
-import { templateWarnings } from '#api/kinds/core/pod-warnings.ts'
+import { hostnameWarnings, isChanged, templateWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { formatSelector } from '#api/validation/label-selector.ts'
 import { validateJob } from './job-validation.ts'
 
@@ -27,13 +27,10 @@ export const Job = defineKind<Job>({
   default: defaultJob,
   prepareForCreate: generateSelector,
   validate: validateJob,
-  warnings: ({ spec }) => {
-    const warnings = templateWarnings(spec?.template ?? {}, 'spec.template')
-    if (spec?.completionMode === 'Indexed' && (spec.completions ?? 0) > 100_000 && (spec.parallelism ?? 0) > 10_000)
-      warnings.push(
-        'In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail',
-      )
-    return warnings
+  warnings(next, previous) {
+    if (!isChanged(next, previous)) return []
+    const names = previous ? [] : hostnameWarnings(next.metadata?.name, 'Pod names and hostnames')
+    return [...names, ...jobWarnings(next.spec, 'spec')]
   },
   columns: [
     nameColumn,
@@ -105,4 +102,13 @@ function completionsText({ spec, status }: Job): string {
 function durationText({ status }: Job, { now }: { now: number }): string {
   if (!status?.startTime) return ''
   return humanDuration((status.completionTime ? Date.parse(status.completionTime) : now) - Date.parse(status.startTime))
+}
+
+export function jobWarnings(spec: types.JobSpec | undefined, path: string): string[] {
+  const warnings: string[] = []
+  if (spec?.completionMode === 'Indexed' && (spec.completions ?? 0) > 100_000 && (spec.parallelism ?? 0) > 10_000)
+    warnings.push(
+      `${path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail`,
+    )
+  return [...warnings, ...templateWarnings(spec?.template ?? {}, `${path}.template`)]
 }

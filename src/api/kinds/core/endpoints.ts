@@ -4,7 +4,7 @@ import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
 import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from '#api/names.ts'
 import { checkAmong, checkMessages, each, type Errors } from '#api/validation/checks.ts'
-import { endpointRangeMessages, familyOf, ipMessages } from '#api/validation/ip.ts'
+import { endpointRangeMessages, familyOf, ipMessages, ipWarnings } from '#api/validation/ip.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 
 export type Endpoints = types.Endpoints
@@ -19,6 +19,15 @@ export const Endpoints = defineKind<Endpoints>({
   createOnUpdate: true,
   default({ subsets }) {
     for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= 'TCP'
+  },
+  warnings({ metadata, subsets }) {
+    // The controller writes addresses as they ought to be written.
+    if (metadata?.labels?.['endpoints.kubernetes.io/managed-by'] === 'endpoint-controller') return []
+    return (subsets ?? []).flatMap((subset, index) =>
+      (['addresses', 'notReadyAddresses'] as const).flatMap((field) =>
+        (subset[field] ?? []).flatMap(({ ip }, place) => ipWarnings(`subsets[${index}].${field}[${place}].ip`, ip)),
+      ),
+    )
   },
   validate({ subsets }, previous) {
     // What an earlier version took stays as it is.

@@ -6,7 +6,7 @@ import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { labelValueMessages, maxLength, qualifiedName } from '#api/names.ts'
 import { TAINT_EFFECTS } from '#api/validation/affinity.ts'
 import { checkAmong, checkMessages, each, type Errors } from '#api/validation/checks.ts'
-import { cidrMessages, familyOf } from '#api/validation/ip.ts'
+import { cidrMessages, cidrWarnings, familyOf } from '#api/validation/ip.ts'
 import { checkResourceAmount } from '#api/validation/resources.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 
@@ -35,12 +35,11 @@ export const Node = defineKind<Node>({
     if (!status.allocatable && status.capacity) status.allocatable = { ...status.capacity }
   },
   validate: validateNode,
-  warnings: ({ spec }) => {
-    const warnings: string[] = []
-    if (spec?.externalID) warnings.push('spec.externalID: this field is deprecated, and is unused by Kubernetes')
-    if (spec?.configSource) warnings.push('spec.configSource: the feature is no longer supported')
-    return warnings
-  },
+  warnings: ({ spec }) => [
+    ...(spec?.configSource ? ['spec.configSource: the feature is no longer supported'] : []),
+    ...(spec?.externalID ? ['spec.externalID: this field is deprecated, and is unused by Kubernetes'] : []),
+    ...(spec?.podCIDRs ?? []).flatMap((cidr, index) => cidrWarnings(`spec.podCIDRs[${index}]`, cidr)),
+  ],
   columns: [
     nameColumn,
     { name: 'Status', description: 'Whether the node is ready and takes pods.', value: statusText },

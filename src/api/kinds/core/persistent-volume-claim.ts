@@ -13,6 +13,7 @@ import { difference } from '#api/validation/internal-form.ts'
 import { checkQuantity, isNative } from '#api/validation/resources.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
+import { claimWarnings } from './claim-warnings.ts'
 
 export type PersistentVolumeClaim = types.PersistentVolumeClaim
 
@@ -41,6 +42,7 @@ export const PersistentVolumeClaim = defineKind<PersistentVolumeClaim>({
     if (!subresource) mirrorSources(next.spec)
   },
   validate: validateClaim,
+  warnings: claimWarnings,
   columns: [
     nameColumn,
     {

@@ -10,6 +10,7 @@ import { sameJson } from '#api/validation/same-json.ts'
 import { VOLUME_SOURCES, validateVolumeSpec } from '#api/validation/volume-spec.ts'
 import { formatTime } from '#lib/clock.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
+import { volumeWarnings } from './claim-warnings.ts'
 
 export type PersistentVolume = types.PersistentVolume
 
@@ -44,6 +45,7 @@ export const PersistentVolume = defineKind<PersistentVolume>({
     } else if (before && !next.status.lastPhaseTransitionTime) next.status.lastPhaseTransitionTime = before
   },
   validate: validateVolume,
+  warnings: volumeWarnings,
   columns: [
     nameColumn,
     { name: 'Capacity', description: 'Size of the volume.', value: ({ spec }) => spec?.capacity?.['storage'] ?? '' },

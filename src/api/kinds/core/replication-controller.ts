@@ -8,7 +8,7 @@ import { ageColumn, nameColumn, templateColumns } from '#api/kinds/columns.ts'
 import { checkNonNegative } from '#api/validation/checks.ts'
 import { formatLabels, selectorMatches } from '#api/validation/label-selector.ts'
 import { validatePodTemplate } from '#api/validation/pod-template.ts'
-import { templateWarnings } from './pod-warnings.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 
 export type ReplicationController = types.ReplicationController
 
@@ -58,7 +58,7 @@ export const ReplicationController = defineKind<ReplicationController>({
       errors.push(forbidden(`${at}.activeDeadlineSeconds`, 'activeDeadlineSeconds in ReplicationController is not Supported'))
     return errors
   },
-  warnings: ({ spec }) => templateWarnings(spec?.template ?? {}, 'spec.template'),
+  warnings: workloadWarnings,
   columns: [
     nameColumn,
     { name: 'Desired', type: 'integer', description: 'Pods wanted.', value: ({ spec }) => spec?.replicas ?? 0 },

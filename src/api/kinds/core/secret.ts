@@ -6,6 +6,7 @@ import { columnsOf } from '#api/kinds/columns.ts'
 import { configMapKey } from '#api/names.ts'
 import { checkImmutable, checkMessages, type Errors } from '#api/validation/checks.ts'
 import { checkFrozenData, DATA_LIMIT } from './config-map.ts'
+import { tlsWarnings } from './tls-warnings.ts'
 
 export type Secret = types.Secret
 
@@ -25,10 +26,7 @@ export const Secret = defineKind<Secret>({
     delete secret.stringData
   },
   validate: validateSecret,
-  warnings: ({ type, data }) => {
-    const key = type === 'kubernetes.io/tls' ? decode(data?.['tls.key']) : undefined
-    return key !== undefined && !/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key) ? ['tls: failed to find any PEM data in key input'] : []
-  },
+  warnings: ({ type, data }) => (type === 'kubernetes.io/tls' ? tlsWarnings(data) : []),
   columns: columnsOf<Secret>(
     { name: 'Type', description: 'What the data is for.', value: ({ type }) => type ?? '' },
     { name: 'Data', description: 'Number of entries.', value: ({ data }) => Object.keys(data ?? {}).length },
@@ -75,8 +73,6 @@ function validateSecret(next: Secret, previous?: Secret): FieldError[] {
   }
   return errors
 }
-
-const decode = (base64: string | undefined) => (base64 === undefined ? undefined : Buffer.from(base64, 'base64').toString())
 
 /** Why the bytes are no JSON object, as Go words it. */
 function objectMessage(bytes: Uint8Array): string | undefined {

@@ -4,6 +4,8 @@ import { columnsOf } from '#api/kinds/columns.ts'
 
 export type ServiceAccount = types.ServiceAccount
 
+const MOUNTABLE = 'kubernetes.io/enforce-mountable-secrets'
+
 export const ServiceAccount = defineKind<ServiceAccount>({
   group: '',
   version: 'v1',
@@ -16,6 +18,11 @@ export const ServiceAccount = defineKind<ServiceAccount>({
   },
   prepareForCreate: namesOnly,
   prepareForUpdate: namesOnly,
+  warnings(next, previous) {
+    const has = (account: ServiceAccount | undefined) => Object.hasOwn(account?.metadata?.annotations ?? {}, MOUNTABLE)
+    if (!has(next) || has(previous)) return []
+    return [`metadata.annotations[${MOUNTABLE}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`]
+  },
   columns: columnsOf<ServiceAccount>(),
 })
 

@@ -6,7 +6,7 @@ import { validateLabels } from '#api/meta/object-meta.ts'
 import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from '#api/names.ts'
 import { checkAmong, checkFrozen, checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { checkPort } from '#api/validation/handlers.ts'
-import { canonicalIP, cidrMessages, endpointIPMessages, familyOf, ipMessages } from '#api/validation/ip.ts'
+import { cidrMessages, endpointIPMessages, familyOf, ipMessages } from '#api/validation/ip.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 import { isExternal, needsClusterIP, needsHealthPort } from './service-update.ts'
 
@@ -274,14 +274,4 @@ function checkLoadBalancer({ spec, status }: Service, previous: Service | undefi
     checkMessages(`${at}.hostname`, hostname, dnsSubdomain(hostname), errors)
     if (familyOf(hostname)) errors.push(invalid(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address'))
   })
-}
-
-export function serviceWarnings({ spec }: Service): string[] {
-  const warnings: string[] = []
-  for (const [index, ip] of (spec?.clusterIPs ?? []).entries())
-    if (familyOf(ip) === 'IPv6' && canonicalIP(ip) !== ip)
-      warnings.push(`spec.clusterIPs[${index}]: IPv6 address "${ip}" should be in RFC 5952 canonical format ("${canonicalIP(ip)}")`)
-  if (spec?.externalIPs?.length && spec.type !== 'ExternalName' && !isHeadless(spec))
-    warnings.push('spec.externalIPs is deprecated and may no longer be implemented in some clusters')
-  return warnings
 }

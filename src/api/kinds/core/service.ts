@@ -4,7 +4,8 @@ import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { dnsLabel, forNames } from '#api/names.ts'
 import { formatLabels } from '#api/validation/label-selector.ts'
 import { carryOver, dropTypeDependent, isExternal } from './service-update.ts'
-import { serviceWarnings, validateService } from './service-validation.ts'
+import { validateService } from './service-validation.ts'
+import { serviceWarnings } from './service-warnings.ts'
 
 export type Service = types.Service
 

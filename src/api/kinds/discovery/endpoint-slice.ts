@@ -4,9 +4,12 @@ import type * as types from '#api/generated/types.ts'
 import { columnsOf, firstThree } from '#api/kinds/columns.ts'
 import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from '#api/names.ts'
 import { checkImmutable, checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
-import { canonicalIPMessages, endpointIPMessages, familyOf } from '#api/validation/ip.ts'
+import { canonicalIPMessages, endpointIPMessages, familyOf, ipWarnings } from '#api/validation/ip.ts'
 
 export type EndpointSlice = types.EndpointSlice
+
+/** Who writes addresses as they ought to be written. */
+const CONTROLLERS = ['endpointslice-controller.k8s.io', 'endpointslicemirroring-controller.k8s.io']
 
 export const EndpointSlice = defineKind<EndpointSlice>({
   group: 'discovery.k8s.io',
@@ -31,6 +34,14 @@ export const EndpointSlice = defineKind<EndpointSlice>({
     checkPorts(ports, errors)
     if (previous) checkImmutable('addressType', addressType, previous.addressType, errors)
     return errors
+  },
+  warnings({ metadata, addressType, endpoints }, previous) {
+    const warnings = !previous && addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []
+    if (CONTROLLERS.includes(metadata?.labels?.['endpointslice.kubernetes.io/managed-by'] ?? '')) return warnings
+    for (const [index, { addresses }] of (endpoints ?? []).entries())
+      for (const [place, address] of (addresses ?? []).entries())
+        warnings.push(...ipWarnings(`endpoints[${index}].addresses[${place}]`, address))
+    return warnings
   },
   columns: columnsOf<EndpointSlice>(
     { name: 'AddressType', description: 'What kind of addresses it holds.', value: ({ addressType }) => addressType ?? '' },

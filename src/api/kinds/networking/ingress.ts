@@ -25,8 +25,8 @@ export const Ingress = defineKind<Ingress>({
     ingress.status.loadBalancer ??= {}
   },
   validate: validateIngress,
-  warnings: ({ metadata }) =>
-    metadata?.annotations?.[CLASS_ANNOTATION] === undefined
+  warnings: ({ metadata, spec }, previous) =>
+    previous || metadata?.annotations?.[CLASS_ANNOTATION] === undefined || spec?.ingressClassName !== undefined
       ? []
       : ['annotation "kubernetes.io/ingress.class" is deprecated, please use \'spec.ingressClassName\' instead'],
   columns: columnsOf<Ingress>(

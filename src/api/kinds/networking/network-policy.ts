@@ -4,7 +4,7 @@ import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
 import { portName, portNumber } from '#api/names.ts'
 import { checkMessages, each, type Errors } from '#api/validation/checks.ts'
-import { cidrContains, cidrMessages, familyOf } from '#api/validation/ip.ts'
+import { cidrContains, cidrMessages, cidrWarnings, familyOf } from '#api/validation/ip.ts'
 import { formatSelector, validateLabelSelector } from '#api/validation/label-selector.ts'
 
 export type NetworkPolicy = types.NetworkPolicy
@@ -42,6 +42,10 @@ export const NetworkPolicy = defineKind<NetworkPolicy>({
       })
     return errors
   },
+  warnings: ({ spec }) => [
+    ...(spec?.ingress ?? []).flatMap(({ from }, index) => peerWarnings(from, `spec.ingress[${index}].from`)),
+    ...(spec?.egress ?? []).flatMap(({ to }, index) => peerWarnings(to, `spec.egress[${index}].to`)),
+  ],
   columns: columnsOf<NetworkPolicy>({
     name: 'Pod-Selector',
     description: 'Which pods it is about.',
@@ -98,5 +102,14 @@ function checkBlock({ cidr, except }: types.IPBlock, path: string, { known, erro
     if (!check(at, range)) return
     const [length, outer] = [Number(range.split('/')[1]), Number(cidr.split('/')[1])]
     if (!cidrContains(cidr, range.split('/')[0]!) || length <= outer) errors.push(invalid(at, range, 'must be a strict subset of `cidr`'))
+  })
+}
+
+function peerWarnings(peers: readonly types.NetworkPolicyPeer[] | undefined, path: string): string[] {
+  return (peers ?? []).flatMap(({ ipBlock }, index) => {
+    if (!ipBlock) return []
+    const at = `${path}[${index}].ipBlock`
+    const except = (ipBlock.except ?? []).flatMap((cidr, place) => cidrWarnings(`${at}.except[${place}]`, cidr))
+    return [...cidrWarnings(`${at}.cidr`, ipBlock.cidr), ...except]
   })
 }

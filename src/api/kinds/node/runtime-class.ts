@@ -7,6 +7,7 @@ import { dnsLabel } from '#api/names.ts'
 import { validateTolerations } from '#api/validation/affinity.ts'
 import { checkImmutable, checkName, type Errors } from '#api/validation/checks.ts'
 import { checkResourceAmount } from '#api/validation/resources.ts'
+import { nodeLabelWarning } from '#api/validation/node-labels.ts'
 
 export type RuntimeClass = types.RuntimeClass
 
@@ -29,6 +30,11 @@ export const RuntimeClass = defineKind<RuntimeClass>({
     if (previous) checkImmutable('handler', next.handler, previous.handler, errors)
     return errors
   },
+  warnings: ({ scheduling }) =>
+    Object.keys(scheduling?.nodeSelector ?? {}).flatMap((key) => {
+      const warning = nodeLabelWarning(key)
+      return warning ? [`scheduling.nodeSelector: ${warning}`] : []
+    }),
   columns: columnsOf<RuntimeClass>({
     name: 'Handler',
     description: 'What the container runtime calls it.',

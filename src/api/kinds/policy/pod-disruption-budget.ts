@@ -4,7 +4,7 @@ import type * as types from '#api/generated/types.ts'
 import { checkAtMostHundred, checkCountOrPercent } from '#api/kinds/apps/workload.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
 import { checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
-import { isEmptySelector, validateLabelSelector } from '#api/validation/label-selector.ts'
+import { validateLabelSelector } from '#api/validation/label-selector.ts'
 
 export type PodDisruptionBudget = types.PodDisruptionBudget
 
@@ -22,8 +22,6 @@ export const PodDisruptionBudget = defineKind<PodDisruptionBudget>({
     budget.status = { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0, ...budget.status }
   },
   validate: validateBudget,
-  warnings: ({ spec }) =>
-    spec?.selector && isEmptySelector(spec.selector) ? ['spec.selector: an empty selector matches every pod in the namespace'] : [],
   columns: columnsOf<PodDisruptionBudget>(
     {
       name: 'Min Available',

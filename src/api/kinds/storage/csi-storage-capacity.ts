@@ -7,6 +7,7 @@ import { quantityOf } from '#api/quantity.ts'
 import { checkImmutable, checkName, type Errors, NON_NEGATIVE } from '#api/validation/checks.ts'
 import { validateLabelSelector } from '#api/validation/label-selector.ts'
 import { checkQuantity } from '#api/validation/resources.ts'
+import { nodeSelectorWarnings } from '#api/validation/node-labels.ts'
 
 export type CSIStorageCapacity = types.CSIStorageCapacity
 
@@ -21,6 +22,7 @@ export const CSIStorageCapacity = defineKind<CSIStorageCapacity>({
     defaultQuantity(capacity, 'capacity')
     defaultQuantity(capacity, 'maximumVolumeSize')
   },
+  warnings: ({ nodeTopology }) => nodeSelectorWarnings(nodeTopology, 'nodeTopology'),
   validate(next, previous) {
     const errors: Errors = validateLabelSelector(next.nodeTopology, 'nodeTopology')
     checkName('storageClassName', next.storageClassName, dnsSubdomain, errors)

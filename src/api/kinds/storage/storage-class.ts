@@ -4,6 +4,7 @@ import type * as types from '#api/generated/types.ts'
 import { ageColumn } from '#api/kinds/columns.ts'
 import { qualifiedName } from '#api/names.ts'
 import { checkImmutable, checkMessages, each, type Errors } from '#api/validation/checks.ts'
+import { nodeLabelWarning } from '#api/validation/node-labels.ts'
 
 export type StorageClass = types.StorageClass
 
@@ -38,6 +39,13 @@ export const StorageClass = defineKind<StorageClass>({
         checkImmutable(field, next[field], previous[field], errors)
     return errors
   },
+  warnings: ({ allowedTopologies }) =>
+    (allowedTopologies ?? []).flatMap(({ matchLabelExpressions }, index) =>
+      (matchLabelExpressions ?? []).flatMap(({ key }, place) => {
+        const warning = nodeLabelWarning(key)
+        return warning ? [`allowedTopologies[${index}].matchLabelExpressions[${place}].key: ${warning}`] : []
+      }),
+    ),
   columns: [
     {
       name: 'Name',

@@ -1,0 +1,68 @@
+// Files of one volume that lie in each other's way: the later hides the earlier, or neither can be written.
+import type { PodSpec, Volume, VolumeProjection } from '#api/generated/types.ts'
+
+/** A file, and which of several sources it comes from. */
+interface Placed {
+  path: string
+  source?: string
+}
+
+export function pathWarnings({ volumes }: Pick<PodSpec, 'volumes'>): string[] {
+  return (volumes ?? []).flatMap((volume) => {
+    const { name, configMap, secret, downwardAPI, projected } = volume
+    const told = (what: string, files: readonly { path: string }[] | undefined) =>
+      overlaps((files ?? []).map(({ path }) => ({ path }))).map(
+        (overlap) => `volume ${quote(name)} (${what}): overlapping paths: ${overlap}`,
+      )
+    return [
+      ...told(`ConfigMap ${quote(configMap?.name)}`, configMap?.items),
+      ...told(`Secret ${quote(secret?.secretName)}`, secret?.items),
+      ...told('DownwardAPI', downwardAPI?.items),
+      ...(projected ? projectedWarnings(volume, projected.sources ?? []) : []),
+    ]
+  })
+}
+
+function projectedWarnings({ name }: Volume, sources: readonly VolumeProjection[]): string[] {
+  const empty = sources
+    .filter((source) => Object.values(source).every((one) => one === undefined))
+    .map(() => `volume ${quote(name)} (Projected) has no sources provided`)
+  const found = overlaps(sources.flatMap(filesOf)).map((overlap) => `volume ${quote(name)} (Projected): overlapping paths: ${overlap}`)
+  return [...empty, ...found]
+}
+
+function filesOf(projection: VolumeProjection): Placed[] {
+  const { configMap, secret, downwardAPI, serviceAccountToken, clusterTrustBundle, podCertificate } = projection
+  const from = (source: string, paths: readonly (string | undefined)[]) =>
+    paths.filter((path) => path !== undefined && path !== '').map((path) => ({ path: path!, source }))
+  const items = (list: readonly { path: string }[]) => list.map(({ path }) => path)
+  if (configMap?.items) return from(`ConfigMap ${quote(configMap.name)}`, items(configMap.items))
+  if (secret?.items) return from(`Secret ${quote(secret.name)}`, items(secret.items))
+  if (downwardAPI?.items) return from('DownwardAPI', items(downwardAPI.items))
+  if (serviceAccountToken) return from('ServiceAccountToken', [serviceAccountToken.path])
+  if (clusterTrustBundle)
+    return from(`ClusterTrustBundle ${quote(clusterTrustBundle.name ?? clusterTrustBundle.signerName)}`, [clusterTrustBundle.path])
+  if (!podCertificate) return []
+  return [
+    ...from('PodCertificate chain', [podCertificate.certificateChainPath]),
+    ...from('PodCertificate key', [podCertificate.keyPath]),
+    ...from('PodCertificate credential bundle', [podCertificate.credentialBundlePath]),
+  ]
+}
+
+/** Each file that is the same as an earlier one, or in its way. Volumes have few files: all pairs are looked at. */
+function overlaps(files: readonly Placed[]): string[] {
+  const earlier: Placed[] = []
+  const found: string[] = []
+  for (const { path, ...rest } of files) {
+    const file = { path: path.replace(/\/+$/, ''), ...rest }
+    for (const other of earlier)
+      if (file.path && other.path && (`${file.path}/`.startsWith(`${other.path}/`) || `${other.path}/`.startsWith(`${file.path}/`)))
+        found.push(`${show(file)} with ${show(other)}`)
+    earlier.push(file)
+  }
+  return found
+}
+
+const show = ({ path, source }: Placed) => (source ? `${quote(path)} (${source})` : quote(path))
+const quote = (text: string | undefined) => JSON.stringify(text ?? '')
