@@ -25,6 +25,7 @@ import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
 import { cronJobController } from './cron-job.ts'
 import { daemonSetController } from './daemon-set/daemon-set.ts'
 import { deploymentController } from './deployment/deployment.ts'
+import { deviceTaintEvictionController } from './device-taint-eviction.ts'
 import { disruptionController } from './disruption.ts'
 import { endpointSliceController } from './endpoints/endpoint-slice.ts'
 import { endpointsController } from './endpoints/endpoints.ts'
@@ -39,6 +40,8 @@ import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts'
 import { podGarbageCollector } from './pod-garbage-collector.ts'
 import { replicaSetController } from './replica-set.ts'
 import { replicationControllerController } from './replication-controller.ts'
+import { resourceClaimController } from './resource-claims/pod-claims.ts'
+import { resourceClaimReservations } from './resource-claims/reservations.ts'
 import { type QuotaMeter, resourceQuotaController } from './resource-quota.ts'
 import { ROOT_CA_CONFIG_MAP, rootCaCertificatePublisher } from './root-ca-certificate-publisher.ts'
 import { serviceAccountController } from './service-account.ts'
@@ -114,6 +117,9 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     persistentVolumeBinder,
     volumeExpander(),
     ephemeralVolumeController,
+    resourceClaimController,
+    resourceClaimReservations,
+    deviceTaintEvictionController(),
     claimProtectionController,
     volumeProtectionController,
     attributesClassProtectionController,
