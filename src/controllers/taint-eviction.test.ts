@@ -22,5 +22,12 @@ for (const [what, tolerations, expected] of [
   ['time that has passed evicts at once', [{ ...toleration, tolerationSeconds: 5 }], 0],
   ['zero seconds evict at once', [{ ...toleration, tolerationSeconds: 0 }], 0],
 ] as const) {
-  test(`patienceMs ${what}`, () => assert.equal(patienceMs([taint], tolerations, now), expected))
+  test(`patienceMs ${what}`, () => assert.equal(patienceMs([taint], tolerations, { now }), expected))
 }
+
+test('patienceMs of a taint without a time runs from when it was first seen', () => {
+  const taint = { key: 'k', effect: 'NoExecute' }
+  const tolerations = [{ key: 'k', operator: 'Exists', tolerationSeconds: 5 }]
+  assert.equal(patienceMs([taint], tolerations, { now: 4000, since: 1000 }), 2000)
+  assert.equal(patienceMs([taint], tolerations, { now: 6000, since: 1000 }), 0)
+})

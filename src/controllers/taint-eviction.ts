@@ -13,8 +13,8 @@ import { withCondition } from './conditions.ts'
 import { isFinished } from './pod-state.ts'
 
 export function taintEvictionController(): Controller {
-  /** Pods with a deletion ahead, so that calling it off can be told. */
-  const planned = new Set<string>()
+  /** Pods with a deletion ahead and since when: so that calling it off can be told, and waiting does not begin anew each time. */
+  const planned = new Map<string, number>()
   return {
     name: 'taint-eviction-controller',
     account: 'node-controller',
@@ -28,13 +28,14 @@ export function taintEvictionController(): Controller {
       const pod = informers.of(Pod).get(key)
       if (!pod || pod.metadata?.deletionTimestamp || isFinished(pod)) return void planned.delete(keyText(key))
       const now = clock.now()
-      const waitMs = patienceMs(taintsOn(pod, informers), pod.spec?.tolerations ?? [], now)
+      const since = planned.get(keyText(key)) ?? now
+      const waitMs = patienceMs(taintsOn(pod, informers), pod.spec?.tolerations ?? [], { now, since })
       if (waitMs === Infinity) {
         if (planned.delete(keyText(key))) events.event(pod, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${keyText(key)}`)
         return
       }
       if (waitMs > 0) {
-        planned.add(keyText(key))
+        planned.set(keyText(key), since)
         return { requeueAfterMs: waitMs }
       }
       planned.delete(keyText(key))
@@ -55,7 +56,11 @@ export function taintEvictionController(): Controller {
 }
 
 /** Milliseconds until the pod must go: 0 now, Infinity never. A taint without a time counts from when it is first seen. */
-export function patienceMs(taints: readonly Taint[], tolerations: readonly Toleration[], now: number): number {
+export function patienceMs(
+  taints: readonly Taint[],
+  tolerations: readonly Toleration[],
+  { now, since: seen = now }: { now: number; since?: number },
+): number {
   let wait = Infinity
   for (const taint of taints) {
     const matching = tolerations.filter((toleration) => matchesTaint(toleration, taint))
@@ -63,7 +68,7 @@ export function patienceMs(taints: readonly Taint[], tolerations: readonly Toler
     const seconds = Math.min(...matching.map(({ tolerationSeconds }) => tolerationSeconds ?? Infinity))
     if (seconds <= 0) return 0
     if (seconds === Infinity) continue
-    const since = taint.timeAdded ? Date.parse(taint.timeAdded) : now
+    const since = taint.timeAdded ? Date.parse(taint.timeAdded) : seen
     wait = Math.min(wait, Math.max(0, since + seconds * 1000 - now))
   }
   return wait
