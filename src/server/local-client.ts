@@ -34,7 +34,7 @@ import { auditedClient } from './audit/local-audit.ts'
 import { assertAllowed } from './access/authorizers.ts'
 import { watchLocally } from './local-watch.ts'
 import type { Resource, StoredResource } from './registry.ts'
-import type { Annotate, Authorizer, RequestAttributes } from './request.ts'
+import type { Annotate, Authorizer, RequestAttributes, Within } from './request.ts'
 import { patchObject } from '#api/patch/patch.ts'
 import { decodePatched } from './engine/decode.ts'
 
@@ -52,6 +52,9 @@ interface LocalClientOptions {
   authorizer: Authorizer | undefined
   auditor?: Auditor | undefined
 }
+
+/** As for those from outside. */
+const MAX_WRITE_MS = 34_000
 
 export function createLocalClient(engine: Engine, { user, authorizer, auditor }: LocalClientOptions): Client {
   if (!auditor) return new LocalClient(engine, { user, authorizer })
@@ -214,8 +217,15 @@ class LocalClient implements Client {
       dryRun,
       fieldManager: named ?? managerOf(this.#user),
       warn: () => {},
+      within: this.#within(),
       ...(this.#annotate ? { annotate: this.#annotate } : {}),
     }
+  }
+
+  #within(): Within {
+    const { clock } = this.#engine
+    const began = clock.monotonic()
+    return { remainingMs: () => began + MAX_WRITE_MS - clock.monotonic() }
   }
 
   #handlerCall(resource: Resource, options: { attributes: RequestAttributes; key: ObjectKey; dryRun?: boolean }): HandlerCall {
@@ -224,6 +234,7 @@ class LocalClient implements Client {
       query: new URLSearchParams(),
       dryRun: false,
       warn: () => {},
+      within: this.#within(),
       ...(this.#annotate ? { annotate: this.#annotate } : {}),
       ...options,
     }

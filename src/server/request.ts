@@ -84,9 +84,18 @@ export interface AdmissionRequest {
   options?: Readonly<Record<string, unknown>>
   /** Who is asked again after a change; only while the object may be changed. */
   reinvocation?: Reinvocation
+  /** How long whoever asked waits; absent: nobody knows. */
+  within?: Within
   warn(text: string): void
   /** Adds to the request's audit event. The key is qualified (`validation.policy.admission.k8s.io/...`); the last value counts. */
   annotate?: Annotate
+}
+
+/** What bounds all that is asked of strangers for one request. */
+export interface Within {
+  /** Aborted when the client has left. */
+  readonly signal?: AbortSignal
+  remainingMs(): number
 }
 
 /** `level`: only events that hold at least that much say it; any event unless given. */

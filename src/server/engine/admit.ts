@@ -7,8 +7,17 @@ export type AdmissionCase = Omit<AdmissionRequest, 'reinvocation'>
 
 /** What a write of a stored object is to those who admit it. */
 export function admissionCase(write: Write, about: Pick<AdmissionCase, 'operation' | 'object' | 'oldObject'>): AdmissionCase {
-  const { resource, attributes, dryRun, options, warn, annotate } = write
-  return { attributes, kind: resource.kind, dryRun, warn, ...(options ? { options } : {}), ...(annotate ? { annotate } : {}), ...about }
+  const { resource, attributes, dryRun, options, warn, annotate, within } = write
+  return {
+    attributes,
+    kind: resource.kind,
+    dryRun,
+    warn,
+    ...(options ? { options } : {}),
+    ...(annotate ? { annotate } : {}),
+    ...(within ? { within } : {}),
+    ...about,
+  }
 }
 
 export async function mutatingAdmission(engine: Engine, request: AdmissionCase): Promise<void> {

@@ -7,7 +7,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { BodyReader } from '#server/decoding/body-reader.ts'
 import type { Registry, StoredResource } from '#server/registry.ts'
-import type { AdmissionPlugin, Annotate, Authorizer, RequestAttributes, SubresourceHandler, WriteHook } from '#server/request.ts'
+import type { AdmissionPlugin, Annotate, Authorizer, RequestAttributes, SubresourceHandler, Within, WriteHook } from '#server/request.ts'
 import type { StoreMirror } from '#server/cache/store-mirror.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { shown } from './shown.ts'
@@ -36,6 +36,7 @@ export interface Write {
   readonly fieldManager: string
   warn(text: string): void
   annotate?: Annotate
+  within?: Within
   /** As admission sees them. */
   readonly options?: Readonly<Record<string, unknown>>
   /** Its steps take long enough for others to have a turn between them. */

@@ -3,7 +3,7 @@ import { defineKind } from '#api/define-kind.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { type Status, StatusError } from '#api/status.ts'
-import type { Annotate, RequestAttributes, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
+import type { Annotate, RequestAttributes, SubresourceHandler, SubresourceRequest, Within } from '#server/request.ts'
 import { mutatingAdmission, validatingAdmission } from './admit.ts'
 import type { Engine } from './engine.ts'
 
@@ -16,6 +16,7 @@ export interface HandlerCall {
   options?: Readonly<Record<string, unknown>>
   warn(text: string): void
   annotate?: Annotate
+  within?: Within
 }
 
 /** What is sent to a subresource: its own kind, or the parent's. */
@@ -38,8 +39,16 @@ export async function createThrough(
 }
 
 /** What admission learns of a call, whatever it sends. */
-export function askedBy({ attributes, kind, dryRun, options, warn, annotate }: HandlerCall) {
-  return { attributes, kind, dryRun, warn, ...(options ? { options } : {}), ...(annotate ? { annotate } : {}) }
+export function askedBy({ attributes, kind, dryRun, options, warn, annotate, within }: HandlerCall) {
+  return {
+    attributes,
+    kind,
+    dryRun,
+    warn,
+    ...(options ? { options } : {}),
+    ...(annotate ? { annotate } : {}),
+    ...(within ? { within } : {}),
+  }
 }
 
 export function requestOf({ attributes, kind, key, query, dryRun, warn }: HandlerCall, object?: KubeObject): SubresourceRequest {

@@ -2,7 +2,7 @@
 import type { UserInfo } from '#client/client.ts'
 import type { AuditRecord } from '#server/audit/audit-record.ts'
 import type { Resource } from '#server/registry.ts'
-import type { Annotate } from '#server/request.ts'
+import type { Annotate, Within } from '#server/request.ts'
 import type { ServedExchange } from './exchange.ts'
 import type { RequestInfo } from './request-info.ts'
 import { warningHeaders } from './warnings.ts'
@@ -20,6 +20,8 @@ export interface Call {
   resource: Resource | undefined
   /** What is recorded of it; undefined: nothing is. */
   audit: AuditRecord | undefined // audit
+  /** How long the client waits, and whether it still does. */
+  within?: Within // deadline
   /** Whether its body is so large that others should have turns while it is worked on. */
   large?: boolean
 }

@@ -3,19 +3,32 @@
 import { StatusError } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Link } from './call.ts'
+import type { Within } from '#server/request.ts'
 import { isLongRunning } from './long-running.ts'
 
 const MAX_MS = 60_000
+/** What one write may take, admission above all. */
+const MAX_WRITE_MS = 34_000
 const UNITS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 export function deadline({ clock }: { clock: Clock }): Link {
   return async (call, next) => {
     const { exchange } = call
-    if (!exchange.url.includes('timeout=') || isLongRunning(call)) return next()
+    const began = clock.monotonic()
+    const lasting = isLongRunning(call)
+    const within = (milliseconds: number): Within => ({
+      get signal() {
+        return exchange.signal
+      },
+      remainingMs: () => began + milliseconds - clock.monotonic(),
+    })
+    call.within = within(lasting ? Infinity : MAX_WRITE_MS)
+    if (lasting || !exchange.url.includes('timeout=')) return next()
     const asked = exchange.query.get('timeout')
     if (asked === null || asked === '') return next()
     const milliseconds = parseGoDuration(asked)
     if (milliseconds <= 0) return next()
+    call.within = within(Math.min(milliseconds, MAX_WRITE_MS))
     const late = Promise.withResolvers<never>()
     using _timer = clock.after(Math.min(milliseconds, MAX_MS), () => {
       // A begun answer comes to its end.

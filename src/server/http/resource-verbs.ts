@@ -190,6 +190,7 @@ export function writeOf(
     options,
     warn: (text) => call.warnings.add(text),
     annotate: annotateOf(call),
+    ...(call.within ? { within: call.within } : {}),
     ...(call.large ? { large: true } : {}),
   }
 }

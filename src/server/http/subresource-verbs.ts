@@ -15,7 +15,7 @@ import { mutatingAdmission, validatingAdmission } from '#server/engine/admit.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
 import type { SubresourceHandler } from '#server/request.ts'
 import { attributesOf } from './authorization.ts'
-import { connectOptions } from './connect-options.ts'
+import { changedQuery, connectOptions } from './connect-options.ts'
 import { annotateOf, type Call } from './call.ts'
 import { flag, optionsOf, writeParameters } from './parameters.ts'
 import { readObject } from './read-object.ts'
@@ -85,9 +85,11 @@ async function connect(engine: Engine, call: Call, { resource, handler }: Handle
   const request = handlerCall(call, resource)
   if (call.info.subresource !== 'log') {
     const object = connectOptions(resource.kind, call.info.subresource, call.exchange.query)
+    const before = JSON.stringify(object)
     const admission = { ...askedBy(request), operation: 'CONNECT', ...(object ? { object } : {}) } as const
     await mutatingAdmission(engine, admission)
     await validatingAdmission(engine, admission)
+    if (object && JSON.stringify(object) !== before) request.query = changedQuery(object, request.query)
   }
   await handler.connect!(requestOf(request), call.exchange)
 }
@@ -139,5 +141,6 @@ function handlerCall(call: Call, { kind }: Resource): HandlerCall {
     dryRun: false,
     warn: (text) => call.warnings.add(text),
     annotate: annotateOf(call),
+    ...(call.within ? { within: call.within } : {}),
   }
 }

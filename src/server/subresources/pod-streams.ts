@@ -41,13 +41,13 @@ export function podStreams(context: StreamContext): SubresourceHandler[] {
 
 async function stream(
   { reader, authorizer, kubelets }: StreamContext,
-  { key, attributes }: SubresourceRequest,
+  { key, attributes, query }: SubresourceRequest,
   { exchange, path }: { exchange: Exchange; path(pod: Pod, query: URLSearchParams): string },
 ): Promise<void> {
   // WebSockets begin with GET, but what they do here takes the right to create.
   if (attributes.verb !== 'create') await assertAllowed(authorizer, { ...attributes, verb: 'create' })
   const pod = podOf(reader, key)
-  const target = path(pod, exchange.query)
+  const target = path(pod, query)
   const address = kubelets.address(nodeNameOf(pod))
   await tunnel(exchange, { scheme: 'https', ...address, tls: kubelets.tls }, target)
 }

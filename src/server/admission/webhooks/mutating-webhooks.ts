@@ -89,12 +89,11 @@ async function apply(
   try {
     const operations: unknown = JSON.parse(patch.toString('utf8'))
     if (Array.isArray(operations) && operations.length === 0) return false
-    const why = view.object ? (request.operation === 'CONNECT' ? 'options' : undefined) : 'object'
-    if (why)
+    if (!view.object)
       throw new Error(
-        `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the ${why}, which is not supported for this operation`,
+        `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the object, which is not supported for this operation`,
       )
-    const patched = jsonPatch(view.object!, operations)
+    const patched = jsonPatch(view.object, operations)
     const changed = !equal(patched, view.object)
     if (changed) await adopt(request, { view, patched, registry })
     const told = { configuration, webhook: webhook.name, patch: operations, patchType: 'JSONPatch' }

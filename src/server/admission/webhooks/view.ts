@@ -8,6 +8,7 @@ import { StatusError } from '#api/status.ts'
 import { replaceObject, viewAs } from '#server/admission/matching/equivalents.ts'
 import { scaleOf, withReplicas } from '#server/engine/scale.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
+import { readOptions } from '#server/http/connect-options.ts'
 import { bodyKind } from '#server/engine/subresource.ts'
 import type { Conversion, Registry } from '#server/registry.ts'
 import type { AdmissionRequest } from '#server/request.ts'
@@ -46,7 +47,8 @@ export interface Adoption {
 /** Makes `patched`, which a webhook made of the view's object, the request's. Decoded and defaulted like anything that is sent. */
 export async function adopt(request: AdmissionRequest, { view, patched, registry }: Adoption): Promise<void> {
   const { kind, object } = view
-  if (!isObject(patched) || !isObject(patched['metadata'])) throw new Error('the patched object has no metadata')
+  if (!isObject(patched) || (request.operation !== 'CONNECT' && !isObject(patched['metadata'])))
+    throw new Error('the patched object has no metadata')
   const next = patched as KubeObject
   if (next.kind !== object!.kind || next.apiVersion !== object!.apiVersion)
     throw new Error(`the patch turned a ${object!.apiVersion} ${object!.kind} into a ${next.apiVersion} ${next.kind}`)
@@ -58,6 +60,7 @@ export async function adopt(request: AdmissionRequest, { view, patched, registry
     const parent = clone((await seenAs(request, kind, registry)).object!)
     return put(request, withReplicas(kind, parent, replicas), { kind, registry })
   }
+  if (request.operation === 'CONNECT') return put(request, readOptions(patched), { kind, registry })
   const body = request.attributes.subresource && next.kind !== kind.kind ? bodyKind(kind, request.attributes.subresource) : kind
   const own = clone(next)
   if (body.decode) body.decode(own)

@@ -43,13 +43,20 @@ export async function askWebhook(context: WebhookContext, { webhook }: Hook, { t
     )
   const uid = context.random.uuid()
   const mutating = type === 'admit'
+  const { within } = request
+  const timeoutMs = Math.min(timeoutSeconds * 1000, within?.remainingMs() ?? Infinity)
+  if (timeoutMs <= 0) throw tooLate()
   const called = await context.outgoing
     .post(clientConfig, {
       body: reviewBody(request, view, { uid, version }),
-      query: new URLSearchParams({ timeout: `${timeoutSeconds}s` }),
-      timeoutMs: timeoutSeconds * 1000,
+      query: new URLSearchParams({ timeout: `${Math.ceil(timeoutMs / 1000)}s` }),
+      timeoutMs,
+      ...(within?.signal ? { signal: within.signal } : {}),
     })
     .catch((error: unknown) => {
+      // However the webhook's silence counts: there is nobody left to answer.
+      if (within?.signal?.aborted) throw tooLate('canceled')
+      if (error instanceof CallError && error.timedOut && timeoutMs < timeoutSeconds * 1000) throw tooLate()
       if (!(error instanceof CallError)) throw error
       const why = error.setup ? `could not get REST client: ${error.message}` : `failed to call webhook: ${error.message}`
       throw new FailedCall(name, why, { cause: error, ...(error.status ? { status: error.status } : {}) })
@@ -65,6 +72,11 @@ export async function askWebhook(context: WebhookContext, { webhook }: Hook, { t
   for (const warning of answer.warnings) request.warn(warning)
   if (!answer.allowed) throw new Refusal(name, answer.status ?? {})
   return answer
+}
+
+/** The request as a whole has no more time. */
+function tooLate(why: 'deadline exceeded' | 'canceled' = 'deadline exceeded'): StatusError {
+  return new StatusError('Timeout', `Timeout: request did not complete within requested timeout - context ${why}`, { details: {} })
 }
 
 /** In the words and with the code of the webhook, as far as they are those of a refusal. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Pod } from '#api/kinds/core/pod.ts'
 import { systemClock } from '#lib/clock.ts'
 import { alwaysAllow } from '#server/access/authorizers.ts'
 import { Auditor } from '#server/audit/auditor.ts'
@@ -34,6 +35,14 @@ async function fixture({ auditor, authorizer = alwaysAllow }: { auditor?: Audito
   const test = await startRequests({
     ...(auditor ? { auditor } : {}),
     extensions: (context) => ({
+      // Answers with what it was asked for.
+      subresources: [
+        {
+          kind: Pod,
+          subresource: 'exec',
+          connect: async ({ query }, exchange) => exchange.send(200, {}, JSON.stringify(query.getAll('command'))),
+        },
+      ],
       admission: [mutatingWebhooks({ ...context, metrics }, authorizer), validatingWebhooks({ ...context, metrics }, authorizer)],
     }),
   })
@@ -55,6 +64,7 @@ async function fixture({ auditor, authorizer = alwaysAllow }: { auditor?: Audito
   }
   return {
     send,
+    handle: (request: Parameters<typeof test.server.handle>[0]) => test.server.handle(request),
     configure,
     answers,
     stranger,
@@ -347,4 +357,46 @@ test('configurations are nobody else’s to touch, hold at once and go at once; 
   const labels = 'name="all-0.example.com",type="validating",operation="CREATE"'
   assert.match(text, new RegExp(`apiserver_admission_webhook_rejection_count{${labels},error_type="no_error",rejection_code="400"} 1`))
   assert.match(text, new RegExp(`apiserver_admission_webhook_admission_duration_seconds_count{${labels},rejected="true"} 1`))
+})
+
+for (const kind of ['Mutating', 'Validating'] as const)
+  test(`${kind} webhooks have no more time than the request, whatever their failurePolicy, and are told how much`, async () => {
+    await using f = await fixture()
+    f.stranger.answerer = () => {}
+    await f.configure(kind, 'slow', [{ failurePolicy: 'Ignore', timeoutSeconds: 30 }])
+    const { status, body } = await f.send('POST', `${IN_DEFAULT}/configmaps?timeout=300ms`, configMap('x'))
+    assert.deepEqual([status, body.reason], [504, 'Timeout'])
+    assert.match(
+      body.message,
+      /^Timeout: request did not complete within (the allotted timeout|requested timeout - context deadline exceeded)$/,
+    )
+    assert.equal(new URL(f.stranger.calls.at(-1)!.path, f.stranger.url).searchParams.get('timeout'), '1s')
+    assert.equal((await f.send('GET', `${IN_DEFAULT}/configmaps/x`)).status, 404)
+  })
+
+test('webhooks are not waited for once the client has left', async () => {
+  await using f = await fixture()
+  const leaving = new AbortController()
+  const broken = Promise.withResolvers<void>()
+  f.stranger.answerer = (_call, response) => {
+    response.on('close', () => broken.resolve())
+    leaving.abort()
+  }
+  await f.configure('Validating', 'slow', [{ timeoutSeconds: 30 }])
+  const body = JSON.stringify(configMap('x'))
+  const headers = { 'content-type': 'application/json' }
+  await f.handle({ method: 'POST', path: `${IN_DEFAULT}/configmaps`, body, headers, signal: leaving.signal }).catch(() => undefined)
+  await broken.promise
+  assert.equal((await f.send('GET', `${IN_DEFAULT}/configmaps/x`)).status, 404)
+})
+
+test('mutating webhooks change what exec runs', async () => {
+  await using f = await fixture()
+  f.answers.set('/exec-0', ({ operation, object }) => {
+    assert.deepEqual([operation, object.kind, object.command], ['CONNECT', 'PodExecOptions', ['sh', '-c', 'id']])
+    return patch({ op: 'replace', path: '/command', value: ['id'] })
+  })
+  await f.configure('Mutating', 'exec', [{ rule: { operations: ['CONNECT'], resources: ['pods/exec'] } }])
+  const { status, body } = await f.send('POST', `${IN_DEFAULT}/pods/x/exec?command=sh&command=-c&command=id&stdout=true`)
+  assert.deepEqual([status, body], [200, ['id']])
 })
