@@ -35,6 +35,14 @@ const rows: [string, string, string, string][] = [
 for (const [what, before, after, expected] of rows)
   test(`unifiedDiff tells of ${what}`, () => assert.equal(unifiedDiff(before, after), expected))
 
+test('unifiedDiff gives up on texts that match in too many ways', () => {
+  const text = (count: number) => Array.from({ length: 3000 }, (_, index) => `l${(index * count) % 151}`).join('\n')
+  const [before, after] = [text(7), text(11)]
+  const lines = unifiedDiff(`same\n${before}\nend`, `same\n${after}\nend`).split('\n')
+  assert.ok(lines.includes(' same') && lines.includes(' end'))
+  assert.ok(lines.filter((line) => line.startsWith('-')).length > 2000)
+})
+
 test('unifiedDiff turns one text into the other', () => {
   // A small generator of its own: the same texts every time.
   let seed = 7

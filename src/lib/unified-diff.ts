@@ -2,8 +2,9 @@
 // the longest run in common first, then what is left of it and right of it; lines that fill a long text join runs but start none.
 
 const CONTEXT = 3
-/** Beyond this many lines only what begins and ends alike is told apart: the search would take too long. */
+/** Beyond so many lines, or steps of searching them, only what begins and ends alike is told apart: more would take too long. */
 const MOST_LINES = 4000
+const MOST_STEPS = 300_000
 
 /** Runs of lines: those of the old text from `from` to `to`, and those of the new one in their place. Equal ones where `same`. */
 interface Change {
@@ -71,11 +72,13 @@ function matches(old: readonly string[], next: readonly string[]): Match[] {
   const places = new Map<string, number[]>()
   for (const [index, line] of next.entries()) places.set(line, [...(places.get(line) ?? []), index])
   if (next.length >= 200) for (const [line, list] of places) if (list.length > Math.floor(next.length / 100) + 1) places.delete(line)
+  const texts: Texts = { old, next, places, steps: 0 }
   const found: Match[] = []
   const pending: [number, number, number, number][] = [[0, old.length, 0, next.length]]
   for (let part = pending.pop(); part; part = pending.pop()) {
     const [low, high, newLow, newHigh] = part
-    const match = longestMatch({ old, next, places }, part)
+    const match = longestMatch(texts, part)
+    if (texts.steps > MOST_STEPS) return endMatches(old, next)
     const [start, newStart, length] = match
     if (length === 0) continue
     found.push(match)
@@ -90,14 +93,19 @@ interface Texts {
   next: readonly string[]
   /** Where each line occurs in the new text, without the most frequent ones. */
   places: ReadonlyMap<string, readonly number[]>
+  /** Taken so far. */
+  steps: number
 }
 
-function longestMatch({ old, next, places }: Texts, [low, high, newLow, newHigh]: [number, number, number, number]): Match {
+function longestMatch(texts: Texts, [low, high, newLow, newHigh]: [number, number, number, number]): Match {
+  const { old, next, places } = texts
   let [best, newBest, length] = [low, newLow, 0]
   let runs = new Map<number, number>()
   for (let index = low; index < high; index++) {
     const ending = new Map<number, number>()
+    if (texts.steps++ > MOST_STEPS) break
     for (const place of places.get(old[index]!) ?? []) {
+      texts.steps++
       if (place < newLow) continue
       if (place >= newHigh) break
       const run = (runs.get(place - 1) ?? 0) + 1

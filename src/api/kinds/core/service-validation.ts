@@ -7,7 +7,7 @@ import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from '#api/names.ts
 import { checkAmong, checkFrozen, checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { checkPort } from '#api/validation/handlers.ts'
 import { cidrMessages, endpointIPMessages, familyOf, ipMessages } from '#api/validation/ip.ts'
-import { sameJson } from '#api/validation/same-json.ts'
+import { checkAddresses, checkAddressUpdate, checkFamilyUpdate, isHeadless } from './service-addresses.ts'
 import { isExternal, needsClusterIP, needsHealthPort } from './service-update.ts'
 
 type Service = types.Service
@@ -52,8 +52,6 @@ export function validateService(next: Service, previous: Service | undefined, { 
   checkTraffic(spec, errors)
   return errors
 }
-
-const isHeadless = ({ clusterIPs }: Spec) => clusterIPs?.length === 1 && clusterIPs[0] === 'None'
 
 function checkTopology(annotations: Record<string, string> | undefined, errors: Errors): void {
   const [hints, mode] = [annotations?.[TOPOLOGY_HINTS], annotations?.[TOPOLOGY_MODE]]
@@ -127,47 +125,6 @@ function checkAffinity({ sessionAffinity, sessionAffinityConfig: config }: Spec,
     errors.push(invalid(`${at}.clientIP.timeoutSeconds`, seconds, 'must be greater than 0 and less than 86400'))
 }
 
-function checkAddresses(spec: Spec, old: Spec | undefined, errors: Errors): void {
-  const { clusterIP, clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec
-  const at = 'spec.clusterIPs'
-  if (clusterIP) {
-    if (clusterIPs.length === 0) errors.push(required(at))
-    else if (clusterIPs[0] !== clusterIP) errors.push(invalid(at, clusterIPs, 'first value must match `clusterIP`'))
-  } else if (clusterIPs.length > 0) errors.push(invalid(at, clusterIPs, 'must be empty when `clusterIP` is not specified'))
-  each(ipFamilies, 'spec.ipFamilies', (family, where, index) => {
-    if (family !== 'IPv4' && family !== 'IPv6') errors.push(notSupported(where, family, ['IPv4', 'IPv6']))
-    if (ipFamilies.indexOf(family) < index) errors.push(duplicate(where, family))
-  })
-  if (ipFamilyPolicy !== undefined && !['PreferDualStack', 'RequireDualStack', 'SingleStack'].includes(ipFamilyPolicy))
-    errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack']))
-  const wrong: Errors = []
-  each(clusterIPs, at, (ip, where, index) => {
-    if (ip !== 'None' || index > 0) {
-      if (!old?.clusterIPs?.includes(ip)) checkMessages(where, ip, ipMessages(ip), wrong)
-    } else if (clusterIPs.length > 1) wrong.push(invalid(at, clusterIPs, "'None' must be the first and only value"))
-  })
-  errors.push(...wrong)
-  if (clusterIPs.length > 2) errors.push(invalid(at, clusterIPs, 'may only hold up to 2 values'))
-  if (wrong.length > 0) return
-  const families = clusterIPs.map(familyOf)
-  if (clusterIPs.length > 1 && new Set(families).size === 1)
-    errors.push(invalid(at, clusterIPs, 'may specify no more than one IP for each IP family'))
-  if (!isHeadless(spec))
-    for (const [index, family] of ipFamilies.slice(0, clusterIPs.length).entries())
-      if ((family === 'IPv4' || family === 'IPv6') && families[index] !== family)
-        errors.push(invalid(`${at}[${index}]`, clusterIPs[index], `expected an ${family} value as indicated by \`ipFamilies[${index}]\``))
-  if (ipFamilyPolicy !== 'SingleStack') return
-  for (const [field, list] of Object.entries({ clusterIPs, ipFamilies }))
-    if (list.length > 1)
-      errors.push(
-        invalid(
-          'spec.ipFamilyPolicy',
-          ipFamilyPolicy,
-          `must be RequireDualStack or PreferDualStack when multiple '${field}' are specified`,
-        ),
-      )
-}
-
 /** The field, or the annotation from before there was one. */
 function checkSourceRanges({ spec = {}, metadata }: Service, previous: Service | undefined, errors: Errors): void {
   const at = 'spec.LoadBalancerSourceRanges'
@@ -222,40 +179,6 @@ function checkUpdate(spec: Spec, old: Spec, errors: Errors): void {
     errors.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass, 'may not change once set'))
   if (needsHealthPort(spec) && needsHealthPort(old))
     checkFrozen('spec.healthCheckNodePort', spec.healthCheckNodePort, old.healthCheckNodePort, errors)
-}
-
-/** A second address may come and go; the first stays. */
-function checkAddressUpdate(spec: Spec, old: Spec, errors: Errors): void {
-  if (isHeadless(spec) && isHeadless(old)) return
-  const [now, before] = [spec.clusterIPs ?? [], old.clusterIPs ?? []]
-  const changed = (index: number) => errors.push(invalid(`spec.clusterIPs[${index}]`, now, 'may not change once set'))
-  if (now.length === before.length) {
-    for (const [index, ip] of before.entries()) if (ip !== now[index]) changed(index)
-    return
-  }
-  if (now.length === 0) errors.push(invalid('spec.clusterIPs[0]', now, 'primary clusterIP can not be unset'))
-  else if (before.length > 0 && now[0] !== before[0]) changed(0)
-  if (before.length > now.length && now.length === 1) checkReleased(spec, 'clusterIP', errors)
-}
-
-function checkFamilyUpdate(spec: Spec, old: Spec, errors: Errors): void {
-  if (isHeadless(spec) || isHeadless(old)) return
-  const at = 'spec.ipFamilies[0]'
-  const [now, before] = [spec.ipFamilies ?? [], old.ipFamilies ?? []]
-  if (now.length === before.length) {
-    if (!sameJson(now, before)) errors.push(invalid(at, now, 'may not change once set'))
-    return
-  }
-  if (before.length > now.length && !spec.clusterIPs?.length) errors.push(invalid(at, now, 'primary ipFamily can not be unset'))
-  // Upstream shows the addresses here.
-  if (now.length > 0 && before.length > 0 && now[0] !== before[0])
-    errors.push(invalid(at, spec.clusterIPs ?? null, 'may not change once set'))
-  if (before.length > now.length && now.length === 1) checkReleased(spec, 'ipFamily', errors)
-}
-
-function checkReleased({ ipFamilyPolicy }: Spec, what: string, errors: Errors): void {
-  if (ipFamilyPolicy !== 'SingleStack')
-    errors.push(invalid('spec.ipFamilyPolicy', ipFamilyPolicy, `must be set to 'SingleStack' when releasing the secondary ${what}`))
 }
 
 function checkLoadBalancer({ spec, status }: Service, previous: Service | undefined, errors: Errors): void {
