@@ -149,6 +149,16 @@ const rows: Row[] = [
       'spec.concurrencyPolicy: Unsupported value: "Odd": supported values: "Allow", "Forbid", "Replace"',
     ],
   ],
+  [CronJob, 'an offset for a zone', spec({ timeZone: '+0100' }), ['spec.timeZone: Invalid value: "+0100": unknown time zone +0100']],
+  [
+    CronJob,
+    'a schedule in a zone nobody knows',
+    spec({ schedule: 'TZ=Mars 0 0 * * *' }),
+    [
+      'spec.schedule: Invalid value: "TZ=Mars 0 0 * * *": provided bad location Mars: unknown time zone Mars',
+      'spec.schedule: Invalid value: "TZ=Mars 0 0 * * *": cannot use TZ or CRON_TZ in schedule, use timeZone field instead',
+    ],
+  ],
   [
     CronJob,
     'the zone of the machine',

@@ -102,7 +102,11 @@ function validateCronJob({ spec }: CronJob, previous: CronJob | undefined, { sub
 /** A zone in the schedule goes on where there already was one. */
 function checkSchedule(schedule: string, timeZone: string | undefined, zonedBefore: boolean, errors: Errors): void {
   const zoned = schedule.includes('TZ')
-  const message = cronScheduleMessage(schedule.replace(/^(CRON_)?TZ=\S+\s+/, ''))
+  const zone = /^(?:CRON_)?TZ=([^ ]*) /.exec(schedule)
+  const message =
+    zone && !isTimeZone(zone[1]!)
+      ? `provided bad location ${zone[1]}: unknown time zone ${zone[1]}`
+      : cronScheduleMessage(schedule.slice(zone?.[0].length ?? 0))
   if (message) errors.push(invalid('spec.schedule', schedule, message))
   if (zoned && zonedBefore && timeZone !== undefined)
     errors.push(invalid('spec.schedule', schedule, 'cannot use both timeZone field and TZ or CRON_TZ in schedule'))
@@ -122,9 +126,10 @@ function checkTimeZone(timeZone: string, errors: Errors): void {
   if (timeZone !== 'Local' && !isTimeZone(timeZone)) errors.push(unknown)
 }
 
+/** A name of the time zone database; an offset is none. */
 function isTimeZone(name: string): boolean {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+    return !/^[+-]/.test(new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone)
   } catch {
     return false
   }

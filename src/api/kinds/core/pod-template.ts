@@ -16,7 +16,7 @@ export const PodTemplate = defineKind<PodTemplate>({
   scope: 'Namespaced',
   generationOf: ({ template }) => template,
   default: (object) => defaultPodTemplate((object.template ??= {})),
-  validate: ({ template }) => validatePodTemplate(template, 'template'),
+  validate: ({ template }, previous) => validatePodTemplate(template, 'template', previous?.template),
   warnings: ({ template }) => templateWarnings(template ?? {}, 'template'),
   columns: [
     nameColumn,

@@ -15,6 +15,7 @@ import { validatePodStatus } from './pod-status.ts'
 type Pod = types.Pod
 type PodSpec = types.PodSpec
 
+const INT32_MAX = 2147483647
 const UPDATABLE =
   '`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)'
 
@@ -64,6 +65,8 @@ function checkUpdate(spec: PodSpec, old: PodSpec, errors: Errors): void {
       return void errors.push(forbidden(`spec.${list}`, 'pod updates may not add or remove containers'))
   const [deadline, before] = [spec.activeDeadlineSeconds, old.activeDeadlineSeconds]
   const at = 'spec.activeDeadlineSeconds'
+  if (deadline !== undefined && (deadline < 0 || deadline > INT32_MAX))
+    return void errors.push(invalid(at, deadline, `must be between 0 and ${INT32_MAX}, inclusive`))
   if (deadline !== undefined && before !== undefined && deadline > before)
     return void errors.push(invalid(at, deadline, 'must be less than or equal to previous value'))
   if (deadline === undefined && before !== undefined)
