@@ -117,7 +117,7 @@ test('jobController ends a job at its deadline and deletes its pods', async (t) 
 
 test('jobController suspends and resumes', async (t) => {
   const cluster = await startTestCluster(t, { only, runPods: true })
-  await cluster.client.create(Job, job({ suspend: true }))
+  await cluster.client.create(Job, job({ suspend: true, activeDeadlineSeconds: 30 }))
   const suspended = await finished(cluster, 'Suspended')
   assert.equal(suspended.status?.startTime, undefined)
   assert.equal((await podsOf(cluster)).length, 0)
@@ -126,6 +126,19 @@ test('jobController suspends and resumes', async (t) => {
   await cluster.client.patch(Job, key, { type: 'merge', patch: { spec: { suspend: true } } })
   await cluster.eventually(async () => (await podsOf(cluster)).length === 0)
   await cluster.eventually(async () => (await cluster.events('work')).filter((text) => /^(Suspended|Resumed)/.test(text)).length === 2)
+  const { startTime } = (await cluster.client.get(Job, key)).status!
+  assert.ok(startTime, 'that it started is not forgotten')
+  await cluster.advance(60_000)
+  await cluster.client.patch(Job, key, { type: 'merge', patch: { spec: { suspend: false } } })
+  await cluster.eventually(async () => (await cluster.client.get(Job, key)).status?.ready === 1)
+  assert.notEqual((await cluster.client.get(Job, key)).status?.startTime, startTime)
+})
+
+test('jobController gives a job that ends without ever having run a time of its start', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await cluster.client.create(Job, job({ suspend: true, completions: 0 }))
+  const { status } = await finished(cluster, 'Complete')
+  assert.ok(status?.startTime)
 })
 
 test('jobController obeys the failure policy: some exit codes fail the job, others do not count', async (t) => {

@@ -206,7 +206,9 @@ function statusOf(
       if (verdict.outcome === 'Complete') completionTime ??= time
     }
   }
-  const startTime = spec?.suspend ? undefined : (status.startTime ?? time)
+  // A job starts anew when it is resumed; one that ends has started, even if it never ran.
+  const starts = !spec?.suspend && (suspended || !status.startTime)
+  const startTime = starts ? time : (status.startTime ?? (verdict ? time : undefined))
   const indexed = isIndexed(job)
   return {
     ...(conditions.length > 0 ? { conditions } : {}),

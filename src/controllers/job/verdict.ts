@@ -54,6 +54,8 @@ export function verdictOf(job: Job, counts: Counts): Verdict | undefined {
 /** Milliseconds until the job has been active for too long; undefined where it may be for ever. */
 export function deadlineInMs({ spec, status }: Job, now: number): number | undefined {
   if (spec?.activeDeadlineSeconds === undefined || !status?.startTime || spec.suspend) return undefined
+  // Resumed just now: its time starts anew.
+  if (conditionOf(status.conditions, 'Suspended')?.status === 'True') return undefined
   return Math.max(0, Date.parse(status.startTime) + spec.activeDeadlineSeconds * 1000 - now)
 }
 

@@ -291,6 +291,7 @@ const statuses: [what: string, fields: object, expected: string[], before?: obje
     ],
     { succeeded: 2, failed: 2, startTime: START },
   ],
+  ['a new start of a job that is resumed', { startTime: END }, [], { startTime: START, conditions: is('Suspended') }],
   [
     'life after the end',
     { startTime: START },

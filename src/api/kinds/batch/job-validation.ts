@@ -39,14 +39,14 @@ export function validateJob(next: Job, previous: Job | undefined, { subresource 
   if (subresource === 'status') return previous ? validateJobStatus(next, previous) : []
   const errors: Errors = []
   const spec = next.spec ?? ({} as Spec)
-  if (!previous) checkGenerated(next, errors)
+  checkGenerated(next, previous, errors)
   errors.push(...validateJobSpec(spec, 'spec', previous?.spec))
   checkSelector(spec, errors)
   if (previous?.spec) checkUpdate(next, previous, errors)
   const { completionMode, completions = 0 } = spec
   const name = next.metadata?.name ?? ''
   const hostname = `${name}-${completions - 1}`
-  if (!previous && completionMode === 'Indexed' && completions > 0 && dnsLabel(hostname).length > 0)
+  if (completionMode === 'Indexed' && completions > 0 && dnsLabel(hostname).length > 0)
     errors.push(invalid('metadata.name', name, `will not able to create pod with invalid DNS label: ${hostname}`))
   return errors
 }
@@ -180,10 +180,13 @@ function checkSuccessPolicy({ successPolicy, completions = 0 }: Spec, path: stri
 const INDEXES_LIMIT = 64 * 1024
 
 /** Unless the user manages them, the selector and its labels are the server's. */
-function checkGenerated({ spec, metadata }: Job, errors: Errors): void {
+function checkGenerated({ spec, metadata }: Job, previous: Job | undefined, errors: Errors): void {
   if (spec?.manualSelector || !spec?.selector) return
   const { uid = '', name = '' } = metadata ?? {}
-  const expected: Record<string, string> = { 'controller-uid': uid, 'job-name': name, [UID]: uid, [NAME]: name }
+  const old = previous?.spec?.template?.metadata?.labels ?? {}
+  // Jobs older than the labels with a prefix do without them.
+  const prefixed = !previous || (Object.hasOwn(old, UID) && Object.hasOwn(old, NAME)) ? { [UID]: uid, [NAME]: name } : {}
+  const expected: Record<string, string> = { 'controller-uid': uid, 'job-name': name, ...prefixed }
   const labels = spec.template?.metadata?.labels ?? {}
   for (const [key, value] of Object.entries(expected)) {
     const at = `spec.template.metadata.labels[${key}]`
