@@ -52,6 +52,8 @@ import { taintEvictionController } from './taint-eviction.ts'
 import { ttlController } from './ttl.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
 import { validatingAdmissionPolicyStatusController } from './validating-admission-policy-status.ts'
+import { attachDetachController } from './volumes/attach-detach.ts'
+import { attachedVolumesController } from './volumes/attached-volumes.ts'
 import { persistentVolumeBinder } from './volumes/binder.ts'
 import { ephemeralVolumeController } from './volumes/ephemeral.ts'
 import { volumeExpander } from './volumes/expander.ts'
@@ -88,6 +90,8 @@ export const informerProjections: ReadonlyMap<Kind<any>, Projection> = new Map<K
 
 function allControllers(options: ControllersOptions, kinds: ClusterKinds): Controller[] {
   const { clock, rootCa, clusterCidr = '10.244.0.0/16' } = options
+  /** Attachments on their way out: what one loop lets go the other reports no longer. */
+  const detaching = new Set<string>()
   return [
     serviceAccountController,
     rootCaCertificatePublisher(rootCa),
@@ -116,6 +120,8 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     serviceCidrController,
     persistentVolumeBinder,
     volumeExpander(),
+    attachDetachController(detaching),
+    attachedVolumesController(detaching),
     ephemeralVolumeController,
     resourceClaimController,
     resourceClaimReservations,

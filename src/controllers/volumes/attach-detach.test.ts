@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Node } from '#api/kinds/core/node.ts'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
+import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
+import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
+import { attachmentName } from './attachments.ts'
+
+const namespace = 'default'
+const driver = 'csi.example.com'
+const unique = `kubernetes.io/csi/${driver}^handle`
+const MANAGED = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' }
+const only = [
+  'persistentvolume-binder-controller',
+  'persistentvolume-attach-detach-controller',
+  'persistentvolume-attached-volumes-controller',
+]
+
+async function start(t: Parameters<typeof startTestCluster>[0], mode = 'ReadWriteOnce'): Promise<TestCluster> {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  const accessModes = [mode]
+  for (const name of ['n1', 'n2']) {
+    await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name, annotations: MANAGED } })
+    await setNode(cluster, name, { conditions: [{ type: 'Ready', status: 'True' }] })
+  }
+  await client.create(PersistentVolume, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'v' },
+    spec: { capacity: { storage: '1Gi' }, accessModes, csi: { driver, volumeHandle: 'handle' }, storageClassName: '' },
+  })
+  await client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { namespace, name: 'data' },
+    spec: { accessModes, resources: { requests: { storage: '1Gi' } }, storageClassName: '' },
+  })
+  await eventually(async () => (await client.get(PersistentVolumeClaim, { namespace, name: 'data' })).status?.phase === 'Bound')
+  return cluster
+}
+const addPod = ({ client, eventually }: TestCluster, name: string, nodeName: string) =>
+  eventually<Pod>(() =>
+    client.create(Pod, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { namespace, name },
+      spec: {
+        nodeName,
+        containers: [{ name: 'c', image: 'c:1' }],
+        volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
+      },
+    }),
+  )
+const removePod = ({ client }: TestCluster, name: string) => client.delete(Pod, { namespace, name }, { gracePeriodSeconds: 0 })
+const setNode = ({ client }: TestCluster, name: string, status: object) =>
+  client.patch(Node, { name }, { type: 'merge', patch: { status } }, { subresource: 'status' })
+const attachments = async ({ client }: TestCluster) => (await client.list(VolumeAttachment)).items
+const onNode = (cluster: TestCluster, node: string) =>
+  cluster.eventually(async () => (await attachments(cluster)).find(({ spec }) => spec.nodeName === node))
+const setStatus = ({ client }: TestCluster, { metadata }: VolumeAttachment, status: object) =>
+  client.patch(VolumeAttachment, { name: metadata!.name! }, { type: 'merge', patch: { status } }, { subresource: 'status' })
+const reported = async ({ client }: TestCluster, name: string) => (await client.get(Node, { name })).status?.volumesAttached
+const none = (cluster: TestCluster) => cluster.eventually(async () => (await attachments(cluster)).length === 0)
+
+/** Attached to n1 and in use there, then without its pod. */
+async function leftBehind(t: Parameters<typeof startTestCluster>[0]): Promise<TestCluster> {
+  const cluster = await start(t)
+  await addPod(cluster, 'p', 'n1')
+  await setStatus(cluster, await onNode(cluster, 'n1'), { attached: true })
+  await cluster.eventually(async () => (await reported(cluster, 'n1'))?.length === 1)
+  await setNode(cluster, 'n1', { volumesInUse: [unique] })
+  await cluster.advance(1000)
+  await removePod(cluster, 'p')
+  await cluster.advance(60_000)
+  assert.equal((await attachments(cluster)).length, 1)
+  assert.equal((await reported(cluster, 'n1'))?.length, 1)
+  return cluster
+}
+
+test('attachDetachController attaches where a pod is, tells node and pod, and detaches once the node has let go', async (t) => {
+  const cluster = await start(t)
+  await addPod(cluster, 'p', 'n1')
+  const attachment = await onNode(cluster, 'n1')
+  const volume = await cluster.client.get(PersistentVolume, { name: 'v' })
+  assert.equal(attachment.metadata?.name, attachmentName(volume, 'n1'))
+  assert.match(attachment.metadata!.name!, /^csi-[0-9a-f]{64}$/)
+  assert.deepEqual(attachment.spec, { attacher: driver, nodeName: 'n1', source: { persistentVolumeName: 'v' } })
+  await cluster.advance(1000)
+  assert.equal(await reported(cluster, 'n1'), undefined)
+  await setStatus(cluster, attachment, { attached: true })
+  await cluster.eventually(async () => (await reported(cluster, 'n1'))?.[0]?.name === unique)
+  await cluster.eventually(async () =>
+    (await cluster.events('p')).includes('SuccessfulAttachVolume: AttachVolume.Attach succeeded for volume "v" '),
+  )
+  await setNode(cluster, 'n1', { volumesInUse: [unique] })
+  await removePod(cluster, 'p')
+  await cluster.advance(30_000)
+  assert.equal((await attachments(cluster)).length, 1)
+  await setNode(cluster, 'n1', { volumesInUse: null })
+  await none(cluster)
+  assert.equal(await reported(cluster, 'n1'), undefined)
+})
+
+test('attachDetachController refuses a second node, says which pod has the volume, and goes on when it is free', async (t) => {
+  const cluster = await start(t)
+  await addPod(cluster, 'first', 'n1')
+  await onNode(cluster, 'n1')
+  await addPod(cluster, 'second', 'n2')
+  const text = 'FailedAttachVolume: Multi-Attach error for volume "v" Volume is already used by pod(s) first'
+  await cluster.eventually(async () => (await cluster.events('second')).includes(text))
+  await cluster.advance(60_000)
+  assert.equal((await cluster.events('second')).filter((one) => one === text).length, 1)
+  assert.equal((await attachments(cluster)).length, 1)
+  await removePod(cluster, 'first')
+  await onNode(cluster, 'n2')
+})
+
+test('attachDetachController attaches to several nodes what several may mount', async (t) => {
+  const cluster = await start(t, 'ReadWriteMany')
+  await addPod(cluster, 'first', 'n1')
+  await addPod(cluster, 'second', 'n2')
+  await onNode(cluster, 'n1')
+  await onNode(cluster, 'n2')
+})
+
+test('attachDetachController tells what the driver says, and that nobody attaches', async (t) => {
+  const cluster = await start(t)
+  await addPod(cluster, 'p', 'n1')
+  const attachment = await onNode(cluster, 'n1')
+  await cluster.advance(125_000)
+  const late = `FailedAttachVolume: AttachVolume.Attach failed for volume "v" : timed out waiting for external-attacher of ${driver} CSI driver to attach volume handle`
+  await cluster.eventually(async () => (await cluster.events('p')).includes(late))
+  await setStatus(cluster, attachment, { attached: false, attachError: { message: 'no such disk' } })
+  await cluster.eventually(async () =>
+    (await cluster.events('p')).includes('FailedAttachVolume: AttachVolume.Attach failed for volume "v" : no such disk'),
+  )
+})
+
+test('attachDetachController leaves a mounted volume on a ready node for good', async (t) => {
+  const cluster = await leftBehind(t)
+  await cluster.advance(600_000)
+  assert.equal((await attachments(cluster)).length, 1)
+})
+
+test('attachDetachController detaches by force from a node that is not ready for six minutes', async (t) => {
+  const cluster = await leftBehind(t)
+  await setNode(cluster, 'n1', { conditions: [{ type: 'Ready', status: 'Unknown' }] })
+  await cluster.advance(290_000)
+  assert.equal((await attachments(cluster)).length, 1)
+  await cluster.advance(20_000)
+  await none(cluster)
+})
+
+test('attachDetachController detaches at once from a node out of service', async (t) => {
+  const cluster = await leftBehind(t)
+  const taints = [{ key: 'node.kubernetes.io/out-of-service', value: 'nodeshutdown', effect: 'NoExecute' }]
+  await cluster.client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { spec: { taints } } })
+  await none(cluster)
+})
+
+test('attachDetachController detaches from a node that is gone after six minutes', async (t) => {
+  const cluster = await leftBehind(t)
+  await cluster.client.delete(Node, { name: 'n1' })
+  await cluster.advance(290_000)
+  assert.equal((await attachments(cluster)).length, 1)
+  await cluster.advance(20_000)
+  await none(cluster)
+})
+
+test('attachDetachController attaches nothing for drivers that need it not, nor to nodes that do it themselves', async (t) => {
+  const cluster = await start(t)
+  const { client } = cluster
+  await client.patch(Node, { name: 'n2' }, { type: 'merge', patch: { metadata: { annotations: null } } })
+  await addPod(cluster, 'own', 'n2')
+  await cluster.advance(5000)
+  assert.deepEqual(await attachments(cluster), [])
+  await client.create(CSIDriver, {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'CSIDriver',
+    metadata: { name: driver },
+    spec: { attachRequired: false },
+  })
+  await cluster.advance(1000)
+  await addPod(cluster, 'p', 'n1')
+  await cluster.advance(5000)
+  assert.deepEqual(await attachments(cluster), [])
+})

@@ -1,0 +1,48 @@
+// The attach/detach controller's report: which volumes a node may count on, in its status. A kubelet mounts what stands there and nothing else.
+import { Node } from '#api/kinds/core/node.ts'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
+import { equal } from '#api/equal.ts'
+import type { Client } from '#client/client.ts'
+import type { Controller } from '#client/controller.ts'
+import type { Informers } from '#client/informer.ts'
+import { itself, mapped } from '#client/triggers.ts'
+import { isManaged, uniqueName } from './attachments.ts'
+
+interface Tools {
+  informers: Informers
+  client: Client
+  detaching: ReadonlySet<string>
+}
+
+export function attachedVolumesController(detaching: ReadonlySet<string>): Controller {
+  return {
+    name: 'persistentvolume-attached-volumes-controller',
+    account: 'attachdetach-controller',
+    component: 'attachdetach-controller',
+    workers: 5,
+    triggers: [itself(Node), mapped(VolumeAttachment, ({ spec }) => [{ name: spec.nodeName }])],
+    reads: [PersistentVolume],
+    async reconcile(key, { informers, client }) {
+      const node = informers.of(Node).get(key)
+      if (isManaged(node)) await setAttached(node!, { informers, client, detaching })
+    },
+  }
+}
+
+/** By resource version: of two writers one comes again. */
+export async function setAttached(node: Node, { informers, client, detaching }: Tools): Promise<void> {
+  const { name = '', resourceVersion } = node.metadata!
+  const attached = informers
+    .of(VolumeAttachment)
+    .list()
+    .flatMap(({ metadata, spec, status }) => {
+      if (spec.nodeName !== name || !status?.attached || metadata?.deletionTimestamp || detaching.has(metadata?.name ?? '')) return []
+      const volume = informers.of(PersistentVolume).get({ name: spec.source.persistentVolumeName ?? '' })
+      return volume?.spec?.csi ? [{ name: uniqueName(volume), devicePath: '' }] : []
+    })
+  const volumesAttached = attached.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  if (equal(volumesAttached, node.status?.volumesAttached ?? [])) return
+  const patch = { metadata: { resourceVersion }, status: { volumesAttached: volumesAttached.length > 0 ? volumesAttached : null } }
+  await client.patch(Node, { name }, { type: 'merge', patch }, { subresource: 'status' })
+}
