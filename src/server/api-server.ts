@@ -16,6 +16,7 @@ import { keepDangling } from './fairness/dangling.ts'
 import { fairnessEndpoints } from './fairness/debug-endpoints.ts'
 import { Fairness } from './fairness/fairness.ts'
 import { fairnessMetrics } from './fairness/fairness-metrics.ts'
+import { AdmissionTimes } from './admission/admission-metrics.ts'
 import type { Auditor } from './audit/auditor.ts'
 import { ANONYMOUS } from './access/authenticators.ts'
 import { Aggregator } from './aggregation/aggregator.ts'
@@ -146,7 +147,14 @@ class Server implements ApiServer {
     // A thread works in real time, whatever time the cluster has.
     this.#bodies = new BodyReader({ clock: systemClock, log })
     const engine = { store, mirror: this.#mirror, registry: this.registry, clock, random, log, bodies: this.#bodies }
-    const extended: Engine = { ...engine, authorizer: undefined, admission: [], writeHooks: new Map(), subresources: new Map() }
+    const extended: Engine = {
+      ...engine,
+      authorizer: undefined,
+      admission: [],
+      admissionTimes: new AdmissionTimes(clock),
+      writeHooks: new Map(),
+      subresources: new Map(),
+    }
     this.#engine = extended
     this.reader = createObjectReader(extended)
     this.writer = createObjectWriter(extended)
@@ -348,6 +356,8 @@ class Server implements ApiServer {
         processMetrics(this.#engine.clock.now()),
         ...(this.#extensions.metrics ?? []),
         () => fairnessMetrics(this.#fairness),
+        () => this.#engine.admissionTimes.families(),
+        () => this.#custom.metrics.families(),
         () => this.#options.auditor?.families() ?? [],
         () => this.#encrypted?.families() ?? [],
         () => this.#options.encryption?.families() ?? [],

@@ -8,6 +8,7 @@ import { CLEANUP_FINALIZER, CustomResourceDefinition, setCondition } from '#api/
 import { ignoreNotFound } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { Engine } from '#server/engine/engine.ts'
+import { ConversionMetrics } from './conversion-metrics.ts'
 import type { Outgoing } from '#server/outgoing/outgoing.ts'
 import type { Conversion, StoredResource } from '#server/registry.ts'
 import type { ObjectReader, ObjectWriter } from '#server/request.ts'
@@ -34,6 +35,7 @@ export class CustomResources {
   readonly #reader: ObjectReader
   readonly #writer: ObjectWriter
   readonly #outgoing: Outgoing
+  readonly metrics = new ConversionMetrics()
   readonly #holders = new Map<string, Holder>()
   readonly #served = new Map<string, Served>()
   /** Definitions whose status is being written; the last word counts. */
@@ -133,8 +135,8 @@ export class CustomResources {
     const storage = versions.find((version) => version.storage)
     if (conversion?.strategy !== 'Webhook' || !conversion.webhook || !storage) return undefined
     return new WebhookConversion(
-      { outgoing: this.#outgoing, random: this.#engine.random },
-      { webhook: conversion.webhook, storage: customKind(definition, storage) },
+      { outgoing: this.#outgoing, random: this.#engine.random, clock: this.#engine.clock, metrics: this.metrics },
+      { definition: definition.metadata?.name ?? '', webhook: conversion.webhook, storage: customKind(definition, storage) },
     )
   }
 

@@ -265,3 +265,33 @@ test('an admission webhook for one version sees and changes what is sent in anot
     ['v2', 'v1', `${GROUP}/v2`, { host: 'a', port: '1' }],
   )
 })
+
+test('conversions are counted by definition, versions and what came of them', async () => {
+  await using f = await fixture()
+  await f.send('POST', at('v2'), f.object('a', 'v2', { spec: { host: 'h', port: '1' } }))
+  f.stranger.answerer = answering(() => ({}))
+  await f.send('POST', at('v2'), f.object('b', 'v2', { spec: { host: 'h', port: '1' } }))
+  f.stranger.answerer = () => '{}'
+  await f.send('POST', at('v2'), f.object('c', 'v2', { spec: { host: 'h', port: '1' } }))
+  const text = String((await f.send('GET', '/metrics')).body)
+  assert.match(text, /apiserver_conversion_webhook_request_total\{failure_type="",result="success"\} [1-9]/)
+  for (const failure of ['invalid_converted_object', 'malformed_response'])
+    assert.match(
+      text,
+      new RegExp(
+        `apiserver_conversion_webhook_request_total\\{failure_type="conversion_webhook_${failure}_failure",result="failure"\\} 1\n`,
+      ),
+    )
+  assert.match(
+    text,
+    new RegExp(`webhook_duration_seconds_count\\{crd_name="${NAME}",from_version="v2",succeeded="false",to_version="v1"\\} 2\n`),
+  )
+  assert.match(
+    text,
+    /apiserver_admission_step_admission_duration_seconds_count\{operation="CREATE",rejected="false",type="validate"\} [1-9]/,
+  )
+  assert.match(
+    text,
+    /admission_controller_admission_duration_seconds_count\{name="MutatingAdmissionWebhook",operation="CREATE",rejected="false",type="admit"\} [1-9]/,
+  )
+})

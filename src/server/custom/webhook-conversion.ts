@@ -7,12 +7,15 @@ import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import type { WebhookConversion as WebhookConfiguration } from '#api/generated/types.ts'
 import { LruMap } from '#lib/lru-map.ts'
+import type { Clock } from '#lib/clock.ts'
 import type { Random } from '#lib/random.ts'
 import type { CacheEvent } from '#server/cache/resource-cache.ts'
 import { StoredObject } from '#server/cache/stored-object.ts'
 import { encodeForStore } from '#server/engine/encoding.ts'
+import { CallError } from '#server/outgoing/call-error.ts'
 import type { Outgoing } from '#server/outgoing/outgoing.ts'
 import type { Conversion, Resource } from '#server/registry.ts'
+import type { ConversionFailure, ConversionMetrics } from './conversion-metrics.ts'
 import { conversionBody, convertedObjects } from './conversion-review.ts'
 
 const TIMEOUT_SECONDS = 30
@@ -25,10 +28,20 @@ const RECENT = 1000
 export interface WebhookConversionContext {
   outgoing: Outgoing
   random: Random
+  clock: Clock
+  metrics: ConversionMetrics
+}
+
+export interface ConversionSource {
+  /** Its name. */
+  definition: string
+  webhook: WebhookConfiguration
+  storage: Kind<any>
 }
 
 export class WebhookConversion implements Conversion {
   readonly #context: WebhookConversionContext
+  readonly #definition: string
   readonly #webhook: WebhookConfiguration
   readonly #storage: Kind<any>
   /** What was shown last: watchers of one version share it. */
@@ -36,7 +49,8 @@ export class WebhookConversion implements Conversion {
   readonly #events = new WeakMap<CacheEvent, Promise<CacheEvent>>()
 
   /** One for each version that is served. */
-  constructor(context: WebhookConversionContext, { webhook, storage }: { webhook: WebhookConfiguration; storage: Kind<any> }) {
+  constructor(context: WebhookConversionContext, { definition, webhook, storage }: ConversionSource) {
+    this.#definition = definition
     this.#context = context
     this.#webhook = webhook
     this.#storage = storage
@@ -94,17 +108,31 @@ export class WebhookConversion implements Conversion {
     if (foreign.length === 0) return objects.map((object) => clone(object))
     const { group, version } = parseApiVersion(foreign[0]!.apiVersion ?? '')
     const about = `conversion webhook for ${group}/${version}, Kind=${to.kind}`
+    const { clock, metrics } = this.#context
+    const began = clock.monotonic()
+    const observed = (failure?: ConversionFailure) =>
+      metrics.observe({ definition: this.#definition, from: version, to: to.version, failure, seconds: (clock.monotonic() - began) / 1000 })
     const answered = await this.#call(foreign, wanted).catch((error: unknown) => {
+      observed(error instanceof CallError ? 'conversion_webhook_call_failure' : 'conversion_webhook_malformed_response_failure')
       throw new StatusError('', `${about} failed: ${(error as Error).message}`, { cause: error })
     })
-    if (answered.length !== foreign.length)
+    if (answered.length !== foreign.length) {
+      observed('conversion_webhook_partial_response_failure')
       throw new StatusError('', `${about} returned ${answered.length} objects, expected ${foreign.length}`)
+    }
     let next = 0
-    return objects.map((object) => {
-      if (object.apiVersion === wanted) return clone(object)
-      const index = next++
-      return checked(object, answered[index], { about, index: objects.length > 1 ? index : undefined, wanted })
-    })
+    try {
+      const converted = objects.map((object) => {
+        if (object.apiVersion === wanted) return clone(object)
+        const index = next++
+        return checked(object, answered[index], { about, index: objects.length > 1 ? index : undefined, wanted })
+      })
+      observed()
+      return converted
+    } catch (error) {
+      observed('conversion_webhook_invalid_converted_object_failure')
+      throw error
+    }
   }
 
   async #call(objects: readonly KubeObject[], desiredAPIVersion: string): Promise<unknown[]> {

@@ -23,22 +23,12 @@ export function admissionCase(write: Write, about: Pick<AdmissionCase, 'operatio
 export async function mutatingAdmission(engine: Engine, request: AdmissionCase): Promise<void> {
   const reinvocation = new Reinvocation()
   const asked = { ...request, reinvocation }
-  await admitRound(engine, asked)
+  await engine.admissionTimes.run('admit', engine.admission, asked)
   if (!reinvocation.needed) return
   reinvocation.again = true
-  await admitRound(engine, asked)
-}
-
-async function admitRound(engine: Engine, request: AdmissionRequest): Promise<void> {
-  for (const plugin of engine.admission) {
-    const pending = plugin.admit?.(request)
-    if (pending) await pending
-  }
+  await engine.admissionTimes.run('admit', engine.admission, asked)
 }
 
 export async function validatingAdmission(engine: Engine, request: AdmissionCase): Promise<void> {
-  for (const plugin of engine.admission) {
-    const pending = plugin.validate?.(request)
-    if (pending) await pending
-  }
+  await engine.admissionTimes.run('validate', engine.admission, request)
 }

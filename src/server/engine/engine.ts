@@ -6,6 +6,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { BodyReader } from '#server/decoding/body-reader.ts'
+import type { AdmissionTimes } from '#server/admission/admission-metrics.ts'
 import type { Registry, StoredResource } from '#server/registry.ts'
 import type { AdmissionPlugin, Annotate, Authorizer, RequestAttributes, SubresourceHandler, Within, WriteHook } from '#server/request.ts'
 import type { StoreMirror } from '#server/cache/store-mirror.ts'
@@ -24,6 +25,7 @@ export interface Engine {
   /** Asked here only where one request turns out to be another: an update that creates. */
   readonly authorizer: Authorizer | undefined
   readonly admission: readonly AdmissionPlugin[]
+  readonly admissionTimes: AdmissionTimes
   readonly writeHooks: ReadonlyMap<Kind, readonly WriteHook[]>
   readonly subresources: ReadonlyMap<Kind, ReadonlyMap<string, SubresourceHandler>>
 }

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Histogram } from './histogram.ts'
+import { formatMetrics } from './metrics.ts'
+
+test('Histogram counts by labels, in buckets that hold those below', () => {
+  const histogram = new Histogram({ name: 'h', help: 'Help.', labels: ['a', 'b'], bounds: [1, 2] })
+  for (const value of [1, 1.5, 3]) histogram.observe(['x', 'y'], value)
+  assert.equal(
+    formatMetrics([histogram.family()]),
+    `# HELP h Help.
+# TYPE h histogram
+h_bucket{a="x",b="y",le="1"} 1
+h_bucket{a="x",b="y",le="2"} 2
+h_bucket{a="x",b="y",le="+Inf"} 3
+h_sum{a="x",b="y"} 5.5
+h_count{a="x",b="y"} 3
+`,
+  )
+})
+
+test('Histogram keeps a bounded number of series', () => {
+  const histogram = new Histogram({ name: 'h', help: '', labels: ['a'], bounds: [] })
+  for (let n = 0; n < 3000; n++) histogram.observe([String(n)], 1)
+  assert.equal([...histogram.family().samples].length, 2000 * 3)
+})
