@@ -1,16 +1,20 @@
 // Clusters of sampan/testing in this process: how long one takes to be created and disposed of, and what it holds. The first pays for loading.
-// usage: node --expose-gc bench/clusters.ts
+// usage: node bench/clusters.ts
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type ClusterOptions, startCluster, virtual } from '../src/main/testing.ts'
 import { markdown, median, quantile } from './figures.ts'
 
 const ROUNDS = 40
 const AT_ONCE = 100
 
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc') as () => void
+
 const collect = async () => {
-  if (!globalThis.gc) throw new Error('start it with --expose-gc')
   for (let round = 0; round < 3; round++) {
-    globalThis.gc()
+    gc()
     await sleep(100)
   }
   const { rss, heapUsed, external } = process.memoryUsage()

@@ -260,6 +260,7 @@ async function nodesOf(config: ClusterConfig, parts: NodeParts): Promise<Service
         informers,
         clock,
         log: log.child({ service: 'nodes' }),
+        stages: { random, define: true },
       }),
     ]
   }

@@ -84,7 +84,7 @@ export async function startRole(
       case 'simulated-nodes': {
         const { count, namePrefix, firstSubnet } = config
         const own = { count, namePrefix, firstSubnet, client: clientFor(SIMULATED_NODES), informers: informersOf(shared), clock, log }
-        return createSimulatedNodes(own)
+        return createSimulatedNodes({ ...own, stages: { random, define: true } })
       }
     }
   })()

@@ -26,6 +26,8 @@ export interface ClusterOptions {
   seed?: number
   /** Answers on a free port of loopback, for clients outside this process (default). */
   listen?: boolean
+  /** Defines Stages (`sampan.dev/v1`): what happens to simulated pods and nodes, when. */
+  stages?: boolean
   /** How many writes can still be read back; older versions are answered as expired. 20,000 unless said. */
   history?: number
   /** Receives log lines (JSON); silent unless given. */
@@ -96,7 +98,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const informers = informersOf(shared)
   const controllers = controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: '10.244.0.0/16', ...signersOf(pki) })
   const scheduler = schedulerOf({ ...shared, informers })
-  const simulated = createSimulatedNodes({ count: nodes, client: clientFor(SIMULATED_NODES), informers, clock, log })
+  const simulated = createSimulatedNodes({
+    count: nodes,
+    client: clientFor(SIMULATED_NODES),
+    informers,
+    clock,
+    log,
+    stages: { random, define: options.stages === true },
+  })
   starting.use(await startAll([...controllers, scheduler, ...(nodes > 0 ? [simulated] : [])], started))
   acting = true
   const running = starting.move()

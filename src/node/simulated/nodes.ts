@@ -5,15 +5,18 @@ import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
+import { createEventRecorder } from '#client/event-recorder.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import { orAborted } from '#lib/or-aborted.ts'
+import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { NodeLease } from '#node/lease.ts'
 import { nodeLabels, nodeStatus } from '#node/node-status.ts'
 import { nodeAddressOf, subnetOf } from './addresses.ts'
 import { SimulatedPods } from './pods.ts'
+import { defineStages, Stages } from './stages/stages.ts'
 import { WorkPool } from './work-pool.ts'
 
 export interface SimulatedNodesOptions {
@@ -30,6 +33,8 @@ export interface SimulatedNodesOptions {
   labels?(index: number): Record<string, string>
   /** Time between two heartbeats of one node. */
   heartbeatMs?: number
+  /** Stages are played, by this chance; without it none are. */
+  stages?: { random: Random; define: boolean }
 }
 
 const CAPACITY = { cpu: '32', memory: '256Gi', 'ephemeral-storage': '1Ti', pods: '110' }
@@ -143,6 +148,15 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       starting.use(
         informers.of(Pod).subscribe(({ object, previous }: { object?: ApiPod; previous?: ApiPod }) => pods.observe(object, previous)),
       )
+
+      if (options.stages) {
+        const { random, define } = options.stages
+        const played = { client, clock, random, log, signal: stop.signal }
+        const events = createEventRecorder({ ...played, component: 'simulated-nodes' })
+        const isOurs = (name: string) => members.has(name)
+        starting.use(new Stages({ ...played, informers, events, pool, isOurs }).start())
+        if (define) pool.add('stages', () => defineStages(client))
+      }
 
       const all = [...members.values()]
       let beat = 0

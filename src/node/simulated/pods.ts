@@ -17,6 +17,7 @@ import { difference } from '#node/agent/status-writer.ts'
 import type { Container, ContainerState } from '#node/runtime.ts'
 import { AddressPool } from './addresses.ts'
 import { HostPorts } from './host-ports.ts'
+import { STAGE_ANNOTATION } from './stages/stages.ts'
 import type { WorkPool } from './work-pool.ts'
 
 const RUN_SECONDS = 'sampan.dev/run-seconds'
@@ -72,7 +73,8 @@ export class SimulatedPods {
     const phase = object.status?.phase ?? 'Pending'
     if (phase === 'Failed' || phase === 'Succeeded') return this.#free(uid!)
     const present = this.#known.get(uid!)
-    if (present?.refused) return
+    // What a stage has made of it stays.
+    if (present?.refused || object.metadata?.annotations?.[STAGE_ANNOTATION]) return
     // Who thought the node lost has marked its pods: they are shown as they are again.
     const seen = (object.status?.observedGeneration ?? 0) >= (object.metadata?.generation ?? 0)
     const told = seen && phase === 'Running' && object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'

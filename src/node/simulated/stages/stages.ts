@@ -1,0 +1,241 @@
+// Plays stages: each simulated pod and node waits for one stage at a time, of those it fits, and what the stage says happens to it when its delay is
+// over, if it still fits. A stage whose result fits itself comes round ever more slowly.
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import type { Kind } from '#api/kind.ts'
+import { keyOf, type KubeObject } from '#api/object.ts'
+import { hasReason } from '#api/status.ts'
+import type { Client } from '#client/client.ts'
+import type { EventRecorder } from '#client/event-recorder.ts'
+import type { Informers } from '#client/informer.ts'
+import { createInformers } from '#client/informers.ts'
+import { type Clock, formatTime, type Timer } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
+import type { Random } from '#lib/random.ts'
+import type { WorkPool } from '#node/simulated/work-pool.ts'
+import { compileStage, type PlayedStage } from './compile.ts'
+import { Stage, stageDefinition } from './stage.ts'
+
+/** Of the object: the stage that came last. What a stage has made of a pod is not made undone. */
+export const STAGE_ANNOTATION = 'sampan.dev/stage'
+/** A stage that hardly waits waits at least this long before it follows itself, then twice as long each time. */
+const AGAIN_MS = 1000
+const MOST_AGAIN_MS = 300_000
+
+export interface StagesOptions {
+  client: Client
+  informers: Informers
+  clock: Clock
+  random: Random
+  log: Logger
+  events: EventRecorder
+  pool: WorkPool
+  signal: AbortSignal
+  /** Whether a node of that name is simulated here. */
+  isOurs(node: string): boolean
+}
+
+interface Waiting {
+  stage: PlayedStage
+  timer: Timer
+}
+
+/** How often a stage has followed itself on an object. */
+interface Past {
+  stage: string
+  times: number
+  atMs: number
+}
+
+export class Stages {
+  readonly #options: StagesOptions
+  #stages: readonly PlayedStage[] = []
+  readonly #compiled = new Map<string, { generation: number | undefined; played: PlayedStage | undefined }>()
+  /** By uid. */
+  readonly #waiting = new Map<string, Waiting>()
+  readonly #past = new Map<string, Past>()
+  #following: AbortController | undefined
+
+  constructor(options: StagesOptions) {
+    this.#options = options
+  }
+
+  /** Stages are followed for as long as their definition is there. */
+  start(): Disposable {
+    const { informers } = this.#options
+    const stack = new DisposableStack()
+    stack.defer(() => this.#end())
+    stack.use(
+      informers.of(CustomResourceDefinition).subscribe(({ object, previous }) => {
+        if ((object ?? previous)?.metadata?.name !== stageDefinition.metadata.name) return
+        const established = object?.status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True')
+        if (established) this.#follow()
+        else if (!object) this.#end()
+      }),
+    )
+    stack.use(informers.of(Pod).subscribe(({ object, previous }) => this.#changed(Pod, object, previous)))
+    stack.use(informers.of(Node).subscribe(({ object, previous }) => this.#changed(Node, object, previous)))
+    return stack
+  }
+
+  #follow(): void {
+    if (this.#following) return
+    const { client, clock, random, log, signal } = this.#options
+    this.#following = new AbortController()
+    const own = createInformers({ client, clock, random, log, signal: AbortSignal.any([signal, this.#following.signal]) })
+    const stages = own.of(Stage)
+    stages.subscribe(({ object, previous }) => {
+      const uid = (object ?? previous)!.metadata!.uid!
+      if (object) this.#compile(object)
+      else this.#compiled.delete(uid)
+      this.#stages = [...this.#compiled.values()].flatMap(({ played }) => played ?? []).sort((a, b) => (a.name < b.name ? -1 : 1))
+      this.#lookAgain()
+    })
+  }
+
+  #end(): void {
+    this.#following?.abort(new Error('stages are not defined any more'))
+    this.#following = undefined
+    this.#compiled.clear()
+    this.#stages = []
+    for (const { timer } of this.#waiting.values()) timer.cancel()
+    this.#waiting.clear()
+    this.#past.clear()
+  }
+
+  /** Says in a condition whether it can be played. */
+  #compile(stage: Stage): void {
+    const { uid, generation } = stage.metadata!
+    if (this.#compiled.get(uid!)?.generation === generation) return
+    let played: PlayedStage | undefined
+    let fault = ''
+    try {
+      played = compileStage(stage)
+    } catch (error) {
+      fault = error instanceof Error ? error.message : String(error)
+    }
+    this.#compiled.set(uid!, { generation, played })
+    const { client, clock, pool } = this.#options
+    const status = fault ? 'False' : 'True'
+    const before = stage.status?.conditions?.find(({ type }) => type === 'Accepted')
+    if (before?.status === status && before.message === fault && before.observedGeneration === generation) return
+    const condition = {
+      type: 'Accepted',
+      status,
+      reason: fault ? 'Invalid' : 'Valid',
+      message: fault,
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+      lastTransitionTime: before?.status === status ? before.lastTransitionTime : formatTime(clock.now()),
+    }
+    pool.add(`stage ${uid}`, () =>
+      client
+        .patch(
+          Stage,
+          { name: stage.metadata!.name! },
+          { type: 'merge', patch: { status: { conditions: [condition] } } },
+          { subresource: 'status' },
+        )
+        .catch(unlessGone),
+    )
+  }
+
+  #lookAgain(): void {
+    const { informers } = this.#options
+    for (const pod of informers.of(Pod).list()) this.#changed(Pod, pod, undefined)
+    for (const node of informers.of(Node).list()) this.#changed(Node, node, undefined)
+  }
+
+  #changed(kind: Kind<any>, object: KubeObject | undefined, previous: KubeObject | undefined): void {
+    if (!object) return this.#forget(previous!.metadata!.uid!)
+    if (this.#stages.length === 0 && this.#waiting.size === 0) return
+    const node = kind === Pod ? (object as Pod).spec?.nodeName : object.metadata!.name
+    if (!node || !this.#options.isOurs(node)) return
+    const { clock } = this.#options
+    const uid = object.metadata!.uid!
+    const now = formatTime(clock.now())
+    const all = this.#stages.filter((stage) => stage.spec.resource === kind.kind && stage.weight > 0 && stage.fits(object, now))
+    // One that would follow itself lets others go first.
+    const others = all.filter(({ name }) => name !== this.#past.get(uid)?.stage)
+    const fitting = others.length > 0 ? others : all
+    const waiting = this.#waiting.get(uid)
+    // A stage that was changed is another one.
+    if (waiting && fitting.includes(waiting.stage)) return
+    waiting?.timer.cancel()
+    this.#waiting.delete(uid)
+    const stage = this.#draw(fitting)
+    if (!stage) return
+    const timer = clock.after(Math.max(this.#delayOf(stage), this.#pauseOf(uid, stage)), () => {
+      this.#waiting.delete(uid)
+      this.#options.pool.add(`stage of ${uid}`, () => this.#play(kind, uid, { key: keyOf(object), stage }))
+    })
+    this.#waiting.set(uid, { stage, timer })
+  }
+
+  #forget(uid: string): void {
+    this.#waiting.get(uid)?.timer.cancel()
+    this.#waiting.delete(uid)
+    this.#past.delete(uid)
+  }
+
+  #draw(fitting: readonly PlayedStage[]): PlayedStage | undefined {
+    if (fitting.length < 2) return fitting[0]
+    let left = this.#options.random.float() * fitting.reduce((sum, { weight }) => sum + weight, 0)
+    return fitting.find(({ weight }) => (left -= weight) < 0) ?? fitting.at(-1)
+  }
+
+  #delayOf({ spec: { delay = {} } }: PlayedStage): number {
+    const { seconds = 0, jitterSeconds = 0 } = delay
+    return (seconds + (jitterSeconds > 0 ? jitterSeconds * this.#options.random.float() : 0)) * 1000
+  }
+
+  /** Nobody's result may keep the cluster busy. */
+  #pauseOf(uid: string, stage: PlayedStage): number {
+    const past = this.#past.get(uid)
+    if (past?.stage !== stage.name || (stage.spec.delay?.seconds ?? 0) * 1000 >= AGAIN_MS) return 0
+    return Math.min(MOST_AGAIN_MS, AGAIN_MS * 2 ** Math.min(past.times, 10))
+  }
+
+  #remember(uid: string, { name }: PlayedStage): void {
+    const atMs = this.#options.clock.now()
+    const past = this.#past.get(uid)
+    const again = past?.stage === name && atMs - past.atMs < 2 * MOST_AGAIN_MS
+    this.#past.set(uid, { stage: name, times: again ? past.times + 1 : 0, atMs })
+  }
+
+  async #play(kind: Kind<any>, uid: string, { key, stage }: { key: ReturnType<typeof keyOf>; stage: PlayedStage }): Promise<void> {
+    const { client, informers, clock, events, log } = this.#options
+    const object = informers.of<KubeObject>(kind).get(key)
+    const now = formatTime(clock.now())
+    if (object?.metadata?.uid !== uid || !this.#stages.includes(stage) || !stage.fits(object, now)) return
+    this.#remember(uid, stage)
+    const { event, labels, annotations, delete: goes } = stage.spec.next
+    if (event) events.event(object, event.type ?? 'Normal', event.reason, event.message ?? '')
+    try {
+      if (goes) {
+        await client.delete(kind, key, { preconditions: { uid } }).catch(unlessGone)
+        return
+      }
+      const metadata = { uid, ...(labels ? { labels } : {}), annotations: { ...annotations, [STAGE_ANNOTATION]: stage.name } }
+      await client.patch(kind, key, { type: 'merge', patch: { metadata } })
+      for (const status of stage.statusOf(object, now))
+        await client.patch(kind, key, { type: 'strategic', patch: { metadata: { uid }, status } }, { subresource: 'status' })
+    } catch (error) {
+      if (hasReason(error, 'NotFound', 'Conflict')) return
+      // Said where it happened; a stage that does not work is not tried again until something changes.
+      events.event(object, 'Warning', 'StageFailed', `Stage ${stage.name}: ${error instanceof Error ? error.message : String(error)}`)
+      log.debug('a stage could not be played', { stage: stage.name, key, error })
+    }
+  }
+}
+
+/** Makes the definition of stages, unless it is there. */
+export async function defineStages(client: Client): Promise<void> {
+  await client.create(CustomResourceDefinition, stageDefinition as unknown as CustomResourceDefinition).catch((error: unknown) => {
+    if (!hasReason(error, 'AlreadyExists')) throw error
+  })
+}
+
+function unlessGone(error: unknown): void {
+  if (!hasReason(error, 'NotFound', 'Conflict')) throw error
+}
