@@ -1,28 +1,49 @@
 // What upstream's default profile would make of a pod and a handful of nodes, written plainly from its rules and sharing nothing with the plugins:
-// everything is counted anew for each node. For tests only. Knows no volumes, no minDomains, no namespaces but one, no selectors but matchLabels.
+// everything is counted anew for each node. For tests only. Knows no claims but bound ones, no minDomains, no namespaces but one, no selectors but matchLabels,
+// of devices only those that one driver has by model, and one claim of a pod.
 import type { Taint, Toleration, TopologySpreadConstraint, WeightedPodAffinityTerm } from '#api/generated/types.ts'
 import type { Node } from '#api/kinds/core/node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
+import type { KubeObject } from '#api/object.ts'
 
 type Labels = Record<string, string>
 export interface Scene {
   nodes: readonly Node[]
   /** On nodes. */
   pods: readonly Pod[]
+  /** Claims, volumes, devices. */
+  objects?: readonly KubeObject[]
+}
+
+/** What each plugin's weighed score would be, for the nodes that will do. */
+export interface Ranking {
+  /** Their names. */
+  feasible: string[]
+  /** Plugin -> score of each of them. */
+  table: Record<string, number[]>
+  /** The names of those with the highest sum. */
+  first: string[]
+}
+
+export function rank(pod: Pod, scene: Scene): Ranking {
+  const nodes = scene.nodes.filter((node) => fits(pod, node, scene))
+  const table = scores(pod, nodes, scene)
+  const totals = nodes.map((_, i) => sum(Object.values(table).map((of) => of[i]!)))
+  const highest = Math.max(...totals)
+  return { feasible: nodes.map(nameOf), table, first: nodes.filter((_, i) => totals[i] === highest).map(nameOf) }
 }
 
 /** The names of the nodes ranked first; none where no node will do. */
 export function rankedFirst(pod: Pod, scene: Scene): string[] {
-  const feasible = scene.nodes.filter((node) => fits(pod, node, scene))
-  const totals = scores(pod, feasible, scene)
-  const highest = Math.max(...totals)
-  return feasible.filter((_, i) => totals[i] === highest).map(nameOf)
+  return rank(pod, scene).first
 }
 
 const nameOf = ({ metadata }: Node) => metadata!.name!
 const labelsOf = ({ metadata }: Node | Pod): Labels => metadata?.labels ?? {}
 const on = (node: Node, { pods }: Scene) => pods.filter(({ spec }) => spec!.nodeName === nameOf(node))
 const includes = (labels: Labels, wanted: Labels = {}) => Object.entries(wanted).every(([key, value]) => labels[key] === value)
+const sole = (kind: string, name: string, { objects = [] }: Scene): any =>
+  objects.find((one) => one.kind === kind && one.metadata?.name === name)
 const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0)
 const milli = (text: string | undefined) => (!text ? 0 : text.endsWith('m') ? Number(text.slice(0, -1)) : Number(text) * 1000)
 const mebibytes = (text: string | undefined) =>
@@ -61,7 +82,10 @@ function fits(pod: Pod, node: Node, scene: Scene): boolean {
     (cpu(pod) === 0 || sum(there.map(cpu)) + cpu(pod) <= milli(cpus)) &&
     (memory(pod) === 0 || sum(there.map(memory)) + memory(pod) <= mebibytes(bytes)) &&
     spreads(pod, node, scene) &&
-    suitsCompany(pod, node, scene)
+    suitsCompany(pod, node, scene) &&
+    canMount(pod, node, scene) &&
+    declares(pod, node) &&
+    devicesFor(pod, node, scene) !== undefined
   )
 }
 
@@ -111,7 +135,7 @@ function suitsCompany(pod: Pod, node: Node, scene: Scene): boolean {
   )
 }
 
-function scores(pod: Pod, nodes: readonly Node[], scene: Scene): number[] {
+function scores(pod: Pod, nodes: readonly Node[], scene: Scene): Record<string, number[]> {
   const discouraged = nodes.map((node) => untolerated(pod, node, ['PreferNoSchedule']))
   const preferred = pod.spec!.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []
   const liked = nodes.map((node) =>
@@ -121,16 +145,17 @@ function scores(pod: Pod, nodes: readonly Node[], scene: Scene): number[] {
         .map(({ weight }) => weight),
     ),
   )
-  const parts: [weight: number, scores: number[]][] = [
-    [3, ofHighest(discouraged).map((score) => 100 - score)],
-    [2, ofHighest(liked)],
-    [1, nodes.map((node) => leastAllocated(pod, node, scene))],
-    [1, nodes.map((node) => balanced(pod, node, scene))],
-    [1, nodes.map((node) => locality(pod, node, scene))],
-    [2, company(pod, nodes, scene)],
-    [2, spreading(pod, nodes, scene)],
+  const parts: [plugin: string, weight: number, scores: number[]][] = [
+    ['TaintToleration', 3, ofHighest(discouraged).map((score) => 100 - score)],
+    ['NodeAffinity', 2, ofHighest(liked)],
+    ['NodeResourcesFit', 1, nodes.map((node) => leastAllocated(pod, node, scene))],
+    ['NodeResourcesBalancedAllocation', 1, nodes.map((node) => balanced(pod, node, scene))],
+    ['ImageLocality', 1, nodes.map((node) => locality(pod, node, scene))],
+    ['InterPodAffinity', 2, company(pod, nodes, scene)],
+    ['PodTopologySpread', 2, spreading(pod, nodes, scene)],
+    ['DynamicResources', 2, ofHighest(nodes.map((node) => devicesFor(pod, node, scene) ?? 0))],
   ]
-  return nodes.map((_, i) => sum(parts.map(([weight, of]) => weight * of[i]!)))
+  return Object.fromEntries(parts.map(([plugin, weight, of]) => [plugin, of.map((score) => weight * score)]))
 }
 
 function ofHighest(raw: readonly number[]): number[] {
@@ -151,10 +176,10 @@ function balanced(pod: Pod, node: Node, scene: Scene): number {
   const { cpu: cpus, memory: bytes } = node.status!.allocatable!
   const balance = (pods: readonly Pod[]) => {
     const used = [sum(pods.map(cpu)) / milli(cpus), sum(pods.map(memory)) / mebibytes(bytes)].map((share) => Math.min(1, share))
-    return 1 - Math.abs(used[0]! - used[1]!) / 2
+    return Math.floor((1 - Math.abs((used[0]! - used[1]!) / 2)) * 100)
   }
   const there = on(node, scene)
-  return Math.floor(((1 + balance([...there, pod]) - balance(there)) / 2) * 100)
+  return 50 + Math.floor((50 + balance([...there, pod]) - balance(there)) / 2)
 }
 
 function locality(pod: Pod, node: Node, { nodes }: Scene): number {
@@ -217,4 +242,57 @@ function spreading(pod: Pod, nodes: readonly Node[], scene: Scene): number[] {
     const i = ranked.indexOf(node)
     return i < 0 ? 0 : highest === 0 ? 100 : Math.floor((100 * (highest + lowest - raw[i]!)) / highest)
   })
+}
+
+const mounts = (pod: Pod) => (pod.spec!.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? [])
+
+/** Volumes at their limits, in their zones, exclusive ones free, and disks with one writer. */
+function canMount(pod: Pod, node: Node, scene: Scene): boolean {
+  const there = on(node, scene)
+  const volumeOf = (claim: string) => sole('PersistentVolume', sole('PersistentVolumeClaim', claim, scene)?.spec.volumeName, scene)
+  const handles = (pods: readonly Pod[]) => new Set(pods.flatMap(mounts).flatMap((claim) => volumeOf(claim)?.spec.csi?.volumeHandle ?? []))
+  const limit = sole('CSINode', nameOf(node), scene)?.spec.drivers[0].allocatable.count ?? Infinity
+  const before = handles(there)
+  const after = handles([...there, pod])
+  const isInZone = (claim: string) => {
+    const zone = volumeOf(claim)?.metadata.labels?.['topology.kubernetes.io/zone']
+    const own = labelsOf(node)['topology.kubernetes.io/zone']
+    return !zone || !own || zone === own
+  }
+  const isFree = (claim: string) =>
+    !sole('PersistentVolumeClaim', claim, scene)?.spec.accessModes?.includes('ReadWriteOncePod') ||
+    !scene.pods.some((other) => mounts(other).includes(claim))
+  const disks = (one: Pod) => (one.spec!.volumes ?? []).flatMap(({ awsElasticBlockStore }) => awsElasticBlockStore?.volumeID ?? [])
+  return (
+    (after.size === before.size || after.size <= limit) &&
+    mounts(pod).every((claim) => isInZone(claim) && isFree(claim)) &&
+    !disks(pod).some((disk) => there.some((other) => disks(other).includes(disk)))
+  )
+}
+
+function declares(pod: Pod, node: Node): boolean {
+  const needs = pod.spec!.containers!.some(({ restartPolicyRules = [] }) =>
+    restartPolicyRules.some(({ action }) => action === 'RestartAllContainers'),
+  )
+  return !needs || (node.status!.declaredFeatures ?? []).includes('RestartAllContainersOnContainerExits')
+}
+
+/** What the node's choice of devices for the pod's claim scores: 8 for the first alternative, 7 for the second; undefined without devices. */
+function devicesFor(pod: Pod, node: Node, scene: Scene): number | undefined {
+  const name = pod.spec!.resourceClaims?.[0]?.resourceClaimName
+  if (!name) return 0
+  const all = (scene.objects ?? []).filter(({ kind }) => kind === 'ResourceSlice') as any[]
+  const taken = ((scene.objects ?? []).filter(({ kind }) => kind === 'ResourceClaim') as any[]).flatMap(
+    ({ status }) => status?.allocation.devices.results.map(({ pool, device }: any) => `${pool}/${device}`) ?? [],
+  )
+  const free: string[] = all
+    .filter(({ spec }) => spec.nodeName === nameOf(node))
+    .flatMap(({ spec }) => spec.devices.filter((one: any) => !taken.includes(`${spec.pool.name}/${one.name}`)))
+    .map(({ attributes }) => attributes.model.string)
+  const [request] = sole('ResourceClaim', name, scene).spec.devices.requests
+  const enough = ({ count, selectors = [] }: any) =>
+    free.filter((model) => selectors.every(({ cel }: any) => (cel.expression as string).includes(`"${model}"`))).length >= count
+  if (request.exactly) return enough(request.exactly) ? 0 : undefined
+  const found = request.firstAvailable.findIndex(enough)
+  return found < 0 ? undefined : 8 - found
 }

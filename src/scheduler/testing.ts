@@ -3,8 +3,12 @@ import type { Node } from '#api/kinds/core/node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { KubeObject } from '#api/object.ts'
 import type { PodSpec } from '#api/generated/types.ts'
+import { silentLogger } from '#lib/log.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { seededRandom } from '#lib/random.ts'
 import { Cluster } from './cluster.ts'
+import { DeviceAllocator } from './devices/device-allocator.ts'
+import type { Scene } from './reference.ts'
 import { NominatedPods } from './nominations.ts'
 import type { Objects } from './objects.ts'
 import { type Placement, placePod } from './place.ts'
@@ -55,6 +59,17 @@ export function clusterOf(nodes: readonly Node[], pods: readonly Pod[] = []): Cl
   const cluster = new Cluster()
   for (const node of nodes) cluster.setNode(node)
   for (const pod of pods) cluster.setPod(podInfoOf(pod), pod.spec!.nodeName!)
+  return cluster
+}
+
+/** With volumes, claims and devices to look up. */
+export async function clusterOver({ nodes, pods, objects = [] }: Scene): Promise<Cluster> {
+  const cluster = clusterOf(nodes, pods)
+  cluster.objects = objectsFrom(objects)
+  const { objects: found } = cluster
+  const shared = { clock: createVirtualClock(), random: seededRandom(1), log: silentLogger, loaded: () => {} }
+  cluster.devices = new DeviceAllocator({ objects: found, ...shared })
+  await cluster.devices.load()
   return cluster
 }
 

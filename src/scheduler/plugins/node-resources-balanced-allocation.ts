@@ -2,6 +2,8 @@
 import { MAX_SCORE, type Plugin } from '#scheduler/plugin.ts'
 import { amountOf, type Resources } from '#scheduler/resources.ts'
 
+const HALF = MAX_SCORE / 2
+
 export function nodeResourcesBalancedAllocation({ resources = ['cpu', 'memory'] }: { resources?: readonly string[] } = {}): Plugin {
   return {
     name: 'NodeResourcesBalancedAllocation',
@@ -13,7 +15,7 @@ export function nodeResourcesBalancedAllocation({ resources = ['cpu', 'memory'] 
         of({ requested, allocatable }) {
           const before = balance(weighed, allocatable, (name) => amountOf(requested, name))
           const after = balance(weighed, allocatable, (name) => amountOf(requested, name) + amountOf(requests, name))
-          return Math.floor(((1 + after - before) / 2) * MAX_SCORE)
+          return HALF + Math.floor((HALF + after - before) / 2)
         },
       }
     },
@@ -21,15 +23,15 @@ export function nodeResourcesBalancedAllocation({ resources = ['cpu', 'memory'] 
   }
 }
 
-/** 1 minus the standard deviation of the used fractions. */
+/** 1 minus the standard deviation of the used fractions, in whole percent. */
 function balance(names: readonly string[], allocatable: Resources, used: (name: string) => number): number {
   const fractions: number[] = []
   for (const name of names) {
     const capacity = amountOf(allocatable, name)
     if (capacity > 0) fractions.push(Math.min(1, used(name) / capacity))
   }
-  if (fractions.length < 2) return 1
-  if (fractions.length === 2) return 1 - Math.abs(fractions[0]! - fractions[1]!) / 2
+  if (fractions.length < 2) return MAX_SCORE
+  if (fractions.length === 2) return Math.floor((1 - Math.abs((fractions[0]! - fractions[1]!) / 2)) * MAX_SCORE)
   const mean = fractions.reduce((sum, one) => sum + one, 0) / fractions.length
-  return 1 - Math.sqrt(fractions.reduce((sum, one) => sum + (one - mean) ** 2, 0) / fractions.length)
+  return Math.floor((1 - Math.sqrt(fractions.reduce((sum, one) => sum + (one - mean) ** 2, 0) / fractions.length)) * MAX_SCORE)
 }
