@@ -18,6 +18,7 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
   #objects = new Map<string, T>()
   #byNamespace: Index<T> | undefined
   #byOwner: Index<T> | undefined
+  #indexes = new Map<(object: T) => string, Index<T>>()
   #handlers = new Set<(change: Change<T>) => void>()
   #project: Projection
   #log: Logger
@@ -50,6 +51,12 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
   ownedBy(uid: string): T[] {
     this.#byOwner ??= new Index(ownerOf, this.#objects)
     return this.#byOwner.of(uid)
+  }
+
+  by(valueOf: (object: T) => string, value: string): T[] {
+    let index = this.#indexes.get(valueOf)
+    if (!index) this.#indexes.set(valueOf, (index = new Index(valueOf, this.#objects)))
+    return index.of(value)
   }
 
   orphans(namespace: string): T[] {
@@ -143,6 +150,7 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
     this.#objects.set(key, object)
     this.#byNamespace?.replace(key, previous, object)
     this.#byOwner?.replace(key, previous, object)
+    for (const index of this.#indexes.values()) index.replace(key, previous, object)
     const change = previous ? { object, previous } : { object }
     for (const handler of this.#handlers) this.#tell(handler, change)
   }
@@ -153,6 +161,7 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
     this.#objects.delete(key)
     this.#byNamespace?.replace(key, previous, undefined)
     this.#byOwner?.replace(key, previous, undefined)
+    for (const index of this.#indexes.values()) index.replace(key, previous, undefined)
     for (const handler of this.#handlers) this.#tell(handler, { previous })
   }
 
@@ -170,7 +179,7 @@ class Index<T extends KubeObject> {
   #valueOf: (object: T) => string
   #entries = new Map<string, Map<string, T>>()
 
-  constructor(valueOf: (object: KubeObject) => string, objects: ReadonlyMap<string, T>) {
+  constructor(valueOf: (object: T) => string, objects: ReadonlyMap<string, T>) {
     this.#valueOf = valueOf
     for (const [key, object] of objects) this.replace(key, undefined, object)
   }

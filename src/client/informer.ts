@@ -9,6 +9,8 @@ export interface Informer<T extends KubeObject> {
   list(namespace?: string): T[]
   /** Objects whose controller ownerReference has that uid. */
   ownedBy(uid: string): T[]
+  /** Objects of which `valueOf` makes that value; kept by it from the first question on, so pass the same function each time. */
+  by(valueOf: (object: T) => string, value: string): T[]
   /** Objects of that namespace that no one controls. */
   orphans(namespace: string): T[]
   /** Calls back for every object now known (as an addition) and every later change. Dispose to stop. */

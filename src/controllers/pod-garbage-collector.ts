@@ -9,7 +9,7 @@ import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { isNodeReady } from './node-lifecycle/node-lifecycle.ts'
-import { isFinished } from './pod-state.ts'
+import { isFinished, nodeNameOf } from './pod-state.ts'
 
 const QUARANTINE_MS = 40_000
 const PERIOD_MS = 20_000
@@ -103,8 +103,8 @@ function podsOfLost(node: Node, informers: Informers): ObjectKey[] {
   const name = node.metadata?.name ?? ''
   const current = informers.of(Node).get({ name })
   if (current && !isOutOfService(current)) return []
-  const pods = informers.of(Pod).list()
-  return pods.filter(({ spec }) => spec?.nodeName === name).map((pod) => keyOf(pod))
+  const pods = informers.of(Pod).by(nodeNameOf, name)
+  return pods.map((pod) => keyOf(pod))
 }
 
 function isOutOfService(node: Node): boolean {

@@ -35,3 +35,8 @@ export function availableInMs(pod: Pod, minReadySeconds: number, now: number): n
 export function isAvailable(pod: Pod, minReadySeconds: number, now: number): boolean {
   return availableInMs(pod, minReadySeconds, now) === 0
 }
+
+/** For informers' `by`: the pods of one node. */
+export function nodeNameOf({ spec }: Pod): string {
+  return spec?.nodeName ?? ''
+}

@@ -10,7 +10,7 @@ import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { withCondition } from './conditions.ts'
-import { isFinished } from './pod-state.ts'
+import { isFinished, nodeNameOf } from './pod-state.ts'
 
 export function taintEvictionController(): Controller {
   /** Pods with a deletion ahead and since when: so that calling it off can be told, and waiting does not begin anew each time. */
@@ -82,6 +82,6 @@ function taintsOn(pod: Pod, informers: Informers): Taint[] {
 /** Called for what a node was and what it is: taints that went call deletions off. */
 function podsOnTainted(node: Node, informers: Informers): ObjectKey[] {
   if (!(node.spec?.taints ?? []).some(({ effect }) => effect === 'NoExecute')) return []
-  const pods = informers.of(Pod).list()
-  return pods.filter((pod) => pod.spec?.nodeName === node.metadata?.name).map((pod) => keyOf(pod))
+  const pods = informers.of(Pod).by(nodeNameOf, node.metadata?.name ?? '')
+  return pods.map((pod) => keyOf(pod))
 }

@@ -9,7 +9,7 @@ import { hasReason } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { conditionOf } from '#controllers/conditions.ts'
-import { isReady } from '#controllers/pod-state.ts'
+import { isReady, nodeNameOf } from '#controllers/pod-state.ts'
 import { type Clock, formatTime } from '#lib/clock.ts'
 import { NodeHealth } from './health.ts'
 import { executionKey, hasExecutionTaint, sameTaints, wantedTaints, type Execution } from './taints.ts'
@@ -22,6 +22,10 @@ export function nodeLifecycleController(clock: Clock): Controller {
   const health = new NodeHealth(clock)
   const pace = new EvictionPace(clock)
   const ready = new Set<string>()
+  /** Whether each node was ready when last seen. */
+  const fared = new Map<string, boolean>()
+  /** Nodes that are lost, but whose pods may not be evicted for the time being. */
+  const undecided = new Set<string>()
   return {
     name: 'node-lifecycle-controller',
     account: 'node-controller',
@@ -30,13 +34,15 @@ export function nodeLifecycleController(clock: Clock): Controller {
     triggers: [
       itself(Node),
       // Whether an unready node's pods may be evicted depends on how the others fare.
-      mapped(Node, (_, informers) =>
-        informers
-          .of(Node)
-          .list()
-          .filter((node) => !isNodeReady(node))
-          .map((node) => keyOf(node)),
-      ),
+      mapped(Node, ({ metadata }, informers) => {
+        const name = metadata?.name ?? ''
+        const node = informers.of(Node).get({ name })
+        const fares = node && isNodeReady(node)
+        if (fares === fared.get(name)) return []
+        if (fares === undefined) fared.delete(name)
+        else fared.set(name, fares)
+        return Array.from(undecided, (one) => ({ name: one }))
+      }),
       mapped(Lease, ({ metadata }) => (metadata?.namespace === LEASE_NAMESPACE ? [{ name: metadata.name ?? '' }] : [])),
     ],
     reads: [Pod],
@@ -47,6 +53,7 @@ export function nodeLifecycleController(clock: Clock): Controller {
         if (health.knows(name))
           tell(events, { name, uid: name }, 'RemovingNode', `Node ${name} event: Removing Node ${name} from Controller`)
         ready.delete(name)
+        undecided.delete(name)
         return health.forget(name)
       }
       if (!health.knows(name)) {
@@ -55,7 +62,9 @@ export function nodeLifecycleController(clock: Clock): Controller {
       const lease = informers.of(Lease).get({ namespace: LEASE_NAMESPACE, name })
       const remainingMs = health.remainingMs(node, lease)
       const current = remainingMs <= 0 ? await markLost(node, context) : node
-      const waitMs = await syncTaints(current, { pace, context })
+      const { evicts, waitMs } = await syncTaints(current, { pace, context })
+      if (evicts) undecided.delete(name)
+      else undecided.add(name)
       if (isNodeReady(current)) ready.add(name)
       else {
         if (ready.delete(name))
@@ -101,8 +110,11 @@ async function markLost(node: Node, { client, clock }: ControllerContext): Promi
   return client.update(Node, { ...node, status: { ...node.status, conditions } }, { subresource: 'status' })
 }
 
-/** Returns how long to wait where evictions of the zone are paced. */
-async function syncTaints(node: Node, { pace, context }: { pace: EvictionPace; context: ControllerContext }): Promise<number | undefined> {
+/** Whether nothing is left to decide, and how long to wait where evictions of the zone are paced. */
+async function syncTaints(
+  node: Node,
+  { pace, context }: { pace: EvictionPace; context: ControllerContext },
+): Promise<{ evicts: boolean; waitMs: number | undefined }> {
   let execute: Execution = 'spare'
   let waitMs: number | undefined
   if (executionKey(node) !== undefined) {
@@ -125,16 +137,15 @@ async function syncTaints(node: Node, { pace, context }: { pace: EvictionPace; c
       patch: { metadata: { resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } },
     })
   }
-  return waitMs
+  return { evicts: executionKey(node) === undefined || execute === 'evict', waitMs }
 }
 
 /** Pods of a node that is not ready serve nobody: their Ready turns False, so that endpoints let go of them. */
 async function markPodsNotReady(node: Node, { client, informers, clock, events }: ControllerContext): Promise<void> {
-  const name = node.metadata?.name
   const pods = informers
     .of(Pod)
-    .list()
-    .filter((pod) => pod.spec?.nodeName === name && isReady(pod))
+    .by(nodeNameOf, node.metadata?.name ?? '')
+    .filter((pod) => isReady(pod))
   for (const pod of pods) {
     const condition = { type: 'Ready', status: 'False', lastTransitionTime: formatTime(clock.now()) }
     const patch = { metadata: { uid: pod.metadata?.uid }, status: { conditions: [condition] } }

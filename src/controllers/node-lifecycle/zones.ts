@@ -28,7 +28,11 @@ export class EvictionPace {
   /** Whether an unready node may be tainted now; else how long to wait, or that evictions are off for the time being. */
   ask(node: Node, nodes: readonly Node[]): { verdict: 'evict' | 'spare' } | { verdict: 'wait'; waitMs: number } {
     const zones = new Map<string, Node[]>()
-    for (const one of nodes) zones.set(zoneOf(one), [...(zones.get(zoneOf(one)) ?? []), one])
+    for (const one of nodes) {
+      const members = zones.get(zoneOf(one))
+      if (members) members.push(one)
+      else zones.set(zoneOf(one), [one])
+    }
     const states = new Map([...zones].map(([zone, members]) => [zone, stateOf(members)]))
     if ([...states.values()].every((state) => state === 'FullDisruption')) return { verdict: 'spare' }
     const zone = zoneOf(node)
