@@ -36,7 +36,11 @@ async function scene(nodes: number, work: (scene: Scene) => Promise<void>): Prom
   const cluster = await up(['--data-dir', directory, '--kubeconfig', kubeconfig, '--port', '0', '--nodes', `simulated:${nodes}`])
   try {
     const pid = cluster.pid!
-    row(`${nodes} simulated node${nodes === 1 ? '' : 's'} up and joined`, `${seconds(performance.now() - began)}, ${cpuSeconds(pid).toFixed(1)} s of processor time`, '')
+    row(
+      `${nodes} simulated node${nodes === 1 ? '' : 's'} up and joined`,
+      `${seconds(performance.now() - began)}, ${cpuSeconds(pid).toFixed(1)} s of processor time`,
+      '',
+    )
     await using client = createHttpClient(readKubeconfig(kubeconfig))
     await work({ pid, client })
   } finally {
@@ -51,7 +55,9 @@ async function up(words: readonly string[]): Promise<ChildProcess> {
   const profile = values.profile ? ['--cpu-prof', `--cpu-prof-dir=${values.profile}`] : []
   if (values.profile) mkdirSync(values.profile, { recursive: true })
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--max-semi-space-size=4', ...profile, main, 'up', ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--max-semi-space-size=4', ...profile, main, 'up', ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let output = ''
   const ready = Promise.withResolvers<void>()
   child.stdout!.setEncoding('utf8').on('data', (text: string) => {
@@ -95,7 +101,10 @@ async function available(client: Client, count: number): Promise<void> {
   }
   items.forEach(seen)
   if (done.size >= count) return
-  for await (const { type, object } of client.watch(Deployment, { resourceVersion: metadata?.resourceVersion ?? '0', signal: stop.signal })) {
+  for await (const { type, object } of client.watch(Deployment, {
+    resourceVersion: metadata?.resourceVersion ?? '0',
+    signal: stop.signal,
+  })) {
     if (type === 'ADDED' || type === 'MODIFIED') seen(object)
     if (done.size >= count) break
   }
@@ -124,15 +133,24 @@ if (asked('namespace'))
   await scene(20, async (at) => {
     const { client } = at
     await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'full' } })
-    const pod = (i: number): Pod => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: `pod-${i}`, namespace: 'full' }, spec: template('x').spec })
+    const pod = (i: number): Pod => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: `pod-${i}`, namespace: 'full' },
+      spec: template('x').spec,
+    })
     await rate(1000, 64, async (i) => void (await client.create(Pod, pod(i))))
-    const running = async () => (await client.list(Pod, { namespace: 'full' })).items.filter(({ status }) => status?.phase === 'Running').length
+    const running = async () =>
+      (await client.list(Pod, { namespace: 'full' })).items.filter(({ status }) => status?.phase === 'Running').length
     while ((await running()) < 1000) await sleep(500)
     await measured('a namespace of 1,000 pods deleted', '3 s', at, async () => {
       const stop = new AbortController()
       const { metadata } = await client.list(Namespace)
       const gone = (async () => {
-        for await (const { type, object } of client.watch(Namespace, { resourceVersion: metadata?.resourceVersion ?? '0', signal: stop.signal }))
+        for await (const { type, object } of client.watch(Namespace, {
+          resourceVersion: metadata?.resourceVersion ?? '0',
+          signal: stop.signal,
+        }))
           if (type === 'DELETED' && object.metadata?.name === 'full') return
       })()
       await client.delete(Namespace, { name: 'full' })
@@ -168,7 +186,9 @@ function residentMb(pid: number): number {
 
 /** Of all threads, by the scheduler's own account. */
 function cpuSeconds(pid: number): number {
-  const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) => Number(readFileSync(join('/proc', String(pid), 'task', thread, 'schedstat'), 'utf8').split(' ')[0]))
+  const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    Number(readFileSync(join('/proc', String(pid), 'task', thread, 'schedstat'), 'utf8').split(' ')[0]),
+  )
   return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9
 }
 

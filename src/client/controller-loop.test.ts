@@ -147,3 +147,24 @@ test('createControllerService stops its workers and timers', async (t) => {
   await running[Symbol.asyncDispose]()
   assert.deepEqual(clock.pending(), [])
 })
+
+test('createControllerService lets what calls for a key while it rests come together in one pass, others meanwhile at once', async (t) => {
+  const world = lagging()
+  const passes: string[] = []
+  const { clock, running } = await run(t, world.client, {
+    async reconcile({ name }, { clock: now }) {
+      passes.push(`${name} ${now.monotonic()}`)
+      return { restMs: 100 }
+    },
+  })
+  await world.client.create(ConfigMap, named('a'))
+  await clock.advance(10)
+  for (const count of ['1', '2', '3']) await world.client.update(ConfigMap, { ...named('a'), data: { count } })
+  await world.client.create(ConfigMap, named('b'))
+  await clock.advance(1000)
+  assert.deepEqual(passes, ['a 0', 'b 10', 'a 100'])
+  await world.client.update(ConfigMap, { ...named('b'), data: { count: '1' } })
+  await clock.advance(0)
+  await running[Symbol.asyncDispose]()
+  assert.deepEqual(passes.slice(3), ['b 1010'])
+})

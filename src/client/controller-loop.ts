@@ -91,13 +91,15 @@ async function work(
   { queue, writes, totals }: { queue: WorkQueue; writes: OwnWrites; totals: { reconciles: number; errors: number } },
 ): Promise<void> {
   for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
+    let restMs = 0
     try {
       const seen = writes.seen(key)
       if (seen) await orAborted(seen, context.signal)
       totals.reconciles++
       const result = await controller.reconcile(parseKeyText(key), { ...context, client: writes.clientFor(key) })
       queue.forget(key)
-      if (result) queue.addAfter(key, result.requeueAfterMs)
+      if (result?.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs)
+      restMs = result?.restMs ?? 0
     } catch (error) {
       if (!context.signal.aborted) {
         totals.errors++
@@ -105,7 +107,9 @@ async function work(
         report(context.log, { key, error, failures: queue.failures(key) })
       }
     } finally {
-      queue.done(key)
+      const rested = key
+      if (restMs > 0) context.clock.after(restMs, () => queue.done(rested))
+      else queue.done(key)
     }
   }
 }

@@ -24,6 +24,12 @@ export interface ControllerContext {
   signal: AbortSignal
 }
 
+export interface NextPass {
+  requeueAfterMs?: number
+  /** What calls for the key meanwhile waits so long; for passes that cost much. */
+  restMs?: number
+}
+
 export interface Controller {
   /** As in kube-controller-manager's --controllers; its identity is kube-system's service account of `account` (default: name). */
   name: string
@@ -36,7 +42,7 @@ export interface Controller {
   /** Keys worked on at once; upstream's concurrency. */
   workers?: number
   /** Does not run again for a key until the informers have seen this actor's own last write. */
-  reconcile(key: ObjectKey, context: ControllerContext): Promise<void | { requeueAfterMs: number }>
+  reconcile(key: ObjectKey, context: ControllerContext): Promise<void | NextPass>
   /** Work that no object triggers; runs for as long as the controller does. */
   run?(context: ControllerContext): Promise<void>
 }

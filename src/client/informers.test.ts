@@ -168,3 +168,20 @@ test('Informers.metadataOf keeps metadata alone unless the whole is held anyway'
   const whole = informers.of(ConfigMap)
   assert.equal(informers.metadataOf(ConfigMap), whole)
 })
+
+test('Informer.by finds objects by a value made of them, as they come, change and go', async (t) => {
+  const { informers, state, clock, ...world } = script(t)
+  const tierOf = ({ metadata }: KubeObject) => metadata?.labels?.['tier'] ?? ''
+  state.items = [object('a', 1, { labels: { tier: 'web' } })]
+  const informer = informers.of(ConfigMap)
+  await clock.advance(0)
+  const names = (tier: string) => informer.by(tierOf, tier).map(({ metadata }) => metadata?.name)
+  assert.deepEqual([names('web'), names('db')], [['a'], []])
+  world.push({ type: 'ADDED', object: object('b', 2, { labels: { tier: 'web' } }) })
+  world.push({ type: 'MODIFIED', object: object('a', 3, { labels: { tier: 'db' } }) })
+  await clock.advance(0)
+  assert.deepEqual([names('web'), names('db')], [['b'], ['a']])
+  world.push({ type: 'DELETED', object: object('b', 4, { labels: { tier: 'web' } }) })
+  await clock.advance(0)
+  assert.deepEqual(names('web'), [])
+})

@@ -40,6 +40,16 @@ export function selectorMatches(selector: LabelSelector | undefined, labels: Rec
   }
 }
 
+/** As selectorMatches, for many objects in a row. */
+export function selectorMatcher(selector: LabelSelector | undefined): (labels: Record<string, string> | undefined) => boolean {
+  try {
+    const made = selectorOf(selector)
+    return (labels) => matchesLabels(made, labels ?? {})
+  } catch {
+    return () => false
+  }
+}
+
 export const isMalformedSelector = (selector: LabelSelector | undefined) => selectorText(selector) === '<invalid>'
 
 /** `a=b,c in (d,e)`: the text a selector is queried with; empty for an empty one. */

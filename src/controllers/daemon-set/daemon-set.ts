@@ -8,7 +8,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, keyText } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
-import { isEmptySelector, selectorMatches } from '#api/validation/label-selector.ts'
+import { isEmptySelector, selectorMatcher } from '#api/validation/label-selector.ts'
 import { FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
@@ -75,12 +75,13 @@ export function daemonSetController(): Controller {
 
 async function claimPods(set: DaemonSet, { client, informers }: ControllerContext): Promise<Pod[]> {
   const pods = informers.of(Pod)
+  const matches = selectorMatcher(set.spec?.selector)
   return claim([...pods.ownedBy(set.metadata?.uid ?? ''), ...pods.orphans(set.metadata?.namespace ?? '')], {
     client,
     ownerKind: DaemonSet,
     owner: set,
     dependentKind: Pod,
-    matches: (pod) => selectorMatches(set.spec?.selector, pod.metadata?.labels),
+    matches: (pod) => matches(pod.metadata?.labels),
   })
 }
 

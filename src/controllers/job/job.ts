@@ -7,7 +7,7 @@ import { keyOf, type ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
 import { conditionOf, withCondition } from '#controllers/conditions.ts'
-import { selectorMatches } from '#api/validation/label-selector.ts'
+import { selectorMatcher, selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
 import { formatTime } from '#lib/clock.ts'
@@ -269,12 +269,13 @@ async function deletePods(job: Job, pods: readonly Pod[], context: ControllerCon
 async function claimPods(job: Job, { client, informers }: ControllerContext): Promise<Pod[]> {
   const pods = informers.of(Pod)
   const candidates = [...pods.ownedBy(job.metadata?.uid ?? ''), ...pods.orphans(job.metadata?.namespace ?? '')]
+  const matches = selectorMatcher(job.spec?.selector)
   return claim(candidates, {
     client,
     ownerKind: Job,
     owner: job,
     dependentKind: Pod,
-    matches: (pod) => selectorMatches(job.spec?.selector, pod.metadata?.labels),
+    matches: (pod) => matches(pod.metadata?.labels),
   })
 }
 

@@ -7,7 +7,7 @@ import { keyOf, type KubeObject, type ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
-import { selectorMatches } from '#api/validation/label-selector.ts'
+import { selectorMatcher, selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { isRefused, refusalWaitMs } from '#controllers/failed-pods.ts'
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from '#controllers/pod-control.ts'
@@ -18,6 +18,11 @@ import { statusOf } from './status.ts'
 
 /** Most pods created or deleted in one pass. */
 const BURST = 500
+
+/** A pass looks at every pod of the set: after one over so many, those that pods call for come together in the next. */
+const LARGE_SET = 100
+const REST_MS_PER_POD = 0.1
+const MOST_REST_MS = 1000
 
 /** What ReplicaSet and ReplicationController have in common. */
 export interface ReplicatedSet extends KubeObject {
@@ -47,14 +52,14 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
       const set = informers.of(kind).get(key)
       if (!set?.metadata?.uid) return
       const pods = informers.of(Pod)
-      const selector = selectorOf(set)
+      const matches = selectorMatcher(selectorOf(set))
       const candidates = [...pods.ownedBy(set.metadata.uid), ...pods.orphans(key.namespace ?? '')].filter((pod) => isActive(pod))
       const active = await claim(candidates, {
         client: context.client,
         ownerKind: kind,
         owner: set,
         dependentKind: Pod,
-        matches: (pod) => selectorMatches(selector, pod.metadata?.labels),
+        matches: (pod) => matches(pod.metadata?.labels),
       })
       const refusalMs = active.length < (set.spec?.replicas ?? 1) ? waitForRefused(set, context) : 0
       const held = set.metadata.deletionTimestamp !== undefined || refusalMs > 0
@@ -67,7 +72,10 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
       }
       if (failure !== undefined) throw failure
       const waits = [nextAvailableMs(set, active, clock.now()) ?? 0, refusalMs].filter((waitMs) => waitMs > 0)
-      if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
+      return {
+        ...(waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {}),
+        ...(active.length >= LARGE_SET ? { restMs: Math.min(MOST_REST_MS, active.length * REST_MS_PER_POD) } : {}),
+      }
     },
   }
 }
