@@ -1,8 +1,8 @@
 // What changed between two objects, as three sets of fields. Equal branches cost nothing beyond telling that they are equal.
 import { equal } from '#api/equal.ts'
 import type { Schema } from '#api/schema.ts'
-import { type Fields, LEAF, NO_FIELDS, node } from './fields.ts'
-import { isEmptyContainer, itemsOf, memberSchema, type Shape, shapeOf } from './shape.ts'
+import { type Fields, LEAF, NO_FIELDS, node, sorted } from './fields.ts'
+import { isEmptyContainer, itemsOf, memberOf, type Shape, shapeOf } from './shape.ts'
 
 export interface Comparison {
   added: Fields
@@ -26,27 +26,41 @@ export function compareObjects(schema: Schema, left: unknown, right: unknown): C
 
 function compare(schema: Schema | undefined, left: unknown, right: unknown, depth = TOLD_APART): Branch | undefined {
   if (left === right) return undefined
+  if (left === undefined) return { added: whole(schema, right) }
+  if (right === undefined) return { removed: whole(schema, left) }
   const shape = commonShape(schema, left, right)
-  if (shape === undefined || shape === 'leaf' || (isEmptyContainer(left) && isEmptyContainer(right))) {
-    if (left === undefined) return { added: LEAF }
-    if (right === undefined) return { removed: LEAF }
+  if (shape === undefined || shape === 'leaf' || (isEmptyContainer(left) && isEmptyContainer(right)))
     return equal(left, right) ? undefined : { modified: LEAF }
-  }
   const children = shape === 'map' ? compareMembers(schema, left, right, depth) : compareItems(schema!, shape, left, right)
-  if (left !== undefined && right !== undefined && !children) return undefined
-  return {
-    added: node(left === undefined, children?.added),
-    modified: node(false, children?.modified),
-    removed: node(right === undefined, children?.removed),
+  if (!children) return undefined
+  return { added: node(false, children.added), modified: node(false, children.modified), removed: node(false, children.removed) }
+}
+
+/** All fields of a value that has nothing on the other side, in the order they are stored. Creates are made of these. */
+function whole(schema: Schema | undefined, value: unknown): Fields {
+  const shape = shapeOf(schema, value)
+  if (shape === 'leaf' || isEmptyContainer(value)) return LEAF
+  const fields: Record<string, Fields> = { '.': LEAF }
+  if (shape === 'map') {
+    const members = value as Record<string, unknown>
+    for (const key of sorted(Object.keys(members))) {
+      if (members[key] === undefined) continue
+      const member = memberOf(schema, key)
+      fields[member.element] = whole(member.schema, members[key])
+    }
+    return fields
   }
+  const { byElement, duplicates } = itemsOf(schema!, shape, value)
+  for (const element of sorted([...byElement.keys()]))
+    fields[element] = duplicates.has(element) ? LEAF : whole(schema!.items, byElement.get(element))
+  return fields
 }
 
 /** undefined where the two are of different shapes: then one replaces the other whole. */
 function commonShape(schema: Schema | undefined, left: unknown, right: unknown): Shape | undefined {
-  if (left === undefined || left === null) return shapeOf(schema, right ?? left)
+  if (left === null) return shapeOf(schema, right)
   const shape = shapeOf(schema, left)
-  if (right === undefined || right === null) return shape
-  return shape === shapeOf(schema, right) ? shape : undefined
+  return right === null || shape === shapeOf(schema, right) ? shape : undefined
 }
 
 /** Collects branches by element into one branch of children. */
@@ -73,12 +87,14 @@ function compareMembers(schema: Schema | undefined, left: unknown, right: unknow
   for (const key of Object.keys(before)) {
     const other = Object.hasOwn(after, key) ? after[key] : undefined
     if (depth < TOLD_APART && equal(before[key], other)) continue
-    if (before[key] !== other) collected.put(`f:${key}`, compare(memberSchema(schema, key), before[key], other, depth + 1))
+    if (before[key] === other) continue
+    const member = memberOf(schema, key)
+    collected.put(member.element, compare(member.schema, before[key], other, depth + 1))
   }
   for (const key of Object.keys(after)) {
-    if (!Object.hasOwn(before, key) && after[key] !== undefined) {
-      collected.put(`f:${key}`, compare(memberSchema(schema, key), undefined, after[key]))
-    }
+    if (Object.hasOwn(before, key) || after[key] === undefined) continue
+    const member = memberOf(schema, key)
+    collected.put(member.element, { added: whole(member.schema, after[key]) })
   }
   return collected.any ? collected : undefined
 }

@@ -96,21 +96,29 @@ const encoded = new WeakSet<Fields>()
 export function encodeFields(fields: Fields): Fields {
   if (isEmpty(fields)) return LEAF
   if (encoded.has(fields)) return fields
-  const sorted = sortedFields(fields)
-  encoded.add(sorted)
-  return sorted
+  const stored = isSorted(fields) ? fields : sortedFields(fields)
+  encoded.add(stored)
+  return stored
 }
 
 function sortedFields(fields: Fields): Fields {
   if (isEmpty(fields)) return LEAF
-  const sorted: Children = {}
-  for (const element of sortedElements(fields)) sorted[element] = sortedFields(fields[element]!)
-  return sorted
+  const result: Children = {}
+  for (const element of sorted(Object.keys(fields))) result[element] = sortedFields(fields[element]!)
+  return result
 }
 
-/** By insertion: there are few, and this runs with every write, where sort() would allocate. */
-function sortedElements(fields: Fields): string[] {
-  const elements = Object.keys(fields)
+function isSorted(fields: Fields): boolean {
+  let last = ''
+  for (const element in fields) {
+    if (element < last || !isSorted(fields[element]!)) return false
+    last = element
+  }
+  return true
+}
+
+/** Sorts in place. By insertion: there are few, and this runs with every write, where sort() would allocate. */
+export function sorted(elements: string[]): string[] {
   if (elements.length > 64) return elements.sort()
   for (let i = 1; i < elements.length; i++) {
     const element = elements[i]!

@@ -32,6 +32,24 @@ export function memberSchema(schema: Schema | undefined, key: string): Schema | 
   return schema.additionalProperties ?? (schema.preserveUnknownFields ? DEDUCED : undefined)
 }
 
+export interface Member {
+  /** Its path element. */
+  element: string
+  schema: Schema | undefined
+}
+
+/** The fields of each structure that have been asked for: to spell a path element anew costs more than all else about it. */
+const known = new WeakMap<Schema, Map<string, Member>>()
+
+export function memberOf(schema: Schema | undefined, key: string): Member {
+  if (!schema || !isNamedField(schema, key)) return { element: `f:${key}`, schema: memberSchema(schema, key) }
+  let fields = known.get(schema)
+  if (!fields) known.set(schema, (fields = new Map()))
+  let member = fields.get(key)
+  if (!member) fields.set(key, (member = { element: `f:${key}`, schema: schema.properties![key] }))
+  return member
+}
+
 /** Whether the member is a field of a structure rather than an entry of a map. */
 export function isNamedField(schema: Schema | undefined, key: string): boolean {
   return schema?.properties !== undefined && Object.hasOwn(schema.properties, key)
