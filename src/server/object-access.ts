@@ -20,10 +20,10 @@ export function createObjectReader(engine: Engine): ObjectReader {
       const stored = resource.cache.get(storageKey(resource, key))
       return stored && (servedObject(resource, stored, mirror.recent) as T)
     },
-    *list<T extends KubeObject>(kind: Kind<T>, namespace?: string) {
+    list<T extends KubeObject>(kind: Kind<T>, namespace?: string) {
       const resource = storedResource(engine, kind)
-      const prefix = namespace ? `${resource.prefix}${namespace}/` : resource.prefix
-      for (const stored of resource.cache.list(prefix)) yield servedObject(resource, stored) as T
+      // Every write asks for quotas, limits, policies and webhooks, of which most clusters have none.
+      return resource.cache.size === 0 ? [] : listed<T>(resource, namespace)
     },
     onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: { object?: T; previous?: T }) => void) {
       const resource = storedResource(engine, kind)
@@ -94,6 +94,11 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
       return servedObject(call.resource, stored, engine.mirror.recent) as T | Status
     },
   }
+}
+
+function* listed<T extends KubeObject>(resource: StoredResource, namespace: string | undefined): Generator<T> {
+  const prefix = namespace ? `${resource.prefix}${namespace}/` : resource.prefix
+  for (const stored of resource.cache.list(prefix)) yield servedObject(resource, stored) as T
 }
 
 function storedResource(engine: Engine, kind: Kind<any>): StoredResource {

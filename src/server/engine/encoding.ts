@@ -1,19 +1,27 @@
 // Objects to bytes and back. A stored value is JSON of the storage version without resourceVersion: its revision is that, and is spliced in
 // behind the known head when bytes are sent, so that an object is serialised once in its life.
-import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
 import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource } from '#server/registry.ts'
 
 /** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
 export function encodeForStore(resource: Resource, object: KubeObject): { bytes: Buffer; storage: KubeObject } {
   const storage = storageOf(resource, object)
-  const { kind: _kind, apiVersion: _version, metadata, ...rest } = storage
-  const { resourceVersion: _revision, ...meta } = metadata!
-  const restText = JSON.stringify(rest)
-  const text = `${resource.head}${JSON.stringify(meta).slice(1)}${restText === '{}' ? '}' : `,${restText.slice(1)}`}`
+  let text = resource.head + JSON.stringify(withoutRevision(storage.metadata!)).slice(1)
+  for (const [name, member] of Object.entries(storage))
+    if (!IN_HEAD.has(name) && member !== undefined) text += `,${JSON.stringify(name)}:${JSON.stringify(member)}`
+  text += '}'
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   bytes.write(text)
   return { bytes, storage }
+}
+
+const IN_HEAD = new Set(['kind', 'apiVersion', 'metadata'])
+
+function withoutRevision(metadata: ObjectMeta): ObjectMeta {
+  if (metadata.resourceVersion === undefined) return metadata
+  const { resourceVersion: _, ...rest } = metadata
+  return rest
 }
 
 /** What is kept of an object, in the version it is kept in; the object itself where it can be. */
