@@ -16,6 +16,8 @@ export interface Usage {
   /** Longest pause of the collector and longest stall of the loop since the last `usage`, in ms. */
   worst: number
   stall: number
+  /** Most processor time the main thread took in one turn of the loop, in ms: a stall on a machine with nothing else to do. */
+  turn: number
 }
 
 export function tellUsage(other: (message: string) => Promise<void>, profileDirectory = ''): void {
@@ -32,6 +34,13 @@ export function tellUsage(other: (message: string) => Promise<void>, profileDire
   let sampling: NodeJS.Timeout | undefined
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()
+  let turn = 0
+  let cpu = process.threadCpuUsage()
+  setInterval(() => {
+    const { user, system } = process.threadCpuUsage(cpu)
+    turn = Math.max(turn, (user + system) / 1000)
+    cpu = process.threadCpuUsage()
+  }, 1).unref()
   const session = new Session()
   process.on('message', async (message: string) => {
     if (message === 'profile') {
@@ -61,10 +70,12 @@ export function tellUsage(other: (message: string) => Promise<void>, profileDire
       gc: gc / 1000,
       worst,
       stall: delay.max / 1e6,
+      turn,
     }
     process.send!(usage)
     if (message !== 'usage') return
     worst = 0
+    turn = 0
     delay.reset()
   })
 }

@@ -106,6 +106,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Served but never stored (reviews, bindings, token requests). */
   virtual?: boolean
   columns: readonly Column<T>[]
+  /** What a custom kind was made of, enough to make it again: its definition, frozen. */
+  madeOf?: KubeObject
   /** Row conditions of a Table (completed pods). */
   rowConditions?(object: T): unknown[]
 }

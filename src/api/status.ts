@@ -133,8 +133,12 @@ export function forbiddenError(resource: Resource, name: string, why: string): S
   return new StatusError('Forbidden', message, { details: detailsOf(resource, name) })
 }
 
+/** Nobody reads on: an object of a hundred thousand faults is answered with fewer bytes than it had. */
+const MOST_ERRORS = 5000
+
 /** One refusal for all errors of an object; message and causes as clients know them. */
-export function invalidError(kind: { group: string; kind: string }, name: string, errors: readonly FieldError[]): StatusError {
+export function invalidError(kind: { group: string; kind: string }, name: string, all: readonly FieldError[]): StatusError {
+  const errors = all.length > MOST_ERRORS ? all.slice(0, MOST_ERRORS) : all
   const texts = errors.map((error) => `${error.field}: ${error.message}`)
   const joined = texts.length === 1 ? texts[0] : `[${[...new Set(texts)].join(', ')}]`
   const spelled = kind.group ? `${kind.kind}.${kind.group}` : kind.kind

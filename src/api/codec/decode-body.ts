@@ -60,6 +60,8 @@ export interface Reading {
   value?: unknown
   /** What strict reading has against it. */
   complaints: string[]
+  /** The kind has read `value` itself. */
+  decoded?: boolean
   /** What it cannot be read for: a fault of this module's. */
   fault?: Error
 }
@@ -77,9 +79,23 @@ export function readAs(format: BodyFormat, body: Uint8Array, { expected, ...opti
   return reading
 }
 
+/** Has the kind read what was read as JSON, ahead of `conclude`. Throws nothing. */
+export function decodeAhead(reading: Reading, { expected, ...options }: DecodeOptions & { expected: Expected }): void {
+  const { found, value, fault } = reading
+  if (fault || !expected.decode || found?.kind !== expected.kind) return
+  try {
+    const unknown = readValue(value, expected, options)
+    if (options.fieldValidation !== 'Ignore') for (const path of unknown) reading.complaints.push(unknownField(path))
+    reading.decoded = true
+  } catch (error) {
+    if (!isFault(error)) throw error
+    reading.fault = error
+  }
+}
+
 /** The object, if it is of the kind expected and nothing is wrong with it. Throws StatusError. */
 export function conclude<T extends KubeObject = KubeObject>(
-  { found, value, complaints, fault }: Reading,
+  { found, value, complaints, decoded, fault }: Reading,
   { body, expected, ...options }: DecodeOptions & { body: Uint8Array; expected: Expected },
 ): DecodedBody<T> {
   const strict = options.fieldValidation !== 'Ignore'
@@ -87,9 +103,8 @@ export function conclude<T extends KubeObject = KubeObject>(
     if (found) checkKind(found, expected, options)
     if (fault) throw fault
     const warnings = strict ? [...complaints] : []
-    if (expected.decode) {
-      const unknown = readValue(value, expected, options)
-      if (strict) warnings.push(...unknown.map(unknownField))
+    if (expected.decode && !decoded) {
+      for (const path of readValue(value, expected, options)) if (strict) warnings.push(unknownField(path))
     }
     const object = value as KubeObject
     if (warnings.length > 0 && options.fieldValidation === 'Strict') {

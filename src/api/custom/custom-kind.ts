@@ -94,6 +94,7 @@ export function customKind(
     },
     ...(hasRules(root) ? { validateFurther: rulesOf(root) } : {}),
     columns: customColumns(version.additionalPrinterColumns),
+    madeOf: definition,
   }
 }
 

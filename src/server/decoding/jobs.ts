@@ -1,8 +1,10 @@
 // What a body is read for, by the same functions whether it is read here or by the worker: only what can be sent between threads goes in and out.
-import { type DecodeOptions, type Expected, faultOf, type Reading, readAs } from '#api/codec/decode-body.ts'
+import { decodeAhead, type DecodeOptions, type Expected, faultOf, type Reading, readAs } from '#api/codec/decode-body.ts'
 import type { BodyFormat } from '#api/codec/media-type.ts'
 import { parseYaml, YamlError } from '#api/codec/yaml.ts'
+import { customKinds } from '#api/custom/custom-kind.ts'
 import { definition } from '#api/definitions.ts'
+import type { CustomResourceDefinition } from '#api/generated/types.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
 import { patchComplaints } from '#api/patch/patch-complaints.ts'
 import { parsePatchText } from '#api/patch/patch-text.ts'
@@ -18,6 +20,8 @@ export type Job =
       target: GroupVersionKind
       /** Of a built-in type; absent where the kind reads by itself. */
       definition?: string
+      /** Of a custom kind: the text of its definition. */
+      custom?: Uint8Array
       options: ObjectOptions
     }
   | { read: 'patch'; type: PatchBody['type']; complain: boolean }
@@ -26,6 +30,8 @@ export type Job =
 export interface Outcome {
   value?: unknown
   found?: GroupVersionKind
+  /** The kind has read it, and given it its defaults. */
+  decoded?: boolean
   complaints: string[]
   fault?: { name: string; message: string }
 }
@@ -35,7 +41,9 @@ export function carryOut(job: Job, body: Uint8Array): Outcome {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
   switch (job.read) {
     case 'object': {
-      const { fault, value, ...reading } = readAs(job.format, bytes, { expected: expectedOf(job), ...job.options })
+      const { fault, value, ...reading } = job.custom
+        ? readCustom(job, job.custom, bytes)
+        : readAs(job.format, bytes, { expected: expectedOf(job), ...job.options })
       return fault ? { ...reading, fault: told(fault) } : { ...reading, value }
     }
     case 'patch': {
@@ -52,6 +60,16 @@ export function carryOut(job: Job, body: Uint8Array): Outcome {
         throw error
       }
   }
+}
+
+/** A custom kind reads by itself, and fills in what its schema says. */
+function readCustom({ format, target, options }: Job & { read: 'object' }, definition: Uint8Array, bytes: Buffer): Reading {
+  const made = JSON.parse(Buffer.from(definition).toString('utf8')) as CustomResourceDefinition
+  const kind = customKinds(made).find(({ version }) => version === target.version)!
+  const reading = readAs(format, bytes, { expected: kind, ...options })
+  decodeAhead(reading, { expected: kind, ...options })
+  if (reading.decoded) kind.default?.(reading.value as Parameters<NonNullable<typeof kind.default>>[0])
+  return reading
 }
 
 /** As `readAs` would have answered. */

@@ -18,6 +18,46 @@ const scaler = (annotations: object, more: object = {}) => ({
 })
 const applied = (data: object, more: object = {}) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data, ...more })
 
+const WIDES = '/apis/example.com/v1/namespaces/default/wides'
+const wide = (data: object, more: object = {}) => ({
+  apiVersion: 'example.com/v1',
+  kind: 'Wide',
+  metadata: { name: 'w' },
+  spec: { data, ...more },
+})
+const DEFINITION = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'wides.example.com' },
+  spec: {
+    group: 'example.com',
+    scope: 'Namespaced',
+    names: { plural: 'wides', singular: 'wide', kind: 'Wide', listKind: 'WideList' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: {
+              spec: {
+                type: 'object',
+                'x-kubernetes-validations': [{ rule: 'self.size < 10', message: 'must be small' }],
+                properties: {
+                  data: { type: 'object', additionalProperties: { type: 'string', maxLength: 3 } },
+                  size: { type: 'integer', default: 2 },
+                },
+              },
+            },
+          },
+        },
+      },
+    ],
+  },
+}
+
 /** Every request of one sequence, with as much filler as it is given. */
 const SEQUENCES: Record<string, (fill: (value?: string) => Record<string, string>) => [string, string, object][]> = {
   updates: (fill) => [
@@ -63,11 +103,24 @@ const SEQUENCES: Record<string, (fill: (value?: string) => Record<string, string
     ['PATCH apply', `${V1}/h?fieldManager=one`, scaler({}, { maxReplicas: 5 })],
     ['PATCH merge', `${V1}/h`, { spec: { maxReplicas: -1 } }],
   ],
+  customs: (fill) => [
+    ['POST', WIDES, wide({ x: '1', ...fill() }, { other: 1 })],
+    ['PATCH merge', `${WIDES}/w`, { spec: { data: { y: '2', ...fill('y') } } }],
+    ['PATCH merge', `${WIDES}/w`, { spec: { data: { y: 'long' } } }],
+    ['PATCH merge', `${WIDES}/w`, { spec: { size: 'long' } }],
+    ['PATCH merge', `${WIDES}/w`, { spec: { size: 10 } }],
+    ['PATCH merge', `${WIDES}/w`, { spec: { data: fill('y') } }],
+    ['PATCH apply', `${WIDES}/w?fieldManager=one`, wide({ x: '2', ...fill('y') })],
+    ['PATCH apply', `${WIDES}/w?fieldManager=one&force=true`, wide({ x: '2', ...fill() }, { size: 3 })],
+    ['PATCH apply', `${WIDES}/w?fieldManager=one`, wide(fill())],
+  ],
 }
 
 test('stepApart comes to what the same steps over small objects come to', async ({ mock }) => {
   const steps = mock.method(BodyReader.prototype, 'step')
   await using t = await startRequests()
+  await t.send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', DEFINITION)
+  for (let made = 404; made === 404; ) made = (await t.send('GET', WIDES)).status
   const answers = async (namespace: string, requests: [string, string, object][]) => {
     const all: unknown[] = []
     let last: string | undefined

@@ -1,6 +1,5 @@
 // Sends the steps of a write over an object of very many fields to the thread that reads large bodies, so that they keep nobody else waiting.
-// Only for built-in kinds, as that thread has no others, and for those that do not take their time by themselves (`validateFurther`). Whatever else
-// is done here with such an object is done in slices.
+// Built-in kinds that take their time by themselves (`validateFurther`) stay here. Whatever else is done here with such an object is done in slices.
 import { freezing } from '#api/clone.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import type { GroupVersionKind, KubeObject } from '#api/object.ts'
@@ -26,7 +25,8 @@ export function isHeavy(
   there?: { stored: StoredObject; present: KubeObject },
 ): boolean {
   const stored = there !== undefined && there.stored.bytes.length > LARGE_OBJECT_BYTES
-  if ((!large && !stored) || kind.validateFurther || !builtinKinds.includes(kind)) return false
+  if (!large && !stored) return false
+  if (!kind.madeOf && (kind.validateFurther || !builtinKinds.includes(kind))) return false
   return (large && leftOf(wanted, HEAVY_MEMBERS) <= 0) || (stored && leftOf(there.present, HEAVY_MEMBERS) <= 0)
 }
 
@@ -47,9 +47,17 @@ export async function stepApart(
   { step, wanted, stored }: { step: StepOnly; wanted: unknown; stored: StoredObject | undefined },
 ): Promise<unknown> {
   const { resource, warn } = write
-  const siblings = engine.registry.siblings(resource).map(({ kind }) => nameOf(kind))
-  const texts = [await textOf(wanted), ...(stored ? [servedBytes(resource, stored)] : [])]
-  const { value, warnings, refused } = await engine.bodies.step({ ...step, kind: nameOf(resource.kind), siblings } as Step, texts)
+  const { kind } = resource
+  const siblings = engine.registry.siblings(resource).map((sibling) => nameOf(sibling.kind))
+  const texts = [
+    await textOf(wanted),
+    ...(stored ? [servedBytes(resource, stored)] : []),
+    ...(kind.madeOf ? [await textOf(kind.madeOf)] : []),
+  ]
+  const { value, warnings, refused } = await engine.bodies.step(
+    { ...step, kind: nameOf(kind), siblings, ...(kind.madeOf ? { custom: true } : {}) } as Step,
+    texts,
+  )
   for (const warning of warnings) warn(warning)
   if (refused) throw StatusError.from(value as Parameters<typeof StatusError.from>[0])
   return value

@@ -1,6 +1,7 @@
 // The kind's own hooks and the write hooks, as every verb calls them.
 import type { HookContext } from '#api/kind.ts'
 import { invalidError } from '#api/status.ts'
+import type { FieldError } from '#api/field-error.ts'
 import { validateObjectMeta, validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
 import type { KubeObject } from '#api/object.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
@@ -31,17 +32,27 @@ export async function refuseInvalid(
   { next, previous, stored, context, heavy }: Judged,
 ): Promise<boolean | undefined> {
   const { kind } = write.resource
-  const { warn } = write
   if (heavy) {
     const { uuid: _, ...about } = context
-    return ((await stepApart(engine, write, { step: { step: 'judge', context: about }, wanted: next, stored })) as Judgement).unchanged
+    const step = { step: 'judge', context: about } as const
+    const { errors, unchanged } = (await stepApart(engine, write, { step, wanted: next, stored })) as Judgement
+    await refuseAll(write, { next, previous, context }, errors)
+    return unchanged
   }
   const meta = next.metadata!
   const errors = previous ? validateObjectMetaUpdate(meta, previous.metadata!, kind) : validateObjectMeta(kind, meta)
-  errors.push(...(kind.validate?.(next, previous, context) ?? []))
-  if (kind.validateFurther) errors.push(...(await kind.validateFurther(next, previous, { ...context, errors, warn })))
-  if (errors.length > 0) throw invalidError(kind, next.metadata?.name ?? '', errors)
+  for (const error of kind.validate?.(next, previous, context) ?? []) errors.push(error)
+  await refuseAll(write, { next, previous, context }, errors)
   return undefined
+}
+
+async function refuseAll(
+  { resource: { kind }, warn }: Write,
+  { next, previous, context }: Pick<Judged, 'next' | 'context'> & { previous: KubeObject | undefined },
+  errors: FieldError[],
+): Promise<void> {
+  for (const error of (await kind.validateFurther?.(next, previous, { ...context, errors, warn })) ?? []) errors.push(error)
+  if (errors.length > 0) throw invalidError(kind, next.metadata?.name ?? '', errors)
 }
 
 /** Allocations made for a write that may still fail. Disposing without `commit` takes them back. */

@@ -4,8 +4,11 @@ import { serverSideApply } from '#api/apply/server-side-apply.ts'
 import { trackUpdate } from '#api/apply/track-update.ts'
 import { validateObjectMeta, validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
 import type { FieldValidation } from '#api/codec/decode-body.ts'
+import { customKinds } from '#api/custom/custom-kind.ts'
 import { equal } from '#api/equal.ts'
-import { type Kind, type HookContext } from '#api/kind.ts'
+import type { FieldError } from '#api/field-error.ts'
+import type { CustomResourceDefinition } from '#api/generated/types.ts'
+import type { HookContext, Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import type { GroupVersionKind, KubeObject } from '#api/object.ts'
 import { patchObject, type PatchBody } from '#api/patch/patch.ts'
@@ -16,6 +19,8 @@ import { isUnchanged } from './unchanged.ts'
 
 export interface StepKind {
   kind: GroupVersionKind
+  /** It is a custom kind: the last of the texts is its definition. */
+  custom?: true
   /** All served versions of it. */
   siblings: readonly GroupVersionKind[]
 }
@@ -44,16 +49,20 @@ export interface StepOutcome {
 }
 
 export interface Judgement {
+  /** Where more is to be asked about it (`validateFurther`): what is wrong so far. */
+  errors: FieldError[]
   /** The object is as it was, but for times of its field managers. */
   unchanged: boolean
 }
 
 /** Throws only what is a fault of the program. */
-export function carryOutStep(step: Step, [wanted, there]: readonly Uint8Array[]): StepOutcome {
+export function carryOutStep(step: Step, texts: readonly Uint8Array[]): StepOutcome {
   const warnings: string[] = []
+  const kinds: readonly Kind<any>[] = step.custom ? customKinds(parse(texts.at(-1)!) as CustomResourceDefinition) : builtinKinds
+  const [wanted, there] = step.custom ? texts.slice(0, -1) : texts
   try {
     const present = there && (parse(there) as KubeObject)
-    return { value: valueOf(step, parse(wanted!), { present, warn: (text) => warnings.push(text) }), warnings }
+    return { value: valueOf(step, parse(wanted!), { kinds, present, warn: (text) => warnings.push(text) }), warnings }
   } catch (error) {
     if (!(error instanceof StatusError)) throw error
     return { value: error.toStatus(), warnings, refused: true }
@@ -61,16 +70,19 @@ export function carryOutStep(step: Step, [wanted, there]: readonly Uint8Array[])
 }
 
 interface Circumstances {
+  kinds: readonly Kind<any>[]
   present: KubeObject | undefined
   warn(text: string): void
 }
 
-function valueOf(step: Step, wanted: unknown, { present, warn }: Circumstances): unknown {
-  const kind = kindOf(step.kind)
+function valueOf(step: Step, wanted: unknown, { kinds, present, warn }: Circumstances): unknown {
+  const named = (wanted: GroupVersionKind) => kinds.find(({ group, version, kind }) => equal({ group, version, kind }, wanted))!
+  const kind = named(step.kind)
+  const siblings = step.siblings.map(named)
   switch (step.step) {
     case 'apply': {
       const { force, fieldValidation } = step
-      const merged = serverSideApply(present, wanted as KubeObject, { ...trackOptions(step, kind, step.owner), kind, force })
+      const merged = serverSideApply(present, wanted as KubeObject, { ...trackOptions(kind, siblings, step.owner), kind, force })
       return decodePatched(kind, merged, { fieldValidation, warn })
     }
     case 'patch': {
@@ -80,7 +92,7 @@ function valueOf(step: Step, wanted: unknown, { present, warn }: Circumstances):
     }
     case 'own': {
       const next = wanted as KubeObject
-      trackUpdate(present, next, trackOptions(step, kind, step.owner))
+      trackUpdate(present, next, trackOptions(kind, siblings, step.owner))
       return next.metadata?.managedFields ?? null
     }
     default:
@@ -95,21 +107,17 @@ function judged(
 ): Judgement {
   const meta = next.metadata!
   const errors = present ? validateObjectMetaUpdate(meta, present.metadata!, kind) : validateObjectMeta(kind, meta)
-  errors.push(...(kind.validate?.(next, present, { ...context, uuid }) ?? []))
-  if (errors.length > 0) throw invalidError(kind, meta.name ?? '', errors)
-  return { unchanged: present !== undefined && isUnchanged(kind, next, present) }
+  for (const error of kind.validate?.(next, present, { ...context, uuid }) ?? []) errors.push(error)
+  if (errors.length > 0 && !kind.validateFurther) throw invalidError(kind, meta.name ?? '', errors)
+  return { errors, unchanged: present !== undefined && isUnchanged(kind, next, present) }
 }
 
 function uuid(): never {
   throw new Error('no kind makes identities while it validates')
 }
 
-function trackOptions({ siblings }: StepKind, kind: Kind, { manager, subresource, now }: Owner) {
-  return { ...ownershipOf(kind, { siblings: siblings.map(kindOf), subresource }), manager, now, ...(subresource ? { subresource } : {}) }
-}
-
-function kindOf(wanted: GroupVersionKind): Kind {
-  return builtinKinds.find(({ group, version, kind }) => equal({ group, version, kind }, wanted))!
+function trackOptions(kind: Kind, siblings: readonly Kind[], { manager, subresource, now }: Owner) {
+  return { ...ownershipOf(kind, { siblings, subresource }), manager, now, ...(subresource ? { subresource } : {}) }
 }
 
 function parse(text: Uint8Array): unknown {

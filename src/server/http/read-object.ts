@@ -6,6 +6,7 @@ import { StatusError } from '#api/status.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import { readingOf } from '#server/decoding/jobs.ts'
+import { textOf } from '#server/engine/apart.ts'
 import { type Engine, LARGE_OBJECT_BYTES } from '#server/engine/engine.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
 import { readBody } from './body.ts'
@@ -31,7 +32,7 @@ export async function readObject(
   const { object, warnings } = conclude(reading, asked)
   for (const warning of warnings) call.warnings.add(warning)
   if (call.large) await nextTurn()
-  applyDefaults(kind, object)
+  if (!reading.decoded) applyDefaults(kind, object)
   call.audit?.request(object)
   return object
 }
@@ -43,8 +44,9 @@ async function read(
 ): Promise<Reading> {
   const format = formatOf(exchange.headers['content-type'], expected)
   if (body.length < LARGE_BYTES) return readAs(format, body, { expected, fieldValidation })
-  const { group, version, kind, schema, decode } = expected
+  const { group, version, kind, schema, decode, madeOf } = expected
   const job = { read: 'object', format, target: { group, version, kind }, options: { fieldValidation } } as const
+  if (madeOf) return readingOf(await bodies.read({ ...job, custom: await textOf(madeOf) }, body))
   return readingOf(await bodies.read(decode || !schema.name ? job : { ...job, definition: schema.name }, body))
 }
 
