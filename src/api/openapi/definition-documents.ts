@@ -5,6 +5,7 @@ import type { Kind } from '#api/kind.ts'
 import type { GroupVersionKind } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
 import { definitionOfKind, listDefinitionOf, META } from './definition-names.ts'
+import { fieldDefaults, zeroOf } from './published-defaults.ts'
 import type { DefinitionTexts, Descriptions } from './descriptions.ts'
 
 export type Dialect = 'v2' | 'v3'
@@ -46,7 +47,8 @@ export class DefinitionDocuments {
     if (!schema) return undefined
     const refers = new Set<string>()
     const texts = Object.hasOwn(this.#texts.definitions, name) ? this.#texts.definitions[name] : this.#sharedTexts(name)
-    const document = this.#spell(schema, { refers, texts })
+    const builtIn = this.#dialect === 'v3' && !this.#custom.has(name)
+    const document = this.#spell(schema, { refers, texts, ...(builtIn ? { builtIn: name } : {}) })
     const description = texts?.description || schema.description
     const kinds = this.#kinds.get(name)
     const union = this.#unions[name]
@@ -99,17 +101,20 @@ export class DefinitionDocuments {
     })
   }
 
-  #spell(schema: Schema, { refers, texts }: { refers: Set<string>; texts?: DefinitionTexts | undefined }): Json {
+  #spell(schema: Schema, { refers, texts, builtIn }: Spelling): Json {
+    const defaultOf = builtIn === undefined ? undefined : fieldDefaults(builtIn)
     const properties = Object.entries(schema.properties ?? {}).map(([field, inner]): [string, Json] => {
-      const text = texts?.fields[field] || firstSentence(inner.name && this.#texts.definitions[inner.name]?.description)
-      return [field, this.#use(inner, { refers, text })]
+      // Version 3 is read with the text of the type beside it: said once is enough.
+      const ofType = this.#dialect === 'v2' && inner.name ? firstSentence(this.#texts.definitions[inner.name]?.description) : undefined
+      return [field, this.#use(inner, { refers, text: texts?.fields[field] || ofType, builtIn, preset: defaultOf?.(field, inner) })]
     })
+    const held = (inner: Schema) => this.#use(inner, { refers, builtIn, preset: builtIn === undefined ? undefined : zeroOf(inner) })
     return {
       ...typeOf(schema, this.#dialect),
       ...(properties.length > 0 ? { properties: Object.fromEntries(properties) } : {}),
       ...(schema.required?.length ? { required: schema.required } : {}),
-      ...(schema.items ? { items: this.#use(schema.items, { refers }) } : {}),
-      ...(schema.additionalProperties ? { additionalProperties: this.#use(schema.additionalProperties, { refers }) } : {}),
+      ...(schema.items ? { items: held(schema.items) } : {}),
+      ...(schema.additionalProperties ? { additionalProperties: held(schema.additionalProperties) } : {}),
       ...(schema.enum ? { enum: schema.enum } : {}),
       ...(schema.default === undefined ? {} : { default: schema.default }),
       ...(schema.nullable && this.#dialect === 'v3' ? { nullable: true } : {}),
@@ -121,21 +126,38 @@ export class DefinitionDocuments {
   }
 
   /** A schema where it is used: by name where it has one, with what is said only here beside it. */
-  #use(schema: Schema, { refers, text }: { refers: Set<string>; text?: string | undefined }): Json {
+  #use(schema: Schema, { refers, text, builtIn, preset }: Use): Json {
+    const published = preset === undefined ? {} : { default: preset }
     if (!schema.name) {
       const description = text || schema.description
-      return { ...(description ? { description } : {}), ...this.#spell(schema, { refers }) }
+      // What is inline has no facts of its own but those of what it holds.
+      const inner = builtIn === undefined ? {} : { builtIn: '' }
+      return { ...(description ? { description } : {}), ...published, ...this.#spell(schema, { refers, ...inner }) }
     }
     refers.add(schema.name)
     const target = reference(schema.name, this.#dialect)
     // Facts of the definition itself are told there.
     const beside = {
       ...(text ? { description: text } : {}),
+      ...published,
       ...extensions(schema, (key) => definitions().get(schema.name!) !== schema && Object.hasOwn(schema, key)),
     }
     if (this.#dialect === 'v2' || Object.keys(beside).length === 0) return { ...target, ...beside }
     return { allOf: [target], ...beside }
   }
+}
+
+interface Spelling {
+  refers: Set<string>
+  texts?: DefinitionTexts | undefined
+  /** The definition whose facts hold; empty: what is inline in one. Absent: nobody knows them, or version 2 does not tell. */
+  builtIn?: string | undefined
+}
+
+interface Use extends Omit<Spelling, 'texts'> {
+  text?: string | undefined
+  /** The default it is published with. */
+  preset?: unknown
 }
 
 /** Fields of a named type come without a text of their own; what the type is has to do. */

@@ -51,6 +51,35 @@ test('v3 tells kubectl which parameters a patch takes, and how lists merge', asy
   ])
 })
 
+const DEFAULTS: [root: string, definition: string, field: string, published: Json][] = [
+  ['apis/apps/v1', 'api.apps.v1.Deployment', 'spec', { default: {}, allOf: [{}] }],
+  ['apis/apps/v1', 'api.apps.v1.Deployment', 'metadata', { default: {}, allOf: [{}] }],
+  ['apis/apps/v1', 'api.apps.v1.DeploymentSpec', 'template', { default: {} }],
+  ['apis/apps/v1', 'api.apps.v1.DeploymentSpec', 'replicas', { default: undefined }],
+  ['apis/apps/v1', 'apimachinery.pkg.apis.meta.v1.ObjectMeta', 'creationTimestamp', { default: undefined }],
+  ['apis/apps/v1', 'apimachinery.pkg.apis.meta.v1.ObjectMeta', 'labels', { additionalProperties: { default: '', type: 'string' } }],
+  ['apis/apps/v1', 'apimachinery.pkg.apis.meta.v1.ObjectMeta', 'ownerReferences', { items: { default: {}, allOf: [{}] } }],
+  ['apis/apps/v1', 'apimachinery.pkg.apis.meta.v1.OwnerReference', 'uid', { default: '' }],
+  ['apis/apps/v1', 'api.core.v1.ContainerPort', 'protocol', { default: 'TCP' }],
+  ['apis/apps/v1', 'api.core.v1.ContainerPort', 'containerPort', { default: 0 }],
+  ['apis/apps/v1', 'api.core.v1.Container', 'resources', { default: {} }],
+  ['apis/apps/v1', 'api.core.v1.Container', 'securityContext', { default: undefined }],
+  ['apis/apps/v1', 'api.core.v1.ResourceRequirements', 'limits', { default: undefined }],
+  ['apis/apiregistration.k8s.io/v1', 'kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec', 'groupPriorityMinimum', { default: 0 }],
+]
+test('v3 publishes the defaults of Go, and no text twice', async () => {
+  for (const [root, definition, field, published] of DEFAULTS) {
+    const { properties } = json(await openapi.v3(root)).components.schemas[`io.k8s.${definition}`]
+    assert.partialDeepStrictEqual(properties[field], JSON.parse(JSON.stringify(published)), `${definition}.${field}`)
+    if ('default' in published) assert.deepEqual(properties[field].default, published['default'], `${definition}.${field}`)
+  }
+  const { schemas } = json(await openapi.v3('apis/apiregistration.k8s.io/v1')).components
+  const { service } = schemas['io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec'].properties
+  assert.equal(service.description, undefined)
+  const { limits } = json(await openapi.v3('api/v1')).components.schemas['io.k8s.api.core.v1.ResourceRequirements'].properties
+  assert.equal('default' in limits.additionalProperties, false)
+})
+
 const CUSTOM: Schema = {
   type: 'object',
   properties: {
