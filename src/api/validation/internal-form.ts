@@ -1,5 +1,6 @@
 // Values as upstream's messages show them: its internal structures in JSON, zeros and nulls included, and the difference between two of them.
 import { INTERNAL_SHAPES } from '#api/facts/internal-shapes.ts'
+import type { LabelSelector } from '#api/generated/types.ts'
 import { unifiedDiff } from '#lib/unified-diff.ts'
 
 type Json = Record<string, unknown>
@@ -30,6 +31,16 @@ export function internalForm(shape: string, value: object | undefined): Json {
   }
   return form
 }
+
+export function selectorForm(selector: LabelSelector | undefined): Json | undefined {
+  if (!selector) return undefined
+  const { matchExpressions, ...labels } = internalForm('LabelSelector', selector) as LabelSelector
+  const terms = matchExpressions?.map(({ key, operator, values }) => ({ key, operator, ...(values?.length ? { values } : {}) }))
+  return { ...labels, ...(terms ? { matchExpressions: terms } : {}) }
+}
+
+/** Labels and the like; none are null. */
+export const mapForm = (map: Record<string, string> | undefined) => (map ? sorted(map) : null)
 
 /** What changed from `previous` to `next`, line by line of their internal forms. */
 export function difference(shape: string, previous: object | undefined, next: object | undefined): string {

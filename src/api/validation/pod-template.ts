@@ -1,21 +1,27 @@
 // The template and selector shared by everything that makes pods.
 import { type FieldError, forbidden, invalid, invalidUnshown, notSupported, required } from '#api/field-error.ts'
-import type { LabelSelector, PodTemplateSpec } from '#api/generated/types.ts'
+import type { LabelSelector, PodSpec, PodTemplateSpec } from '#api/generated/types.ts'
 import { validateTemplateMeta } from '#api/meta/object-meta.ts'
+import { mapForm, selectorForm } from './internal-form.ts'
 import { isEmptySelector, isMalformedSelector, selectorMatches, validateLabelSelector } from './label-selector.ts'
 import { validatePodAnnotations } from './pod-annotations.ts'
 import { validatePodSpec } from './pod-spec.ts'
 import { checkProfileAnnotations } from './security-context.ts'
 
 export function validatePodTemplate(template: PodTemplateSpec | undefined, path: string, previous?: PodTemplateSpec): FieldError[] {
-  const { metadata, spec = { containers: [] } } = template ?? {}
-  const errors = validateTemplateMeta(metadata, path)
-  errors.push(...validatePodAnnotations(metadata?.annotations, spec, `${path}.annotations`))
+  const { metadata, spec = NO_PODS } = template ?? {}
+  const errors = validateMeta(template, path)
   errors.push(...validatePodSpec(spec, `${path}.spec`, { previous: previous?.spec }))
   checkProfileAnnotations(metadata?.annotations, spec, `${path}.spec`, errors)
   if (spec.ephemeralContainers?.length)
     errors.push(forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
   return errors
+}
+
+const NO_PODS: PodSpec = { containers: [] }
+
+function validateMeta({ metadata, spec = NO_PODS }: PodTemplateSpec = {}, path: string): FieldError[] {
+  return [...validateTemplateMeta(metadata, path), ...validatePodAnnotations(metadata?.annotations, spec, `${path}.annotations`)]
 }
 
 interface Workload {
@@ -25,11 +31,18 @@ interface Workload {
 
 const SPELLED = { ReplicaSet: 'deployment', DaemonSet: 'daemonset', StatefulSet: 'statefulset' }
 
+interface WorkloadOptions {
+  workload?: keyof typeof SPELLED
+  previous?: Workload | undefined
+  /** The pods of a template that already was at fault may stay so. */
+  toleratePods?: boolean
+}
+
 /** Selector and template of a workload whose pods must restart for ever. */
 export function validateWorkloadTemplate(
   { selector, template }: Workload,
   path: string,
-  { workload = 'ReplicaSet', previous }: { workload?: keyof typeof SPELLED; previous?: Workload | undefined } = {},
+  { workload = 'ReplicaSet', previous, toleratePods }: WorkloadOptions = {},
 ): FieldError[] {
   const errors: FieldError[] = []
   if (selector) {
@@ -39,16 +52,19 @@ export function validateWorkloadTemplate(
   } else if (workload !== 'DaemonSet') errors.push(required(`${path}.selector`))
   const malformed = isMalformedSelector(selector)
   // What a malformed selector would pick is not asked.
-  if (malformed && workload === 'StatefulSet') errors.push(invalidUnshown(`${path}.selector`, JSON.stringify(selector)))
-  else if (malformed && workload === 'ReplicaSet') errors.push(invalid(`${path}.selector`, selector, 'invalid label selector'))
+  if (malformed && workload === 'StatefulSet') errors.push(invalidUnshown(`${path}.selector`, JSON.stringify(selectorForm(selector))))
+  else if (malformed && workload === 'ReplicaSet')
+    errors.push(invalid(`${path}.selector`, selectorForm(selector), 'invalid label selector'))
   // No selector picks nothing, so that no template has the labels for it.
   else if (!malformed && ((!selector && workload === 'DaemonSet') || (selector && !isEmptySelector(selector))))
     if (!selectorMatches(selector, template?.metadata?.labels))
       errors.push(
-        invalid(`${path}.template.metadata.labels`, template?.metadata?.labels ?? null, '`selector` does not match template `labels`'),
+        invalid(`${path}.template.metadata.labels`, mapForm(template?.metadata?.labels), '`selector` does not match template `labels`'),
       )
   if (malformed && workload === 'ReplicaSet') return errors
-  if (!malformed || workload === 'DaemonSet') errors.push(...validatePodTemplate(template, `${path}.template`, previous?.template))
+  const at = `${path}.template`
+  if (!malformed || workload === 'DaemonSet')
+    errors.push(...(toleratePods ? validateMeta(template, at) : validatePodTemplate(template, at, previous?.template)))
   const { restartPolicy, activeDeadlineSeconds } = template?.spec ?? {}
   if (restartPolicy !== 'Always') errors.push(notSupported(`${path}.template.spec.restartPolicy`, restartPolicy ?? '', ['Always']))
   if (activeDeadlineSeconds !== undefined)

@@ -22,6 +22,8 @@ const pods =
 const malformed = { matchExpressions: [{ key: 'app', operator: 'In' }] }
 const MISSING = "spec.selector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"
 const SHOWN = '{"matchExpressions":[{"key":"app","operator":"In"}]}'
+const QUALIFIED =
+  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 const PERCENT = `a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')`
 
 const rows: Row[] = [
@@ -152,6 +154,29 @@ const updates: [...Row, options?: { before?: Change; subresource?: string }][] =
     [
       'spec.selector: Invalid value: {"matchLabels":{"app":"b"}}: field is immutable',
       'spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`',
+    ],
+  ],
+  [
+    StatefulSet,
+    'a template that was at fault before, of which only labels are asked',
+    pods({ containers: [{ name: 'OTHER', image: '' }] }),
+    [],
+    { before: pods({ containers: [{ name: 'BAD', image: '' }] }) },
+  ],
+  [
+    StatefulSet,
+    'the labels of such a template',
+    (set) => (set.spec.template.metadata.labels['-'] = ''),
+    [`spec.template.labels: Invalid value: "-": ${QUALIFIED}`],
+    { before: pods({ containers: [{ name: 'BAD', image: '' }] }) },
+  ],
+  [
+    Deployment,
+    'a selector as upstream writes it, in its order',
+    spec({ selector: { matchExpressions: [{ values: ['z'], operator: 'NotIn', key: 'k' }], matchLabels: { b: 'b', app: 'a' } } }),
+    [
+      'spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`',
+      'spec.selector: Invalid value: {"matchLabels":{"app":"a","b":"b"},"matchExpressions":[{"key":"k","operator":"NotIn","values":["z"]}]}: field is immutable',
     ],
   ],
   [ControllerRevision, 'the data', (r) => (r.data = { a: 1 }), ['data: Invalid value: {"a":1}: field is immutable']],

@@ -5,7 +5,7 @@ import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { isChanged, templateWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { checkImmutable, checkNonNegative, type Errors } from '#api/validation/checks.ts'
-import { internalForm } from '#api/validation/internal-form.ts'
+import { internalForm, selectorForm } from '#api/validation/internal-form.ts'
 import { formatLabels } from '#api/validation/label-selector.ts'
 import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
 import { sameJson } from '#api/validation/same-json.ts'
@@ -51,7 +51,7 @@ export const DaemonSet = defineKind<DaemonSet>({
       checkStatus(status, previous?.status, errors)
       return errors
     }
-    if (previous) checkImmutable('spec.selector', spec?.selector, previous.spec?.selector, errors)
+    if (previous) checkImmutable('spec.selector', selectorForm(spec?.selector), selectorForm(previous.spec?.selector), errors)
     errors.push(...validateWorkloadTemplate(spec ?? {}, 'spec', { workload: 'DaemonSet', previous: previous?.spec }))
     checkNonNegative('spec.minReadySeconds', spec?.minReadySeconds, errors)
     checkStrategy(spec?.updateStrategy, errors)

@@ -5,7 +5,7 @@ import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { workloadWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { checkImmutable, checkNonNegative, type Errors } from '#api/validation/checks.ts'
-import { internalForm } from '#api/validation/internal-form.ts'
+import { internalForm, selectorForm } from '#api/validation/internal-form.ts'
 import { selectorText } from '#api/validation/label-selector.ts'
 import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
 import {
@@ -85,7 +85,7 @@ function validateDeployment(
   const { progressDeadlineSeconds: deadline, minReadySeconds = 0 } = spec!
   if (deadline !== undefined && deadline <= minReadySeconds)
     errors.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'))
-  if (previous) checkImmutable('spec.selector', spec!.selector, previous.spec?.selector, errors)
+  if (previous) checkImmutable('spec.selector', selectorForm(spec!.selector), selectorForm(previous.spec?.selector), errors)
   return errors
 }
 

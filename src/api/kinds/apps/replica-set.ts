@@ -5,6 +5,7 @@ import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { workloadWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { checkImmutable, checkNonNegative, type Errors } from '#api/validation/checks.ts'
+import { selectorForm } from '#api/validation/internal-form.ts'
 import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
 import { SCALE, SCALE_SUBRESOURCE, STATUS, selectorColumn, workloadColumns } from './workload.ts'
 
@@ -39,7 +40,7 @@ export const ReplicaSet = defineKind<ReplicaSet>({
     checkNonNegative('spec.replicas', spec.replicas, errors)
     checkNonNegative('spec.minReadySeconds', spec.minReadySeconds, errors)
     errors.push(...validateWorkloadTemplate(spec, 'spec', { previous: previous?.spec }))
-    if (previous) checkImmutable('spec.selector', spec.selector, previous.spec?.selector, errors)
+    if (previous) checkImmutable('spec.selector', selectorForm(spec.selector), selectorForm(previous.spec?.selector), errors)
     return errors
   },
   warnings: workloadWarnings,

@@ -82,7 +82,8 @@ export const StatefulSet = defineKind<StatefulSet>({
       checkStatus(status, previous?.status, errors)
       return errors
     }
-    errors.push(...validateSpec(spec ?? {}, previous))
+    const toleratePods = previous && validateSpec(previous.spec ?? {}, previous).length > 0
+    errors.push(...validateSpec(spec ?? {}, previous, toleratePods))
     if (previous && !sameJson(frozen(spec), frozen(previous.spec))) errors.push(forbidden('spec', FROZEN))
     return errors
   },
@@ -100,7 +101,7 @@ export const StatefulSet = defineKind<StatefulSet>({
 })
 
 /** What cannot change is not looked at again. */
-function validateSpec(spec: Partial<types.StatefulSetSpec>, previous?: StatefulSet): FieldError[] {
+function validateSpec(spec: Partial<types.StatefulSetSpec>, previous?: StatefulSet, toleratePods = false): FieldError[] {
   const errors: FieldError[] = []
   const { podManagementPolicy: policy, persistentVolumeClaimRetentionPolicy: retention } = spec
   if (!policy) errors.push(required('spec.podManagementPolicy'))
@@ -118,7 +119,7 @@ function validateSpec(spec: Partial<types.StatefulSetSpec>, previous?: StatefulS
   checkNonNegative('spec.minReadySeconds', spec.minReadySeconds, errors)
   checkNonNegative('spec.ordinals.start', spec.ordinals?.start, errors)
   if (!previous && spec.serviceName) checkMessages('spec.serviceName', spec.serviceName, dnsLabel(spec.serviceName), errors)
-  errors.push(...validateWorkloadTemplate(validatable(spec), 'spec', { workload: 'StatefulSet', previous: previous?.spec }))
+  errors.push(...validateWorkloadTemplate(validatable(spec), 'spec', { workload: 'StatefulSet', previous: previous?.spec, toleratePods }))
   return errors
 }
 

@@ -6,7 +6,6 @@ import { Job } from '#api/kinds/batch/job.ts'
 import { PodTemplate } from '#api/kinds/core/pod-template.ts'
 import { ReplicationController } from '#api/kinds/core/replication-controller.ts'
 import { createdObject, createErrors, testContext, updateErrors } from '#api/kinds/minimal-objects.ts'
-import { validateObjectMeta } from '#api/meta/object-meta.ts'
 import { tableOf } from '#api/table.ts'
 import { ControllerRevision } from './controller-revision.ts'
 import { DaemonSet } from './daemon-set.ts'
@@ -107,8 +106,8 @@ const refused: [Kind<any>, string, Change, string[]][] = [
     'a selector of its own',
     spec({ selector: { matchLabels: { a: 'b' } } }),
     [
-      `spec.selector: Invalid value: {"matchLabels":{"batch.kubernetes.io/controller-uid":"${uid}","a":"b"}}: \`selector\` not auto-generated`,
-      `spec.template.metadata.labels: Invalid value: {"job-name":"x","batch.kubernetes.io/job-name":"x","controller-uid":"${uid}","batch.kubernetes.io/controller-uid":"${uid}"}: \`selector\` does not match template \`labels\``,
+      `spec.selector: Invalid value: {"matchLabels":{"a":"b","batch.kubernetes.io/controller-uid":"${uid}"}}: \`selector\` not auto-generated`,
+      `spec.template.metadata.labels: Invalid value: {"batch.kubernetes.io/controller-uid":"${uid}","batch.kubernetes.io/job-name":"x","controller-uid":"${uid}","job-name":"x"}: \`selector\` does not match template \`labels\``,
     ],
   ],
   [
@@ -227,14 +226,6 @@ test('Job default and prepareForCreate make its own selector', () => {
     podReplacementPolicy: 'TerminatingOrFailed',
     manualSelector: false,
   })
-})
-
-test('CronJob names leave room for the names of jobs', () => {
-  const errors = validateObjectMeta(CronJob, { name: 'a'.repeat(53), namespace: 'default' })
-  assert.deepEqual(
-    errors.map(({ message }) => message),
-    [`Invalid value: "${'a'.repeat(53)}": must be no more than 52 characters`],
-  )
 })
 
 const rows: [Kind<any>, Change, unknown[]][] = [

@@ -24,7 +24,7 @@ const rows: Row[] = [
     'labels of another',
     (j) => (j.spec.template.metadata = { labels: { 'job-name': 'other' } }),
     [
-      `spec.template.metadata.labels[job-name]: Invalid value: {"job-name":"other","batch.kubernetes.io/job-name":"x","controller-uid":"${uid}","batch.kubernetes.io/controller-uid":"${uid}"}: must be 'x'`,
+      `spec.template.metadata.labels[job-name]: Invalid value: {"batch.kubernetes.io/controller-uid":"${uid}","batch.kubernetes.io/job-name":"x","controller-uid":"${uid}","job-name":"other"}: must be 'x'`,
     ],
   ],
   [
@@ -147,6 +147,15 @@ const rows: Row[] = [
       'spec.startingDeadlineSeconds: Invalid value: -1: must be greater than or equal to 0',
       'spec.timeZone: Too short: must be at least 1 character',
       'spec.concurrencyPolicy: Unsupported value: "Odd": supported values: "Allow", "Forbid", "Replace"',
+    ],
+  ],
+  [
+    CronJob,
+    'a name that leaves no room for those of its jobs, told last',
+    (c) => Object.assign(c, { metadata: { ...c.metadata, name: 'a'.repeat(53) }, spec: { ...c.spec, startingDeadlineSeconds: -1 } }),
+    [
+      'spec.startingDeadlineSeconds: Invalid value: -1: must be greater than or equal to 0',
+      `metadata.name: Invalid value: "${'a'.repeat(53)}": must be no more than 52 characters`,
     ],
   ],
   [CronJob, 'an offset for a zone', spec({ timeZone: '+0100' }), ['spec.timeZone: Invalid value: "+0100": unknown time zone +0100']],

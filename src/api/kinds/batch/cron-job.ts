@@ -5,9 +5,10 @@ import type * as types from '#api/generated/types.ts'
 import { humanAge } from '#api/human-duration.ts'
 import { ageColumn, nameColumn, templateColumns } from '#api/kinds/columns.ts'
 import { hostnameWarnings, isChanged } from '#api/kinds/core/pod-warnings.ts'
-import { dnsSubdomain, forNames, maxLength } from '#api/names.ts'
+import { maxLength } from '#api/names.ts'
 import { checkAmong, checkNonNegative, type Errors } from '#api/validation/checks.ts'
 import { cronScheduleMessage } from '#api/validation/cron-schedule.ts'
+import { selectorForm } from '#api/validation/internal-form.ts'
 import { formatSelector } from '#api/validation/label-selector.ts'
 import { jobWarnings } from './job.ts'
 import { validateJobSpec } from './job-validation.ts'
@@ -27,10 +28,6 @@ export const CronJob = defineKind<CronJob>({
   scope: 'Namespaced',
   subresources: { status: { verbs: ['get', 'patch', 'update'] } },
   generationOf: ({ spec }) => spec,
-  validateName(name, prefix) {
-    const messages = forNames(dnsSubdomain)(name, prefix)
-    return !prefix && name.length > NAME_LIMIT ? [...messages, maxLength(NAME_LIMIT)] : messages
-  },
   default(job) {
     job.status ??= {}
     const { spec } = job
@@ -80,7 +77,11 @@ export const CronJob = defineKind<CronJob>({
   ],
 })
 
-function validateCronJob({ spec }: CronJob, previous: CronJob | undefined, { subresource }: { subresource?: string }): FieldError[] {
+function validateCronJob(
+  { metadata, spec }: CronJob,
+  previous: CronJob | undefined,
+  { subresource }: { subresource?: string },
+): FieldError[] {
   const errors: Errors = []
   if (subresource === 'status') return errors
   const { schedule = '', timeZone, startingDeadlineSeconds, concurrencyPolicy } = spec ?? {}
@@ -92,10 +93,12 @@ function validateCronJob({ spec }: CronJob, previous: CronJob | undefined, { sub
   const template = spec?.jobTemplate?.spec ?? ({} as types.JobSpec)
   const at = 'spec.jobTemplate.spec'
   errors.push(...validateJobSpec(template, at, previous?.spec?.jobTemplate?.spec))
-  if (template.selector) errors.push(invalid(`${at}.selector`, template.selector, '`selector` will be auto-generated'))
+  if (template.selector) errors.push(invalid(`${at}.selector`, selectorForm(template.selector), '`selector` will be auto-generated'))
   if (template.manualSelector) errors.push(notSupported(`${at}.manualSelector`, true, ['nil', 'false']))
   for (const field of ['successfulJobsHistoryLimit', 'failedJobsHistoryLimit'] as const)
     checkNonNegative(`spec.${field}`, spec?.[field], errors)
+  const name = metadata?.name ?? ''
+  if (!previous && name.length > NAME_LIMIT) errors.push(invalid('metadata.name', name, maxLength(NAME_LIMIT)))
   return errors
 }
 

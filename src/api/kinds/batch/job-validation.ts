@@ -13,7 +13,7 @@ import {
   type Errors,
   IMMUTABLE,
 } from '#api/validation/checks.ts'
-import { internalForm } from '#api/validation/internal-form.ts'
+import { internalForm, mapForm, selectorForm } from '#api/validation/internal-form.ts'
 import { isMalformedSelector, selectorMatches, validateLabelSelector } from '#api/validation/label-selector.ts'
 import { validatePodTemplate } from '#api/validation/pod-template.ts'
 import { sameJson } from '#api/validation/same-json.ts'
@@ -191,17 +191,19 @@ function checkGenerated({ spec, metadata }: Job, previous: Job | undefined, erro
   for (const [key, value] of Object.entries(expected)) {
     const at = `spec.template.metadata.labels[${key}]`
     if (!Object.hasOwn(labels, key)) errors.push(required(at, `must be '${value}'`))
-    else if (labels[key] !== value) errors.push(invalid(at, labels, `must be '${value}'`))
+    else if (labels[key] !== value) errors.push(invalid(at, mapForm(labels), `must be '${value}'`))
   }
   if (!isMalformedSelector(spec.selector) && !selectorMatches(spec.selector, expected))
-    errors.push(invalid('spec.selector', spec.selector, '`selector` not auto-generated'))
+    errors.push(invalid('spec.selector', selectorForm(spec.selector), '`selector` not auto-generated'))
 }
 
 function checkSelector({ selector, template }: Spec, errors: Errors): void {
   if (selector) errors.push(...validateLabelSelector(selector, 'spec.selector'))
   else errors.push(required('spec.selector'))
   if (!isMalformedSelector(selector) && !selectorMatches(selector, template?.metadata?.labels))
-    errors.push(invalid('spec.template.metadata.labels', template?.metadata?.labels ?? null, '`selector` does not match template `labels`'))
+    errors.push(
+      invalid('spec.template.metadata.labels', mapForm(template?.metadata?.labels), '`selector` does not match template `labels`'),
+    )
 }
 
 function checkUpdate(next: Job, previous: Job, errors: Errors): void {
@@ -209,7 +211,7 @@ function checkUpdate(next: Job, previous: Job, errors: Errors): void {
   if (spec.completionMode !== 'Indexed') checkImmutable('spec.completions', spec.completions, old.completions, errors)
   else if (spec.completions !== undefined && spec.completions !== old.completions && spec.completions !== spec.parallelism)
     errors.push(invalid('spec.completions', spec.completions, 'can only be modified in tandem with spec.parallelism'))
-  checkImmutable('spec.selector', spec.selector, old.selector, errors)
+  checkImmutable('spec.selector', selectorForm(spec.selector), selectorForm(old.selector), errors)
   checkTemplateUpdate(next, previous, errors)
   checkImmutable('spec.completionMode', spec.completionMode, old.completionMode, errors)
   checkPolicy('PodFailurePolicy', 'podFailurePolicy', [spec, old], errors)

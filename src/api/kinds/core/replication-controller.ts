@@ -6,6 +6,7 @@ import { checkReplicaStatus } from '#api/kinds/apps/replica-set.ts'
 import { SCALE, SCALE_SUBRESOURCE, STATUS } from '#api/kinds/apps/workload.ts'
 import { ageColumn, nameColumn, templateColumns } from '#api/kinds/columns.ts'
 import { checkNonNegative } from '#api/validation/checks.ts'
+import { mapForm } from '#api/validation/internal-form.ts'
 import { formatLabels, selectorMatches } from '#api/validation/label-selector.ts'
 import { validatePodTemplate } from '#api/validation/pod-template.ts'
 import { workloadWarnings } from './pod-warnings.ts'
@@ -49,7 +50,7 @@ export const ReplicationController = defineKind<ReplicationController>({
     if (!spec.template) return [...errors, required('spec.template')]
     const labels = spec.template.metadata?.labels
     if (!isEmpty(spec.selector) && !selectorMatches({ matchLabels: spec.selector! }, labels))
-      errors.push(invalid('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`'))
+      errors.push(invalid('spec.template.metadata.labels', mapForm(labels), '`selector` does not match template `labels`'))
     errors.push(...validatePodTemplate(spec.template, 'spec.template', previous?.spec?.template))
     const { restartPolicy = '', activeDeadlineSeconds } = spec.template.spec ?? {}
     const at = 'spec.template.spec'
