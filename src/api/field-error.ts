@@ -1,4 +1,5 @@
 // One thing wrong with one field. Validation collects all of them, then refuses once with an Invalid status.
+import { goJson, goQuoted } from '#lib/go-text.ts'
 
 export type FieldErrorType =
   | 'FieldValueNotFound'
@@ -38,7 +39,7 @@ export const typeInvalid = (field: string, value: unknown, detail: string): Fiel
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError => ({
   type: 'FieldValueNotSupported',
   field,
-  message: `Unsupported value: ${show(value)}: supported values: ${supported.map((one) => JSON.stringify(one)).join(', ')}`,
+  message: `Unsupported value: ${show(value)}: supported values: ${supported.map((one) => goQuoted(one)).join(', ')}`,
 })
 export const duplicate = (field: string, value: unknown, detail = ''): FieldError => ({
   type: 'FieldValueDuplicate',
@@ -78,5 +79,5 @@ export const tooMany = (field: string, actual: number, maximum: number): FieldEr
 })
 
 function show(value: unknown): string {
-  return value === undefined ? 'null' : JSON.stringify(value)
+  return typeof value === 'string' ? goQuoted(value) : goJson(value)
 }

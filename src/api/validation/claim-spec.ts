@@ -59,7 +59,7 @@ function checkSources(
   }
   if (!dataSource || !dataSourceRef) return
   const differs = (['apiGroup', 'kind', 'name'] as const).some((field) => dataSource[field] !== dataSourceRef[field])
-  if (dataSourceRef.namespace)
-    errors.push(invalid(path, `${path}.dataSource`, 'may not be specified when dataSourceRef.namespace is specified'))
-  else if (differs) errors.push(invalid(path, `${path}.dataSource`, 'must match dataSourceRef'))
+  // Upstream passes a path for the value, which shows as nothing.
+  if (dataSourceRef.namespace) errors.push(invalid(path, {}, 'may not be specified when dataSourceRef.namespace is specified'))
+  else if (differs) errors.push(invalid(path, {}, 'must match dataSourceRef'))
 }

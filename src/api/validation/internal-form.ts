@@ -1,6 +1,7 @@
 // Values as upstream's messages show them: its internal structures in JSON, zeros and nulls included, and the difference between two of them.
 import { INTERNAL_SHAPES } from '#api/facts/internal-shapes.ts'
 import type { LabelSelector } from '#api/generated/types.ts'
+import { goJson } from '#lib/go-text.ts'
 import { unifiedDiff } from '#lib/unified-diff.ts'
 
 type Json = Record<string, unknown>
@@ -44,7 +45,7 @@ export const mapForm = (map: Record<string, string> | undefined) => (map ? sorte
 
 /** What changed from `previous` to `next`, line by line of their internal forms. */
 export function difference(shape: string, previous: object | undefined, next: object | undefined): string {
-  return unifiedDiff(...([previous, next].map((value) => text(internalForm(shape, value))) as [string, string]))
+  return unifiedDiff(...([previous, next].map((value) => goJson(internalForm(shape, value), 1)) as [string, string]))
 }
 
 function valueForm(value: unknown, type: string): unknown {
@@ -66,10 +67,4 @@ const isSet = (value: unknown) =>
 function sorted(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-}
-
-/** As Go's encoder indents, with what HTML would read escaped. */
-function text(form: Json): string {
-  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  return JSON.stringify(form, null, 1).replace(/[<>&\u2028\u2029]/g, escaped)
 }

@@ -112,7 +112,7 @@ const rows: Row[] = [
       'spec.dataSource.name: Required value',
       'spec.dataSource: Invalid value: "Thing": must be \'PersistentVolumeClaim\' when referencing the default apiGroup',
       `spec.dataSourceRef.apiGroup: Invalid value: "A": ${SUBDOMAIN}`,
-      'spec: Invalid value: "spec.dataSource": must match dataSourceRef',
+      'spec: Invalid value: {}: must match dataSourceRef',
     ],
   ],
   [

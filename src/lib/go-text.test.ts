@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { goJson, goQuoted } from './go-text.ts'
+
+test('goQuoted spells out what cannot be printed', () => {
+  const rows: [string, string][] = [
+    ['', '""'],
+    ['a <b> & "c" \\', '"a <b> & \\"c\\" \\\\"'],
+    ['\x00\x07\b\f\n\r\t\v\x1f\x7f', '"\\x00\\a\\b\\f\\n\\r\\t\\v\\x1f\\x7f"'],
+    ['häuser 你好 🚢', '"häuser 你好 🚢"'],
+    ['\u00a0\u200b\u{e0001}', '"\\u00a0\\u200b\\U000e0001"'],
+    ['\ud800', '"\ufffd"'],
+  ]
+  for (const [text, expected] of rows) assert.equal(goQuoted(text), expected)
+})
+
+test('goJson escapes what HTML would read, and shows nothing as null', () => {
+  assert.equal(goJson({ a: '<&>\u2028' }), '{"a":"\\u003c\\u0026\\u003e\\u2028"}')
+  assert.equal(goJson(undefined), 'null')
+  assert.equal(goJson({ a: 1 }, 1), '{\n "a": 1\n}')
+})
