@@ -50,6 +50,7 @@ const texts = { type: 'object', additionalProperties: text }
 const expression = { type: 'string', maxLength: 10_000 }
 const loose = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
 const seconds = { type: 'number', minimum: 0, maximum: 31_536_000 }
+const said = (description: string, schema: object) => ({ description, ...schema })
 const object = (properties: object, more: object = {}) => ({ type: 'object', properties, ...more })
 const requirement = object({ key: text, operator: text, values: { type: 'array', items: text } }, { required: ['key', 'operator'] })
 
@@ -79,36 +80,44 @@ export const stageDefinition = {
             {
               spec: object(
                 {
-                  resource: { type: 'string', enum: ['Pod', 'Node'] },
-                  selector: object({
-                    matchLabels: texts,
-                    matchExpressions: { type: 'array', maxItems: 100, items: requirement },
-                    matchAnnotations: texts,
-                    namespaces: { type: 'array', maxItems: 100, items: text },
+                  resource: said('What it happens to.', { type: 'string', enum: ['Pod', 'Node'] }),
+                  selector: said(
+                    'Which ones: all of it must hold. Every one unless said.',
+                    object({
+                      matchLabels: texts,
+                      matchExpressions: { type: 'array', maxItems: 100, items: requirement },
+                      matchAnnotations: texts,
+                      namespaces: { type: 'array', maxItems: 100, items: text },
+                    }),
+                  ),
+                  when: said('Where the stage begins: CEL over object and now (RFC 3339). An expression that fails means no.', expression),
+                  weight: said('Of several stages an object fits one is drawn by weight; 0 plays no part.', {
+                    type: 'integer',
+                    minimum: 0,
+                    maximum: 1_000_000,
+                    default: 1,
                   }),
-                  when: expression,
-                  weight: { type: 'integer', minimum: 0, maximum: 1_000_000, default: 1 },
-                  delay: object({ seconds, jitterSeconds: seconds }),
+                  delay: said('How long it takes; up to jitterSeconds more by chance.', object({ seconds, jitterSeconds: seconds })),
                   next: object(
                     {
-                      status: loose,
-                      statusExpression: expression,
+                      status: said('Merged into the status, strategically.', loose),
+                      statusExpression: said('CEL that makes more to merge into the status.', expression),
                       labels: { type: 'object', additionalProperties: { ...text, nullable: true } },
                       annotations: { type: 'object', additionalProperties: { ...text, nullable: true } },
                       event: object(
                         { type: { type: 'string', enum: ['Normal', 'Warning'], default: 'Normal' }, reason: text, message: text },
                         { required: ['reason'] },
                       ),
-                      delete: { type: 'boolean' },
+                      delete: said('Deletes it, as anybody might.', { type: 'boolean' }),
                     },
-                    { minProperties: 1 },
+                    { minProperties: 1, description: 'What happens, if the object still fits when the delay is over.' },
                   ),
                 },
-                { required: ['resource', 'next'] },
+                { required: ['resource', 'next'], description: 'What happens to simulated pods or nodes, and when.' },
               ),
               status: loose,
             },
-            { required: ['spec'] },
+            { required: ['spec'], description: 'Stage: something that happens to simulated pods or nodes. See docs/stages.md of Sampan.' },
           ),
         },
       },
