@@ -27,7 +27,20 @@ export function isMember(fields: Fields): boolean {
 
 /** The root of a set is never a member: `{}` there is the empty set, below it a member. */
 export function union(left: Fields, right: Fields): Fields {
-  return childrenOf(left, right, unionNodes)
+  // Who writes the same fields again owns what he owned: the tree itself, which is known to be sorted.
+  if (covers(right, left)) return right
+  return covers(left, right) ? left : childrenOf(left, right, unionNodes)
+}
+
+/** Whether everything in `part` is in `whole`. */
+function covers(whole: Fields, part: Fields): boolean {
+  if (whole === part) return true
+  for (const element in part) {
+    if (element === '.') continue
+    const [own, other] = [whole[element], part[element]!]
+    if (!own || (isMember(other) && !isMember(own)) || !covers(own, other)) return false
+  }
+  return true
 }
 
 export function difference(left: Fields, right: Fields): Fields {

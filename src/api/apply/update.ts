@@ -29,7 +29,8 @@ const NEVER_OWNED = fieldsOf(
 )
 
 export function withoutNeverOwned(fields: Fields): Fields {
-  return difference(fields, NEVER_OWNED)
+  for (const element in NEVER_OWNED) if (fields[element]) return difference(fields, NEVER_OWNED)
+  return fields
 }
 
 const STATUS_ONLY = fieldsOf(['f:status'])
