@@ -83,28 +83,30 @@ export class ClusterAddresses {
   /** Brings memory and objects in line with the services there are: `held` maps address to service. */
   async repair(held: ReadonlyMap<string, ObjectKey>): Promise<void> {
     const { reader, writer } = this.#context
-    for (const address of held.keys()) this.#hold(address)
+    const before = this.#open()
+    for (const address of held.keys()) hold(address, before)
     for (const [address, service] of held) if (!reader.get(IPAddress, { name: address })) await this.#record(address, service)
-    const orphans = [...reader.list(IPAddress)].filter(({ metadata }) => !this.#isTaken(metadata?.name ?? ''))
+    const open = this.#open()
+    const orphans = [...reader.list(IPAddress)].filter(({ metadata }) => !isTaken(metadata?.name ?? '', open))
     for (const object of orphans) {
       const name = object.metadata?.name ?? ''
-      if (object.metadata?.labels?.[MANAGED_LABEL] !== ADDRESS_MANAGER) this.#hold(name)
+      if (object.metadata?.labels?.[MANAGED_LABEL] !== ADDRESS_MANAGER) hold(name, open)
       else await writer.delete(IPAddress, { name }).catch(ignoreNotFound)
     }
   }
 
   /** Ranges from which addresses are given: the configured one, and those declared and ready. */
-  #open(): { range: ServiceRange; pool: NumberPool }[] {
-    const ranges = [this.#primary]
+  #open(): OpenRange[] {
+    const ranges = new Map([[this.#primary.cidr, this.#primary]])
     for (const declared of this.#context.reader.list(ServiceCIDR)) {
       const ready = declared.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
       if (!ready || declared.metadata?.deletionTimestamp) continue
       for (const cidr of declared.spec?.cidrs ?? []) {
-        const range = serviceRange(cidr)
-        if (range && !ranges.some((one) => one.cidr === cidr)) ranges.push(range)
+        const range = ranges.has(cidr) ? undefined : serviceRange(cidr)
+        if (range) ranges.set(cidr, range)
       }
     }
-    return ranges.map((range) => ({ range, pool: this.#poolOf(range) }))
+    return Array.from(ranges.values(), (range) => ({ range, pool: this.#poolOf(range) }))
   }
 
   #poolOf(range: ServiceRange): NumberPool {
@@ -115,19 +117,6 @@ export class ClusterAddresses {
       this.#pools.set(range.cidr, entry)
     }
     return entry.pool
-  }
-
-  #hold(address: string): void {
-    const number = parseIpv4(address)
-    if (number === undefined) return
-    for (const { range, pool } of this.#open())
-      if (number >= range.first && number < range.first + range.size) pool.take(number - range.first)
-  }
-
-  /** By a service there is, or by one just being written. */
-  #isTaken(address: string): boolean {
-    const number = parseIpv4(address)
-    return number !== undefined && this.#open().some(({ range, pool }) => pool.has(number - range.first))
   }
 
   #forget(address: string): void {
@@ -152,6 +141,23 @@ export class ClusterAddresses {
       return parent?.resource === 'services' && parent.name === name && parent.namespace === namespace
     }
   }
+}
+
+interface OpenRange {
+  range: ServiceRange
+  pool: NumberPool
+}
+
+function hold(address: string, open: readonly OpenRange[]): void {
+  const number = parseIpv4(address)
+  if (number === undefined) return
+  for (const { range, pool } of open) if (number >= range.first && number < range.first + range.size) pool.take(number - range.first)
+}
+
+/** By a service there is, or by one just being written. */
+function isTaken(address: string, open: readonly OpenRange[]): boolean {
+  const number = parseIpv4(address)
+  return number !== undefined && open.some(({ range, pool }) => pool.has(number - range.first))
 }
 
 /** Network and broadcast address are never given out. */
