@@ -1,11 +1,26 @@
 // One histogram of /metrics, by labels. The number of series is bounded: what would begin one too many is not counted.
 import type { MetricFamily } from './metrics.ts'
 
-interface Series {
-  labels: Record<string, string>
+/** What is counted of one set of labels. Who counts often keeps it. */
+export class Series {
+  readonly labels: Record<string, string>
   /** The last one: above all bounds. */
-  buckets: number[]
-  sum: number
+  readonly buckets: number[]
+  sum = 0
+  readonly #bounds: readonly number[]
+
+  constructor(labels: Record<string, string>, bounds: readonly number[]) {
+    this.labels = labels
+    this.#bounds = bounds
+    this.buckets = [...bounds, Infinity].map(() => 0)
+  }
+
+  observe(value: number): void {
+    let bucket = 0
+    while (bucket < this.#bounds.length && value > this.#bounds[bucket]!) bucket++
+    this.buckets[bucket]!++
+    this.sum += value
+  }
 }
 
 const MAX_SERIES = 2000
@@ -28,25 +43,16 @@ export class Histogram {
 
   /** `values`: of the labels, in their order. */
   observe(values: readonly string[], value: number): void {
-    const { bounds } = this.#options
-    const series = this.#of(values)
-    if (!series) return
-    let bucket = 0
-    while (bucket < bounds.length && value > bounds[bucket]!) bucket++
-    series.buckets[bucket]!++
-    series.sum += value
+    this.series(values)?.observe(value)
   }
 
-  #of(values: readonly string[]): Series | undefined {
+  /** undefined where there are too many. */
+  series(values: readonly string[]): Series | undefined {
     const { labels, bounds } = this.#options
     const key = values.join('\n')
     let series = this.#series.get(key)
     if (!series && this.#series.size < MAX_SERIES) {
-      series = {
-        labels: Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])),
-        buckets: [...bounds, Infinity].map(() => 0),
-        sum: 0,
-      }
+      series = new Series(Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])), bounds)
       this.#series.set(key, series)
     }
     return series

@@ -1,6 +1,6 @@
 // How long admission took, each plugin and each step: upstream's names and buckets. Measured between plugins, so that one reading of the clock serves two.
 import type { Clock } from '#lib/clock.ts'
-import { Histogram } from '#server/histogram.ts'
+import { Histogram, type Series } from '#server/histogram.ts'
 import type { MetricFamily } from '#server/metrics.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '#server/request.ts'
 
@@ -22,6 +22,9 @@ export class AdmissionTimes {
     bounds: BOUNDS,
   })
 
+  /** Of plugins that let pass, by operation and step: thirty of them are counted with every write. */
+  readonly #passed = new Map<string, Map<AdmissionPlugin, Series | undefined>>()
+
   constructor(clock: Clock) {
     this.#clock = clock
   }
@@ -29,6 +32,7 @@ export class AdmissionTimes {
   /** Asks all plugins that have the step, in order. */
   async run(step: Step, plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Promise<void> {
     const { operation } = request
+    const passed = getOrAdd(this.#passed, `${step} ${operation}`)
     const began = this.#clock.monotonic()
     let before = began
     let rejected = 'true'
@@ -40,7 +44,9 @@ export class AdmissionTimes {
         const pending = plugin[step](request)
         if (pending) await pending
         const now = this.#clock.monotonic()
-        this.#plugins.observe([asked, operation, 'false', step], (now - before) / 1000)
+        let series = passed.get(plugin)
+        if (!series) passed.set(plugin, (series = this.#plugins.series([asked, operation, 'false', step])))
+        series?.observe((now - before) / 1000)
         before = now
       }
       rejected = 'false'
@@ -55,4 +61,10 @@ export class AdmissionTimes {
     yield this.#plugins.family()
     yield this.#steps.family()
   }
+}
+
+function getOrAdd<K, L, V>(maps: Map<K, Map<L, V>>, key: K): Map<L, V> {
+  let map = maps.get(key)
+  if (!map) maps.set(key, (map = new Map()))
+  return map
 }
