@@ -1,203 +1,165 @@
-// A fleet of simulated nodes under one cluster (`./sampan up`, the store on disk): how long 50,000 pods on 5,000 nodes take to run, 600
-// deployments to be available, 1,000 pods to go with their namespace, and what an idle cluster does. Wall clock and processor time of the cluster.
-// usage: node bench/fleet.ts [pods|deployments|namespace|idle|fleet-idle ...] [--profile DIRECTORY]
-import { type ChildProcess, spawn } from 'node:child_process'
+// Fleets of simulated nodes under `sampan up`, with its durable store: 5,000 nodes and 50,000 pods, 600 deployments at once, a namespace of 1,000 pods
+// deleted, and what a fleet costs that does nothing.
+// usage: node bench/fleet.ts [fleet|deployments|namespace|idle ...]
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { Deployment } from '../src/api/kinds/apps/deployment.ts'
-import { Namespace } from '../src/api/kinds/core/namespace.ts'
-import { Pod } from '../src/api/kinds/core/pod.ts'
-import type { Client } from '../src/client/client.ts'
-import { createHttpClient } from '../src/client/http-client.ts'
-import { readKubeconfig } from '../src/client/kubeconfig.ts'
-import { markdown, rate } from './figures.ts'
+import { type Connection, connectByKubeconfig } from './connection.ts'
+import { markdown } from './figures.ts'
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { profile: { type: 'string' } } })
-const asked = (name: string) => positionals.length === 0 || positionals.includes(name)
+const SAMPAN = fileURLToPath(new URL('../sampan', import.meta.url))
+const IDLE_SECONDS = 30
 const rows: string[][] = []
-const row = (...cells: [figure: string, measured: string, bound: string]) => {
-  rows.push(cells)
-  console.log(cells.filter(Boolean).join(' | '))
+const row = (figure: string, measured: string, bound = '') => {
+  rows.push([figure, measured, bound])
+  console.log(`${figure}: ${measured}${bound && ` (bound: ${bound})`}`)
+}
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`
+
+class Fleet implements AsyncDisposable {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'sampan-bench-'))
+  readonly #child
+  connection!: Connection
+  startMs = NaN
+
+  private constructor(nodes: number) {
+    const kubeconfig = join(this.#directory, 'kubeconfig')
+    const words = ['up', '--data-dir', this.#directory, '--kubeconfig', kubeconfig, '--nodes', `simulated:${nodes}`, '--port', '0', '--yes']
+    this.#child = spawn(SAMPAN, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+  }
+
+  static async start(nodes: number): Promise<Fleet> {
+    const began = performance.now()
+    const fleet = new Fleet(nodes)
+    let output = ''
+    for await (const text of fleet.#child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false }))
+      if (/^ready in/m.test((output += text))) break
+    fleet.#child.stdout.resume()
+    fleet.startMs = performance.now() - began
+    fleet.connection = connectByKubeconfig(join(fleet.#directory, 'kubeconfig'))
+    return fleet
+  }
+
+  get cpuMs(): number {
+    const [user, system] = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ').slice(11, 13)
+    return (Number(user) + Number(system)) * 10
+  }
+
+  /** Resident memory in bytes: now, and the most so far. */
+  get memory(): { now: number; most: number } {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')
+    const of = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) * 1024
+    return { now: of('VmRSS'), most: of('VmHWM') }
+  }
+
+  async make(path: string, object: object): Promise<void> {
+    const { status, body } = await this.connection.request('POST', path, JSON.stringify(object))
+    if (status !== 201) throw new Error(`answered ${status}: ${body}`)
+  }
+
+  /** Resolves once `count` objects have been seen of which `holds`. */
+  async until(path: string, count: number, holds: (object: any) => boolean): Promise<void> {
+    const seen = new Set<string>()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.connection.watch(`${path}?watch=1&resourceVersion=0`, ({ object }) => {
+      if (holds(object)) seen.add(object.metadata.uid)
+      if (seen.size >= count) resolve()
+    })
+    await promise
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.connection[Symbol.dispose]()
+    const gone = once(this.#child, 'exit')
+    this.#child.kill()
+    await gone
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
 }
 
-interface Scene {
-  pid: number
-  client: Client
+function deployment(name: string, replicas: number): object {
+  const labels = { app: name }
+  const containers = [{ name: 'web', image: 'web:1', resources: { requests: { cpu: '100m', memory: '64Mi' } } }]
+  return {
+    metadata: { name },
+    spec: { replicas, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers } } },
+  }
 }
 
-async function scene(nodes: number, work: (scene: Scene) => Promise<void>): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'sampan-fleet-'))
-  const kubeconfig = join(directory, 'kubeconfig')
-  const began = performance.now()
-  const cluster = await up(['--data-dir', directory, '--kubeconfig', kubeconfig, '--port', '0', '--nodes', `simulated:${nodes}`])
-  try {
-    const pid = cluster.pid!
+const DEPLOYMENTS = '/apis/apps/v1/namespaces/default/deployments'
+const PODS = '/api/v1/namespaces/default/pods'
+const isRunning = ({ status }: any) => status?.phase === 'Running'
+
+const scenes: Record<string, () => Promise<void>> = {
+  async fleet() {
+    await using fleet = await Fleet.start(5000)
+    row('5,000 simulated nodes ready', `${seconds(fleet.startMs)}, ${seconds(fleet.cpuMs)} of processor time`)
+    const [began, cpu] = [performance.now(), fleet.cpuMs]
+    const running = fleet.until(PODS, 50_000, isRunning)
+    for (let i = 0; i < 100; i++) await fleet.make(DEPLOYMENTS, deployment(`web-${i}`, 500))
+    await running
+    const took = performance.now() - began
+    row('50,000 pods Running on them', `${seconds(took)}, ${seconds(fleet.cpuMs - cpu)} of processor time`, '')
+    row('both', seconds(fleet.startMs + took), '60 s')
+    row('most memory', `${(fleet.memory.most / 1e9).toFixed(2)} GB`, '2 GB')
+  },
+
+  async deployments() {
+    await using fleet = await Fleet.start(100)
+    const [began, cpu] = [performance.now(), fleet.cpuMs]
+    const available = fleet.until(DEPLOYMENTS, 600, ({ status }) => status?.availableReplicas === 3)
+    await Promise.all(Array.from({ length: 600 }, (_, i) => fleet.make(DEPLOYMENTS, deployment(`web-${i}`, 3))))
+    await available
     row(
-      `${nodes} simulated node${nodes === 1 ? '' : 's'} up and joined`,
-      `${seconds(performance.now() - began)}, ${cpuSeconds(pid).toFixed(1)} s of processor time`,
-      '',
+      '600 deployments of 3, all available',
+      `${seconds(performance.now() - began)}, ${seconds(fleet.cpuMs - cpu)} of processor time`,
+      '5 s',
     )
-    await using client = createHttpClient(readKubeconfig(kubeconfig))
-    await work({ pid, client })
-  } finally {
-    cluster.kill('SIGTERM')
-    await once(cluster, 'exit')
-    rmSync(directory, { recursive: true, force: true })
-  }
+  },
+
+  async namespace() {
+    await using fleet = await Fleet.start(100)
+    await fleet.make('/api/v1/namespaces', { metadata: { name: 'doomed' } })
+    const path = '/api/v1/namespaces/doomed'
+    while ((await fleet.connection.request('GET', `${path}/serviceaccounts/default`)).status !== 200) await sleep(20)
+    const running = fleet.until(`${path}/pods`, 1000, isRunning)
+    for (let i = 0; i < 10; i++) await fleet.make('/apis/apps/v1/namespaces/doomed/deployments', deployment(`web-${i}`, 100))
+    await running
+    const [began, cpu] = [performance.now(), fleet.cpuMs]
+    await fleet.connection.request('DELETE', path)
+    while ((await fleet.connection.request('GET', path)).status !== 404) await sleep(20)
+    row(
+      'a namespace of 1,000 pods deleted',
+      `${seconds(performance.now() - began)}, ${seconds(fleet.cpuMs - cpu)} of processor time`,
+      '3 s',
+    )
+  },
+
+  async idle() {
+    for (const nodes of [1, 5000]) {
+      await using fleet = await Fleet.start(nodes)
+      await sleep(10_000)
+      const [before, cpu] = [await reconciles(fleet), fleet.cpuMs]
+      await sleep(IDLE_SECONDS * 1000)
+      const rate = ((await reconciles(fleet)) - before) / IDLE_SECONDS
+      const share = (fleet.cpuMs - cpu) / IDLE_SECONDS / 10
+      const memory = `${(fleet.memory.now / 1e6).toFixed(0)} MB`
+      row(`idle, ${nodes} nodes`, `${rate.toFixed(1)} reconciles/s, ${share.toFixed(1)} % of a core, ${memory}`)
+    }
+  },
 }
 
-/** As `./sampan up` runs it, without the shell between: the process is the cluster. */
-async function up(words: readonly string[]): Promise<ChildProcess> {
-  const profile = values.profile ? ['--cpu-prof', `--cpu-prof-dir=${values.profile}`] : []
-  if (values.profile) mkdirSync(values.profile, { recursive: true })
-  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--max-semi-space-size=4', ...profile, main, 'up', ...words], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let output = ''
-  const ready = Promise.withResolvers<void>()
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-    if (/^ready in \d+ ms$/m.test(output)) ready.resolve()
-  })
-  child.on('exit', (code) => ready.reject(new Error(`sampan up ended with ${code}:\n${output}`)))
-  await ready.promise
-  return child
+/** Of all controllers since the start. */
+async function reconciles({ connection }: Fleet): Promise<number> {
+  const { body } = await connection.request('GET', '/metrics')
+  const samples = body.matchAll(/^controller_runtime_reconcile_total\{[^}]*\} (\d+)/gm)
+  return [...samples].reduce((sum, [, value]) => sum + Number(value), 0)
 }
 
-/** `work`, until it says it is done: wall clock, the cluster's processor time, and its largest memory. */
-async function measured(figure: string, bound: string, { pid }: Scene, work: () => Promise<void>): Promise<void> {
-  const cpu = cpuSeconds(pid)
-  const began = performance.now()
-  let peak = 0
-  const sampling = setInterval(() => (peak = Math.max(peak, residentMb(pid))), 100)
-  await work()
-  clearInterval(sampling)
-  const used = cpuSeconds(pid) - cpu
-  row(figure, `${seconds(performance.now() - began)}, ${used.toFixed(1)} s of processor time, at most ${peak.toFixed(0)} MB`, bound)
-}
-
-const template = (app: string) => ({
-  metadata: { labels: { app } },
-  spec: { containers: [{ name: 'main', image: 'app:1', resources: { requests: { cpu: '100m', memory: '64Mi' } } }] },
-})
-
-function deployment(name: string, replicas: number): Deployment {
-  const spec = { replicas, selector: { matchLabels: { app: name } }, template: template(name) }
-  return { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace: 'default' }, spec }
-}
-
-/** Until all of so many deployments have all their replicas available. */
-async function available(client: Client, count: number): Promise<void> {
-  const stop = new AbortController()
-  const done = new Set<string>()
-  const { items, metadata } = await client.list(Deployment)
-  const seen = ({ metadata: own, spec, status }: Deployment) => {
-    if ((status?.availableReplicas ?? 0) >= (spec?.replicas ?? 1)) done.add(own!.name!)
-  }
-  items.forEach(seen)
-  if (done.size >= count) return
-  for await (const { type, object } of client.watch(Deployment, {
-    resourceVersion: metadata?.resourceVersion ?? '0',
-    signal: stop.signal,
-  })) {
-    if (type === 'ADDED' || type === 'MODIFIED') seen(object)
-    if (done.size >= count) break
-  }
-  stop.abort()
-}
-
-if (asked('pods'))
-  await scene(5000, async (at) => {
-    await measured('50,000 pods of 50 deployments Running and Ready on 5,000 nodes', '60 s, 2 GB', at, async () => {
-      for (let i = 0; i < 50; i++) await at.client.create(Deployment, deployment(`fleet-${i}`, 1000))
-      await available(at.client, 50)
-    })
-    if (asked('fleet-idle')) await idle('idle with 5,000 nodes and 50,000 pods', at)
-  })
-else if (asked('fleet-idle')) await scene(5000, (at) => idle('idle with 5,000 nodes', at))
-
-if (asked('deployments'))
-  await scene(100, async (at) => {
-    await measured('600 deployments of 3, created at once, all available', '5 s', at, async () => {
-      await rate(600, 64, async (i) => void (await at.client.create(Deployment, deployment(`web-${i}`, 3))))
-      await available(at.client, 600)
-    })
-  })
-
-if (asked('namespace'))
-  await scene(20, async (at) => {
-    const { client } = at
-    await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'full' } })
-    const pod = (i: number): Pod => ({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: `pod-${i}`, namespace: 'full' },
-      spec: template('x').spec,
-    })
-    await rate(1000, 64, async (i) => void (await client.create(Pod, pod(i))))
-    const running = async () =>
-      (await client.list(Pod, { namespace: 'full' })).items.filter(({ status }) => status?.phase === 'Running').length
-    while ((await running()) < 1000) await sleep(500)
-    await measured('a namespace of 1,000 pods deleted', '3 s', at, async () => {
-      const stop = new AbortController()
-      const { metadata } = await client.list(Namespace)
-      const gone = (async () => {
-        for await (const { type, object } of client.watch(Namespace, {
-          resourceVersion: metadata?.resourceVersion ?? '0',
-          signal: stop.signal,
-        }))
-          if (type === 'DELETED' && object.metadata?.name === 'full') return
-      })()
-      await client.delete(Namespace, { name: 'full' })
-      await gone
-      stop.abort()
-    })
-  })
-
-if (asked('idle')) await scene(1, (at) => idle('idle with one node', at))
-
-/** A minute of rest: what the actors did by the cluster's own counters, its processor time and memory. */
-async function idle(figure: string, { pid, client }: Scene): Promise<void> {
-  await sleep(15_000)
-  const before = { ...(await counted(client)), cpu: cpuSeconds(pid) }
-  const restMs = 40_000
-  await sleep(restMs)
-  const after = { ...(await counted(client)), cpu: cpuSeconds(pid) }
-  const perSecond = (name: keyof typeof before) => (((after[name] - before[name]) / restMs) * 1000).toFixed(name === 'cpu' ? 4 : 2)
-  row(
-    figure,
-    `${perSecond('reconciles')} reconciles/s, ${perSecond('writes')} writes/s, ${perSecond('cpu')} cores, ${residentMb(pid).toFixed(0)} MB`,
-    '',
-  )
-}
-
-async function counted(client: Client): Promise<{ reconciles: number; writes: number }> {
-  return { reconciles: 0, writes: Number((await client.list(Namespace, { limit: 1 })).metadata?.resourceVersion) }
-}
-
-function residentMb(pid: number): number {
-  return (Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024) / 1e6
-}
-
-/** Of all threads, by the scheduler's own account. */
-function cpuSeconds(pid: number): number {
-  const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) =>
-    Number(readFileSync(join('/proc', String(pid), 'task', thread, 'schedstat'), 'utf8').split(' ')[0]),
-  )
-  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
+const asked = process.argv.slice(2)
+for (const name of asked.length > 0 ? asked : Object.keys(scenes)) await scenes[name]!()
 console.log(`\n${markdown(['figure', 'measured', 'bound'], rows)}`)
