@@ -13,7 +13,7 @@ import { orAborted } from '#lib/or-aborted.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { NodeLease } from '#node/lease.ts'
-import { nodeLabels, nodeStatus } from '#node/node-status.ts'
+import { nodeLabels, nodeStatus, type Pressure } from '#node/node-status.ts'
 import { nodeAddressOf, subnetOf } from './addresses.ts'
 import { SimulatedPods } from './pods.ts'
 import { defineStages, Stages } from './stages/stages.ts'
@@ -60,6 +60,29 @@ interface Member {
   index: number
   lease: NodeLease
   uid: string | undefined
+  state: NodeState
+}
+
+const STATE = 'sampan.dev/node-state'
+const PRESSURE = 'sampan.dev/pressure'
+
+/** What a node's annotations say of it: `lost` falls silent, as a machine that has gone; `not-ready` says so itself. */
+interface NodeState {
+  text: string
+  lost: boolean
+  notReady: boolean
+  pressure: Pressure
+}
+
+function stateOf(node: ApiNode | undefined): NodeState {
+  const { [STATE]: state = '', [PRESSURE]: pressure = '' } = node?.metadata?.annotations ?? {}
+  const short = new Set(pressure.split(',').map((word) => word.trim()))
+  return {
+    text: `${state} ${pressure}`,
+    lost: state === 'lost',
+    notReady: state === 'not-ready',
+    pressure: { memory: short.has('memory'), disk: short.has('disk'), pid: short.has('pid') },
+  }
 }
 
 export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
@@ -67,7 +90,13 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
   const members = new Map<string, Member>()
   for (let index = 0; index < count; index++) {
     const name = `${namePrefix}-${index}`
-    members.set(name, { name, index: index + firstSubnet, lease: new NodeLease({ client, clock, node: name }), uid: undefined })
+    members.set(name, {
+      name,
+      index: index + firstSubnet,
+      lease: new NodeLease({ client, clock, node: name }),
+      uid: undefined,
+      state: stateOf(undefined),
+    })
   }
 
   const ready = async (member: Member, node: ApiNode) => {
@@ -83,7 +112,8 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       info: INFO,
       kubeletPort: 0,
       images: [],
-      pressure: { memory: false, disk: false, pid: false },
+      pressure: member.state.pressure,
+      ...(member.state.notReady ? { notReady: 'the annotation sampan.dev/node-state says so' } : {}),
       now: clock.now(),
       previous: node.status ?? {},
     })
@@ -108,6 +138,8 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       })
     }
     member.uid = node.metadata?.uid
+    member.state = stateOf(node)
+    if (member.state.lost) return
     await ready(member, node)
     await member.lease.renew(member.uid)
   }
@@ -122,22 +154,19 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       await Promise.all([...members.values()].map((member) => pool.run(() => join(member), { retryMs: RETRY_MS, signal })))
 
       const nodes = informers.of(Node)
-      starting.use(
-        nodes.subscribe(({ object }) => {
-          const member = object && members.get(object.metadata?.name ?? '')
-          if (!member || object.metadata?.deletionTimestamp) return
-          const condition = object.status?.conditions?.find(({ type }) => type === 'Ready')
-          if (condition?.status === 'Unknown') pool.add(member.name, () => ready(member, object))
-        }),
-      )
       const pods = new SimulatedPods({
         client,
         clock,
         pool,
         log,
+        ...(options.stages
+          ? {
+              events: createEventRecorder({ client, clock, random: options.stages.random, log, component: 'kubelet', signal: stop.signal }),
+            }
+          : {}),
         node(name) {
           const member = members.get(name)
-          if (!member) return undefined
+          if (!member || member.state.lost) return undefined
           const node = nodes.get({ name })
           return { ip: nodeAddressOf(member.index), podCidr: node?.spec?.podCIDR ?? subnetOf(member.index) }
         },
@@ -158,6 +187,21 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
         if (define) pool.add('stages', () => defineStages(client))
       }
 
+      starting.use(
+        nodes.subscribe(({ object }) => {
+          const member = object && members.get(object.metadata?.name ?? '')
+          if (!member || object.metadata?.deletionTimestamp) return
+          const before = member.state
+          member.state = stateOf(object)
+          if (member.state.lost) return
+          const unknown = object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown'
+          if (unknown || before.text !== member.state.text) pool.add(member.name, () => ready(member, object))
+          if (!before.lost) return
+          pool.add(`lease ${member.name}`, () => member.lease.renew(member.uid))
+          for (const pod of informers.of(Pod).list()) if (pod.spec?.nodeName === member.name) pods.observe(pod, undefined)
+        }),
+      )
+
       const all = [...members.values()]
       let beat = 0
       // Few nodes wake no oftener than they have to.
@@ -168,6 +212,7 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
           beat = (beat + 1) % beats
           for (let index = beat; index < all.length; index += beats) {
             const member = all[index]!
+            if (member.state.lost) continue
             pool.add(`lease ${member.name}`, () =>
               member.lease.renew(member.uid).catch((error: unknown) => {
                 if (!hasReason(error, 'NotFound')) throw error

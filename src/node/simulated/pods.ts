@@ -6,17 +6,21 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
+import type { EventRecorder } from '#client/event-recorder.ts'
 import { type Clock, formatTime, type Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Refusal } from '#node/agent/admission.ts'
 import type { StartFailure } from '#node/agent/container-status.ts'
-import { ANNOTATION, containersOf, identityOf, LABEL } from '#node/agent/identity.ts'
+import { ANNOTATION, containersOf, fieldPathOf, identityOf, LABEL } from '#node/agent/identity.ts'
 import { podStatus } from '#node/agent/pod-status.ts'
+import { RestartBackoff } from '#node/agent/restart-backoff.ts'
 import type { ObservedPod } from '#node/agent/runtime-view.ts'
 import { difference } from '#node/agent/status-writer.ts'
-import type { Container, ContainerState } from '#node/runtime.ts'
+import type { Container, ContainerState, Sandbox } from '#node/runtime.ts'
 import { AddressPool } from './addresses.ts'
 import { HostPorts } from './host-ports.ts'
+import { PodLife, type Tell } from './life.ts'
+import { hasScript, Script } from './script.ts'
 import { STAGE_ANNOTATION } from './stages/stages.ts'
 import type { WorkPool } from './work-pool.ts'
 
@@ -30,6 +34,8 @@ export interface SimulatedPodsOptions {
   clock: Clock
   pool: WorkPool
   log: Logger
+  /** Where warnings of pods go. */
+  events?: EventRecorder
   /** undefined: not one of ours. */
   node(name: string): { ip: string; podCidr: string } | undefined
 }
@@ -38,6 +44,8 @@ interface Known {
   ip: string
   node: string
   pool: AddressPool | undefined
+  /** Where annotations say how the pod lives; `pod` as last seen. */
+  scripted?: { life: PodLife; pod: ApiPod; nodeIp: string }
   timer?: Timer
   refused?: boolean
   deleted: boolean
@@ -49,9 +57,11 @@ export class SimulatedPods {
   readonly #known = new Map<string, Known>()
   readonly #addresses = new Map<string, AddressPool>()
   readonly #ports = new HostPorts()
+  readonly #backoff: RestartBackoff
 
   constructor(options: SimulatedPodsOptions) {
     this.#options = options
+    this.#backoff = new RestartBackoff(options.clock)
   }
 
   /** Before the first pod is observed: addresses that pods have are not given out again. */
@@ -73,8 +83,11 @@ export class SimulatedPods {
     const phase = object.status?.phase ?? 'Pending'
     if (phase === 'Failed' || phase === 'Succeeded') return this.#free(uid!)
     const present = this.#known.get(uid!)
+    if (present?.refused) return
+    if (present?.scripted) return this.#live(object, present)
+    if (hasScript(object)) return this.#begin(object, node)
     // What a stage has made of it stays.
-    if (present?.refused || object.metadata?.annotations?.[STAGE_ANNOTATION]) return
+    if (object.metadata?.annotations?.[STAGE_ANNOTATION]) return
     // Who thought the node lost has marked its pods: they are shown as they are again.
     const seen = (object.status?.observedGeneration ?? 0) >= (object.metadata?.generation ?? 0)
     const told = seen && phase === 'Running' && object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
@@ -89,6 +102,58 @@ export class SimulatedPods {
   stop(): void {
     for (const { timer } of this.#known.values()) timer?.cancel()
     this.#known.clear()
+  }
+
+  /** Before it has started, or long after: what its status tells is where its life goes on. */
+  #begin(pod: ApiPod, node: { ip: string; podCidr: string }): void {
+    const uid = pod.metadata!.uid!
+    const present = this.#known.get(uid)
+    const refusal = present || pod.status?.podIP ? undefined : this.#ports.take(pod)
+    if (refusal) return this.#refuse(pod, refusal)
+    const known = present ?? this.#admit(pod, node)
+    known.scripted = { life: new PodLife(pod, this.#options.clock.now()), pod, nodeIp: node.ip }
+    this.#live(pod, known)
+  }
+
+  #live(pod: ApiPod, known: Known): void {
+    known.scripted!.pod = pod
+    this.#options.pool.add(pod.metadata!.uid!, () => this.#step(known))
+  }
+
+  async #step(known: Known): Promise<void> {
+    const { clock, pool, events } = this.#options
+    const { life, pod, nodeIp } = known.scripted!
+    // A node that is lost does nothing for its pods.
+    if (known.deleted || known.done || !this.#options.node(known.node)) return
+    const now = clock.now()
+    const warn: Tell = (reason, message, container) => {
+      const fieldPath = container && { fieldPath: fieldPathOf(container) }
+      events?.event(pod, reason === 'Killing' ? 'Normal' : 'Warning', reason, message, fieldPath ?? {})
+    }
+    const stand = life.step(pod, { now, backoff: this.#backoff, warn })
+    known.timer?.cancel()
+    if (stand.dueAt < Infinity)
+      known.timer = clock.after(Math.max(0, stand.dueAt - now), () => pool.add(pod.metadata!.uid!, () => this.#step(known)))
+    const previous = pod.status ?? {}
+    const status = podStatus(stand.pod, {
+      observed: { sandboxes: stand.began ? [sandboxOf(pod, { ip: known.ip, ready: !stand.over, now })] : [], containers: stand.containers },
+      previous,
+      failures: stand.failures,
+      runtimeName: 'simulated',
+      applied: () => undefined,
+      verdicts: {
+        startup: (id) => (stand.started(id) ? 'success' : 'failure'),
+        liveness: () => 'success',
+        readiness: (id) => (stand.ready(id) ? 'success' : 'failure'),
+      },
+      hostIps: nodeIp ? [nodeIp] : [],
+      now,
+      extraConditions: stand.conditions,
+      ...(stand.over ? { terminal: true } : {}),
+      ...(stand.verdict ? { verdict: stand.verdict } : {}),
+    })
+    const changed = difference(status, previous)
+    if (Object.keys(changed).length > 0) await this.#patch(pod, changed)
   }
 
   /** After as long as a kubelet takes: controllers that try again at once are held to that pace. */
@@ -131,7 +196,8 @@ export class SimulatedPods {
     if (!end) return
     known.timer = clock.after(end.dueAt - clock.now(), () => {
       const { hostIP: nodeIp = '' } = pod.status ?? {}
-      if (!known.deleted) pool.add(pod.metadata!.uid!, async () => void (await this.#write(pod, { known, nodeIp, end })))
+      if (!known.deleted && this.#options.node(known.node))
+        pool.add(pod.metadata!.uid!, async () => void (await this.#write(pod, { known, nodeIp, end })))
     })
   }
 
@@ -174,13 +240,17 @@ export class SimulatedPods {
     entry.done = true
     entry.timer?.cancel()
     this.#known.set(uid, entry)
-    this.#options.pool.add(uid, async () => {
+    const remove = async () => {
       try {
         await this.#options.client.delete(Pod, keyOf(pod), { gracePeriodSeconds: 0, preconditions: { uid } })
       } catch (error) {
         if (!hasReason(error, 'NotFound', 'Conflict')) throw error
       }
-    })
+    }
+    const stopMs = hasScript(pod) ? (new Script(pod).timeMs('stop-delay') ?? 0) : 0
+    const waitMs = Math.min(stopMs, (pod.metadata?.deletionGracePeriodSeconds ?? 0) * 1000)
+    if (waitMs > 0) entry.timer = this.#options.clock.after(waitMs, () => this.#options.pool.add(uid, remove))
+    else this.#options.pool.add(uid, remove)
   }
 
   #free(uid: string): void {
@@ -188,6 +258,8 @@ export class SimulatedPods {
     known?.timer?.cancel()
     known?.pool?.free(known.ip)
     if (!known) return
+    if (known.scripted) this.#backoff.forgetAll(`${uid}/`)
+    delete known.scripted
     known.pool = undefined
     this.#ports.free({ uid, node: known.node })
   }
@@ -258,28 +330,31 @@ function observedPod(pod: ApiPod, { ip, ended, failed, now }: Observing): Observ
       logPath: '',
     }
   }
-  const hostNetwork = Boolean(pod.spec?.hostNetwork)
   const all = containersOf(pod)
   const stuck = all.findIndex(({ spec, type }) => failed.has(spec.name) && (type === 'init' || type === 'sidecar'))
   const begun = (stuck < 0 ? all : all.slice(0, stuck)).filter(({ spec }) => !failed.has(spec.name))
   return {
-    sandboxes: [
-      {
-        id: sandboxId,
-        ...identity,
-        attempt: 0,
-        ready: !ended,
-        createdAt: now,
-        ips: hostNetwork ? [] : [ip],
-        hostNetwork,
-        labels: {},
-        annotations: {},
-      },
-    ],
+    sandboxes: [sandboxOf(pod, { ip, ready: !ended, now })],
     containers: begun.map(({ spec, type }) => {
       if (type === 'init') return container(spec.name, 'exited', 0)
       if (!ended) return container(spec.name, 'running', 0)
       return container(spec.name, 'exited', type === 'main' ? exitCode : 0)
     }),
+  }
+}
+
+function sandboxOf(pod: ApiPod, { ip, ready, now }: { ip: string; ready: boolean; now: number }): Sandbox {
+  const identity = identityOf(pod)
+  const hostNetwork = Boolean(pod.spec?.hostNetwork)
+  return {
+    id: `sandbox-${identity.uid}`,
+    ...identity,
+    attempt: 0,
+    ready,
+    createdAt: now,
+    ips: hostNetwork ? [] : [ip],
+    hostNetwork,
+    labels: {},
+    annotations: {},
   }
 }

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CoreEvent } from '#api/kinds/core/event.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { Lease } from '#api/kinds/coordination/lease.ts'
+import { createInformers } from '#client/informers.ts'
+import { silentLogger } from '#lib/log.ts'
+import { seededRandom } from '#lib/random.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { until } from '#node/testing.ts'
+import { startTestServer } from '#server/testing.ts'
+import { createSimulatedNodes } from './nodes.ts'
+import { Script } from './script.ts'
+
+async function world() {
+  await using parts = new AsyncDisposableStack()
+  const clock = createVirtualClock()
+  const { client } = parts.use(await startTestServer({ clock }))
+  const stop = new AbortController()
+  parts.defer(() => stop.abort(new Error('the test is over')))
+  const random = seededRandom(1)
+  const informers = createInformers({ client, clock, random, log: silentLogger, signal: stop.signal })
+  const options = { count: 1, client, informers, clock, log: silentLogger, stages: { random, define: false } }
+  parts.use(await createSimulatedNodes(options).start(stop.signal))
+  const all = parts.move()
+  const key = (name: string) => ({ name, namespace: 'default' })
+  const get = (name: string) => client.get(Pod, key(name))
+  return {
+    clock,
+    client,
+    get,
+    annotate: (name: string, annotations: Record<string, string | null>) =>
+      client.patch(Pod, key(name), { type: 'merge', patch: { metadata: { annotations } } }),
+    create: (name: string, annotations: Record<string, string>, spec: object = {}) =>
+      client.create(Pod, {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: {
+          ...key(name),
+          annotations: Object.fromEntries(Object.entries(annotations).map(([what, value]) => [`sampan.dev/${what}`, value])),
+        },
+        spec: { nodeName: 'simulated-0', containers: [{ name: 'main', image: 'app' }], ...spec },
+      }),
+    /** The pod once it is so. */
+    pod: (name: string, holds: (pod: Pod) => unknown): Promise<Pod> =>
+      until(async () => {
+        await clock.advance(0)
+        const pod = await get(name)
+        return holds(pod) ? pod : undefined
+      }),
+    reasons: async (name: string) =>
+      (await client.list(CoreEvent, { namespace: 'default' })).items
+        .filter(({ involvedObject }) => involvedObject?.name === name)
+        .map(({ reason }) => reason),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  }
+}
+
+const main = (pod: Pod) => pod.status?.containerStatuses?.[0]
+const isReady = (pod: Pod) => pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
+const waits = (reason: string) => (pod: Pod) => main(pod)?.state?.waiting?.reason === reason
+
+test('SimulatedPods start, are ready and go after as long as annotations say', async () => {
+  await using own = await world()
+  await own.create('slow', { 'start-delay': '30s', 'ready-delay': '10s', 'stop-delay': '5s' })
+  await own.pod('slow', waits('ContainerCreating'))
+  await own.clock.advance(29_000)
+  assert.equal((await own.get('slow')).status?.phase, 'Pending')
+  await own.clock.advance(1000)
+  assert.equal(isReady(await own.pod('slow', ({ status }) => status?.phase === 'Running')), false)
+  await own.clock.advance(9000)
+  assert.equal(isReady(await own.get('slow')), false)
+  await own.clock.advance(1000)
+  await own.pod('slow', isReady)
+  await own.client.delete(Pod, { name: 'slow', namespace: 'default' })
+  await own.clock.advance(4000)
+  await own.get('slow')
+  await own.clock.advance(1000)
+  await until(async () => (await own.client.list(Pod)).items.length === 0)
+})
+
+test('SimulatedPods that end are started again with the kubelet’s back-off, and tell why they ended', async () => {
+  await using own = await world()
+  await own.create('hungry', { 'exit-after': '20s', 'exit-reason': 'OOMKilled' })
+  await own.pod('hungry', isReady)
+  await own.clock.advance(20_000)
+  const again = await own.pod('hungry', (pod) => main(pod)?.restartCount === 1)
+  assert.deepEqual([main(again)?.lastState?.terminated?.reason, main(again)?.lastState?.terminated?.exitCode], ['OOMKilled', 137])
+  for (const [restarts, pauseMs] of [
+    [2, 10_000],
+    [3, 20_000],
+    [4, 40_000],
+  ] as const) {
+    await own.clock.advance(20_000)
+    const crashed = await own.pod('hungry', waits('CrashLoopBackOff'))
+    assert.match(
+      main(crashed)?.state?.waiting?.message ?? '',
+      new RegExp(`^back-off ${pauseMs / 1000}s restarting failed container=main pod=hungry_default`),
+    )
+    assert.equal(crashed.status?.phase, 'Running')
+    await own.clock.advance(pauseMs - 1000)
+    assert.ok(waits('CrashLoopBackOff')(await own.get('hungry')))
+    await own.clock.advance(1000)
+    await own.pod('hungry', (pod) => main(pod)?.restartCount === restarts && main(pod)?.state?.running)
+  }
+  assert.ok((await own.reasons('hungry')).includes('BackOff'))
+})
+
+test('SimulatedPods whose image cannot be pulled try again ever more slowly', async () => {
+  await using own = await world()
+  await own.create('lost', { 'image-pull': 'failing' })
+  await own.pod('lost', waits('ImagePullBackOff'))
+  await own.clock.advance(15_000)
+  await own.annotate('lost', { 'sampan.dev/image-pull': 'passing' })
+  await own.clock.advance(14_000)
+  assert.ok(waits('ImagePullBackOff')(await own.get('lost')))
+  await own.clock.advance(1000)
+  await own.pod('lost', isReady)
+  assert.ok((await own.reasons('lost')).includes('Failed'))
+})
+
+test('SimulatedPods fail the probes that annotations name, of the container they name', async () => {
+  await using own = await world()
+  const containers = ['a', 'b'].map((name) => ({ name, image: 'app' }))
+  await own.create('pair', {}, { containers })
+  await own.pod('pair', isReady)
+  await own.annotate('pair', { 'sampan.dev/readiness.b': 'failing' })
+  const unready = await own.pod('pair', (pod) => !isReady(pod))
+  assert.deepEqual(
+    unready.status?.containerStatuses?.map(({ ready }) => ready),
+    [true, false],
+  )
+  await own.annotate('pair', { 'sampan.dev/readiness.b': null, 'sampan.dev/liveness.a': 'failing' })
+  await own.pod('pair', isReady)
+  await own.clock.advance(29_000)
+  assert.equal(main(await own.get('pair'))?.restartCount, 0)
+  await own.clock.advance(1000)
+  const killed = await own.pod('pair', (pod) => main(pod)?.restartCount === 1)
+  assert.equal(main(killed)?.lastState?.terminated?.exitCode, 137)
+  assert.equal(killed.status?.containerStatuses?.[1]?.restartCount, 0)
+  assert.ok((await own.reasons('pair')).includes('Unhealthy'))
+})
+
+test('SimulatedPods fail with an init container that does, and are evicted where annotations say so', async () => {
+  await using own = await world()
+  const initContainers = [{ name: 'setup', image: 'app' }]
+  await own.create('broken', { 'exit-after.setup': '1s', 'exit-code.setup': '3' }, { initContainers, restartPolicy: 'Never' })
+  await own.pod('broken', ({ status }) => status?.initContainerStatuses?.[0]?.state?.running)
+  await own.clock.advance(1000)
+  const broken = await own.pod('broken', ({ status }) => status?.phase === 'Failed')
+  assert.equal(broken.status?.initContainerStatuses?.[0]?.state?.terminated?.exitCode, 3)
+  await own.create('web', {})
+  await own.pod('web', isReady)
+  await own.annotate('web', { 'sampan.dev/evict': 'The node was low on resource: memory. ' })
+  const evicted = await own.pod('web', ({ status }) => status?.phase === 'Failed')
+  assert.deepEqual([evicted.status?.reason, evicted.status?.message], ['Evicted', 'The node was low on resource: memory. '])
+  assert.equal(evicted.status?.conditions?.find(({ type }) => type === 'DisruptionTarget')?.reason, 'TerminationByKubelet')
+})
+
+test('createSimulatedNodes lose nodes, make them unready and put them under pressure where annotations say so', async () => {
+  await using own = await world()
+  const annotate = (annotations: Record<string, string | null>) =>
+    own.client.patch(Node, { name: 'simulated-0' }, { type: 'merge', patch: { metadata: { annotations } } })
+  const conditions = async () => {
+    const { status } = await own.client.get(Node, { name: 'simulated-0' })
+    return Object.fromEntries((status?.conditions ?? []).map((one) => [one.type, one.status]))
+  }
+  await annotate({ 'sampan.dev/node-state': 'not-ready', 'sampan.dev/pressure': 'memory' })
+  await until(async () => (await conditions()).Ready === 'False' && (await conditions()).MemoryPressure === 'True')
+  await annotate({ 'sampan.dev/node-state': null, 'sampan.dev/pressure': null })
+  await until(async () => (await conditions()).Ready === 'True' && (await conditions()).MemoryPressure === 'False')
+  const renewed = async () => (await own.client.get(Lease, { namespace: 'kube-node-lease', name: 'simulated-0' })).spec?.renewTime
+  await own.create('web', {})
+  await own.pod('web', isReady)
+  await annotate({ 'sampan.dev/node-state': 'lost' })
+  await own.clock.advance(20_000)
+  const before = await renewed()
+  await own.client.delete(Pod, { name: 'web', namespace: 'default' })
+  await own.clock.advance(60_000)
+  assert.equal(await renewed(), before)
+  assert.ok((await own.get('web')).metadata?.deletionTimestamp)
+  await annotate({ 'sampan.dev/node-state': null })
+  await until(async () => (await own.client.list(Pod)).items.length === 0 && (await renewed()) !== before)
+})
+
+test('Script draws times from the uid of the pod and tells what it cannot read', () => {
+  const pod = (uid: string, annotations: Record<string, string>): Pod => ({ metadata: { uid, annotations } })
+  const at = (uid: string) => new Script(pod(uid, { 'sampan.dev/start-delay': '2s-4s' })).timeMs('start-delay')
+  assert.deepEqual([at('00000000-'), at('80000000-'), at('ffffffff-')], [2000, 3000, 4000])
+  const wrong = {
+    'sampan.dev/exit-after': 'soon',
+    'sampan.dev/liveness': 'no',
+    'sampan.dev/exit-code.main': '256',
+    'sampan.dev/ready-delay': '5s-2s',
+  }
+  assert.equal(new Script(pod('', wrong)).faults().length, 4)
+  assert.equal(new Script(pod('', wrong)).timeMs('exit-after'), undefined)
+})
