@@ -90,10 +90,14 @@ function withIndexVariable(env: EnvVar[] = []): EnvVar[] {
   return [...env, { name: 'JOB_COMPLETION_INDEX', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: `metadata.labels['${INDEX}']` } } }]
 }
 
-/** When the pod came to its end, in milliseconds since the epoch. */
-export function finishedAt(pod: Pod, now: number): number {
-  const ends = (pod.status?.containerStatuses ?? []).map(({ state }) => Date.parse(state?.terminated?.finishedAt ?? '') || 0)
-  return Math.max(0, ...ends) || Date.parse(pod.metadata?.deletionTimestamp ?? '') || now
+/** When the pod came to its end, in milliseconds since the epoch: by its containers, else by what it says of readiness, else by its deletion. */
+export function finishedAt({ metadata, status }: Pod): number {
+  const at = (time: string | null | undefined) => Date.parse(time ?? '') || 0
+  const ends = (status?.containerStatuses ?? []).map(({ state }) => at(state?.terminated?.finishedAt))
+  if (ends.length > 0 && ends.every((end) => end > 0)) return Math.max(...ends)
+  const unready = status?.conditions?.find((condition) => condition.type === 'Ready' && condition.status === 'False')
+  const begun = at(metadata?.deletionTimestamp) && at(metadata?.deletionTimestamp) - (metadata?.deletionGracePeriodSeconds ?? 0) * 1000
+  return at(unready?.lastTransitionTime) || begun || at(metadata?.creationTimestamp)
 }
 
 /** Takes the finalizer off: these pods need no counting any more. */

@@ -70,6 +70,8 @@ interface Tally extends Omit<Counts, 'active' | 'now'> {
   statusSucceeded: number
   statusFailed: number
   lastFailureMs: number
+  /** Since the last success. */
+  failuresInRow: number
 }
 
 /** Adds what is not yet in the status to what is. A pod is in `uncounted` from its count until its finalizer is seen gone. */
@@ -118,6 +120,8 @@ function countPods(job: Job, { succeeded, failed }: JobPods): Tally {
     }
   }
   if (isIndexed(job)) statusSucceeded = completedIndexes.size
+  const failures = failed.filter((pod) => !ignored.has(pod))
+  const lastSuccessMs = lastEnd(succeeded)
   return {
     succeeded: isIndexed(job) ? completedIndexes.size : statusSucceeded + uncounted.succeeded.length,
     failed: statusFailed + uncounted.failed.length,
@@ -128,7 +132,8 @@ function countPods(job: Job, { succeeded, failed }: JobPods): Tally {
     uncounted,
     statusSucceeded,
     statusFailed,
-    lastFailureMs: Math.max(0, ...failed.filter((pod) => !ignored.has(pod)).map((pod) => finishedAt(pod, 0))),
+    lastFailureMs: lastEnd(failures),
+    failuresInRow: failures.filter((pod) => finishedAt(pod) > lastSuccessMs).length,
   }
 }
 
@@ -145,10 +150,21 @@ async function steer(
   const waitsForEnd = podReplacementPolicy === 'Failed' || job.spec?.podFailurePolicy !== undefined
   const missing = wanted - active.length - (waitsForEnd ? terminating.length : 0)
   if (missing <= 0) return {}
-  const waitMs = backoffMs(tally, failed, context.clock.now())
-  if (waitMs > 0) return { waitMs }
-
-  const indexes = isIndexed(job) ? freeIndexes(job, [...active, ...(waitsForEnd ? terminating : [])], { tally, count: missing }) : undefined
+  const now = context.clock.now()
+  const waits: number[] = []
+  // An index that has a limit of its own waits by its own failures and holds nobody else up.
+  const isDue = (index: number) => {
+    const mine = failed.filter((pod) => indexOf(pod) === index)
+    const waitMs = backoffLimitPerIndex === undefined ? 0 : backoffMs(mine.length > 0 ? failuresOf(index, failed) : 0, lastEnd(mine), now)
+    if (waitMs > 0) waits.push(waitMs)
+    return waitMs === 0
+  }
+  if (backoffLimitPerIndex === undefined) {
+    const waitMs = backoffMs(tally.failuresInRow, tally.lastFailureMs, now)
+    if (waitMs > 0) return { waitMs }
+  }
+  const busy = [...active, ...(waitsForEnd ? terminating : [])]
+  const indexes = isIndexed(job) ? freeIndexes(job, busy, { tally, count: missing, isDue }) : undefined
   const count = Math.min(BURST, indexes?.length ?? missing)
   let next = 0
   const { error } = await slowStart(count, () => {
@@ -156,14 +172,21 @@ async function steer(
     const failures = index !== undefined && backoffLimitPerIndex !== undefined ? failuresOf(index, failed) : undefined
     return createPod(newPod(job, index, failures), job, context)
   })
-  return isNamespaceTerminating(error) ? {} : { failure: error }
+  const waitMs = waits.length > 0 ? { waitMs: Math.min(...waits) } : {}
+  return isNamespaceTerminating(error) ? waitMs : { ...waitMs, failure: error }
 }
 
-function freeIndexes(job: Job, taken: readonly Pod[], { tally, count }: { tally: Tally; count: number }): number[] {
+interface FreeIndexOptions {
+  tally: Tally
+  count: number
+  isDue(index: number): boolean
+}
+
+function freeIndexes(job: Job, taken: readonly Pod[], { tally, count, isDue }: FreeIndexOptions): number[] {
   const busy = new Set(taken.map((pod) => indexOf(pod)))
   const free: number[] = []
   for (let index = 0; index < (job.spec?.completions ?? 0) && free.length < count; index++) {
-    if (!busy.has(index) && !tally.completedIndexes.has(index) && !tally.failedIndexes.has(index)) free.push(index)
+    if (!busy.has(index) && !tally.completedIndexes.has(index) && !tally.failedIndexes.has(index) && isDue(index)) free.push(index)
   }
   return free
 }
@@ -174,10 +197,13 @@ function failuresOf(index: number, failed: readonly Pod[]): number {
 }
 
 /** After failures in a row new pods come later and later: 10 s, doubling, at most 10 minutes after the last failure. */
-function backoffMs({ lastFailureMs, failed }: Tally, pods: readonly Pod[], now: number): number {
-  if (failed === 0 || pods.length === 0 || lastFailureMs === 0) return 0
-  const inRow = Math.max(1, Math.min(pods.length, failed))
-  return Math.max(0, lastFailureMs + Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** (inRow - 1)) - now)
+function backoffMs(failures: number, lastFailureMs: number, now: number): number {
+  if (failures === 0 || lastFailureMs === 0) return 0
+  return Math.max(0, lastFailureMs + Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** (failures - 1)) - now)
+}
+
+function lastEnd(pods: readonly Pod[]): number {
+  return Math.max(0, ...pods.map((pod) => finishedAt(pod)))
 }
 
 function statusOf(
