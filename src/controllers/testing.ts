@@ -8,6 +8,7 @@ import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { keyOf, type KubeObject } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
+import type { ControllerService } from '#client/controller-loop.ts'
 import { createInformers } from '#client/informers.ts'
 import type { Informers } from '#client/informer.ts'
 import { formatTime } from '#lib/clock.ts'
@@ -42,6 +43,8 @@ export interface TestCluster {
   /** Moves time on and lets everything come to rest. */
   advance(ms: number): Promise<void>
   events(about: string): Promise<string[]>
+  /** How often all controllers together have reconciled anything. */
+  reconciles(): number
   /** Log lines of controllers that ran into trouble. */
   warnings: readonly string[]
 }
@@ -107,6 +110,8 @@ export async function startTestCluster(
       )
     },
     advance: (ms) => clock.advance(ms),
+    reconciles: () =>
+      chosen.reduce((sum, service) => sum + ('counters' in service ? (service as ControllerService).counters().reconciles : 0), 0),
     async events(about) {
       const { items } = await client.list(CoreEvent)
       return items.filter(({ involvedObject }) => involvedObject.name === about).map(({ reason, message }) => `${reason}: ${message}`)

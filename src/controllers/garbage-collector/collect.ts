@@ -73,15 +73,37 @@ async function ownerOf(
   return undefined
 }
 
-/** A foreground deletion ends when nothing is left that blocks it. */
+/** A foreground deletion ends when nothing is left that blocks it. Objects that wait for each other, or for themselves, block nobody. */
 async function finishForeground(node: Node, object: KubeObject, options: CollectOptions): Promise<void> {
-  const { graph, enqueue } = options
-  const blocking = graph.dependentsOf(node.uid).filter((dependent) => {
+  const blocking = blockingDependents(node, options).filter((dependent) => !waitsFor(dependent, node, options))
+  if (blocking.length === 0) return removeFinalizer(node, object, { finalizer: FOREGROUND, options })
+  // Those that wait themselves come back by their own dependents: looking at them again and again would never end.
+  for (const dependent of blocking) if (!isWaiting(dependent, options)) options.enqueue(dependent)
+}
+
+function blockingDependents(node: Node, { graph }: CollectOptions): Node[] {
+  return graph.dependentsOf(node.uid).filter((dependent) => {
     const reference = graph.current(dependent)?.metadata?.ownerReferences?.find(({ uid }) => uid === node.uid)
     return reference?.blockOwnerDeletion === true
   })
-  if (blocking.length === 0) return removeFinalizer(node, object, { finalizer: FOREGROUND, options })
-  for (const dependent of blocking) enqueue(dependent)
+}
+
+function isWaiting(node: Node, { graph }: CollectOptions): boolean {
+  const object = graph.current(node)
+  return object !== undefined && waitsForDependents(object)
+}
+
+/** Whether `node` is, or waits through others for, `target`. */
+function waitsFor(node: Node, target: Node, options: CollectOptions): boolean {
+  const seen = new Set<string>()
+  const open = [node]
+  for (let one = open.pop(); one; one = open.pop()) {
+    if (one.uid === target.uid) return true
+    if (seen.has(one.uid) || !isWaiting(one, options)) continue
+    seen.add(one.uid)
+    open.push(...blockingDependents(one, options))
+  }
+  return false
 }
 
 /** Owners wait for this one, and others wait for it: it passes the wait on. A ring of waiting objects is broken first. */
