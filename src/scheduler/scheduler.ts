@@ -185,7 +185,7 @@ class Scheduler {
       else this.#place(queued, placement.node)
     } catch (error) {
       this.#options.log.error('a scheduling cycle failed', { pod: info.key, error })
-      this.#erred(queued, String(error))
+      this.#erred(queued, error instanceof Error ? error.message : String(error))
     }
   }
 

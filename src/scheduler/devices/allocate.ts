@@ -174,7 +174,7 @@ class Search {
   }
 
   #take(alternative: Alternative, { pool, device }: { pool: Pool; device: PooledDevice }, claim: number): boolean {
-    if (++this.#steps > MAX_STEPS) throw new AllocationTimeout('device allocation takes too many steps')
+    if (++this.#steps > MAX_STEPS) throw new AllocationTimeout('timed out trying to allocate devices')
     const { taken } = this.#options
     const own = this.#picks[claim]!
     if (own.length >= MAX_DEVICES_PER_CLAIM) return false

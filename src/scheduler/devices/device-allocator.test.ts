@@ -308,7 +308,9 @@ test('DeviceAllocator fails an attempt whose search has too many steps', async (
   const devices = Array.from({ length: 40 }, (_, i) => gpu(`g${i}`, { attributes: { index: { int: i } } }))
   const never = cel(`device.attributes["${DRIVER}"].index == 99`)
   cluster.devices = await allocatorOver([classOf('gpu'), slice('a', devices), claim('c', { r: { count: 16 }, s: never })])
-  assert.throws(() => outcome(claiming('c'), cluster), { name: 'AllocationTimeout' })
+  assert.throws(() => outcome(claiming('c'), cluster), {
+    message: 'running "DynamicResources" filter plugin: node a: timed out trying to allocate devices',
+  })
 })
 
 test('DeviceAllocator gates pods whose claims are not made yet', async () => {

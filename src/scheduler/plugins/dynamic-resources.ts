@@ -1,6 +1,7 @@
 // Pods get the devices they claim: nodes that cannot give them will not do, and claims are allocated and reserved before the pod is bound.
-import type { Plugin } from '#scheduler/plugin.ts'
-import { scaleToMax } from '#scheduler/plugin.ts'
+import type { ClaimsState, DeviceAllocator } from '#scheduler/devices/device-allocator.ts'
+import type { NodeInfo } from '#scheduler/node-info.ts'
+import { type Plugin, type Refusal, scaleToMax } from '#scheduler/plugin.ts'
 
 const KINDS = new Set(['ResourceClaim', 'ResourceSlice', 'DeviceClass'])
 const BINDING_TIMEOUT_MS = 600_000
@@ -12,7 +13,7 @@ export function dynamicResources({ bindingTimeoutMs = BINDING_TIMEOUT_MS }: { bi
     filter(pod, { devices }) {
       const state = devices?.stateOf(pod)
       if (!devices || !state) return undefined
-      return 'message' in state ? state : { check: (node) => devices.refusalOf(state, node) }
+      return 'message' in state ? state : { check: (node) => check(devices, state, node) }
     },
     score(pod, { devices }) {
       const state = devices?.stateOf(pod)
@@ -26,5 +27,15 @@ export function dynamicResources({ bindingTimeoutMs = BINDING_TIMEOUT_MS }: { bi
       if (change.type === 'object') return KINDS.has(change.kind)
       return change.type === 'node' && Boolean(pod.spec?.resourceClaims?.length)
     },
+  }
+}
+
+/** What is wrong with a claim or a class, or takes too long, is no property of the node: the attempt fails. */
+function check(devices: DeviceAllocator, state: ClaimsState, node: NodeInfo): Refusal | undefined {
+  try {
+    return devices.refusalOf(state, node)
+  } catch (error) {
+    const { message } = error as Error
+    throw new Error(`running "DynamicResources" filter plugin: node ${node.name}: ${message}`, { cause: error })
   }
 }
