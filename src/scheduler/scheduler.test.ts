@@ -465,3 +465,35 @@ test('scheduler binds a pod once its devices are ready, and not when that fails'
   await tell('example.com/ready')
   assert.equal(await bound('p'), 'a')
 })
+
+test('scheduler gets devices for extended resources that a class stands for, where the node does not offer them itself', async (t) => {
+  const { client, createNode, createPod, bound, told, pod } = await startCluster(t)
+  await createNode('a')
+  const asking = (name: string) => {
+    const requests = { [name]: '2' }
+    return { containers: [{ name: 'main', image: 'i', resources: { requests, limits: requests } }] }
+  }
+  await createPod('p', asking('example.com/gpu'))
+  assert.match(await told('p'), /1 Insufficient example\.com\/gpu/)
+  await createClass(client, { extendedResourceName: 'example.com/gpu' })
+  await publishDevices(client, 'a', [{ name: 'g0' }, { name: 'g1' }, { name: 'g2' }])
+  assert.equal(await bound('p'), 'a')
+  const { extendedResourceClaimStatus } = (await pod('p')).status!
+  const [claim] = (await client.list(ResourceClaim)).items
+  assert.match(claim!.metadata!.name!, /^p-extended-resources-/)
+  assert.deepEqual(extendedResourceClaimStatus, {
+    resourceClaimName: claim!.metadata!.name,
+    requestMappings: [{ containerName: 'main', resourceName: 'example.com/gpu', requestName: 'container-0-request-0' }],
+  })
+  assert.deepEqual(
+    claim!.status!.allocation!.devices!.results!.map(({ request, device }) => `${request} ${device}`),
+    ['container-0-request-0 g0', 'container-0-request-0 g1'],
+  )
+  assert.equal(claim!.status!.reservedFor![0]!.name, 'p')
+  await createPod('q', asking('deviceclass.resource.kubernetes.io/gpu'))
+  assert.match(await told('q'), /1 cannot allocate all claims/)
+  await createNode('b', { more: { 'example.com/gpu': '2' } })
+  await createPod('r', asking('example.com/gpu'))
+  assert.equal(await bound('r'), 'b')
+  assert.equal((await client.list(ResourceClaim)).items.length, 1)
+})

@@ -1,14 +1,14 @@
 // Writes what was decided about claims: an allocation with the pod it is reserved for, or that there is none any more. Waits until devices are ready.
-import type { AllocationResult, Condition } from '#api/generated/types.ts'
-import type { Pod } from '#api/kinds/core/pod.ts'
+import type { AllocationResult, Condition, PodExtendedResourceClaimStatus } from '#api/generated/types.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import { keyOf } from '#api/object.ts'
-import { hasReason } from '#api/status.ts'
+import { CLAIM_FINALIZER } from '#api/pod-resource-claims.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock } from '#lib/clock.ts'
 
-const FINALIZER = 'resource.kubernetes.io/delete-protection'
 const ATTEMPTS = 5
 const MAX_RESERVATIONS = 256
 
@@ -67,6 +67,25 @@ export class ClaimWriter {
     })
   }
 
+  async create({ metadata, ...claim }: ResourceClaim): Promise<ResourceClaim> {
+    const { uid: _, ...own } = metadata ?? {}
+    return this.#options.client.create(ResourceClaim, { ...claim, metadata: own }, { signal: this.#options.signal })
+  }
+
+  /** Tells the pod which claim has the devices for its extended resources. */
+  async tell(pod: Pod, extendedResourceClaimStatus: PodExtendedResourceClaimStatus): Promise<void> {
+    const patch = { metadata: { uid: pod.metadata?.uid }, status: { extendedResourceClaimStatus } }
+    await this.#options.client.patch(Pod, keyOf(pod), { type: 'merge', patch }, { subresource: 'status', signal: this.#options.signal })
+  }
+
+  /** A claim that was made for the pod alone, and for nothing. */
+  async remove(claim: ResourceClaim, pod: Pod): Promise<void> {
+    const { client, signal } = this.#options
+    await this.deallocate(claim, pod)
+    await client.patch(ResourceClaim, keyOf(claim), { type: 'merge', patch: { metadata: { finalizers: null } } }, { signal })
+    await client.delete(ResourceClaim, keyOf(claim), { signal }).catch(ignoreNotFound)
+  }
+
   /** Resolves once drivers say that all devices of the claims are ready. */
   async ready(claims: readonly ResourceClaim[], timeoutMs: number): Promise<void> {
     const { informers, clock, signal } = this.#options
@@ -102,8 +121,8 @@ export class ClaimWriter {
 
   async #protect(claim: ResourceClaim): Promise<ResourceClaim> {
     const { finalizers = [] } = claim.metadata ?? {}
-    if (finalizers.includes(FINALIZER)) return claim
-    const metadata = { ...claim.metadata, finalizers: [...finalizers, FINALIZER] }
+    if (finalizers.includes(CLAIM_FINALIZER)) return claim
+    const metadata = { ...claim.metadata, finalizers: [...finalizers, CLAIM_FINALIZER] }
     return this.#options.client.update(ResourceClaim, { ...claim, metadata }, { signal: this.#options.signal })
   }
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Device, DeviceConstraint, ExactDeviceRequest } from '#api/generated/types.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
 import type { KubeObject } from '#api/object.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { podInfoOf } from '#scheduler/pod-info.ts'
 import { clusterOf, nodeOf, objectsFrom, outcome, podOf } from '#scheduler/testing.ts'
 import { DeviceAllocator } from './device-allocator.ts'
 
@@ -320,8 +322,9 @@ test('DeviceAllocator gates pods whose claims are not made yet', async () => {
   const named = { ...pod, status: { resourceClaimStatuses: [{ name: 'c', resourceClaimName: 'p-c-1' }] } }
   const allocator = await allocatorOver([{ ...made, metadata: { ...made.metadata, ...own } }])
   const foreign = await allocatorOver([made])
+  const gates = (one: DeviceAllocator, of: Pod) => one.gates(podInfoOf(of))
   assert.deepEqual(
-    [allocator.gates(pod), allocator.gates(named), foreign.gates(named), allocator.gates(podOf('q'))],
+    [gates(allocator, pod), gates(allocator, named), gates(foreign, named), gates(allocator, podOf('q'))],
     [true, false, true, false],
   )
 })

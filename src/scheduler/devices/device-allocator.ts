@@ -4,6 +4,7 @@ import type { Pod } from '#api/kinds/core/pod.ts'
 import { DeviceClass } from '#api/kinds/resource/device-class.ts'
 import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
+import { isReservedForPod } from '#api/pod-resource-claims.ts'
 import { matchesNodeSelector } from '#api/node-selector.ts'
 import { quantityOf } from '#api/quantity.ts'
 import { keyOf } from '#api/object.ts'
@@ -19,7 +20,8 @@ import { allocationResult } from './allocation-result.ts'
 import type { ClaimWriter } from './claim-writer.ts'
 import { Consumption } from './consumption.ts'
 import type { DeviceSelectors } from './device-selectors.ts'
-import { findClaims, podResourceClaims } from './pod-resource-claims.ts'
+import { type Delegated, delegatedResources, type ExtendedClaim, extendedClaimFor, madeFor } from './extended-resources.ts'
+import { claimsSomething, findClaims } from './pod-resource-claims.ts'
 import { deviceId, poolsOf, type Pool } from './pools.ts'
 
 /** What the pod's claims stand at, and what there is to choose from. */
@@ -28,6 +30,8 @@ export interface ClaimsState {
   open: readonly OpenClaim[]
   pools: readonly Pool[]
   taken: Consumption
+  /** What a node may leave to devices. */
+  extended: { pod: Pod; delegated: Delegated } | undefined
 }
 
 export interface DeviceAllocatorOptions {
@@ -68,41 +72,58 @@ export class DeviceAllocator {
   }
 
   /** Whether the pod must wait for its claims to be made. */
-  gates(pod: Pod): boolean {
-    if (!pod.spec?.resourceClaims?.length) return false
+  gates(info: PodInfo): boolean {
+    const { pod } = info
+    if (!pod.spec?.resourceClaims?.length && !this.delegated(info)) return false
     if (!this.#selectors) void this.load()
     return !this.#selectors || typeof findClaims(pod, this.#options.objects) === 'string'
   }
 
+  /** Resources the pod asks for that devices stand for, where a node does not offer them itself. */
+  delegated(info: PodInfo): Delegated | undefined {
+    return info.requests.scalars && delegatedResources(info, this.#options.objects)
+  }
+
   /** undefined: the pod claims nothing. */
-  stateOf({ pod }: PodInfo): ClaimsState | PodRefusal | undefined {
-    if (podResourceClaims(pod).length === 0) return undefined
-    const claims = findClaims(pod, this.#options.objects)
-    if (typeof claims === 'string') return { message: claims }
+  stateOf(info: PodInfo): ClaimsState | PodRefusal | undefined {
+    const { pod } = info
+    const { objects } = this.#options
+    const delegated = this.delegated(info)
+    if (!claimsSomething(pod) && !delegated) return undefined
+    const named = findClaims(pod, objects)
+    if (typeof named === 'string') return { message: named }
+    const made = delegated && madeFor(pod, objects)
+    const claims = made ? [...named, made] : named
+    const extended = delegated && !made ? { pod, delegated } : undefined
     const open: OpenClaim[] = []
     for (const claim of claims) {
       if (claim.status?.allocation) {
         const { reservedFor = [] } = claim.status
-        if (reservedFor.length >= MAX_RESERVATIONS && !reservedFor.some(({ uid }) => uid === pod.metadata?.uid))
-          return { message: 'resourceclaim in use' }
+        if (reservedFor.length >= MAX_RESERVATIONS && !isReservedForPod(pod, claim)) return { message: 'resourceclaim in use' }
         continue
       }
       if (this.#pending.has(claim.metadata?.uid ?? '')) return { message: 'resource claim is in the process of being allocated' }
-      const requests: { name: string; alternatives: readonly Alternative[] }[] = []
-      for (const request of claim.spec.devices?.requests ?? []) {
-        const alternatives = alternativesOf(request, (name) => this.#options.objects.get(DeviceClass, { name }))
-        if ('missing' in alternatives) return { message: `request ${request.name}: device class ${alternatives.missing} does not exist` }
-        requests.push({ name: request.name, alternatives })
-      }
-      open.push({ claim, requests })
+      const opened = this.#opened(claim)
+      if ('message' in opened) return opened
+      open.push(opened)
     }
-    if (open.length === 0) return { claims, open, pools: [], taken: new Consumption() }
-    return { claims, open, pools: poolsOf(this.#options.objects.list(ResourceSlice)), taken: this.#taken() }
+    if (open.length === 0 && !extended) return { claims, open, pools: [], taken: new Consumption(), extended }
+    return { claims, open, pools: poolsOf(objects.list(ResourceSlice)), taken: this.#taken(), extended }
+  }
+
+  #opened(claim: ResourceClaim): OpenClaim | PodRefusal {
+    const requests: { name: string; alternatives: readonly Alternative[] }[] = []
+    for (const request of claim.spec.devices?.requests ?? []) {
+      const alternatives = alternativesOf(request, (name) => this.#options.objects.get(DeviceClass, { name }))
+      if ('missing' in alternatives) return { message: `request ${request.name}: device class ${alternatives.missing} does not exist` }
+      requests.push({ name: request.name, alternatives })
+    }
+    return { claim, requests }
   }
 
   refusalOf(state: ClaimsState, node: NodeInfo): Refusal | undefined {
     if (state.claims.some((claim) => !isUsable(claim, node))) return UNSUITED
-    return state.open.length === 0 || this.#picks(state, node) ? undefined : CANNOT
+    return this.#picks(state, node) ? undefined : CANNOT
   }
 
   /** The earlier the alternatives that a node meets requests by, the better. undefined: there are none to choose among. */
@@ -114,7 +135,7 @@ export class DeviceAllocator {
     )
       return undefined
     return (node) => {
-      const picks = this.#picks(state, node) ?? []
+      const { picks = [] } = this.#picks(state, node) ?? {}
       const scoreIn = ({ alternatives }: OpenClaim['requests'][number], own: readonly Pick[]) => {
         const chosen = alternatives.findIndex((one) => own.some(({ alternative }) => alternative === one))
         return chosen < 0 || !alternatives[chosen]!.name.includes('/') ? 0 : MAX_ALTERNATIVES - chosen
@@ -124,8 +145,9 @@ export class DeviceAllocator {
   }
 
   /** Claims that are allocated where no node for the pod is are given up, one at a time. */
-  giveUp({ pod }: PodInfo, nodes: readonly NodeInfo[]): string {
-    if (podResourceClaims(pod).length === 0) return 'no new claims to deallocate'
+  giveUp(info: PodInfo, nodes: readonly NodeInfo[]): string {
+    const { pod } = info
+    if (!claimsSomething(pod) && !this.delegated(info)) return 'no new claims to deallocate'
     const claims = findClaims(pod, this.#options.objects)
     for (const claim of typeof claims === 'string' ? [] : claims) {
       if (!claim.status?.allocation || nodes.every((node) => isUsable(claim, node))) continue
@@ -142,27 +164,36 @@ export class DeviceAllocator {
     const state = this.stateOf(pod)
     if (!state) return undefined
     if ('message' in state) throw new Error(state.message)
-    const picks = state.open.length ? this.#picks(state, node) : []
-    if (!picks) throw new Error(CANNOT.reasons[0])
+    const found = this.#picks(state, node)
+    if (!found) throw new Error(CANNOT.reasons[0])
     const { random, clock } = this.#options
     const allocations = new Map(
-      state.open.map((one, i): [string, AllocationResult] => [
+      found.open.map((one, i): [string, AllocationResult] => [
         one.claim.metadata?.uid ?? '',
-        allocationResult(one, picks[i]!, { node: node.name, random, now: formatTime(clock.now()) }),
+        allocationResult(one, found.picks[i]!, { node: node.name, random, now: formatTime(clock.now()) }),
       ]),
     )
     for (const [uid, allocation] of allocations) this.#pending.set(uid, allocation)
-    return this.#reservation(pod, state.claims, allocations, bindTimeoutMs)
+    return this.#reservation(pod, { claims: state.claims, extended: found.extended, allocations, bindTimeoutMs })
   }
 
   #reservation(
     { pod }: PodInfo,
-    claims: readonly ResourceClaim[],
-    allocations: ReadonlyMap<string, AllocationResult>,
-    bindTimeoutMs: number,
+    {
+      claims,
+      extended,
+      allocations,
+      bindTimeoutMs,
+    }: {
+      claims: readonly ResourceClaim[]
+      extended: ExtendedClaim | undefined
+      allocations: ReadonlyMap<string, AllocationResult>
+      bindTimeoutMs: number
+    },
   ): Reservation {
     const { writer, objects, log } = this.#options
     const written: ResourceClaim[] = []
+    let made: ResourceClaim | undefined
     let isUnready = false
     return {
       bind: async () => {
@@ -171,6 +202,11 @@ export class DeviceAllocator {
           const bound = await writer?.bind(current, pod, allocations.get(claim.metadata?.uid ?? ''))
           if (bound) written.push(bound)
         }
+        if (extended && writer) {
+          made = await writer.create(extended.claim)
+          written.push(await writer.bind(made, pod, allocations.get(extended.claim.metadata!.uid!)))
+          await writer.tell(pod, { resourceClaimName: made.metadata!.name!, requestMappings: extended.mappings })
+        }
         isUnready = true
         await writer?.ready(written, bindTimeoutMs)
         isUnready = false
@@ -178,7 +214,12 @@ export class DeviceAllocator {
       release: (placed) => {
         for (const claim of placed ? [] : written) {
           // Devices that could not be made ready are not worth another try.
-          const undo = isUnready ? writer?.deallocate(claim, pod) : writer?.unreserve(claim, pod)
+          const undo =
+            claim.metadata?.uid === made?.metadata?.uid
+              ? writer?.remove(claim, pod)
+              : isUnready
+                ? writer?.deallocate(claim, pod)
+                : writer?.unreserve(claim, pod)
           undo?.catch((error: unknown) => log.warn('a claim stays reserved', { claim: claim.metadata?.name, error }))
         }
         // Until the informer has what was written, this is all that tells of it.
@@ -191,10 +232,19 @@ export class DeviceAllocator {
     }
   }
 
-  #picks({ open, pools, taken }: ClaimsState, node: NodeInfo): Pick[][] | undefined {
+  /** Devices for all claims on that node, and for what it leaves to devices. */
+  #picks(
+    { open, pools, taken, extended }: ClaimsState,
+    node: NodeInfo,
+  ): { open: readonly OpenClaim[]; picks: Pick[][]; extended: ExtendedClaim | undefined } | undefined {
+    const special = extended && extendedClaimFor(extended.pod, node, extended.delegated)
+    const opened = special && this.#opened(special.claim)
+    if (opened && 'message' in opened) return undefined
+    const all = opened ? [...open, opened] : open
+    if (all.length === 0) return { open: all, picks: [], extended: special }
     const selectors = this.#selectors
-    if (!selectors) return undefined
-    return allocate(open, { node, pools, taken, matches: (asked, device) => selectors.matches(asked, device) })
+    const picks = selectors && allocate(all, { node, pools, taken, matches: (asked, device) => selectors.matches(asked, device) })
+    return picks && { open: all, picks, extended: special }
   }
 
   #taken(): Consumption {

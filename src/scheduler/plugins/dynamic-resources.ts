@@ -1,5 +1,6 @@
 // Pods get the devices they claim: nodes that cannot give them will not do, and claims are allocated and reserved before the pod is bound.
 import type { ClaimsState, DeviceAllocator } from '#scheduler/devices/device-allocator.ts'
+import type { PodInfo } from '#scheduler/pod-info.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import { type Plugin, type Refusal, scaleToMax } from '#scheduler/plugin.ts'
 
@@ -9,7 +10,7 @@ const BINDING_TIMEOUT_MS = 600_000
 export function dynamicResources({ bindingTimeoutMs = BINDING_TIMEOUT_MS }: { bindingTimeoutMs?: number } = {}): Plugin {
   return {
     name: 'DynamicResources',
-    gates: ({ pod }, { devices }) => devices?.gates(pod) ?? false,
+    gates: (pod, { devices }) => devices?.gates(pod) ?? false,
     filter(pod, { devices }) {
       const state = devices?.stateOf(pod)
       if (!devices || !state) return undefined
@@ -20,14 +21,15 @@ export function dynamicResources({ bindingTimeoutMs = BINDING_TIMEOUT_MS }: { bi
       const of = devices && state && !('message' in state) ? devices.scoreOf(state) : undefined
       return of && { of, normalize: (scores) => scaleToMax(scores) }
     },
-    reserve: (pod, node, { devices }) => (pod.pod.spec?.resourceClaims?.length ? devices?.reserve(pod, node, bindingTimeoutMs) : undefined),
+    reserve: (pod, node, { devices }) => (mayClaim(pod) ? devices?.reserve(pod, node, bindingTimeoutMs) : undefined),
     postFilter: (pod, { devices, nodes }) => devices?.giveUp(pod, nodes),
-    local: ({ pod }) => (pod.spec?.resourceClaims?.length ? undefined : ''),
-    helps(change, { pod }) {
-      if (change.type === 'object') return KINDS.has(change.kind)
-      return change.type === 'node' && Boolean(pod.spec?.resourceClaims?.length)
-    },
+    local: (pod, { devices }) => (pod.pod.spec?.resourceClaims?.length || devices?.delegated(pod) ? undefined : ''),
+    helps: (change, pod) => (change.type === 'object' ? KINDS.has(change.kind) : change.type === 'node' && mayClaim(pod)),
   }
+}
+
+function mayClaim({ pod, requests }: PodInfo): boolean {
+  return Boolean(pod.spec?.resourceClaims?.length || requests.scalars)
 }
 
 /** What is wrong with a claim or a class, or takes too long, is no property of the node: the attempt fails. */

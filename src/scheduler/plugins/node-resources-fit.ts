@@ -1,5 +1,6 @@
 // What the pod asks for must be free on the node; which nodes are preferred says the strategy (those with more left, unless told otherwise).
 import { equal } from '#api/equal.ts'
+import type { Delegated } from '#scheduler/devices/extended-resources.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { Plugin, Refusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
@@ -18,13 +19,17 @@ export function nodeResourcesFit(options: NodeResourcesFitOptions = {}): Plugin 
   const ignored = ignoredResources.length + ignoredResourceGroups.length > 0 ? isIgnored : undefined
   return {
     name: 'NodeResourcesFit',
-    filter: (pod) => ({ check: (node) => insufficient(pod, node, ignored) }),
+    filter(pod, { devices }) {
+      const delegated = pod.requests.scalars && devices?.delegated(pod)
+      return { check: (node) => insufficient(pod, node, { ignored, delegated }) }
+    },
     score: (pod) => ({ of: (node) => strategy(pod, node) }),
     local({ requests: { milliCpu, memory, ephemeralStorage, scalars }, nonZero }) {
       const plain = `${milliCpu} ${memory} ${ephemeralStorage} ${nonZero.milliCpu} ${nonZero.memory}`
       return scalars ? `${plain} ${JSON.stringify([...scalars])}` : plain
     },
     helps(change) {
+      if (change.type === 'object') return change.kind === 'DeviceClass'
       if (change.type === 'pod gone') return true
       if (change.type === 'pod changed') return !equal(change.pod.spec?.containers, change.previous.spec?.containers)
       return change.type === 'node' && !equal(change.node.status?.allocatable, change.previous?.status?.allocatable)
@@ -35,7 +40,7 @@ export function nodeResourcesFit(options: NodeResourcesFitOptions = {}): Plugin 
 function insufficient(
   { requests }: PodInfo,
   { allocatable, requested, allowedPods, pods }: NodeInfo,
-  ignored?: (name: string) => boolean,
+  { ignored, delegated }: { ignored: ((name: string) => boolean) | undefined; delegated: Delegated | undefined },
 ): Refusal | undefined {
   let reasons: string[] | undefined
   let final = false
@@ -50,6 +55,8 @@ function insufficient(
   lacks('ephemeral-storage', requests.ephemeralStorage, allocatable.ephemeralStorage, requested.ephemeralStorage)
   if (requests.scalars) {
     for (const [name, wanted] of requests.scalars) {
+      // What the node does not offer devices may stand for: they are looked for elsewhere.
+      if (delegated?.has(name) && !allocatable.scalars?.has(name)) continue
       if (!ignored?.(name)) lacks(name, wanted, allocatable.scalars?.get(name) ?? 0, requested.scalars?.get(name) ?? 0)
     }
   }
