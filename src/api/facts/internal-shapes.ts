@@ -153,4 +153,9 @@ export const INTERNAL_SHAPES: Record<string, string> = {
   OnPodCondition: 'Type:s Status:s',
   SuccessPolicy: 'Rules:[]SuccessPolicyRule',
   SuccessPolicyRule: 'SucceededIndexes SucceededCount',
+  PodDisruptionBudgetSpec: 'MinAvailable Selector:*LabelSelector MaxUnavailable UnhealthyPodEvictionPolicy',
+  RoleRef: 'APIGroup=apiGroup:s Kind:s Name:s',
+  CSINodeDriver: 'Name:s NodeID=nodeID:s TopologyKeys Allocatable',
+  ParentReference: 'Group:s Resource:s Namespace:s Name:s',
+  ServiceCIDRSpec: 'CIDRs=cidrs',
 }

@@ -151,7 +151,9 @@ const refused: [string, string, Change, string[]][] = [
     'PriorityClass',
     'a reserved name',
     (p) => (p.metadata.name = 'system-mine'),
-    ["metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only"],
+    [
+      "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: system-mine is not a known system priority class",
+    ],
   ],
   [
     'PriorityClass',
@@ -164,7 +166,10 @@ const refused: [string, string, Change, string[]][] = [
     'HorizontalPodAutoscaler/v2',
     'no upper bound',
     spec({ maxReplicas: 0 }),
-    ['spec.maxReplicas: Required value: must be set and greater than 0'],
+    [
+      'spec.maxReplicas: Required value: must be set and greater than 0',
+      'spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`',
+    ],
   ],
   [
     'HorizontalPodAutoscaler/v2',
@@ -188,7 +193,9 @@ const refused: [string, string, Change, string[]][] = [
     'PodDisruptionBudget',
     'both bounds',
     spec({ maxUnavailable: 1 }),
-    ['spec: Invalid value: {"minAvailable":1,"maxUnavailable":1}: minAvailable and maxUnavailable cannot be both set'],
+    [
+      'spec: Invalid value: {"MinAvailable":1,"Selector":{"matchLabels":{"app":"a"}},"MaxUnavailable":1,"UnhealthyPodEvictionPolicy":null}: minAvailable and maxUnavailable cannot be both set',
+    ],
   ],
   [
     'PodDisruptionBudget',
@@ -251,7 +258,7 @@ const refused: [string, string, Change, string[]][] = [
     'two ranges of one family',
     spec({ cidrs: ['10.0.0.0/8', '11.0.0.0/8'] }),
     [
-      'spec.cidrs: Invalid value: ["10.0.0.0/8","11.0.0.0/8"]: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96',
+      'spec.cidrs: Invalid value: {"CIDRs":["10.0.0.0/8","11.0.0.0/8"]}: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64',
     ],
   ],
   ['IPAddress', 'no parent', (i) => delete i.spec.parentRef, ['spec.parentRef: Required value']],
@@ -268,7 +275,13 @@ const refused: [string, string, Change, string[]][] = [
     (b) => (b.roleRef.kind = 'Role'),
     ['roleRef.kind: Unsupported value: "Role": supported values: "ClusterRole"'],
   ],
-  ['RoleBinding', 'an account of no namespace', (b) => delete b.subjects[0].namespace, ['subjects[0].namespace: Required value']],
+  ['RoleBinding', 'nobody where an account has no namespace', (b) => delete b.subjects[0].namespace, []],
+  [
+    'ClusterRoleBinding',
+    'an account of no namespace',
+    (b) => (b.subjects = [{ kind: 'ServiceAccount', name: 's' }]),
+    ['subjects[0].namespace: Required value'],
+  ],
   [
     'Lease',
     'a duration of nothing',
@@ -397,7 +410,7 @@ const refused: [string, string, Change, string[]][] = [
     'ResourceClaim',
     'a request twice',
     (c) => c.spec.devices.requests.push(structuredClone(c.spec.devices.requests[0])),
-    ['spec.devices.requests[1].name: Duplicate value: "r"'],
+    ['spec.devices.requests[1]: Duplicate value: "r"'],
   ],
   ['ResourceSlice', 'no pool', (r) => delete r.spec.pool.name, ['spec.pool.name: Required value']],
   ['DeviceClass', 'an empty selector', spec({ selectors: [{}] }), ['spec.selectors[0].cel: Required value']],
@@ -458,7 +471,7 @@ const frozen: [string, string, Change, string[], { before?: Change; subresource?
     'RoleBinding',
     'the role',
     (b) => (b.roleRef.name = 'edit'),
-    ['roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"edit"}: cannot change roleRef'],
+    ['roleRef: Invalid value: {"APIGroup":"rbac.authorization.k8s.io","Kind":"ClusterRole","Name":"edit"}: cannot change roleRef'],
   ],
   ['RuntimeClass', 'the handler', set({ handler: 'other' }), [`handler: Invalid value: "other": ${IMMUTABLE}`]],
   ['EndpointSlice', 'the address type', set({ addressType: 'FQDN' }), [`addressType: Invalid value: "FQDN": ${IMMUTABLE}`]],
@@ -476,7 +489,7 @@ const frozen: [string, string, Change, string[], { before?: Change; subresource?
     spec({ controller: 'example.com/other' }),
     [`spec.controller: Invalid value: "example.com/other": ${IMMUTABLE}`],
   ],
-  ['CSIDriver', 'attachment', spec({ attachRequired: false }), [`spec.attachRequired: Invalid value: false: ${IMMUTABLE}`]],
+  ['CSIDriver', 'attachment', spec({ attachRequired: false }), [`spec.attachedRequired: Invalid value: false: ${IMMUTABLE}`]],
   [
     'ResourceClaim',
     'the spec',

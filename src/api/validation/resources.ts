@@ -35,7 +35,8 @@ const BAD_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.
 export const isHugePages = (name: string) => name.startsWith('hugepages-')
 const isQuotaHugePages = (name: string) => isHugePages(name) || name.startsWith('requests.hugepages-')
 export const isNative = (name: string) => !name.includes('/') || name.includes('kubernetes.io/')
-const isExtended = (name: string) => !isNative(name) && !name.startsWith('requests.') && qualifiedName(`requests.${name}`).length === 0
+export const isExtended = (name: string) =>
+  !isNative(name) && !name.startsWith('requests.') && qualifiedName(`requests.${name}`).length === 0
 const isWhole = (name: string) => COUNTED.includes(name) || isExtended(name)
 /** What may be promised to more than one. */
 export const isOvercommitAllowed = (name: string) => isNative(name) && !isHugePages(name)

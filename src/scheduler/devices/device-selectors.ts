@@ -1,17 +1,11 @@
 // What claims and classes ask of devices, in CEL. Compiled once, answered once for each device and expression; loaded when the first claim comes.
-import { celEnvironment, type CelProgram, compileCel, BOOL, DYN, mapOf, STRING, Type } from '#api/cel/environment.ts'
+import { DEVICE } from '#api/cel/device.ts'
+import { celEnvironment, type CelProgram, compileCel, BOOL, STRING } from '#api/cel/environment.ts'
 import type { DeviceAttribute, DeviceSelector } from '#api/generated/types.ts'
 import { Entries, MapValue, type Value } from '#lib/cel/values.ts'
 import type { PooledDevice } from './pools.ts'
 
 const MAX_PROGRAMS = 1024
-
-const FIELDS = new Map(
-  Object.entries({ driver: STRING, attributes: mapOf(STRING, DYN), capacity: mapOf(STRING, DYN), allowMultipleAllocations: BOOL }).map(
-    ([key, type]) => [key, { key, type }] as const,
-  ),
-)
-const DEVICE = new Type('object', 'kubernetes.DRADevice', { field: (name) => FIELDS.get(name), fieldNames: () => FIELDS.keys() })
 
 export class DeviceSelectors {
   readonly #environment = celEnvironment({ variables: { device: DEVICE } })

@@ -1,12 +1,15 @@
 import { defineKind } from '#api/define-kind.ts'
-import { type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
+import { type FieldError, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { dns1035Label, dnsSubdomain, pathSegment } from '#api/names.ts'
-import { checkMessages, checkRange, type Errors } from '#api/validation/checks.ts'
+import { dns1035Label, dnsSubdomain, pathSegment, portNumber } from '#api/names.ts'
+import { checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { formatTime } from '#lib/clock.ts'
 
 export type APIService = types.APIService
+
+const STATES = ['True', 'False', 'Unknown']
+const NO_SPEC: Partial<types.APIServiceSpec> = {}
 
 export const APIService = defineKind<APIService>({
   group: 'apiregistration.k8s.io',
@@ -56,35 +59,40 @@ export const APIService = defineKind<APIService>({
   ),
 })
 
-function validateApiService({ spec, metadata }: APIService, _previous: unknown, { subresource }: { subresource?: string }): FieldError[] {
+function validateApiService(
+  { spec, metadata, status }: APIService,
+  _previous: unknown,
+  { subresource }: { subresource?: string },
+): FieldError[] {
   const errors: Errors = []
-  if (subresource === 'status') return errors
-  const {
-    group = '',
-    version = '',
-    groupPriorityMinimum,
-    versionPriority,
-    service,
-    insecureSkipTLSVerify,
-    caBundle,
-  } = spec ?? ({} as types.APIServiceSpec)
+  if (subresource === 'status') {
+    each(status?.conditions, 'status.conditions', ({ status: state }, at) => {
+      if (!STATES.includes(state)) errors.push(notSupported(`${at}.status`, state ?? '', STATES))
+    })
+    return errors
+  }
+  const { group = '', version = '', groupPriorityMinimum: groups = 0, versionPriority: versions = 0, caBundle, ...rest } = spec ?? NO_SPEC
+  const { service, insecureSkipTLSVerify } = rest
+  const name = metadata?.name ?? ''
   const expected = `${version}.${group}`
-  if (metadata?.name !== expected)
-    errors.push(invalid('metadata.name', metadata?.name, `must be \`spec.version+"."+spec.group\`: "${expected}"`))
+  if (name !== expected && pathSegment(name).length === 0)
+    errors.push(invalid('metadata.name', name, `must be \`spec.version+"."+spec.group\`: "${expected}"`))
+  if (!group && version !== 'v1') errors.push(required('spec.group', 'only v1 may have an empty group and it better be legacy kube'))
   if (group) checkMessages('spec.group', group, dnsSubdomain(group), errors)
-  else if (version !== 'v1') errors.push(required('spec.group', 'only v1 may have an empty group and it better be legacy kube'))
-  if (!version) errors.push(required('spec.version'))
-  else checkMessages('spec.version', version, dns1035Label(version), errors)
-  checkRange('spec.groupPriorityMinimum', groupPriorityMinimum ?? 0, [1, 20000], errors)
-  checkRange('spec.versionPriority', versionPriority ?? 0, [1, 1000], errors)
+  checkMessages('spec.version', version, dns1035Label(version), errors)
+  if (groups <= 0 || groups > 20000) errors.push(invalid('spec.groupPriorityMinimum', groups, 'must be positive and less than 20000'))
+  if (versions <= 0 || versions > 1000) errors.push(invalid('spec.versionPriority', versions, 'must be positive and less than 1000'))
   if (!service) {
-    if (caBundle) errors.push(forbidden('spec.caBundle', 'local APIServices may not have a caBundle'))
-    if (insecureSkipTLSVerify) errors.push(forbidden('spec.insecureSkipTLSVerify', 'local APIServices may not have insecureSkipTLSVerify'))
+    const bytes = Buffer.byteLength(caBundle ?? '', 'base64')
+    if (bytes > 0) errors.push(invalid('spec.caBundle', `${bytes} bytes`, 'local APIServices may not have a caBundle'))
+    if (insecureSkipTLSVerify)
+      errors.push(invalid('spec.insecureSkipTLSVerify', true, 'local APIServices may not have insecureSkipTLSVerify'))
     return errors
   }
   if (!service.namespace) errors.push(required('spec.service.namespace'))
   if (!service.name) errors.push(required('spec.service.name'))
-  if (service.port !== undefined) checkRange('spec.service.port', service.port, [1, 65535], errors)
+  const messages = portNumber(service.port ?? 0)
+  if (messages.length > 0) errors.push(invalid('spec.service.port', service.port ?? 0, `port is not valid: ${messages.join(', ')}`))
   if (insecureSkipTLSVerify && caBundle) errors.push(invalid('spec.insecureSkipTLSVerify', true, 'may not be true if caBundle is present'))
   return errors
 }

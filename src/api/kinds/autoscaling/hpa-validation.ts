@@ -2,12 +2,13 @@
 import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { dnsSubdomain, pathSegment } from '#api/names.ts'
-import { quantityOf } from '#api/quantity.ts'
+import { isQuantity, quantityOf } from '#api/quantity.ts'
 import { checkMessages, checkNonNegative, checkOneOf, each, type Errors, presentMembers } from '#api/validation/checks.ts'
-import { validateLabelSelector } from '#api/validation/label-selector.ts'
 import { checkQuantity } from '#api/validation/resources.ts'
 
-const MEMBERS = ['object', 'pods', 'resource', 'containerResource', 'external'] as const
+/** In the order upstream looks for them: the first that is there is read. */
+const MEMBERS = ['object', 'external', 'pods', 'resource', 'containerResource'] as const
+type Member = (typeof MEMBERS)[number]
 const TYPES = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource']
 
 export function validateAutoscaler(
@@ -26,8 +27,8 @@ export function validateAutoscaler(
     errors.push(invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'))
   if (!maxReplicas) errors.push(required('spec.maxReplicas', 'must be set and greater than 0'))
   else if (maxReplicas < 1) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to 1'))
-  if (minReplicas !== undefined && maxReplicas && maxReplicas < minReplicas)
-    errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'))
+  if (minReplicas !== undefined && (maxReplicas ?? 0) < minReplicas)
+    errors.push(invalid('spec.maxReplicas', maxReplicas ?? 0, 'must be greater than or equal to `minReplicas`'))
   checkReference(scaleTargetRef, 'spec.scaleTargetRef', errors)
   each(metrics, 'spec.metrics', (metric, at) => checkMetric(metric, at, errors))
   checkRules(behavior?.scaleUp, 'spec.behavior.scaleUp', errors)
@@ -46,60 +47,71 @@ function checkReference(ref: types.CrossVersionObjectReferenceV2 | undefined, pa
 }
 
 function checkMetric(metric: types.MetricSpecV2, path: string, errors: Errors): void {
-  if (!metric.type) return void errors.push(required(`${path}.type`, 'must specify a metric source type'))
-  if (!TYPES.includes(metric.type)) return void errors.push(notSupported(`${path}.type`, metric.type, TYPES))
-  const expected = (metric.type[0]!.toLowerCase() + metric.type.slice(1)) as (typeof MEMBERS)[number]
+  const { type = '' } = metric
+  if (!type) errors.push(required(`${path}.type`, 'must specify a metric source type'))
+  const known = TYPES.includes(type)
+  if (!known) errors.push(notSupported(`${path}.type`, type, TYPES))
   const given = presentMembers(metric, MEMBERS)
-  if (!given.includes(expected)) errors.push(required(`${path}.${expected}`, 'must populate information for the given metric source'))
-  for (const other of given) {
-    if (other === expected) continue
-    errors.push(forbidden(`${path}.${other}`, `must populate the given metric source only`))
+  if (given[0]) checkSource(metric, given[0], { path: `${path}.${given[0]}`, errors })
+  const expected = known ? type[0]!.toLowerCase() + type.slice(1) : ''
+  if (!known) errors.push(notSupported(`${path}.type`, type, TYPES))
+  else if (!given.includes(expected as Member))
+    errors.push(required(`${path}.${expected}`, 'must populate information for the given metric source'))
+  if (given.length === 1) return
+  for (const other of given)
+    if (other !== expected) errors.push(forbidden(`${path}.${other}`, 'must populate the given metric source only'))
+}
+
+function checkSource(metric: types.MetricSpecV2, member: Member, { path, errors }: { path: string; errors: Errors }): void {
+  if (member === 'object') checkReference(metric.object!.describedObject, `${path}.describedObject`, errors)
+  if (member === 'resource' || member === 'containerResource') {
+    if (!metric[member]!.name) errors.push(required(`${path}.name`, 'must specify a resource name'))
+    if (member === 'containerResource' && !metric[member]!.container) errors.push(required(`${path}.container`, 'must specify a container'))
+  } else {
+    const { name } = metric[member]!.metric ?? {}
+    if (!name) errors.push(required(`${path}.metric.name`))
+    else checkMessages(`${path}.metric.name`, name, pathSegment(name), errors)
   }
-  for (const member of given) {
-    const at = `${path}.${member}`
-    if ((member === 'resource' || member === 'containerResource') && !metric[member]!.name)
-      errors.push(required(`${at}.name`, 'must specify a resource name'))
-    if (member === 'containerResource' && !metric.containerResource!.container)
-      errors.push(required(`${at}.container`, 'must specify a container'))
-    if (member === 'object') checkReference(metric.object!.describedObject, `${at}.describedObject`, errors)
-    if (member === 'object' || member === 'pods' || member === 'external') {
-      const { name, selector } = metric[member]!.metric ?? {}
-      if (!name) errors.push(required(`${at}.metric.name`))
-      else checkMessages(`${at}.metric.name`, name, pathSegment(name), errors)
-      errors.push(...validateLabelSelector(selector, `${at}.metric.selector`))
-    }
-    checkTarget(metric[member]!.target, member, `${at}.target`, errors)
+  const target = metric[member]!.target ?? ({} as Partial<types.MetricTargetV2>)
+  const at = `${path}.target`
+  checkTarget(target, at, errors)
+  const { averageUtilization: utilization, averageValue, value } = target
+  switch (member) {
+    case 'object':
+      if (value === undefined && averageValue === undefined)
+        errors.push(required(`${at}.averageValue`, 'must set either a target value or averageValue'))
+      break
+    case 'external':
+      if (value === undefined && averageValue === undefined)
+        errors.push(required(`${at}.averageValue`, 'must set either a target value for metric or a per-pod target'))
+      if (value !== undefined && averageValue !== undefined)
+        errors.push(forbidden(`${at}.value`, 'may not set both a target value for metric and a per-pod target'))
+      break
+    case 'pods':
+      if (!isPositive(averageValue)) errors.push(required(`${at}.averageValue`, 'must specify a positive target averageValue'))
+      break
+    default:
+      if (utilization === undefined && averageValue === undefined)
+        errors.push(required(`${at}.averageUtilization`, 'must set either a target raw value or a target utilization'))
+      if (utilization !== undefined && averageValue !== undefined)
+        errors.push(forbidden(`${at}.averageValue`, 'may not set both a target raw value and a target utilization'))
   }
 }
 
-function checkTarget(target: types.MetricTargetV2 | undefined, member: (typeof MEMBERS)[number], path: string, errors: Errors): void {
-  const { type, averageUtilization, averageValue, value } = target ?? ({} as Partial<types.MetricTargetV2>)
+const isPositive = (amount: string | undefined) => amount !== undefined && isQuantity(amount) && quantityOf(amount).sign > 0
+
+function checkTarget(target: Partial<types.MetricTargetV2>, path: string, errors: Errors): void {
+  const { type = '', averageUtilization } = target
   if (!type) errors.push(required(`${path}.type`, 'must specify a metric target type'))
-  else if (!['Utilization', 'Value', 'AverageValue'].includes(type))
+  if (!['Utilization', 'Value', 'AverageValue'].includes(type))
     errors.push(invalid(`${path}.type`, type, 'must be either Utilization, Value, or AverageValue'))
-  for (const [field, amount] of [
-    ['value', value],
-    ['averageValue', averageValue],
-  ] as const)
-    if (amount !== undefined && checkQuantity(`${path}.${field}`, amount, errors) && quantityOf(amount).sign <= 0)
+  for (const field of ['value', 'averageValue'] as const) {
+    const amount = target[field]
+    if (amount !== undefined && checkQuantity(`${path}.${field}`, amount, errors) && !isPositive(amount))
       errors.push(invalid(`${path}.${field}`, amount, 'must be positive'))
+  }
   if (averageUtilization !== undefined && averageUtilization < 1)
     errors.push(invalid(`${path}.averageUtilization`, averageUtilization, 'must be greater than 0'))
-  if (member === 'pods' && averageValue === undefined)
-    errors.push(required(`${path}.averageValue`, 'must specify a positive target averageValue'))
-  if (member === 'object' && value === undefined && averageValue === undefined)
-    errors.push(required(`${path}.averageValue`, 'must set either a target value or averageValue'))
-  if (member === 'external') {
-    if (value === undefined && averageValue === undefined)
-      errors.push(required(`${path}.averageValue`, 'must set either a target value for metric or a per-pod target'))
-    if (value !== undefined && averageValue !== undefined)
-      errors.push(forbidden(`${path}.value`, 'may not set both a target value for metric and a per-pod target'))
-  }
-  if (member !== 'resource' && member !== 'containerResource') return
-  if (averageUtilization === undefined && averageValue === undefined)
-    errors.push(required(`${path}.averageUtilization`, 'must set either a target raw value or a target utilization'))
-  if (averageUtilization !== undefined && averageValue !== undefined)
-    errors.push(forbidden(`${path}.averageValue`, 'may not set both a target raw value and a target utilization'))
 }
 
 function checkRules(rules: types.HPAScalingRulesV2 | undefined, path: string, errors: Errors): void {

@@ -1,10 +1,10 @@
 // Rules of certificate signing requests: what is asked, who may sign, and how conditions may grow.
 import { X509Certificate } from 'node:crypto'
-import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required, tooLong } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import type { HookContext } from '#api/kind.ts'
-import { domainPrefixedPath } from '#api/names.ts'
-import { checkImmutable, checkMessages, each, type Errors } from '#api/validation/checks.ts'
+import { dnsLabel, dnsSubdomain } from '#api/names.ts'
+import { each, type Errors } from '#api/validation/checks.ts'
 
 type Request = types.CertificateSigningRequest
 
@@ -33,27 +33,31 @@ const USAGES = [
   'signing',
   'timestamping',
 ]
+const DECISIONS = ['Approved', 'Denied', 'Failed']
 const PEM = /^\s*-----BEGIN CERTIFICATE REQUEST-----[\s\S]+-----END CERTIFICATE REQUEST-----\s*$/
 
 export function validateSigningRequest(next: Request, previous: Request | undefined, { subresource }: HookContext): FieldError[] {
   const errors: Errors = []
   const { spec, status } = next
+  // The spec never changes.
   if (!previous) checkSpec(spec, errors)
-  else if (!subresource) checkImmutable('spec', spec, previous.spec, errors)
-  checkConditions(status?.conditions, errors)
-  if (subresource === 'status') {
-    const [certificate, old] = [status?.certificate, previous?.status?.certificate]
-    if (old && certificate !== old) errors.push(forbidden('status.certificate', 'updates may not modify a set certificate'))
-    if (certificate && certificate !== old) checkCertificate(certificate, errors)
+  checkConditions(status?.conditions, previous?.status?.conditions, errors)
+  const [certificate = '', old = ''] = [status?.certificate, previous?.status?.certificate]
+  if (certificate !== old) {
+    const problem = certificate ? certificateProblem(certificate) : undefined
+    if (problem) errors.push(invalid('status.certificate', '<certificate data>', problem))
   }
-  const had = (type: string) => previous?.status?.conditions?.some((condition) => condition.type === type)
-  for (const type of ['Approved', 'Denied', 'Failed'])
-    if (had(type) && !status?.conditions?.some((condition) => condition.type === type))
-      errors.push(forbidden('status.conditions', `updates may not remove a condition of type "${type}"`))
-  if (subresource === 'status')
+  if (!previous) return errors
+  const count = (request: Request, type: string) => (request.status?.conditions ?? []).filter((condition) => condition.type === type).length
+  const at = 'status.conditions'
+  for (const type of DECISIONS)
+    if (count(next, type) < count(previous, type)) errors.push(forbidden(at, `updates may not remove a condition of type "${type}"`))
+  if (subresource !== 'approval')
     for (const type of ['Approved', 'Denied'])
-      if (!had(type) && status?.conditions?.some((condition) => condition.type === type))
-        errors.push(forbidden('status.conditions', `updates may not add a condition of type "${type}"`))
+      if (count(next, type) > count(previous, type)) errors.push(forbidden(at, `updates may not add a condition of type "${type}"`))
+  if (certificate !== old && subresource !== 'status')
+    errors.push(forbidden('status.certificate', 'updates may not set certificate content'))
+  else if (certificate !== old && old) errors.push(forbidden('status.certificate', 'updates may not modify existing certificate content'))
   return errors
 }
 
@@ -61,54 +65,75 @@ function checkSpec(spec: types.CertificateSigningRequestSpec | undefined, errors
   const { request = '', signerName = '', usages = [], expirationSeconds } = spec ?? ({} as Partial<types.CertificateSigningRequestSpec>)
   const pem = Buffer.from(request, 'base64').toString()
   if (!PEM.test(pem)) errors.push(invalid('spec.request', request, 'PEM block type must be CERTIFICATE REQUEST'))
-  if (usages.length === 0) errors.push(required('spec.usages', 'usages is required'))
+  if (usages.length === 0) errors.push(required('spec.usages'))
   const seen = new Set<string>()
   each(usages, 'spec.usages', (usage, at) => {
     if (!USAGES.includes(usage)) errors.push(notSupported(at, usage, USAGES))
+  })
+  each(usages, 'spec.usages', (usage, at) => {
     if (seen.has(usage)) errors.push(duplicate(at, usage))
     seen.add(usage)
   })
-  if (!signerName) errors.push(required('spec.signerName'))
-  else {
-    checkMessages('spec.signerName', signerName, domainPrefixedPath(signerName), errors)
-    if (signerName === 'kubernetes.io/legacy-unknown')
-      errors.push(invalid('spec.signerName', signerName, 'the legacy signerName is not allowed via this API version'))
-    if (signerName.length > 571)
-      errors.push({ type: 'FieldValueTooLong', field: 'spec.signerName', message: 'Too long: may not be more than 571 bytes' })
-  }
+  if (signerName === 'kubernetes.io/legacy-unknown')
+    errors.push(invalid('spec.signerName', signerName, 'the legacy signerName is not allowed via this API version'))
+  else checkSignerName('spec.signerName', signerName, errors)
   if (expirationSeconds !== undefined && expirationSeconds < 600)
     errors.push(invalid('spec.expirationSeconds', expirationSeconds, 'may not specify a duration less than 600 seconds (10 minutes)'))
 }
 
-function checkConditions(conditions: types.CertificateSigningRequestCondition[] | undefined, errors: Errors): void {
+type Conditions = types.CertificateSigningRequestCondition[] | undefined
+
+/** What is wrong with old conditions already is not refused again. */
+function checkConditions(conditions: Conditions, old: Conditions, errors: Errors): void {
+  const had = new Set((old ?? []).map(({ type }) => type))
+  const [both, twice, nameless] = [had.has('Approved') && had.has('Denied'), had.size < (old?.length ?? 0), had.has('')]
   const seen = new Set<string>()
-  each(conditions, 'status.conditions', ({ type, status }, at) => {
-    if (!type) errors.push(required(`${at}.type`))
-    if (['Approved', 'Denied', 'Failed'].includes(type)) {
-      if (!status) errors.push(required(`${at}.status`))
-      else if (status !== 'True') errors.push(notSupported(`${at}.status`, status, ['True']))
-    } else if (!['True', 'False', 'Unknown'].includes(status))
-      errors.push(status ? notSupported(`${at}.status`, status, ['False', 'True', 'Unknown']) : required(`${at}.status`))
-    const other = type === 'Approved' ? 'Denied' : type === 'Denied' ? 'Approved' : ''
-    if (seen.has(other)) errors.push(invalid(`${at}.type`, type, 'Approved and Denied conditions are mutually exclusive'))
-    if (seen.has(type)) errors.push(duplicate(`${at}.type`, type))
+  each(conditions, 'status.conditions', ({ type = '', status }, at) => {
+    if (!type && !nameless) errors.push(required(`${at}.type`))
+    const allowed = DECISIONS.includes(type) ? ['True'] : ['False', 'True', 'Unknown']
+    if (!status) errors.push(required(`${at}.status`))
+    else if (!allowed.includes(status)) errors.push(notSupported(`${at}.status`, status, allowed))
+    const other = type === 'Approved' ? 'Denied' : type === 'Denied' ? 'Approved' : undefined
+    if (other && seen.has(other) && !both) errors.push(invalid(`${at}.type`, type, 'Approved and Denied conditions are mutually exclusive'))
+    if (seen.has(type) && !twice) errors.push(duplicate(`${at}.type`, type))
     seen.add(type)
   })
 }
 
-function checkCertificate(base64: string, errors: Errors): void {
-  const pem = Buffer.from(base64, 'base64').toString()
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
-  if (blocks.length === 0)
-    return void errors.push(invalid('status.certificate', '<certificate data>', 'must contain at least one CERTIFICATE PEM block'))
-  for (const [index, block] of blocks.entries()) {
+/** `example.com/name`: a domain, and names as objects of a namespace have them. */
+export function checkSignerName(path: string, name: string, errors: Errors): void {
+  if (!name) return void errors.push(required(path))
+  const segments = name.split('/')
+  const [domain = '', rest = ''] = segments
+  if (segments.length !== 2)
+    return void errors.push(invalid(path, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'"))
+  if (domain.length > 253) errors.push(tooLong(path, 253))
+  const labels = domain.split('.')
+  const first = (parts: string[], check: (part: string) => string[], shown: string) => {
+    // The first that is out of form is told: the others would say the same.
+    const part = parts.find((one) => check(one).length > 0)
+    for (const message of part === undefined ? [] : check(part))
+      errors.push(invalid(path, shown, `validating label ${JSON.stringify(part)}: ${message}`))
+  }
+  first(labels, dnsLabel, domain)
+  if (labels.length < 2) errors.push(invalid(path, domain, 'should be a domain with at least two segments separated by dots'))
+  first(rest.split('.'), dnsSubdomain, rest)
+  if (name.length > 571) errors.push(tooLong(path, 571))
+}
+
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([\s\S]*?)-----END \1-----/g
+
+function certificateProblem(base64: string): string | undefined {
+  const blocks = [...Buffer.from(base64, 'base64').toString().matchAll(BLOCK)]
+  for (const [block, type, body] of blocks) {
+    if (type !== 'CERTIFICATE') return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`
+    if (body!.includes(':')) return 'no PEM block headers are permitted'
     try {
       // Read for its errors only.
       void new X509Certificate(block).serialNumber
-    } catch (error) {
-      errors.push(
-        invalid('status.certificate', '<certificate data>', `CERTIFICATE PEM block ${index} is invalid: ${(error as Error).message}`),
-      )
+    } catch {
+      return 'x509: malformed certificate'
     }
   }
+  return blocks.length === 0 ? 'must contain at least one CERTIFICATE PEM block' : undefined
 }

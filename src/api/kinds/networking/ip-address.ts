@@ -2,7 +2,9 @@ import { defineKind } from '#api/define-kind.ts'
 import { required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { nameColumn } from '#api/kinds/columns.ts'
-import { checkImmutable, type Errors } from '#api/validation/checks.ts'
+import { dnsSubdomain, pathSegment } from '#api/names.ts'
+import { checkImmutable, checkMessages, checkName, type Errors } from '#api/validation/checks.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
 import { canonicalIPMessages } from '#api/validation/ip.ts'
 
 export type IPAddress = types.IPAddress
@@ -20,10 +22,14 @@ export const IPAddress = defineKind<IPAddress>({
     const { parentRef } = spec ?? {}
     if (!parentRef) errors.push(required('spec.parentRef'))
     else {
-      if (!parentRef.resource) errors.push(required('spec.parentRef.resource'))
-      if (!parentRef.name) errors.push(required('spec.parentRef.name'))
+      const { group, resource, name, namespace } = parentRef
+      if (group) checkMessages('spec.parentRef.group', group, dnsSubdomain(group), errors)
+      checkName('spec.parentRef.resource', resource, pathSegment, errors)
+      checkName('spec.parentRef.name', name, pathSegment, errors)
+      if (namespace) checkMessages('spec.parentRef.namespace', namespace, pathSegment(namespace), errors)
     }
-    if (previous) checkImmutable('spec.parentRef', parentRef, previous.spec?.parentRef, errors)
+    const form = (ref: types.ParentReference | undefined) => (ref ? internalForm('ParentReference', ref) : null)
+    if (previous) checkImmutable('spec.parentRef', form(parentRef), form(previous.spec?.parentRef), errors)
     return errors
   },
   columns: [

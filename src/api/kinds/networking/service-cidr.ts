@@ -2,8 +2,9 @@ import { defineKind } from '#api/define-kind.ts'
 import { invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { checkMessages, each, type Errors } from '#api/validation/checks.ts'
-import { canonicalCIDRMessages, familyOf } from '#api/validation/ip.ts'
+import { checkImmutable, checkMessages, each, type Errors } from '#api/validation/checks.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
+import { canonicalCIDRMessages, cidrMessages, familyOf } from '#api/validation/ip.ts'
 
 export type ServiceCIDR = types.ServiceCIDR
 
@@ -21,15 +22,12 @@ export const ServiceCIDR = defineKind<ServiceCIDR>({
     if (subresource === 'status') return []
     const errors: Errors = []
     const cidrs = spec?.cidrs ?? []
-    if (cidrs.length === 0) errors.push(required('spec.cidrs', 'at least one CIDR required'))
-    if (cidrs.length > 2) errors.push(invalid('spec.cidrs', cidrs, 'may only hold up to 2 values'))
-    if (cidrs.length === 2 && familyOf(cidrs[0]!) === familyOf(cidrs[1]!))
-      errors.push(invalid('spec.cidrs', cidrs, 'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96'))
-    each(cidrs, 'spec.cidrs', (cidr, at) => checkMessages(at, cidr, canonicalCIDRMessages(cidr), errors))
+    checkRanges(cidrs, errors)
+    const old = previous?.spec?.cidrs ?? []
     // A second family may be added; what is there stays.
-    each(previous?.spec?.cidrs, 'spec.cidrs', (cidr, at, index) => {
-      if (cidrs[index] !== cidr) errors.push(invalid(at, cidrs[index], 'field is immutable'))
-    })
+    if (previous && (old.length === cidrs.length || (old.length === 1 && cidrs.length === 2)))
+      each(old, 'spec.cidrs', (cidr, at, index) => checkImmutable(at, cidrs[index], cidr, errors))
+    else if (previous) checkImmutable('spec.cidrs', cidrs, old, errors)
     return errors
   },
   columns: columnsOf<ServiceCIDR>({
@@ -38,3 +36,16 @@ export const ServiceCIDR = defineKind<ServiceCIDR>({
     value: ({ spec }) => (spec?.cidrs ?? []).join(','),
   }),
 })
+
+function checkRanges(cidrs: readonly string[], errors: Errors): void {
+  const at = 'spec.cidrs'
+  const shown = internalForm('ServiceCIDRSpec', { cidrs })
+  if (cidrs.length === 0) return void errors.push(required(at, 'at least one CIDR required'))
+  if (cidrs.length > 2) return void errors.push(invalid(at, shown, 'may only hold up to 2 values'))
+  const families = new Set(
+    cidrs.map((cidr) => (cidrMessages(cidr).some((message) => message.startsWith('must be a')) ? '' : familyOf(cidr))),
+  )
+  if (cidrs.length === 2 && (families.size < 2 || families.has('')))
+    return void errors.push(invalid(at, shown, 'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'))
+  each(cidrs, at, (cidr, where) => checkMessages(where, cidr, canonicalCIDRMessages(cidr), errors))
+}

@@ -1,12 +1,14 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultResourceList } from '#api/defaults/resource-list.ts'
+import { duplicate } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
 import { validateLabels } from '#api/meta/object-meta.ts'
 import { dnsLabel } from '#api/names.ts'
 import { validateTolerations } from '#api/validation/affinity.ts'
-import { checkImmutable, checkName, type Errors } from '#api/validation/checks.ts'
-import { checkResourceAmount } from '#api/validation/resources.ts'
+import { checkImmutable, checkName, each, type Errors } from '#api/validation/checks.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
+import { validateRequirements } from '#api/validation/resources.ts'
 import { nodeLabelWarning } from '#api/validation/node-labels.ts'
 
 export type RuntimeClass = types.RuntimeClass
@@ -23,10 +25,16 @@ export const RuntimeClass = defineKind<RuntimeClass>({
   validate(next, previous) {
     const errors: Errors = []
     checkName('handler', next.handler, dnsLabel, errors)
-    for (const [name, amount] of Object.entries(next.overhead?.podFixed ?? {}))
-      checkResourceAmount(`overhead.podFixed[${name}]`, name, amount, errors)
+    // Upstream reads it as the limits of a container.
+    if (next.overhead?.podFixed) errors.push(...validateRequirements({ limits: next.overhead.podFixed }, 'overhead'))
     errors.push(...validateLabels(next.scheduling?.nodeSelector, 'scheduling.nodeSelector'))
     errors.push(...validateTolerations(next.scheduling?.tolerations, 'scheduling.tolerations'))
+    const seen = new Set<string>()
+    each(next.scheduling?.tolerations, 'scheduling.tolerations', (toleration, at) => {
+      const key = JSON.stringify([toleration.key, toleration.operator, toleration.value, toleration.effect].map((part) => part ?? ''))
+      if (seen.has(key)) errors.push(duplicate(at, internalForm('Toleration', toleration)))
+      seen.add(key)
+    })
     if (previous) checkImmutable('handler', next.handler, previous.handler, errors)
     return errors
   },

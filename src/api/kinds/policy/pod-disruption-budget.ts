@@ -3,7 +3,9 @@ import { type FieldError, invalid } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { checkAtMostHundred, checkCountOrPercent } from '#api/kinds/apps/workload.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
+import { validateConditions } from '#api/meta/object-meta.ts'
 import { checkNonNegative, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
 import { validateLabelSelector } from '#api/validation/label-selector.ts'
 
 export type PodDisruptionBudget = types.PodDisruptionBudget
@@ -49,13 +51,14 @@ function validateBudget(
 ): FieldError[] {
   const errors: Errors = []
   if (subresource === 'status') {
+    errors.push(...validateConditions(status?.conditions, 'status.conditions'))
     for (const field of ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const)
       checkNonNegative(`status.${field}`, status?.[field], errors)
     return errors
   }
   const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy } = spec
   if (minAvailable !== undefined && maxUnavailable !== undefined)
-    errors.push(invalid('spec', { minAvailable, maxUnavailable }, 'minAvailable and maxUnavailable cannot be both set'))
+    errors.push(invalid('spec', internalForm('PodDisruptionBudgetSpec', spec), 'minAvailable and maxUnavailable cannot be both set'))
   for (const [field, value] of [
     ['minAvailable', minAvailable],
     ['maxUnavailable', maxUnavailable],

@@ -1,5 +1,5 @@
 import { defineKind } from '#api/define-kind.ts'
-import { required } from '#api/field-error.ts'
+import { invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { validateLabelSelector } from '#api/validation/label-selector.ts'
 import { rbacName, validateRules } from './rules.ts'
@@ -20,7 +20,12 @@ export const ClusterRole = defineKind<ClusterRole>({
     const at = 'aggregationRule.clusterRoleSelectors'
     const { clusterRoleSelectors: selectors } = aggregationRule
     if (!selectors?.length) errors.push(required(at, 'at least one clusterRoleSelector required if aggregationRule is non-nil'))
-    for (const [index, selector] of (selectors ?? []).entries()) errors.push(...validateLabelSelector(selector, `${at}[${index}]`))
+    for (const [index, selector] of (selectors ?? []).entries()) {
+      const found = validateLabelSelector(selector, `${at}[${index}]`)
+      errors.push(...found)
+      // What is out of form makes no selector, which upstream tells once more.
+      if (found.length > 0) errors.push(invalid(`${at}[${index}]`, null, 'invalid label selector.'))
+    }
     return errors
   },
 })

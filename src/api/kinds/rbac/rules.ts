@@ -6,6 +6,7 @@ import { columnsOf } from '#api/kinds/columns.ts'
 import { dnsSubdomain, forNames, pathSegment } from '#api/names.ts'
 import type { KubeObject } from '#api/object.ts'
 import { checkMessages, each, type Errors } from '#api/validation/checks.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 
 const GROUP = 'rbac.authorization.k8s.io'
@@ -45,26 +46,31 @@ export function defaultBinding({ roleRef, subjects }: RoleBindingLike): void {
 export function validateBinding(next: RoleBindingLike, previous: RoleBindingLike | undefined, namespaced: boolean): FieldError[] {
   const errors: Errors = []
   const { apiGroup, kind, name } = next.roleRef ?? {}
-  const kinds = namespaced ? ['ClusterRole', 'Role'] : ['ClusterRole']
+  const kinds = namespaced ? ['Role', 'ClusterRole'] : ['ClusterRole']
   if (apiGroup !== GROUP) errors.push(notSupported('roleRef.apiGroup', apiGroup ?? '', [GROUP]))
   if (!kinds.includes(kind ?? '')) errors.push(notSupported('roleRef.kind', kind ?? '', kinds))
   if (!name) errors.push(required('roleRef.name'))
   else checkMessages('roleRef.name', name, pathSegment(name), errors)
-  each(next.subjects, 'subjects', (subject, at) => checkSubject(subject, at, errors))
-  if (previous && !sameJson(next.roleRef, previous.roleRef)) errors.push(invalid('roleRef', next.roleRef, 'cannot change roleRef'))
+  each(next.subjects, 'subjects', (subject, at) => checkSubject(subject, at, { namespaced, errors }))
+  if (previous && !sameJson(next.roleRef, previous.roleRef))
+    errors.push(invalid('roleRef', internalForm('RoleRef', next.roleRef), 'cannot change roleRef'))
   return errors
 }
 
-function checkSubject({ kind, apiGroup = '', name, namespace }: RbacSubject, path: string, errors: Errors): void {
+function checkSubject(
+  { kind, apiGroup = '', name, namespace }: RbacSubject,
+  path: string,
+  { namespaced, errors }: { namespaced: boolean; errors: Errors },
+): void {
   if (!name) errors.push(required(`${path}.name`))
   if (kind === 'ServiceAccount') {
     if (name) checkMessages(`${path}.name`, name, dnsSubdomain(name), errors)
     if (apiGroup) errors.push(notSupported(`${path}.apiGroup`, apiGroup, ['']))
-    // A namespaced binding does not lend its own namespace.
-    if (!namespace) errors.push(required(`${path}.namespace`))
+    // A namespaced binding lends its own namespace.
+    if (!namespaced && !namespace) errors.push(required(`${path}.namespace`))
   } else if (kind === 'User' || kind === 'Group') {
     if (apiGroup !== GROUP) errors.push(notSupported(`${path}.apiGroup`, apiGroup, [GROUP]))
-  } else errors.push(notSupported(`${path}.kind`, kind ?? '', ['Group', 'ServiceAccount', 'User']))
+  } else errors.push(notSupported(`${path}.kind`, kind ?? '', ['ServiceAccount', 'User', 'Group']))
 }
 
 export function bindingColumns<T extends RoleBindingLike>(): Column<T>[] {

@@ -1,10 +1,16 @@
 // What claims and their templates ask for: defaults and rules that hold without compiling CEL.
-import { duplicate, invalid, required, tooMany } from '#api/field-error.ts'
+import { duplicate, invalid, notSupported, required, tooLong, tooMany } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
-import { dnsLabel, dnsSubdomain } from '#api/names.ts'
-import { checkName, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
+import { dnsLabel, dnsSubdomain, labelValueMessages, qualifiedName } from '#api/names.ts'
+import { checkMessages, checkName, each, type Errors } from '#api/validation/checks.ts'
+import { checkDriverName } from '#api/validation/volume-sources.ts'
+import { checkFullDeviceName, checkRaw, MOST_PARAMETERS } from './device-names.ts'
 
-const MOST = 32
+export const MOST = 32
+const MOST_CHOICES = 8
+const MOST_EXPRESSION = 10 * 1024
+const EFFECTS = ['NoExecute', 'NoSchedule', 'None']
+const NO_REQUEST = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
 
 export function defaultClaim(spec: types.ResourceClaimSpec | undefined): void {
   for (const request of spec?.devices?.requests ?? [])
@@ -18,70 +24,137 @@ function defaultRequest(request: types.ExactDeviceRequest | types.DeviceSubReque
 }
 
 export function checkClaimSpec(spec: types.ResourceClaimSpec | undefined, path: string, errors: Errors): void {
-  const { requests = [], constraints = [], config = [] } = spec?.devices ?? {}
+  const { requests, constraints, config } = spec?.devices ?? {}
   const at = `${path}.devices`
-  for (const [field, list] of [
-    ['requests', requests],
-    ['constraints', constraints],
-    ['config', config],
-  ] as const)
-    if (list.length > MOST) errors.push(tooMany(`${at}.${field}`, list.length, MOST))
-  const names = new Set<string>()
-  each(requests, `${at}.requests`, ({ name, exactly, firstAvailable }, where) => {
-    checkName(`${where}.name`, name, dnsLabel, errors)
-    if (names.has(name)) errors.push(duplicate(`${where}.name`, name))
-    names.add(name)
-    if (!exactly && !firstAvailable?.length) errors.push(required(where, 'exactly one of `exactly` or `firstAvailable` is required'))
-    if (exactly && firstAvailable?.length)
-      errors.push(invalid(where, '', 'exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set'))
-    if (exactly) checkRequest(exactly, `${where}.exactly`, errors)
-    if ((firstAvailable?.length ?? 0) > 8) errors.push(tooMany(`${where}.firstAvailable`, firstAvailable!.length, 8))
-    each(firstAvailable, `${where}.firstAvailable`, (sub, place) => {
-      checkName(`${place}.name`, sub.name, dnsLabel, errors)
-      names.add(`${name}/${sub.name}`)
-      checkRequest(sub, place, errors)
-    })
+  const names = requestNames(spec)
+  checkSet(requests, `${at}.requests`, { most: MOST, key: ({ name }) => name, errors }, (request, where) =>
+    checkDeviceRequest(request, where, errors),
+  )
+  checkList(constraints, `${at}.constraints`, { most: MOST, errors }, ({ requests: listed, matchAttribute, distinctAttribute }, where) => {
+    checkRequestRefs(listed, `${where}.requests`, { names, errors })
+    if (matchAttribute !== undefined) checkFullDeviceName(`${where}.matchAttribute`, matchAttribute, errors)
+    else if (distinctAttribute !== undefined) checkFullDeviceName(`${where}.distinctAttribute`, distinctAttribute, errors)
+    else errors.push(required(where, 'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'))
   })
-  const known = (list: readonly string[] | undefined, where: string) =>
-    each(list, `${where}.requests`, (request, place) => {
-      if (!names.has(request))
-        errors.push(
-          invalid(place, request, "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"),
-        )
-    })
-  each(constraints, `${at}.constraints`, ({ requests: listed, matchAttribute, distinctAttribute }, where) => {
-    known(listed, where)
-    if (!matchAttribute && !distinctAttribute) errors.push(required(where, 'exactly one constraint type is required'))
-  })
-  each(config, `${at}.config`, ({ requests: listed, opaque }, where) => {
-    known(listed, where)
-    if (!opaque) errors.push(required(`${where}.opaque`))
-    else checkName(`${where}.opaque.driver`, opaque.driver, dnsSubdomain, errors)
+  checkList(config, `${at}.config`, { most: MOST, errors }, ({ requests: listed, opaque }, where) => {
+    checkRequestRefs(listed, `${where}.requests`, { names, errors })
+    checkOpaque(opaque, where, errors)
   })
 }
 
-function checkRequest(request: types.ExactDeviceRequest | types.DeviceSubRequest, path: string, errors: Errors): void {
+/** Each request, and each of its choices as `request/choice`. */
+export function requestNames(spec: types.ResourceClaimSpec | undefined): ReadonlySet<string> {
+  return new Set(
+    (spec?.devices?.requests ?? []).flatMap(({ name, firstAvailable }) => [
+      name,
+      ...(firstAvailable ?? []).map((choice) => `${name}/${choice.name}`),
+    ]),
+  )
+}
+
+function checkDeviceRequest({ name, exactly, firstAvailable }: types.DeviceRequest, path: string, errors: Errors): void {
+  checkLabel(`${path}.name`, name, errors)
+  const choices = firstAvailable?.length ? firstAvailable : undefined
+  if (!exactly && !choices) errors.push(required(path, 'exactly one of `exactly` or `firstAvailable` is required'))
+  else if (exactly && choices)
+    errors.push(invalid(path, null, 'exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set'))
+  else if (exactly) checkAsked(exactly, `${path}.exactly`, errors)
+  else
+    checkSet(choices, `${path}.firstAvailable`, { most: MOST_CHOICES, key: (choice) => choice.name, errors }, (choice, at) => {
+      checkLabel(`${at}.name`, choice.name, errors)
+      checkAsked(choice, at, errors)
+    })
+}
+
+function checkAsked(request: types.ExactDeviceRequest | types.DeviceSubRequest, path: string, errors: Errors): void {
   checkName(`${path}.deviceClassName`, request.deviceClassName, dnsSubdomain, errors)
   checkSelectors(request.selectors, `${path}.selectors`, errors)
-  const { allocationMode, count = 0 } = request
-  checkOneOf(`${path}.allocationMode`, allocationMode, ['All', 'ExactCount'], errors)
-  if (allocationMode === 'All' && count !== 0)
-    errors.push(invalid(`${path}.count`, count, "must not be specified when allocationMode is 'All'"))
-  if (allocationMode === 'ExactCount' && count <= 0) errors.push(invalid(`${path}.count`, count, 'must be greater than zero'))
-  each(request.tolerations, `${path}.tolerations`, ({ key, operator, value, effect }, at) => {
-    checkOneOf(`${at}.operator`, operator, ['Equal', 'Exists'], errors)
-    if (!key && operator !== 'Exists') errors.push(required(`${at}.key`, "must be set unless operator is 'Exists'"))
-    if (operator === 'Exists' && value) errors.push(invalid(`${at}.value`, value, 'must be empty for operator `Exists`'))
-    if (effect) checkOneOf(`${at}.effect`, effect, ['NoExecute', 'NoSchedule', 'None'], errors)
-  })
+  const { allocationMode = '', count = 0 } = request
+  if (allocationMode === 'All') {
+    if (count !== 0) errors.push(invalid(`${path}.count`, count, "must not be specified when allocationMode is 'All'"))
+  } else if (allocationMode === 'ExactCount') {
+    if (count <= 0) errors.push(invalid(`${path}.count`, count, 'must be greater than zero'))
+  } else errors.push(notSupported(`${path}.allocationMode`, allocationMode, ['All', 'ExactCount']))
+  each(request.tolerations, `${path}.tolerations`, (toleration, at) => checkToleration(toleration, at, errors))
+}
+
+function checkToleration({ key, operator, value, effect }: types.DeviceToleration, path: string, errors: Errors): void {
+  if (key) checkMessages(`${path}.key`, key, qualifiedName(key), errors)
+  if (operator === 'Exists') {
+    if (value) errors.push(invalid(`${path}.value`, value, 'must be empty for operator `Exists`'))
+  } else if (operator === 'Equal') checkMessages(`${path}.value`, value ?? '', labelValueMessages(value ?? ''), errors)
+  else if (!operator) errors.push(required(`${path}.operator`))
+  else errors.push(notSupported(`${path}.operator`, operator, ['Equal', 'Exists']))
+  if (effect && !EFFECTS.includes(effect)) errors.push(notSupported(`${path}.effect`, effect, EFFECTS))
+}
+
+export function checkTaint({ key, value, effect }: types.DeviceTaint, path: string, errors: Errors): void {
+  checkMessages(`${path}.key`, key ?? '', qualifiedName(key ?? ''), errors)
+  if (value) checkMessages(`${path}.value`, value, labelValueMessages(value), errors)
+  if (!effect) errors.push(required(`${path}.effect`))
+  else if (!EFFECTS.includes(effect)) errors.push(notSupported(`${path}.effect`, effect, EFFECTS))
 }
 
 export function checkSelectors(selectors: types.DeviceSelector[] | undefined, path: string, errors: Errors): void {
-  if ((selectors?.length ?? 0) > MOST) errors.push(tooMany(path, selectors!.length, MOST))
-  each(selectors, path, ({ cel }, at) => {
+  checkList(selectors, path, { most: MOST, errors }, ({ cel }, at) => {
     if (!cel) errors.push(required(`${at}.cel`))
-    else if (!cel.expression) errors.push(required(`${at}.cel.expression`))
-    else if (cel.expression.length > 10 * 1024)
-      errors.push({ type: 'FieldValueTooLong', field: `${at}.cel.expression`, message: 'Too long: may not be more than 10240 bytes' })
+    else if (Buffer.byteLength(cel.expression ?? '') > MOST_EXPRESSION) errors.push(tooLong(`${at}.cel.expression`, MOST_EXPRESSION))
+  })
+}
+
+export function checkOpaque(opaque: types.OpaqueDeviceConfiguration | undefined, path: string, errors: Errors): void {
+  if (!opaque) return void errors.push(required(`${path}.opaque`))
+  checkDriverName(`${path}.opaque.driver`, opaque.driver, errors)
+  checkRaw(`${path}.opaque.parameters`, opaque.parameters, MOST_PARAMETERS, errors)
+}
+
+interface Named {
+  names: ReadonlySet<string>
+  errors: Errors
+}
+
+export function checkRequestRefs(list: string[] | undefined, path: string, { names, errors }: Named): void {
+  checkSet(list, path, { most: MOST, key: (name) => name, errors }, (name, at) => checkRequestRef(name, at, { names, errors }))
+}
+
+export function checkRequestRef(name: string, path: string, { names, errors }: Named): void {
+  const segments = name.split('/')
+  if (segments.length <= 2) for (const segment of segments) checkLabel(path, segment, errors)
+  if (segments.length > 2 || !names.has(name)) errors.push(invalid(path, name, NO_REQUEST))
+}
+
+export const checkLabel = (path: string, name: string | undefined, errors: Errors): void =>
+  checkMessages(path, name ?? '', dnsLabel(name ?? ''), errors)
+
+interface Bounds {
+  most: number
+  errors: Errors
+}
+
+/** Too many are counted, and none of them looked at. */
+export function checkList<T>(
+  list: readonly T[] | undefined,
+  path: string,
+  { most, errors }: Bounds,
+  visit: (item: T, path: string) => void,
+): void {
+  if ((list?.length ?? 0) > most) errors.push(tooMany(path, list!.length, most))
+  else each(list, path, visit)
+}
+
+export function checkSet<T>(
+  list: readonly T[] | undefined,
+  path: string,
+  { key, ...bounds }: Bounds & { key: (item: T) => unknown },
+  visit: (item: T, path: string) => void,
+): void {
+  checkList(list, path, bounds, visit)
+  if ((list?.length ?? 0) > bounds.most) return
+  const seen = new Set<string>()
+  each(list, path, (item, at) => {
+    const value = key(item)
+    const text = JSON.stringify(value)
+    if (seen.has(text)) bounds.errors.push(duplicate(at, value))
+    seen.add(text)
   })
 }

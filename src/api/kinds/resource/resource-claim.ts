@@ -1,9 +1,10 @@
 import { defineKind } from '#api/define-kind.ts'
-import { forbidden, tooMany } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
 import { checkImmutable, type Errors } from '#api/validation/checks.ts'
+import { checkClaimStatus } from './claim-status.ts'
 import { checkClaimSpec, defaultClaim } from './device-requests.ts'
+import { selectorsOf, validateExpressions } from './selector-expressions.ts'
 
 export type ResourceResourceClaim = types.ResourceResourceClaim
 
@@ -17,19 +18,16 @@ export const ResourceResourceClaim = defineKind<ResourceResourceClaim>({
     status: { verbs: ['get', 'patch', 'update'] },
   },
   default: ({ spec }) => defaultClaim(spec),
-  validate({ spec, status }, previous, { subresource }) {
+  validate(claim, previous, { subresource }) {
     const errors: Errors = []
-    if (subresource === 'status') {
-      if ((status?.reservedFor?.length ?? 0) > 256) errors.push(tooMany('status.reservedFor', status!.reservedFor!.length, 256))
-      if (status?.reservedFor?.length && !status.allocation)
-        errors.push(forbidden('status.reservedFor', 'may not be specified when `allocated` is not set'))
-      if (previous?.status?.allocation && status?.allocation)
-        checkImmutable('status.allocation', status.allocation, previous.status.allocation, errors)
-      return errors
-    }
-    checkClaimSpec(spec, 'spec', errors)
-    if (previous) checkImmutable('spec', spec, previous.spec, errors)
+    if (subresource === 'status') checkClaimStatus(claim, previous, errors)
+    // A spec that cannot change is not looked at again.
+    else if (previous) checkImmutable('spec', claim.spec, previous.spec, errors)
+    else checkClaimSpec(claim.spec, 'spec', errors)
     return errors
+  },
+  async validateFurther({ spec }, previous, { errors }) {
+    return previous ? [] : validateExpressions(selectorsOf(spec, 'spec'), errors)
   },
   columns: columnsOf<ResourceResourceClaim>({
     name: 'State',

@@ -2,7 +2,7 @@ import { defineKind } from '#api/define-kind.ts'
 import { forbidden } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
-import { checkImmutable, checkOneOf, type Errors } from '#api/validation/checks.ts'
+import { checkAmong, checkImmutable, type Errors } from '#api/validation/checks.ts'
 
 export type PriorityClass = types.PriorityClass
 
@@ -25,16 +25,19 @@ export const PriorityClass = defineKind<PriorityClass>({
     const name = next.metadata?.name ?? ''
     if (!previous) {
       if (name.startsWith('system-')) {
-        // Only the two that every cluster has, exactly as they are.
-        if (SYSTEM[name] !== next.value || next.globalDefault)
-          errors.push(forbidden('metadata.name', "priority class names with 'system-' prefix are reserved for system use only"))
+        const difference = fromSystem(name, next)
+        if (difference)
+          errors.push(
+            forbidden('metadata.name', `priority class names with 'system-' prefix are reserved for system use only. error: ${difference}`),
+          )
       } else if ((next.value ?? 0) > 1_000_000_000)
         errors.push(forbidden('value', 'maximum allowed value of a user defined priority is 1000000000'))
     } else {
       if ((next.value ?? 0) !== (previous.value ?? 0)) errors.push(forbidden('value', 'may not be changed in an update.'))
       checkImmutable('preemptionPolicy', next.preemptionPolicy, previous.preemptionPolicy, errors)
+      return errors
     }
-    checkOneOf('preemptionPolicy', next.preemptionPolicy, ['Never', 'PreemptLowerPriority'], errors)
+    checkAmong('preemptionPolicy', next.preemptionPolicy, ['PreemptLowerPriority', 'Never'], errors)
     return errors
   },
   columns: [
@@ -54,3 +57,10 @@ export const PriorityClass = defineKind<PriorityClass>({
     },
   ],
 })
+
+/** What is different from the two that every cluster has. */
+function fromSystem(name: string, { value, globalDefault = false }: PriorityClass): string | undefined {
+  if (!Object.hasOwn(SYSTEM, name)) return `${name} is not a known system priority class`
+  if (value !== SYSTEM[name]) return `value of ${name} PriorityClass must be ${SYSTEM[name]}`
+  return globalDefault ? `globalDefault of ${name} PriorityClass must be false` : undefined
+}

@@ -1,5 +1,5 @@
 import { defineKind } from '#api/define-kind.ts'
-import { duplicate, type FieldError, invalid, required, tooLong } from '#api/field-error.ts'
+import { duplicate, type FieldError, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
 import { checkImmutable, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
@@ -63,22 +63,39 @@ export const CSIDriver = defineKind<CSIDriver>({
   ),
 })
 
-function validateDriver({ spec, metadata }: CSIDriver, previous?: CSIDriver): FieldError[] {
+function validateDriver({ spec }: CSIDriver, previous?: CSIDriver): FieldError[] {
   const errors: Errors = []
-  if ((metadata?.name ?? '').length > 63) errors.push(tooLong('metadata.name', 63))
+  // Upstream misspells it.
   if (spec?.attachRequired === undefined) errors.push(required('spec.attachedRequired'))
   if (spec?.podInfoOnMount === undefined) errors.push(required('spec.podInfoOnMount'))
+  if (spec?.storageCapacity === undefined) errors.push(required('spec.storageCapacity'))
   checkOneOf('spec.fsGroupPolicy', spec?.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType'], errors)
-  for (const mode of spec?.volumeLifecycleModes ?? []) checkOneOf('spec.volumeLifecycleModes', mode, ['Ephemeral', 'Persistent'], errors)
-  const audiences = new Set<string>()
-  each(spec?.tokenRequests, 'spec.tokenRequests', ({ audience, expirationSeconds: seconds }, at) => {
-    if (audiences.has(audience)) errors.push(duplicate(`${at}.audience`, audience))
-    audiences.add(audience)
-    if (seconds !== undefined && seconds < 600)
-      errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration less than 10 minutes'))
-  })
-  if (previous)
-    for (const field of ['attachRequired', 'volumeLifecycleModes'] as const)
-      checkImmutable(`spec.${field}`, spec?.[field], previous.spec?.[field], errors)
+  checkTokenRequests(spec?.tokenRequests, errors)
+  for (const mode of spec?.volumeLifecycleModes ?? [])
+    if (mode !== 'Persistent' && mode !== 'Ephemeral')
+      errors.push(notSupported('spec.volumeLifecycleModes', mode, ['Persistent', 'Ephemeral']))
+  if (spec?.seLinuxMount === undefined) errors.push(required('spec.seLinuxMount'))
+  const { nodeAllocatableUpdatePeriodSeconds: period, serviceAccountTokenInSecrets: inSecrets } = spec ?? {}
+  if (period !== undefined && period < 10)
+    errors.push(invalid('spec.nodeAllocatableUpdatePeriodSeconds', period, 'must be greater than or equal to 10 seconds'))
+  if (inSecrets !== undefined && !spec?.tokenRequests?.length)
+    errors.push(
+      invalid('spec.serviceAccountTokenInSecrets', inSecrets, 'serviceAccountTokenInSecrets is set but no tokenRequests are specified'),
+    )
+  if (previous) {
+    checkImmutable('spec.attachedRequired', spec?.attachRequired, previous.spec?.attachRequired, errors)
+    checkImmutable('spec.volumeLifecycleModes', spec?.volumeLifecycleModes, previous.spec?.volumeLifecycleModes, errors)
+  }
   return errors
+}
+
+function checkTokenRequests(requests: types.StorageTokenRequest[] | undefined, errors: Errors): void {
+  const audiences = new Set<string>()
+  each(requests, 'spec.tokenRequests', ({ audience = '', expirationSeconds: seconds }, at) => {
+    if (audiences.has(audience)) return void errors.push(duplicate(`${at}.audience`, audience))
+    audiences.add(audience)
+    if (seconds === undefined) return
+    if (seconds < 600) errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration less than 10 minutes'))
+    if (seconds > 2 ** 32) errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds'))
+  })
 }

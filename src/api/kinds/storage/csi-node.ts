@@ -2,9 +2,10 @@ import { defineKind } from '#api/define-kind.ts'
 import { duplicate, invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { dnsSubdomain, qualifiedName } from '#api/names.ts'
-import { checkMessages, checkName, each, type Errors, NON_NEGATIVE } from '#api/validation/checks.ts'
-import { sameJson } from '#api/validation/same-json.ts'
+import { qualifiedName } from '#api/names.ts'
+import { checkImmutable, checkMessages, checkNonNegative, each, type Errors } from '#api/validation/checks.ts'
+import { internalForm } from '#api/validation/internal-form.ts'
+import { checkDriverName } from '#api/validation/volume-sources.ts'
 
 export type CSINode = types.CSINode
 
@@ -18,15 +19,12 @@ export const CSINode = defineKind<CSINode>({
   validate({ spec }, previous) {
     const errors: Errors = []
     const names = new Set<string>()
-    each(spec?.drivers, 'spec.drivers', (driver, at) => {
-      checkDriver(driver, at, errors)
-      if (names.has(driver.name)) errors.push(duplicate(`${at}.name`, driver.name))
-      names.add(driver.name)
-      const old = previous?.spec?.drivers?.find(({ name }) => name === driver.name)
-      // How much fits may be learned later; where the driver is may not change.
-      const fixed = (one: types.CSINodeDriver) => [one.nodeID, one.topologyKeys]
-      if (old && !sameJson(fixed(old), fixed(driver))) errors.push(invalid(at, driver, 'field is immutable'))
-    })
+    each(spec?.drivers, 'spec.drivers', (driver, at) => checkDriver(driver, at, { names, errors }))
+    // How much fits may be learned later; where the driver is may not change.
+    const fixed = (driver: types.CSINodeDriver) => internalForm('CSINodeDriver', { ...driver, allocatable: undefined })
+    for (const old of previous?.spec?.drivers ?? [])
+      for (const driver of spec?.drivers ?? [])
+        if (old.name === driver.name) checkImmutable('spec.drivers', fixed(driver), fixed(old), errors)
     return errors
   },
   columns: columnsOf<CSINode>({
@@ -37,15 +35,22 @@ export const CSINode = defineKind<CSINode>({
   }),
 })
 
-function checkDriver({ name, nodeID, allocatable, topologyKeys }: types.CSINodeDriver, path: string, errors: Errors): void {
-  checkName(`${path}.name`, name, dnsSubdomain, errors)
+function checkDriver(
+  { name, nodeID, allocatable, topologyKeys }: types.CSINodeDriver,
+  path: string,
+  { names, errors }: { names: Set<string>; errors: Errors },
+): void {
+  checkDriverName(`${path}.name`, name, errors)
   if (!nodeID) errors.push(required(`${path}.nodeID`))
-  else if (nodeID.length > 256) errors.push(invalid(`${path}.nodeID`, nodeID, 'must be 256 characters or less'))
-  if ((allocatable?.count ?? 0) < 0) errors.push(invalid(`${path}.allocatable.count`, allocatable!.count, NON_NEGATIVE))
+  else if (Buffer.byteLength(nodeID) > 256) errors.push(invalid(`${path}.nodeID`, nodeID, 'must be 256 characters or less'))
+  checkNonNegative(`${path}.allocatable.count`, allocatable?.count, errors)
+  if (names.has(name)) errors.push(duplicate(`${path}.name`, name))
+  names.add(name)
   const keys = new Set<string>()
-  each(topologyKeys, `${path}.topologyKeys`, (key, at) => {
-    if (keys.has(key)) errors.push(duplicate(at, key))
+  for (const key of topologyKeys ?? []) {
+    if (!key) errors.push(required(path))
+    if (keys.has(key)) errors.push(duplicate(path, key))
     keys.add(key)
-    checkMessages(`${path}.topologyKeys`, key, qualifiedName(key), errors)
-  })
+    checkMessages(path, key, qualifiedName(key), errors)
+  }
 }

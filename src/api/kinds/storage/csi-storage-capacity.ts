@@ -26,11 +26,9 @@ export const CSIStorageCapacity = defineKind<CSIStorageCapacity>({
   validate(next, previous) {
     const errors: Errors = validateLabelSelector(next.nodeTopology, 'nodeTopology')
     checkName('storageClassName', next.storageClassName, dnsSubdomain, errors)
-    for (const field of ['capacity', 'maximumVolumeSize'] as const) {
-      const amount = next[field]
-      if (amount !== undefined && checkQuantity(field, amount, errors) && quantityOf(amount).sign < 0)
-        errors.push(invalid(field, amount, NON_NEGATIVE))
-    }
+    const { capacity } = next
+    if (capacity !== undefined && checkQuantity('capacity', capacity, errors) && quantityOf(capacity).sign < 0)
+      errors.push(invalid('capacity', capacity, NON_NEGATIVE))
     if (previous)
       for (const field of ['nodeTopology', 'storageClassName'] as const) checkImmutable(field, next[field], previous[field], errors)
     return errors

@@ -74,7 +74,7 @@ export const StorageClass = defineKind<StorageClass>({
   ],
 })
 
-function checkParameters(parameters: Record<string, string>, errors: Errors): void {
+export function checkParameters(parameters: Record<string, string>, errors: Errors): void {
   const entries = Object.entries(parameters)
   if (entries.length > 512) return void errors.push(tooLong('parameters', 512))
   let size = 0

@@ -2,8 +2,9 @@ import { defineKind } from '#api/define-kind.ts'
 import { required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { dnsSubdomain } from '#api/names.ts'
-import { checkFrozen, checkName, type Errors } from '#api/validation/checks.ts'
+import { qualifiedName } from '#api/names.ts'
+import { checkFrozen, checkMessages, type Errors } from '#api/validation/checks.ts'
+import { checkParameters } from './storage-class.ts'
 
 export type VolumeAttributesClass = types.VolumeAttributesClass
 
@@ -16,11 +17,14 @@ export const VolumeAttributesClass = defineKind<VolumeAttributesClass>({
   scope: 'Cluster',
   validate(next, previous) {
     const errors: Errors = []
-    checkName('driverName', next.driverName, dnsSubdomain, errors)
-    if (Object.keys(next.parameters ?? {}).length === 0) errors.push(required('parameters', 'must contain at least one key/value pair'))
     if (previous)
       for (const field of ['driverName', 'parameters'] as const)
         checkFrozen(field, next[field], previous[field], errors, `updates to ${field} are forbidden.`)
+    const driver = next.driverName?.toLowerCase()
+    if (!driver) errors.push(required('driverName'))
+    else checkMessages('driverName', driver, qualifiedName(driver), errors)
+    checkParameters(next.parameters ?? {}, errors)
+    if (Object.keys(next.parameters ?? {}).length === 0) errors.push(required('parameters', 'must contain at least one key/value pair'))
     return errors
   },
   columns: columnsOf<VolumeAttributesClass>({
