@@ -352,7 +352,7 @@ const refused: [string, string, Change, string[]][] = [
     'denying and warning',
     spec({ validationActions: ['Deny', 'Warn'] }),
     [
-      'spec.validationActions: Forbidden: must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
+      'spec.validationActions: Invalid value: ["Deny","Warn"]: must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
     ],
   ],
   [
@@ -380,6 +380,7 @@ const refused: [string, string, Change, string[]][] = [
     (c) => (c.spec.versions[0].storage = false),
     [
       'spec.versions: Invalid value: [{"name":"v1","served":true,"storage":false,"schema":{"openAPIV3Schema":{"type":"object"}}}]: must have exactly one version marked as storage version',
+      'status.storedVersions: Invalid value: null: must have at least one stored version',
     ],
   ],
   [

@@ -1,6 +1,12 @@
 // Rules of CEL policies: their form, and that their expressions compile.
-import { duplicate, type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
-import type { MutatingAdmissionPolicySpec, ValidatingAdmissionPolicySpec, Variable } from '#api/generated/types.ts'
+import { duplicate, type FieldError, invalid, required } from '#api/field-error.ts'
+import type {
+  MutatingAdmissionPolicySpec,
+  ValidatingAdmissionPolicySpec,
+  ValidatingAdmissionPolicyStatus,
+  Variable,
+} from '#api/generated/types.ts'
+import { validateConditions } from '#api/meta/object-meta.ts'
 import { qualifiedName } from '#api/names.ts'
 import { COMPILE_SLICE, type Compiled, compileMutatingPolicy, compileValidatingPolicy } from '#api/policies/compile.ts'
 import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
@@ -18,34 +24,48 @@ export function defaultPolicySpec(spec: Shared | undefined): void {
   defaultMatchResources(spec.matchConstraints)
 }
 
-export function validateValidatingPolicy(spec: ValidatingAdmissionPolicySpec): FieldError[] {
+const LONGEST_VALUE = 5 * 1024
+
+export function validateValidatingPolicy(spec: ValidatingAdmissionPolicySpec, name: string | undefined): FieldError[] {
   const errors: Errors = []
   checkShared(spec, errors)
   if (!spec.validations?.length && !spec.auditAnnotations?.length) {
     errors.push(required('spec.validations', 'validations or auditAnnotations must contain at least one item'))
     errors.push(required('spec.auditAnnotations', 'validations or auditAnnotations must contain at least one item'))
   }
-  each(spec.validations, 'spec.validations', ({ expression = '', message, messageExpression, reason }, at) => {
-    const lines = expression.trim().includes('\n')
+  each(spec.validations, 'spec.validations', ({ expression = '', message = '', messageExpression = '', reason }, at) => {
     if (!expression.trim()) errors.push(required(`${at}.expression`, 'expression is not specified'))
-    if (messageExpression !== undefined && !messageExpression.trim())
+    if (messageExpression && !messageExpression.trim())
       errors.push(invalid(`${at}.messageExpression`, messageExpression, 'must be non-empty if specified'))
-    if (message !== undefined && !message.trim()) errors.push(invalid(`${at}.message`, message, 'message must be non-empty if specified'))
-    else if (message?.trim().includes('\n')) errors.push(invalid(`${at}.message`, message, 'message must not contain line breaks'))
-    else if (lines && !message) errors.push(required(`${at}.message`, 'message must be specified if expression contains line breaks'))
+    if (message && !message.trim()) errors.push(invalid(`${at}.message`, message, 'message must be non-empty if specified'))
+    else if (/[\n\r]/.test(message.trim())) errors.push(invalid(`${at}.message`, message, 'message must not contain line breaks'))
     if (reason !== undefined) checkOneOf(`${at}.reason`, reason, ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized'], errors)
   })
   const keys = new Set<string>()
   if ((spec.auditAnnotations?.length ?? 0) > 20)
     errors.push(invalid('spec.auditAnnotations', spec.auditAnnotations, 'must not have more than 20 auditAnnotations'))
-  each(spec.auditAnnotations, 'spec.auditAnnotations', ({ key, valueExpression }, at) => {
-    if (!key) errors.push(required(`${at}.key`))
-    else checkMessages(`${at}.key`, key, qualifiedName(key), errors)
+  each(spec.auditAnnotations, 'spec.auditAnnotations', ({ key = '', valueExpression }, at) => {
+    // That is how it is going to be called in the log.
+    if (name) checkMessages(`${at}.key`, `${name}/${key}`, qualifiedName(`${name}/${key}`), errors)
+    else errors.push(invalid(`${at}.key`, key, 'requires metadata.name be non-empty'))
+    const expression = valueExpression?.trim()
+    if (!expression) errors.push(required(`${at}.valueExpression`, 'valueExpression is not specified'))
+    else if (Buffer.byteLength(expression) > LONGEST_VALUE)
+      errors.push(required(`${at}.valueExpression`, `must not exceed ${LONGEST_VALUE} bytes in length`))
     if (keys.has(key)) errors.push(duplicate(`${at}.key`, key))
     keys.add(key)
-    if (!valueExpression?.trim()) errors.push(required(`${at}.valueExpression`, 'valueExpression is not specified'))
   })
   return errors
+}
+
+/** Of the status: what the types of expressions were found to be, and conditions. */
+export function validatePolicyStatus(status: ValidatingAdmissionPolicyStatus | undefined): FieldError[] {
+  const errors: Errors = []
+  each(status?.typeChecking?.expressionWarnings, 'status.typeChecking.expressionWarnings', ({ warning, fieldRef }, at) => {
+    if (!warning) errors.push(required(`${at}.warning`))
+    if (!fieldRef?.trim()) errors.push(required(`${at}.fieldRef`))
+  })
+  return [...errors, ...validateConditions(status?.conditions, 'status.conditions')]
 }
 
 export function validateMutatingPolicy(spec: MutatingAdmissionPolicySpec): FieldError[] {
@@ -61,8 +81,8 @@ export function validateMutatingPolicy(spec: MutatingAdmissionPolicySpec): Field
         ? ([jsonPatch, applyConfiguration, 'jsonPatch', 'applyConfiguration'] as const)
         : ([applyConfiguration, jsonPatch, 'applyConfiguration', 'jsonPatch'] as const)
     if (!own) errors.push(required(`${at}.${wanted}`, `must be specified when patchType is ${patchType}`))
-    else if (!own.expression?.trim()) errors.push(required(`${at}.${wanted}.expression`, 'expression is not specified'))
-    if (other) errors.push(invalid(`${at}.${unwanted}`, '{}', `must not be specified when patchType is ${patchType}`))
+    else if (!own.expression?.trim()) errors.push(required(`${at}.${wanted}.expression`))
+    if (other) errors.push(invalid(`${at}.${unwanted}`, `{${unwanted}}`, `must not be specified when patchType is ${patchType}`))
   })
   if (!spec.reinvocationPolicy) errors.push(required('spec.reinvocationPolicy'))
   else checkOneOf('spec.reinvocationPolicy', spec.reinvocationPolicy, ['IfNeeded', 'Never'], errors)
@@ -99,13 +119,15 @@ function checkShared(spec: Shared, errors: Errors, operations?: readonly string[
   checkVariables(spec.variables, errors)
 }
 
+const RESERVED = new Set(
+  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(' '),
+)
+
 function checkVariables(variables: Variable[] | undefined, errors: Errors): void {
-  const names = new Set<string>()
   each(variables, 'spec.variables', ({ name, expression }, at) => {
     if (!name?.trim()) errors.push(required(`${at}.name`, 'name is not specified'))
-    else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name)) errors.push(invalid(`${at}.name`, name, 'name is not a valid CEL identifier'))
-    else if (names.has(name)) errors.push(duplicate(`${at}.name`, name))
-    names.add(name)
+    else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name) || RESERVED.has(name))
+      errors.push(invalid(`${at}.name`, name, 'name is not a valid CEL identifier'))
     if (!expression?.trim()) errors.push(required(`${at}.expression`, 'expression is not specified'))
   })
 }
@@ -114,7 +136,6 @@ const VALIDATION_ACTIONS = ['Audit', 'Deny', 'Warn']
 
 export function checkActions(actions: string[] | undefined, errors: Errors): void {
   const at = 'spec.validationActions'
-  if (!actions?.length) errors.push(required(at, 'at least one validation action is required'))
   const seen = new Set<string>()
   each(actions, at, (action, where) => {
     checkOneOf(where, action, VALIDATION_ACTIONS, errors)
@@ -123,9 +144,11 @@ export function checkActions(actions: string[] | undefined, errors: Errors): voi
   })
   if (seen.has('Deny') && seen.has('Warn'))
     errors.push(
-      forbidden(
+      invalid(
         at,
+        actions,
         'must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
       ),
     )
+  if (!actions?.length) errors.push(required(at, 'at least one validation action is required'))
 }

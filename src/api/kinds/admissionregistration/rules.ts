@@ -1,52 +1,50 @@
 // What webhooks and CEL policies have in common: which requests they are about, and conditions on them.
 import { duplicate, forbidden, invalid, notSupported, required, tooMany } from '#api/field-error.ts'
 import type { MatchCondition, MatchResources, ParamKind, ParamRef, RuleWithOperations } from '#api/generated/types.ts'
-import { dnsSubdomain, pathSegment, qualifiedName } from '#api/names.ts'
-import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
+import { dns1035Label, dnsSubdomain, pathSegment, qualifiedName } from '#api/names.ts'
+import { checkAmong, checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
 import { validateLabelSelector } from '#api/validation/label-selector.ts'
 
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
 
 export function checkRule(rule: RuleWithOperations, path: string, errors: Errors, operations: readonly string[] = OPERATIONS): void {
-  const list = (field: 'apiGroups' | 'apiVersions') => {
-    const values = rule[field] ?? []
-    if (values.length === 0) errors.push(required(`${path}.${field}`))
-    if (values.length > 1 && values.includes('*'))
-      errors.push(
-        invalid(
-          `${path}.${field}`,
-          values,
-          "if '*' is present, must not specify other " + (field === 'apiGroups' ? 'API groups' : 'API versions'),
-        ),
-      )
-    if (field === 'apiVersions') each(values, `${path}.${field}`, (value, at) => value || errors.push(required(at)))
-  }
-  list('apiGroups')
-  list('apiVersions')
-  checkResources(rule.resources ?? [], `${path}.resources`, errors)
-  const given = rule.operations ?? []
-  if (given.length === 0) errors.push(required(`${path}.operations`))
-  if (given.length > 1 && given.includes('*'))
-    errors.push(invalid(`${path}.operations`, given, "if '*' is present, must not specify other operations"))
-  each(given, `${path}.operations`, (operation, at) => {
+  checkWildcard(rule.operations, `${path}.operations`, 'operations', errors)
+  each(rule.operations, `${path}.operations`, (operation, at) => {
     if (!operations.includes(operation)) errors.push(notSupported(at, operation, operations.toSorted()))
   })
+  checkWildcard(rule.apiGroups, `${path}.apiGroups`, 'API groups', errors)
+  checkWildcard(rule.apiVersions, `${path}.apiVersions`, 'API versions', errors)
+  each(rule.apiVersions, `${path}.apiVersions`, (version, at) => {
+    if (!version) errors.push(required(at))
+  })
+  checkResources(rule.resources ?? [], `${path}.resources`, errors)
   if (rule.scope !== undefined) checkOneOf(`${path}.scope`, rule.scope, ['*', 'Cluster', 'Namespaced'], errors)
 }
 
+function checkWildcard(values: string[] | undefined, path: string, others: string, errors: Errors): void {
+  if (!values?.length) errors.push(required(path))
+  else if (values.length > 1 && values.includes('*'))
+    errors.push(invalid(path, values, `if '*' is present, must not specify other ${others}`))
+}
+
+/** What came before counts, and of resources without subresources the last: upstream takes what is said the other way round. */
 function checkResources(resources: readonly string[], path: string, errors: Errors): void {
   if (resources.length === 0) errors.push(required(path))
-  const seen = new Set(resources)
+  const [parents, subs] = [new Set<string>(), new Set<string>()]
+  let plain = false
   each(resources, path, (resource, at) => {
-    if (resource === '') errors.push(required(at))
-    const [parent, sub] = resource.split('/')
-    if (sub !== undefined && parent !== '*' && sub !== '*' && (seen.has(`${parent}/*`) || seen.has(`*/${sub}`)))
-      errors.push(
-        invalid(at, resource, `if '${seen.has(`${parent}/*`) ? `${parent}/*` : `*/${sub}`}' is present, must not specify ${resource}`),
-      )
+    if (resource === '') return void errors.push(required(at))
+    const slash = resource.indexOf('/')
+    if (slash < 0) return void (plain = resource !== '*')
+    const [parent, sub] = [resource.slice(0, slash), resource.slice(slash + 1)]
+    if (parents.has(parent)) errors.push(invalid(at, resource, `if '${parent}/*' is present, must not specify ${resource}`))
+    if (subs.has(sub)) errors.push(invalid(at, resource, `if '*/${sub}' is present, must not specify ${resource}`))
+    if (sub === '*') parents.add(parent)
+    if (parent === '*') subs.add(sub)
   })
-  if (seen.has('*/*') && seen.size > 1) errors.push(invalid(path, resources, "if '*/*' is present, must not specify other resources"))
-  if (seen.has('*') && resources.some((one) => one !== '*' && !one.includes('/')))
+  if (resources.length > 1 && resources.includes('*/*'))
+    errors.push(invalid(path, resources, "if '*/*' is present, must not specify other resources"))
+  if (plain && resources.includes('*'))
     errors.push(invalid(path, resources, "if '*' is present, must not specify other resources without subresources"))
 }
 
@@ -80,44 +78,59 @@ interface MatchOptions {
 export function checkMatchResources(match: MatchResources | undefined, path: string, errors: Errors, options: MatchOptions = {}): void {
   if (!match) return
   const { operations = OPERATIONS } = options
-  if (match.matchPolicy !== undefined) checkOneOf(`${path}.matchPolicy`, match.matchPolicy, ['Equivalent', 'Exact'], errors)
+  if (match.matchPolicy === undefined) errors.push(required(`${path}.matchPolicy`))
+  else checkOneOf(`${path}.matchPolicy`, match.matchPolicy, ['Equivalent', 'Exact'], errors)
   for (const field of ['namespaceSelector', 'objectSelector'] as const) {
     if (match[field]) errors.push(...validateLabelSelector(match[field], `${path}.${field}`))
     else errors.push(required(`${path}.${field}`, ''))
   }
   for (const field of ['resourceRules', 'excludeResourceRules'] as const)
     each(match[field], `${path}.${field}`, (rule, at) => {
-      checkRule(rule, at, errors, operations)
       const names = new Set<string>()
       each(rule.resourceNames, `${at}.resourceNames`, (name, where) => {
         checkMessages(where, name, pathSegment(name), errors)
         if (names.has(name)) errors.push(duplicate(where, name))
         names.add(name)
       })
+      checkRule(rule, at, errors, operations)
     })
   if (options.rulesRequired && !match.resourceRules?.length) errors.push(required(`${path}.resourceRules`))
 }
 
-export function checkParamKind(kind: ParamKind | undefined, path: string, errors: Errors): void {
-  if (!kind) return
-  if (!kind.apiVersion) errors.push(required(`${path}.apiVersion`))
-  else if (kind.apiVersion.split('/').length > 2)
-    errors.push(invalid(`${path}.apiVersion`, kind.apiVersion, 'unexpected GroupVersion string: ' + kind.apiVersion))
-  if (!kind.kind) errors.push(required(`${path}.kind`))
-  else if (!/^[a-z]([-a-z0-9]*[a-z0-9])?$/i.test(kind.kind))
-    errors.push(invalid(`${path}.kind`, kind.kind, 'may have mixed case, but should otherwise match: a DNS-1035 label'))
+export function checkParamKind(paramKind: ParamKind | undefined, path: string, errors: Errors): void {
+  if (!paramKind) return
+  const { apiVersion = '', kind = '' } = paramKind
+  const at = `${path}.apiVersion`
+  const joined = (where: string, value: string, messages: string[], before = '') => {
+    if (messages.length > 0) errors.push(invalid(where, value, before + messages.join(',')))
+  }
+  const parts = apiVersion.split('/')
+  if (!apiVersion) errors.push(required(at))
+  else if (parts.length > 2) errors.push(invalid(at, apiVersion, `unexpected GroupVersion string: ${apiVersion}`))
+  else {
+    const [group, version] = parts.length === 1 ? ['', apiVersion] : (parts as [string, string])
+    if (group) joined(at, group, dnsSubdomain(group))
+    if (!version) errors.push(invalid(at, apiVersion, 'version must be specified'))
+    else joined(at, version, dns1035Label(version))
+  }
+  if (!kind) errors.push(required(`${path}.kind`))
+  else joined(`${path}.kind`, kind, dns1035Label(kind.toLowerCase()), 'may have mixed case, but should otherwise match: ')
 }
 
 export function checkParamRef(ref: ParamRef | undefined, path: string, errors: Errors): void {
   if (!ref) return
-  if (ref.name) {
-    checkMessages(`${path}.name`, ref.name, pathSegment(ref.name), errors)
-    if (ref.selector) errors.push(forbidden(`${path}.name`, 'name and selector are mutually exclusive'))
+  const { name, selector, parameterNotFoundAction: action } = ref
+  const exclusive = 'name and selector are mutually exclusive'
+  if (name) {
+    checkMessages(`${path}.name`, name, pathSegment(name), errors)
+    if (selector) errors.push(forbidden(`${path}.name`, exclusive))
   }
-  if (ref.selector) errors.push(...validateLabelSelector(ref.selector, `${path}.selector`))
-  if (!ref.name && !ref.selector) errors.push(required(path, 'one of name or selector must be specified'))
-  if (ref.parameterNotFoundAction) checkOneOf(`${path}.parameterNotFoundAction`, ref.parameterNotFoundAction, ['Allow', 'Deny'], errors)
-  else errors.push(required(`${path}.parameterNotFoundAction`))
+  if (selector) {
+    errors.push(...validateLabelSelector(selector, `${path}.selector`))
+    if (name) errors.push(forbidden(`${path}.selector`, exclusive))
+  }
+  if (!name && !selector) errors.push(required(path, 'one of name or selector must be specified'))
+  checkAmong(`${path}.parameterNotFoundAction`, action, ['Deny', 'Allow'], errors)
 }
 
 export function checkPolicyName(path: string, name: string | undefined, errors: Errors): void {

@@ -2,7 +2,7 @@ import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
 import { equal } from '#api/equal.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
-import { defaultPolicySpec, validateValidatingExpressions, validateValidatingPolicy } from './policies.ts'
+import { defaultPolicySpec, validatePolicyStatus, validateValidatingExpressions, validateValidatingPolicy } from './policies.ts'
 import { paramKindText, staticNameWarnings } from './rules.ts'
 
 export type ValidatingAdmissionPolicy = types.ValidatingAdmissionPolicy
@@ -20,7 +20,8 @@ export const ValidatingAdmissionPolicy = defineKind<ValidatingAdmissionPolicy>({
   requireResourceVersionOnUpdate: true,
   generationOf: ({ spec }) => spec,
   default: ({ spec }) => defaultPolicySpec(spec),
-  validate: ({ spec }, _previous, { subresource }) => (subresource === 'status' ? [] : validateValidatingPolicy(spec ?? {})),
+  validate: ({ metadata, spec, status }, _previous, { subresource }) =>
+    subresource === 'status' ? validatePolicyStatus(status) : validateValidatingPolicy(spec ?? {}, metadata?.name),
   async validateFurther({ spec = {} }, previous, { subresource }) {
     return subresource === 'status' || equal(spec, previous?.spec) ? [] : validateValidatingExpressions(spec)
   },

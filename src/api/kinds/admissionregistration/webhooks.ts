@@ -1,8 +1,13 @@
 // Webhooks of both configurations: defaults and rules.
 import { duplicate, type FieldError, invalid, required } from '#api/field-error.ts'
-import type { AdmissionregistrationWebhookClientConfig, MutatingWebhook, ValidatingWebhook } from '#api/generated/types.ts'
+import type {
+  AdmissionregistrationServiceReference,
+  AdmissionregistrationWebhookClientConfig,
+  MutatingWebhook,
+  ValidatingWebhook,
+} from '#api/generated/types.ts'
 import { equal } from '#api/equal.ts'
-import { dns1035Label, dnsSubdomain } from '#api/names.ts'
+import { dns1035Label, dnsSubdomain, portNumber } from '#api/names.ts'
 import { COMPILE_SLICE, compileValidatingPolicy } from '#api/policies/compile.ts'
 import { paced } from '#lib/paced.ts'
 import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
@@ -24,6 +29,7 @@ export function validateWebhooks(webhooks: (ValidatingWebhook | MutatingWebhook)
   const names = new Set<string>()
   each(webhooks, 'webhooks', (webhook, at) => {
     checkWebhook(webhook, at, errors)
+    checkReviewVersions(webhook.admissionReviewVersions, `${at}.admissionReviewVersions`, errors, 'must specify one of v1, v1beta1')
     if (webhook.name && names.has(webhook.name)) errors.push(duplicate(`${at}.name`, webhook.name))
     names.add(webhook.name)
   })
@@ -56,7 +62,6 @@ function checkWebhook(webhook: ValidatingWebhook | MutatingWebhook, path: string
     errors.push(invalid(`${path}.timeoutSeconds`, timeout, 'the timeout value must be between 1 and 30 seconds'))
   errors.push(...validateLabelSelector(webhook.namespaceSelector, `${path}.namespaceSelector`))
   errors.push(...validateLabelSelector(webhook.objectSelector, `${path}.objectSelector`))
-  checkReviewVersions(webhook.admissionReviewVersions, `${path}.admissionReviewVersions`, errors)
   if ('reinvocationPolicy' in webhook) checkOneOf(`${path}.reinvocationPolicy`, webhook.reinvocationPolicy, ['IfNeeded', 'Never'], errors)
   checkClientConfig(webhook.clientConfig, `${path}.clientConfig`, errors)
   checkMatchConditions(webhook.matchConditions, `${path}.matchConditions`, errors)
@@ -65,52 +70,60 @@ function checkWebhook(webhook: ValidatingWebhook | MutatingWebhook, path: string
 function checkQualifiedDomain(path: string, name: string | undefined, errors: Errors): void {
   if (!name) return void errors.push(required(path))
   const messages = dnsSubdomain(name)
-  if (messages.length > 0) checkMessages(path, name, messages, errors)
+  if (messages.length > 0) errors.push(invalid(path, name, messages.join(',')))
   else if (name.split('.').length < 3) errors.push(invalid(path, name, 'should be a domain with at least three segments separated by dots'))
 }
 
-export function checkReviewVersions(
-  versions: string[] | undefined,
-  path: string,
-  errors: Errors,
-  accepted: readonly string[] = ['v1', 'v1beta1'],
-): void {
-  if (!versions?.length) return void errors.push(required(path, `must specify one of ${accepted.join(', ')}`))
+/** Also of conversion webhooks, which do not say what they miss. */
+export function checkReviewVersions(versions: string[] | undefined, path: string, errors: Errors, missing = ''): void {
+  if (!versions?.length) return void errors.push(required(path, missing))
   const seen = new Set<string>()
   each(versions, path, (version, at) => {
-    if (seen.has(version)) errors.push(invalid(at, version, 'duplicate version'))
+    if (seen.has(version)) return void errors.push(invalid(at, version, 'duplicate version'))
     seen.add(version)
     checkMessages(at, version, dns1035Label(version), errors)
   })
-  if (!versions.some((version) => accepted.includes(version)))
-    errors.push(invalid(path, versions, `must include at least one of ${accepted.join(', ')}`))
+  if (!versions.includes('v1') && !versions.includes('v1beta1'))
+    errors.push(invalid(path, versions, 'must include at least one of v1, v1beta1'))
 }
 
 /** Also of conversion webhooks. */
 export function checkClientConfig(config: AdmissionregistrationWebhookClientConfig | undefined, path: string, errors: Errors): void {
   const { url, service } = config ?? {}
   if ((url === undefined) === (service === undefined)) errors.push(required(path, 'exactly one of url or service is required'))
-  if (url !== undefined) checkUrl(`${path}.url`, url, errors)
-  if (!service) return
-  if (!service.name) errors.push(required(`${path}.service.name`, 'service name is required'))
-  if (!service.namespace) errors.push(required(`${path}.service.namespace`, 'service namespace is required'))
-  const { port, path: target } = service
-  if (port !== undefined && (port < 1 || port > 65535))
-    errors.push(invalid(`${path}.service.port`, port, 'port is not valid: must be between 1 and 65535, inclusive'))
-  if (target !== undefined && target !== '' && target !== '/') {
-    if (!target.startsWith('/')) errors.push(invalid(`${path}.service.path`, target, "must start with a '/'"))
-    else if (target.includes('//')) errors.push(invalid(`${path}.service.path`, target, 'segment[0] may not be empty'))
+  else if (url !== undefined) checkUrl(`${path}.url`, url, errors)
+  else checkService(service!, `${path}.service`, errors)
+}
+
+function checkService({ name, namespace, port, path: target }: AdmissionregistrationServiceReference, path: string, errors: Errors): void {
+  if (!name) errors.push(required(`${path}.name`))
+  if (!namespace) errors.push(required(`${path}.namespace`))
+  const wrong = port === undefined ? [] : portNumber(port)
+  if (wrong.length > 0) errors.push(invalid(`${path}.port`, port, `port is not valid: ${wrong.join(', ')}`))
+  if (!target || target === '/') return
+  const at = `${path}.path`
+  if (target === '//') return void errors.push(invalid(at, target, 'segment[0] may not be empty'))
+  if (!target.startsWith('/')) errors.push(invalid(at, target, "must start with a '/'"))
+  for (const [index, step] of target.slice(1).replace(/\/$/, '').split('/').entries()) {
+    if (step === '') errors.push(invalid(at, target, `segment[${index}] may not be empty`))
+    else for (const message of dnsSubdomain(step)) errors.push(invalid(at, target, `segment[${index}]: ${message}`))
   }
 }
 
+/** In parts, whatever they hold: RFC 3986, appendix B. */
+const PARTS = /^(?:([^:/?#]+):)?(?:\/\/([^/?#]*))?[^?#]*(?:\?([^#]*))?(?:#(.*))?$/s
+
 function checkUrl(path: string, url: string, errors: Errors): void {
   const form = '; desired format: https://host[/path]'
-  if (!URL.canParse(url)) return void errors.push(required(path, `url must be a valid URL${form}`))
-  const parsed = new URL(url)
-  if (parsed.protocol !== 'https:')
-    errors.push(invalid(path, parsed.protocol.slice(0, -1), `'https' is the only allowed URL scheme${form}`))
-  if (!parsed.host) errors.push(invalid(path, '', `host must be specified${form}`))
-  if (parsed.username) errors.push(invalid(path, parsed.username, 'user information is not permitted in the URL'))
-  if (parsed.hash) errors.push(invalid(path, parsed.hash.slice(1), 'fragments are not permitted in the URL'))
-  if (parsed.search) errors.push(invalid(path, parsed.search.slice(1), 'query parameters are not permitted in the URL'))
+  const [, scheme = '', authority = '', query = '', fragment = ''] = PARTS.exec(url) ?? []
+  const at = authority.lastIndexOf('@')
+  const host = authority.slice(at + 1)
+  // Relative references are in order too, and refused for what they lack.
+  if (/[\p{Cc}]/u.test(url) || (host !== '' && !URL.canParse(`https://${host}`)) || url.startsWith(':'))
+    return void errors.push(required(path, `url must be a valid URL: parse ${JSON.stringify(url)}: invalid URL${form}`))
+  if (scheme.toLowerCase() !== 'https') errors.push(invalid(path, scheme.toLowerCase(), `'https' is the only allowed URL scheme${form}`))
+  if (!host) errors.push(invalid(path, '', `host must be specified${form}`))
+  if (at >= 0) errors.push(invalid(path, authority.slice(0, at), 'user information is not permitted in the URL'))
+  if (fragment) errors.push(invalid(path, fragment, 'fragments are not permitted in the URL'))
+  if (query) errors.push(invalid(path, query, 'query parameters are not permitted in the URL'))
 }
