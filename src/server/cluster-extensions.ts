@@ -97,7 +97,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     subresources: [
       ...usage.handlers,
       ...accessReviews(authorizer),
-      ...authenticationReviews(access.knowledge),
+      ...authenticationReviews(access.knowledge, context.clock),
       componentStatuses(context, options.actorsAtWork),
       ...podBinding(context),
       podEviction(context),

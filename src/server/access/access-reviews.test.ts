@@ -6,7 +6,9 @@ import { SubjectAccessReview } from '#api/kinds/authorization/subject-access-rev
 import type { ResourceAttributes } from '#api/generated/types.ts'
 import type { Authorizer, RequestAttributes } from '#server/request.ts'
 import { startTestServer } from '#server/testing.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { accessReviews } from './access-reviews.ts'
+import { authenticationReviews } from './authentication-reviews.ts'
 import { firstOpinion } from './authorizers.ts'
 
 async function serverWith(authorizer: Authorizer) {
@@ -115,4 +117,35 @@ test('firstOpinion waits for who must ask elsewhere, and an error that nobody ov
   const asked = { user: { username: 'a', groups: [] }, path: '', isResourceRequest: true } as unknown as RequestAttributes
   assert.deepEqual(await authorizer.authorize({ ...asked, verb: 'get' }), { allowed: true, reason: 'no' })
   assert.deepEqual(await authorizer.authorize({ ...asked, verb: 'list' }), { allowed: false, reason: 'no', error: 'unreachable' })
+})
+
+test('reviews by HTTP tell who asked what; those about oneself repeat nothing', async () => {
+  const knowledge = { authenticators: () => [], audiences: [] }
+  const clock = createVirtualClock(Date.UTC(2026, 0, 2))
+  await using server = await startTestServer({
+    clock,
+    extensions: () => ({ subresources: [...accessReviews(listening()), ...authenticationReviews(knowledge, clock)] }),
+  })
+  const ask = async (path: string, body: object) => {
+    const headers = { 'content-type': 'application/json', 'user-agent': 'kubectl/v1.33' }
+    return (await server.server.handle({ method: 'POST', path: `/apis/${path}`, headers, body: JSON.stringify(body) })).json
+  }
+  const spec = { resourceAttributes: { namespace: 'default', verb: 'get', resource: 'pods' } }
+  const access = await ask('authorization.k8s.io/v1/selfsubjectaccessreviews', { spec, status: { allowed: false } })
+  assert.deepEqual(access.metadata, {
+    managedFields: [
+      {
+        manager: 'kubectl',
+        operation: 'Update',
+        apiVersion: 'authorization.k8s.io/v1',
+        time: '2026-01-02T00:00:00Z',
+        fieldsType: 'FieldsV1',
+        fieldsV1: { 'f:spec': { 'f:resourceAttributes': { '.': {}, 'f:namespace': {}, 'f:resource': {}, 'f:verb': {} } } },
+      },
+    ],
+  })
+  const rules = await ask('authorization.k8s.io/v1/selfsubjectrulesreviews', { metadata: { labels: { a: 'b' } }, spec: { namespace: 'x' } })
+  assert.deepEqual([rules.metadata, rules.spec], [{}, {}])
+  const self = await ask('authentication.k8s.io/v1/selfsubjectreviews', { metadata: { labels: { a: 'b' } } })
+  assert.deepEqual(self.metadata, { creationTimestamp: '2026-01-02T00:00:00Z' })
 })

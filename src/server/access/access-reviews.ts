@@ -11,6 +11,7 @@ import { invalidError, StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { Authorizer, RequestAttributes, SubresourceHandler } from '#server/request.ts'
 import { fieldSelectorOf, labelSelectorOf, type ReadSelector } from './review-selectors.ts'
+import type { KubeObject } from '#api/object.ts'
 
 interface Asked {
   resourceAttributes?: ResourceAttributes
@@ -53,12 +54,19 @@ export function accessReviews(authorizer: Authorizer): SubresourceHandler[] {
       kind: SelfSubjectRulesReview,
       subresource: '',
       async create({ object, attributes }) {
-        const review = object as SelfSubjectRulesReview
-        const namespace = review.spec?.namespace
+        const namespace = (object as SelfSubjectRulesReview).spec?.namespace
         if (!namespace) throw new StatusError('BadRequest', 'no namespace on request')
         const rules = authorizer.rulesFor?.(attributes.user, namespace) ?? { resourceRules: [], nonResourceRules: [], incomplete: true }
         const { error, ...lists } = rules
-        return { ...review, status: { ...lists, ...(error ? { evaluationError: error } : {}) } } as SelfSubjectRulesReview
+        const { apiVersion, kind } = object!
+        // What was asked is not repeated.
+        return {
+          apiVersion,
+          kind,
+          metadata: {},
+          spec: {},
+          status: { ...lists, ...(error ? { evaluationError: error } : {}) },
+        } as KubeObject
       },
     },
   ]

@@ -3,6 +3,7 @@ import { SelfSubjectReview } from '#api/kinds/authentication/self-subject-review
 import { TokenReview } from '#api/kinds/authentication/token-review.ts'
 import { StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
+import { type Clock, formatTime } from '#lib/clock.ts'
 import type { SubresourceHandler } from '#server/request.ts'
 import { authenticateToken, type TokenAuthenticator } from './token-authenticators.ts'
 
@@ -12,13 +13,15 @@ export interface TokenKnowledge {
   audiences: readonly string[]
 }
 
-export function authenticationReviews(tokens: TokenKnowledge): SubresourceHandler[] {
+export function authenticationReviews(tokens: TokenKnowledge, clock: Clock): SubresourceHandler[] {
   return [
     {
       kind: SelfSubjectReview,
       subresource: '',
       async create({ object, attributes }) {
-        return { ...object, status: { userInfo: spelled(attributes.user) } } as SelfSubjectReview
+        const { apiVersion, kind } = object!
+        const metadata = { creationTimestamp: formatTime(clock.now()) }
+        return { apiVersion, kind, metadata, status: { userInfo: spelled(attributes.user) } } as SelfSubjectReview
       },
     },
     {

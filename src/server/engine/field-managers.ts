@@ -22,6 +22,13 @@ export function recordCreate(engine: Engine, write: Write, created: Recorded): P
   if (write.fieldManager) trackUpdate(undefined, created.next, trackOptions(engine, write))
 }
 
+/** Of what is asked and answered at once, and never stored. */
+export function recordAsked(object: KubeObject, asked: { kind: Kind; manager: string; now: number; subresource?: string }): void {
+  const { kind, ...about } = asked
+  const ignored = ignoredFields(true, '')
+  if (about.manager) trackUpdate(undefined, object, { schema: kind.schema, apiVersion: apiVersionOf(kind), ignored, ...about })
+}
+
 export function recordUpdate(engine: Engine, write: Write, updated: Recorded): Promise<void> | void {
   if (updated.heavy) return recordApart(engine, write, updated)
   if (write.fieldManager) trackUpdate(updated.present, updated.next, trackOptions(engine, write))

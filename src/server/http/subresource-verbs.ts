@@ -10,6 +10,7 @@ import { servedObject } from '#server/engine/encoding.ts'
 import { type Engine, handlerOf } from '#server/engine/engine.ts'
 import { getObject } from '#server/engine/list.ts'
 import { applyScale, ScaleKind, scaleOf, updateScale } from '#server/engine/scale.ts'
+import { recordAsked } from '#server/engine/field-managers.ts'
 import { askedBy, bodyKind, createThrough, type HandlerCall, notAllowed, requestOf } from '#server/engine/subresource.ts'
 import { mutatingAdmission, validatingAdmission } from '#server/engine/admit.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
@@ -52,6 +53,12 @@ async function create(engine: Engine, call: Call, { resource, handler }: Handled
   const parameters = writeParameters(call, 'CreateOptions')
   const kind = bodyKind(resource.kind, call.info.subresource)
   const object = await readObject(engine, call, { kind, fieldValidation: parameters.fieldValidation })
+  recordAsked(object, {
+    kind,
+    manager: parameters.fieldManager,
+    now: engine.clock.now(),
+    ...(call.info.subresource ? { subresource: call.info.subresource } : {}),
+  })
   const made = await createThrough(engine, handler, {
     call: { ...handlerCall(call, resource), dryRun: parameters.dryRun, options: optionsOf('CreateOptions', parameters) },
     object,
