@@ -36,7 +36,7 @@ export class StoredObject {
   at(revision: number): StoredObject {
     const later = new StoredObject(this.key, this.bytes, revision)
     const known = this.#parsed?.deref()
-    if (known) later.adopt({ ...known, metadata: { ...known.metadata! } })
+    if (known) later.adopt({ ...known, metadata: { ...known.metadata! } }, undefined, true)
     return later
   }
 

@@ -13,8 +13,11 @@ import type { Owner, Step, StepKind } from './steps.ts'
 
 /** From here on a step over all members of an object takes milliseconds. */
 const HEAVY_MEMBERS = 4000
-/** A body at its largest, and what a server adds: etcd would keep less. */
-export const MAX_OBJECT_BYTES = 4 * 1024 * 1024
+const MIB = 1024 * 1024
+/** Of JSON. A body at its largest, and what a server adds: etcd would keep less. */
+export const MAX_OBJECT_BYTES = 4 * MIB
+/** Of an object of so many fields: what etcd keeps, 1.5 MiB of protobuf, is about this much of JSON. */
+const MAX_HEAVY_BYTES = 2 * MIB
 
 type StepOnly = Step extends infer One ? (One extends Step ? Omit<One, keyof StepKind> : never) : never
 
@@ -50,9 +53,9 @@ export async function stepApart(
   const { kind } = resource
   const siblings = engine.registry.siblings(resource).map((sibling) => nameOf(sibling.kind))
   const texts = [
-    await textOf(wanted),
+    await textOf(wanted, step.step === 'own' || step.step === 'judge' ? MAX_HEAVY_BYTES : MAX_OBJECT_BYTES),
     ...(stored ? [servedBytes(resource, stored)] : []),
-    ...(kind.madeOf ? [await textOf(kind.madeOf)] : []),
+    ...(kind.madeOf ? [await textOf(kind.madeOf, MAX_OBJECT_BYTES)] : []),
   ]
   const { value, warnings, refused } = await engine.bodies.step(
     { ...step, kind: nameOf(kind), siblings, ...(kind.madeOf ? { custom: true } : {}) } as Step,
@@ -72,7 +75,7 @@ function nameOf({ group, version, kind }: GroupVersionKind): GroupVersionKind {
 }
 
 /** Made in slices. Throws StatusError where nobody would keep so much. */
-export async function textOf(value: unknown): Promise<Buffer> {
+export async function textOf(value: unknown, most = MAX_HEAVY_BYTES): Promise<Buffer> {
   const parts: Buffer[] = []
   await nextTurn()
   let size = 0
@@ -81,7 +84,7 @@ export async function textOf(value: unknown): Promise<Buffer> {
     const part = Buffer.from(text)
     parts.push(part)
     size += part.length
-    if (size > MAX_OBJECT_BYTES) throw tooLarge()
+    if (size > most) throw tooLarge()
   }
   return Buffer.concat(parts, size)
 }

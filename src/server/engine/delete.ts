@@ -58,7 +58,8 @@ async function attemptDelete(
   const grace = graceFor(kind, present, options.gracePeriodSeconds)
   if (grace === undefined) return { stored, gone: false }
   const finalizers = finalizersFor(kind, present, options.propagationPolicy)
-  const next = clone(present)
+  // Only its metadata changes, unless the kind says more.
+  const next = kind.prepareForDelete ? clone(present) : { ...present, metadata: { ...present.metadata } }
   if (finalizers.length > 0) next.metadata!.finalizers = finalizers
   else delete next.metadata!.finalizers
   if (present.metadata!.deletionTimestamp === undefined) kind.prepareForDelete?.(next, hookContext(engine, write))

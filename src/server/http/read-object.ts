@@ -6,7 +6,7 @@ import { StatusError } from '#api/status.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import { readingOf } from '#server/decoding/jobs.ts'
-import { textOf } from '#server/engine/apart.ts'
+import { MAX_OBJECT_BYTES, textOf } from '#server/engine/apart.ts'
 import { type Engine, LARGE_OBJECT_BYTES } from '#server/engine/engine.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
 import { readBody } from './body.ts'
@@ -46,7 +46,7 @@ async function read(
   if (body.length < LARGE_BYTES) return readAs(format, body, { expected, fieldValidation })
   const { group, version, kind, schema, decode, madeOf } = expected
   const job = { read: 'object', format, target: { group, version, kind }, options: { fieldValidation } } as const
-  if (madeOf) return readingOf(await bodies.read({ ...job, custom: await textOf(madeOf) }, body))
+  if (madeOf) return readingOf(await bodies.read({ ...job, custom: await textOf(madeOf, MAX_OBJECT_BYTES) }, body))
   return readingOf(await bodies.read(decode || !schema.name ? job : { ...job, definition: schema.name }, body))
 }
 

@@ -14,6 +14,8 @@ import { checkRuleDefinitions } from './rule-definitions.ts'
 const LEVELS_SLICE = 2000
 const COMPILE_SLICE = 4000
 const EVALUATE_SLICE = 100_000
+/** What a level weighs that has nothing to evaluate. */
+const EVALUATE_LEVEL = 200
 
 export async function validateSchemas(
   next: CustomResourceDefinition,
@@ -27,11 +29,11 @@ export async function validateSchemas(
   for (const { schema, path, status } of schemasOf(next.spec)) {
     if (isOld(schema, previous?.spec)) continue
     const errors = await paced(schemaErrors(schema, path, status), LEVELS_SLICE)
-    found.push(...errors)
+    for (const error of errors) found.push(error)
     if (errors.length > 0) continue
     const wrong = await paced(checkRuleDefinitions(schema, path), COMPILE_SLICE)
-    found.push(...wrong)
-    if (wrong.length === 0) found.push(...(await paced(checkDefaults(schema, path), EVALUATE_SLICE)))
+    for (const error of wrong) found.push(error)
+    if (wrong.length === 0) for (const error of await paced(checkDefaults(schema, path), EVALUATE_SLICE)) found.push(error)
   }
   await setImmediate()
   return found
@@ -40,6 +42,7 @@ export async function validateSchemas(
 /** Defaults must obey the rules about them. */
 function* checkDefaults(schema: JSONSchemaProps, path: string): Generator<number, FieldError[]> {
   const found: FieldError[] = []
+  yield EVALUATE_LEVEL
   if (schema.default !== undefined) {
     const tree = RuleTree.of(schema, { root: false })
     if (tree) found.push(...(yield* checkRules(tree, schema.default, { previous: schema.default, path: `${path}.default` })).errors)
