@@ -7,6 +7,7 @@ import { goKind } from '#api/patch/json-patch.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
 import { StatusError } from '#api/status.ts'
 import { createGzip } from 'node:zlib'
+import { MAX_OBJECT_BYTES, textOf } from '#server/engine/apart.ts'
 import { applyObject } from '#server/engine/apply.ts'
 import { createObject } from '#server/engine/create.ts'
 import { deletedStatus } from '#server/engine/deleted-status.ts'
@@ -102,11 +103,11 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
     let first = true
     const build = () => {
       // A retry needs what was sent untouched.
-      const own = first ? sent : clone(pristine)
+      const own = first ? sent : Buffer.isBuffer(pristine) ? (JSON.parse(pristine.toString()) as KubeObject) : clone(pristine)
       first = false
       return own
     }
-    const pristine = clone(sent)
+    const pristine = call.large ? await textOf(sent, MAX_OBJECT_BYTES) : clone(sent)
     const create = resource.kind.createOnUpdate === true && !call.info.subresource
     const written = await updateObject(engine, write, { key, change: { build, create, replaces: true } })
     await sendWritten(call, written, { engine, resource, negotiated })
