@@ -37,6 +37,10 @@ export interface AuthenticationRequest {
   headers: Readonly<Record<string, string | string[] | undefined>>
   /** The verified client certificate's subject, if one was presented. */
   certificate?: { commonName: string; organizations: string[]; fingerprint: string; notAfter: number }
+  /** Tells whoever asks. */
+  warn?(text: string): void
+  /** Adds to the request's audit event. */
+  annotate?(key: string, value: string): void
 }
 
 export interface Authenticator {

@@ -37,11 +37,14 @@ function holderOf({ commonName, organizations, fingerprint }: NonNullable<Authen
 /** Any bearer token that is not good is refused here, so this comes last among those who read tokens. */
 export function bearerTokens(authenticators: () => readonly TokenAuthenticator[], audiences: readonly string[]): Authenticator {
   return {
-    async authenticate({ headers }) {
+    async authenticate({ headers, warn, annotate }) {
       const token = bearerToken(headers)
       if (token === undefined) return undefined
       try {
-        return (await authenticateToken(authenticators(), token, audiences)).user
+        const { user, warning, annotations = {} } = await authenticateToken(authenticators(), token, audiences)
+        if (warning) warn?.(warning)
+        for (const [key, value] of Object.entries(annotations)) annotate?.(key, value)
+        return user
       } catch (cause) {
         throw new StatusError('Unauthorized', 'Unauthorized', { cause })
       }

@@ -16,6 +16,8 @@ const ISSUER = 'kubernetes/serviceaccount'
 const CLAIM = 'kubernetes.io/serviceaccount/'
 const LAST_USED = 'kubernetes.io/legacy-token-last-used'
 const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since'
+const AUTO_GENERATED =
+  'Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens.'
 const REMEMBERED_TOKENS = 1024
 
 interface Named {
@@ -70,8 +72,14 @@ export class LegacyTokens implements TokenAuthenticator {
     const audiences = this.#context.audiences.filter((audience) => wanted.includes(audience))
     if (audiences.length === 0) return undefined
     const { sub, namespace, secret, account } = this.#genuine(token)
-    this.#assertCurrent(token, { namespace, secret, account })
-    return { user: { username: sub, uid: account.uid, groups: serviceAccountGroups(namespace) }, audiences }
+    const { secrets = [] } = this.#assertCurrent(token, { namespace, secret, account })
+    return {
+      user: { username: sub, uid: account.uid, groups: serviceAccountGroups(namespace) },
+      audiences,
+      annotations: { 'authentication.k8s.io/legacy-token': sub },
+      // An account lists those Secrets that were made for it.
+      ...(secrets.some(({ name }) => name === secret) ? { warning: AUTO_GENERATED } : {}),
+    }
   }
 
   #genuine(token: string): LegacyClaims {
@@ -87,7 +95,7 @@ export class LegacyTokens implements TokenAuthenticator {
     return read
   }
 
-  #assertCurrent(token: string, { namespace, secret: name, account }: Omit<LegacyClaims, 'sub'>): void {
+  #assertCurrent(token: string, { namespace, secret: name, account }: Omit<LegacyClaims, 'sub'>): ServiceAccount {
     const { reader } = this.#context
     const secret = reader.get(Secret, { namespace, name })
     if (!secret || secret.metadata?.deletionTimestamp) throw new Error('service account token has been invalidated')
@@ -101,6 +109,7 @@ export class LegacyTokens implements TokenAuthenticator {
       throw new Error(`service account UID (${present.metadata?.uid}) does not match claim (${account.uid})`)
     if (secret.metadata?.labels?.[INVALID_SINCE] !== undefined) throw new Error('service account token has been invalidated')
     this.#noteUse(secret)
+    return present
   }
 
   /** Nobody waits for the note, and none is lost: the next use of the day writes it again. */

@@ -3,11 +3,15 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { seededRandom } from '#lib/random.ts'
 import { systemClock } from '#lib/clock.ts'
+import { silentLogger } from '#lib/log.ts'
+import type { ObjectWriter } from '#server/request.ts'
 import { bearerTokens } from './authenticators.ts'
 import { KEY_SET_PATH, tokenDocuments } from './key-set.ts'
+import { LegacyTokens, legacyToken } from './legacy-tokens.ts'
 import { MemoryReader } from './memory-reader.ts'
 import { ServiceAccountTokens } from './service-account-tokens.ts'
 
@@ -99,6 +103,55 @@ test('ServiceAccountTokens holds tokens to their audiences', () => {
   assert.throws(() => tokens.verify(token), /audiences/)
   assert.deepEqual(tokens.verify(token, ['vault', 'other']).audiences, ['vault'])
 })
+
+test('bearerTokens notes tokens that are used for longer than they were wanted', async () => {
+  const { tokens, issue, advance } = fixture()
+  const headers = { authorization: `Bearer ${issue({ warnAfterSeconds: 60 })}` }
+  const notes: string[] = []
+  const annotate = (key: string, value: string) => void notes.push(`${key}: ${value}`)
+  const authenticator = bearerTokens(() => [tokens], [ISSUER])
+  await authenticator.authenticate({ headers, annotate })
+  assert.deepEqual(notes, [])
+  advance(90)
+  await authenticator.authenticate({ headers, annotate })
+  assert.equal(notes.length, 1)
+  assert.match(
+    notes[0]!,
+    /^authentication\.k8s\.io\/stale-token: subject: system:serviceaccount:x:sa, seconds after warning threshold: (29|30)$/,
+  )
+})
+
+for (const [secrets, warned] of [
+  [[{ name: 'made' }], true],
+  [[{ name: 'other' }], false],
+  [undefined, false],
+] as const)
+  test(`bearerTokens ${warned ? 'warns' : 'does not warn'} of a token in a Secret that an account with ${JSON.stringify(secrets)} has`, async () => {
+    const { reader, key } = fixture()
+    reader.put(ServiceAccount, { ...account, ...(secrets ? { secrets: [...secrets] } : {}) })
+    const token = legacyToken(key, { namespace: 'x', account: { name: 'sa', uid: 'u1' }, secret: 'made' })
+    const today = new Date(systemClock.now()).toISOString().slice(0, 10)
+    const labels = { 'kubernetes.io/legacy-token-last-used': today }
+    reader.put(Secret, { metadata: { name: 'made', namespace: 'x', labels }, data: { token: Buffer.from(token).toString('base64') } })
+    const modified = { modify: async () => assert.fail('noted twice') } as unknown as ObjectWriter
+    const legacy = new LegacyTokens({
+      key,
+      audiences: [ISSUER],
+      reader,
+      writer: modified,
+      clock: { ...systemClock, now: () => Date.parse(today) },
+      log: silentLogger,
+    })
+    const said: string[] = []
+    await bearerTokens(() => [legacy], [ISSUER]).authenticate({
+      headers: { authorization: `Bearer ${token}` },
+      warn: (text) => void said.push(text),
+      annotate: (name, value) => void said.push(`${name}=${value}`),
+    })
+    const warning =
+      'Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens.'
+    assert.deepEqual(said, [...(warned ? [warning] : []), 'authentication.k8s.io/legacy-token=system:serviceaccount:x:sa'])
+  })
 
 test('bearerTokens reads the header and the protocol list, and refuses bad tokens', async () => {
   const { tokens, issue } = fixture()

@@ -119,7 +119,14 @@ export class ServiceAccountTokens {
     if (shared.length === 0)
       throw new Error(`token audiences ${JSON.stringify(claims.aud)} is invalid for the target audiences ${JSON.stringify(audiences)}`)
     this.#assertCurrent(claims)
-    return { user: userOf(claims), audiences: shared }
+    const { warnafter } = claims['kubernetes.io']
+    const late = warnafter ? Math.floor(this.#context.clock.now() / 1000) - warnafter : 0
+    const stale = `subject: ${claims.sub}, seconds after warning threshold: ${late}`
+    return {
+      user: userOf(claims),
+      audiences: shared,
+      ...(late > 0 ? { annotations: { 'authentication.k8s.io/stale-token': stale } } : {}),
+    }
   }
 
   #genuine(token: string): Claims {

@@ -5,6 +5,10 @@ export interface TokenAnswer {
   user: UserInfo
   /** Those of the audiences asked for that the token is good for. */
   audiences: string[]
+  /** What whoever uses it should know. */
+  warning?: string
+  /** Of the audit event. */
+  annotations?: Readonly<Record<string, string>>
 }
 
 export interface TokenAuthenticator {

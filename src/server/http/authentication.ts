@@ -3,7 +3,7 @@ import { ANONYMOUS, openToAnyone } from '#server/access/authenticators.ts'
 import { impersonation } from '#server/access/impersonation.ts'
 import { StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
-import type { Authenticator, Authorizer } from '#server/request.ts'
+import type { AuthenticationRequest, Authenticator, Authorizer } from '#server/request.ts'
 import { attributesOf } from './authorization.ts'
 import type { Link } from './call.ts'
 
@@ -12,7 +12,12 @@ const STANDING = ['system:authenticated', 'system:unauthenticated']
 export function authenticate(authenticators: readonly Authenticator[], anonymous = openToAnyone): Link {
   return async (call, next) => {
     const { headers, peer } = call.exchange
-    const request = { headers, ...(peer.certificate ? { certificate: peer.certificate } : {}) }
+    const request: AuthenticationRequest = {
+      headers,
+      ...(peer.certificate ? { certificate: peer.certificate } : {}),
+      warn: (text) => void call.warnings.add(text),
+      annotate: (key, value) => void call.annotations.set(key, value),
+    }
     let user: UserInfo | undefined
     for (const authenticator of authenticators) {
       user = await authenticator.authenticate(request)
