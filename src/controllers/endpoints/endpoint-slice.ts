@@ -5,7 +5,7 @@ import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
-import { keyOf, keyText, type ObjectKey } from '#api/object.ts'
+import { keyOf, keyText, type ObjectKey, parseKeyText } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
@@ -26,6 +26,7 @@ import {
   wantsUnready,
 } from './service-ports.ts'
 import { planSlices, type PortGroup } from './slice-plan.ts'
+import { hintAll, isAuto, nodeFacts } from './topology-hints.ts'
 import { TriggerTimes } from './trigger-times.ts'
 
 export const SERVICE_NAME = 'kubernetes.io/service-name'
@@ -33,23 +34,36 @@ export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by'
 const MANAGER = 'endpointslice-controller.k8s.io'
 const ZONE = 'topology.kubernetes.io/zone'
 const PER_SLICE = 100
+const ENABLED = 'Topology Aware Hints has been enabled'
 
 export function endpointSliceController(): Controller {
   const times = new TriggerTimes()
+  /** Services in topology mode Auto by family, what each was told last, and what hints go by: facts of nodes. */
+  const told = new Map<string, string>()
+  const facts = new Map<string, string>()
+  const autoServices = (node: Node): ObjectKey[] => {
+    const { name = '' } = node.metadata!
+    const now = nodeFacts(node)
+    if (facts.get(name) === now) return []
+    facts.set(name, now)
+    return [...told.keys()].map((text) => parseKeyText(text.slice(text.indexOf(' ') + 1)))
+  }
   return {
     name: 'endpointslice-controller',
     component: 'endpoint-slice-controller',
     workers: 5,
-    triggers: [itself(Service), mapped(Pod, servicesOf), mapped(EndpointSlice, serviceOfSlice)],
-    reads: [Node],
+    triggers: [itself(Service), mapped(Pod, servicesOf), mapped(EndpointSlice, serviceOfSlice), mapped(Node, autoServices)],
     async reconcile(key, context) {
       const service = context.informers.of(Service).get(key)
-      if (!service || service.metadata?.deletionTimestamp) return times.forget(keyText(key))
+      if (!service || service.metadata?.deletionTimestamp) {
+        for (const type of ['IPv4', 'IPv6']) told.delete(`${type} ${keyText(key)}`)
+        return times.forget(keyText(key))
+      }
       if (service.spec?.type === 'ExternalName' || !service.spec?.selector || Object.keys(service.spec.selector).length === 0) return
       const pods = podsBehind(service, context.informers.of(Pod).list(key.namespace))
       const changedAt = times.next(service, pods)
       try {
-        for (const type of familiesOf(service)) await syncFamily(service, { type, pods, changedAt, context })
+        for (const type of familiesOf(service)) await syncFamily(service, { type, pods, changedAt, told, context })
         await removeForeignFamilies(service, context)
       } catch (error) {
         if (isNamespaceTerminating(error)) return
@@ -65,13 +79,15 @@ interface FamilySync {
   type: 'IPv4' | 'IPv6'
   pods: readonly Pod[]
   changedAt: string | undefined
+  told: Map<string, string>
   context: ControllerContext
 }
 
-async function syncFamily(service: Service, { type, pods, changedAt, context }: FamilySync): Promise<void> {
+async function syncFamily(service: Service, { type, pods, changedAt, told, context }: FamilySync): Promise<void> {
   const { client, informers } = context
   const existing = ownSlices(service, informers).filter((slice) => slice.addressType === type)
   const wanted = pods.flatMap((pod) => groupOf(service, pod, { type, informers }))
+  hintByTopology(service, wanted, { type, told, context })
   const plan = planSlices(existing, wanted, PER_SLICE)
   if (plan.create.length + plan.update.length + plan.keep.length === 0) {
     // A service without endpoints keeps one empty slice, so that its slices can be found.
@@ -118,8 +134,30 @@ function endpointOf(service: Service, pod: Pod, { address, informers }: { addres
   }
 }
 
+/** Topology mode Auto; said when it begins, when it cannot be done, and when it ends. */
+function hintByTopology(
+  service: Service,
+  groups: readonly PortGroup[],
+  { type, told, context }: Pick<FamilySync, 'type' | 'told' | 'context'>,
+): void {
+  const key = `${type} ${keyText(keyOf(service))}`
+  const before = told.get(key)
+  const tell = (state: 'Enabled' | 'Disabled', text: string) =>
+    context.events.event(service, state === 'Enabled' ? 'Normal' : 'Warning', `TopologyAwareHints${state}`, `${text}, addressType: ${type}`)
+  if (!isAuto(service)) {
+    if (told.delete(key) && before === ENABLED) tell('Disabled', 'Topology Aware Hints has been disabled')
+    return
+  }
+  const endpoints = groups.flatMap((group) => group.endpoints)
+  const refusal = hintAll(endpoints, context.informers.of(Node).list())
+  const text = refusal ?? ENABLED
+  told.set(key, text)
+  if (text !== before) tell(refusal ? 'Disabled' : 'Enabled', text)
+}
+
 /** Where traffic should come from, if the service prefers short ways. */
 function hintsFor(service: Service, zone: string | undefined, nodeName: string | undefined): Endpoint['hints'] {
+  if (isAuto(service)) return undefined
   const preference = service.spec?.trafficDistribution
   const forZones = zone ? { forZones: [{ name: zone }] } : {}
   if (preference === 'PreferSameNode' && nodeName) return { ...forZones, forNodes: [{ name: nodeName }] }
