@@ -447,3 +447,10 @@ test('pods, ingresses and service accounts are warned of once', () => {
     assert.deepEqual(kindOf(name).warnings!(object, structuredClone(object)), [], name)
   }
 })
+
+test('what every two of very many would be warned of is not looked for', () => {
+  const ports = Array.from({ length: 3000 }, () => ({ containerPort: 80 }))
+  assert.ok(warningsOf('Pod', container({ ports })).length < 200_000)
+  const items = files(...Array.from({ length: 3000 }, () => 'a'))
+  assert.ok(warningsOf('Pod', volume({ configMap: { name: 'm', items } })).length < 200_000)
+})

@@ -1,6 +1,9 @@
 // Files of one volume that lie in each other's way: the later hides the earlier, or neither can be written.
 import type { PodSpec, Volume, VolumeProjection } from '#api/generated/types.ts'
 
+/** Of one volume; and volumes that are looked at. */
+const [MOST_FILES, MOST_VOLUMES] = [200, 100]
+
 /** A file, and which of several sources it comes from. */
 interface Placed {
   path: string
@@ -8,7 +11,7 @@ interface Placed {
 }
 
 export function pathWarnings({ volumes }: Pick<PodSpec, 'volumes'>): string[] {
-  return (volumes ?? []).flatMap((volume) => {
+  return (volumes ?? []).slice(0, MOST_VOLUMES).flatMap((volume) => {
     const { name, configMap, secret, downwardAPI, projected } = volume
     const told = (what: string, files: readonly { path: string }[] | undefined) =>
       overlaps((files ?? []).map(({ path }) => ({ path }))).map(
@@ -50,11 +53,11 @@ function filesOf(projection: VolumeProjection): Placed[] {
   ]
 }
 
-/** Each file that is the same as an earlier one, or in its way. Volumes have few files: all pairs are looked at. */
+/** Each file that is the same as an earlier one, or in its way. All pairs are looked at, so of very many files the first only. */
 function overlaps(files: readonly Placed[]): string[] {
   const earlier: Placed[] = []
   const found: string[] = []
-  for (const { path, ...rest } of files) {
+  for (const { path, ...rest } of files.slice(0, MOST_FILES)) {
     const file = { path: path.replace(/\/+$/, ''), ...rest }
     for (const other of earlier)
       if (file.path && other.path && (`${file.path}/`.startsWith(`${other.path}/`) || `${other.path}/`.startsWith(`${file.path}/`)))

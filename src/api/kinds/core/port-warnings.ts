@@ -1,6 +1,9 @@
 // Ports of one pod that are told twice, or so that nobody can say which is meant.
 import type { Container, ContainerPort } from '#api/generated/types.ts'
 
+/** Each is held against those before it: of very many the first only. */
+const MOST_PORTS = 500
+
 interface Placed {
   port: ContainerPort
   at: string
@@ -10,7 +13,7 @@ export function portWarnings(containers: Iterable<readonly [Container, string]>)
   const ports: Placed[] = []
   for (const [container, path] of containers)
     for (const [index, port] of (container.ports ?? []).entries()) ports.push({ port, at: `${path}.ports[${index}]` })
-  return [...numberWarnings(ports), ...nameWarnings(ports)]
+  return [...numberWarnings(ports.slice(0, MOST_PORTS)), ...nameWarnings(ports)]
 }
 
 function numberWarnings(ports: readonly Placed[]): string[] {
@@ -28,7 +31,8 @@ function numberWarnings(ports: readonly Placed[]): string[] {
       const kind = conflict({ hostIP, hostPort }, other.port)
       if (kind) warnings.push(`${at}: ${kind} port definition with ${other.at}`)
     }
-    earlier.set(key, [...others, { port, at }])
+    others.push({ port, at })
+    earlier.set(key, others)
   }
   return warnings
 }
