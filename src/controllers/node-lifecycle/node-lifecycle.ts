@@ -22,8 +22,6 @@ export function nodeLifecycleController(clock: Clock): Controller {
   const health = new NodeHealth(clock)
   const pace = new EvictionPace(clock)
   const ready = new Set<string>()
-  /** Whether each node was ready when last seen. */
-  const fared = new Map<string, boolean>()
   /** Nodes that are lost, but whose pods may not be evicted for the time being. */
   const undecided = new Set<string>()
   return {
@@ -33,14 +31,10 @@ export function nodeLifecycleController(clock: Clock): Controller {
     workers: 4,
     triggers: [
       itself(Node),
-      // Whether an unready node's pods may be evicted depends on how the others fare.
+      // Whether an unready node's pods may be evicted depends on how its zone and the others fare.
       mapped(Node, ({ metadata }, informers) => {
         const name = metadata?.name ?? ''
-        const node = informers.of(Node).get({ name })
-        const fares = node && isNodeReady(node)
-        if (fares === fared.get(name)) return []
-        if (fares === undefined) fared.delete(name)
-        else fared.set(name, fares)
+        if (!pace.note(name, informers.of(Node).get({ name }))) return []
         return Array.from(undecided, (one) => ({ name: one }))
       }),
       mapped(Lease, ({ metadata }) => (metadata?.namespace === LEASE_NAMESPACE ? [{ name: metadata.name ?? '' }] : [])),
@@ -61,15 +55,16 @@ export function nodeLifecycleController(clock: Clock): Controller {
       }
       const lease = informers.of(Lease).get({ namespace: LEASE_NAMESPACE, name })
       const remainingMs = health.remainingMs(node, lease)
-      const current = remainingMs <= 0 ? await markLost(node, context) : node
-      const { evicts, waitMs } = await syncTaints(current, { pace, context })
+      // What it writes brings it back here, counted among the lost.
+      if (remainingMs <= 0 && (await markLost(node, context)) !== node) return
+      const { evicts, waitMs } = await syncTaints(node, { pace, context })
       if (evicts) undecided.delete(name)
       else undecided.add(name)
-      if (isNodeReady(current)) ready.add(name)
+      if (isNodeReady(node)) ready.add(name)
       else {
         if (ready.delete(name))
           tell(events, { name, uid: node.metadata?.uid ?? '' }, 'NodeNotReady', `Node ${name} status is now: NodeNotReady`)
-        await markPodsNotReady(current, context)
+        await markPodsNotReady(node, context)
       }
       const next = [...(remainingMs > 0 ? [remainingMs] : []), ...(waitMs === undefined ? [] : [waitMs])]
       if (next.length > 0) return { requeueAfterMs: Math.min(...next) }
@@ -120,11 +115,7 @@ async function syncTaints(
   if (executionKey(node) !== undefined) {
     if (hasExecutionTaint(node)) execute = 'evict'
     else {
-      const nodes = context.informers.of(Node).list()
-      const answer = pace.ask(
-        node,
-        nodes.map((one) => (one.metadata?.name === node.metadata?.name ? node : one)),
-      )
+      const answer = pace.ask(node)
       execute = answer.verdict === 'wait' ? undefined : answer.verdict
       if (answer.verdict === 'wait') waitMs = answer.waitMs
     }

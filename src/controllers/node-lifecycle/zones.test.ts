@@ -9,9 +9,15 @@ const nodesOf = (text: string): Node[] =>
   [...text].map((letter, index) => ({
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name: `n${index}`, labels: { 'topology.kubernetes.io/zone': letter.toLowerCase() } },
+    metadata: { name: `${letter.toLowerCase()}${index}`, labels: { 'topology.kubernetes.io/zone': letter.toLowerCase() } },
     status: { conditions: [{ type: 'Ready', status: letter === letter.toLowerCase() ? 'False' : 'True' }] },
   }))
+
+function paceOver(nodes: readonly Node[], clock = createVirtualClock()): EvictionPace {
+  const pace = new EvictionPace(clock)
+  for (const node of nodes) pace.note(node.metadata!.name!, node)
+  return pace
+}
 
 for (const [what, text, verdict] of [
   ['one lost node of a zone is evicted', 'aAAA', 'evict'],
@@ -23,7 +29,7 @@ for (const [what, text, verdict] of [
 ] as const) {
   test(`EvictionPace ask ${what}`, () => {
     const nodes = nodesOf(text)
-    assert.equal(new EvictionPace(createVirtualClock()).ask(nodes[0]!, nodes).verdict, verdict)
+    assert.equal(paceOver(nodes).ask(nodes[0]!).verdict, verdict)
   })
 }
 
@@ -33,12 +39,40 @@ for (const [what, text, waitMs] of [
 ] as const) {
   test(`EvictionPace ask paces ${what}, each zone by itself`, async () => {
     const clock = createVirtualClock()
-    const pace = new EvictionPace(clock)
     const nodes = [...nodesOf(text), ...nodesOf('cCC')]
-    assert.deepEqual(pace.ask(nodes[0]!, nodes), { verdict: 'evict' })
-    assert.deepEqual(pace.ask(nodes[1]!, nodes), { verdict: 'wait', waitMs })
-    assert.deepEqual(pace.ask(nodes[text.length]!, nodes), { verdict: 'evict' })
+    const pace = paceOver(nodes, clock)
+    assert.deepEqual(pace.ask(nodes[0]!), { verdict: 'evict' })
+    assert.deepEqual(pace.ask(nodes[1]!), { verdict: 'wait', waitMs })
+    assert.deepEqual(pace.ask(nodes[text.length]!), { verdict: 'evict' })
     await clock.advance(waitMs)
-    assert.deepEqual(pace.ask(nodes[1]!, nodes), { verdict: 'evict' })
+    assert.deepEqual(pace.ask(nodes[1]!), { verdict: 'evict' })
   })
 }
+
+const nodeOf = (name: string, zone: string, ready: boolean): Node => ({
+  metadata: { name, labels: { 'topology.kubernetes.io/zone': zone } },
+  status: { conditions: [{ type: 'Ready', status: ready ? 'True' : 'Unknown' }] },
+})
+
+test('EvictionPace counts zones as nodes come, fail, move and go, and tells when verdicts may change', async () => {
+  const clock = createVirtualClock()
+  const pace = new EvictionPace(clock)
+  const note = (name: string, zone: string, ready: boolean) => pace.note(name, nodeOf(name, zone, ready))
+  for (let i = 0; i < 4; i++) note(`a${i}`, 'a', true)
+  assert.equal(note('b0', 'b', true), true)
+  assert.equal(note('b0', 'b', true), false)
+  assert.equal(note('a0', 'a', false), false)
+  assert.deepEqual(pace.ask(nodeOf('a0', 'a', false)), { verdict: 'evict' })
+  assert.deepEqual(pace.ask(nodeOf('a0', 'a', false)), { verdict: 'wait', waitMs: 10_000 })
+  note('a1', 'a', false)
+  assert.equal(note('a2', 'a', false), true)
+  await clock.advance(10_000)
+  assert.deepEqual(pace.ask(nodeOf('a2', 'a', false)), { verdict: 'spare' })
+  assert.equal(note('a3', 'a', false), true)
+  assert.deepEqual(pace.ask(nodeOf('a2', 'a', false)), { verdict: 'evict' })
+  assert.equal(note('b0', 'b', false), true)
+  assert.deepEqual(pace.ask(nodeOf('b0', 'b', false)), { verdict: 'spare' })
+  assert.equal(pace.note('b0', undefined), true)
+  assert.equal(note('a3', 'c', true), true)
+  assert.equal(pace.ask(nodeOf('a0', 'a', false)).verdict, 'wait')
+})

@@ -16,39 +16,70 @@ function zoneOf({ metadata }: Node): string {
   return `${labels['topology.kubernetes.io/region'] ?? ''}:${labels['topology.kubernetes.io/zone'] ?? ''}`
 }
 
+/** How the nodes of a zone fare. */
+interface Zone {
+  ready: number
+  total: number
+}
+
 export class EvictionPace {
   #clock: Clock
   /** Zone -> when its next eviction may begin. */
   #next = new Map<string, number>()
+  #zones = new Map<string, Zone>()
+  #nodes = new Map<string, { zone: string; ready: boolean }>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
+  /** Takes down how a node fares; undefined: it is gone. Whether that may change the verdict on others. */
+  note(name: string, node: Node | undefined): boolean {
+    const before = this.#nodes.get(name)
+    const now = node && { zone: zoneOf(node), ready: conditionOf(node.status?.conditions, 'Ready')?.status === 'True' }
+    if (before?.zone === now?.zone && before?.ready === now?.ready) return false
+    const states = this.#states()
+    if (before) this.#count(before, -1)
+    if (now) this.#count(now, 1)
+    if (now) this.#nodes.set(name, now)
+    else this.#nodes.delete(name)
+    return this.#states() !== states
+  }
+
   /** Whether an unready node may be tainted now; else how long to wait, or that evictions are off for the time being. */
-  ask(node: Node, nodes: readonly Node[]): { verdict: 'evict' | 'spare' } | { verdict: 'wait'; waitMs: number } {
-    const zones = new Map<string, Node[]>()
-    for (const one of nodes) {
-      const members = zones.get(zoneOf(one))
-      if (members) members.push(one)
-      else zones.set(zoneOf(one), [one])
-    }
-    const states = new Map([...zones].map(([zone, members]) => [zone, stateOf(members)]))
-    if ([...states.values()].every((state) => state === 'FullDisruption')) return { verdict: 'spare' }
-    const zone = zoneOf(node)
-    const partial = states.get(zone) === 'PartialDisruption'
-    if (partial && zones.get(zone)!.length <= LARGE_CLUSTER) return { verdict: 'spare' }
+  ask(node: Node): { verdict: 'evict' | 'spare' } | { verdict: 'wait'; waitMs: number } {
+    if (this.#zones.values().every((zone) => stateOf(zone) === 'FullDisruption')) return { verdict: 'spare' }
+    const name = zoneOf(node)
+    const zone = this.#zones.get(name)
+    const partial = zone !== undefined && stateOf(zone) === 'PartialDisruption'
+    if (partial && !isLarge(zone)) return { verdict: 'spare' }
     const now = this.#clock.monotonic()
-    const next = this.#next.get(zone) ?? 0
+    const next = this.#next.get(name) ?? 0
     if (now < next) return { verdict: 'wait', waitMs: next - now }
-    this.#next.set(zone, now + 1000 / (partial ? SECONDARY_RATE : RATE))
+    this.#next.set(name, now + 1000 / (partial ? SECONDARY_RATE : RATE))
     return { verdict: 'evict' }
+  }
+
+  #count({ zone, ready }: { zone: string; ready: boolean }, by: 1 | -1): void {
+    const tally = this.#zones.get(zone) ?? { ready: 0, total: 0 }
+    tally.total += by
+    if (ready) tally.ready += by
+    if (tally.total > 0) this.#zones.set(zone, tally)
+    else this.#zones.delete(zone)
+  }
+
+  /** All that verdicts depend on. */
+  #states(): string {
+    return Array.from(this.#zones, ([name, zone]) => `${name}=${stateOf(zone)}${isLarge(zone)}`).join()
   }
 }
 
-function stateOf(nodes: readonly Node[]): ZoneState {
-  const ready = nodes.filter(({ status }) => conditionOf(status?.conditions, 'Ready')?.status === 'True').length
-  const unready = nodes.length - ready
+function isLarge({ total }: Zone): boolean {
+  return total > LARGE_CLUSTER
+}
+
+function stateOf({ ready, total }: Zone): ZoneState {
+  const unready = total - ready
   if (ready === 0 && unready > 0) return 'FullDisruption'
-  return unready > 2 && unready / nodes.length >= UNHEALTHY_PART ? 'PartialDisruption' : 'Normal'
+  return unready > 2 && unready / total >= UNHEALTHY_PART ? 'PartialDisruption' : 'Normal'
 }

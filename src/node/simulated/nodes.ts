@@ -151,7 +151,27 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       await using starting = new AsyncDisposableStack()
       starting.defer(() => stop.abort(new Error('the simulated nodes were stopped')))
       const pool = new WorkPool({ concurrency: CONCURRENCY, clock, log, signal: stop.signal })
-      await Promise.all([...members.values()].map((member) => pool.run(() => join(member), { retryMs: RETRY_MS, signal })))
+      // From the first that has joined on: all of a large fleet may take longer than a node may be silent.
+      const all = [...members.values()]
+      let beat = 0
+      // Few nodes wake no oftener than they have to.
+      const beats = Math.max(1, Math.min(BEATS, all.length))
+      const period = (options.heartbeatMs ?? HEARTBEAT_MS) / beats
+      starting.use(
+        clock.every(period, () => {
+          beat = (beat + 1) % beats
+          for (let index = beat; index < all.length; index += beats) {
+            const member = all[index]!
+            if (!member.uid || member.state.lost) continue
+            pool.add(`lease ${member.name}`, () =>
+              member.lease.renew(member.uid).catch((error: unknown) => {
+                if (!hasReason(error, 'NotFound')) throw error
+              }),
+            )
+          }
+        }),
+      )
+      await Promise.all(all.map((member) => pool.run(() => join(member), { retryMs: RETRY_MS, signal })))
 
       const nodes = informers.of(Node)
       const pods = new SimulatedPods({
@@ -199,26 +219,6 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
           if (!before.lost) return
           pool.add(`lease ${member.name}`, () => member.lease.renew(member.uid))
           for (const pod of informers.of(Pod).list()) if (pod.spec?.nodeName === member.name) pods.observe(pod, undefined)
-        }),
-      )
-
-      const all = [...members.values()]
-      let beat = 0
-      // Few nodes wake no oftener than they have to.
-      const beats = Math.max(1, Math.min(BEATS, all.length))
-      const period = (options.heartbeatMs ?? HEARTBEAT_MS) / beats
-      starting.use(
-        clock.every(period, () => {
-          beat = (beat + 1) % beats
-          for (let index = beat; index < all.length; index += beats) {
-            const member = all[index]!
-            if (member.state.lost) continue
-            pool.add(`lease ${member.name}`, () =>
-              member.lease.renew(member.uid).catch((error: unknown) => {
-                if (!hasReason(error, 'NotFound')) throw error
-              }),
-            )
-          }
         }),
       )
       return starting.move()
