@@ -2,7 +2,7 @@
 import type { Container, ContainerPort } from '#api/generated/types.ts'
 
 /** Each is held against those before it: of very many the first only. */
-const MOST_PORTS = 500
+const MOST_PORTS = 200
 
 interface Placed {
   port: ContainerPort

@@ -77,10 +77,10 @@ export function checkBindingConditions(
       further?.(one, where)
     })
   }
+  const known = new Set(bindingConditions)
   repeated(bindingConditions, `${path}.bindingConditions`)
   repeated(bindingFailureConditions, `${path}.bindingFailureConditions`, (one, where) => {
-    if (bindingConditions.includes(one))
-      errors.push(invalid(where, one, 'bindingFailureConditions must not overlap with bindingConditions'))
+    if (known.has(one)) errors.push(invalid(where, one, 'bindingFailureConditions must not overlap with bindingConditions'))
   })
   if (bindingConditions.length === 0 && bindingFailureConditions.length > 0)
     errors.push(invalid(`${path}.bindingConditions`, null, 'bindingConditions are required to use bindingFailureConditions'))
