@@ -69,6 +69,27 @@ test('persistentVolumeBinder releases the volume of a deleted claim and keeps it
   assert.equal((await claimOf(cluster, 'b')).status?.phase, 'Pending')
 })
 
+for (const [policy, provisioned, phase, event] of [
+  ['Retain', false, 'Released', undefined],
+  ['Delete', true, 'Released', undefined],
+  ['Delete', false, 'Failed', 'VolumeFailedDelete: error getting deleter volume plugin for volume "v": no deletable volume plugin matched'],
+  ['Recycle', false, 'Failed', 'VolumeFailedRecycle: No recycler plugin found for the volume!'],
+] as const) {
+  test(`persistentVolumeBinder leaves a volume to ${policy}, ${provisioned ? 'of a provisioner' : 'made by hand'}, ${phase}`, async (t) => {
+    const cluster = await startTestCluster(t, { only })
+    await addVolume(cluster, 'v', '1Gi', { persistentVolumeReclaimPolicy: policy })
+    const annotations = { 'pv.kubernetes.io/provisioned-by': 'example.com/disk' }
+    if (provisioned) await cluster.client.patch(PersistentVolume, { name: 'v' }, { type: 'merge', patch: { metadata: { annotations } } })
+    await addClaim(cluster, 'a', '1Gi')
+    await bound(cluster, 'a')
+    await cluster.client.delete(PersistentVolumeClaim, { namespace, name: 'a' })
+    await cluster.eventually(async () => (await phaseOf(cluster, 'v')) === phase)
+    await cluster.advance(20_000)
+    assert.equal(await phaseOf(cluster, 'v'), phase)
+    assert.deepEqual(await cluster.events('v'), event ? [event] : [])
+  })
+}
+
 test('persistentVolumeBinder gives claims without a class the default one, calls provisioners, and waits where the class says so', async (t) => {
   const cluster = await startTestCluster(t, { only })
   const { client, eventually } = cluster

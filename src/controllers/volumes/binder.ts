@@ -14,6 +14,7 @@ import { bestMatch } from './matching.ts'
 const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
 const BOUND_BY_CONTROLLER = 'pv.kubernetes.io/bound-by-controller'
 const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
+const PROVISIONED_BY = 'pv.kubernetes.io/provisioned-by'
 const PROVISIONER = 'volume.kubernetes.io/storage-provisioner'
 const BETA_PROVISIONER = 'volume.beta.kubernetes.io/storage-provisioner'
 const DEFAULT_CLASS = 'storageclass.kubernetes.io/is-default-class'
@@ -163,8 +164,7 @@ async function syncVolume({ name }: ObjectKey, context: ControllerContext): Prom
   const seen = context.informers.of(PersistentVolumeClaim).get(key)
   const claim = seen?.metadata?.uid === reference.uid ? seen : await context.client.get(PersistentVolumeClaim, key).catch(ignoreNotFound)
   if (!claim || claim.metadata?.uid !== reference.uid) {
-    // Deleting what it holds is for its provisioner; `Failed` volumes stay as they are for their administrator.
-    return volume.status?.phase === 'Failed' ? undefined : setVolumePhase(volume, 'Released', context)
+    return reclaim(volume, context)
   }
   if (claim.spec?.volumeName === name) return setVolumePhase(volume, 'Bound', context)
   if (!claim.spec?.volumeName) return
@@ -193,6 +193,22 @@ async function setClaimStatus(
 async function setVolumePhase(volume: PersistentVolume, phase: string, { client }: ControllerContext): Promise<void> {
   if (volume.status?.phase === phase) return
   await client.update(PersistentVolume, { ...volume, status: { ...volume.status, phase } }, { subresource: 'status' })
+}
+
+/** What a volume holds is deleted by its provisioner. Where there is none it says so, and stays `Failed` for its administrator. */
+async function reclaim(volume: PersistentVolume, context: ControllerContext): Promise<void> {
+  const { spec, status, metadata } = volume
+  if (status?.phase === 'Failed') return
+  if (status?.phase !== 'Released') return setVolumePhase(volume, 'Released', context)
+  const policy = spec?.persistentVolumeReclaimPolicy ?? 'Retain'
+  if (policy === 'Retain' || Object.hasOwn(metadata?.annotations ?? {}, PROVISIONED_BY)) return
+  const quoted = JSON.stringify(metadata?.name)
+  const [reason, message] =
+    policy === 'Recycle'
+      ? ['VolumeFailedRecycle', 'No recycler plugin found for the volume!']
+      : ['VolumeFailedDelete', `error getting deleter volume plugin for volume ${quoted}: no deletable volume plugin matched`]
+  await context.client.update(PersistentVolume, { ...volume, status: { ...status, phase: 'Failed', message } }, { subresource: 'status' })
+  context.events.event(volume, 'Warning', reason, message)
 }
 
 /** The newest of the classes marked as default. */
