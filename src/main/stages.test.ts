@@ -163,3 +163,18 @@ test('Stages play a stage that follows itself ever more slowly', async () => {
   await watching
   assert.ok(writes > 4 && writes < 40, String(writes))
 })
+
+test('Stages hold back stages that undo each other', async () => {
+  await using t = await start()
+  const label = (name: string, from: string, to: string) =>
+    t.stage(name, { resource: 'Pod', when: `object.metadata.labels.state == '${from}'`, next: { labels: { state: to } } })
+  await label('on', 'off', 'on')
+  await label('off', 'on', 'off')
+  await t.client.create(Pod, pod('a', { state: 'on' }))
+  const before = Number((await t.pod('a')).metadata!.resourceVersion)
+  await t.advance('10m')
+  const { metadata, status } = await t.pod('a')
+  assert.ok(metadata!.generation! < 100 && Number(metadata!.resourceVersion) - before < 200, JSON.stringify(metadata))
+  // Labels say nothing of the status: the pod runs as any other.
+  assert.equal(status?.phase, 'Running')
+})

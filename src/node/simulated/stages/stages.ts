@@ -22,6 +22,8 @@ export const STAGE_ANNOTATION = 'sampan.dev/stage'
 /** A stage that hardly waits waits at least this long before it follows itself, then twice as long each time. */
 const AGAIN_MS = 1000
 const MOST_AGAIN_MS = 300_000
+/** So many may follow each other without a pause. */
+const FREE_TIMES = 8
 
 export interface StagesOptions {
   client: Client
@@ -41,7 +43,7 @@ interface Waiting {
   timer: Timer
 }
 
-/** How often a stage has followed itself on an object. */
+/** The stage that was played last on an object, and how many were in a row with it. */
 interface Past {
   stage: string
   times: number
@@ -189,18 +191,20 @@ export class Stages {
     return (seconds + (jitterSeconds > 0 ? jitterSeconds * this.#options.random.float() : 0)) * 1000
   }
 
-  /** Nobody's result may keep the cluster busy. */
+  /** Nobody's result may keep the cluster busy: not of one stage, nor of several that undo each other. */
   #pauseOf(uid: string, stage: PlayedStage): number {
     const past = this.#past.get(uid)
-    if (past?.stage !== stage.name || (stage.spec.delay?.seconds ?? 0) * 1000 >= AGAIN_MS) return 0
-    return Math.min(MOST_AGAIN_MS, AGAIN_MS * 2 ** Math.min(past.times, 10))
+    if (!past || (stage.spec.delay?.seconds ?? 0) * 1000 >= AGAIN_MS) return 0
+    const doublings = past.stage === stage.name ? past.times : past.times - FREE_TIMES
+    return doublings < 0 ? 0 : Math.min(MOST_AGAIN_MS, AGAIN_MS * 2 ** Math.min(doublings, 10))
   }
 
-  #remember(uid: string, { name }: PlayedStage): void {
+  #remember(uid: string, stage: PlayedStage): void {
     const atMs = this.#options.clock.now()
     const past = this.#past.get(uid)
-    const again = past?.stage === name && atMs - past.atMs < 2 * MOST_AGAIN_MS
-    this.#past.set(uid, { stage: name, times: again ? past.times + 1 : 0, atMs })
+    const pauseMs = this.#pauseOf(uid, stage)
+    const soon = past !== undefined && atMs - past.atMs < 2 * pauseMs + AGAIN_MS
+    this.#past.set(uid, { stage: stage.name, times: soon ? past.times + 1 : 0, atMs })
   }
 
   async #play(kind: Kind<any>, uid: string, { key, stage }: { key: ReturnType<typeof keyOf>; stage: PlayedStage }): Promise<void> {
@@ -216,7 +220,10 @@ export class Stages {
         await client.delete(kind, key, { preconditions: { uid } }).catch(unlessGone)
         return
       }
-      const metadata = { uid, ...(labels ? { labels } : {}), annotations: { ...annotations, [STAGE_ANNOTATION]: stage.name } }
+      // Only a stage that has something to say of the status speaks for it from then on.
+      const speaks = stage.spec.next.status !== undefined || stage.spec.next.statusExpression !== undefined
+      const told = { ...annotations, ...(speaks ? { [STAGE_ANNOTATION]: stage.name } : {}) }
+      const metadata = { uid, ...(labels ? { labels } : {}), annotations: told }
       await client.patch(kind, key, { type: 'merge', patch: { metadata } })
       for (const status of stage.statusOf(object, now))
         await client.patch(kind, key, { type: 'strategic', patch: { metadata: { uid }, status } }, { subresource: 'status' })
