@@ -61,7 +61,7 @@ async function podsAndServices(namespace: string): Promise<{ addresses: string[]
 
 const named = (ports: readonly { name?: string; port?: number }[] = []) => ports.map(({ name, port }) => `${name}:${port}`).toSorted()
 
-describe('[sig-network] service endpoints', () => {
+describe('endpoints of services', () => {
   test('[sig-network] EndpointSlice should create Endpoints and EndpointSlices for Pods matching a Service [Conformance]', async () => {
     const namespace = await suite.namespace()
     const { addresses } = await podsAndServices(namespace)
@@ -162,7 +162,7 @@ describe('[sig-network] service endpoints', () => {
   })
 })
 
-describe('[sig-api-machinery] namespaces', () => {
+describe('namespaces with pods', () => {
   test('[sig-api-machinery] Namespaces [Serial] should ensure that all pods are removed when a namespace is deleted [Conformance]', async () => {
     const namespace = await suite.namespace()
     await core.createNamespacedPod({ namespace, body: pod('test-pod', {}) })
