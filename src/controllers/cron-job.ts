@@ -7,7 +7,7 @@ import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, ownersOf } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
-import { type CronSchedule, parseCronSchedule } from '#lib/cron-schedule.ts'
+import { type CronSchedule, formatTimeIn, isTimeZone, parseCronSchedule } from '#lib/cron-schedule.ts'
 import { equal } from '#api/equal.ts'
 import { controllerReference } from './owners.ts'
 import { isNamespaceTerminating, textOf } from './pod-control.ts'
@@ -41,8 +41,8 @@ async function tidy(cronJob: CronJob, jobs: readonly Job[], { client, events }: 
     const listed = active.some((reference) => reference.uid === uid)
     const outcome = outcomeOf(job)
     if (!listed && !outcome) {
-      // Made by a pass that could not write it down any more: adopted, not run again.
-      if (!job.metadata?.deletionTimestamp) active = [...active, referenceTo(job)]
+      // Someone else's, or made by a pass that could not write it down any more: that one is met again when its time is served.
+      events.event(cronJob, 'Warning', 'UnexpectedJob', `Saw a job that the controller did not create or forgot: ${name}`)
     } else if (listed && outcome) {
       active = active.filter((reference) => reference.uid !== uid)
       events.event(cronJob, 'Normal', 'SawCompletedJob', `Saw completed job: ${name}, condition: ${outcome}`)
@@ -79,26 +79,23 @@ async function cleanHistory(cronJob: CronJob, jobs: readonly Job[], context: Con
 
 async function runDue(cronJob: CronJob, jobs: readonly Job[], context: ControllerContext): Promise<{ requeueAfterMs: number } | void> {
   const { clock, events } = context
-  if (cronJob.metadata?.deletionTimestamp || cronJob.spec?.suspend) return
+  if (cronJob.metadata?.deletionTimestamp) return
+  const { timeZone, suspend } = cronJob.spec!
+  if (timeZone !== undefined && !isTimeZone(timeZone)) {
+    const text = `invalid timeZone: ${JSON.stringify(timeZone)}: unknown time zone ${timeZone}`
+    return events.event(cronJob, 'Warning', 'UnknownTimeZone', text)
+  }
+  if (suspend) return
   const schedule = parsed(cronJob, context)
   if (!schedule) return
   const now = clock.now()
-  const due = lastDue(cronJob, schedule, now)
-  if (due.missed > TOO_MANY) {
-    const text = 'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew'
-    events.event(cronJob, 'Warning', 'TooManyMissedTimes', text)
-  }
-  const next = schedule.next(now)
-  const later = next === undefined ? undefined : { requeueAfterMs: next - now + WAKE_MS }
-  if (due.time === undefined) return later
-  const deadline = cronJob.spec?.startingDeadlineSeconds
-  if (deadline !== undefined && due.time + deadline * 1000 < now) {
-    events.event(cronJob, 'Warning', 'MissSchedule', `Missed scheduled time to start a job: ${formatTime(due.time)}`)
-    return later
-  }
+  const due = dueNow(cronJob, schedule, context)
+  if (due === 'never') return
+  const later = nextLook(cronJob, schedule, now)
+  if (due === undefined) return later
   const active = cronJob.status?.active ?? []
-  const name = `${cronJob.metadata!.name}-${Math.floor(due.time / 60_000)}`
-  if (active.some((reference) => reference.name === name)) return later
+  const name = `${cronJob.metadata!.name}-${Math.floor(due / 60_000)}`
+  if (active.some((reference) => reference.name === name) || Date.parse(cronJob.status?.lastScheduleTime ?? '') === due) return later
   if (cronJob.spec?.concurrencyPolicy === 'Forbid' && active.length > 0) {
     const text = 'Not starting job because prior execution is running and concurrency policy is Forbid'
     events.event(cronJob, 'Normal', 'JobAlreadyActive', text)
@@ -107,7 +104,7 @@ async function runDue(cronJob: CronJob, jobs: readonly Job[], context: Controlle
   if (cronJob.spec?.concurrencyPolicy === 'Replace') {
     for (const job of jobs) if (active.some(({ uid }) => uid === job.metadata?.uid)) await deleteJob(cronJob, job, context)
   }
-  await start(cronJob, { name, time: due.time, context })
+  await start(cronJob, { name, time: due, context })
   return later
 }
 
@@ -121,7 +118,7 @@ async function start(cronJob: CronJob, { name, time, context }: { name: string; 
       name,
       namespace: cronJob.metadata!.namespace!,
       ...(metadata?.labels ? { labels: metadata.labels } : {}),
-      annotations: { ...metadata?.annotations, [SCHEDULED_AT]: formatTime(time) },
+      annotations: { ...metadata?.annotations, [SCHEDULED_AT]: formatTimeIn(time, cronJob.spec!.timeZone) },
       ownerReferences: [controllerReference(CronJob, cronJob)],
     },
     ...(spec ? { spec } : {}),
@@ -169,23 +166,49 @@ async function deleteJob(cronJob: CronJob, job: Job, { client, events }: Control
   events.event(cronJob, 'Normal', 'SuccessfulDelete', `Deleted job ${job.metadata?.name}`)
 }
 
-/** The latest time that is due and not yet served, and how many there were since the last. */
-function lastDue(cronJob: CronJob, schedule: CronSchedule, now: number): { time?: number; missed: number } {
-  const { metadata, spec, status } = cronJob
-  let earliest = Date.parse(status?.lastScheduleTime ?? metadata?.creationTimestamp ?? '') || now
-  if (spec?.startingDeadlineSeconds !== undefined) earliest = Math.max(earliest, now - spec.startingDeadlineSeconds * 1000)
+/** The latest time that is due and not yet served; `never` when the schedule names none. Too many missed ones are told of. */
+function dueNow(cronJob: CronJob, schedule: CronSchedule, { clock, events }: ControllerContext): number | undefined | 'never' {
+  const now = clock.now()
+  const deadline = cronJob.spec?.startingDeadlineSeconds
+  const earliest = deadline === undefined ? servedUntil(cronJob, now) : Math.max(servedUntil(cronJob, now), now - deadline * 1000)
+  const latest = latestSince(schedule, earliest, now)
+  if (latest === undefined) {
+    const text = `invalid schedule schedule: ${cronJob.spec?.schedule} : time difference between two schedules is less than 1 second`
+    events.event(cronJob, 'Warning', 'InvalidSchedule', text)
+    return 'never'
+  }
+  if (latest.time !== undefined && latest.missed > TOO_MANY) {
+    const text = 'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew'
+    events.event(cronJob, 'Warning', 'TooManyMissedTimes', text)
+  }
+  return latest.time
+}
+
+/** Counted from the last time served, as `@every` goes on from there. */
+function nextLook(cronJob: CronJob, schedule: CronSchedule, now: number): { requeueAfterMs: number } | undefined {
+  const earliest = servedUntil(cronJob, now)
+  const latest = latestSince(schedule, earliest, now)
+  const from = latest?.time ?? (latest?.missed === 0 ? earliest : now)
+  const next = schedule.next(from)
+  return next === undefined ? undefined : { requeueAfterMs: Math.max(0, next - now) + WAKE_MS }
+}
+
+function servedUntil({ metadata, status }: CronJob, now: number): number {
+  return Date.parse(status?.lastScheduleTime ?? metadata?.creationTimestamp ?? '') || now
+}
+
+/** Long gaps are jumped over by the distance between two times, as upstream does it. undefined: no such two. */
+function latestSince(schedule: CronSchedule, earliest: number, now: number): { time?: number; missed: number } | undefined {
   const first = schedule.next(earliest)
-  if (first === undefined || first > now) return { missed: 0 }
+  if (first === undefined) return undefined
+  if (first > now) return { missed: 0 }
   const second = schedule.next(first)
-  if (second === undefined || second > now) return { time: first, missed: 1 }
-  // Long gaps are jumped over: from shortly before now on, each time is looked at.
-  const period = second - first
-  const missed = Math.floor((now - first) / period) + 1
-  let time = first
-  let from = Math.max(first, now - 2 * Math.max(period, 86_400_000))
-  if (missed <= 1000) from = first
-  for (let at = from === first ? first : schedule.next(from); at !== undefined && at <= now; at = schedule.next(at)) time = at
-  return { time, missed }
+  if (second === undefined) return undefined
+  if (second > now) return { time: first, missed: 1 }
+  const missed = Math.floor((now - first) / (second - first)) + 1
+  let time: number | undefined
+  for (let at = schedule.next(first + (missed - 2) * (second - first)); at !== undefined && at <= now; at = schedule.next(at)) time = at
+  return { ...(time === undefined ? {} : { time }), missed }
 }
 
 function parsed(cronJob: CronJob, { events }: ControllerContext): CronSchedule | undefined {

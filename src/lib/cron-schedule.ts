@@ -22,21 +22,20 @@ export interface CronSchedule {
 
 /** Throws RangeError when `text` is no schedule or `timeZone` no zone. */
 export function parseCronSchedule(text: string, timeZone = 'UTC'): CronSchedule {
-  const every = /^@every (.+)$/.exec(text)
-  if (every) {
-    const period = Math.max(1000, Math.floor(durationMs(every[1]!) / 1000) * 1000)
+  if (text.startsWith('@every ')) {
+    const period = Math.max(1000, Math.floor(durationMs(text) / 1000) * 1000)
     return { next: (afterMs) => Math.floor(afterMs / 1000) * 1000 + period }
   }
   const spelled = NAMED[text] ?? text
   if (spelled.startsWith('@')) throw new RangeError(`unrecognized descriptor: ${text}`)
   const fields = spelled.trim().split(/\s+/)
+  if (spelled.trim() === '') throw new RangeError('empty spec string')
   if (fields.length !== 5) throw new RangeError(`expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`)
   const minutes = parseField(fields[0]!, { min: 0, max: 59 })
   const hours = parseField(fields[1]!, { min: 0, max: 23 })
   const days = parseField(fields[2]!, { min: 1, max: 31 })
   const months = parseField(fields[3]!, { min: 1, max: 12, names: MONTHS, firstName: 1 })
-  const weekdays = parseField(fields[4]!, { min: 0, max: 7, names: DAYS, firstName: 0 })
-  if (weekdays.values.has(7)) weekdays.values.add(0)
+  const weekdays = parseField(fields[4]!, { min: 0, max: 6, names: DAYS, firstName: 0 })
   const wall = wallClock(timeZone)
 
   const dayMatches = (day: number, weekday: number) => {
@@ -50,7 +49,7 @@ export function parseCronSchedule(text: string, timeZone = 'UTC'): CronSchedule 
       let time = Math.floor(afterMs / MINUTE) * MINUTE + MINUTE
       while (time < end) {
         const { month, day, weekday, hour, minute } = wall(time)
-        if (!months.values.has(month) || !dayMatches(day, weekday)) time = nextMidnight(time, { hour, minute, day, wall })
+        if (!months.values.has(month) || !dayMatches(day, weekday)) time = nextDay(time, wall)
         else if (!hours.values.has(hour)) time += (60 - minute) * MINUTE
         else if (!minutes.values.has(minute)) time += MINUTE
         else return time
@@ -58,6 +57,24 @@ export function parseCronSchedule(text: string, timeZone = 'UTC'): CronSchedule 
       return undefined
     },
   }
+}
+
+export function isTimeZone(name: string): boolean {
+  try {
+    return !/^[+-]/.test(new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone)
+  } catch {
+    return false
+  }
+}
+
+/** RFC 3339 by the wall clock of the zone. */
+export function formatTimeIn(time: number, timeZone = 'UTC'): string {
+  const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' })
+  const name = format.formatToParts(time).find(({ type }) => type === 'timeZoneName')?.value ?? ''
+  const [, sign, hours = '0', minutes = '0'] = /^GMT([+-])(\d\d):(\d\d)/.exec(name) ?? []
+  const offset = (Number(hours) * 60 + Number(minutes)) * (sign === '-' ? -1 : 1)
+  const local = new Date(time + offset * MINUTE).toISOString().slice(0, 19)
+  return offset === 0 ? `${local}Z` : `${local}${sign}${hours}:${minutes}`
 }
 
 interface Wall {
@@ -98,16 +115,14 @@ function wallClock(timeZone: string): (time: number) => Wall {
   }
 }
 
-/** The coming midnight by the wall; days of 23 and 25 hours are met by looking again. */
-function nextMidnight(
-  time: number,
-  { hour, minute, day, wall }: { hour: number; minute: number; day: number; wall(time: number): Wall },
-): number {
-  let next = time + ((24 - hour) * 60 - minute) * MINUTE
-  const landed = wall(next)
-  if (landed.day === day) next += ((24 - landed.hour) * 60 - landed.minute) * MINUTE
-  else if (landed.hour > 0 && landed.hour < 12) next -= (landed.hour * 60 + landed.minute) * MINUTE
-  return next
+/** When the next day begins by the wall, which need not be at midnight: clocks may be put forward just then. Always later than `time`. */
+function nextDay(time: number, wall: (time: number) => Wall): number {
+  const { day } = wall(time)
+  let next = time
+  for (let at = wall(next); at.day === day; at = wall(next)) next += ((24 - at.hour) * 60 - at.minute) * MINUTE
+  // In a day that lost an hour that was too far.
+  for (let at = wall(next - MINUTE); at.day !== day; at = wall(next - MINUTE)) next -= (at.hour * 60 + at.minute + 1) * MINUTE
+  return Math.max(next, time + MINUTE)
 }
 
 interface Field {
@@ -115,41 +130,58 @@ interface Field {
   any: boolean
 }
 
-function parseField(text: string, bounds: { min: number; max: number; names?: readonly string[]; firstName?: number }): Field {
-  const { min, max, names = [], firstName = 0 } = bounds
-  const number = (word: string): number => {
-    const named = names.indexOf(word.toLowerCase())
-    const value = named >= 0 ? named + firstName : /^\d+$/.test(word) ? Number(word) : Number.NaN
-    if (!(value >= min && value <= max)) throw new RangeError(`${word} is outside ${min}-${max}: ${text}`)
-    return value
-  }
+interface Bounds {
+  min: number
+  max: number
+  names?: readonly string[]
+  /** The number of the first name. */
+  firstName?: number
+}
+
+/** In the words of robfig/cron, which Kubernetes shows its users. */
+function parseField(text: string, bounds: Bounds): Field {
+  const { min, max } = bounds
   const values = new Set<number>()
   let any = false
-  for (const part of text.split(',')) {
-    const [range = '', step, ...rest] = part.split('/')
-    if (rest.length > 0 || (step !== undefined && !/^[1-9]\d*$/.test(step))) throw new RangeError(`bad step: ${text}`)
-    const star = range === '*' || range === '?'
+  for (const part of text.split(',').filter((one) => one !== '')) {
+    const [range = '', stepText, ...rest] = part.split('/')
+    if (rest.length > 0) throw new RangeError(`too many slashes: ${part}`)
     const [low = '', high, ...more] = range.split('-')
-    if (more.length > 0) throw new RangeError(`too many hyphens: ${text}`)
-    const from = star ? min : number(low)
-    const to = star ? (max === 7 ? 6 : max) : high !== undefined ? number(high) : step === undefined ? from : max === 7 ? 6 : max
-    if (from > to) throw new RangeError(`beginning of range (${from}) beyond end of range (${to}): ${text}`)
-    for (let value = from; value <= to; value += Number(step ?? 1)) values.add(value)
-    // As robfig/cron: a star with a step restricts the field but still counts as free.
-    any ||= star
+    const star = low === '*' || low === '?'
+    if (!star && more.length > 0) throw new RangeError(`too many hyphens: ${part}`)
+    const from = star ? min : parseNumber(low, bounds)
+    const single = high === undefined
+    const to = star || (single && stepText !== undefined) ? max : single ? from : parseNumber(high, bounds)
+    const step = stepText === undefined ? 1 : parseNumber(stepText)
+    if (from < min) throw new RangeError(`beginning of range (${from}) below minimum (${min}): ${part}`)
+    if (to > max) throw new RangeError(`end of range (${to}) above maximum (${max}): ${part}`)
+    if (from > to) throw new RangeError(`beginning of range (${from}) beyond end of range (${to}): ${part}`)
+    if (step === 0) throw new RangeError(`step of range should be a positive number: ${part}`)
+    for (let value = from; value <= to; value += step) values.add(value)
+    // A star with a step restricts the field.
+    any ||= star && step === 1
   }
   return { values, any }
 }
 
+function parseNumber(text: string, { names = [], firstName = 0 }: { names?: readonly string[]; firstName?: number } = {}): number {
+  const named = names.indexOf(text.toLowerCase())
+  if (named >= 0) return named + firstName
+  if (!/^[+-]?\d{1,15}$/.test(text))
+    throw new RangeError(`failed to parse int from ${text}: strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`)
+  if (Number(text) < 0) throw new RangeError(`negative number (${Number(text)}) not allowed: ${text}`)
+  return Number(text)
+}
+
+const UNITS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, ns: 1e-6 }
+
+/** As Go reads durations. */
 function durationMs(text: string): number {
-  const units: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
+  const given = text.slice('@every '.length)
+  if (/^[+-]?0$/.test(given)) return 0
+  const match = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+)$/.exec(given)
+  if (!match) throw new RangeError(`failed to parse duration ${text}: time: invalid duration ${JSON.stringify(given)}`)
   let total = 0
-  let rest = text.trim()
-  while (rest !== '') {
-    const match = /^(\d+(?:\.\d+)?)(ms|h|m|s)/.exec(rest)
-    if (!match) throw new RangeError(`failed to parse duration ${text}`)
-    total += Number(match[1]) * units[match[2]!]!
-    rest = rest.slice(match[0].length)
-  }
-  return total
+  for (const [, amount, unit] of match[2]!.matchAll(/([\d.]+)([a-zµ]+)/g)) total += Number(amount) * UNITS[unit!]!
+  return match[1] === '-' ? -total : total
 }

@@ -7,6 +7,7 @@ import { ageColumn, nameColumn, templateColumns } from '#api/kinds/columns.ts'
 import { hostnameWarnings, isChanged } from '#api/kinds/core/pod-warnings.ts'
 import { maxLength } from '#api/names.ts'
 import { checkAmong, checkNonNegative, type Errors } from '#api/validation/checks.ts'
+import { isTimeZone } from '#lib/cron-schedule.ts'
 import { cronScheduleMessage } from '#api/validation/cron-schedule.ts'
 import { selectorForm } from '#api/validation/internal-form.ts'
 import { formatSelector } from '#api/validation/label-selector.ts'
@@ -130,10 +131,3 @@ function checkTimeZone(timeZone: string, errors: Errors): void {
 }
 
 /** A name of the time zone database; an offset is none. */
-function isTimeZone(name: string): boolean {
-  try {
-    return !/^[+-]/.test(new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone)
-  } catch {
-    return false
-  }
-}
