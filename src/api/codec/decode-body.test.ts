@@ -123,13 +123,28 @@ test('decodeBody reads YAML, strictly if asked', () => {
   const { object, warnings } = decode(yaml, { contentType: 'application/yaml; charset=utf-8' })
   assert.equal((object as Deployment).spec?.replicas, 3)
   const texts = ['yaml: unmarshal errors:\n  line 4: key "replicas" already set in map', 'unknown field "spec.foo"']
-  assert.deepEqual(warnings, texts)
+  assert.deepEqual(warnings, ['line 4: key "replicas" already set in map', 'unknown field "spec.foo"'])
   refused(yaml, { contentType: 'application/yaml', fieldValidation: 'Strict' }, `${HANDLED}strict decoding error: ${texts.join(', ')}`)
   refused(
     'a: b: c',
     { contentType: 'application/yaml' },
     /^the object provided is unrecognized \(must be of type Deployment\): yaml: mapping values are not allowed in this context /,
   )
+})
+
+test('decodeBody tells unknown fields of YAML in the order of their keys', () => {
+  const yaml = 'zoo: 1\nspec:\n  template: {spec: {containers: [{b: 1, a: 2}]}}\n  foo: 1\n  bar: 1\nalso: 1\n'
+  const unknown = ['also', 'spec.bar', 'spec.foo', 'spec.template.spec.containers[0].a', 'spec.template.spec.containers[0].b', 'zoo']
+  assert.deepEqual(
+    decode(yaml, { contentType: 'application/yaml' }).warnings,
+    unknown.map((path) => `unknown field "${path}"`),
+  )
+})
+
+test('decodeBody tells of at most 100 faults, each once', () => {
+  const fields = Array.from({ length: 300 }, (_, at) => `"x${at % 150}":1`)
+  assert.equal(decode(`{"spec":{${fields.join()}}}`).warnings.length, 100)
+  assert.equal(new Set(decode(`{"spec":{${fields.join()}}}`).warnings).size, 100)
 })
 
 test('decodeBody reads protobuf', () => {

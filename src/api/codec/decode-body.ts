@@ -11,7 +11,7 @@ import { decodeMessage } from './protobuf-decode.ts'
 import { openEnvelope } from './protobuf-envelope.ts'
 import { messageOfSchema } from './protobuf.ts'
 import { ProtobufError } from './protobuf-reader.ts'
-import { parseYaml, YamlError } from './yaml.ts'
+import { parseYaml, warningsIn, YamlError } from './yaml.ts'
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
 
@@ -113,7 +113,7 @@ export function conclude<T extends KubeObject = KubeObject>(
     const apiVersion = options.anyVersion && object.apiVersion ? object.apiVersion : apiVersionOf(expected)
     // What the body left out comes first all the same, as in every answer.
     const { apiVersion: _, kind: __, ...rest } = object
-    return { object: { kind: expected.kind, apiVersion, ...rest } as T, warnings }
+    return { object: { kind: expected.kind, apiVersion, ...rest } as T, warnings: warnings.flatMap(warningsIn) }
   } catch (error) {
     throw refusal(error, { bytes: Buffer.from(body.buffer, body.byteOffset, body.length), expected, found })
   }
@@ -140,7 +140,7 @@ const READERS: Record<BodyFormat, Reader> = {
     reading.value = value
     reading.found = kindIn(value, expected)
     if (duplicates) reading.complaints.push(duplicates)
-    if (!expected.decode) reading.complaints.push(...readValue(value, expected, options).map(unknownField))
+    if (!expected.decode) reading.complaints.push(...readValue(value, expected, options).toSorted(byKeys).map(unknownField))
   },
 
   protobuf(bytes, reading, { expected }) {
@@ -150,6 +150,21 @@ const READERS: Record<BodyFormat, Reader> = {
     decodeInto(reading.value, expected.schema)
   },
 }
+
+/** YAML is read by way of JSON, which has the keys of every object in order. */
+function byKeys(one: string, other: string): number {
+  const [ones, others] = [stepsOf(one), stepsOf(other)]
+  for (const [at, step] of ones.entries()) {
+    const its = others[at]
+    if (its === undefined) return 1
+    if (step === its) continue
+    if (/^\d+$/.test(step) && /^\d+$/.test(its)) return Number(step) - Number(its)
+    return step < its ? -1 : 1
+  }
+  return ones.length - others.length
+}
+
+const stepsOf = (path: string): string[] => Array.from(path.matchAll(/[^.[\]]+/g), ([step]) => step)
 
 const unknownField = (path: string) => `unknown field ${JSON.stringify(path)}`
 

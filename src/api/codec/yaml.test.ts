@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseYaml, YamlError } from './yaml.ts'
+import { parseYaml, warningsIn, YamlError } from './yaml.ts'
 
 // What kubectl makes of the same scalars.
 for (const [text, value] of [
@@ -80,3 +80,18 @@ test('parseYaml refuses anchors that contain themselves, and aliases that nest w
   const chain = Array.from({ length: 9000 }, (_, index) => `a${index}: &a${index} [${index ? `*a${index - 1}` : 'x'}]`)
   assert.throws(() => parseYaml(chain.join('\n')), YamlError)
 })
+
+const REPEATS: [text: string, told: string[]][] = [
+  ['a: 1\na: 2\na: 3\n', ['line 2: key "a" already set in map', 'line 3: key "a" already set in map']],
+  ['a: {x: 1, "x": 2}\nb: 1\na:\n  - 1\n', ['line 1: key "x" already set in map', 'line 4: key "a" already set in map']],
+  ['1: a\n1: b\n"1": c\ntrue: d\nyes: e\n', ['line 2: key 1 already set in map', 'line 5: key true already set in map']],
+  ['a: 1\na:\n  b: 1\n  b: 2\n', ['line 4: key "b" already set in map', 'line 3: key "a" already set in map']],
+  ['a: &x {b: 1}\na: *x\n---\nc: 1\nc: 1\n', ['line 2: key "a" already set in map']],
+  [`${'k: 1\n'.repeat(500)}`, Array.from({ length: 100 }, (_, at) => `line ${at + 2}: key "k" already set in map`)],
+]
+
+for (const [text, told] of REPEATS)
+  test(`parseYaml tells every key that is set again: ${JSON.stringify(text).slice(0, 40)}`, () => {
+    assert.equal(parseYaml(text).duplicates, `yaml: unmarshal errors:\n  ${told.join('\n  ')}`)
+    assert.deepEqual(warningsIn(parseYaml(text).duplicates!), told)
+  })

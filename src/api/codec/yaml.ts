@@ -12,6 +12,7 @@ import {
   YAMLException,
 } from 'js-yaml'
 import { MAX_DEPTH } from '#api/schema/decode.ts'
+import { repeatedKeys } from './yaml-duplicates.ts'
 
 export class YamlError extends Error {
   override name = 'YamlError'
@@ -23,7 +24,8 @@ export interface YamlDocument {
   duplicates?: string
 }
 
-const MAX_KEY = 300
+export const CONVERTING = 'error converting YAML to JSON: '
+const UNMARSHAL = 'yaml: unmarshal errors:\n  '
 const MAX_ALIASES = 10_000
 /** Values an aliased document may expand to. */
 const MAX_EXPANDED = 400_000
@@ -36,13 +38,19 @@ export function parseYaml(text: string): YamlDocument {
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error
     if (!error.reason?.startsWith('duplicated mapping key')) throw yamlError(error)
-    const line = (error.mark?.line ?? 0) + 1
-    const key = keyAt(text, error.mark?.position ?? 0)
-    return {
-      value: unshared(loadAnyway(text, options), text),
-      duplicates: `yaml: unmarshal errors:\n  line ${line}: key ${JSON.stringify(key)} already set in map`,
-    }
+    const told = repeatedKeys(text, { maxDepth: MAX_DEPTH, plain: (source) => plainValue(source) })
+    return { value: unshared(loadAnyway(text, options), text), duplicates: `${UNMARSHAL}${told.join('\n  ')}` }
   }
+}
+
+/** Each line of go-yaml's text is a warning of its own; of other texts the whole. */
+export function warningsIn(complaint: string): string[] {
+  const at = complaint.indexOf(UNMARSHAL)
+  if (at < 0 || !['', CONVERTING].includes(complaint.slice(0, at))) return [complaint]
+  return complaint
+    .slice(at + UNMARSHAL.length)
+    .split('\n')
+    .map((line) => line.trim())
 }
 
 const first = (text: string, options: LoadOptions): unknown => loadAll(text, options)[0] ?? null
@@ -76,11 +84,13 @@ function yamlError(error: YAMLException): YamlError {
   return new YamlError(`yaml: ${line}${words ?? reason}`, { cause: error })
 }
 
-/** The key whose text begins at `position`, behind its quote if it has one. */
-function keyAt(text: string, position: number): string {
-  const quote = /["']/.exec(text[position - 1] ?? '')?.[0]
-  const end = quote ? text.indexOf(quote, position) : text.slice(position).search(/\s*:/) + position
-  return text.slice(position, Math.min(end, position + MAX_KEY))
+/** A plain scalar read by itself. */
+function plainValue(source: string): unknown {
+  try {
+    return first(source, { schema: SCHEMA })
+  } catch {
+    return source
+  }
 }
 
 function unshared(value: unknown, text: string): unknown {

@@ -10,13 +10,13 @@ const ANYTHING: Schema = { type: 'any' }
 const OBJECT_META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'
 const MAX_UNKNOWN = 100
 
-/** Returns the paths of what was dropped, at most 100. Throws DecodeError for metadata of a wrong type. */
+/** Returns the paths of what was dropped, sorted, at most 100. Throws DecodeError for metadata of a wrong type. */
 export function pruneResource(object: KubeObject, schema: JSONSchemaProps): string[] {
   // Depth and numbers, once for all walks that follow.
   decodeInto(object, ANYTHING)
   const unknown: string[] = []
   pruneMap(object as JsonObject, schema, { path: '', unknown, resource: true })
-  return unknown
+  return unknown.toSorted()
 }
 
 /** Of a value inside a resource. */

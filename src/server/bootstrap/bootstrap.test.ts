@@ -208,6 +208,52 @@ test('bootstrap leaves alone what says autoupdate=false', async () => {
   assert.equal(await run(), 0)
 })
 
+const shares = (reader: MemoryReader, name: string) => {
+  const { metadata, spec } = reader.get(PriorityLevelConfiguration, { name })!
+  return [metadata!.annotations?.['apf.kubernetes.io/autoupdate-spec'], (spec?.limited ?? spec?.exempt)?.nominalConcurrencyShares]
+}
+
+for (const [title, name, { annotation, generation = 2 }, result] of [
+  ['what reads as true', 'system', { annotation: 'T' }, ['T', 30]],
+  ['what reads as false', 'system', { annotation: '0' }, ['0', 1]],
+  ['what says nothing and was changed', 'system', {}, ['false', 1]],
+  ['what says nonsense and was not changed', 'system', { annotation: 'maybe', generation: 1 }, ['true', 30]],
+  ['what is mandatory', 'catch-all', { annotation: 'false' }, ['true', 5]],
+  ['how much the exempt level has', 'exempt', { annotation: 'true' }, ['true', 1]],
+] as [string, string, { annotation?: string; generation?: number }, [string, number]][])
+  test(`bootstrap and the annotation of priority and fairness: ${title}`, async () => {
+    const { reader, run } = fixture()
+    await run()
+    const level = structuredClone(reader.get(PriorityLevelConfiguration, { name })!)
+    const limits = (level.spec!.limited ?? level.spec!.exempt)!
+    limits.nominalConcurrencyShares = 1
+    Object.assign(level.metadata!, {
+      generation,
+      annotations: annotation === undefined ? {} : { 'apf.kubernetes.io/autoupdate-spec': annotation },
+    })
+    reader.put(PriorityLevelConfiguration, level)
+    await run()
+    assert.deepEqual(shares(reader, name), result)
+    assert.equal(await run(), 0)
+  })
+
+test('bootstrap removes defaults of other versions, and nothing else', async () => {
+  const { reader, run } = fixture()
+  await run()
+  for (const [name, annotations] of Object.entries({
+    old: { 'apf.kubernetes.io/autoupdate-spec': 'true' },
+    kept: { 'apf.kubernetes.io/autoupdate-spec': 'false' },
+    own: {},
+  }))
+    for (const kind of [PriorityLevelConfiguration, FlowSchema]) reader.put<any>(kind, { metadata: { name, annotations }, spec: {} })
+  assert.equal(await run(), 2)
+  for (const kind of [PriorityLevelConfiguration, FlowSchema])
+    assert.deepEqual(
+      ['old', 'kept', 'own'].map((name) => reader.get<any>(kind, { name }) !== undefined),
+      [false, true, true],
+    )
+})
+
 test('defaultRoles are all there and aggregated ones hold the rules they gather', async () => {
   const { reader, run } = fixture()
   await run()

@@ -2,12 +2,15 @@
 // differences, so that a second start writes nothing.
 import { clone } from '#api/clone.ts'
 import { equal } from '#api/equal.ts'
+import type { Kind } from '#api/kind.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
+import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
 import { keyOf, type KubeObject } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { ServerContext } from '#server/request.ts'
 import type { Desired } from './desired.ts'
-import { flowControl } from './flow-control.ts'
+import { flowControl, isLeftover } from './flow-control.ts'
 import { defaultBindings, defaultRoles } from './rbac.ts'
 import { ServerLease } from './server-lease.ts'
 import { configMaps, namespaces, priorityClasses, services, type SystemOptions } from './system-objects.ts'
@@ -38,7 +41,24 @@ export async function bootstrap(context: ServerContext, options: BootstrapOption
     signal.throwIfAborted()
     written += (await ensureAll(group)).filter(Boolean).length
   }
-  return written
+  return written + (await removeLeftovers(context, flowControl()))
+}
+
+/** Flow schemas first: they name priority levels. */
+async function removeLeftovers({ reader, writer, log }: ServerContext, desired: readonly Desired[]): Promise<number> {
+  let removed = 0
+  for (const kind of [FlowSchema, PriorityLevelConfiguration] as readonly Kind<any>[]) {
+    const defaults = desired.filter((one) => one.kind === kind)
+    for (const object of Array.from(reader.list(kind) as Iterable<KubeObject>)) {
+      if (!isLeftover(object, defaults)) continue
+      const { name = '', uid } = object.metadata ?? {}
+      await writer.delete(kind, { name }, uid === undefined ? {} : { preconditions: { uid } }).then(
+        () => removed++,
+        (error: unknown) => void log.debug('a default of another version is not removed', { kind: kind.kind, name, error }),
+      )
+    }
+  }
+  return removed
 }
 
 /** Brings back what clients may take away but the cluster cannot do without: its namespaces, and where the API server and DNS are found. */
@@ -66,6 +86,7 @@ export async function keep(context: ServerContext, options: BootstrapOptions, si
       })
       if (present && !written) right.set(desired, present)
     }
+    if (round % FLOW_CONTROL_ROUNDS === 0) await removeLeftovers(context, flow)
     if (options.shared) await removeSlices(context, services(system))
   }
 }

@@ -1,4 +1,4 @@
-// The default priority levels and flow schemas. Kept as they are here as long as their annotation says so.
+// The default priority levels and flow schemas. Kept as they are here as long as their annotation says so; defaults there are no more are found.
 import { equal } from '#api/equal.ts'
 import type { FlowSchemaSpec, PolicyRulesWithSubjects, PriorityLevelConfigurationSpec } from '#api/generated/types.ts'
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
@@ -114,8 +114,38 @@ function markFound(object: FlowSchema, now: number): void {
 
 const metaOf = (name: string) => ({ name, annotations: { [AUTOUPDATE]: 'true' } })
 
-function reconcileSpec(present: KubeObject & { spec?: unknown }, object: KubeObject & { spec?: unknown }): void {
-  const mandatory = MANDATORY.has(object.metadata?.name ?? '')
-  if (!mandatory && present.metadata?.annotations?.[AUTOUPDATE] !== 'true') return
-  if (!equal(present.spec, object.spec)) present.spec = object.spec
+type WithSpec = KubeObject & { spec?: FlowSchemaSpec | PriorityLevelConfigurationSpec }
+
+/** The annotation tells whether the specification is kept as it is here; where it tells nothing, what nobody has changed yet is. */
+function reconcileSpec(present: WithSpec, object: WithSpec): void {
+  const meta = (present.metadata ??= {})
+  const said = truthOf(meta.annotations?.[AUTOUPDATE])
+  const kept = MANDATORY.has(meta.name ?? '') || (said ?? meta.generation === 1)
+  if (said !== kept) meta.annotations = { ...meta.annotations, [AUTOUPDATE]: String(kept) }
+  const spec = wantedSpec(present, object)
+  if (kept && spec && !equal(present.spec, spec)) present.spec = spec
+}
+
+/** How much the exempt level has and lends is the cluster's to say. */
+function wantedSpec({ spec: present }: WithSpec, { spec }: WithSpec): WithSpec['spec'] {
+  if (!spec || !present || !('exempt' in spec) || !('exempt' in present) || !present.exempt) return spec
+  const { nominalConcurrencyShares, lendablePercent } = present.exempt
+  return {
+    ...spec,
+    exempt: {
+      ...(nominalConcurrencyShares === undefined ? {} : { nominalConcurrencyShares }),
+      ...(lendablePercent === undefined ? {} : { lendablePercent }),
+    },
+  }
+}
+
+/** As Go reads booleans. */
+function truthOf(text: string | undefined): boolean | undefined {
+  if (text !== undefined && /^(1|t|T|TRUE|true|True)$/.test(text)) return true
+  return text !== undefined && /^(0|f|F|FALSE|false|False)$/.test(text) ? false : undefined
+}
+
+/** Whether it is left from another version's defaults: it says it follows them, and there is no such default. */
+export function isLeftover({ metadata }: KubeObject, desired: readonly Desired[]): boolean {
+  return truthOf(metadata?.annotations?.[AUTOUPDATE]) === true && !desired.some(({ object }) => object.metadata?.name === metadata?.name)
 }

@@ -1,5 +1,6 @@
 // The verbs of stored resources over HTTP: parameters and bodies in, engine, answers out.
 import { messageOfSchema } from '#api/codec/protobuf.ts'
+import { CONVERTING, warningsIn } from '#api/codec/yaml.ts'
 import { isObject } from '#api/clone.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { listDefinitionOf } from '#api/openapi/definition-names.ts'
@@ -248,14 +249,12 @@ export function readApply({ value, complaints, fault }: Outcome, { fieldValidati
   if (fault) throw refuse(CONVERTING + fault.message)
   for (const duplicates of complaints) {
     if (fieldValidation === 'Strict') throw refuse(CONVERTING + duplicates, 'error strict decoding YAML')
-    if (fieldValidation === 'Warn') call.warnings.add(CONVERTING + duplicates)
+    if (fieldValidation === 'Warn') for (const warning of warningsIn(CONVERTING + duplicates)) call.warnings.add(warning)
   }
   if (isObject(value)) return value as KubeObject
   const why = `json: cannot unmarshal ${goKind(value)} into Go value of type map[string]interface {}`
   throw refuse(`error unmarshaling JSON: while decoding JSON: ${why}`)
 }
-
-const CONVERTING = 'error converting YAML to JSON: '
 
 export function forbiddenForce(): StatusError {
   const message = 'Forbidden: may not be specified for non-apply patch'

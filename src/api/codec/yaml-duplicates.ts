@@ -1,0 +1,90 @@
+// Which keys of a YAML document occur twice, all of them, as go-yaml tells them. The slow path: only documents that have some come here.
+import { EVENT_ID, type Event, getScalarValue, parseEvents, SCALAR_STYLE } from 'js-yaml'
+
+const MOST = 100
+const LONGEST_KEY = 300
+
+/** Keys that are no text are told as Go prints them. */
+export type PlainKey = (source: string) => unknown
+
+interface Mapping {
+  keys: Set<string>
+  /** The key whose value comes next. */
+  key: { text: string; repeated: boolean } | undefined
+  mapping: boolean
+  /** Of the repeated key this collection is the value of. */
+  told: string | undefined
+}
+
+/** Told when the value of the second has been read, and with the line where that value begins. */
+export function repeatedKeys(text: string, options: { maxDepth: number; plain: PlainKey }): string[] {
+  const told: string[] = []
+  const open: Mapping[] = []
+  const lines = new LineCounter(text)
+  const tell = (line: string | undefined) => line !== undefined && told.length < MOST && told.push(line)
+  let documents = 0
+  for (const event of parseEvents(text, { maxDepth: options.maxDepth })) {
+    if (event.type === EVENT_ID.DOCUMENT) {
+      if (++documents > 1) break
+      open.push({ keys: new Set(), key: undefined, mapping: false, told: undefined })
+    } else if (event.type === EVENT_ID.POP) tell(open.pop()?.told)
+    else {
+      const line = place(open.at(-1), event, { text, lines, plain: options.plain })
+      if (event.type !== EVENT_ID.MAPPING && event.type !== EVENT_ID.SEQUENCE) tell(line)
+      else open.push({ keys: new Set(), key: undefined, mapping: event.type === EVENT_ID.MAPPING, told: line })
+    }
+  }
+  return told
+}
+
+type Node = Exclude<Event, { type: typeof EVENT_ID.DOCUMENT | typeof EVENT_ID.POP }>
+
+/** What is to be told once the node has ended, where it is the value of a key that was there before. */
+function place(
+  around: Mapping | undefined,
+  node: Node,
+  { text, lines, plain }: { text: string; lines: LineCounter; plain: PlainKey },
+): string | undefined {
+  if (!around?.mapping) return undefined
+  if (around.key) {
+    const { text: shown, repeated } = around.key
+    around.key = undefined
+    return repeated ? `line ${lines.at(startOf(node))}: key ${shown} already set in map` : undefined
+  }
+  const shown = shownKey(node, text, plain)
+  around.key = { text: shown ?? '', repeated: shown !== undefined && around.keys.has(shown) }
+  if (shown !== undefined) around.keys.add(shown)
+  return undefined
+}
+
+function shownKey(node: Node, text: string, plain: PlainKey): string | undefined {
+  // Maps merged into others set nothing twice.
+  if (node.type !== EVENT_ID.SCALAR) return undefined
+  const source = getScalarValue(text, node)
+  const value = node.style === SCALAR_STYLE.PLAIN && node.tagStart < 0 ? plain(source) : source
+  if (source === '<<' && value === source) return undefined
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, LONGEST_KEY)) : String(value)
+}
+
+const startOf = (node: Node): number =>
+  node.type === EVENT_ID.SCALAR ? node.valueStart : node.type === EVENT_ID.ALIAS ? node.anchorStart : node.start
+
+/** Counts on from the last place asked for. */
+class LineCounter {
+  readonly #text: string
+  #at = 0
+  #line = 1
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  at(position: number): number {
+    if (position < this.#at) [this.#at, this.#line] = [0, 1]
+    for (let next = this.#text.indexOf('\n', this.#at); next >= 0 && next < position; next = this.#text.indexOf('\n', this.#at)) {
+      this.#at = next + 1
+      this.#line++
+    }
+    return this.#line
+  }
+}
