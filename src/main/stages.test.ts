@@ -178,3 +178,112 @@ test('Stages hold back stages that undo each other', async () => {
   // Labels say nothing of the status: the pod runs as any other.
   assert.equal(status?.phase, 'Running')
 })
+
+test('Stages end a container once, with the code they say, and the restart policy goes on from there', async () => {
+  await using t = await start()
+  await t.stage('crash', {
+    resource: 'Pod',
+    when: "object.status.phase == 'Running' && object.status.containerStatuses.all(c, c.restartCount == 0)",
+    delay: { seconds: 20 },
+    next: { exit: { container: 'c', code: 7, reason: 'Boom' } },
+  })
+  await t.client.create(Pod, pod('always'))
+  const never = pod('never')
+  await t.client.create(Pod, { ...never, spec: { ...never.spec!, restartPolicy: 'Never' } })
+  await t.advance('60s')
+  const { status } = await t.pod('always')
+  const [main] = status!.containerStatuses!
+  assert.deepEqual([status?.phase, main?.restartCount, main?.lastState?.terminated?.exitCode], ['Running', 1, 7])
+  assert.equal(main?.lastState?.terminated?.reason, 'Boom')
+  const failed = await t.pod('never')
+  assert.deepEqual([failed.status?.phase, failed.status?.containerStatuses?.[0]?.state?.terminated?.exitCode], ['Failed', 7])
+})
+
+test('Stages put finalizers in and take them away, and say how long a pod takes to go', async () => {
+  await using t = await start()
+  const finalizer = 'example.com/kept'
+  await t.stage('keep', {
+    resource: 'Pod',
+    selector: { matchLabels: { kept: 'yes' } },
+    when: '!has(object.metadata.deletionTimestamp) && !has(object.metadata.finalizers)',
+    next: { finalizers: { add: [finalizer] } },
+  })
+  await t.stage('let-go', {
+    resource: 'Pod',
+    when: 'has(object.metadata.deletionTimestamp) && has(object.metadata.finalizers)',
+    delay: { seconds: 20 },
+    next: { finalizers: { remove: [finalizer] } },
+  })
+  await t.stage('slow', {
+    resource: 'Pod',
+    selector: { matchLabels: { slow: 'yes' } },
+    when: 'has(object.metadata.deletionTimestamp)',
+    delay: { seconds: 90 },
+    next: { delete: true },
+  })
+  await t.client.create(Pod, pod('kept', { kept: 'yes' }))
+  await t.client.create(Pod, pod('slow', { slow: 'yes' }))
+  await t.client.create(Pod, pod('freed', { slow: 'yes' }))
+  await t.advance('10s')
+  assert.deepEqual((await t.pod('kept')).metadata?.finalizers, [finalizer])
+  for (const name of ['kept', 'slow', 'freed']) await t.client.delete(Pod, { namespace, name })
+  await t.advance('10s')
+  // Stages are not for it any more: it goes as any other.
+  await t.client.patch(Pod, { namespace, name: 'freed' }, { type: 'merge', patch: { metadata: { labels: { slow: null } } } })
+  await t.advance('5s')
+  const names = async () => (await t.client.list(Pod, { namespace })).items.map(({ metadata }) => metadata?.name).toSorted()
+  assert.deepEqual(await names(), ['kept', 'slow'])
+  await t.advance('10s')
+  assert.deepEqual(await names(), ['slow'])
+  await t.advance('50s')
+  assert.deepEqual(await names(), ['slow'])
+  await t.advance('30s')
+  assert.deepEqual(await names(), [])
+})
+
+test('Stages put nodes under pressure, which end pods one by one and take no more', async () => {
+  await using t = await start()
+  await t.stage('full', {
+    resource: 'Node',
+    selector: { matchLabels: { 'kubernetes.io/hostname': 'simulated-0' } },
+    delay: { seconds: 30 },
+    when: "!has(object.metadata.annotations) || !('sampan.dev/pressure' in object.metadata.annotations)",
+    next: { annotations: { 'sampan.dev/pressure': 'memory' } },
+  })
+  const on = (name: string, requests: Record<string, string> = {}, priority?: number): Pod => ({
+    metadata: { name, namespace },
+    spec: {
+      nodeName: 'simulated-0',
+      ...(priority ? { priority } : {}),
+      containers: [{ name: 'c', image: 'c:1', resources: { requests } }],
+    },
+  })
+  await t.client.create(Pod, on('guarded', { memory: '1Gi' }))
+  await t.client.create(Pod, on('best-effort'))
+  await t.advance('20s')
+  const phases = async () =>
+    Object.fromEntries((await t.client.list(Pod, { namespace })).items.map(({ metadata, status }) => [metadata?.name, status?.phase]))
+  await t.advance('25s')
+  assert.deepEqual(await phases(), { guarded: 'Running', 'best-effort': 'Failed' })
+  const { status } = await t.pod('best-effort')
+  assert.equal(status?.reason, 'Evicted')
+  assert.match(status!.message!, /^The node was low on resource: memory\. Container c was using/)
+  assert.equal(status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 137)
+  assert.deepEqual(
+    status?.conditions?.filter(({ type }) => type === 'DisruptionTarget').map(({ status: is, reason }) => [is, reason]),
+    [['True', 'TerminationByKubelet']],
+  )
+  assert.ok((await t.events('best-effort')).includes('Evicted'))
+  assert.ok((await t.events('simulated-0')).includes('EvictionThresholdMet'))
+  const taints = (await t.client.get(Node, { name: 'simulated-0' })).spec?.taints
+  assert.deepEqual(
+    taints?.map(({ key, effect }) => `${key}:${effect}`),
+    ['node.kubernetes.io/memory-pressure:NoSchedule'],
+  )
+  await t.client.create(Pod, on('late'))
+  await t.advance('2s')
+  const late = await t.pod('late')
+  assert.deepEqual([late.status?.reason, late.status?.message], ['Evicted', 'Pod was rejected: The node had condition: [MemoryPressure]. '])
+  await t.advance('10s')
+  assert.equal((await phases())['guarded'], 'Failed')
+})

@@ -11,10 +11,37 @@ export interface Refusal {
   message: string
 }
 
+const PORTS_TAKEN: Refusal = {
+  reason: 'NodePorts',
+  message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+}
+
 export function admit(pod: Pod, { others, node }: { others: readonly Pod[]; node: NodeFacts }): Refusal | undefined {
+  const used = (resource: string) => others.reduce((sum, other) => sum + amountOf(other, resource), 0)
+  return unsupported(pod) ?? unfit(pod, node, { pods: others.length, used, isPortTaken: () => portConflict(pod, others) !== undefined })
+}
+
+/** What those hold that were admitted before. */
+export interface Held {
+  pods: number
+  used(resource: string): number
+  isPortTaken(): boolean
+}
+
+/** Whether there is room for it, and it is wanted there: as any kubelet judges, whatever runs its containers. */
+export function unfit(pod: Pod, node: Pick<NodeFacts, 'name' | 'labels' | 'taints' | 'allocatable'>, held: Held): Refusal | undefined {
   const os = pod.spec?.os?.name
   if (os && os !== 'linux') return { reason: 'PodOSNotSupported', message: `Failed to admit pod as the OS field doesn't match node OS` }
-  return unsupported(pod) ?? unsuitable(pod, node) ?? outOfResources(pod, { others, node }) ?? portConflict(pod, others)
+  return (
+    outOfResources(pod, node.allocatable, held) ??
+    (allowsNode(pod.spec ?? {}, node)
+      ? undefined
+      : { reason: 'NodeAffinity', message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" }) ??
+    (held.isPortTaken() ? PORTS_TAKEN : undefined) ??
+    (node.taints.some((one) => one.effect === 'NoExecute' && !tolerates(pod.spec?.tolerations, one))
+      ? { reason: 'TaintToleration', message: 'Predicate TaintToleration failed: node(s) had untolerated taint(s)' }
+      : undefined)
+  )
 }
 
 /** What a pod asks for that this node cannot give at all. */
@@ -36,40 +63,41 @@ function unsupported(pod: Pod): Refusal | undefined {
   return undefined
 }
 
-function outOfResources(pod: Pod, { others, node }: { others: readonly Pod[]; node: NodeFacts }): Refusal | undefined {
+function outOfResources(pod: Pod, allocatable: Record<string, string>, { pods, used }: Held): Refusal | undefined {
   const short = (resource: string, amounts: { requested: number; used: number; capacity: number }): Refusal => ({
     reason: `OutOf${resource}`,
     message: `Node didn't have enough resource: ${resource}, requested: ${amounts.requested}, used: ${amounts.used}, capacity: ${amounts.capacity}`,
   })
-  const capacity = quantityValue(node.allocatable.pods)
-  if (others.length + 1 > capacity) return short('pods', { requested: 1, used: others.length, capacity })
-  for (const resource of namesOf(pod)) {
-    const amount = (text: string | undefined) => (resource === 'cpu' ? quantityMilliValue(text) : quantityValue(text))
-    const total = (one: Pod) => (resource === 'cpu' ? podRequest(one, resource).milliValue() : podRequest(one, resource).value())
-    const requested = total(pod)
+  const capacity = quantityValue(allocatable.pods)
+  if (pods + 1 > capacity) return short('pods', { requested: 1, used: pods, capacity })
+  for (const resource of requestNames(pod)) {
+    // Resources that are not the node's own: of the whole cluster, or of devices that are claimed.
+    if (isExtended(resource) && !Object.hasOwn(allocatable, resource)) continue
+    const requested = amountOf(pod, resource)
     if (requested === 0) continue
-    const room = amount(node.allocatable[resource])
-    const used = others.reduce((sum, other) => sum + total(other), 0)
-    if (used + requested > room) return short(resource, { requested, used, capacity: room })
+    const room = resource === 'cpu' ? quantityMilliValue(allocatable.cpu) : quantityValue(allocatable[resource])
+    const taken = used(resource)
+    if (taken + requested > room) return short(resource, { requested, used: taken, capacity: room })
   }
   return undefined
 }
 
-function namesOf(pod: Pod): Set<string> {
+function isExtended(resource: string): boolean {
+  const [domain, name] = resource.split('/')
+  return name !== undefined && domain !== 'kubernetes.io' && !domain!.endsWith('.kubernetes.io')
+}
+
+/** What the pod requests: thousandths of a processor, else whole units. */
+export function amountOf(pod: Pod, resource: string): number {
+  return resource === 'cpu' ? podRequest(pod, resource).milliValue() : podRequest(pod, resource).value()
+}
+
+export function requestNames(pod: Pod): Set<string> {
   const names = new Set<string>()
   for (const { resources } of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? []), { resources: pod.spec?.resources }]) {
     for (const name of Object.keys({ ...resources?.limits, ...resources?.requests })) names.add(name)
   }
   return names
-}
-
-function unsuitable(pod: Pod, node: NodeFacts): Refusal | undefined {
-  if (!allowsNode(pod.spec ?? {}, node)) {
-    return { reason: 'NodeAffinity', message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" }
-  }
-  const taint = node.taints.find((one) => one.effect === 'NoExecute' && !tolerates(pod.spec?.tolerations, one))
-  if (taint) return { reason: 'TaintToleration', message: `Predicate TaintToleration failed: node(s) had untolerated taint(s)` }
-  return undefined
 }
 
 export function portConflict(pod: Pod, others: readonly Pod[]): Refusal | undefined {
@@ -81,7 +109,7 @@ export function portConflict(pod: Pod, others: readonly Pod[]): Refusal | undefi
     ),
   )
   if (!clash) return undefined
-  return { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }
+  return PORTS_TAKEN
 }
 
 export function hostPorts(pod: Pod): { ip: string; port: number; protocol: string }[] {

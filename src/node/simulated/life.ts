@@ -58,6 +58,9 @@ export class PodLife {
   /** When a probe began to fail, by container and probe. */
   readonly #failingSince = new Map<string, number>()
   readonly #boundAt: number
+  /** How containers are to end at the next step, by name; '' is all main ones. */
+  readonly #exits = new Map<string, { code: number; reason: string }>()
+  #evicted: string | undefined
   #faults = ''
   #dueAt = Infinity
 
@@ -75,6 +78,15 @@ export class PodLife {
         latest: ended ? { ...latest, state: 'exited', finishedAt, exitCode: ended.exitCode, reason: ended.reason ?? '' } : latest,
       })
     }
+  }
+
+  /** The node ends it, with these words. */
+  evict(message: string): void {
+    this.#evicted ??= message
+  }
+
+  exit({ container = '', code, reason }: { container?: string; code: number; reason: string }): void {
+    this.#exits.set(container, { code, reason })
   }
 
   /** Moves on to `now`. */
@@ -98,12 +110,13 @@ export class PodLife {
       dueAt: Infinity,
     }
     const startAt = this.#boundAt + (script.timeMs('start-delay') ?? 0)
-    if (this.#runs.size === 0 && now < startAt) return { ...stand, dueAt: startAt }
-    for (const container of containersOf(pod)) {
+    if (this.#runs.size === 0 && now < startAt && this.#evicted === undefined) return { ...stand, dueAt: startAt }
+    for (const container of this.#evicted === undefined ? containersOf(pod) : []) {
       if (container.type === 'ephemeral') continue
       const goesOn = this.#advance(pod, container, { ...around, script, failures })
       if (!goesOn && container.type !== 'main') break
     }
+    this.#exits.clear()
     const verdict = this.#verdict(pod, script, around)
     const mains = containersOf(pod).filter(({ type }) => type === 'main')
     const over = verdict !== undefined || this.#failedInit(pod) || mains.every((one) => this.#ended(pod, one))
@@ -123,7 +136,7 @@ export class PodLife {
 
   /** Ends what runs, as a node does that ends the pod. */
   #verdict(pod: Pod, script: Script, { now, warn }: Around): Pick<Stand, 'verdict' | 'conditions'> | undefined {
-    const evicted = script.text('evict')
+    const evicted = this.#evicted ?? script.text('evict')
     if (evicted !== undefined) {
       const message = evicted || 'The node was low on resource: memory. '
       warn('Evicted', message)
@@ -142,11 +155,13 @@ export class PodLife {
     const { now, backoff, script, failures, warn } = context
     const { spec, type } = container
     const { name, image = '' } = spec
+    let forced = this.#exits.get(name) ?? (type === 'main' ? this.#exits.get('') : undefined)
     // A container that ends at once is started again without a pause a single time: the back-off ends this loop.
     for (;;) {
       let latest = this.#runs.get(name)?.latest
       if (latest?.state === 'running') {
-        const end = this.#endOf(pod, container, { latest, script, now })
+        const end: End = forced ? { at: now, ...forced } : this.#endOf(pod, container, { latest, script, now })
+        forced = undefined
         if (now < end.at) {
           this.#due(end.at)
           return type !== 'init'

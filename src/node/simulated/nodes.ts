@@ -3,6 +3,7 @@
 import type { Node as ApiNode, Pod as ApiPod } from '#api/generated/types.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import { createEventRecorder } from '#client/event-recorder.ts'
@@ -13,9 +14,12 @@ import { orAborted } from '#lib/or-aborted.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { NodeLease } from '#node/lease.ts'
-import { nodeLabels, nodeStatus, type Pressure } from '#node/node-status.ts'
+import { nodeLabels, nodeStatus } from '#node/node-status.ts'
 import { nodeAddressOf, subnetOf } from './addresses.ts'
+import { DEVICES, isPublished, publishDevices } from './devices.ts'
+import { type NodeState, stateOf } from './node-state.ts'
 import { SimulatedPods } from './pods.ts'
+import { Evictions } from './pressure.ts'
 import { defineStages, Stages } from './stages/stages.ts'
 import { WorkPool } from './work-pool.ts'
 
@@ -61,28 +65,8 @@ interface Member {
   lease: NodeLease
   uid: string | undefined
   state: NodeState
-}
-
-const STATE = 'sampan.dev/node-state'
-const PRESSURE = 'sampan.dev/pressure'
-
-/** What a node's annotations say of it: `lost` falls silent, as a machine that has gone; `not-ready` says so itself. */
-interface NodeState {
-  text: string
-  lost: boolean
-  notReady: boolean
-  pressure: Pressure
-}
-
-function stateOf(node: ApiNode | undefined): NodeState {
-  const { [STATE]: state = '', [PRESSURE]: pressure = '' } = node?.metadata?.annotations ?? {}
-  const short = new Set(pressure.split(',').map((word) => word.trim()))
-  return {
-    text: `${state} ${pressure}`,
-    lost: state === 'lost',
-    notReady: state === 'not-ready',
-    pressure: { memory: short.has('memory'), disk: short.has('disk'), pid: short.has('pid') },
-  }
+  /** What it publishes, as its annotation says. */
+  devices: string
 }
 
 export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
@@ -96,6 +80,7 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       lease: new NodeLease({ client, clock, node: name }),
       uid: undefined,
       state: stateOf(undefined),
+      devices: '',
     })
   }
 
@@ -174,21 +159,32 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       await Promise.all(all.map((member) => pool.run(() => join(member), { retryMs: RETRY_MS, signal })))
 
       const nodes = informers.of(Node)
+      const events =
+        options.stages &&
+        createEventRecorder({ client, clock, random: options.stages.random, log, component: 'kubelet', signal: stop.signal })
+      let stages: Stages | undefined
       const pods = new SimulatedPods({
         client,
         clock,
         pool,
         log,
-        ...(options.stages
-          ? {
-              events: createEventRecorder({ client, clock, random: options.stages.random, log, component: 'kubelet', signal: stop.signal }),
-            }
-          : {}),
+        ...(events ? { events } : {}),
+        holds: (pod) => stages?.holds(pod) ?? false,
         node(name) {
           const member = members.get(name)
           if (!member || member.state.lost) return undefined
           const node = nodes.get({ name })
-          return { ip: nodeAddressOf(member.index), podCidr: node?.spec?.podCIDR ?? subnetOf(member.index) }
+          return {
+            ip: nodeAddressOf(member.index),
+            podCidr: node?.spec?.podCIDR ?? subnetOf(member.index),
+            facts: () => ({
+              name,
+              labels: node?.metadata?.labels ?? {},
+              taints: node?.spec?.taints ?? [],
+              allocatable: node?.status?.allocatable ?? options.capacity ?? CAPACITY,
+              pressure: member.state.pressure,
+            }),
+          }
         },
       })
       starting.defer(() => pods.stop())
@@ -201,11 +197,46 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       if (options.stages) {
         const { random, define } = options.stages
         const played = { client, clock, random, log, signal: stop.signal }
-        const events = createEventRecorder({ ...played, component: 'simulated-nodes' })
+        const told = createEventRecorder({ ...played, component: 'simulated-nodes' })
         const isOurs = (name: string) => members.has(name)
-        starting.use(new Stages({ ...played, informers, events, pool, isOurs }).start())
+        stages = new Stages({
+          ...played,
+          informers,
+          events: told,
+          pool,
+          isOurs,
+          exit: (pod, exit) => pods.exit(pod, exit),
+          release: (pod) => pods.observe(pod, undefined),
+        })
+        starting.use(stages.start())
         if (define) pool.add('stages', () => defineStages(client))
       }
+
+      const evictions = starting.use(
+        new Evictions({
+          clock,
+          pressureOf: (name) => (members.get(name)!.state.lost ? undefined : members.get(name)!.state.pressure),
+          podsOf: (name) =>
+            informers
+              .of(Pod)
+              .list()
+              .filter(({ spec }) => spec?.nodeName === name),
+          attempt(name, resource) {
+            const node = nodes.get({ name })
+            if (node) events?.event(node, 'Warning', 'EvictionThresholdMet', `Attempting to reclaim ${resource}`)
+          },
+          evict: (pod, message) => pods.evict(pod, message),
+        }),
+      )
+      for (const { name } of all) evictions.follow(name)
+
+      const publishSoon = (member: Member) =>
+        pool.add(`devices ${member.name}`, async () => {
+          const node = nodes.get({ name: member.name })
+          if (!node || node.metadata?.deletionTimestamp) return
+          const fault = await publishDevices(node, { client, present: informers.of(ResourceSlice).list() })
+          if (fault) events?.event(node, 'Warning', 'BadAnnotation', fault)
+        })
 
       starting.use(
         nodes.subscribe(({ object }) => {
@@ -213,12 +244,27 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
           if (!member || object.metadata?.deletionTimestamp) return
           const before = member.state
           member.state = stateOf(object)
+          const { [DEVICES]: devices = '' } = object.metadata?.annotations ?? {}
+          if (devices !== member.devices) publishSoon(member)
+          member.devices = devices
+          if (before.text !== member.state.text) {
+            for (const fault of member.state.faults) events?.event(object, 'Warning', 'BadAnnotation', fault)
+            evictions.follow(member.name)
+          }
           if (member.state.lost) return
           const unknown = object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown'
           if (unknown || before.text !== member.state.text) pool.add(member.name, () => ready(member, object))
           if (!before.lost) return
           pool.add(`lease ${member.name}`, () => member.lease.renew(member.uid))
           for (const pod of informers.of(Pod).list()) if (pod.spec?.nodeName === member.name) pods.observe(pod, undefined)
+        }),
+      )
+      await orAborted(informers.of(ResourceSlice).synced(), signal)
+      starting.use(
+        informers.of(ResourceSlice).subscribe(({ object, previous }) => {
+          const slice = object ?? previous!
+          const member = members.get(slice.spec?.nodeName ?? '')
+          if (member && (isPublished(slice, member.name) || (previous && isPublished(previous, member.name)))) publishSoon(member)
         }),
       )
       return starting.move()

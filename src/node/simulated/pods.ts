@@ -10,24 +10,22 @@ import type { EventRecorder } from '#client/event-recorder.ts'
 import { type Clock, formatTime, type Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Refusal } from '#node/agent/admission.ts'
-import type { StartFailure } from '#node/agent/container-status.ts'
-import { ANNOTATION, containersOf, fieldPathOf, identityOf, LABEL } from '#node/agent/identity.ts'
-import { podStatus } from '#node/agent/pod-status.ts'
+import { fieldPathOf } from '#node/agent/identity.ts'
+import { podStatus, type StatusContext } from '#node/agent/pod-status.ts'
 import { RestartBackoff } from '#node/agent/restart-backoff.ts'
-import type { ObservedPod } from '#node/agent/runtime-view.ts'
 import { difference } from '#node/agent/status-writer.ts'
-import type { Container, ContainerState, Sandbox } from '#node/runtime.ts'
 import { AddressPool } from './addresses.ts'
-import { HostPorts } from './host-ports.ts'
+import { claimFault, hasClaims } from './claims.ts'
 import { PodLife, type Tell } from './life.ts'
+import { type End, endOf, observedPod, sandboxOf, unpullable } from './plain-pod.ts'
+import { Room, type RoomFacts } from './room.ts'
 import { hasScript, Script } from './script.ts'
 import { STAGE_ANNOTATION } from './stages/stages.ts'
 import type { WorkPool } from './work-pool.ts'
 
-const RUN_SECONDS = 'sampan.dev/run-seconds'
-const EXIT_CODE = 'sampan.dev/exit-code'
 const REFUSAL_MS = 100
-const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline'
+/** Until a kubelet tries once more to start a pod. */
+const PREPARE_AGAIN_MS = 10_000
 
 export interface SimulatedPodsOptions {
   client: Client
@@ -37,7 +35,23 @@ export interface SimulatedPodsOptions {
   /** Where warnings of pods go. */
   events?: EventRecorder
   /** undefined: not one of ours. */
-  node(name: string): { ip: string; podCidr: string } | undefined
+  node(name: string): SimulatedNode | undefined
+  /** A pod on its way out that something else will end. */
+  holds?(pod: ApiPod): boolean
+}
+
+interface SimulatedNode {
+  ip: string
+  podCidr: string
+  facts(): RoomFacts
+}
+
+/** How a container is made to end, once. */
+export interface Exit {
+  /** All main containers unless said. */
+  container?: string
+  code: number
+  reason: string
 }
 
 interface Known {
@@ -46,7 +60,11 @@ interface Known {
   pool: AddressPool | undefined
   /** Where annotations say how the pod lives; `pod` as last seen. */
   scripted?: { life: PodLife; pod: ApiPod; nodeIp: string }
+  /** Until its claims let it start; `pod` as last seen. */
+  waiting?: { pod: ApiPod; node: SimulatedNode }
   timer?: Timer
+  /** Of the pod whose requests its place was taken for. */
+  generation: number | undefined
   refused?: boolean
   deleted: boolean
   done: boolean
@@ -56,7 +74,7 @@ export class SimulatedPods {
   readonly #options: SimulatedPodsOptions
   readonly #known = new Map<string, Known>()
   readonly #addresses = new Map<string, AddressPool>()
-  readonly #ports = new HostPorts()
+  readonly #room = new Room()
   readonly #backoff: RestartBackoff
 
   constructor(options: SimulatedPodsOptions) {
@@ -76,27 +94,60 @@ export class SimulatedPods {
   observe(object: ApiPod | undefined, previous: ApiPod | undefined): void {
     const uid = object?.metadata?.uid
     const before = previous?.metadata?.uid
-    if (before && before !== uid) this.#forget(before)
+    if (before && before !== uid) this.#forget(previous)
     const node = object?.spec?.nodeName && uid ? this.#options.node(object.spec.nodeName) : undefined
     if (!object || !node) return
     if (object.metadata?.deletionTimestamp) return this.#delete(object)
     const phase = object.status?.phase ?? 'Pending'
-    if (phase === 'Failed' || phase === 'Succeeded') return this.#free(uid!)
+    if (phase === 'Failed' || phase === 'Succeeded') return this.#free(object)
     const present = this.#known.get(uid!)
     if (present?.refused) return
+    if (present && present.generation !== object.metadata?.generation) {
+      present.generation = object.metadata?.generation
+      this.#room.hold(object)
+    }
+    if (present?.waiting) return void (present.waiting.pod = object)
     if (present?.scripted) return this.#live(object, present)
-    if (hasScript(object)) return this.#begin(object, node)
     // What a stage has made of it stays.
-    if (object.metadata?.annotations?.[STAGE_ANNOTATION]) return
+    const staged = !hasScript(object) && object.metadata?.annotations?.[STAGE_ANNOTATION] !== undefined
+    if (staged && present) return
+    const known = present ?? this.#enter(object, node)
+    if (!known || staged || known.waiting) return
+    if (hasScript(object) || hasPast(object)) return this.#begin(object, { known, nodeIp: node.ip })
     // Who thought the node lost has marked its pods: they are shown as they are again.
     const seen = (object.status?.observedGeneration ?? 0) >= (object.metadata?.generation ?? 0)
     const told = seen && phase === 'Running' && object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
-    if (present && seen && (told || phase !== 'Running')) return
-    const refusal = present ? undefined : this.#ports.take(object)
-    if (refusal && !told) return this.#refuse(object, refusal)
-    const known = present ?? this.#admit(object, node)
-    if (told) return this.#scheduleEnd(object, known)
+    if (told) return present ? undefined : this.#scheduleEnd(object, known)
+    if (present && seen && phase !== 'Running') return
     this.#options.pool.add(uid!, () => this.#run(object, { known, nodeIp: node.ip }))
+  }
+
+  /** Ends it as its node does that is short of something. */
+  evict(pod: ApiPod, message: string): void {
+    const life = this.#lifeOf(pod)
+    if (!life) return
+    delete this.#known.get(pod.metadata!.uid!)!.waiting
+    life.evict(message)
+    this.#live(pod, this.#known.get(pod.metadata!.uid!)!)
+  }
+
+  /** Ends containers of it once; its restart policy says what follows. */
+  exit(pod: ApiPod, exit: Exit): void {
+    const known = this.#known.get(pod.metadata?.uid ?? '')
+    if (known?.waiting) return
+    const life = this.#lifeOf(pod)
+    if (!life) return
+    life.exit(exit)
+    this.#live(pod, known!)
+  }
+
+  /** Of a pod that lives here. */
+  #lifeOf(pod: ApiPod): PodLife | undefined {
+    const known = this.#known.get(pod.metadata?.uid ?? '')
+    const node = this.#options.node(pod.spec?.nodeName ?? '')
+    if (!known || !node || known.refused || known.deleted || known.done) return undefined
+    known.scripted ??= { life: new PodLife(pod, this.#options.clock.now()), pod, nodeIp: node.ip }
+    return known.scripted.life
   }
 
   stop(): void {
@@ -104,14 +155,51 @@ export class SimulatedPods {
     this.#known.clear()
   }
 
-  /** Before it has started, or long after: what its status tells is where its life goes on. */
-  #begin(pod: ApiPod, node: { ip: string; podCidr: string }): void {
+  /** The pod has its place and its address from now on; undefined: it is refused. */
+  #enter(pod: ApiPod, node: SimulatedNode): Known | undefined {
+    const begun = pod.status?.startTime !== undefined
+    const refusal = begun ? undefined : this.#room.take(pod, node.facts())
+    if (refusal) return void this.#refuse(pod, refusal)
+    if (begun) this.#room.hold(pod)
+    const known = this.#admit(pod, node)
+    if (hasClaims(pod) && (pod.status?.phase ?? 'Pending') === 'Pending') {
+      known.waiting = { pod, node }
+      this.#options.pool.add(pod.metadata!.uid!, () => this.#prepare(known))
+    }
+    return known
+  }
+
+  /** As a kubelet does before it starts anything: again and again until the pod's claims are there for it. */
+  async #prepare(known: Known): Promise<void> {
+    const { client, clock, pool, events } = this.#options
+    if (!known.waiting || known.deleted || known.done) return
+    const { pod, node } = known.waiting
     const uid = pod.metadata!.uid!
-    const present = this.#known.get(uid)
-    const refusal = present || pod.status?.podIP ? undefined : this.#ports.take(pod)
-    if (refusal) return this.#refuse(pod, refusal)
-    const known = present ?? this.#admit(pod, node)
-    known.scripted = { life: new PodLife(pod, this.#options.clock.now()), pod, nodeIp: node.ip }
+    const again = () => pool.add(uid, () => this.#prepare(known))
+    const fault = this.#options.node(known.node) ? await claimFault(pod, client) : 'the node is lost'
+    // What was asked for was the state of a while ago.
+    if (!known.waiting || known.deleted || known.done) return
+    if (fault === undefined) {
+      const { pod: latest } = known.waiting
+      delete known.waiting
+      if (hasScript(latest)) return this.#begin(latest, { known, nodeIp: node.ip })
+      return await this.#run(latest, { known, nodeIp: node.ip })
+    }
+    known.timer = clock.after(PREPARE_AGAIN_MS, again)
+    if (!this.#options.node(known.node)) return
+    events?.event(pod, 'Warning', 'FailedPrepareDynamicResources', `Failed to prepare dynamic resources: ${fault}`)
+    const previous = pod.status ?? {}
+    const observed = { sandboxes: [], containers: [] }
+    const changed = difference(
+      podStatus(pod, { ...PLAIN, observed, failures: new Map(), previous, hostIps: [node.ip], now: clock.now() }),
+      previous,
+    )
+    if (Object.keys(changed).length > 0) await this.#patch(pod, changed)
+  }
+
+  /** Before it has started, or long after: what its status tells is where its life goes on. */
+  #begin(pod: ApiPod, { known, nodeIp }: { known: Known; nodeIp: string }): void {
+    known.scripted = { life: new PodLife(pod, this.#options.clock.now()), pod, nodeIp }
     this.#live(pod, known)
   }
 
@@ -158,21 +246,29 @@ export class SimulatedPods {
 
   /** After as long as a kubelet takes: controllers that try again at once are held to that pace. */
   #refuse(pod: ApiPod, { reason, message }: Refusal): void {
-    const { clock, pool } = this.#options
+    const { clock, pool, events } = this.#options
     const uid = pod.metadata!.uid!
+    events?.event(pod, 'Warning', reason, message)
     const timer = clock.after(REFUSAL_MS, () => {
       const status = { phase: 'Failed', reason, message: `Pod was rejected: ${message}`, startTime: formatTime(clock.now()) }
       pool.add(uid, () => this.#patch(pod, status))
     })
-    this.#known.set(uid, { ip: '', node: '', pool: undefined, timer, refused: true, deleted: false, done: false })
+    this.#known.set(uid, { ...NOTHING, timer, refused: true })
   }
 
-  #admit(pod: ApiPod, node: { ip: string; podCidr: string }): Known {
+  #admit(pod: ApiPod, node: SimulatedNode): Known {
     const pool = this.#poolOf(node.podCidr)
     const held = pod.status?.podIP
     if (held) pool.reserve(held)
     const ip = pod.spec?.hostNetwork ? node.ip : (held ?? pool.take() ?? '')
-    const known: Known = { ip, node: pod.spec!.nodeName!, pool: pod.spec?.hostNetwork ? undefined : pool, deleted: false, done: false }
+    const { nodeName } = pod.spec!
+    const known: Known = {
+      ...NOTHING,
+      ip,
+      node: nodeName!,
+      pool: pod.spec?.hostNetwork ? undefined : pool,
+      generation: pod.metadata?.generation,
+    }
     this.#known.set(pod.metadata!.uid!, known)
     return known
   }
@@ -210,9 +306,7 @@ export class SimulatedPods {
       observed,
       previous,
       failures,
-      runtimeName: 'simulated',
-      applied: () => undefined,
-      verdicts: { startup: () => 'success', liveness: () => 'success', readiness: () => 'success' },
+      ...PLAIN,
       hostIps: nodeIp ? [nodeIp] : [],
       now,
       ...(end ? { terminal: true } : {}),
@@ -235,7 +329,8 @@ export class SimulatedPods {
     const uid = pod.metadata!.uid!
     const known = this.#known.get(uid)
     if (known?.done) return
-    const entry: Known = known ?? { ip: '', node: '', pool: undefined, deleted: true, done: false }
+    if (this.#options.holds?.(pod)) return
+    const entry: Known = known ?? { ...NOTHING }
     entry.deleted = true
     entry.done = true
     entry.timer?.cancel()
@@ -253,108 +348,37 @@ export class SimulatedPods {
     else this.#options.pool.add(uid, remove)
   }
 
-  #free(uid: string): void {
+  #free(pod: ApiPod): void {
+    const uid = pod.metadata!.uid!
     const known = this.#known.get(uid)
+    this.#room.free({ uid, node: pod.spec?.nodeName ?? '' })
     known?.timer?.cancel()
     known?.pool?.free(known.ip)
     if (!known) return
     if (known.scripted) this.#backoff.forgetAll(`${uid}/`)
     delete known.scripted
+    delete known.waiting
     known.pool = undefined
-    this.#ports.free({ uid, node: known.node })
   }
 
-  #forget(uid: string): void {
-    this.#free(uid)
-    this.#known.delete(uid)
+  #forget(pod: ApiPod): void {
+    this.#free(pod)
+    this.#known.delete(pod.metadata!.uid!)
   }
 }
 
-interface End {
-  dueAt: number
-  verdict?: { reason: string; message: string }
+const NOTHING: Readonly<Known> = { ip: '', node: '', pool: undefined, generation: undefined, deleted: false, done: false }
+/** Of a pod of which nothing is said. */
+const PLAIN: Pick<StatusContext, 'runtimeName' | 'applied' | 'verdicts'> = {
+  runtimeName: 'simulated',
+  applied: () => undefined,
+  verdicts: { startup: () => 'success', liveness: () => 'success', readiness: () => 'success' },
 }
 
-/** What ends the pod by itself, and when. */
-function endOf({ metadata, spec, status }: ApiPod, now: number): End | undefined {
-  const since = (time: string | undefined) => (time ? Date.parse(time) : now)
-  const seconds = Number(metadata?.annotations?.[RUN_SECONDS])
-  const finished =
-    spec?.restartPolicy === 'Always' || !(seconds >= 0)
-      ? undefined
-      : since(status?.containerStatuses?.[0]?.state?.running?.startedAt ?? status?.startTime) + seconds * 1000
-  const deadline = spec?.activeDeadlineSeconds === undefined ? undefined : since(status?.startTime) + spec.activeDeadlineSeconds * 1000
-  if (deadline !== undefined && deadline < (finished ?? Infinity))
-    return { dueAt: deadline, verdict: { reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE } }
-  return finished === undefined ? undefined : { dueAt: finished }
-}
-
-/** Containers whose image nobody can pull. */
-function unpullable(pod: ApiPod): Map<string, StartFailure> {
-  return new Map(
-    containersOf(pod).flatMap(({ spec: { name, image = '' } }) =>
-      /^[^/]+\.invalid(:\d+)?\//.test(image) ? [[name, { reason: 'ImagePullBackOff', message: `Back-off pulling image "${image}"` }]] : [],
-    ),
+/** A container of it has ended before: its life goes on from there. */
+function hasPast({ status }: ApiPod): boolean {
+  return (
+    status?.containerStatuses?.some(({ restartCount, state }) => restartCount > 0 || state?.terminated !== undefined) === true ||
+    status?.initContainerStatuses?.some(({ restartCount }) => restartCount > 0) === true
   )
-}
-
-interface Observing {
-  ip: string
-  ended: boolean
-  failed: ReadonlyMap<string, StartFailure>
-  now: number
-}
-
-function observedPod(pod: ApiPod, { ip, ended, failed, now }: Observing): ObservedPod {
-  const identity = identityOf(pod)
-  const exitCode = Number(pod.metadata?.annotations?.[EXIT_CODE] ?? 0) || 0
-  const sandboxId = `sandbox-${identity.uid}`
-  const container = (name: string, state: ContainerState, code: number): Container => {
-    const startedAt = Date.parse(pod.status?.containerStatuses?.find((one) => one.name === name)?.state?.running?.startedAt ?? '') || now
-    return {
-      id: `${identity.uid}-${name}`,
-      sandboxId,
-      name,
-      attempt: 0,
-      state,
-      image: containersOf(pod).find(({ spec }) => spec.name === name)?.spec.image ?? '',
-      imageRef: 'simulated',
-      createdAt: startedAt,
-      startedAt,
-      finishedAt: state === 'exited' ? now : 0,
-      exitCode: code,
-      reason: state === 'exited' ? (code === 0 ? 'Completed' : 'Error') : '',
-      message: '',
-      labels: { [LABEL.container]: name },
-      annotations: { [ANNOTATION.restartCount]: '0' },
-      logPath: '',
-    }
-  }
-  const all = containersOf(pod)
-  const stuck = all.findIndex(({ spec, type }) => failed.has(spec.name) && (type === 'init' || type === 'sidecar'))
-  const begun = (stuck < 0 ? all : all.slice(0, stuck)).filter(({ spec }) => !failed.has(spec.name))
-  return {
-    sandboxes: [sandboxOf(pod, { ip, ready: !ended, now })],
-    containers: begun.map(({ spec, type }) => {
-      if (type === 'init') return container(spec.name, 'exited', 0)
-      if (!ended) return container(spec.name, 'running', 0)
-      return container(spec.name, 'exited', type === 'main' ? exitCode : 0)
-    }),
-  }
-}
-
-function sandboxOf(pod: ApiPod, { ip, ready, now }: { ip: string; ready: boolean; now: number }): Sandbox {
-  const identity = identityOf(pod)
-  const hostNetwork = Boolean(pod.spec?.hostNetwork)
-  return {
-    id: `sandbox-${identity.uid}`,
-    ...identity,
-    attempt: 0,
-    ready,
-    createdAt: now,
-    ips: hostNetwork ? [] : [ip],
-    hostNetwork,
-    labels: {},
-    annotations: {},
-  }
 }

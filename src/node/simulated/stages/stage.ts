@@ -27,6 +27,10 @@ export interface StageSpec {
     /** Merged into labels and annotations; null takes one away. */
     labels?: Record<string, string | null>
     annotations?: Record<string, string | null>
+    /** Put in and taken away. */
+    finalizers?: { add?: string[]; remove?: string[] }
+    /** Main containers of a pod, or the one named, end so once; the restart policy says what follows. */
+    exit?: { container?: string; code: number; reason?: string }
     event?: { type?: 'Normal' | 'Warning'; reason: string; message?: string }
     delete?: boolean
   }
@@ -104,11 +108,22 @@ export const stageDefinition = {
                       statusExpression: said('CEL that makes more to merge into the status.', expression),
                       labels: { type: 'object', additionalProperties: { ...text, nullable: true } },
                       annotations: { type: 'object', additionalProperties: { ...text, nullable: true } },
+                      finalizers: said(
+                        'Put in and taken away.',
+                        object({ add: { type: 'array', maxItems: 20, items: text }, remove: { type: 'array', maxItems: 20, items: text } }),
+                      ),
+                      exit: said(
+                        'Main containers of a pod, or the one named, end so once; the restart policy says what follows.',
+                        object(
+                          { container: text, code: { type: 'integer', minimum: 0, maximum: 255 }, reason: { ...text, maxLength: 1024 } },
+                          { required: ['code'] },
+                        ),
+                      ),
                       event: object(
                         { type: { type: 'string', enum: ['Normal', 'Warning'], default: 'Normal' }, reason: text, message: text },
                         { required: ['reason'] },
                       ),
-                      delete: said('Deletes it, as anybody might.', { type: 'boolean' }),
+                      delete: said('Deletes it, as anybody might; a pod that is being deleted stays until then.', { type: 'boolean' }),
                     },
                     { minProperties: 1, description: 'What happens, if the object still fits when the delay is over.' },
                   ),

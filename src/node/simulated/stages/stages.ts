@@ -13,6 +13,7 @@ import { createInformers } from '#client/informers.ts'
 import { type Clock, formatTime, type Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
+import type { Exit } from '#node/simulated/pods.ts'
 import type { WorkPool } from '#node/simulated/work-pool.ts'
 import { compileStage, type PlayedStage } from './compile.ts'
 import { Stage, stageDefinition } from './stage.ts'
@@ -36,6 +37,10 @@ export interface StagesOptions {
   signal: AbortSignal
   /** Whether a node of that name is simulated here. */
   isOurs(node: string): boolean
+  /** Ends containers of a pod. */
+  exit(pod: Pod, exit: Exit): void
+  /** A pod that was held on its way out goes as any other. */
+  release(pod: Pod): void
 }
 
 interface Waiting {
@@ -57,6 +62,8 @@ export class Stages {
   /** By uid. */
   readonly #waiting = new Map<string, Waiting>()
   readonly #past = new Map<string, Past>()
+  /** Pods on their way out that a stage will delete. */
+  readonly #held = new Set<string>()
   #following: AbortController | undefined
 
   constructor(options: StagesOptions) {
@@ -79,6 +86,26 @@ export class Stages {
     stack.use(informers.of(Pod).subscribe(({ object, previous }) => this.#changed(Pod, object, previous)))
     stack.use(informers.of(Node).subscribe(({ object, previous }) => this.#changed(Node, object, previous)))
     return stack
+  }
+
+  /** Whether a pod on its way out stays until a stage deletes it. */
+  holds(pod: Pod): boolean {
+    const held = this.#endings(pod).length > 0
+    if (held) this.#held.add(pod.metadata!.uid!)
+    return held
+  }
+
+  /** Stages that delete a pod for it is being deleted: they would not fit it otherwise. */
+  #endings(pod: Pod): PlayedStage[] {
+    const now = formatTime(this.#options.clock.now())
+    const deleting = this.#fitting(Pod, pod, now).filter(({ spec }) => spec.next.delete)
+    if (deleting.length === 0) return []
+    const { deletionTimestamp: _at, deletionGracePeriodSeconds: _for, ...metadata } = pod.metadata!
+    return deleting.filter((stage) => !stage.fits({ ...pod, metadata }, now))
+  }
+
+  #fitting(kind: Kind<any>, object: KubeObject, now: string): PlayedStage[] {
+    return this.#stages.filter((stage) => stage.spec.resource === kind.kind && stage.weight > 0 && stage.fits(object, now))
   }
 
   #follow(): void {
@@ -104,6 +131,14 @@ export class Stages {
     for (const { timer } of this.#waiting.values()) timer.cancel()
     this.#waiting.clear()
     this.#past.clear()
+    this.#releaseAll()
+  }
+
+  #releaseAll(): void {
+    const { informers, release } = this.#options
+    const held = new Set(this.#held)
+    this.#held.clear()
+    if (held.size > 0) for (const pod of informers.of(Pod).list()) if (held.has(pod.metadata!.uid!)) release(pod)
   }
 
   /** Says in a condition whether it can be played. */
@@ -150,13 +185,17 @@ export class Stages {
 
   #changed(kind: Kind<any>, object: KubeObject | undefined, previous: KubeObject | undefined): void {
     if (!object) return this.#forget(previous!.metadata!.uid!)
-    if (this.#stages.length === 0 && this.#waiting.size === 0) return
+    if (this.#stages.length === 0 && this.#waiting.size === 0 && this.#held.size === 0) return
     const node = kind === Pod ? (object as Pod).spec?.nodeName : object.metadata!.name
     if (!node || !this.#options.isOurs(node)) return
     const { clock } = this.#options
     const uid = object.metadata!.uid!
     const now = formatTime(clock.now())
-    const all = this.#stages.filter((stage) => stage.spec.resource === kind.kind && stage.weight > 0 && stage.fits(object, now))
+    const all = this.#fitting(kind, object, now)
+    if (this.#held.has(uid) && this.#endings(object as Pod).length === 0) {
+      this.#held.delete(uid)
+      this.#options.release(object as Pod)
+    }
     // One that would follow itself lets others go first.
     const others = all.filter(({ name }) => name !== this.#past.get(uid)?.stage)
     const fitting = others.length > 0 ? others : all
@@ -178,6 +217,7 @@ export class Stages {
     this.#waiting.get(uid)?.timer.cancel()
     this.#waiting.delete(uid)
     this.#past.delete(uid)
+    this.#held.delete(uid)
   }
 
   #draw(fitting: readonly PlayedStage[]): PlayedStage | undefined {
@@ -213,18 +253,28 @@ export class Stages {
     const now = formatTime(clock.now())
     if (object?.metadata?.uid !== uid || !this.#stages.includes(stage) || !stage.fits(object, now)) return
     this.#remember(uid, stage)
-    const { event, labels, annotations, delete: goes } = stage.spec.next
+    const { event, labels, annotations, finalizers, exit, delete: goes } = stage.spec.next
     if (event) events.event(object, event.type ?? 'Normal', event.reason, event.message ?? '')
     try {
       if (goes) {
-        await client.delete(kind, key, { preconditions: { uid } }).catch(unlessGone)
+        // What is on its way out already is gone then, as when its node has ended it.
+        const atOnce = kind === Pod && object.metadata.deletionTimestamp ? { gracePeriodSeconds: 0 } : {}
+        await client.delete(kind, key, { ...atOnce, preconditions: { uid } }).catch(unlessGone)
         return
       }
       // Only a stage that has something to say of the status speaks for it from then on.
       const speaks = stage.spec.next.status !== undefined || stage.spec.next.statusExpression !== undefined
       const told = { ...annotations, ...(speaks ? { [STAGE_ANNOTATION]: stage.name } : {}) }
-      const metadata = { uid, ...(labels ? { labels } : {}), annotations: told }
-      await client.patch(kind, key, { type: 'merge', patch: { metadata } })
+      const { add = [], remove = [] } = finalizers ?? {}
+      const metadata = {
+        uid,
+        ...(labels ? { labels } : {}),
+        ...(Object.keys(told).length > 0 ? { annotations: told } : {}),
+        ...(add.length > 0 ? { finalizers: add } : {}),
+        ...(remove.length > 0 ? { '$deleteFromPrimitiveList/finalizers': remove } : {}),
+      }
+      if (Object.keys(metadata).length > 1) await client.patch(kind, key, { type: 'strategic', patch: { metadata } })
+      if (exit && kind === Pod) this.#options.exit(object, { reason: exit.code === 0 ? 'Completed' : 'Error', ...exit })
       for (const status of stage.statusOf(object, now))
         await client.patch(kind, key, { type: 'strategic', patch: { metadata: { uid }, status } }, { subresource: 'status' })
     } catch (error) {
