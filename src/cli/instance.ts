@@ -25,7 +25,7 @@ const file = (dataDirectory: string) => join(dataDirectory, 'instance.json')
 
 /** Takes the directory for this process, or says who has it. The returned value gives it back. */
 export function takeDataDirectory(dataDirectory: string, version: string): { update(fields: Partial<Instance>): void } & Disposable {
-  makeDirectory(dataDirectory)
+  makeDataDirectory(dataDirectory)
   const own: Instance = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '', version }
   for (let attempt = 0; ; attempt++) {
     try {
@@ -107,7 +107,7 @@ export function defaultDataDirectory(): string {
     : join(process.env.XDG_DATA_HOME || join(process.env.HOME || '/tmp', '.local/share'), 'sampan')
 }
 
-function makeDirectory(dataDirectory: string): void {
+export function makeDataDirectory(dataDirectory: string): void {
   try {
     mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
   } catch (error) {
@@ -115,7 +115,7 @@ function makeDirectory(dataDirectory: string): void {
   }
 }
 
-function unusable(dataDirectory: string, error: unknown): CommandError {
+export function unusable(dataDirectory: string, error: unknown): CommandError {
   return new CommandError(
     `the data directory ${dataDirectory} cannot be used: ${(error as Error).message}. Mend that, or choose another with --data-dir.`,
   )

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { CORE_SCHEMA, load } from 'js-yaml'
@@ -74,7 +74,40 @@ test('mergeKubeconfig refuses a file that is no kubeconfig and leaves it alone',
   }
 })
 
+test('mergeKubeconfig leaves the context of another cluster alone, and removeFromKubeconfig takes out the own one only, in any order', () => {
+  const second = { ...credentials, url: 'https://127.0.0.1:7777', ca: 'CA2' }
+  const names = (file: string) => [read(file)['current-context'], ...read(file).contexts.map(({ name }: { name: string }) => name)]
+  for (const order of ['the first goes first', 'the second goes first']) {
+    const { file, undo } = setUp(OTHER)
+    const otherUndo = mkdtempSync(join(root, 'undo-'))
+    assert.equal(mergeKubeconfig(file, credentials, undo), 'sampan')
+    assert.equal(mergeKubeconfig(file, second, otherUndo), 'sampan-2')
+    assert.deepEqual(names(file), ['sampan-2', 'work', 'sampan', 'sampan-2'])
+    const [first, last] = order === 'the first goes first' ? [undo, otherUndo] : [otherUndo, undo]
+    removeFromKubeconfig(first)
+    assert.deepEqual(names(file), first === undo ? ['sampan-2', 'work', 'sampan-2'] : ['sampan', 'work', 'sampan'], order)
+    removeFromKubeconfig(last)
+    assert.deepEqual(names(file), [first === undo ? '' : 'work', 'work'], order)
+  }
+})
+
+test('mergeKubeconfig replaces the context of a cluster that was at its own address', () => {
+  const { file, undo } = setUp()
+  mergeKubeconfig(file, credentials, undo)
+  assert.equal(mergeKubeconfig(file, { ...credentials, ca: 'CA2' }, mkdtempSync(join(root, 'undo-'))), 'sampan')
+  assert.equal(read(file).clusters.length, 1)
+})
+
+test('mergeKubeconfig says what to do when it cannot write', () => {
+  const { file, undo } = setUp('')
+  assert.throws(
+    () => mergeKubeconfig(join(file, 'config'), credentials, undo),
+    (error) => error instanceof CommandError && /EEXIST.* use --kubeconfig FILE\.$/.test(error.message),
+  )
+})
+
 test('userKubeconfig is what kubectl would write to', () => {
   assert.equal(userKubeconfig({ KUBECONFIG: ':/a:/b', HOME: '/h' }), '/a')
   assert.equal(userKubeconfig({ HOME: '/h' }), '/h/.kube/config')
+  assert.equal(userKubeconfig({}), join(userInfo().homedir, '.kube/config'))
 })

@@ -2,6 +2,7 @@
 // else has written in between, entry by entry otherwise.
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CORE_SCHEMA, dump, load } from 'js-yaml'
 import { CommandError } from './config.ts'
@@ -19,6 +20,10 @@ interface Named {
   name: string
 }
 
+interface NamedCluster extends Named {
+  cluster?: { server?: string; 'certificate-authority-data'?: string }
+}
+
 interface Kubeconfig {
   apiVersion?: string
   kind?: string
@@ -32,6 +37,8 @@ interface Kubeconfig {
 /** What is needed to undo the merge; kept in the data directory. */
 interface Undo {
   file: string
+  /** Of our entries; absent: `sampan`. */
+  name?: string
   /** The whole file as it was; absent: there was none. */
   before?: string
   /** Of what the merge wrote. */
@@ -39,24 +46,40 @@ interface Undo {
 }
 
 export function kubeconfigFor(credentials: Credentials): string {
-  return dump(merged({}, credentials), { lineWidth: -1 })
+  return dump(merged({}, { credentials, name: NAME }), { lineWidth: -1 })
 }
 
-/** Merges into `file`, makes the context current, and notes in `undoDirectory` how to undo it. */
-export function mergeKubeconfig(file: string, credentials: Credentials, undoDirectory: string): void {
+/** Merges into `file`, makes the context current, notes in `undoDirectory` how to undo it, and returns the context's name. */
+export function mergeKubeconfig(file: string, credentials: Credentials, undoDirectory: string): string {
+  try {
+    return merge(file, credentials, undoDirectory)
+  } catch (error) {
+    if (error instanceof CommandError) throw error
+    throw new CommandError(`the kubeconfig cannot be written (${(error as Error).message}). Mend that, or use --kubeconfig FILE.`)
+  }
+}
+
+function merge(file: string, credentials: Credentials, undoDirectory: string): string {
   const target = existsSync(file) ? realpathSync(file) : file
   const before = existsSync(target) ? readFileSync(target, 'utf8') : undefined
   const previousUndo = readUndo(undoDirectory)
-  const text = dump(merged(parse(target, before), credentials), { lineWidth: -1 })
+  const present = parse(target, before)
+  const name = freeName(present, credentials)
+  const text = dump(merged(present, { credentials, name }), { lineWidth: -1 })
   if (text !== before) {
     // After a crash the file still holds our own entries: what it was before the first merge is what counts.
     const original =
       previousUndo?.file === target && before !== undefined && hashOf(before) === previousUndo.hash ? previousUndo.before : before
-    writeFileSync(undoFile(undoDirectory), JSON.stringify({ file: target, before: original, hash: hashOf(text) } satisfies DraftUndo), {
-      mode: 0o600,
-    })
+    writeFileSync(
+      undoFile(undoDirectory),
+      JSON.stringify({ file: target, name, before: original, hash: hashOf(text) } satisfies DraftUndo),
+      {
+        mode: 0o600,
+      },
+    )
     writeAtomically(target, text, before === undefined ? 0o600 : statSync(target).mode & 0o777)
   }
+  return name
 }
 
 type DraftUndo = Omit<Undo, 'before'> & { before: string | undefined }
@@ -79,31 +102,47 @@ export function removeFromKubeconfig(undoDirectory: string): void {
 /** The file `kubectl` would write to. */
 export function userKubeconfig(environment: Readonly<Record<string, string | undefined>>): string {
   const listed = environment.KUBECONFIG?.split(':').find((one) => one !== '')
-  return listed ?? join(environment.HOME ?? '/root', '.kube', 'config')
+  return listed ?? join(environment.HOME || homedir(), '.kube', 'config')
 }
 
-function merged(config: Kubeconfig, { url, ca, certificate, key }: Credentials): Kubeconfig {
-  const base64 = (pem: string) => Buffer.from(pem).toString('base64')
+/**
+ * The first of sampan, sampan-2 ... that is nobody's or this cluster's: a second cluster leaves the first one's context alone. One at the
+ * same address is gone, since the address is ours now.
+ */
+function freeName({ clusters }: Kubeconfig, { url, ca }: Credentials): string {
+  for (let count = 1; ; count++) {
+    const name = count === 1 ? NAME : `${NAME}-${count}`
+    const cluster = (clusters as NamedCluster[] | null | undefined)?.find((one) => one.name === name)?.cluster
+    if (!cluster || cluster['certificate-authority-data'] === base64(ca) || cluster.server === url) return name
+  }
+}
+
+function merged(config: Kubeconfig, { credentials, name }: { credentials: Credentials; name: string }): Kubeconfig {
+  const { url, ca, certificate, key } = credentials
   return {
     ...config,
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: replace(config.clusters, { name: NAME, cluster: { server: url, 'certificate-authority-data': base64(ca) } }),
-    users: replace(config.users, { name: NAME, user: { 'client-certificate-data': base64(certificate), 'client-key-data': base64(key) } }),
-    contexts: replace(config.contexts, { name: NAME, context: { cluster: NAME, user: NAME } }),
-    'current-context': NAME,
+    clusters: replace(config.clusters, { name, cluster: { server: url, 'certificate-authority-data': base64(ca) } }),
+    users: replace(config.users, { name, user: { 'client-certificate-data': base64(certificate), 'client-key-data': base64(key) } }),
+    contexts: replace(config.contexts, { name, context: { cluster: name, user: name } }),
+    'current-context': name,
   }
 }
 
 function without(config: Kubeconfig, undo: Undo): Kubeconfig {
-  const keep = (list: Named[] | null | undefined) => (list ?? []).filter(({ name }) => name !== NAME)
-  const previous = undo.before === undefined ? '' : (parse(undo.file, undo.before)['current-context'] ?? '')
+  const own = undo.name ?? NAME
+  const keep = (list: Named[] | null | undefined) => (list ?? []).filter(({ name }) => name !== own)
+  const contexts = keep(config.contexts)
+  const before = undo.before === undefined ? undefined : parse(undo.file, undo.before)['current-context']
+  // What was current then may have gone since, as the context of another cluster has that was stopped before this one.
+  const previous = contexts.some(({ name }) => name === before) ? before : ''
   return {
     ...config,
     clusters: keep(config.clusters),
     users: keep(config.users),
-    contexts: keep(config.contexts),
-    'current-context': config['current-context'] === NAME ? previous : (config['current-context'] ?? ''),
+    contexts,
+    'current-context': (config['current-context'] === own ? previous : config['current-context']) ?? '',
   }
 }
 
@@ -142,5 +181,6 @@ function readUndo(directory: string): Undo | undefined {
   }
 }
 
+const base64 = (pem: string) => Buffer.from(pem).toString('base64')
 const undoFile = (directory: string) => join(directory, 'kubeconfig-undo.json')
 const hashOf = (text: string) => createHash('sha256').update(text).digest('hex')

@@ -1,6 +1,6 @@
 // `sampan up`: takes the data directory, starts the cluster, tells when each service is ready, and stops everything in order at a signal.
 import { spawn } from 'node:child_process'
-import { appendFileSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { appendFileSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { accessFlagsOf } from './access-flags.ts'
@@ -17,7 +17,7 @@ import {
   parseStore,
   UsageError,
 } from './config.ts'
-import { flagFor, runningInstance, takeDataDirectory } from './instance.ts'
+import { flagFor, makeDataDirectory, runningInstance, takeDataDirectory, unusable } from './instance.ts'
 import { kubeconfigFor, mergeKubeconfig, removeFromKubeconfig, userKubeconfig } from './kubeconfig-file.ts'
 import { say } from './output.ts'
 import { ensurePackages } from './packages.ts'
@@ -45,6 +45,7 @@ export interface UpOptions extends EtcdFiles {
 }
 
 const DETACHED_START_TIMEOUT_MS = 120_000
+const SLOW_START_MS = 10_000
 const LOG_LIMIT = 20 * 1024 * 1024
 
 export async function up(options: UpOptions, platform: Platform): Promise<void> {
@@ -58,21 +59,17 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
   const stopped = stopSignal(abort)
   const writeLog = openLog(config.dataDirectory)
   if (options.nodes === undefined && config.nodes.type === 'simulated') say(simulatedReason())
-  let cluster: RunningCluster
-  try {
-    cluster = await platform.startCluster(config, {
-      signal: abort.signal,
-      ready: (name, elapsedMs) => say(`${name.padEnd(24)} ${Math.round(elapsedMs)} ms`),
-      writeLog,
-    })
-  } catch (error) {
-    if (abort.signal.aborted) return
-    throw startError(error, config, writeLog)
+  const cluster = await startCluster(config, { platform, signal: abort.signal, writeLog })
+  if (!cluster) {
+    say('stopped before it was ready')
+    process.exitCode = 130
+    return
   }
   try {
-    writeCredentials(options, { config, cluster })
+    const context = writeCredentials(options, { config, cluster })
     const elapsed = Math.round(platform.clock.monotonic() - began)
     say(`${cluster.credentials.url}  ${cluster.nodes}  data in ${config.dataDirectory}`)
+    if (context && context !== 'sampan') say(`kubectl context ${context}: the name sampan is another cluster's`)
     say(`ready in ${elapsed} ms`)
     // Last: whoever waits for it, as --detach does, finds every line said.
     lock.update({
@@ -88,6 +85,25 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
   } finally {
     await cluster[Symbol.asyncDispose]()
     if (!options.kubeconfig) removeFromKubeconfig(config.dataDirectory)
+  }
+}
+
+/** Nothing where the start was interrupted. */
+async function startCluster(
+  config: ClusterConfig,
+  { platform, signal, writeLog }: { platform: Platform; signal: AbortSignal; writeLog: (line: string) => void },
+): Promise<RunningCluster | undefined> {
+  const log = join(config.dataDirectory, 'sampan.log')
+  using _ = platform.clock.every(SLOW_START_MS, () => say(`still starting; ${log} may say what it waits for`))
+  try {
+    return await platform.startCluster(config, {
+      signal,
+      ready: (name, elapsedMs) => say(`${name.padEnd(24)} ${Math.round(elapsedMs)} ms`),
+      writeLog,
+    })
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw startError(error, config, writeLog)
   }
 }
 
@@ -142,10 +158,15 @@ function simulatedReason(): string {
     : `no containers on ${process.platform}: nodes are simulated, pods become Ready without containers; root on Linux would add real ones`
 }
 
-/** Into the file that was asked for, or merged into the user's own. */
-function writeCredentials(options: UpOptions, { config, cluster }: { config: ClusterConfig; cluster: RunningCluster }): void {
-  if (options.kubeconfig) writeFileSecurely(resolve(options.kubeconfig), kubeconfigFor(cluster.credentials))
-  else mergeKubeconfig(userKubeconfig(process.env), cluster.credentials, config.dataDirectory)
+/** Into the file that was asked for, or merged into the user's own, where it returns the context's name. */
+function writeCredentials(options: UpOptions, { config, cluster }: { config: ClusterConfig; cluster: RunningCluster }): string | undefined {
+  if (!options.kubeconfig) return mergeKubeconfig(userKubeconfig(process.env), cluster.credentials, config.dataDirectory)
+  try {
+    writeFileSecurely(resolve(options.kubeconfig), kubeconfigFor(cluster.credentials))
+  } catch (error) {
+    throw new CommandError(`the kubeconfig cannot be written (${(error as Error).message}). Choose another with --kubeconfig.`)
+  }
+  return undefined
 }
 
 /** Lines go to sampan.log in the data directory; one older file is kept. */
@@ -182,6 +203,14 @@ function surviveMistakes(writeLog: (line: string) => void): void {
   process.on('unhandledRejection', tell('unhandled rejection'))
 }
 
+function openOutput(dataDirectory: string, file: string): number {
+  try {
+    return openSync(file, 'w', 0o600)
+  } catch (error) {
+    throw unusable(dataDirectory, error)
+  }
+}
+
 /** Starts the same command again in the background and waits until it is ready. */
 async function detach(options: UpOptions, platform: Platform): Promise<void> {
   const running = runningInstance(options.dataDir)
@@ -189,9 +218,9 @@ async function detach(options: UpOptions, platform: Platform): Promise<void> {
     throw new CommandError(
       `${options.dataDir} is in use by a running instance (process ${running.pid}). Stop it with \`sampan down${flagFor(options.dataDir)}\`.`,
     )
-  mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
+  makeDataDirectory(options.dataDir)
   const output = join(options.dataDir, 'up.out')
-  const descriptor = openSync(output, 'w', 0o600)
+  const descriptor = openOutput(options.dataDir, output)
   const words = process.argv.slice(1).filter((word) => word !== '--detach')
   const child = spawn(process.execPath, [...process.execArgv, ...words], { detached: true, stdio: ['ignore', descriptor, descriptor] })
   let code: number | null | undefined
@@ -200,6 +229,13 @@ async function detach(options: UpOptions, platform: Platform): Promise<void> {
   while (runningInstance(options.dataDir)?.readyAt === undefined) {
     if (code !== undefined || platform.clock.monotonic() - began > DETACHED_START_TIMEOUT_MS) {
       process.stderr.write(readFileSync(output, 'utf8'))
+      if (code === undefined) {
+        child.kill('SIGTERM')
+        child.unref()
+        throw new CommandError(
+          `not ready after ${DETACHED_START_TIMEOUT_MS / 1000} s, and stopped; ${join(options.dataDir, 'sampan.log')} may say why`,
+        )
+      }
       process.exitCode = code || 1
       return
     }

@@ -63,6 +63,8 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   await using starting = new AsyncDisposableStack()
   if (real) starting.use((await claimMachine()) ?? refuse(machineTaken()))
   const store = starting.use(openStore(config, options.clock))
+  // Before new credentials are made: where keys are missing that the store needs, nothing is touched.
+  const encryption = await encryptionOf(config, { store, clock, random, log: log.child({ service: 'server' }) })
   const pki = await ensurePki({
     directory: config.pkiDirectory,
     clock,
@@ -72,7 +74,6 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     clusterDomain: config.clusterDomain,
     addresses: [config.host, gatewayOf(config)],
   })
-  const encryption = await encryptionOf(config, { clock, random, log: log.child({ service: 'server' }) })
   const access = await accessOptions(config.access ?? {}, serviceAccountIssuer(config.clusterDomain))
   const admission = await admissionOptions(config.access ?? {})
   const scheduling = config.schedulerConfig
@@ -153,11 +154,14 @@ function openStore({ store, dataDirectory }: ClusterConfig, clock: Clock): Store
 }
 
 /** As the file says; else Secrets with the cluster's own key, wherever the store outlives the process. */
-async function encryptionOf(config: ClusterConfig, parts: EncryptionParts): Promise<Encryption | undefined> {
+async function encryptionOf(config: ClusterConfig, parts: EncryptionParts & { store: Store }): Promise<Encryption | undefined> {
   const { encryption } = config
-  if (encryption) return Encryption.create({ read: () => readFileSync(encryption.file, 'utf8'), reload: encryption.reload }, parts)
+  if (encryption) {
+    const { file: path, reload } = encryption
+    return Encryption.create({ path, read: () => readFileSync(path, 'utf8'), reload }, parts)
+  }
   if (config.store.type === 'memory') return undefined
-  return Encryption.create(localEncryption(new OwnerOnlyFiles(config.pkiDirectory), parts.random), parts)
+  return Encryption.create(await localEncryption(new OwnerOnlyFiles(config.pkiDirectory), parts), parts)
 }
 
 async function auditorOf(

@@ -11,7 +11,7 @@ import { decodeMessage, encodeMessage } from '#lib/grpc/codec.ts'
 import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { systemClock } from '#lib/clock.ts'
-import { OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
+import { MemoryFiles, OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
 import { startTestServer } from '#server/testing.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
 import { createMemoryStore } from '#store/memory.ts'
@@ -50,7 +50,7 @@ test('secrets of a default cluster cannot be found in its data files and are rea
       {
         await using test = await startTestServer({
           store,
-          encryption: await Encryption.create(localEncryption(files, seededRandom(3)), parts()),
+          encryption: await Encryption.create(await localEncryption(files, { random: seededRandom(3), store }), parts()),
         })
         if (round === 1) {
           await test.client.create(Secret, secret('s', clear))
@@ -62,6 +62,12 @@ test('secrets of a default cluster cannot be found in its data files and are rea
       assert.equal(found(), false)
     }
     assert.equal(statSync(files.path('encryption-config.yaml')).mode & 0o777, 0o600)
+    await using store = openEmbeddedStore({ directory: join(directory, 'store') })
+    const lost = localEncryption(new MemoryFiles('pki'), { random: seededRandom(4), store })
+    await assert.rejects(
+      lost,
+      /^BadEncryptionConfiguration: pki\/encryption-config\.yaml is missing, and Secrets are stored that only its key/,
+    )
   } finally {
     rmSync(directory, { recursive: true })
   }

@@ -5,13 +5,15 @@ import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { MetricFamily } from '#server/metrics.ts'
 import { identity } from './ciphers.ts'
-import { type EncryptionRule, readEncryptionConfiguration } from './configuration.ts'
+import { BadEncryptionConfiguration, type EncryptionRule, readEncryptionConfiguration } from './configuration.ts'
 import type { Providers } from './providers.ts'
 
 /** Where the configuration comes from. */
 export interface EncryptionSource {
   /** Its text as it is now. */
   read(): string
+  /** Named in what is said of a faulty one. */
+  path?: string
   /** Read again every minute, and used when it changed and is sound. */
   reload?: boolean
   /** Values that are not kept as the first provider would are written again at the start. Upstream leaves that to the administrator. */
@@ -59,7 +61,12 @@ export class Encryption implements Disposable {
   /** Throws BadEncryptionConfiguration. */
   static async create(source: EncryptionSource, parts: EncryptionParts): Promise<Encryption> {
     const text = source.read()
-    return new Encryption(source, parts, { text, ...(await rulesOf(text, parts)) })
+    try {
+      return new Encryption(source, parts, { text, ...(await rulesOf(text, parts)) })
+    } catch (error) {
+      if (source.path && error instanceof BadEncryptionConfiguration) error.message = `${source.path}: ${error.message}`
+      throw error
+    }
   }
 
   providersOf({ group, resource }: GroupResource): Providers {
