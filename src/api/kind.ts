@@ -41,6 +41,11 @@ export interface HookContext {
   subresource?: string
 }
 
+export interface CreateContext extends HookContext {
+  /** Adds a Warning header. */
+  warn?(text: string): void
+}
+
 export interface FurtherContext extends HookContext {
   errors: readonly FieldError[]
   /** Adds a Warning header. */
@@ -86,7 +91,7 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Only what a schema cannot say. Mutates. Idempotent. */
   default?(object: T): void
   /** Server-set fields on create. Status is already cleared where the kind has a status subresource. Mutates. */
-  prepareForCreate?(object: T, context: HookContext): void
+  prepareForCreate?(object: T, context: CreateContext): void
   /** Server-set and immutable-by-silence fields on update. Status (main) or spec (status) is already kept. Mutates `next`. */
   prepareForUpdate?(next: T, previous: T, context: HookContext): void
   /** What deletion begins with: finalizers of the server's own. Mutates its copy; not asked again once deletion has begun. */

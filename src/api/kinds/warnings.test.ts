@@ -89,13 +89,11 @@ const ofPods: [what: string, change: Change, expected: string[]][] = [
       pod.metadata.annotations = {
         'seccomp.security.alpha.kubernetes.io/pod': 'runtime/default',
         'container.seccomp.security.alpha.kubernetes.io/c': 'runtime/default',
-        'container.apparmor.security.beta.kubernetes.io/c': 'runtime/default',
       }
     },
     [
       'metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: non-functional in v1.27+; use the "seccompProfile" field instead',
       'metadata.annotations[container.seccomp.security.alpha.kubernetes.io/c]: non-functional in v1.27+; use the "seccompProfile" field instead',
-      'metadata.annotations[container.apparmor.security.beta.kubernetes.io/c]: deprecated since v1.30; use the "appArmorProfile" field instead',
     ],
   ],
   ['a volume of a plugin that is gone', volume({ rbd: {} }), ['spec.volumes[0].rbd: deprecated in v1.28, non-functional in v1.31+']],
@@ -240,6 +238,14 @@ const rows: Row[] = [
   ),
   ['DaemonSet', 'a name of several labels', dotted, []],
   ['ReplicaSet', 'a name that is no label', (set) => (set.metadata.name = 'A'), [NAMES + label('[a-z0-9]([-a-z0-9]*[a-z0-9])?')]],
+  [
+    'Deployment',
+    'a template with a profile by annotation',
+    ({ spec: { template } }) => (template.metadata.annotations = { 'container.apparmor.security.beta.kubernetes.io/c': 'runtime/default' }),
+    [
+      'spec.template.metadata.annotations[container.apparmor.security.beta.kubernetes.io/c]: deprecated since v1.30; use the "appArmorProfile" field instead',
+    ],
+  ],
   [
     'Deployment',
     'a template with less than no grace',

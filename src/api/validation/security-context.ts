@@ -82,7 +82,7 @@ function checkSeccomp(profile: SeccompProfile | undefined, path: string, errors:
     errors.push(invalid(at, { Type: type ?? '', LocalhostProfile: localhostProfile }, 'can only be set when seccomp type is Localhost'))
 }
 
-function checkAppArmor(profile: AppArmorProfile | undefined, path: string, errors: Errors): void {
+export function checkAppArmor(profile: AppArmorProfile | undefined, path: string, errors: Errors): void {
   if (!profile) return
   const { type, localhostProfile } = profile
   const at = `${path}.localhostProfile`

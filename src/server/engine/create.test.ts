@@ -16,6 +16,18 @@ test('create sets what only the server sets and answers 201 with the stored obje
   assert.deepEqual((await t.send('GET', `${IN_DEFAULT}/configmaps/a`)).json, json)
 })
 
+test('create makes fields of AppArmor annotations and says so', async () => {
+  await using t = await startRequests()
+  const made = pod('armoured')
+  const key = `container.apparmor.security.beta.kubernetes.io/${made.spec!.containers[0]!.name}`
+  const metadata = { ...made.metadata, annotations: { [key]: 'runtime/default' } }
+  const { json, headers } = await t.send('POST', `${IN_DEFAULT}/pods`, { ...made, metadata })
+  assert.deepEqual(json.spec.containers[0].securityContext, { appArmorProfile: { type: 'RuntimeDefault' } })
+  assert.deepEqual([headers['warning']].flat(), [
+    `299 - "metadata.annotations[${key}]: deprecated since v1.30; use the \\"appArmorProfile\\" field instead"`,
+  ])
+})
+
 test('create clears status and starts generations at 1', async () => {
   await using t = await startRequests()
   const { json } = await t.send('POST', '/apis/apps/v1/namespaces/default/deployments', { ...deployment('d'), status: { replicas: 7 } })

@@ -57,7 +57,7 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
     object.metadata!.name = object.metadata!.generateName.slice(0, MAX_BASE_LENGTH) + randomSuffix(engine.random)
   const context = hookContext(engine, write)
   prepare(engine, write, object)
-  kind.prepareForCreate?.(object, context)
+  kind.prepareForCreate?.(object, { ...context, warn: (text) => write.warn(text) })
   using effects = new Effects()
   await effects.begin(engine, write, object, undefined)
   const meta = object.metadata!

@@ -2,6 +2,7 @@
 import type { Affinity, Container, PodAffinityTerm, Pod, PodSpec, PodTemplateSpec } from '#api/generated/types.ts'
 import { dnsLabel } from '#api/names.ts'
 import { ipWarnings } from '#api/validation/ip.ts'
+import { APP_ARMOR } from '#api/validation/pod-annotations.ts'
 import { nodeLabelWarning, termWarnings } from '#api/validation/node-labels.ts'
 import type { ObjectMeta } from '#api/object.ts'
 import { claimSpecWarnings, fractionWarnings } from './claim-warnings.ts'
@@ -12,7 +13,6 @@ const NO_SELECTOR = 'a null labelSelector results in matching no pod'
 const SECCOMP_POD = 'seccomp.security.alpha.kubernetes.io/pod'
 const SECCOMP_CONTAINER = 'container.seccomp.security.alpha.kubernetes.io/'
 const SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
-const APP_ARMOR = 'container.apparmor.security.beta.kubernetes.io/'
 const ANNOTATIONS: readonly (readonly [key: string, warning: string])[] = [
   ['scheduler.alpha.kubernetes.io/critical-pod', 'non-functional in v1.16+; use the "priorityClassName" field instead'],
   ['security.alpha.kubernetes.io/sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
@@ -75,7 +75,8 @@ export function templateWarnings({ metadata, spec }: PodTemplateSpec, prefix: st
   warnings.push(...fractionWarnings(spec.overhead, `${at}.overhead`, ['memory', 'ephemeral-storage']))
   if (!spec.securityContext?.seccompProfile && Object.hasOwn(annotations, SECCOMP_POD))
     warnings.push(`${notes}[${SECCOMP_POD}]: ${SECCOMP}`)
-  const armoured = spec.securityContext?.appArmorProfile !== undefined
+  // Of pods it is told while the annotation becomes a field.
+  const armoured = prefix === '' || spec.securityContext?.appArmorProfile !== undefined
   for (const [container, where] of everyContainer(spec, at)) {
     const { name, securityContext } = container
     if (!securityContext?.seccompProfile && Object.hasOwn(annotations, SECCOMP_CONTAINER + name))

@@ -2,9 +2,10 @@ import { defineKind } from '#api/define-kind.ts'
 import { defaultPodSpec } from '#api/defaults/pod-spec.ts'
 import { defaultResourceList, defaultResources } from '#api/defaults/resource-list.ts'
 import type * as types from '#api/generated/types.ts'
-import type { HookContext } from '#api/kind.ts'
+import type { CreateContext, HookContext } from '#api/kind.ts'
 import { Quantity, quantityOf } from '#api/quantity.ts'
 import { formatTime } from '#lib/clock.ts'
+import { applyAppArmorAnnotations } from './pod-app-armor.ts'
 import { ephemeralContainersOnly, resizeOnly } from './pod-subresources.ts'
 import { podColumns } from './pod-columns.ts'
 import { qosClassOf } from './pod-qos.ts'
@@ -94,7 +95,7 @@ function defaultPodRequests(spec: types.PodSpec, limits: Record<string, string>)
   spec.resources = { ...spec.resources, requests }
 }
 
-function prepareForCreate(pod: Pod, { now }: HookContext): void {
+function prepareForCreate(pod: Pod, { now, warn }: CreateContext): void {
   const spec = pod.spec!
   pod.status = { phase: 'Pending', qosClass: qosClassOf(spec) }
   if (spec.schedulingGates?.length) {
@@ -109,6 +110,7 @@ function prepareForCreate(pod: Pod, { now }: HookContext): void {
     ]
   }
   applyLabelKeys(pod)
+  applyAppArmorAnnotations(pod, warn)
 }
 
 /** `matchLabelKeys` become requirements on the pod's own values, once and for all. */
