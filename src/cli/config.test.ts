@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseNodes, parsePort, parseStore, UsageError } from './config.ts'
+import { parseNodes, parsePort, parseServerNames, parseStore, UsageError } from './config.ts'
 
 test('parseNodes accepts every documented form', () => {
   assert.deepEqual(parseNodes('real'), { type: 'real', count: 1 })
@@ -21,12 +21,21 @@ const REFUSED: [string, () => unknown][] = [
   ['parseStore of etcd with a missing file', () => parseStore('etcd:https://a:1', { etcdCafile: '/does/not/exist' })],
   ['parseStore of another store with certificates', () => parseStore('memory', { etcdCafile: 'ca.crt' })],
   ['parseStore of a word', () => parseStore('redis')],
+  ['parseServerNames of nothing', () => parseServerNames('--tls-san', '')],
+  ['parseServerNames of a URL', () => parseServerNames('--tls-san', 'https://a')],
+  ['parseServerNames of a zone', () => parseServerNames('--tls-san', 'fe80::1%eth0')],
+  ['parseServerNames of too many', () => parseServerNames('--tls-san', Array(51).fill('a').join())],
   ['parsePort of text', () => parsePort('--port', 'http')],
   ['parsePort out of range', () => parsePort('--port', '65536')],
 ]
 for (const [what, run] of REFUSED) {
   test(`${what} is refused as a usage error`, () => assert.throws(run, UsageError))
 }
+
+test('parseServerNames accepts names and addresses', () => {
+  const names = ['api.example.org', '*.example.org', '192.0.2.1', '2001:db8::1']
+  assert.deepEqual(parseServerNames('--tls-san', 'API.example.org, *.example.org,192.0.2.1,2001:db8::1'), names)
+})
 
 test('parseStore accepts every documented form', () => {
   assert.deepEqual(parseStore('embedded'), { type: 'embedded' })

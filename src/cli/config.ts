@@ -1,5 +1,6 @@
 // The configuration of a cluster: parsed once from the command line, each service then receives its slice.
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import type { AccessFlags } from './access-flags.ts'
 import type { AuditChoice } from './audit-flags.ts'
 
@@ -29,6 +30,8 @@ export interface ClusterConfig {
   host: string
   /** 0 picks a free one. */
   port: number
+  /** Further names and addresses by which clients reach the API. */
+  serverNames?: readonly string[]
   nodes: NodesChoice
   store: StoreChoice
   /** virtual: time stands still but for what work needs, until it is moved on. */
@@ -139,4 +142,16 @@ export function parsePort(flag: string, text: string): number {
   const port = Number(text)
   if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new UsageError(`${flag} ${text}: a port is a number from 0 (any free one) to 65535`)
   return port
+}
+
+const MOST_SERVER_NAMES = 50
+const HOST_NAME = /^(\*\.)?([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
+
+/** `NAME,ADDRESS`: host names, `*.` before them where all of a domain are meant, and IP addresses. */
+export function parseServerNames(flag: string, text: string): string[] {
+  const names = text.split(',').map((name) => name.trim().toLowerCase())
+  const wrong = names.find((name) => (isIP(name) === 0 || name.includes('%')) && (name.length > 253 || !HOST_NAME.test(name)))
+  if (wrong !== undefined) throw new UsageError(`${flag} ${text}: ${JSON.stringify(wrong)} is no host name and no IP address`)
+  if (names.length > MOST_SERVER_NAMES) throw new UsageError(`${flag}: at most ${MOST_SERVER_NAMES} names`)
+  return names
 }

@@ -65,6 +65,7 @@ function program(platform: Platform): Command {
   const withServer = (command: Command) =>
     withAccess(withDirectory(command))
       .option('--port <n>', 'port of the API on loopback; 0 picks a free one', '6443')
+      .option('--tls-san <names>', "further names and addresses that the server's certificate is for, with commas between")
       .option('--kubeconfig <file>', "write the credentials there instead of into the user's own kubeconfig")
       .option('--store <what>', 'embedded (on disk), memory (gone at the end) or etcd:URL,URL...', 'embedded')
       .option('--etcd-cafile <file>', 'authority of the etcd cluster')

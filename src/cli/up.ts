@@ -14,6 +14,7 @@ import {
   parseClock,
   parseNodes,
   parsePort,
+  parseServerNames,
   parseStore,
   UsageError,
 } from './config.ts'
@@ -33,6 +34,8 @@ export interface UpOptions extends EtcdFiles {
   serverOnly?: boolean
   dataDir: string
   port: string
+  /** Names and addresses, with commas between. */
+  tlsSan?: string
   kubeconfig?: string
   nodes?: string
   store: string
@@ -119,6 +122,7 @@ function configOf(options: UpOptions): ClusterConfig {
     ...DEFAULTS,
     dataDirectory: options.dataDir,
     port: parsePort('--port', options.port),
+    ...(options.tlsSan === undefined ? {} : { serverNames: parseServerNames('--tls-san', options.tlsSan) }),
     nodes,
     store: parseStore(options.store, etcdFiles(options)),
     pkiDirectory: options.pkiDir ?? join(options.dataDir, 'pki'),

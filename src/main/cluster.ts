@@ -72,7 +72,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     hostName: hostname(),
     serviceAddress: addressAt(config.serviceCidr, 1),
     clusterDomain: config.clusterDomain,
-    addresses: [config.host, gatewayOf(config)],
+    addresses: [config.host, gatewayOf(config), ...(config.serverNames ?? [])],
   })
   const access = await accessOptions(config.access ?? {}, serviceAccountIssuer(config.clusterDomain))
   const admission = await admissionOptions(config.access ?? {})

@@ -8,6 +8,8 @@ export interface CertificateSpec {
   organizations?: readonly string[]
   /** Host names and IP addresses. */
   addresses?: readonly string[]
+  /** It may name others too: servers that share it each add their own. */
+  shared?: boolean
   usages: readonly CertificateUsage[]
 }
 
@@ -41,12 +43,31 @@ export function serves(pair: CertifiedKey, options: { spec: CertificateSpec; aut
       Date.parse(certificate.validFrom) <= now &&
       Date.parse(certificate.validTo) - now > RENEW_BEFORE_MS &&
       sameMembers(subjectOf(certificate), subjectWanted(spec)) &&
-      sameMembers(addressesOf(certificate), (spec.addresses ?? []).map(canonicalAddress)) &&
+      fits(addressesOf(certificate), (spec.addresses ?? []).map(canonicalAddress), spec.shared) &&
       sameMembers(certificate.keyUsage ?? [], spec.usages.map(usageOid))
     )
   } catch {
     return false
   }
+}
+
+function fits(present: readonly string[], wanted: readonly string[], shared = false): boolean {
+  return shared ? wanted.every((one) => present.includes(one)) : sameMembers(present, wanted)
+}
+
+/** A certificate names no more than this. */
+const MOST_NAMES = 100
+
+/** What to ask for so that what the present certificate names stays named, as long as it is one that still holds. */
+export function widened(
+  spec: CertificateSpec,
+  present: CertifiedKey,
+  options: { authority: X509Certificate; now: number },
+): CertificateSpec {
+  if (!serves(present, { ...options, spec: { ...spec, addresses: [] } })) return spec
+  const further = addressesOf(new X509Certificate(present.certificate))
+  const wanted = (spec.addresses ?? []).map(canonicalAddress)
+  return { ...spec, addresses: [...new Set([...wanted, ...further])].slice(0, Math.max(MOST_NAMES, wanted.length)) }
 }
 
 function subjectWanted(spec: CertificateSpec): string[] {

@@ -75,6 +75,29 @@ test('ensurePki replaces the serving certificate alone when its names change', a
   )
 })
 
+test('ensurePki names every server that shares the directory, and takes nothing away', async (t) => {
+  const given = options(t)
+  const one = { ...given, addresses: ['192.0.2.1', '2001:db8::1'] }
+  const other = { ...given, hostName: 'raft', addresses: ['api.example.org', '*.apps.example.org'] }
+  await ensurePki(one)
+  const { serving } = await ensurePki(other)
+  const certificate = new X509Certificate(serving.certificate)
+  for (const name of ['boat', 'raft', 'api.example.org', 'a.apps.example.org']) assert.ok(certificate.checkHost(name), name)
+  for (const address of ['192.0.2.1', '2001:db8::1', '10.96.0.1']) assert.equal(certificate.checkIP(address), address)
+  assert.equal((await ensurePki(one)).serving.certificate, serving.certificate)
+  assert.equal((await ensurePki({ ...given, hostName: 'raft' })).serving.certificate, serving.certificate)
+})
+
+test('ensurePki names a hundred servers at most, its own among them', async (t) => {
+  const given = options(t)
+  const addresses = Array.from({ length: 99 }, (_, at) => `192.0.2.${at}`)
+  await ensurePki({ ...given, addresses })
+  const { serving } = await ensurePki({ ...given, addresses: ['198.51.100.1'] })
+  const names = new X509Certificate(serving.certificate).subjectAltName!.split(', ')
+  assert.equal(names.length, 100)
+  assert.ok(names.includes('IP Address:198.51.100.1'))
+})
+
 test('ensurePki replaces leaf certificates near their end', async (t) => {
   const given = options(t)
   const first = await ensurePki(given)

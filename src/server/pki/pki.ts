@@ -4,7 +4,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject,
 import { isIP } from 'node:net'
 import type { Clock } from '#lib/clock.ts'
 import type { Random } from '#lib/random.ts'
-import { type CertificateSpec, type CertifiedKey, serves } from './certificate-spec.ts'
+import { type CertificateSpec, type CertifiedKey, serves, widened } from './certificate-spec.ts'
 import { type KeyFiles, MemoryFiles, OwnerOnlyFiles } from './owner-only-files.ts'
 
 export interface PkiOptions {
@@ -66,7 +66,8 @@ export async function ensurePki(options: PkiOptions): Promise<Pki> {
     const authority = new X509Certificate(by.authority.certificate)
     if (present && serves(present, { spec, authority, now: options.clock.now() })) return present
     const { issueCertificate } = await import('./issuer.ts')
-    return save(place, name, issueCertificate(spec, by.authority, context()))
+    const wanted = spec.shared && present ? widened(spec, present, { authority, now: options.clock.now() }) : spec
+    return save(place, name, issueCertificate(wanted, by.authority, context()))
   }
 
   const authority = await authorityOf('ca', 'kubernetes')
@@ -113,12 +114,12 @@ function servingSpec({
 }: PkiOptions): CertificateSpec {
   const service = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', `kubernetes.default.svc.${clusterDomain}`]
   const names = ['localhost', '127.0.0.1', '::1', ...service, serviceAddress, hostName.toLowerCase(), ...addresses]
-  return { commonName: 'kube-apiserver', usages: ['server auth'], addresses: [...new Set(names)].filter(certifiable) }
+  return { commonName: 'kube-apiserver', usages: ['server auth'], addresses: [...new Set(names)].filter(certifiable), shared: true }
 }
 
 /** Host names a certificate can carry; a machine may be called anything. */
 function certifiable(name: string): boolean {
-  return isIP(name) !== 0 || /^[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?$/.test(name)
+  return isIP(name) !== 0 || /^(\*\.)?[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?$/.test(name)
 }
 
 function serviceAccountKey(files: KeyFiles): Pki['serviceAccountKey'] {
