@@ -6,6 +6,8 @@ import type { Logger } from '#lib/log.ts'
 import type { Calls } from '#server/access/outgoing-call.ts'
 import { trimSlashes } from './authentication-configuration.ts'
 
+/** What is said while there are none. */
+export const UNINITIALIZED = 'oidc: authenticator'
 const TIMEOUT_MS = 5000
 /** Between one try and the next, whatever tokens come. */
 const PAUSE_MS = 10_000
@@ -44,7 +46,7 @@ export class IssuerKeys {
     if (!this.#keys) await this.#first
     if (this.#keys) return this.#keys
     void this.load()
-    throw new Error(`oidc: authenticator for issuer ${JSON.stringify(this.#place.url)} is not initialized`)
+    throw new Error(`${UNINITIALIZED} for issuer ${JSON.stringify(this.#place.url)} is not initialized`)
   }
 
   /** Asks the issuer again unless it was asked a moment ago. Never rejects: what failed is logged. */

@@ -1,5 +1,4 @@
 // Tokens of one stranger: verified by its keys, then made a user by the rules configured for it. Only what a rule names becomes part of the user.
-import type { JWTPayload } from 'jose'
 import { isObject } from '#api/clone.ts'
 import type { CelProgram } from '#api/cel/environment.ts'
 import type { UserInfo } from '#client/client.ts'
@@ -7,27 +6,29 @@ import type { Clock } from '#lib/clock.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { claimedIssuer } from '#server/access/web-token.ts'
 import type { JwtAuthenticatorRules } from './authentication-configuration.ts'
-import type { IssuerKeys } from './issuer-keys.ts'
-
-/** Never `none`, never one with a shared secret. */
-export const SIGNING_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'] as const
+import type { DistributedClaims } from './distributed-claims.ts'
+import { type Claims, verifyIssued } from './issued-token.ts'
+import { type IssuerKeys, UNINITIALIZED } from './issuer-keys.ts'
 
 const REMEMBERED_TOKENS = 4096
 /** A token read once is not read again for so long. */
 const REMEMBER_MS = 10_000
 
-type Claims = JWTPayload & Record<string, unknown>
-
 export class JwtAuthenticator {
   readonly #rules: JwtAuthenticatorRules
   readonly #keys: IssuerKeys
   readonly #clock: Clock
+  readonly #distributed: DistributedClaims | undefined
   readonly #known = new LruMap<string, { user: UserInfo; until: number }>(REMEMBERED_TOKENS)
 
-  constructor(rules: JwtAuthenticatorRules, { keys, clock }: { keys: IssuerKeys; clock: Clock }) {
+  constructor(
+    rules: JwtAuthenticatorRules,
+    { keys, clock, distributed }: { keys: IssuerKeys; clock: Clock; distributed?: DistributedClaims | undefined },
+  ) {
     this.#rules = rules
     this.#keys = keys
     this.#clock = clock
+    this.#distributed = distributed
   }
 
   /** undefined: of another issuer. Throws an Error saying why not. */
@@ -36,42 +37,28 @@ export class JwtAuthenticator {
     const known = this.#known.get(token)
     if (known && now < known.until) return known.user
     if (claimedIssuer(token) !== this.#rules.config.issuer.url) return undefined
-    const claims = await this.#verified(token)
+    const claims = await this.#expanded(await this.#verified(token))
     const user = userOf(claims, this.#rules)
     this.#known.set(token, { user, until: Math.min(now + REMEMBER_MS, claims.exp! * 1000) })
     return user
   }
 
   async #verified(token: string): Promise<Claims> {
-    const { issuer, signingAlgorithms = SIGNING_ALGORITHMS } = this.#rules.config
-    const { errors, jwtVerify } = await import('jose')
-    const options = {
-      issuer: issuer.url,
-      algorithms: [...signingAlgorithms],
-      currentDate: new Date(this.#clock.now()),
-      requiredClaims: ['exp'],
-    }
-    const verify = async () => jwtVerify(token, await this.#keys.present(), options)
-    try {
-      const { payload } = await verify().catch(async (error: unknown) => {
-        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
-        // The issuer may have begun to sign with another key.
-        await this.#keys.load()
-        return verify()
-      })
-      assertAudience(payload, issuer.audiences ?? [])
-      return payload as Claims
-    } catch (error) {
-      if (error instanceof errors.JOSEError) throw new Error(`oidc: verify token: ${error.message}`, { cause: error })
-      throw error
-    }
+    const { issuer, signingAlgorithms: algorithms } = this.#rules.config
+    const now = this.#clock.now()
+    const by = { issuer: issuer.url, keys: this.#keys, audiences: issuer.audiences ?? [], algorithms, now }
+    return verifyIssued(token, by).catch((cause: Error) => {
+      throw cause.message.startsWith(UNINITIALIZED) ? cause : new Error(`oidc: verify token: ${cause.message}`, { cause })
+    })
   }
-}
 
-function assertAudience({ aud = [] }: JWTPayload, audiences: readonly string[]): void {
-  const given = Array.isArray(aud) ? aud : [aud]
-  if (!audiences.some((one) => given.includes(one)))
-    throw new Error(`oidc: verify token: oidc: expected audience in ${JSON.stringify(audiences)} got ${JSON.stringify(given)}`)
+  async #expanded(claims: Claims): Promise<Claims> {
+    return this.#distributed
+      ? this.#distributed.expanded(claims).catch((cause: Error) => {
+          throw new Error(`oidc: could not expand distributed claims: ${cause.message}`, { cause })
+        })
+      : claims
+  }
 }
 
 function userOf(claims: Claims, rules: JwtAuthenticatorRules): UserInfo {

@@ -1,7 +1,8 @@
 // The issuers believed at present, and who may ask as nobody. When the file that says so changes, the new rules hold from then on; a wrong file changes nothing.
 import { readFileSync, statSync } from 'node:fs'
 import type { UserInfo } from '#client/client.ts'
-import type { CheckedAuthentication } from './authentication-configuration.ts'
+import type { CheckedAuthentication, JwtAuthenticatorRules } from './authentication-configuration.ts'
+import { DistributedClaims } from './distributed-claims.ts'
 import { IssuerKeys, type IssuerKeysContext } from './issuer-keys.ts'
 import { JwtAuthenticator } from './jwt-authenticator.ts'
 
@@ -76,8 +77,18 @@ export class Strangers {
     const { clock } = this.#context
     const made = issuers.map((rules) => ({ rules, keys: new IssuerKeys(rules.config.issuer, this.#context) }))
     this.#issuers = made.map(({ keys }) => keys)
-    this.#authenticators = made.map(({ rules, keys }) => new JwtAuthenticator(rules, { keys, clock }))
+    this.#authenticators = made.map(
+      ({ rules, keys }) => new JwtAuthenticator(rules, { keys, clock, distributed: this.#distributed(rules) }),
+    )
     this.#anonymous = anonymous
+  }
+
+  /** Only groups, and only of a claim by name. */
+  #distributed({ config: { issuer, claimMappings, signingAlgorithms: algorithms } }: JwtAuthenticatorRules): DistributedClaims | undefined {
+    const { claim } = claimMappings?.groups ?? {}
+    if (!claim) return undefined
+    const { audiences = [], certificateAuthority } = issuer
+    return new DistributedClaims({ claim, audiences, algorithms, ...(certificateAuthority ? { certificateAuthority } : {}) }, this.#context)
   }
 }
 
