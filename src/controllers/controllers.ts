@@ -107,7 +107,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     deploymentController,
     statefulSetController(),
     daemonSetController(),
-    jobController,
+    jobController(),
     jobOrphanController,
     cronJobController,
     ttlAfterFinishedController,

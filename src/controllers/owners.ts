@@ -30,6 +30,8 @@ export interface ClaimOptions<O extends KubeObject, D extends KubeObject> {
   owner: O
   dependentKind: Kind<D>
   matches(dependent: D): boolean
+  /** Dependents carry it as long as they are the owner's. */
+  finalizer?: string
 }
 
 /** Those of `candidates` that belong to `owner` after adopting matching orphans and releasing what no longer matches. */
@@ -66,9 +68,11 @@ export async function claim<O extends KubeObject, D extends KubeObject>(
 
 async function adopt<O extends KubeObject, D extends KubeObject>(
   dependent: D,
-  { client, ownerKind, owner, dependentKind }: ClaimOptions<O, D>,
+  { client, ownerKind, owner, dependentKind, finalizer }: ClaimOptions<O, D>,
 ): Promise<D | undefined> {
-  const patch = { metadata: { ownerReferences: [controllerReference(ownerKind, owner)], uid: dependent.metadata?.uid } }
+  const finalizers = finalizer ? { finalizers: [finalizer] } : {}
+  const ownerReferences = [controllerReference(ownerKind, owner)]
+  const patch = { metadata: { ownerReferences, ...finalizers, uid: dependent.metadata?.uid } }
   try {
     return await client.patch(dependentKind, keyOf(dependent), { type: 'strategic', patch })
   } catch (error) {
@@ -79,9 +83,11 @@ async function adopt<O extends KubeObject, D extends KubeObject>(
 
 async function release<O extends KubeObject, D extends KubeObject>(
   dependent: D,
-  { client, owner, dependentKind }: ClaimOptions<O, D>,
+  { client, owner, dependentKind, finalizer }: ClaimOptions<O, D>,
 ): Promise<void> {
-  const patch = { metadata: { ownerReferences: [{ $patch: 'delete', uid: owner.metadata?.uid }], uid: dependent.metadata?.uid } }
+  const finalizers = finalizer ? { '$deleteFromPrimitiveList/finalizers': [finalizer] } : {}
+  const ownerReferences = [{ $patch: 'delete', uid: owner.metadata?.uid }]
+  const patch = { metadata: { ownerReferences, ...finalizers, uid: dependent.metadata?.uid } }
   try {
     await client.patch(dependentKind, keyOf(dependent), { type: 'strategic', patch })
   } catch (error) {

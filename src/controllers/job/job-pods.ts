@@ -8,29 +8,30 @@ import type { Client } from '#client/client.ts'
 import { podFromTemplate } from '#controllers/pod-control.ts'
 import { isActive, isReady, isTerminating } from '#controllers/pod-state.ts'
 
-const TRACKING = 'batch.kubernetes.io/job-tracking'
+export const TRACKING = 'batch.kubernetes.io/job-tracking'
 const INDEX = 'batch.kubernetes.io/job-completion-index'
 const FAILURE_COUNT = 'batch.kubernetes.io/job-index-failure-count'
+const IGNORED_COUNT = 'batch.kubernetes.io/job-index-ignored-failure-count'
+/** Names made up by the server have so much room before what it adds. */
+const PREFIX_LENGTH = 58
 
 export interface JobPods {
+  all: readonly Pod[]
   active: Pod[]
   terminating: Pod[]
   ready: number
-  succeeded: Pod[]
-  failed: Pod[]
 }
 
 export function isIndexed({ spec }: Job): boolean {
   return spec?.completionMode === 'Indexed'
 }
 
-export function classify(job: Job, pods: readonly Pod[]): JobPods {
+export function classify(pods: readonly Pod[]): JobPods {
   return {
+    all: pods,
     active: pods.filter((pod) => isActive(pod)),
     terminating: pods.filter((pod) => isTerminating(pod)),
     ready: pods.filter((pod) => isActive(pod) && isReady(pod)).length,
-    succeeded: pods.filter(({ status }) => status?.phase === 'Succeeded'),
-    failed: pods.filter((pod) => hasFailed(job, pod)),
   }
 }
 
@@ -45,20 +46,36 @@ export function indexOf({ metadata }: Pod): number | undefined {
 
 /** How often this pod's index had failed before this pod. */
 export function earlierFailures({ metadata }: Pod): number {
-  return Number(metadata?.annotations?.[FAILURE_COUNT] ?? 0)
+  return countIn(metadata?.annotations?.[FAILURE_COUNT])
+}
+
+/** And how often in ways that the failure policy does not count. */
+export function ignoredFailures({ metadata }: Pod): number {
+  return countIn(metadata?.annotations?.[IGNORED_COUNT])
+}
+
+/** Annotations are anyone's to write. */
+function countIn(text: string | undefined): number {
+  const count = /^\d{1,10}$/.test(text ?? '') ? Number(text) : 0
+  return count <= 2_147_483_647 ? count : 0
+}
+
+/** Whether a pod on its way out is waited for. */
+export function replacesOnlyFailed({ spec }: Job): boolean {
+  return spec?.podReplacementPolicy === 'Failed' || spec?.podFailurePolicy !== undefined
 }
 
 /** A pod on its way out will not succeed any more; it counts at once unless the job waits for pods to fail for good. */
-function hasFailed({ spec }: Job, pod: Pod): boolean {
+export function hasFailed(job: Job, pod: Pod): boolean {
   if (pod.status?.phase === 'Failed') return true
-  if (spec?.podReplacementPolicy === 'Failed' || spec?.podFailurePolicy) return false
-  return pod.metadata?.deletionTimestamp !== undefined && pod.status?.phase !== 'Succeeded'
+  return !replacesOnlyFailed(job) && pod.metadata?.deletionTimestamp !== undefined && pod.status?.phase !== 'Succeeded'
 }
 
-export function newPod(job: Job, index: number | undefined, failures: number | undefined): Pod {
+/** `counts`: of the pods of its index that failed before it, where the index has a limit of its own. */
+export function newPod(job: Job, index: number | undefined, counts: { failures: number; ignored: number } | undefined): Pod {
   const pod = podFromTemplate(job.spec?.template, job, Job)
   const { metadata } = pod
-  const finalizers = [...(metadata?.finalizers ?? []), TRACKING]
+  const finalizers = [...new Set([...(metadata?.finalizers ?? []), TRACKING])]
   if (index === undefined) return { ...pod, metadata: { ...metadata, finalizers } }
   const { name } = job.metadata!
   const withIndex = (container: Container): Container => ({ ...container, env: withIndexVariable(container.env) })
@@ -67,13 +84,14 @@ export function newPod(job: Job, index: number | undefined, failures: number | u
     ...pod,
     metadata: {
       ...metadata,
-      generateName: `${name}-${index}-`,
+      generateName: `${`${name}`.slice(0, PREFIX_LENGTH - `-${index}-`.length)}-${index}-`,
       finalizers,
       labels: { ...metadata?.labels, [INDEX]: String(index) },
       annotations: {
         ...metadata?.annotations,
         [INDEX]: String(index),
-        ...(failures === undefined ? {} : { [FAILURE_COUNT]: String(failures) }),
+        ...(counts ? { [FAILURE_COUNT]: String(counts.failures) } : {}),
+        ...(counts?.ignored ? { [IGNORED_COUNT]: String(counts.ignored) } : {}),
       },
     },
     spec: {

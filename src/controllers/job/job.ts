@@ -3,255 +3,152 @@
 import type { JobCondition, JobStatus } from '#api/generated/types.ts'
 import { Job } from '#api/kinds/batch/job.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
-import { keyOf, type ObjectKey } from '#api/object.ts'
+import { keyOf, keyText, type ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
 import { conditionOf, withCondition } from '#controllers/conditions.ts'
 import { selectorMatcher, selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
-import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
+import { deletePod } from '#controllers/pod-control.ts'
+import { isReady } from '#controllers/pod-state.ts'
 import { formatTime } from '#lib/clock.ts'
 import { equal } from '#api/equal.ts'
-import { failureAction } from './failure-policy.ts'
-import { formatIndexes, parseIndexes } from './indexes.ts'
-import { classify, earlierFailures, finishedAt, indexOf, isIndexed, isTracked, type JobPods, newPod, untrack } from './job-pods.ts'
-import { type Counts, deadlineInMs, isFinished, verdictOf, type Verdict } from './verdict.ts'
+import { type Failures, failuresAfter } from './backoff.ts'
+import { formatIndexes } from './indexes.ts'
+import { classify, isIndexed, isTracked, type JobPods, TRACKING, untrack } from './job-pods.ts'
+import { steer, type Steered } from './steer.ts'
+import { type PodRecord, recordOf, type Tally, tallyOf } from './tally.ts'
+import { completionOf, deadlineInMs, isFinished, verdictOf, type Verdict } from './verdict.ts'
 
-const BURST = 500
-const BACKOFF_MS = 10_000
-const MAX_BACKOFF_MS = 600_000
-
-export const jobController: Controller = {
-  name: 'job-controller',
-  workers: 5,
-  triggers: [
-    itself(Job),
-    ownersOf(Pod, Job),
-    mapped(Pod, (pod, informers) => {
-      if (controllerOf(pod) || !pod.metadata?.labels) return []
-      const jobs = informers.of(Job).list(pod.metadata.namespace)
-      return jobs.filter(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels)).map((job) => keyOf(job))
-    }),
-  ],
-  async reconcile(key, context) {
-    const job = context.informers.of(Job).get(key)
-    if (!job?.metadata?.uid || isFinished(job)) return releasePods(key, job, context)
-    if (job.spec?.managedBy && job.spec.managedBy !== 'kubernetes.io/job-controller') return
-    return sync(job, await claimPods(job, context), context)
-  },
+export function jobController(): Controller {
+  const failures = new Map<string, Failures>()
+  return {
+    name: 'job-controller',
+    workers: 5,
+    triggers: [
+      itself(Job),
+      ownersOf(Pod, Job),
+      mapped(Pod, (pod, informers) => {
+        if (controllerOf(pod) || !pod.metadata?.labels) return []
+        const jobs = informers.of(Job).list(pod.metadata.namespace)
+        return jobs.filter(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels)).map((job) => keyOf(job))
+      }),
+    ],
+    async reconcile(key, context) {
+      const job = context.informers.of(Job).get(key)
+      // Someone else's: its pods, too.
+      if (job?.spec?.managedBy && job.spec.managedBy !== 'kubernetes.io/job-controller') return
+      if (!job?.metadata?.uid || isFinished(job)) {
+        failures.delete(keyText(key))
+        return releasePods(key, job, context)
+      }
+      return sync(job, await claimPods(job, context), { failures, context })
+    },
+  }
 }
 
-async function sync(job: Job, pods: readonly Pod[], context: ControllerContext): Promise<{ requeueAfterMs: number } | void> {
+async function sync(
+  job: Job,
+  pods: readonly Pod[],
+  { failures: known, context }: { failures: Map<string, Failures>; context: ControllerContext },
+): Promise<{ requeueAfterMs: number } | void> {
   const now = context.clock.now()
-  const groups = classify(job, pods)
-  const tally = countPods(job, groups)
-  const verdict = job.metadata?.deletionTimestamp ? undefined : verdictOf(job, { ...tally, active: groups.active, now })
+  const key = keyText(keyOf(job))
+  const groups = classify(pods)
+  const tally = tallyOf(job, groups)
+  const failures = failuresAfter(known.get(key), tally.newlySucceeded, tally.newlyFailed)
+  let verdict = verdictOf(job, tally, { pods: groups, now })
+  let done: Steered = { removed: [], created: 0 }
+  if (verdict) {
+    done = await stop(job, groups.active, context)
+    // Without knowing that they all go the job cannot be called over.
+    if (done.failure !== undefined) verdict = undefined
+  } else {
+    if (!job.metadata?.deletionTimestamp) done = await steer(job, groups, { tally, failures, context })
+    verdict = completionOf(job, tally, groups.active.length + done.created - done.removed.length)
+  }
 
-  let waitMs: number | undefined
-  let failure: unknown
-  if (verdict || job.spec?.suspend) failure = await deletePods(job, groups.active, context)
-  else if (!job.metadata?.deletionTimestamp) ({ waitMs, failure } = await steer(job, groups, { tally, context }))
-
-  const status = statusOf(job, { groups, tally, verdict, now })
+  const record = recordOf(job, groups, { tally, verdict })
+  const status = statusOf(job, { groups, done, tally, record, verdict, now })
   if (!equal(normal(status), normal(job.status))) {
     await context.client.update(Job, { ...job, status }, { subresource: 'status' })
     tellChanges(job, status, { verdict, context })
   }
-  await untrack([...tally.counted], context.client)
-  if (failure !== undefined) throw failure
-  const waits = [waitMs, deadlineInMs(job, now)].filter((wait) => wait !== undefined && wait > 0) as number[]
+  known.set(key, failures)
+  await untrack(record.counted, context.client)
+  if (done.failure !== undefined) throw done.failure
+  const waits = [done.waitMs, deadlineInMs(job, now)].filter((wait) => wait !== undefined && wait > 0) as number[]
   if (waits.length > 0 && !verdict) return { requeueAfterMs: Math.min(...waits) }
 }
 
-interface Tally extends Omit<Counts, 'active' | 'now'> {
-  /** Pods that may lose their finalizer once the status is written. */
-  counted: Pod[]
-  uncounted: { succeeded: string[]; failed: string[] }
-  statusSucceeded: number
-  statusFailed: number
-  lastFailureMs: number
-  /** Since the last success. */
-  failuresInRow: number
+/** Pods of a job that is over keep their finalizer until they are counted. */
+async function stop(job: Job, pods: readonly Pod[], context: ControllerContext): Promise<Steered> {
+  const results = await Promise.allSettled(pods.map((pod) => deletePod(pod, job, context)))
+  const failure = results.find((result) => result.status === 'rejected')?.reason
+  return { removed: pods.filter((_, index) => results[index]?.status === 'fulfilled'), created: 0, failure }
 }
 
-/** Adds what is not yet in the status to what is. A pod is in `uncounted` from its count until its finalizer is seen gone. */
-function countPods(job: Job, { succeeded, failed }: JobPods): Tally {
-  const { status = {}, spec } = job
-  const completions = spec?.completions ?? 0
-  const tracked = new Set([...succeeded, ...failed].filter(isTracked).map(({ metadata }) => metadata?.uid ?? ''))
-  const before = { succeeded: status.uncountedTerminatedPods?.succeeded ?? [], failed: status.uncountedTerminatedPods?.failed ?? [] }
-  let statusSucceeded = status.succeeded ?? 0
-  let statusFailed = status.failed ?? 0
-  const still = (uids: readonly string[]) => uids.filter((uid) => tracked.has(uid))
-  const uncounted = { succeeded: still(before.succeeded), failed: still(before.failed) }
-  if (!isIndexed(job)) statusSucceeded += before.succeeded.length - uncounted.succeeded.length
-  statusFailed += before.failed.length - uncounted.failed.length
-
-  const completedIndexes = parseIndexes(status.completedIndexes, completions)
-  const failedIndexes = parseIndexes(status.failedIndexes, completions)
-  const counted: Pod[] = []
-  const newlyFailed: Pod[] = []
-  for (const pod of succeeded) {
-    if (!isTracked(pod)) continue
-    counted.push(pod)
-    const uid = pod.metadata!.uid!
-    const index = indexOf(pod)
-    if (isIndexed(job)) {
-      if (index !== undefined && index < completions && !failedIndexes.has(index)) completedIndexes.add(index)
-    } else if (!uncounted.succeeded.includes(uid)) uncounted.succeeded.push(uid)
-  }
-  const ignored = new Set<Pod>()
-  for (const pod of failed) {
-    if (!isTracked(pod)) continue
-    counted.push(pod)
-    const uid = pod.metadata!.uid!
-    if (uncounted.failed.includes(uid)) continue
-    const { action } = failureAction(job, pod)
-    newlyFailed.push(pod)
-    if (action === 'Ignore') {
-      ignored.add(pod)
-      continue
-    }
-    uncounted.failed.push(uid)
-    const index = indexOf(pod)
-    const limit = spec?.backoffLimitPerIndex
-    if (isIndexed(job) && limit !== undefined && index !== undefined && !completedIndexes.has(index)) {
-      if (action === 'FailIndex' || earlierFailures(pod) >= limit) failedIndexes.add(index)
-    }
-  }
-  if (isIndexed(job)) statusSucceeded = completedIndexes.size
-  const failures = failed.filter((pod) => !ignored.has(pod))
-  const lastSuccessMs = lastEnd(succeeded)
-  return {
-    succeeded: isIndexed(job) ? completedIndexes.size : statusSucceeded + uncounted.succeeded.length,
-    failed: statusFailed + uncounted.failed.length,
-    newlyFailed,
-    completedIndexes,
-    failedIndexes,
-    counted,
-    uncounted,
-    statusSucceeded,
-    statusFailed,
-    lastFailureMs: lastEnd(failures),
-    failuresInRow: failures.filter((pod) => finishedAt(pod) > lastSuccessMs).length,
-  }
-}
-
-/** Moves the number of running pods towards what is wanted. */
-async function steer(
-  job: Job,
-  { active, terminating, failed }: JobPods,
-  { tally, context }: { tally: Tally; context: ControllerContext },
-): Promise<{ waitMs?: number; failure?: unknown }> {
-  const { parallelism = 1, completions, podReplacementPolicy, backoffLimitPerIndex } = job.spec ?? {}
-  const left = completions === undefined ? Infinity : completions - tally.succeeded - tally.failedIndexes.size
-  const wanted = completions === undefined && tally.succeeded > 0 ? active.length : Math.min(parallelism, left)
-  if (active.length > wanted) return { failure: await deletePods(job, leastUseful(active).slice(0, active.length - wanted), context) }
-  const waitsForEnd = podReplacementPolicy === 'Failed' || job.spec?.podFailurePolicy !== undefined
-  const missing = wanted - active.length - (waitsForEnd ? terminating.length : 0)
-  if (missing <= 0) return {}
-  const now = context.clock.now()
-  const waits: number[] = []
-  // An index that has a limit of its own waits by its own failures and holds nobody else up.
-  const isDue = (index: number) => {
-    const mine = failed.filter((pod) => indexOf(pod) === index)
-    const waitMs = backoffLimitPerIndex === undefined ? 0 : backoffMs(mine.length > 0 ? failuresOf(index, failed) : 0, lastEnd(mine), now)
-    if (waitMs > 0) waits.push(waitMs)
-    return waitMs === 0
-  }
-  if (backoffLimitPerIndex === undefined) {
-    const waitMs = backoffMs(tally.failuresInRow, tally.lastFailureMs, now)
-    if (waitMs > 0) return { waitMs }
-  }
-  const busy = [...active, ...(waitsForEnd ? terminating : [])]
-  const indexes = isIndexed(job) ? freeIndexes(job, busy, { tally, count: missing, isDue }) : undefined
-  const count = Math.min(BURST, indexes?.length ?? missing)
-  let next = 0
-  const { error } = await slowStart(count, () => {
-    const index = indexes?.[next++]
-    const failures = index !== undefined && backoffLimitPerIndex !== undefined ? failuresOf(index, failed) : undefined
-    return createPod(newPod(job, index, failures), job, context)
-  })
-  const waitMs = waits.length > 0 ? { waitMs: Math.min(...waits) } : {}
-  return isNamespaceTerminating(error) ? waitMs : { ...waitMs, failure: error }
-}
-
-interface FreeIndexOptions {
+interface Outcome {
+  groups: JobPods
+  done: Steered
   tally: Tally
-  count: number
-  isDue(index: number): boolean
+  record: PodRecord
+  verdict: Verdict | undefined
+  now: number
 }
 
-function freeIndexes(job: Job, taken: readonly Pod[], { tally, count, isDue }: FreeIndexOptions): number[] {
-  const busy = new Set(taken.map((pod) => indexOf(pod)))
-  const free: number[] = []
-  for (let index = 0; index < (job.spec?.completions ?? 0) && free.length < count; index++) {
-    if (!busy.has(index) && !tally.completedIndexes.has(index) && !tally.failedIndexes.has(index) && isDue(index)) free.push(index)
-  }
-  return free
-}
-
-function failuresOf(index: number, failed: readonly Pod[]): number {
-  const counts = failed.filter((pod) => indexOf(pod) === index).map((pod) => earlierFailures(pod) + 1)
-  return Math.max(0, ...counts)
-}
-
-/** After failures in a row new pods come later and later: 10 s, doubling, at most 10 minutes after the last failure. */
-function backoffMs(failures: number, lastFailureMs: number, now: number): number {
-  if (failures === 0 || lastFailureMs === 0) return 0
-  return Math.max(0, lastFailureMs + Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** (failures - 1)) - now)
-}
-
-function lastEnd(pods: readonly Pod[]): number {
-  return Math.max(0, ...pods.map((pod) => finishedAt(pod)))
-}
-
-function statusOf(
-  job: Job,
-  { groups, tally, verdict, now }: { groups: JobPods; tally: Tally; verdict: Verdict | undefined; now: number },
-): JobStatus {
+function statusOf(job: Job, { groups, done, tally, record, verdict, now }: Outcome): JobStatus {
   const { spec, status = {} } = job
   const time = formatTime(now)
-  const active = verdict || spec?.suspend ? 0 : groups.active.length
-  const leaving = verdict || spec?.suspend ? groups.active.length + groups.terminating.length : groups.terminating.length
-  const hasUncounted = tally.uncounted.succeeded.length + tally.uncounted.failed.length > 0
+  const leaving = groups.terminating.length + done.removed.length
   let conditions = status.conditions ?? []
   const set = (type: string, value: string, reason: string, message: string) => {
     const next: JobCondition = { type, status: value, reason, message, lastProbeTime: time, lastTransitionTime: time }
     conditions = withCondition(conditions, next)
   }
   const suspended = conditionOf(conditions, 'Suspended')?.status === 'True'
-  if (spec?.suspend && !suspended && !verdict) set('Suspended', 'True', 'JobSuspended', 'Job suspended')
+  const suspends = Boolean(spec?.suspend) && !suspended && !verdict && !job.metadata?.deletionTimestamp
+  if (suspends) set('Suspended', 'True', 'JobSuspended', 'Job suspended')
   else if (!spec?.suspend && suspended) set('Suspended', 'False', 'JobResumed', 'Job resumed')
   let completionTime = status.completionTime
   if (verdict) {
     set(verdict.outcome === 'Failed' ? 'FailureTarget' : 'SuccessCriteriaMet', 'True', verdict.reason, verdict.message)
+    const uncounted = record.uncounted.succeeded.length + record.uncounted.failed.length
+    const isLast = !groups.all.some(isTracked)
     // The last word is spoken when every pod has ended and been counted.
-    if (leaving === 0 && tally.counted.length === 0 && !hasUncounted) {
+    if (leaving === 0 && isLast && uncounted === 0) {
       set(verdict.outcome, 'True', verdict.reason, verdict.message)
       if (verdict.outcome === 'Complete') completionTime ??= time
     }
   }
-  // A job starts anew when it is resumed; one that ends has started, even if it never ran.
-  const starts = !spec?.suspend && (suspended || !status.startTime)
-  const startTime = starts ? time : (status.startTime ?? (verdict ? time : undefined))
+  const startTime = startOf(job, { suspends, resumes: suspended && !spec?.suspend, ends: verdict !== undefined, time })
   const indexed = isIndexed(job)
   return {
     ...(conditions.length > 0 ? { conditions } : {}),
     ...(startTime ? { startTime } : {}),
     ...(completionTime ? { completionTime } : {}),
-    active,
-    ready: verdict || spec?.suspend ? 0 : groups.ready,
+    active: groups.active.length + done.created - done.removed.length,
+    ready: groups.ready - done.removed.filter((pod) => isReady(pod)).length,
     terminating: leaving,
-    succeeded: tally.statusSucceeded,
-    failed: tally.statusFailed,
+    succeeded: record.succeeded,
+    failed: record.failed,
     ...(indexed && tally.completedIndexes.size > 0 ? { completedIndexes: formatIndexes(tally.completedIndexes) } : {}),
     ...(indexed && spec?.backoffLimitPerIndex !== undefined ? { failedIndexes: formatIndexes(tally.failedIndexes) } : {}),
     uncountedTerminatedPods: {
-      ...(tally.uncounted.succeeded.length > 0 ? { succeeded: tally.uncounted.succeeded } : {}),
-      ...(tally.uncounted.failed.length > 0 ? { failed: tally.uncounted.failed } : {}),
+      ...(record.uncounted.succeeded.length > 0 ? { succeeded: record.uncounted.succeeded } : {}),
+      ...(record.uncounted.failed.length > 0 ? { failed: record.uncounted.failed } : {}),
     },
   }
+}
+
+/** A job that is suspended has not started; it starts anew when it is resumed. One that ends has started, even if it never ran. */
+function startOf(
+  { spec, status }: Job,
+  { suspends, resumes, ends, time }: { suspends: boolean; resumes: boolean; ends: boolean; time: string },
+): string | undefined {
+  if (suspends) return undefined
+  if (resumes || (!spec?.suspend && !status?.startTime)) return time
+  return status?.startTime ?? (ends ? time : undefined)
 }
 
 function tellChanges(
@@ -259,20 +156,20 @@ function tellChanges(
   status: JobStatus,
   { verdict, context }: { verdict: Verdict | undefined; context: ControllerContext },
 ): void {
+  const tell = (type: 'Normal' | 'Warning', reason: string, message: string) => context.events.event(job, type, reason, message)
   const turned = (type: string) => {
     const after = conditionOf(status.conditions, type)?.status
     return after !== undefined && after !== conditionOf(job.status?.conditions, type)?.status ? after : undefined
   }
   const suspended = turned('Suspended')
-  if (suspended)
-    context.events.event(
-      job,
-      'Normal',
-      suspended === 'True' ? 'Suspended' : 'Resumed',
-      suspended === 'True' ? 'Job suspended' : 'Job resumed',
-    )
-  if (verdict && turned('Complete') === 'True') context.events.event(job, 'Normal', 'Completed', 'Job completed')
-  if (verdict && turned('Failed') === 'True') context.events.event(job, 'Warning', verdict.reason, verdict.message)
+  if (suspended === 'True') tell('Normal', 'Suspended', 'Job suspended')
+  else if (suspended) tell('Normal', 'Resumed', 'Job resumed')
+  if (verdict && turned('Failed') === 'True') tell('Warning', verdict.reason, verdict.message)
+  if (!verdict || turned('Complete') !== 'True') return
+  const { completions } = job.spec ?? {}
+  if (completions !== undefined && (status.succeeded ?? 0) > completions)
+    tell('Warning', 'TooManySucceededPods', 'Too many succeeded pods running after completion count reached')
+  tell('Normal', 'Completed', 'Job completed')
 }
 
 /** Pods of a job that is finished or gone need no counting any more. */
@@ -287,11 +184,6 @@ async function releasePods(key: ObjectKey, job: Job | undefined, context: Contro
   await untrack(pods, context.client)
 }
 
-async function deletePods(job: Job, pods: readonly Pod[], context: ControllerContext): Promise<unknown> {
-  const results = await Promise.allSettled(pods.map((pod) => deletePod(pod, job, context)))
-  return results.find((result) => result.status === 'rejected')?.reason
-}
-
 async function claimPods(job: Job, { client, informers }: ControllerContext): Promise<Pod[]> {
   const pods = informers.of(Pod)
   const candidates = [...pods.ownedBy(job.metadata?.uid ?? ''), ...pods.orphans(job.metadata?.namespace ?? '')]
@@ -301,13 +193,10 @@ async function claimPods(job: Job, { client, informers }: ControllerContext): Pr
     ownerKind: Job,
     owner: job,
     dependentKind: Pod,
+    // Who is adopted is counted from then on.
+    finalizer: TRACKING,
     matches: (pod) => matches(pod.metadata?.labels),
   })
-}
-
-function leastUseful(pods: readonly Pod[]): Pod[] {
-  const rank = ({ spec, status }: Pod) => (spec?.nodeName ? 2 : 0) + (status?.phase === 'Running' ? 1 : 0)
-  return [...pods].sort((a, b) => rank(a) - rank(b))
 }
 
 function normal(status: JobStatus | undefined): Record<string, unknown> {

@@ -1,21 +1,10 @@
 // Whether a Job is done, and why. Pure: what counts in, a verdict out.
 import type { Job } from '#api/kinds/batch/job.ts'
-import type { Pod } from '#api/kinds/core/pod.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 import { failureAction } from './failure-policy.ts'
-import { isIndexed } from './job-pods.ts'
+import { hasFailed, isIndexed, type JobPods } from './job-pods.ts'
 import { parseIndexes } from './indexes.ts'
-
-export interface Counts {
-  succeeded: number
-  failed: number
-  /** Not yet told in the status. */
-  newlyFailed: readonly Pod[]
-  active: readonly Pod[]
-  completedIndexes: ReadonlySet<number>
-  failedIndexes: ReadonlySet<number>
-  now: number
-}
+import type { Tally } from './tally.ts'
 
 export interface Verdict {
   outcome: 'Complete' | 'Failed'
@@ -27,28 +16,33 @@ export function isFinished({ status }: Job): boolean {
   return ['Complete', 'Failed'].some((type) => conditionOf(status?.conditions, type)?.status === 'True')
 }
 
-export function verdictOf(job: Job, counts: Counts): Verdict | undefined {
-  const { spec, status } = job
+/** What ends the job though it has pods that run: it failed, or as much of it succeeded as its success policy asks. */
+export function verdictOf(job: Job, tally: Tally, { pods, now }: { pods: JobPods; now: number }): Verdict | undefined {
   for (const [type, outcome] of [
-    ['FailureTarget', 'Failed'],
     ['SuccessCriteriaMet', 'Complete'],
+    ['FailureTarget', 'Failed'],
   ] as const) {
-    const decided = conditionOf(status?.conditions, type)
+    const decided = conditionOf(job.status?.conditions, type)
     if (decided?.status === 'True') return { outcome, reason: decided.reason ?? '', message: decided.message ?? '' }
   }
-  for (const pod of counts.newlyFailed) {
+  for (const pod of pods.all.filter((one) => hasFailed(job, one))) {
     const { action, message } = failureAction(job, pod)
     if (action === 'FailJob') return { outcome: 'Failed', reason: 'PodFailurePolicy', message }
   }
-  const success = successPolicy(job, counts)
-  if (success) return success
-  if (tooManyFailures(job, counts)) {
+  if (tooManyFailures(job, tally, pods)) {
     return { outcome: 'Failed', reason: 'BackoffLimitExceeded', message: 'Job has reached the specified backoff limit' }
   }
-  if (deadlineInMs(job, counts.now) === 0) {
+  if (deadlineInMs(job, now) === 0) {
     return { outcome: 'Failed', reason: 'DeadlineExceeded', message: 'Job was active longer than specified deadline' }
   }
-  return byIndexes(job, counts) ?? byCount(job, counts, spec?.completions)
+  return byIndexes(job, tally) ?? successPolicy(job, tally)
+}
+
+/** Without a number of completions any success ends the job, once the others have come to their end as well. */
+export function completionOf({ spec }: Job, { succeeded }: Tally, active: number): Verdict | undefined {
+  const enough = spec?.completions === undefined ? succeeded > 0 : succeeded >= spec.completions
+  if (!enough || active > 0) return undefined
+  return { outcome: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' }
 }
 
 /** Milliseconds until the job has been active for too long; undefined where it may be for ever. */
@@ -59,13 +53,7 @@ export function deadlineInMs({ spec, status }: Job, now: number): number | undef
   return Math.max(0, Date.parse(status.startTime) + spec.activeDeadlineSeconds * 1000 - now)
 }
 
-function byCount(_job: Job, { succeeded, active }: Counts, completions: number | undefined): Verdict | undefined {
-  // Without a number of completions any success ends the job, once the others have come to their end as well.
-  const enough = completions === undefined ? succeeded > 0 && active.length === 0 : succeeded >= completions
-  return enough ? { outcome: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' } : undefined
-}
-
-function byIndexes(job: Job, { completedIndexes, failedIndexes }: Counts): Verdict | undefined {
+function byIndexes(job: Job, { completedIndexes, failedIndexes }: Tally): Verdict | undefined {
   const { backoffLimitPerIndex, maxFailedIndexes, completions = 0 } = job.spec ?? {}
   if (!isIndexed(job) || backoffLimitPerIndex === undefined) return undefined
   if (maxFailedIndexes !== undefined && failedIndexes.size > maxFailedIndexes) {
@@ -79,18 +67,19 @@ function byIndexes(job: Job, { completedIndexes, failedIndexes }: Counts): Verdi
   return all ? { outcome: 'Failed', reason: 'FailedIndexes', message: 'Job has failed indexes' } : undefined
 }
 
-function tooManyFailures(job: Job, { failed, active }: Counts): boolean {
-  const { backoffLimit = 6, template, backoffLimitPerIndex } = job.spec ?? {}
+function tooManyFailures(job: Job, { failed }: Tally, { all }: JobPods): boolean {
+  const { backoffLimit = 6, template } = job.spec ?? {}
   if (failed > backoffLimit) return true
-  if (template?.spec?.restartPolicy !== 'OnFailure' || backoffLimitPerIndex !== undefined) return false
+  if (template?.spec?.restartPolicy !== 'OnFailure') return false
   // Restarts in place are failures too.
-  const restarts = active
+  const restarts = all
+    .filter(({ status }) => status?.phase === 'Running' || status?.phase === 'Pending')
     .flatMap(({ status }) => [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])])
     .reduce((sum, { restartCount }) => sum + restartCount, 0)
   return backoffLimit === 0 ? restarts > 0 : restarts >= backoffLimit
 }
 
-function successPolicy(job: Job, { completedIndexes }: Counts): Verdict | undefined {
+function successPolicy(job: Job, { completedIndexes }: Tally): Verdict | undefined {
   if (!isIndexed(job)) return undefined
   for (const [index, { succeededIndexes, succeededCount }] of (job.spec?.successPolicy?.rules ?? []).entries()) {
     const named = succeededIndexes === undefined ? undefined : parseIndexes(succeededIndexes, job.spec?.completions ?? 0)

@@ -14,17 +14,31 @@ export function podsToDelete(pods: readonly Pod[], count: number, { related, now
   return [...pods]
     .sort(
       (a, b) =>
-        order(Boolean(a.spec?.nodeName), Boolean(b.spec?.nodeName)) ||
-        phase(a) - phase(b) ||
-        order(isReady(a), isReady(b)) ||
+        byStage(a, b) ||
         deletionCost(a) - deletionCost(b) ||
         rank(b) - rank(a) ||
-        (isReady(a) ? younger(readySince(a), readySince(b), now) : 0) ||
-        restarts(b) - restarts(a) ||
-        younger(a.metadata?.creationTimestamp ?? undefined, b.metadata?.creationTimestamp ?? undefined, now) ||
-        (a.metadata?.uid ?? '').localeCompare(b.metadata?.uid ?? ''),
+        (isReady(a) && isReady(b) ? byAge(a, b, { times: [readySince(a), readySince(b)], now }) : 0) ||
+        byRestarts(a, b) ||
+        byAge(a, b, { times: [createdAt(a), createdAt(b)], now }),
     )
     .slice(0, count)
+}
+
+/** The order of those that do not care about costs and nodes, and take times as they are. */
+export function byUsefulness(a: Pod, b: Pod): number {
+  const younger = (one: string | undefined, other: string | undefined) =>
+    one === other ? 0 : !one || !other ? (one ? 1 : -1) : Date.parse(other) - Date.parse(one)
+  return (
+    byStage(a, b) ||
+    (isReady(a) && isReady(b) ? younger(readySince(a), readySince(b)) : 0) ||
+    byRestarts(a, b) ||
+    younger(createdAt(a), createdAt(b))
+  )
+}
+
+/** Not placed, not yet running, not ready: the less of a pod there is. */
+function byStage(a: Pod, b: Pod): number {
+  return order(Boolean(a.spec?.nodeName), Boolean(b.spec?.nodeName)) || phase(a) - phase(b) || order(isReady(a), isReady(b))
 }
 
 function order(a: boolean, b: boolean): number {
@@ -44,17 +58,34 @@ function readySince(pod: Pod): string | undefined {
   return podCondition(pod, 'Ready')?.lastTransitionTime
 }
 
-function restarts({ status }: Pod): number {
-  return Math.max(0, ...(status?.containerStatuses ?? []).map(({ restartCount }) => restartCount))
+function createdAt({ metadata }: Pod): string | undefined {
+  return metadata?.creationTimestamp ?? undefined
 }
 
-/** The younger goes first, but ages within one power of two count as equal, so that chance spreads deletions. */
-function younger(a: string | undefined, b: string | undefined, now: number): number {
-  if (a === b) return 0
-  if (!a || !b) return a ? 1 : -1
-  return magnitude(now - Date.parse(a)) - magnitude(now - Date.parse(b))
+/** Who starts again and again goes first; sidecars are asked where the others agree. */
+function byRestarts(a: Pod, b: Pod): number {
+  const most = (pod: Pod, sidecars: boolean) => {
+    const always = new Set(
+      (pod.spec?.initContainers ?? []).flatMap(({ name, restartPolicy }) => (restartPolicy === 'Always' ? [name] : [])),
+    )
+    const statuses = sidecars
+      ? (pod.status?.initContainerStatuses ?? []).filter(({ name }) => always.has(name))
+      : (pod.status?.containerStatuses ?? [])
+    return Math.max(0, ...statuses.map(({ restartCount }) => restartCount))
+  }
+  return most(b, false) - most(a, false) || most(b, true) - most(a, true)
 }
 
+/** The younger goes first, but ages within one power of two count as equal: then the UID decides, and so chance spreads deletions. */
+function byAge(a: Pod, b: Pod, { times: [one, other], now }: { times: [string | undefined, string | undefined]; now: number }): number {
+  if (one === other) return 0
+  if (!one || !other) return one ? 1 : -1
+  return (
+    magnitude(now - Date.parse(one)) - magnitude(now - Date.parse(other)) || ((a.metadata?.uid ?? '') < (b.metadata?.uid ?? '') ? -1 : 1)
+  )
+}
+
+/** Ages are measured in nanoseconds: that decides where the powers of two lie. */
 function magnitude(ageMs: number): number {
-  return Math.floor(Math.log2(Math.max(1, ageMs)))
+  return ageMs <= 0 ? -1 : Math.floor(Math.log2(ageMs * 1e6))
 }
