@@ -70,6 +70,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   scale?: ScalePaths
   /** Group and version under which objects are stored, where several versions are served. */
   storageVersion?: { group: string; version: string }
+  /** All versions a custom kind has, also those that are not served. */
+  readonly versions?: readonly Kind<any>[] | undefined
   /** Converts between this version and the storage version, where their shapes differ. */
   convert?: { toStorage(object: T): KubeObject; fromStorage(stored: KubeObject): T }
   /** Field selectors beside metadata.name and metadata.namespace: path -> value. */

@@ -1,9 +1,11 @@
 // Server-side apply: merges a configuration, removes what its manager no longer names and nobody else owns, and refuses to take what others own.
 import { equal } from '#api/equal.ts'
 import { apiVersionOf, type KubeObject, type ManagedFieldsEntry, parseApiVersion } from '#api/object.ts'
+import type { Schema } from '#api/schema.ts'
 import { type StatusCause, StatusError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import { checkApplied } from './check-applied.ts'
+import { type Converting, settle } from './conversions.ts'
 import { emptyObject } from './empty-object.ts'
 import { difference, type Fields, formatPath, intersection, isEmpty, NO_FIELDS, pathsOf, recursiveDifference, union } from './fields.ts'
 import { fieldSetOf, withNamedFields } from './field-set.ts'
@@ -27,22 +29,26 @@ const KUBECTL = 'kubectl'
 
 /** The object after the apply, managedFields included; `live` itself when nothing changes. Nothing given is changed. */
 export function serverSideApply(live: KubeObject | undefined, patch: KubeObject, options: ApplyOptions): KubeObject {
+  return settle(applying(live, patch, options), options.versions)
+}
+
+export function* applying(live: KubeObject | undefined, patch: KubeObject, options: ApplyOptions): Converting<KubeObject> {
   const { schema, manager, now } = options
   checkPatch(live, patch, options)
   const before = live?.metadata?.managedFields
   const current = live ? withoutManagedFields(live) : {}
   const managers = decodeManagers(before) ?? new Map<string, Manager>()
-  if (live && managers.size === 0) ownBeforeFirstApply(managers, current, options)
+  if (live && managers.size === 0) yield* ownBeforeFirstApply(managers, current, options)
 
   const attempt = (force: boolean) => applyOnce(new Map(managers), current, patch, { ...options, force })
-  let result = attempt(options.force ?? false)
+  let result = yield* attempt(options.force ?? false)
   if (result.conflicts.length && manager === KUBECTL && live) {
     const allowed = fieldsLastApplied(schema, current, options.apiVersion)
     const left = result.conflicts.flatMap(({ owner, fields }) => {
       const beyond = difference(fields, allowed)
       return isEmpty(beyond) ? [] : [{ owner, fields: beyond }]
     })
-    result = left.length ? { ...result, conflicts: left } : attempt(true)
+    result = left.length ? { ...result, conflicts: left } : yield* attempt(true)
   }
   if (result.conflicts.length) throw conflictError(result.conflicts)
 
@@ -64,7 +70,7 @@ interface Attempt {
   self: string
 }
 
-function applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, options: ApplyOptions): Attempt {
+function* applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, options: ApplyOptions): Converting<Attempt> {
   const { schema, apiVersion, manager, subresource, force } = options
   const fields = recursiveDifference(fieldSetOf(schema, patch), options.ignored ?? NO_FIELDS)
   const applier: Manager = { manager, operation: 'Apply', apiVersion, fields, ...(subresource ? { subresource } : {}) }
@@ -72,8 +78,8 @@ function applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, o
   const last = managers.get(self)
   managers.set(self, { ...applier, ...(last?.time ? { time: last.time } : {}) })
   const merged = mergeApplied(schema, current, patch) as KubeObject
-  const object = last ? prune(merged, { last, fields }, managers, options) : merged
-  const { conflicts } = takeOver(managers, current, object, { ...options, self })
+  const object = last ? yield* prune(merged, { last, fields }, managers, options) : merged
+  const { conflicts } = yield* takeOver(managers, current, object, { ...options, self })
   const owned = withoutNeverOwned(fields)
   if (isEmpty(owned)) managers.delete(self)
   else managers.set(self, { ...managers.get(self)!, fields: owned })
@@ -81,35 +87,58 @@ function applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, o
 }
 
 /** Removes what the manager applied last time, unless someone (the manager itself included) owns it now. */
-function prune(
+function* prune(
   merged: KubeObject,
   { last, fields }: { last: Manager; fields: Fields },
   managers: Managers,
   { schema, apiVersion, versions }: ApplyOptions,
-): KubeObject {
+): Converting<KubeObject> {
   // All of it is named again: there is nothing to remove.
   if (last.apiVersion === apiVersion && isEmpty(difference(last.fields, fields))) return merged
-  const at = (version: string) => (version === apiVersion ? undefined : versions?.(version))
-  const view = at(last.apiVersion)
-  // What was applied at another version can only be looked for there; without a way back the merge stands as it is.
-  if (view && versions && !versions(apiVersion)) return merged
-  const whole = view ? view.convert(merged) : merged
-  const wholeSchema = view?.schema ?? schema
-  const named = (fields: Fields) => withNamedFields(wholeSchema, fields)
-  let owned: Fields = {}
-  for (const one of managers.values()) if (one.apiVersion === last.apiVersion || !at(one.apiVersion)) owned = union(owned, one.fields)
-  const all = named(fieldSetOf(wholeSchema, whole))
-  const pruned = removeFields(wholeSchema, whole, named(last.fields)) ?? {}
-  const kept = union(named(fieldSetOf(wholeSchema, pruned)), named(owned))
-  const back = removeFields(wholeSchema, whole, difference(all, kept)) ?? {}
-  const gone = intersection(difference(all, named(fieldSetOf(wholeSchema, back))), named(last.fields))
-  const result = (removeFields(wholeSchema, whole, gone) ?? {}) as KubeObject
-  return view ? versions!(apiVersion)!.convert(result) : result
+  const versionOf = (one: Manager) => (versions ? one.apiVersion : apiVersion)
+  const schemaAt = (at: string) => (at === apiVersion ? schema : versions?.schemaOf(at))
+  const owned = new Map<string, Fields>()
+  for (const one of managers.values()) owned.set(versionOf(one), union(owned.get(versionOf(one)) ?? {}, one.fields))
+  const lastVersion = versionOf(last)
+  const lastSchema = schemaAt(lastVersion)
+  const start = lastSchema && (yield* seenAt(lastVersion, { objects: [merged], from: apiVersion }))
+  // Where that version is gone the merge stands as it is.
+  if (!lastSchema || !start) return merged
+  const membersOf = (at: Schema, object: KubeObject) => withNamedFields(at, fieldSetOf(at, object))
+  const without = (at: Schema, object: KubeObject, fields: Fields) => (removeFields(at, object, fields) ?? {}) as KubeObject
+  const [first] = start as [KubeObject]
+  let whole = first
+  let kept = without(lastSchema, whole, withNamedFields(lastSchema, last.fields))
+  let version = lastVersion
+  // Those of that version first: what they keep may be what a conversion needs.
+  for (const at of new Set([lastVersion, ...owned.keys()])) {
+    const atSchema = schemaAt(at)
+    const theirs = owned.get(at)
+    const seen = atSchema && theirs && (yield* seenAt(at, { objects: [whole, kept], from: version }))
+    if (!atSchema || !theirs || !seen) continue
+    const [all, left] = seen as [KubeObject, KubeObject]
+    const stays = union(membersOf(atSchema, left), withNamedFields(atSchema, theirs))
+    whole = all
+    kept = without(atSchema, all, difference(membersOf(atSchema, all), stays))
+    version = at
+  }
+  const [back = first] = (yield* seenAt(lastVersion, { objects: [kept], from: version })) ?? []
+  const lost = difference(membersOf(lastSchema, first), membersOf(lastSchema, back))
+  const pruned = without(lastSchema, first, intersection(lost, withNamedFields(lastSchema, last.fields)))
+  const [result = merged] = (yield* seenAt(apiVersion, { objects: [pruned], from: lastVersion })) ?? []
+  return result
+}
+
+function* seenAt(
+  apiVersion: string,
+  { objects, from }: { objects: readonly KubeObject[]; from: string },
+): Converting<readonly KubeObject[] | undefined> {
+  return apiVersion === from ? objects : yield { objects, apiVersion }
 }
 
 /** What was there before anyone's fields were known belongs to a manager of that name, so that applying does not silently take it. */
-function ownBeforeFirstApply(managers: Managers, current: KubeObject, options: ApplyOptions): void {
-  const { comparison } = takeOver(new Map(), emptyObject(options.schema) as KubeObject, current, options)
+function* ownBeforeFirstApply(managers: Managers, current: KubeObject, options: ApplyOptions): Converting<void> {
+  const { comparison } = yield* takeOver(new Map(), emptyObject(options.schema) as KubeObject, current, options)
   const fields = withoutNeverOwned(union(comparison.added, comparison.modified))
   if (isEmpty(fields)) return
   const { apiVersion, now, subresource } = options

@@ -2,6 +2,7 @@
 import { equal } from '#api/equal.ts'
 import type { KubeObject, ManagedFieldsEntry } from '#api/object.ts'
 import { formatTime } from '#lib/clock.ts'
+import { type Converting, settle } from './conversions.ts'
 import { emptyObject, withEmptyStatus } from './empty-object.ts'
 import { isEmpty, union } from './fields.ts'
 import {
@@ -22,11 +23,15 @@ export interface TrackUpdateOptions extends Ownership {
   now: number
 }
 
+export function trackUpdate(live: KubeObject | undefined, next: KubeObject, options: TrackUpdateOptions): void {
+  settle(trackingUpdate(live, next, options), options.versions)
+}
+
 /**
  * Sets `next.metadata.managedFields`; `next` is otherwise untouched and `live` (absent on create) not changed at all.
  * What `next` brings as managedFields is honoured on the main resource, as a client may edit them.
  */
-export function trackUpdate(live: KubeObject | undefined, next: KubeObject, options: TrackUpdateOptions): void {
+export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, options: TrackUpdateOptions): Converting<void> {
   const { manager, subresource = '', apiVersion, schema, now } = options
   const before = live?.metadata?.managedFields
   const managers = managersFrom(before, next.metadata?.managedFields, subresource)
@@ -35,7 +40,7 @@ export function trackUpdate(live: KubeObject | undefined, next: KubeObject, opti
   // An object nobody owns a field of stays so until someone applies to it.
   if (managers.size > 0 || !live) {
     const from = live ? withEmptyStatus(schema, withoutManagedFields(live)) : emptyObject(schema)
-    const { comparison } = takeOver(managers, from, bare, options)
+    const { comparison } = yield* takeOver(managers, from, bare, options)
     // What the endpoint does not own is not in the comparison any more.
     const fields = withoutNeverOwned(union(comparison.added, comparison.modified))
     tookSomething = !isEmpty(fields)

@@ -1,12 +1,10 @@
-// Who owns what after a change: shared by updates and applies. Managers' sets may be of other versions than the change; `versions` translates.
+// Who owns what after a change: shared by updates and applies. A manager's set stays in the version it was made in: the objects are seen there.
 import type { KubeObject } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
 import { type Comparison, compareObjects } from './compare.ts'
+import type { Converting, Versions } from './conversions.ts'
 import { difference, type Fields, fieldsOf, intersection, isEmpty, NO_FIELDS, recursiveDifference, union } from './fields.ts'
 import type { Manager, Managers } from './managers.ts'
-
-/** How to see an object at another version: absent for versions that are gone, whose managers are then forgotten. */
-export type Versions = (apiVersion: string) => { schema: Schema; convert(object: KubeObject): KubeObject } | undefined
 
 export interface Ownership {
   schema: Schema
@@ -51,32 +49,34 @@ export interface Conflict {
  * Takes changed fields from all managers but `self`, and removed ones from all. Returns the comparison at the change's own version,
  * and those who lost something: conflicts, if the change was an apply.
  */
-export function takeOver(
+export function* takeOver(
   managers: Managers,
   live: KubeObject,
   next: KubeObject,
   { self, ...ownership }: Ownership & { self?: string },
-): { comparison: Comparison; conflicts: Conflict[] } {
-  const { ignored = NO_FIELDS } = ownership
+): Converting<{ comparison: Comparison; conflicts: Conflict[] }> {
+  const { ignored = NO_FIELDS, schema, apiVersion, versions } = ownership
   const without = ({ added, modified, removed }: Comparison): Comparison => ({
     added: recursiveDifference(added, ignored),
     modified: recursiveDifference(modified, ignored),
     removed: recursiveDifference(removed, ignored),
   })
-  const comparison = without(compareObjects(ownership.schema, live, next))
-  const byVersion = new Map<string, Comparison | undefined>([[ownership.apiVersion, comparison]])
-  const at = (apiVersion: string): Comparison | undefined => {
-    if (!ownership.versions) return comparison
-    if (!byVersion.has(apiVersion)) {
-      const version = ownership.versions(apiVersion)
-      byVersion.set(apiVersion, version && without(compareObjects(version.schema, version.convert(live), version.convert(next))))
-    }
-    return byVersion.get(apiVersion)
-  }
+  const whole = compareObjects(schema, live, next)
+  const comparison = without(whole)
+  // Where nothing changes nothing changes in any version.
+  const changed = !isEmpty(whole.added) || !isEmpty(whole.modified) || !isEmpty(whole.removed)
+  const byVersion = new Map<string, Comparison | undefined>([[apiVersion, comparison]])
   const conflicts: Conflict[] = []
   for (const [id, owner] of managers) {
     if (id === self) continue
-    const change = at(owner.apiVersion)
+    const at = versions ? owner.apiVersion : apiVersion
+    if (!byVersion.has(at)) {
+      const theirs = versions?.schemaOf(at)
+      const objects = theirs && changed ? yield { objects: [live, next], apiVersion: at } : undefined
+      const seen = theirs && !changed ? comparison : objects && without(compareObjects(theirs!, objects[0]!, objects[1]!))
+      byVersion.set(at, seen)
+    }
+    const change = byVersion.get(at)
     if (!change) {
       managers.delete(id)
       continue

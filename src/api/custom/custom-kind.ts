@@ -24,17 +24,21 @@ const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
 export interface CustomKindOptions {
   /** Asked with every create: once the definition is going, nothing new is made. */
   isTerminating?(): boolean
+  /** All versions of it, itself too. */
+  siblings?(): readonly Kind<any>[]
 }
 
 /** Every served version, under the names the definition was granted. */
 export function customKinds(definition: CustomResourceDefinition, options?: CustomKindOptions): Kind<Resource>[] {
-  return definition.spec.versions.filter(({ served }) => served).map((version) => customKind(definition, version, options))
+  const { versions } = definition.spec
+  const kinds: Kind<Resource>[] = versions.map((version) => customKind(definition, version, { ...options, siblings: () => kinds }))
+  return kinds.filter((_, index) => versions[index]!.served)
 }
 
 export function customKind(
   definition: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
-  { isTerminating = () => false }: CustomKindOptions = {},
+  { isTerminating = () => false, siblings }: CustomKindOptions = {},
 ): Kind<Resource> {
   const { spec, status, metadata } = definition
   const { group } = spec
@@ -60,6 +64,9 @@ export function customKind(
     get schema() {
       schema ??= resourceSchema(root, selectableFields(version))
       return schema
+    },
+    get versions() {
+      return siblings?.()
     },
     subresources: subresourcesOf(version),
     ...(scale ? { scale: scalePaths(scale) } : {}),

@@ -1,98 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CustomResourceDefinition } from '#api/generated/types.ts'
-import { type Stranger, startStranger } from '#server/outgoing/testing.ts'
-import { alwaysAllow } from '#server/access/authorizers.ts'
-import { mutatingWebhooks } from '#server/admission/webhooks/mutating-webhooks.ts'
-import { WebhookMetrics } from '#server/admission/webhooks/webhook-metrics.ts'
-import { startRequests } from '#server/engine/requests.ts'
-
-type Json = Record<string, any>
-type Convert = (object: Json, wanted: string) => Json
-
-const GROUP = 'net.example.com'
-const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-const NAME = `endpoints.${GROUP}`
-const at = (version: string, name = '') => `/apis/${GROUP}/${version}/namespaces/default/endpoints${name && `/${name}`}`
-
-/** `host:port` in v1, two fields in v2. */
-const convert: Convert = (object, apiVersion) => {
-  const { hostPort = '', host = '', port = '' } = object['spec'] ?? {}
-  const spec = apiVersion.endsWith('v2') ? { host: hostPort.split(':')[0], port: hostPort.split(':')[1] } : { hostPort: `${host}:${port}` }
-  return { ...object, apiVersion, spec }
-}
-
-const answering = (convertOne: Convert) => (call: { body: string }) => {
-  const { request, apiVersion } = JSON.parse(call.body)
-  const convertedObjects = request.objects.map((one: Json) => convertOne(one, request.desiredAPIVersion))
-  return { apiVersion, kind: 'ConversionReview', response: { uid: request.uid, result: { status: 'Success' }, convertedObjects } }
-}
-
-const version = (name: string, fields: string[], storage: boolean) => ({
-  name,
-  served: true,
-  storage,
-  schema: {
-    openAPIV3Schema: {
-      type: 'object',
-      properties: { spec: { type: 'object', properties: Object.fromEntries(fields.map((field) => [field, { type: 'string' }])) } },
-    },
-  },
-  selectableFields: [{ jsonPath: `.spec.${fields[0]}` }],
-})
-
-function definition({ url, caBundle }: Stranger, stored = 'v1'): CustomResourceDefinition {
-  return {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: NAME },
-    spec: {
-      group: GROUP,
-      scope: 'Namespaced',
-      names: { plural: 'endpoints', kind: 'Endpoint' },
-      versions: [version('v1', ['hostPort'], stored === 'v1'), version('v2', ['host', 'port'], stored === 'v2')],
-      conversion: {
-        strategy: 'Webhook',
-        webhook: { conversionReviewVersions: ['v1', 'v1beta1'], clientConfig: { url: `${url}/convert`, caBundle } },
-      },
-    },
-  } as CustomResourceDefinition
-}
-
-async function fixture() {
-  const stranger = await startStranger(answering(convert))
-  const cluster = await startRequests({
-    extensions: (context) => ({ admission: [mutatingWebhooks({ ...context, metrics: new WebhookMetrics() }, alwaysAllow)] }),
-  })
-  const send = async (method: string, path: string, body?: unknown) => {
-    const answer = await cluster.send(method, path, body)
-    const text = String(answer.body)
-    return { status: answer.status, body: (text.startsWith('{') ? JSON.parse(text) : text) as Json }
-  }
-  assert.equal((await send('POST', DEFINITIONS, definition(stranger))).status, 201)
-  while ((await send('GET', at('v1'))).status === 404) await new Promise((resolve) => setImmediate(resolve))
-  const object = (name: string, served: 'v1' | 'v2', more: object = {}) => ({
-    apiVersion: `${GROUP}/${served}`,
-    kind: 'Endpoint',
-    metadata: { name },
-    spec: served === 'v1' ? { hostPort: `${name}:1` } : { host: name, port: '2' },
-    ...more,
-  })
-  return {
-    send,
-    stranger,
-    object,
-    server: cluster.server,
-    client: cluster.client,
-    async [Symbol.asyncDispose]() {
-      await cluster[Symbol.asyncDispose]()
-      await stranger[Symbol.asyncDispose]()
-    },
-  }
-}
+import { answering, at, type Convert, convert, DEFINITIONS, definitionOf, GROUP, type Json, NAME, startConverted } from './testing.ts'
 
 test('a resource is written and read in each version, and stored in one', async () => {
-  await using f = await fixture()
+  await using f = await startConverted()
   assert.deepEqual((await f.send('POST', at('v1'), f.object('a', 'v1'))).body['spec'], { hostPort: 'a:1' })
   assert.equal(f.stranger.calls.length, 0, 'what is stored as it is asked for needs nobody')
   const made = await f.send('POST', at('v2'), f.object('b', 'v2'))
@@ -124,11 +35,11 @@ test('a resource is written and read in each version, and stored in one', async 
 })
 
 test('a list of what was stored in several versions is one call, and comes in the version asked for', async () => {
-  await using f = await fixture()
+  await using f = await startConverted()
   await f.send('POST', at('v1'), f.object('a', 'v1'))
   await f.send('POST', at('v1'), f.object('b', 'v1'))
   const { resourceVersion } = (await f.send('GET', `${DEFINITIONS}/${NAME}`)).body['metadata']
-  const changed = definition(f.stranger, 'v2')
+  const changed = definitionOf(f.stranger, 'v2')
   const put = await f.send('PUT', `${DEFINITIONS}/${NAME}`, { ...changed, metadata: { name: NAME, resourceVersion } })
   assert.deepEqual(put.body['status'].storedVersions, ['v1', 'v2'])
   await f.send('POST', at('v2'), f.object('c', 'v2'))
@@ -150,7 +61,7 @@ test('a list of what was stored in several versions is one call, and comes in th
 })
 
 test('a watch tells changes in its version and in their order', async () => {
-  await using f = await fixture()
+  await using f = await startConverted()
   await f.send('POST', at('v1'), f.object('a', 'v1'))
   const { kind } = f.server.registry.find(GROUP, 'v2', 'endpoints')!
   const stop = new AbortController()
@@ -175,7 +86,7 @@ test('a watch tells changes in its version and in their order', async () => {
 })
 
 test('what a webhook makes of objects must be the same objects', async () => {
-  await using f = await fixture()
+  await using f = await startConverted()
   await f.send('POST', at('v1'), f.object('a', 'v1', { metadata: { name: 'a', labels: { own: 'x' } } }))
   const about = `conversion webhook for ${GROUP}/v1, Kind=Endpoint`
   const bad =
@@ -232,7 +143,7 @@ test('what a webhook makes of objects must be the same objects', async () => {
 })
 
 test('an admission webhook for one version sees and changes what is sent in another', async () => {
-  await using f = await fixture()
+  await using f = await startConverted()
   const converting = f.stranger.answerer
   const seen: Json[] = []
   f.stranger.answerer = (call, response) => {
@@ -267,7 +178,7 @@ test('an admission webhook for one version sees and changes what is sent in anot
 })
 
 test('conversions are counted by definition, versions and what came of them', async () => {
-  await using f = await fixture()
+  await using f = await startConverted()
   await f.send('POST', at('v2'), f.object('a', 'v2', { spec: { host: 'h', port: '1' } }))
   f.stranger.answerer = answering(() => ({}))
   await f.send('POST', at('v2'), f.object('b', 'v2', { spec: { host: 'h', port: '1' } }))

@@ -6,7 +6,7 @@ import type { StoredObject } from '#server/cache/stored-object.ts'
 import { isHeavy, ownerOf, stepApart } from './apart.ts'
 import { decodePatched, type FieldValidation } from './decode.ts'
 import type { Engine, Write, Written } from './engine.ts'
-import { applied } from './field-managers.ts'
+import { applied, asksStranger } from './field-managers.ts'
 import { checkNames, updateObject } from './update.ts'
 
 export interface ApplyRequest {
@@ -26,6 +26,11 @@ export function applyObject(engine: Engine, write: Write, { key, patch, force, f
       'BadRequest',
       `Incorrect kind specified in apply patch. Specified patch kind: ${patch.kind ?? ''}, expected: ${kind.kind}`,
     )
+  const finish = (merged: KubeObject): KubeObject => {
+    const next = decodePatched(kind, clone(merged), { fieldValidation, warn: write.warn })
+    checkNames(write, key, next)
+    return next
+  }
   const buildApart = async (stored: StoredObject | undefined): Promise<KubeObject> => {
     const step = { step: 'apply', owner: ownerOf(engine, write), force, fieldValidation } as const
     const next = (await stepApart(engine, write, { step, wanted: patch, stored })) as KubeObject
@@ -39,11 +44,9 @@ export function applyObject(engine: Engine, write: Write, { key, patch, force, f
       managed: true,
       build(present, stored) {
         const there = stored && present && { stored, present }
-        if (isHeavy(write, patch, there)) return buildApart(stored)
+        if (!asksStranger(write, present) && isHeavy(write, patch, there)) return buildApart(stored)
         const merged = applied(engine, write, { present, patch, force })
-        const next = decodePatched(kind, clone(merged), { fieldValidation, warn: write.warn })
-        checkNames(write, key, next)
-        return next
+        return merged instanceof Promise ? merged.then(finish) : finish(merged)
       },
     },
   })

@@ -1,7 +1,8 @@
 // Who manages which fields: kept in metadata.managedFields with every write. The arithmetic is the api room's; here is what it needs to know.
-import { serverSideApply } from '#api/apply/server-side-apply.ts'
-import { setManagedFields, trackUpdate } from '#api/apply/track-update.ts'
-import { ignoredFields, type Ownership, type Versions } from '#api/apply/update.ts'
+import { settleLater, type Versions, type Wanted } from '#api/apply/conversions.ts'
+import { applying, serverSideApply } from '#api/apply/server-side-apply.ts'
+import { setManagedFields, trackingUpdate, trackUpdate } from '#api/apply/track-update.ts'
+import { ignoredFields, type Ownership } from '#api/apply/update.ts'
 import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject, type ManagedFieldsEntry } from '#api/object.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
@@ -18,8 +19,7 @@ interface Recorded {
 
 /** Nothing to wait for unless the object is heavy. */
 export function recordCreate(engine: Engine, write: Write, created: Recorded): Promise<void> | void {
-  if (created.heavy) return recordApart(engine, write, created)
-  if (write.fieldManager) trackUpdate(undefined, created.next, trackOptions(engine, write))
+  return record(engine, write, created)
 }
 
 /** Of what is asked and answered at once, and never stored. */
@@ -30,12 +30,22 @@ export function recordAsked(object: KubeObject, asked: { kind: Kind; manager: st
 }
 
 export function recordUpdate(engine: Engine, write: Write, updated: Recorded): Promise<void> | void {
-  if (updated.heavy) return recordApart(engine, write, updated)
-  if (write.fieldManager) trackUpdate(updated.present, updated.next, trackOptions(engine, write))
+  return record(engine, write, updated)
+}
+
+function record(engine: Engine, write: Write, recorded: Recorded): Promise<void> | void {
+  const { next, present, heavy } = recorded
+  if (!write.fieldManager) return
+  if (asksStranger(write, present, next)) {
+    // Whose fields cannot be told in their version is forgotten.
+    const work = trackingUpdate(present, next, trackOptions(engine, write))
+    return settleLater(work, (wanted) => converted(engine, write, wanted).catch(() => undefined))
+  }
+  if (heavy) return recordApart(engine, write, recorded)
+  trackUpdate(present, next, trackOptions(engine, write))
 }
 
 async function recordApart(engine: Engine, write: Write, { next, stored }: Recorded): Promise<void> {
-  if (!write.fieldManager) return
   const step = { step: 'own', owner: ownerOf(engine, write) } as const
   const entries = await stepApart(engine, write, { step, wanted: next, stored })
   setManagedFields(next, (entries ?? []) as ManagedFieldsEntry[])
@@ -46,8 +56,29 @@ export function applied(
   engine: Engine,
   write: Write,
   { present, patch, force }: { present: KubeObject | undefined; patch: KubeObject; force: boolean },
-): KubeObject {
-  return serverSideApply(present, patch, { ...trackOptions(engine, write), kind: write.resource.kind, force })
+): KubeObject | Promise<KubeObject> {
+  const options = { ...trackOptions(engine, write), kind: write.resource.kind, force }
+  if (!asksStranger(write, present)) return serverSideApply(present, patch, options)
+  return settleLater(applying(present, patch, options), (wanted) => converted(engine, write, wanted))
+}
+
+/** Whether fields are owned in a version that only a stranger can show the object in. */
+export function asksStranger({ resource: { conversion, kind } }: Write, ...objects: readonly (KubeObject | undefined)[]): boolean {
+  if (!conversion) return false
+  const own = apiVersionOf(kind)
+  return objects.some((object) => object?.metadata?.managedFields?.some(({ apiVersion }) => apiVersion !== own))
+}
+
+function converted(engine: Engine, { resource }: Write, { objects, apiVersion }: Wanted): Promise<readonly KubeObject[]> {
+  const { versions = engine.registry.siblings(resource).map(({ kind }) => kind) } = resource.kind
+  const to = versions.find((kind) => apiVersionOf(kind) === apiVersion)!
+  const own = apiVersionOf(resource.kind)
+  // What is nowhere yet looks alike in every version.
+  const known = objects.map((object) => (object.metadata ? object : { ...object, apiVersion }))
+  return resource.conversion!.convert(
+    known.map((object) => (object.apiVersion ? object : { ...object, apiVersion: own, kind: to.kind })),
+    to,
+  )
 }
 
 function trackOptions(engine: Engine, { resource, attributes, fieldManager }: Write) {
@@ -63,20 +94,21 @@ export function ownershipOf(
   kind: Kind,
   { siblings, subresource, converts = false }: { siblings: readonly Kind[]; subresource: string; converts?: boolean },
 ): Ownership {
+  const versions = kind.versions ?? siblings
   return {
     schema: kind.schema,
     apiVersion: apiVersionOf(kind),
     ignored: ignoredFields(hasStatus(kind), subresource),
-    ...(converts || kind.convert || siblings.length > 1 ? { versions: versionsOf(kind, siblings) } : {}),
+    ...(converts || kind.convert || versions.length > 1 ? { versions: versionsOf(kind, versions) } : {}),
   }
 }
 
-/** Managers may have written at another served version of the kind. */
-function versionsOf(own: Kind, siblings: readonly Kind[]): Versions {
-  return (apiVersion) => {
-    const other = siblings.find((kind) => apiVersionOf(kind) === apiVersion)
-    if (!other) return undefined
-    return { schema: other.schema, convert: (object) => between(own, other, object) }
+/** Managers may have written at another version of the kind. */
+function versionsOf(own: Kind, kinds: readonly Kind[]): Versions {
+  const at = (apiVersion = apiVersionOf(own)) => kinds.find((kind) => apiVersionOf(kind) === apiVersion)
+  return {
+    schemaOf: (apiVersion) => at(apiVersion)?.schema,
+    convert: ({ objects, apiVersion }) => objects.map((object) => between(at(object.apiVersion)!, at(apiVersion)!, object)),
   }
 }
 
