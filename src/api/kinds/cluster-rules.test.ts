@@ -415,7 +415,7 @@ const updates: [kind: string, what: string, update: Update, expected: string[]][
     },
     [
       'status.conditions[1].status: Unsupported value: "False": supported values: "True"',
-      'status.conditions[1].type: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive',
+      'status.conditions: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive',
     ],
   ],
   [

@@ -1,5 +1,4 @@
 // For tests: the least that each kind accepts, as a client would send it; and how the server would make an object of it.
-import { createHash } from 'node:crypto'
 import type { FieldError } from '#api/field-error.ts'
 import type { HookContext, Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
@@ -19,7 +18,13 @@ const webhook = {
   admissionReviewVersions: ['v1'],
   rules: [rule],
 }
-const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${createHash('sha256').update('a').digest('base64')}\n-----END CERTIFICATE REQUEST-----\n`
+/** Signed by a key nobody has kept. */
+const pem = `-----BEGIN CERTIFICATE REQUEST-----
+MIGLMD8CAQAwDDEKMAgGA1UEAwwBdTAqMAUGAytlcAMhAOiXOOgt/0Bm9+qr0BV4
+GwR4WXMEZ2KlWdIJ+1j41x58oAAwBQYDK2VwA0EAaryEzvA+qhO1CSmN3bFIuaE6
+8IJrAUYLJNmPmtAYtwKVfWNgkSewwU8LOr5SI5YJMq1LCYuHnHH5JHVE1paUAg==
+-----END CERTIFICATE REQUEST-----
+`
 
 /** By `kind.group/version`, without what every object has. */
 const BODIES: Record<string, Json> = {

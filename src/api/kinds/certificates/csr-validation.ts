@@ -5,6 +5,8 @@ import type * as types from '#api/generated/types.ts'
 import type { HookContext } from '#api/kind.ts'
 import { dnsLabel, dnsSubdomain } from '#api/names.ts'
 import { each, type Errors } from '#api/validation/checks.ts'
+import { pemBlocks } from '#lib/pem.ts'
+import { certificateRequestProblem } from './pkcs10.ts'
 
 type Request = types.CertificateSigningRequest
 
@@ -34,7 +36,6 @@ const USAGES = [
   'timestamping',
 ]
 const DECISIONS = ['Approved', 'Denied', 'Failed']
-const PEM = /^\s*-----BEGIN CERTIFICATE REQUEST-----[\s\S]+-----END CERTIFICATE REQUEST-----\s*$/
 
 export function validateSigningRequest(next: Request, previous: Request | undefined, { subresource }: HookContext): FieldError[] {
   const errors: Errors = []
@@ -64,7 +65,8 @@ export function validateSigningRequest(next: Request, previous: Request | undefi
 function checkSpec(spec: types.CertificateSigningRequestSpec | undefined, errors: Errors): void {
   const { request = '', signerName = '', usages = [], expirationSeconds } = spec ?? ({} as Partial<types.CertificateSigningRequestSpec>)
   const pem = Buffer.from(request, 'base64').toString()
-  if (!PEM.test(pem)) errors.push(invalid('spec.request', request, 'PEM block type must be CERTIFICATE REQUEST'))
+  const problem = certificateRequestProblem(pem)
+  if (problem) errors.push(invalid('spec.request', request, problem))
   if (usages.length === 0) errors.push(required('spec.usages'))
   const seen = new Set<string>()
   each(usages, 'spec.usages', (usage, at) => {
@@ -94,7 +96,8 @@ function checkConditions(conditions: Conditions, old: Conditions, errors: Errors
     if (!status) errors.push(required(`${at}.status`))
     else if (!allowed.includes(status)) errors.push(notSupported(`${at}.status`, status, allowed))
     const other = type === 'Approved' ? 'Denied' : type === 'Denied' ? 'Approved' : undefined
-    if (other && seen.has(other) && !both) errors.push(invalid(`${at}.type`, type, 'Approved and Denied conditions are mutually exclusive'))
+    if (other && seen.has(other) && !both)
+      errors.push(invalid('status.conditions', type, 'Approved and Denied conditions are mutually exclusive'))
     if (seen.has(type) && !twice) errors.push(duplicate(`${at}.type`, type))
     seen.add(type)
   })
@@ -121,19 +124,18 @@ export function checkSignerName(path: string, name: string, errors: Errors): voi
   if (name.length > 571) errors.push(tooLong(path, 571))
 }
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([\s\S]*?)-----END \1-----/g
-
 function certificateProblem(base64: string): string | undefined {
-  const blocks = [...Buffer.from(base64, 'base64').toString().matchAll(BLOCK)]
-  for (const [block, type, body] of blocks) {
+  let blocks = 0
+  for (const { type, hasHeaders, content } of pemBlocks(Buffer.from(base64, 'base64').toString())) {
+    blocks++
     if (type !== 'CERTIFICATE') return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`
-    if (body!.includes(':')) return 'no PEM block headers are permitted'
+    if (hasHeaders) return 'no PEM block headers are permitted'
     try {
       // Read for its errors only.
-      void new X509Certificate(block).serialNumber
+      void new X509Certificate(content).serialNumber
     } catch {
       return 'x509: malformed certificate'
     }
   }
-  return blocks.length === 0 ? 'must contain at least one CERTIFICATE PEM block' : undefined
+  return blocks === 0 ? 'must contain at least one CERTIFICATE PEM block' : undefined
 }
