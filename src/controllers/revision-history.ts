@@ -11,6 +11,9 @@ import { canonical, templateHash } from './template-hash.ts'
 
 export const REVISION_HASH = 'controller-revision-hash'
 
+/** What a revision is told apart by; a stateful set's pods name the revision itself. */
+const HASH_LABELS: Readonly<Record<string, string>> = { StatefulSet: 'controller.kubernetes.io/hash', DaemonSet: REVISION_HASH }
+
 export interface TemplatedSet extends KubeObject {
   spec?: { template: PodTemplateSpec; selector: LabelSelector; revisionHistoryLimit?: number }
   status?: { collisionCount?: number }
@@ -49,17 +52,18 @@ export async function syncHistory(set: TemplatedSet, kind: Kind<any>, context: C
   return { revisions: [...revisions.filter((revision) => revision !== equal), update], update, collisionCount }
 }
 
-/** Deletes the oldest revisions that no pod and no status needs, beyond the limit. */
+/** Deletes the oldest revisions that no pod and no status needs, beyond the limit. `countsUsed`: so many in use fill it as well. */
 export async function truncateHistory(
   set: TemplatedSet,
   {
     revisions,
     inUse,
+    countsUsed = 0,
     client,
-  }: { revisions: readonly ControllerRevision[]; inUse: ReadonlySet<string>; client: ControllerContext['client'] },
+  }: { revisions: readonly ControllerRevision[]; inUse: ReadonlySet<string>; countsUsed?: number; client: ControllerContext['client'] },
 ): Promise<void> {
   const spare = revisions.filter(({ metadata }) => !inUse.has(metadata?.name ?? ''))
-  const surplus = spare.length - (set.spec?.revisionHistoryLimit ?? 10)
+  const surplus = spare.length + countsUsed - (set.spec?.revisionHistoryLimit ?? 10)
   for (const revision of spare.slice(0, Math.max(0, surplus)))
     await client.delete(ControllerRevision, keyOf(revision)).catch(ignoreNotFound)
 }
@@ -89,7 +93,9 @@ async function create(
       metadata: {
         name: `${set.metadata?.name}-${hash}`,
         namespace: set.metadata!.namespace!,
-        labels: { ...set.spec?.template.metadata?.labels, [REVISION_HASH]: hash },
+        labels: { ...set.spec?.template.metadata?.labels, [HASH_LABELS[kind.kind] ?? REVISION_HASH]: hash },
+        // `kubectl rollout history` reads the cause of a change here.
+        ...(set.metadata?.annotations ? { annotations: set.metadata.annotations } : {}),
         ownerReferences: [controllerReference(kind, set)],
       },
       data: data as Record<string, unknown>,

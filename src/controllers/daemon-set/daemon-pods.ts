@@ -6,16 +6,31 @@ import { podFromTemplate } from '#controllers/pod-control.ts'
 import { REVISION_HASH } from '#controllers/revision-history.ts'
 import { daemonTolerations } from './eligibility.ts'
 
+const GENERATION = 'pod-template-generation'
+
 /** The scheduler places it, but only there: the node is asked for by name. */
 export function newPod(set: DaemonSet, { node, hash }: { node: string; hash: string }): Pod {
   const template: PodTemplateSpec = set.spec!.template
   const pod = podFromTemplate(template, set, DaemonSet)
   const spec = pod.spec!
+  const generation = templateGeneration(set)
+  const labels = { ...pod.metadata?.labels, ...(generation ? { [GENERATION]: generation } : {}), [REVISION_HASH]: hash }
   return {
     ...pod,
-    metadata: { ...pod.metadata, labels: { ...pod.metadata?.labels, [REVISION_HASH]: hash } },
+    metadata: { ...pod.metadata, labels },
     spec: { ...spec, tolerations: daemonTolerations(spec), affinity: pinnedTo(node, spec.affinity) },
   }
+}
+
+function templateGeneration({ metadata }: DaemonSet): string | undefined {
+  return metadata?.annotations?.['deprecated.daemonset.template.generation']
+}
+
+/** Made from the present template, as either label says. */
+export function isUpdated({ metadata }: Pod, set: DaemonSet, hash: string): boolean {
+  const { labels } = metadata ?? {}
+  const generation = templateGeneration(set)
+  return labels?.[REVISION_HASH] === hash || (generation !== undefined && labels?.[GENERATION] === generation)
 }
 
 export function nodeOf({ spec }: Pod): string | undefined {

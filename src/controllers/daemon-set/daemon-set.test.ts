@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
 import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { keyOf } from '#api/object.ts'
 import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
 import { nodeOf } from './daemon-pods.ts'
 
@@ -145,4 +147,68 @@ test('daemonSetController replaces failed pods, more slowly each time', async (t
       /^FailedDaemonPod: Found failed daemon pod default\/agent-\w+ on node n1, will try to kill it$/.test(text),
     ),
   )
+})
+
+test('daemonSetController with surge counts the old pod until the new one has taken over', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  await client.create(
+    DaemonSet,
+    daemonSet({ updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } }),
+  )
+  const setReady = async (image: string, ready: string) => {
+    const pod = await eventually(async () =>
+      (await client.list(Pod, { namespace })).items.find(({ spec }) => spec?.containers[0]?.image === image),
+    )
+    const lastTransitionTime = '2026-01-01T00:00:00Z'
+    const status = { phase: 'Running', conditions: [{ type: 'Ready', status: ready, lastTransitionTime }] }
+    await client.patch(Pod, keyOf(pod), { type: 'merge', patch: { status } }, { subresource: 'status' })
+  }
+  const change = (image: string) =>
+    client.patch(DaemonSet, key, { type: 'strategic', patch: { spec: { template: { spec: { containers: [{ name: 'c', image }] } } } } })
+  await setReady('agent:1', 'True')
+  await eventually(async () => (await client.get(DaemonSet, key)).status?.numberAvailable === 1)
+  await cluster.advance(1000)
+  await change('agent:2')
+  await setReady('agent:2', 'False')
+  await cluster.advance(2000)
+  const { status } = await client.get(DaemonSet, key)
+  assert.deepEqual([status?.updatedNumberScheduled, status?.numberAvailable], [undefined, 1])
+  // A third template takes the place of the second, not of the one that serves.
+  await change('agent:3')
+  await eventually(async () => (await images(cluster)) === 'agent:1,agent:3')
+  // Without the one that serves nothing is lost any more by letting it go.
+  await setReady('agent:1', 'False')
+  await eventually(async () => (await images(cluster)) === 'agent:3')
+})
+
+test('daemonSetController takes away what waits for a node that is gone, and is not held up by what cannot end', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  for (const name of ['n1', 'n2']) await addNode(cluster, name)
+  await client.create(DaemonSet, daemonSet())
+  await eventually(async () => (await nodes(cluster)) === 'n1,n2')
+  await client.delete(Node, { name: 'n2' })
+  await eventually(async () => (await nodes(cluster)) === 'n1')
+  const [pod] = (await client.list(Pod, { namespace })).items
+  await client.patch(Pod, keyOf(pod!), { type: 'merge', patch: { metadata: { finalizers: ['example.com/held'] } } })
+  await client.patch(Pod, keyOf(pod!), { type: 'merge', patch: { status: { phase: 'Failed' } } }, { subresource: 'status' })
+  await eventually(async () => (await nodes(cluster)) === 'n1,n1')
+})
+
+test('daemonSetController notes template generations on pods and causes of changes on revisions', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  const set = daemonSet()
+  await client.create(DaemonSet, { ...set, metadata: { ...set.metadata, annotations: { 'kubernetes.io/change-cause': 'why not' } } })
+  const [pod] = await eventually(async () => {
+    const { items } = await client.list(Pod, { namespace })
+    return items.length > 0 && items
+  })
+  assert.equal(pod!.metadata!.labels!['pod-template-generation'], '1')
+  const [revision] = (await client.list(ControllerRevision, { namespace })).items
+  assert.equal(revision!.metadata!.annotations!['kubernetes.io/change-cause'], 'why not')
+  assert.equal(revision!.metadata!.labels!['controller-revision-hash'], pod!.metadata!.labels!['controller-revision-hash'])
 })

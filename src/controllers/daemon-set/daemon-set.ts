@@ -12,10 +12,10 @@ import { isEmptySelector, selectorMatcher } from '#api/validation/label-selector
 import { FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
-import { availableInMs, isAvailable, isReady } from '#controllers/pod-state.ts'
+import { availableInMs, isAvailable, isFinished, isReady } from '#controllers/pod-state.ts'
 import { hashOf, syncHistory, truncateHistory } from '#controllers/revision-history.ts'
 import { equal } from '#api/equal.ts'
-import { newPod, nodeOf } from './daemon-pods.ts'
+import { isUpdated, newPod, nodeOf } from './daemon-pods.ts'
 import { eligibility } from './eligibility.ts'
 
 const BURST = 250
@@ -59,13 +59,15 @@ export function daemonSetController(): Controller {
       const history = await syncHistory(set, DaemonSet, context)
       const hash = hashOf(history.update)!
       const byNode = groupByNode(pods)
-      const plan = planOf(set, byNode, { context, pace })
+      const plan = planOf(set, byNode, { hash, context, pace })
       if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete')
         planUpdate(set, { byNode, hash, plan, context })
       const failure = await carryOut(set, plan, { hash, context })
       await writeStatus(set, { byNode, hash, collisionCount: history.collisionCount, context })
       const inUse = new Set([history.update.metadata!.name!, ...pods.map((pod) => `${key.name}-${hashOf(pod)}`)])
-      await truncateHistory(set, { revisions: history.revisions, inUse, client })
+      const old = history.revisions.filter((revision) => revision !== history.update)
+      const countsUsed = old.filter(({ metadata }) => inUse.has(metadata!.name!)).length
+      await truncateHistory(set, { revisions: history.revisions, inUse, countsUsed, client })
       if (failure !== undefined && !isNamespaceTerminating(failure)) throw failure
       const waits = [plan.waitMs, nextAvailableMs(set, pods, clock.now())].filter((wait) => wait !== undefined) as number[]
       if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
@@ -89,34 +91,39 @@ function groupByNode(pods: readonly Pod[]): Map<string, Pod[]> {
   const byNode = new Map<string, Pod[]>()
   for (const pod of pods) {
     const node = nodeOf(pod)
+    // What has ended and is on its way out is held by others and no longer in the way.
+    if (isFinished(pod) && pod.metadata?.deletionTimestamp) continue
     if (node) byNode.set(node, [...(byNode.get(node) ?? []), pod])
   }
   return byNode
 }
 
-function planOf(
-  set: DaemonSet,
-  byNode: ReadonlyMap<string, Pod[]>,
-  { context, pace }: { context: ControllerContext; pace: FailedPodPace },
-): Plan {
+interface Planning {
+  hash: string
+  context: ControllerContext
+  pace: FailedPodPace
+}
+
+function planOf(set: DaemonSet, byNode: ReadonlyMap<string, Pod[]>, { hash, context, pace }: Planning): Plan {
   const plan: Plan = { create: [], delete: [], waitMs: undefined }
-  for (const node of context.informers.of(Node).list()) {
+  const nodes = context.informers.of(Node).list()
+  for (const node of nodes) {
     const name = node.metadata?.name ?? ''
     const pods = byNode.get(name) ?? []
     const { shouldRun, shouldContinue } = eligibility(set, node)
     if (shouldRun && pods.length === 0) plan.create.push(name)
     else if (!shouldContinue) plan.delete.push(...pods.filter((pod) => !pod.metadata?.deletionTimestamp))
-    else keepOne(set, pods, { node: name, plan, pace, context })
+    else keepOne(set, pods, { node: name, plan, hash, pace, context })
   }
+  // Nobody will ever place a pod on a node that is gone.
+  const known = new Set(nodes.map(({ metadata }) => metadata?.name))
+  for (const [name, pods] of byNode)
+    if (!known.has(name)) plan.delete.push(...pods.filter(({ spec, metadata }) => !spec?.nodeName && !metadata?.deletionTimestamp))
   return plan
 }
 
 /** Of several pods on one node the oldest stays; failed ones are replaced, more slowly each time. */
-function keepOne(
-  set: DaemonSet,
-  pods: readonly Pod[],
-  { node, plan, pace, context }: { node: string; plan: Plan; pace: FailedPodPace; context: ControllerContext },
-): void {
+function keepOne(set: DaemonSet, pods: readonly Pod[], { node, plan, hash, pace, context }: Planning & { node: string; plan: Plan }): void {
   const running: Pod[] = []
   for (const pod of pods) {
     if (pod.metadata?.deletionTimestamp) continue
@@ -135,10 +142,21 @@ function keepOne(
       plan.delete.push(pod)
     } else running.push(pod)
   }
-  if (running.length < 2 || maxSurgeOf(set, 1) > 0) return
-  const created = (pod: Pod) => Date.parse(pod.metadata?.creationTimestamp ?? '') || 0
-  running.sort((a, b) => Number(Boolean(b.spec?.nodeName)) - Number(Boolean(a.spec?.nodeName)) || created(a) - created(b))
-  plan.delete.push(...running.slice(1))
+  if (running.length < 2) return
+  running.sort(placedThenOldest)
+  if (maxSurgeOf(set, 1) === 0) return void plan.delete.push(...running.slice(1))
+  // With surge there may be two: one of the present template beside one of an older one, until it takes over.
+  const next = running.find((pod) => isUpdated(pod, set, hash))
+  const old = running.find((pod) => !isUpdated(pod, set, hash))
+  plan.delete.push(...running.filter((pod) => pod !== next && pod !== old))
+  if (!next || !old) return
+  const { minReadySeconds = 0 } = set.spec ?? {}
+  if (!isReady(old) || isAvailable(next, minReadySeconds, context.clock.now())) plan.delete.push(old)
+}
+
+function placedThenOldest(a: Pod, b: Pod): number {
+  const created = ({ metadata }: Pod) => Date.parse(metadata?.creationTimestamp ?? '') || 0
+  return Number(Boolean(b.spec?.nodeName)) - Number(Boolean(a.spec?.nodeName)) || created(a) - created(b)
 }
 
 /** Lets go of old pods as far as availability allows, or, with surge, starts new ones beside them. */
@@ -151,21 +169,16 @@ function planUpdate(
     .list()
     .filter((node) => eligibility(set, node).shouldRun)
   const minReadySeconds = set.spec?.minReadySeconds ?? 0
-  const available = (pod: Pod | undefined) => pod !== undefined && isAvailable(pod, minReadySeconds, context.clock.now())
+  const available = (pod: Pod) => isAvailable(pod, minReadySeconds, context.clock.now())
   const maxSurge = maxSurgeOf(set, nodes.length)
   const maxUnavailable = maxUnavailableOf(set, nodes.length)
-  const groups = nodes.map((node) => {
-    const pods = (byNode.get(node.metadata?.name ?? '') ?? []).filter((pod) => !pod.metadata?.deletionTimestamp)
-    const leaving = (byNode.get(node.metadata?.name ?? '') ?? []).length > pods.length
-    return {
-      node: node.metadata?.name ?? '',
-      leaving,
-      old: pods.find((pod) => hashOf(pod) !== hash),
-      next: pods.find((pod) => hashOf(pod) === hash),
-    }
+  const groups = nodes.map(({ metadata }) => {
+    const node = metadata?.name ?? ''
+    const pods = (byNode.get(node) ?? []).filter((pod) => !pod.metadata?.deletionTimestamp)
+    return { node, old: pods.find((pod) => !isUpdated(pod, set, hash)), next: pods.find((pod) => isUpdated(pod, set, hash)) }
   })
   if (maxSurge === 0) {
-    let unavailable = groups.filter(({ old, next }) => !available(next) && !available(old)).length
+    let unavailable = groups.filter(({ old, next }) => (old === undefined) === (next === undefined) || (next && !available(next))).length
     for (const { old, next } of groups) {
       if (!old || next) continue
       // One that does not serve anyway costs nothing.
@@ -177,12 +190,12 @@ function planUpdate(
     }
     return
   }
-  let surge = groups.filter(({ old, next, leaving }) => next && (old || leaving)).length
+  let surge = groups.filter(({ old, next }) => old && next && available(old)).length
   for (const { node, old, next } of groups) {
     if (!old) continue
     if (next) {
-      if (available(next)) plan.delete.push(old)
-    } else if (!available(old)) plan.delete.push(old)
+      if (!available(old) || available(next)) plan.delete.push(old)
+    } else if (!available(old)) plan.create.push(node)
     else if (surge < maxSurge) {
       plan.create.push(node)
       surge++
@@ -218,10 +231,11 @@ async function writeStatus(
     counts.desired++
     if (pods.length === 0) continue
     counts.current++
-    const newest = pods.find((pod) => hashOf(pod) === hash)
-    if (pods.some((pod) => isReady(pod))) counts.ready++
-    if (pods.some((pod) => isAvailable(pod, set.spec?.minReadySeconds ?? 0, now))) counts.available++
-    if (newest) counts.updated++
+    // Of two the older one counts, until the other has taken over.
+    const [pod] = pods.toSorted(placedThenOldest)
+    if (isReady(pod!)) counts.ready++
+    if (isAvailable(pod!, set.spec?.minReadySeconds ?? 0, now)) counts.available++
+    if (isUpdated(pod!, set, hash)) counts.updated++
   }
   const { generation } = set.metadata!
   const status: DaemonSetStatus = {

@@ -6,17 +6,14 @@ const HISTORY = 'deployment.kubernetes.io/revision-history'
 /** Sizes that proportional scaling starts from. */
 export const DESIRED = 'deployment.kubernetes.io/desired-replicas'
 export const MAX = 'deployment.kubernetes.io/max-replicas'
+export const ROLLBACK_TO = 'deprecated.deployment.rollback.to'
 const HISTORY_LIMIT = 2000
 
 /** Stay with the deployment, or are the controller's own. */
-const NOT_COPIED = new Set([
-  'kubectl.kubernetes.io/last-applied-configuration',
-  'deprecated.deployment.rollback.to',
-  REVISION,
-  HISTORY,
-  DESIRED,
-  MAX,
-])
+const NOT_COPIED = new Set(['kubectl.kubernetes.io/last-applied-configuration', ROLLBACK_TO, REVISION, HISTORY, DESIRED, MAX])
+
+/** Whether a deployment and its sets share the annotation. */
+export const isCopied = (key: string): boolean => !NOT_COPIED.has(key)
 
 export type Annotations = Readonly<Record<string, string>>
 
@@ -31,7 +28,7 @@ export function revisionOf({ metadata }: { metadata?: { annotations?: Annotation
 /** Annotations a replica set should carry as the newest one: the deployment's own, and a revision that only grows. */
 export function newSetAnnotations(deployment: Deployment, current: Annotations, newRevision: bigint): Record<string, string> {
   const annotations: Record<string, string> = { ...current }
-  for (const [key, value] of Object.entries(deployment.metadata?.annotations ?? {})) if (!NOT_COPIED.has(key)) annotations[key] = value
+  for (const [key, value] of Object.entries(deployment.metadata?.annotations ?? {})) if (isCopied(key)) annotations[key] = value
   const old = current[REVISION]
   const oldRevision = parsedRevision(old ?? '0')
   if (oldRevision === undefined || oldRevision >= newRevision) return annotations

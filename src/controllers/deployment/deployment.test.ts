@@ -207,3 +207,56 @@ test('deploymentController keeps as many old replica sets as its history limit s
         .join() === 'web:3,web:4,web:5',
   )
 })
+
+test('deploymentController goes back to a revision an annotation asks for, with the annotations of its time', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const first = deployment(1)
+  await cluster.client.create(Deployment, {
+    ...first,
+    metadata: { ...first.metadata, annotations: { 'kubernetes.io/change-cause': 'first' } },
+  })
+  await complete(cluster, 1)
+  const cause = (text: string) => ({ metadata: { annotations: { 'kubernetes.io/change-cause': text } } })
+  await cluster.client.patch(Deployment, key, {
+    type: 'strategic',
+    patch: { ...cause('second'), spec: { template: { spec: { containers: [{ name: 'web', image: 'web:2' }] } } } },
+  })
+  await complete(cluster, 1)
+  const ask = (revision: string) =>
+    cluster.client.patch(Deployment, key, {
+      type: 'merge',
+      patch: { metadata: { annotations: { 'deprecated.deployment.rollback.to': revision } } },
+    })
+  const told = (text: string) => cluster.eventually(async () => (await cluster.events('web')).includes(text))
+  await ask('7')
+  await told('DeploymentRollbackRevisionNotFound: Unable to find the revision to rollback to.')
+  await ask('2')
+  await told('DeploymentRollbackTemplateUnchanged: The rollback revision contains the same template as current deployment "web"')
+  await ask('0')
+  await told('DeploymentRollback: Rolled back deployment "web" to revision 1')
+  const back = await cluster.eventually(async () => {
+    const current = await cluster.client.get(Deployment, key)
+    return current.metadata?.annotations?.[REVISION] === '3' && current
+  })
+  assert.equal(back.spec?.template.spec?.containers[0]?.image, 'web:1')
+  assert.equal(back.metadata?.annotations?.['kubernetes.io/change-cause'], 'first')
+  assert.equal(back.metadata?.annotations?.['deprecated.deployment.rollback.to'], undefined)
+})
+
+test('deploymentController makes nothing new of a template that only spells the same otherwise', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  await cluster.client.create(Deployment, deployment(1))
+  await complete(cluster, 1)
+  const patch = (container: object) =>
+    cluster.client.patch(Deployment, key, {
+      type: 'strategic',
+      patch: { spec: { template: { spec: { containers: [{ name: 'web', ...container }] } } } },
+    })
+  await patch({ env: [], command: [], resources: { requests: { cpu: '1000m' } } })
+  await complete(cluster, 1)
+  const sets = async () => (await cluster.client.list(ReplicaSet, { namespace })).items.length
+  assert.equal(await sets(), 2)
+  await patch({ env: null, resources: { requests: { cpu: '1' } } })
+  await cluster.advance(5000)
+  assert.equal(await sets(), 2)
+})

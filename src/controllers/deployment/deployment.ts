@@ -10,6 +10,7 @@ import { conditionOf } from '#controllers/conditions.ts'
 import { isEmptySelector, selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { hasDeadline } from './progress.ts'
+import { rollBack, rollbackTo } from './rollback.ts'
 import { Rollout } from './rollout.ts'
 import { desiredOf, desiredReplicas, isRollingUpdate, replicasOf } from './sizes.ts'
 import { recreate, resize, rollingUpdate } from './strategies.ts'
@@ -27,7 +28,10 @@ export const deploymentController: Controller = {
     const rollout = new Rollout(deployment, sets, context)
     if (deployment.metadata.deletionTimestamp) return rollout.syncCounts()
     await syncPaused(rollout)
-    if (deployment.spec?.paused || wasResized(rollout)) return resize(rollout)
+    const asked = rollbackTo(deployment)
+    if (deployment.spec?.paused) return resize(rollout, { keepsHistory: asked !== undefined })
+    if (asked !== undefined) return rollBack(rollout, asked)
+    if (wasResized(rollout)) return resize(rollout)
     if (isRollingUpdate(deployment)) return rollingUpdate(rollout)
     return recreate(rollout, (set) => context.informers.of(Pod).ownedBy(set.metadata?.uid ?? ''))
   },

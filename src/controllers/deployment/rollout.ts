@@ -8,13 +8,13 @@ import { hasReason } from '#api/status.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import { conditionOf, withCondition } from '#controllers/conditions.ts'
 import { controllerReference, isControlledBy } from '#controllers/owners.ts'
-import { textOf } from '#controllers/pod-control.ts'
+import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { canonical, templateHash } from '#controllers/template-hash.ts'
 import { newSetAnnotations, REVISION, revisionOf, sameAnnotations } from './annotations.ts'
 import { calculatedStatus, condition, deadlineInMs, hasDeadline, isComplete, rolloutStatus } from './progress.ts'
 import { byAge, newSetSize, replicasOf, sizeAnnotations } from './sizes.ts'
 
-const HASH_LABEL = 'pod-template-hash'
+export const HASH_LABEL = 'pod-template-hash'
 
 export class Rollout {
   deployment: Deployment
@@ -150,6 +150,7 @@ export class Rollout {
   }
 
   async #creationFailed(set: ReplicaSet, error: unknown): Promise<never> {
+    if (isNamespaceTerminating(error)) throw error
     const message = `Failed to create new replica set "${set.metadata?.name}": ${textOf(error)}`
     if (hasDeadline(this.deployment)) await this.setProgressing('False', 'ReplicaSetCreateError', message)
     this.tell('Warning', 'ReplicaSetCreateError', message)
@@ -194,7 +195,7 @@ function newReplicaSet(deployment: Deployment, hash: string): ReplicaSet {
 }
 
 /** Equal but for the hash label that the controller adds. */
-function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean {
+export function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean {
   return canonical(withoutHash(a)) === canonical(withoutHash(b))
 }
 

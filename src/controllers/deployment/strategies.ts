@@ -40,10 +40,10 @@ export async function recreate(rollout: Rollout, podsOf: (set: ReplicaSet) => re
 }
 
 /** While paused, or when only the number of replicas changed: no rollout, sizes only. */
-export async function resize(rollout: Rollout): Outcome {
+export async function resize(rollout: Rollout, { keepsHistory = false } = {}): Outcome {
   await rollout.syncNewest({ create: false })
   await distribute(rollout)
-  if (rollout.deployment.spec?.paused) await rollout.cleanUp()
+  if (rollout.deployment.spec?.paused && !keepsHistory) await rollout.cleanUp()
   await rollout.syncCounts()
 }
 

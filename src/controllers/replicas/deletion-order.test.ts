@@ -47,3 +47,20 @@ test('podsToDelete takes from the node that carries most', () => {
   const pods = [pod('a', { node: 'n1' }), pod('b', { node: 'n2' }), pod('c', { node: 'n2' })]
   assert.equal(podsToDelete(pods, 1, { related: pods, now })[0]!.spec!.nodeName, 'n2')
 })
+
+test('podsToDelete takes by UID where ages are within one power of two, and then asks nothing else', () => {
+  // 2^55 ns are 417 days; both are younger than that and older than half of it.
+  const pods = [pod('b', { since: '2025-04-01T00:00:00Z', restarts: 9 }), pod('a', { since: '2025-02-01T00:00:00Z' })]
+  assert.equal(podsToDelete(pods, 1, { related: pods, now })[0]!.metadata!.name, 'a')
+})
+
+test('podsToDelete asks sidecars where containers agree', () => {
+  const sidecar = { name: 's', image: 's', restartPolicy: 'Always' }
+  const withSidecar = (name: string, restartCount: number): Pod => {
+    const one = pod(name)
+    const initContainerStatuses = [{ name: 's', image: '', imageID: '', ready: true, restartCount }]
+    return { ...one, spec: { ...one.spec!, initContainers: [sidecar] }, status: { ...one.status, initContainerStatuses } }
+  }
+  const pods = [withSidecar('a', 0), withSidecar('b', 4)]
+  assert.equal(podsToDelete(pods, 1, { related: pods, now })[0]!.metadata!.name, 'b')
+})

@@ -5,9 +5,10 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, type OwnerReference } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { ControllerContext } from '#client/controller.ts'
+import { controllerReference } from '#controllers/owners.ts'
 import { textOf } from '#controllers/pod-control.ts'
 import { equal } from '#api/equal.ts'
-import { claimsOf, ordinalOf, startOf } from './identity.ts'
+import { claimsOf, startOf } from './identity.ts'
 
 export async function ensureClaims(set: StatefulSet, ordinal: number, { client, informers, events }: ControllerContext): Promise<void> {
   const pod = `${set.metadata?.name}-${ordinal}`
@@ -26,6 +27,17 @@ export async function ensureClaims(set: StatefulSet, ordinal: number, { client, 
   }
 }
 
+/** A claim is still that of a pod by the same name that is gone, and will go with it. */
+export function hasStaleClaim(set: StatefulSet, ordinal: number, { informers }: ControllerContext): boolean {
+  const name = `${set.metadata?.name}-${ordinal}`
+  return claimsOf(set, ordinal).some((claim) =>
+    informers
+      .of(PersistentVolumeClaim)
+      .get(keyOf(claim))
+      ?.metadata?.ownerReferences?.some((one) => one.kind === 'Pod' && one.apiVersion === 'v1' && one.name === name),
+  )
+}
+
 /** Sets and removes the owner references through which deletion and scaling down take claims along. */
 export async function syncClaimOwners(
   set: StatefulSet,
@@ -36,28 +48,34 @@ export async function syncClaimOwners(
   for (const claim of claimsOf(set, ordinal)) {
     const current = informers.of(PersistentVolumeClaim).get(keyOf(claim))
     if (!current || current.metadata?.deletionTimestamp) continue
-    const foreign = (current.metadata?.ownerReferences ?? []).filter((reference) => !isOurs(reference, set, ordinal))
+    const references = current.metadata?.ownerReferences ?? []
+    const named = references.filter((reference) => isOurs(reference, set, ordinal))
+    // Those of an earlier set or pod by this name are the collector's affair.
+    if (named.some(({ uid }) => uid !== set.metadata?.uid && uid !== pod?.metadata?.uid)) continue
+    const foreign = references.filter((reference) => !named.includes(reference))
     // With another controller in charge, the policy is not ours to carry out.
-    if (foreign.some(({ controller }) => controller)) continue
-    const wanted = [...foreign, ...ownersFor(set, { ordinal, pod })]
-    if (equal(wanted, current.metadata?.ownerReferences ?? [])) continue
+    const taken = !keepsAll(set) && foreign.some(({ controller }) => controller)
+    const wanted = taken ? foreign : [...foreign, ...ownersFor(set, { ordinal, pod })]
+    if (equal(wanted, references)) continue
     await client.update(PersistentVolumeClaim, withOwners(current, wanted))
   }
+}
+
+function keepsAll({ spec }: StatefulSet): boolean {
+  const { whenDeleted = 'Retain', whenScaled = 'Retain' } = spec?.persistentVolumeClaimRetentionPolicy ?? {}
+  return whenDeleted === 'Retain' && whenScaled === 'Retain'
 }
 
 function ownersFor(set: StatefulSet, { ordinal, pod }: { ordinal: number; pod: Pod | undefined }): OwnerReference[] {
   const { whenDeleted = 'Retain', whenScaled = 'Retain' } = set.spec?.persistentVolumeClaimRetentionPolicy ?? {}
   const surplus = ordinal < startOf(set) || ordinal >= startOf(set) + (set.spec?.replicas ?? 1)
-  if (whenScaled === 'Delete' && surplus) return pod ? [reference('v1', 'Pod', pod)] : []
-  return whenDeleted === 'Delete' ? [reference('apps/v1', 'StatefulSet', set)] : []
+  if (whenScaled === 'Delete' && surplus) return pod ? [controllerReference(Pod, pod)] : []
+  return whenDeleted === 'Delete' ? [controllerReference(StatefulSet, set)] : []
 }
 
-function reference(apiVersion: string, kind: string, { metadata }: Pod | StatefulSet): OwnerReference {
-  return { apiVersion, kind, name: metadata!.name!, uid: metadata!.uid! }
-}
-
-function isOurs({ kind, uid, name }: OwnerReference, set: StatefulSet, ordinal: number): boolean {
-  return (kind === 'StatefulSet' && uid === set.metadata?.uid) || (kind === 'Pod' && ordinalOf({ metadata: { name } }) === ordinal)
+function isOurs({ apiVersion, kind, name }: OwnerReference, set: StatefulSet, ordinal: number): boolean {
+  if (kind === 'StatefulSet' && apiVersion === 'apps/v1') return name === set.metadata?.name
+  return kind === 'Pod' && apiVersion === 'v1' && name === `${set.metadata?.name}-${ordinal}`
 }
 
 function withOwners(claim: PersistentVolumeClaim, ownerReferences: OwnerReference[]): PersistentVolumeClaim {

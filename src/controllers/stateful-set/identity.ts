@@ -46,6 +46,13 @@ export function newPod(set: StatefulSet, template: PodTemplateSpec, { ordinal, r
   }
 }
 
+/** Labels of its identity that the pod has lost or that were changed; undefined when it is itself. */
+export function lostLabels({ metadata }: Pod): Record<string, string> | undefined {
+  const { name = '', labels } = metadata ?? {}
+  const own = { [POD_NAME]: name, [POD_INDEX]: String(ordinalOf({ metadata: { name } })) }
+  return Object.entries(own).every(([label, value]) => labels?.[label] === value) ? undefined : own
+}
+
 /** Claims as the set's templates describe them, for one ordinal. */
 export function claimsOf(set: StatefulSet, ordinal: number): PersistentVolumeClaim[] {
   return (set.spec?.volumeClaimTemplates ?? []).map(({ metadata, spec }) => ({

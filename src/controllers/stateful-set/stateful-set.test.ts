@@ -120,6 +120,8 @@ test('statefulSetController binds claims to the set and to surplus pods as the r
   await client.patch(StatefulSet, key, { type: 'merge', patch: { spec: { replicas: 1 } } })
   await eventually(async () => (await ownerOf('data-db-1')) === 'Pod')
   assert.equal(await ownerOf('data-db-0'), 'StatefulSet')
+  const [reference] = (await client.get(PersistentVolumeClaim, { namespace, name: 'data-db-0' })).metadata!.ownerReferences!
+  assert.deepEqual([reference?.controller, reference?.blockOwnerDeletion], [true, true])
 })
 
 test('statefulSetController makes nothing for a set that is being deleted', async (t) => {
@@ -149,4 +151,52 @@ test('statefulSetController replaces a pod that fails again and again ever more 
   await client.patch(StatefulSet, key, { type: 'merge', patch: { spec: { template: { metadata: { annotations: null } } } } })
   await advance(60_000)
   await eventually(async () => (await client.get(StatefulSet, key)).status?.readyReplicas === 1)
+})
+
+test('statefulSetController scales down past a pod that is not well, and names its revisions', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  await client.create(StatefulSet, statefulSet(4))
+  await ready(cluster, 4)
+  const [revision] = (await client.list(ControllerRevision, { namespace })).items
+  const { currentRevision } = (await client.get(StatefulSet, key)).status!
+  assert.equal(revision!.metadata!.name, currentRevision)
+  assert.equal(`db-${revision!.metadata!.labels!['controller.kubernetes.io/hash']}`, currentRevision)
+  const conditions = [{ type: 'Ready', status: 'False' }]
+  await client.patch(Pod, { namespace, name: 'db-2' }, { type: 'merge', patch: { status: { conditions } } }, { subresource: 'status' })
+  await client.patch(StatefulSet, key, { type: 'merge', patch: { spec: { replicas: 1 } } })
+  await eventually(async () => (await podNames(cluster)) === 'db-0')
+})
+
+test('statefulSetController gives a pod back the labels it is known by', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  await client.create(StatefulSet, statefulSet(1))
+  await ready(cluster, 1)
+  const labels = { 'statefulset.kubernetes.io/pod-name': null, 'apps.kubernetes.io/pod-index': '7' }
+  await client.patch(Pod, { namespace, name: 'db-0' }, { type: 'merge', patch: { metadata: { labels } } })
+  await eventually(async () => {
+    const { metadata } = await client.get(Pod, { namespace, name: 'db-0' })
+    return metadata?.labels?.['statefulset.kubernetes.io/pod-name'] === 'db-0' && metadata.labels['apps.kubernetes.io/pod-index'] === '0'
+  })
+  assert.ok((await cluster.events('db')).includes('SuccessfulUpdate: update Pod db-0 in StatefulSet db successful'))
+})
+
+test('statefulSetController waits for a claim that goes with an earlier pod', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually, advance } = cluster
+  const claimSpec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } }
+  const owner = { apiVersion: 'v1', kind: 'Pod', name: 'db-0', uid: '6d1e0b0c-0000-4000-8000-000000000000', controller: true }
+  await client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { namespace, name: 'data-db-0', ownerReferences: [owner] },
+    spec: claimSpec,
+  })
+  await client.create(StatefulSet, statefulSet(1, { volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: claimSpec }] }))
+  await advance(5000)
+  assert.equal(await podNames(cluster), '')
+  await client.delete(PersistentVolumeClaim, { namespace, name: 'data-db-0' })
+  await client.patch(PersistentVolumeClaim, { namespace, name: 'data-db-0' }, { type: 'merge', patch: { metadata: { finalizers: null } } })
+  await eventually(async () => (await podNames(cluster)) === 'db-0')
 })

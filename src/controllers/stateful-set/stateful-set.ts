@@ -12,14 +12,16 @@ import { selectorMatches } from '#api/validation/label-selector.ts'
 import { FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
-import { availableInMs, isFinished, isReady } from '#controllers/pod-state.ts'
+import { availableInMs, isAvailable, isFinished, isReady } from '#controllers/pod-state.ts'
 import { hashOf, type History, syncHistory, templateOf, truncateHistory } from '#controllers/revision-history.ts'
 import { equal } from '#api/equal.ts'
-import { ensureClaims, syncClaimOwners } from './claims.ts'
-import { isMember, newPod, ordinalOf, startOf } from './identity.ts'
+import { ensureClaims, hasStaleClaim, syncClaimOwners } from './claims.ts'
+import { isMember, lostLabels, newPod, ordinalOf, startOf } from './identity.ts'
 
 /** A failed pod is replaced at once, then after 1 s and so on, at most after this. Upstream does not wait, but asks less than 20 times a second. */
 const FAILED_MAX_MS = 60_000
+/** A claim that goes with a pod that is gone is looked at again. */
+const STALE_CLAIM_MS = 1000
 
 export function statefulSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
@@ -102,11 +104,13 @@ class Pass {
     const surplus = [...this.#members.values()].filter((pod) => !wanted.has(ordinalOf(pod))).sort((a, b) => ordinalOf(b) - ordinalOf(a))
     for (const pod of surplus) {
       await syncClaimOwners(this.#set, ordinalOf(pod), { pod, context: this.#context })
+    }
+    // By now the wanted ones are well. One that is not is waited for, unless it is the first of those that are not.
+    const unwell = surplus.findLast((pod) => !this.#isHealthy(pod))
+    for (const pod of surplus) {
       if (this.#ordered) {
         if (pod.metadata?.deletionTimestamp) return
-        // Scaling down waits while others are not well, unless this is the one that is not.
-        const unwell = [...this.#members.values()].find((other) => !this.#isHealthy(other))
-        if (unwell && unwell !== pod) return
+        if (pod !== unwell && !this.#isAvailable(pod)) return
       }
       if (!pod.metadata?.deletionTimestamp) await this.#delete(pod)
       if (this.#ordered) return
@@ -117,6 +121,10 @@ class Pass {
   async #syncMember(ordinal: number): Promise<'wait' | 'next'> {
     const pod = this.#members.get(ordinal)
     if (!pod) {
+      if (hasStaleClaim(this.#set, ordinal, this.#context)) {
+        this.#waits.push(STALE_CLAIM_MS)
+        return this.#ordered ? 'wait' : 'next'
+      }
       await this.#create(ordinal)
       return this.#ordered ? 'wait' : 'next'
     }
@@ -141,9 +149,11 @@ class Pass {
       await this.#delete(pod)
       return this.#ordered ? 'wait' : 'next'
     }
-    await ensureClaims(this.#set, ordinal, this.#context)
+    if (pod.status?.phase === 'Pending') await ensureClaims(this.#set, ordinal, this.#context)
+    if (this.#ordered && !this.#isAvailable(pod)) return 'wait'
+    await this.#restore(pod)
     await syncClaimOwners(this.#set, ordinal, { pod, context: this.#context })
-    return this.#ordered && !this.#isAvailable(pod) ? 'wait' : 'next'
+    return 'next'
   }
 
   /** Deletes the highest pod of an old revision, once all above it are well. */
@@ -177,6 +187,21 @@ class Pass {
     await syncClaimOwners(this.#set, ordinal, { pod: this.#members.get(ordinal), context: this.#context })
   }
 
+  /** Services of single pods select by these labels. */
+  async #restore(pod: Pod): Promise<void> {
+    const labels = lostLabels(pod)
+    if (!labels) return
+    const { client, events } = this.#context
+    const what = `update Pod ${pod.metadata?.name} in StatefulSet ${this.#set.metadata?.name}`
+    try {
+      await client.patch(Pod, keyOf(pod), { type: 'merge', patch: { metadata: { uid: pod.metadata?.uid, labels } } })
+    } catch (error) {
+      events.event(this.#set, 'Warning', 'FailedUpdate', `${what} failed error: ${textOf(error)}`)
+      throw error
+    }
+    events.event(this.#set, 'Normal', 'SuccessfulUpdate', `${what} successful`)
+  }
+
   async #delete(pod: Pod): Promise<void> {
     const { client, events } = this.#context
     const what = `delete Pod ${pod.metadata?.name} in StatefulSet ${this.#set.metadata?.name}`
@@ -204,11 +229,13 @@ class Pass {
     const update = this.#history.update.metadata!.name!
     const current = this.#current.metadata!.name!
     const alive = pods.filter((pod) => !pod.metadata?.deletionTimestamp)
+    const ready = pods.filter((pod) => pod.status?.phase === 'Running' && isReady(pod))
+    const { minReadySeconds = 0 } = this.#set.spec ?? {}
     const status: StatefulSetStatus = {
       ...(metadata?.generation === undefined ? {} : { observedGeneration: metadata.generation }),
       replicas: pods.length,
-      readyReplicas: pods.filter((pod) => pod.status?.phase === 'Running' && isReady(pod)).length,
-      availableReplicas: pods.filter((pod) => this.#isAvailable(pod)).length,
+      readyReplicas: ready.length,
+      availableReplicas: ready.filter((pod) => isAvailable(pod, minReadySeconds, this.#context.clock.now())).length,
       currentReplicas: alive.filter((pod) => hashOf(pod) === current).length,
       updatedReplicas: alive.filter((pod) => hashOf(pod) === update).length,
       currentRevision: current,
