@@ -123,6 +123,19 @@ function tsType(type: string): string {
   return typeName(type)
 }
 
+const alwaysThere = facts<Record<string, string[]>>('presence-always')
+const held = facts<Record<string, string[]>>('presence-held')
+
+/** Required, and yet nobody minds that they hold nothing. */
+const MAY_BE_EMPTY = new Set(['CSINodeSpec.drivers', 'LimitRangeSpec.limits', 'PodFailurePolicy.rules'])
+
+/** Lists, maps and times that JSON carries as null where they hold nothing, and may. */
+function isNullable(message: string | undefined, { baseName, type }: Attribute, must: boolean): boolean {
+  if (!message || !/^(Array<|\{|Date|V1MicroTime)/.test(type)) return false
+  if (![...(alwaysThere[message] ?? []), ...(held[message] ?? [])].includes(baseName)) return false
+  return !must || MAY_BE_EMPTY.has(`${message.slice(message.lastIndexOf('.') + 1)}.${baseName}`)
+}
+
 const definitions: Record<string, Json> = {}
 const descriptions: Record<string, { description: string; fields: Record<string, string> }> = {}
 for (const { definition, schema, description } of Object.values(UNCLASSED)) {
@@ -154,7 +167,10 @@ for (const className of served.toSorted()) {
       ...mergeFacts(facts),
     }
     if (must) required.push(attribute.baseName)
-    if (!HAND_WRITTEN.has(name)) lines.push(`  ${JSON.stringify(attribute.baseName)}${must ? '' : '?'}: ${tsType(attribute.type)}`)
+    if (!HAND_WRITTEN.has(name))
+      lines.push(
+        `  ${JSON.stringify(attribute.baseName)}${must ? '' : '?'}: ${tsType(attribute.type)}${isNullable(message, attribute, must) ? ' | null' : ''}`,
+      )
   }
   if (!HAND_WRITTEN.has(name)) lines.push('}')
   definitions[definition] = {

@@ -13,7 +13,7 @@ const REFILL_MS = 300_000
 interface Known {
   name: string
   namespace: string
-  firstTimestamp: string | undefined
+  firstTimestamp: string | null | undefined
   count: number
   stored: boolean
 }

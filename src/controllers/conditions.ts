@@ -5,15 +5,15 @@ interface Condition {
   status: string
   reason?: string
   message?: string
-  lastTransitionTime?: string
+  lastTransitionTime?: string | null
 }
 
-export function conditionOf<C extends { type: string }>(conditions: readonly C[] | undefined, type: string): C | undefined {
+export function conditionOf<C extends { type: string }>(conditions: readonly C[] | null | undefined, type: string): C | undefined {
   return conditions?.find((condition) => condition.type === type)
 }
 
 /** The list with `next` in it. Same status and reason: unchanged. Same status: it keeps the time of its last transition. */
-export function withCondition<C extends Condition>(conditions: readonly C[] | undefined, next: C): C[] {
+export function withCondition<C extends Condition>(conditions: readonly C[] | null | undefined, next: C): C[] {
   const current = conditionOf(conditions, next.type)
   if (current && current.status === next.status && current.reason === next.reason) return [...conditions!]
   const kept =
@@ -21,6 +21,6 @@ export function withCondition<C extends Condition>(conditions: readonly C[] | un
   return [...withoutCondition(conditions, next.type), kept]
 }
 
-export function withoutCondition<C extends { type: string }>(conditions: readonly C[] | undefined, type: string): C[] {
+export function withoutCondition<C extends { type: string }>(conditions: readonly C[] | null | undefined, type: string): C[] {
   return (conditions ?? []).filter((condition) => condition.type !== type)
 }

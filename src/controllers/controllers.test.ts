@@ -33,7 +33,7 @@ test('controllerServices together run a workload from its creation to the end of
   })
   await eventually(async () => {
     const { items } = await client.list(EndpointSlice, { namespace })
-    return items.flatMap(({ endpoints = [] }) => endpoints).filter(({ conditions }) => conditions?.ready).length === 3
+    return items.flatMap(({ endpoints }) => endpoints ?? []).filter(({ conditions }) => conditions?.ready).length === 3
   })
   await client.delete(Namespace, { name: namespace })
   await eventually(() =>

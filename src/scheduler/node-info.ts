@@ -70,6 +70,6 @@ export class NodeInfo {
 
 function imagesOf(node: Node | undefined): Map<string, number> {
   const images = new Map<string, number>()
-  for (const { names = [], sizeBytes = 0 } of node?.status?.images ?? []) for (const name of names) images.set(name, sizeBytes)
+  for (const { names, sizeBytes = 0 } of node?.status?.images ?? []) for (const name of names ?? []) images.set(name, sizeBytes)
   return images
 }

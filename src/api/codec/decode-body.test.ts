@@ -68,7 +68,9 @@ test('decodeBody refuses other kinds and versions it knows in their own words', 
 
 test('decodeBody fills in apiVersion and kind', () => {
   const { object, warnings } = decode('{"metadata":{"name":"web"}}')
-  assert.deepEqual(object, { kind: 'Deployment', apiVersion: 'apps/v1', metadata: { name: 'web' }, spec: { strategy: {} }, status: {} })
+  const template = { metadata: {}, spec: { containers: null } }
+  const spec = { strategy: {}, template }
+  assert.deepEqual(object, { kind: 'Deployment', apiVersion: 'apps/v1', metadata: { name: 'web' }, spec, status: {} })
   assert.deepEqual(warnings, [])
 })
 
@@ -152,7 +154,7 @@ test('decodeBody reads protobuf', () => {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: 'web' },
-    spec: { replicas: 0, paused: true, strategy: {} },
+    spec: { replicas: 0, paused: true, strategy: {}, template: { metadata: {}, spec: { containers: null } } },
     status: {},
   }
   const bytes = encodeObject(deployment, messageOfSchema(Deployment.schema)!)

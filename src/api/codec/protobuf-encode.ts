@@ -33,7 +33,9 @@ function writeFields(writer: ProtobufWriter, object: Json, message: Message): vo
 
 function hasAny(object: Json, message: Message): boolean {
   return message.fields.some(({ name, inline, message: inner }) => {
-    return inline ? hasAny(object, messageNamed(inner)!) : Object.hasOwn(object, name) && object[name] !== undefined
+    return inline
+      ? hasAny(object, messageNamed(inner)!)
+      : Object.hasOwn(object, name) && object[name] !== undefined && object[name] !== null
   })
 }
 

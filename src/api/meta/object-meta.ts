@@ -164,13 +164,13 @@ interface Condition {
   type?: string
   status?: string
   observedGeneration?: number
-  lastTransitionTime?: string
+  lastTransitionTime?: string | null
   reason?: string
   message?: string
 }
 
 /** metav1.Condition as newer kinds hold it. */
-export function validateConditions(conditions: readonly Condition[] | undefined, path: string): FieldError[] {
+export function validateConditions(conditions: readonly Condition[] | null | undefined, path: string): FieldError[] {
   const errors: FieldError[] = []
   const seen = new Set<string>()
   for (const [index, condition] of (conditions ?? []).entries()) {

@@ -90,14 +90,16 @@ class Walk {
       }
       const before = object[name]
       if (before === null) {
-        delete object[name]
+        if (!plan.nulls.has(name)) delete object[name]
         continue
       }
       const after = this.#visit(field, before, depth + 1)
-      if (plan.keeps !== undefined && isZero(field, after) && !plan.keeps.has(name)) delete object[name]
-      else if (after !== before) object[name] = after
+      if (plan.keeps !== undefined && isZero(field, after)) {
+        if (!plan.keeps.has(name)) delete object[name]
+        else object[name] = plan.emptiesAreNull && plan.nulls.has(name) ? null : after
+      } else if (after !== before) object[name] = after
     }
-    for (const [name, field] of plan.fills) if (object[name] === undefined) object[name] = emptyOf(field)
+    for (const [name, field] of plan.fills) if (object[name] === undefined) object[name] = absentOf(field)
     return object
   }
 
@@ -215,6 +217,8 @@ const ANY_NUMBER: Plan = {
   open: false,
   keeps: undefined,
   fills: [],
+  nulls: new Set(),
+  emptiesAreNull: false,
 }
 
 /** Canonical as they stand: the amounts nearly every manifest has. */
@@ -266,7 +270,21 @@ function isZero({ shape }: Plan, value: unknown): boolean {
 /** A value of the type that holds only what JSON always carries. */
 export function emptyOf(plan: Plan): unknown {
   if (plan.shape !== 'struct') return zeroOf(plan)
-  return Object.fromEntries(plan.fills.map(([name, field]) => [name, emptyOf(field)]))
+  return Object.fromEntries(plan.fills.map(([name, field]) => [name, absentOf(field)]))
+}
+
+/** What JSON carries for a field nobody has said anything of. */
+function absentOf(plan: Plan): unknown {
+  switch (plan.shape) {
+    case 'struct':
+      return emptyOf(plan)
+    case 'list':
+    case 'map':
+    case 'bytes':
+      return null
+    default:
+      return zeroOf(plan)
+  }
 }
 
 /** What Go leaves in a list or map where the JSON says null. */

@@ -37,8 +37,12 @@ export interface Plan {
   readonly open: boolean
   /** Of a built-in struct: the fields whose zeros stay; all stay where there is none. */
   readonly keeps: ReadonlySet<string> | undefined
-  /** Fields JSON always carries, and what they are when nobody says. */
+  /** Fields JSON always carries, for when nobody says what they are. */
   fills: readonly (readonly [name: string, plan: Plan])[]
+  /** Those of them that are null then. */
+  nulls: ReadonlySet<string>
+  /** What was sent empty into such a field is nothing as well: so it comes back from where it is kept. */
+  readonly emptiesAreNull: boolean
 }
 
 const JSON_SCHEMA_PROPS = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps'
@@ -59,22 +63,32 @@ export function planOf(schema: Schema): Plan {
     open: schema.preserveUnknownFields === true,
     keeps: presence?.keeps,
     fills: [],
+    nulls: NONE,
+    // Definitions of custom resources are kept as JSON, where empty is empty.
+    emptiesAreNull: schema.name?.startsWith('io.k8s.apiextensions-apiserver.') !== true,
   }
   plans.set(schema, plan)
   const named = goTypesOf(schema.name)
   for (const [name, field] of Object.entries(schema.properties ?? {})) plan.fields.set(name, called(planOf(field), named?.[name]))
-  if (presence) plan.fills = fillsOf(plan, presence)
+  if (presence) {
+    plan.fills = fillsOf(plan, presence)
+    plan.nulls = new Set(plan.fills.filter(([, field]) => NULLABLE.has(field.shape)).map(([name]) => name))
+  }
   const items = schema.items ?? schema.additionalProperties ?? (shape.startsWith('schema-or-') ? definition(JSON_SCHEMA_PROPS) : undefined)
   if (items) plan.items = planOf(items)
   plan.goType = goTypeOf(plan, schema)
   return plan
 }
 
-const FILLED: ReadonlySet<Shape> = new Set(['string', 'boolean', 'int32', 'int64', 'double'])
+const NONE: ReadonlySet<string> = new Set()
+/** What Go writes as null where it holds nothing. */
+const NULLABLE: ReadonlySet<Shape> = new Set(['list', 'map', 'bytes', 'time', 'micro-time', 'any'])
 
 function fillsOf({ fields }: Plan, { always, held }: Presence): Plan['fills'] {
-  const scalars = always.filter((name) => FILLED.has(fields.get(name)?.shape ?? 'any'))
-  return [...scalars, ...held].map((name) => [name, fields.get(name)!] as const)
+  return [...always, ...held].flatMap((name) => {
+    const field = fields.get(name)
+    return field ? [[name, field] as const] : []
+  })
 }
 
 function shapeOf(schema: Schema): Shape {

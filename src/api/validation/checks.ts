@@ -71,7 +71,7 @@ export function checkFrozen(path: string, next: unknown, previous: unknown, erro
 }
 
 /** Visits a list with the path of each item; `key` reports repetitions at `at` below the item. */
-export function each<T>(list: readonly T[] | undefined, path: string, visit: (item: T, path: string, index: number) => void): void {
+export function each<T>(list: readonly T[] | null | undefined, path: string, visit: (item: T, path: string, index: number) => void): void {
   if (list) for (let index = 0; index < list.length; index++) visit(list[index]!, `${path}[${index}]`, index)
 }
 

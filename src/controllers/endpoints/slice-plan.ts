@@ -80,7 +80,7 @@ function mergedByPorts(groups: readonly PortGroup[]): PortGroup[] {
   return [...merged.values()].filter(({ endpoints }) => endpoints.length > 0)
 }
 
-function portsKey(ports: readonly DiscoveryEndpointPort[] | undefined): string {
+function portsKey(ports: readonly DiscoveryEndpointPort[] | null | undefined): string {
   const texts = (ports ?? []).map(({ name = '', protocol = 'TCP', port, appProtocol }) =>
     JSON.stringify([name, protocol, port, appProtocol]),
   )

@@ -25,7 +25,7 @@ export class NodeHealth {
   remainingMs(node: Node, lease: Lease | undefined): number {
     const name = node.metadata?.name ?? ''
     const ready = conditionOf(node.status?.conditions, 'Ready')
-    const heartbeat = ready?.lastHeartbeatTime
+    const heartbeat = ready?.lastHeartbeatTime ?? undefined
     const renewed = lease?.spec?.renewTime
     const now = this.#clock.monotonic()
     const before = this.#nodes.get(name)

@@ -55,7 +55,7 @@ function deletionCost({ metadata }: Pod): number {
 }
 
 function readySince(pod: Pod): string | undefined {
-  return podCondition(pod, 'Ready')?.lastTransitionTime
+  return podCondition(pod, 'Ready')?.lastTransitionTime ?? undefined
 }
 
 function createdAt({ metadata }: Pod): string | undefined {

@@ -15,7 +15,7 @@ export interface CompiledRule {
   urlPrefixes: readonly string[]
 }
 
-const members = (texts: readonly string[] = []): Members => (texts.includes('*') ? undefined : new Set(texts))
+const members = (texts: readonly string[] | undefined): Members => (texts?.includes('*') ? undefined : new Set(texts))
 
 export function compileRule(rule: PolicyRule): CompiledRule {
   const urls = rule.nonResourceURLs ?? []

@@ -84,7 +84,7 @@ function checkMirrorPod(request: AdmissionRequest, node: string): void {
   if (spec.volumes?.some(({ secret, projected }) => secret || projected?.sources?.some((source) => source.secret))) refuse('secrets')
   if (spec.volumes?.some(({ configMap, projected }) => configMap || projected?.sources?.some((source) => source.configMap)))
     refuse('configmaps')
-  for (const { env, envFrom } of [...spec.containers, ...(spec.initContainers ?? [])]) {
+  for (const { env, envFrom } of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
     if (env?.some(({ valueFrom }) => valueFrom?.secretKeyRef) || envFrom?.some(({ secretRef }) => secretRef)) refuse('secrets')
     if (env?.some(({ valueFrom }) => valueFrom?.configMapKeyRef) || envFrom?.some(({ configMapRef }) => configMapRef)) refuse('configmaps')
   }

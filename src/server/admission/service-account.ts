@@ -56,7 +56,7 @@ async function accountOf(request: AdmissionRequest, { reader, clock }: ServerCon
 function mountToken({ spec }: Pod, { random }: ServerContext): void {
   const present = spec!.volumes?.find(({ name }) => name.startsWith(VOLUME_PREFIX))?.name
   const name = present ?? VOLUME_PREFIX + randomSuffix(random)
-  const mounted = [...(spec!.initContainers ?? []), ...spec!.containers].map((container) => mount(container, name))
+  const mounted = [...(spec!.initContainers ?? []), ...(spec!.containers ?? [])].map((container) => mount(container, name))
   if (!present && mounted.includes(true)) spec!.volumes = [...(spec!.volumes ?? []), accessVolume(name)]
 }
 

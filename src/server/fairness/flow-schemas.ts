@@ -25,7 +25,7 @@ export class FlowSchemas<Flow> {
     })
     this.#last = last
     this.#byNamespace = this.#rows.some(({ spec }) =>
-      spec.rules?.some(({ resourceRules = [] }) => resourceRules.some(({ namespaces = [] }) => namespaces.some((one) => one !== '*'))),
+      spec.rules?.some(({ resourceRules = [] }) => resourceRules.some(({ namespaces }) => namespaces?.some((one) => one !== '*'))),
     )
   }
 
@@ -60,14 +60,13 @@ function isSubject({ kind, user, group, serviceAccount }: PolicyRulesWithSubject
   return serviceAccount.name === '*' ? asking.username.startsWith(prefix) : asking.username === prefix + serviceAccount.name
 }
 
-function concerns({ verbs, apiGroups, resources, namespaces = [], clusterScope }: ResourcePolicyRule, about: About): boolean {
+function concerns({ verbs, apiGroups, resources, namespaces, clusterScope }: ResourcePolicyRule, about: About): boolean {
   const { verb, group, resource, subresource, namespace } = about
   if (!holds(verbs, verb) || !holds(apiGroups, group)) return false
   if (!holds(resources, subresource ? `${resource}/${subresource}` : resource)) return false
   return namespace === '' ? clusterScope === true : holds(namespaces, namespace)
 }
 
-const holds = (list: readonly string[] | undefined, one: string): boolean =>
-  list !== undefined && (list.includes('*') || list.includes(one))
+const holds = (list: readonly string[] | null | undefined, one: string): boolean => !!list && (list.includes('*') || list.includes(one))
 
 const covers = (url: string, path: string): boolean => url === path || (url.endsWith('*') && path.startsWith(url.slice(0, -1)))

@@ -75,7 +75,7 @@ function checkQualifiedDomain(path: string, name: string | undefined, errors: Er
 }
 
 /** Also of conversion webhooks, which do not say what they miss. */
-export function checkReviewVersions(versions: string[] | undefined, path: string, errors: Errors, missing = ''): void {
+export function checkReviewVersions(versions: string[] | null | undefined, path: string, errors: Errors, missing = ''): void {
   if (!versions?.length) return void errors.push(required(path, missing))
   const seen = new Set<string>()
   each(versions, path, (version, at) => {

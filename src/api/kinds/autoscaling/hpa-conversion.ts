@@ -37,7 +37,7 @@ export function toV2(v1: V1): V2 {
     const seen: types.MetricStatusV2[] = Array.isArray(current) ? current.map(raiseStatus) : []
     if (used !== undefined && !seen.some(({ resource }) => resource?.name === 'cpu'))
       seen.unshift({ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: used } } })
-    if (seen.length > 0) v2.status.currentMetrics = seen
+    v2.status.currentMetrics = seen.length > 0 ? seen : null
     if (Array.isArray(conditions)) v2.status.conditions = conditions
   }
   defaultAutoscaler(v2)
@@ -55,11 +55,12 @@ export function fromV2(v2: V2): V1 {
   if (others.length > 0) annotations[METRICS] = JSON.stringify(others.map(flattenMetric))
   if (behavior) annotations[BEHAVIOR] = JSON.stringify(upperKeys(behavior))
   if (v2.status) {
-    const { conditions, currentMetrics = [], ...status } = v2.status
+    const { conditions, currentMetrics, ...status } = v2.status
+    const seen = currentMetrics ?? []
     v1.status = { ...status, currentReplicas: status.currentReplicas ?? 0 }
-    const used = currentMetrics.find(({ resource }) => resource?.name === 'cpu')?.resource?.current.averageUtilization
+    const used = seen.find(({ resource }) => resource?.name === 'cpu')?.resource?.current.averageUtilization
     if (used !== undefined) v1.status.currentCPUUtilizationPercentage = used
-    if (currentMetrics.length > 0) annotations[CURRENT] = JSON.stringify(currentMetrics.map(flattenStatus))
+    if (seen.length > 0) annotations[CURRENT] = JSON.stringify(seen.map(flattenStatus))
     if (conditions?.length) annotations[CONDITIONS] = JSON.stringify(conditions)
   }
   if (v2.metadata) {

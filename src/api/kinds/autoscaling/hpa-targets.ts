@@ -3,7 +3,7 @@ import type { MetricSpecV2, MetricStatusV2, MetricTargetV2 } from '#api/generate
 
 const UNKNOWN = '<unknown>'
 
-export function targetsText(metrics: MetricSpecV2[] | undefined, current: MetricStatusV2[] | undefined): string {
+export function targetsText(metrics: MetricSpecV2[] | undefined, current: MetricStatusV2[] | null | undefined): string {
   if (!metrics?.length) return '<none>'
   const texts = metrics.slice(0, 2).map((metric, index) => targetText(metric, current?.[index]))
   return metrics.length > 2 ? `${texts.join(', ')} + ${metrics.length - 2} more...` : texts.join(', ')

@@ -135,7 +135,8 @@ function checkExitCodes(
   path: string,
   { names, errors }: { names: Set<string>; errors: Errors },
 ): void {
-  const { operator, values = [], containerName } = rule
+  const { operator, containerName } = rule
+  const values = rule.values ?? []
   checkListed(`${path}.operator`, operator, ['In', 'NotIn'], errors)
   if (containerName !== undefined && !names.has(containerName))
     errors.push(invalid(`${path}.containerName`, containerName, 'must be one of the container or initContainer names in the pod template'))

@@ -63,7 +63,8 @@ export function validateSigningRequest(next: Request, previous: Request | undefi
 }
 
 function checkSpec(spec: types.CertificateSigningRequestSpec | undefined, errors: Errors): void {
-  const { request = '', signerName = '', usages = [], expirationSeconds } = spec ?? ({} as Partial<types.CertificateSigningRequestSpec>)
+  const { signerName = '', usages = [], expirationSeconds } = spec ?? ({} as Partial<types.CertificateSigningRequestSpec>)
+  const request = spec?.request ?? ''
   const pem = Buffer.from(request, 'base64').toString()
   const problem = certificateRequestProblem(pem)
   if (problem) errors.push(invalid('spec.request', request, problem))

@@ -104,10 +104,10 @@ export function validateEvent(event: CoreEvent, controller: 'reportingComponent'
 
 export const eventColumns = columns
 
-function lastSeen(event: CoreEvent): string | undefined {
+function lastSeen(event: CoreEvent): string | null | undefined {
   return event.series?.lastObservedTime || event.lastTimestamp || firstSeen(event)
 }
 
-function firstSeen({ firstTimestamp, eventTime }: CoreEvent): string | undefined {
+function firstSeen({ firstTimestamp, eventTime }: CoreEvent): string | null | undefined {
   return firstTimestamp || eventTime
 }

@@ -31,7 +31,9 @@ export const EndpointSlice = defineKind<EndpointSlice>({
   prepareForUpdate: dropTopology,
   validate(slice, previous) {
     const errors: Errors = []
-    const { addressType, endpoints = [], ports = [] } = slice
+    const { addressType } = slice
+    const endpoints = slice.endpoints ?? []
+    const ports = slice.ports ?? []
     checkOneOf('addressType', addressType, ['FQDN', 'IPv4', 'IPv6'], errors, { required: true })
     const known = new Set((previous?.endpoints ?? []).flatMap(({ addresses }) => addresses ?? []))
     if (endpoints.length > MOST_ENDPOINTS) errors.push(tooMany('endpoints', endpoints.length, MOST_ENDPOINTS))
@@ -78,8 +80,9 @@ function dropTopology(slice: EndpointSlice, previous?: EndpointSlice): void {
 }
 
 function checkEndpoint(endpoint: types.Endpoint, path: string, context: Context): void {
-  const { addresses = [], deprecatedTopology, hostname, nodeName, hints } = endpoint
+  const { deprecatedTopology, hostname, nodeName, hints } = endpoint
   const { errors } = context
+  const addresses = endpoint.addresses ?? []
   if (addresses.length === 0) errors.push(required(`${path}.addresses`, 'must contain at least 1 address'))
   else if (addresses.length > MOST_ADDRESSES) errors.push(tooMany(`${path}.addresses`, addresses.length, MOST_ADDRESSES))
   each(addresses, `${path}.addresses`, (address, at) => checkAddress(address, at, context))

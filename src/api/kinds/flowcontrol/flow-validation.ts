@@ -73,7 +73,7 @@ function checkSubject({ kind = '', user, group, serviceAccount }: types.Flowcont
 
 /** Tells whether the list is more than a wildcard: its items are looked at then. */
 function checkWildcard(
-  values: string[] | undefined,
+  values: string[] | null | undefined,
   path: string,
   { missing, others }: Record<'missing' | 'others', string>,
   errors: Errors,
@@ -84,7 +84,7 @@ function checkWildcard(
   return false
 }
 
-function checkVerbs(verbs: string[] | undefined, path: string, errors: Errors): void {
+function checkVerbs(verbs: string[] | null | undefined, path: string, errors: Errors): void {
   const said = { missing: 'verbs must contain at least one value', others: 'verbs' }
   if (checkWildcard(verbs, path, said, errors) && verbs!.some((verb) => !VERBS.includes(verb)))
     errors.push(notSupported(path, verbs, VERBS))

@@ -13,7 +13,7 @@ const GROUP = 'rbac.authorization.k8s.io'
 
 export const rbacName = forNames(pathSegment)
 
-export function validateRules(rules: PolicyRule[] | undefined, namespaced: boolean): FieldError[] {
+export function validateRules(rules: PolicyRule[] | null | undefined, namespaced: boolean): FieldError[] {
   const errors: Errors = []
   each(rules, 'rules', ({ verbs, nonResourceURLs, apiGroups, resources, resourceNames }, at) => {
     if (!verbs?.length) errors.push(required(`${at}.verbs`, 'verbs must contain at least one value'))

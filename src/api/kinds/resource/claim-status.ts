@@ -76,7 +76,8 @@ function checkDevice(
   checkLabel(`${path}.device`, device.device, errors)
   checkShareId(`${path}.shareID`, device.shareID, errors)
   if (!given.has(deviceId(device))) errors.push(invalid(path, deviceId(device), 'must be an allocated device in the claim'))
-  const { conditions = [], networkData: network } = device
+  const { networkData: network } = device
+  const conditions = device.conditions ?? []
   if (conditions.length > 8) errors.push(tooMany(`${path}.conditions`, conditions.length, 8))
   errors.push(...validateConditions(conditions, `${path}.conditions`))
   if (device.data !== undefined && device.data !== null) checkRaw(`${path}.data`, device.data, MOST_PARAMETERS, errors)

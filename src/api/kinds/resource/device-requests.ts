@@ -133,7 +133,7 @@ interface Bounds {
 
 /** Too many are counted, and none of them looked at. */
 export function checkList<T>(
-  list: readonly T[] | undefined,
+  list: readonly T[] | null | undefined,
   path: string,
   { most, errors }: Bounds,
   visit: (item: T, path: string) => void,
@@ -143,7 +143,7 @@ export function checkList<T>(
 }
 
 export function checkSet<T>(
-  list: readonly T[] | undefined,
+  list: readonly T[] | null | undefined,
   path: string,
   { key, ...bounds }: Bounds & { key: (item: T) => unknown },
   visit: (item: T, path: string) => void,

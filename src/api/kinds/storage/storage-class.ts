@@ -90,7 +90,8 @@ function checkTopologies(topologies: types.TopologySelectorTerm[] | undefined, e
   each(topologies, 'allowedTopologies', ({ matchLabelExpressions }, at) => {
     const path = `${at}.matchLabelExpressions`
     const valuesOf = new Map<string, string[]>()
-    each(matchLabelExpressions, path, ({ key = '', values = [] }, where) => {
+    each(matchLabelExpressions, path, ({ key = '', values: given }, where) => {
+      const values = given ?? []
       if (values.length === 0) errors.push(required(`${where}.values`))
       each(values, `${where}.values`, (value, place, index) => {
         if (values.indexOf(value) < index) errors.push(duplicate(place, value))
