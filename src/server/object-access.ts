@@ -2,6 +2,7 @@
 import { clone } from '#api/clone.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
+import { decodeInto } from '#api/schema/decode.ts'
 import type { Status } from '#api/status.ts'
 import { createObject } from './engine/create.ts'
 import { deleteObject } from './engine/delete.ts'
@@ -71,8 +72,7 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
   }
   return {
     async create<T extends KubeObject>(kind: Kind<T>, object: T) {
-      const own = clone(object)
-      applyDefaults(kind as unknown as Kind, own)
+      const own = settled(kind as unknown as Kind, clone(object))
       const call = write(kind as unknown as Kind, { verb: 'create', key: own.metadata ?? {} })
       const { stored } = await createObject(engine, call, own)
       return servedObject(call.resource, stored, engine.mirror.recent) as T
@@ -82,8 +82,7 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
       const build = (present: KubeObject | undefined) => {
         const next = clone(present) as T
         change(next)
-        applyDefaults(kind as unknown as Kind, next)
-        return next
+        return settled(kind as unknown as Kind, next)
       }
       const { stored } = await updateObject(engine, call, { key, change: { build } })
       return servedObject(call.resource, stored, engine.mirror.recent) as T
@@ -94,6 +93,13 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
       return servedObject(call.resource, stored, engine.mirror.recent) as T | Status
     },
   }
+}
+
+/** As it is kept: zeros gone or there as in what clients send, defaults filled in. */
+function settled<T extends KubeObject>(kind: Kind, object: T): T {
+  if (!kind.decode) decodeInto(object, kind.schema)
+  applyDefaults(kind, object)
+  return object
 }
 
 function* listed<T extends KubeObject>(resource: StoredResource, namespace: string | undefined): Generator<T> {

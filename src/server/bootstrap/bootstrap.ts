@@ -8,6 +8,7 @@ import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
 import { keyOf, type KubeObject } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
+import { decodeInto } from '#api/schema/decode.ts'
 import type { ServerContext } from '#server/request.ts'
 import type { Desired } from './desired.ts'
 import { flowControl, isLeftover } from './flow-control.ts'
@@ -133,6 +134,7 @@ async function ensure(
   if (!reconcile) return false
   const wanted = clone(present)
   reconcile(wanted, object)
+  decodeInto(wanted, kind.schema)
   if (equal(wanted, present)) return false
   await writer.modify(kind, key, (current) => reconcile(current, object))
   return true

@@ -33,7 +33,7 @@ export const CustomResourceDefinition = defineKind<CustomResourceDefinition>({
   },
   prepareForCreate(definition) {
     const storage = storageVersionOf(definition.spec)
-    definition.status = { storedVersions: storage ? [storage] : [] }
+    definition.status = { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions: storage ? [storage] : [] }
   },
   prepareForUpdate({ spec, status }, _previous, { subresource }) {
     const storage = storageVersionOf(spec)

@@ -40,10 +40,13 @@ const RENAMED = [
   ['reportingComponent', 'reportingController'],
 ] as const
 
+const REPORTERS = ['reportingComponent', 'reportingInstance'] as const
+
 function toCore(event: EventsEvent): types.CoreEvent {
   const core: Record<string, unknown> = { ...event, apiVersion: 'v1', kind: 'Event' }
   for (const [old, renamed] of RENAMED) rename(core, renamed, old)
   core['involvedObject'] ??= {}
+  for (const reporter of REPORTERS) core[reporter] ??= ''
   return core as unknown as types.CoreEvent
 }
 
@@ -51,6 +54,9 @@ function fromCore(core: types.CoreEvent): EventsEvent {
   const event: Record<string, unknown> = { ...core, apiVersion: 'events.k8s.io/v1', kind: 'Event' }
   for (const [old, renamed] of RENAMED) rename(event, old, renamed)
   event['eventTime'] ??= null
+  // What the older shape always says, this one leaves out.
+  for (const reporter of ['reportingController', 'reportingInstance']) if (event[reporter] === '') delete event[reporter]
+  if (core.series) event['series'] = { ...core.series, count: core.series.count ?? 0 }
   return event as unknown as EventsEvent
 }
 
