@@ -134,6 +134,8 @@ async function ensure(
   if (!reconcile) return false
   const wanted = clone(present)
   reconcile(wanted, object)
+  if (equal(wanted, present)) return false
+  // Zeros and nulls that go or come as it is kept are no difference.
   decodeInto(wanted, kind.schema)
   if (equal(wanted, present)) return false
   await writer.modify(kind, key, (current) => reconcile(current, object))
