@@ -5,6 +5,7 @@ import { alwaysAllow } from '#server/access/authorizers.ts'
 import { mutatingWebhooks } from '#server/admission/webhooks/mutating-webhooks.ts'
 import { WebhookMetrics } from '#server/admission/webhooks/webhook-metrics.ts'
 import { startRequests } from '#server/engine/requests.ts'
+import type { AdmissionPlugin, ServerContext } from '#server/request.ts'
 import { type Stranger, startStranger } from '#server/outgoing/testing.ts'
 
 export type Json = Record<string, any>
@@ -61,10 +62,12 @@ export function definitionOf({ url, caBundle }: Stranger, stored = 'v1'): Custom
   } as CustomResourceDefinition
 }
 
-export async function startConverted() {
+export async function startConverted(plugins: (context: ServerContext) => AdmissionPlugin[] = () => []) {
   const stranger = await startStranger(answering(convert))
   const cluster = await startRequests({
-    extensions: (context) => ({ admission: [mutatingWebhooks({ ...context, metrics: new WebhookMetrics() }, alwaysAllow)] }),
+    extensions: (context) => ({
+      admission: [mutatingWebhooks({ ...context, metrics: new WebhookMetrics() }, alwaysAllow), ...plugins(context)],
+    }),
   })
   const send = async (method: string, path: string, body?: unknown) => {
     const answer = await cluster.send(method, path, body)

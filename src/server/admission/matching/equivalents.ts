@@ -2,7 +2,7 @@
 import { clone, deepFreeze } from '#api/clone.ts'
 import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type GroupVersionKind, type KubeObject } from '#api/object.ts'
-import type { Registry } from '#server/registry.ts'
+import type { Conversion, Registry } from '#server/registry.ts'
 import type { AdmissionRequest } from '#server/request.ts'
 
 /** All kinds that show the same stored objects, the requested one first. Subresources have the same versions as what they are of. */
@@ -43,4 +43,31 @@ export function replaceObject({ object, kind: own }: AdmissionRequest, mutated: 
   const source = convertObject(mutated, kind, own) as Record<string, unknown>
   for (const key of Object.keys(target)) delete target[key]
   Object.assign(target, source)
+}
+
+type Seen = Pick<AdmissionRequest, 'object' | 'oldObject'>
+
+/** As `viewAs`, through whoever converts between the versions. */
+export async function seenAs(request: AdmissionRequest, kind: Kind, registry: Registry): Promise<Seen> {
+  const conversion = conversionOf(request, kind, registry)
+  if (!conversion) return viewAs(request, kind)
+  const { object, oldObject } = request
+  const converted = await conversion.convert([...(object ? [object] : []), ...(oldObject ? [oldObject] : [])], kind)
+  const [newer, older] = object ? converted : [undefined, converted[0]]
+  return { ...(newer ? { object: deepFreeze(newer) } : {}), ...(older ? { oldObject: deepFreeze(older) } : {}) }
+}
+
+/** As `replaceObject`, through whoever converts between the versions. */
+export async function putBack(
+  request: AdmissionRequest,
+  mutated: KubeObject,
+  { kind, registry }: { kind: Kind; registry: Registry },
+): Promise<void> {
+  const [converted] = (await conversionOf(request, kind, registry)?.convert([mutated], request.kind)) ?? []
+  replaceObject(request, converted ?? mutated, converted ? request.kind : kind)
+}
+
+/** Who converts between the request's version and another one, where that is not done here. */
+function conversionOf({ kind }: AdmissionRequest, other: Kind, registry: Registry): Conversion | undefined {
+  return kind === other ? undefined : registry.find(kind.group, kind.version, kind.plural)?.conversion
 }

@@ -6,7 +6,7 @@ import { MutatingAdmissionPolicy } from '#api/kinds/admissionregistration/mutati
 import type { KubeObject } from '#api/object.ts'
 import { type CompiledMutatingPolicy, compileMutatingPolicy } from '#api/policies/compile.ts'
 import { StatusError, type StatusReason } from '#api/status.ts'
-import { replaceObject, viewAs } from '#server/admission/matching/equivalents.ts'
+import { putBack, seenAs } from '#server/admission/matching/equivalents.ts'
 import { exemptFromPolicies } from '#server/admission/matching/exempt.ts'
 import { namespaceOf } from '#server/admission/matching/selectors.ts'
 import type { Matched } from '#server/admission/matching/match-index.ts'
@@ -82,7 +82,9 @@ class Mutating {
     const round = this.#request.reinvocation?.of(NAME)
     round?.begin(this.#request.object)
     // Who is asked is settled before anybody changes anything.
-    for (const invocation of matched.flatMap((one) => this.#invocations(one))) {
+    const invocations: Invocation[] = []
+    for (const one of matched) invocations.push(...(await this.#invocations(one)))
+    for (const invocation of invocations) {
       const id = [invocation.active.policy, invocation.binding, invocation.params].map((one) => one?.metadata?.uid ?? '').join('/')
       if (round && !round.wants(id)) continue
       const changed = await this.#invoke(invocation)
@@ -93,21 +95,22 @@ class Mutating {
     if (failures.length > 0) throw refusal(this.#request, failures)
   }
 
-  #invocations({ item: active, kind }: Matched<Active>): Invocation[] {
+  async #invocations({ item: active, kind }: Matched<Active>): Promise<Invocation[]> {
     const { spec = {} } = active.policy
-    const paramKind = this.#configured(() => resolveParamKind(this.#context, spec.paramKind), { active })
+    const paramKind = await this.#configured(() => resolveParamKind(this.#context, spec.paramKind), { active })
     if (!paramKind) return []
-    return active.bindings.match(this.#request).flatMap(({ item: binding }) => {
-      const { namespace } = this.#request.attributes
-      const asked = { kind: paramKind.value, paramRef: binding.spec?.paramRef, namespace }
-      const found = this.#configured(() => collectParams(this.#context, asked), { active, binding })
-      return found?.value.map((params) => ({ active, spec, binding, params, kind })) ?? []
-    })
+    const found: Invocation[] = []
+    for (const { item: binding } of active.bindings.match(this.#request)) {
+      const asked = { kind: paramKind.value, paramRef: binding.spec?.paramRef, namespace: this.#request.attributes.namespace }
+      const params = await this.#configured(() => collectParams(this.#context, asked), { active, binding })
+      for (const one of params?.value ?? []) found.push({ active, spec, binding, params: one, kind })
+    }
+    return found
   }
 
-  #configured<T>(configure: () => T, about: Pick<Failure, 'active' | 'binding'>): { value: T } | undefined {
+  async #configured<T>(configure: () => T | Promise<T>, about: Pick<Failure, 'active' | 'binding'>): Promise<{ value: T } | undefined> {
     try {
-      return { value: configure() }
+      return { value: await configure() }
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error
       this.#failures.push({ ...about, message: `failed to configure ${about.binding ? 'binding' : 'policy'}: ${error.message}` })
@@ -121,8 +124,10 @@ class Mutating {
     const started = this.#context.clock.now()
     const failed = this.#failures.length
     const compiled = await active.compiled()
+    const { registry } = this.#context
+    let view = await seenAs(this.#request, kind, registry)
     const conditions = await this.#authorizations.settled(() =>
-      conditionsHold(new Evaluation(this.#activation(invocation)), compiled.matchConditions),
+      conditionsHold(new Evaluation(this.#activation(invocation, view)), compiled.matchConditions),
     )
     if ('error' in conditions) {
       if (spec.failurePolicy !== 'Ignore') this.#failures.push({ active, binding, message: conditions.error, reason: 'Invalid' })
@@ -132,9 +137,10 @@ class Mutating {
     let changed = false
     for (const mutation of compiled.mutations) {
       try {
-        const next = await this.#authorizations.settled(() => this.#mutate(invocation, { compiled, mutation }))
+        const next = await this.#authorizations.settled(() => this.#mutate(invocation, { compiled, mutation, view }))
         if (!next) continue
-        replaceObject(this.#request, next, kind)
+        await putBack(this.#request, next, { kind, registry })
+        view = await seenAs(this.#request, kind, registry)
         changed = true
       } catch (error) {
         if (!(error instanceof MutationError)) throw error
@@ -148,12 +154,12 @@ class Mutating {
   }
 
   /** The object after one mutation; undefined where it stays as it is. Throws MutationError. */
-  *#mutate(invocation: Invocation, { compiled, mutation }: Step): Generator<number, KubeObject | undefined> {
-    const evaluation = new Evaluation(this.#activation(invocation), compiled.variables)
+  *#mutate(invocation: Invocation, { compiled, mutation, view }: Step): Generator<number, KubeObject | undefined> {
+    const evaluation = new Evaluation(this.#activation(invocation, view), compiled.variables)
     try {
       const outcome = yield* evaluation.evaluate(mutation)
       if ('error' in outcome) throw new MutationError(outcome.error)
-      const { object } = viewAs(this.#request, invocation.kind)
+      const { object } = view
       const own = object!.kind === invocation.kind.kind ? invocation.kind : bodyKind(invocation.kind, this.#request.attributes.subresource)
       const next = mutated({ object: object!, kind: own }, mutation.patchType, outcome.value)
       return isChanged(object!, next) ? next : undefined
@@ -164,8 +170,7 @@ class Mutating {
   }
 
   /** Of the object as it is by now. */
-  #activation({ kind, params }: Invocation): Activation {
-    const { object, oldObject } = viewAs(this.#request, kind)
+  #activation({ kind, params }: Invocation, { object, oldObject }: Step['view']): Activation {
     const { resource, group } = this.#request.attributes
     const namespace = resource === 'namespaces' && group === '' ? undefined : namespaceOf(this.#request, this.#context.reader)
     return activationOf({ request: this.#request, kind, object, oldObject, namespace, params, authorizations: this.#authorizations })
@@ -175,6 +180,8 @@ class Mutating {
 interface Step {
   compiled: CompiledMutatingPolicy
   mutation: CompiledMutatingPolicy['mutations'][number]
+  /** The request in the policy's version. */
+  view: Pick<AdmissionRequest, 'object' | 'oldObject'>
 }
 
 /** The first failure is told; all are causes. */

@@ -28,21 +28,37 @@ interface Asked {
 }
 
 /** `[undefined]`: to be evaluated once, without. Empty: not at all. Throws ConfigurationError. */
-export function collectParams({ reader }: MatchSource, { kind, paramRef, namespace }: Asked): (KubeObject | undefined)[] {
+export async function collectParams(source: MatchSource, { kind, paramRef, namespace }: Asked): Promise<(KubeObject | undefined)[]> {
   if (!kind || !paramRef) return [undefined]
   if (kind.scope === 'Cluster' && paramRef.namespace)
     throw new ConfigurationError('paramRef.namespace must not be provided for a cluster-scoped `paramKind`')
   const within = kind.scope === 'Namespaced' ? paramRef.namespace || namespace : undefined
   if (within === '') throw new ConfigurationError('cannot use namespaced paramRef in policy binding that matches cluster-scoped resources')
-  let found: KubeObject[]
-  if (paramRef.name) {
-    const one = reader.get(kind, { name: paramRef.name, ...(within ? { namespace: within } : {}) })
-    found = one ? [one] : []
-  } else {
-    const selector = selectorOf(paramRef.selector)
-    found = [...reader.list(kind, within)].filter(({ metadata }) => matchesLabels(selector, metadata?.labels))
-  }
+  const found = await selected(source, { kind, paramRef, within })
   if (found.length === 0 && paramRef.parameterNotFoundAction === 'Deny')
     throw new ConfigurationError('no params found for policy binding with `Deny` parameterNotFoundAction')
   return found
+}
+
+/** In the version the policy named. */
+async function selected(
+  { reader, registry }: MatchSource,
+  { kind, paramRef, within }: { kind: Kind; paramRef: ParamRef; within: string | undefined },
+): Promise<KubeObject[]> {
+  const { conversion, cache, prefix } = registry.of(kind)
+  const key = paramRef.name ? { name: paramRef.name, ...(within ? { namespace: within } : {}) } : undefined
+  const selector = selectorOf(paramRef.selector)
+  if (!conversion || !cache) {
+    const objects = key ? [reader.get(kind, key) ?? []].flat() : reader.list(kind, within)
+    return key ? [...objects] : [...objects].filter(({ metadata }) => matchesLabels(selector, metadata?.labels))
+  }
+  const place = within ? `${prefix}${within}/` : prefix!
+  const stored = key
+    ? [cache.get(place + key.name) ?? []].flat()
+    : [...cache.list(place)].filter((one) => matchesLabels(selector, one.labels()))
+  try {
+    return (await conversion.read(registry.of(kind), stored)).map((one) => one.object())
+  } catch (error) {
+    throw new ConfigurationError((error as Error).message, { cause: error })
+  }
 }

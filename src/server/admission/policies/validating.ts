@@ -3,7 +3,7 @@ import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistrati
 import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy.ts'
 import { type CompiledValidatingPolicy, compileValidatingPolicy } from '#api/policies/compile.ts'
 import { StatusError, type StatusReason } from '#api/status.ts'
-import { viewAs } from '#server/admission/matching/equivalents.ts'
+import { seenAs } from '#server/admission/matching/equivalents.ts'
 import { exemptFromPolicies } from '#server/admission/matching/exempt.ts'
 import { namespaceOf } from '#server/admission/matching/selectors.ts'
 import type { Matched } from '#server/admission/matching/match-index.ts'
@@ -71,20 +71,20 @@ class Validation {
 
   async #ask({ item: active, kind }: Matched<Active>): Promise<void> {
     const published = new AuditAnnotations()
-    const view = viewAs(this.#request, kind)
     const { spec = {} } = active.policy
     const { failurePolicy } = spec
-    const paramKind = this.#configured(() => resolveParamKind(this.#context, spec.paramKind), { policy: active.name, failurePolicy })
+    const paramKind = await this.#configured(() => resolveParamKind(this.#context, spec.paramKind), { policy: active.name, failurePolicy })
     if (!paramKind) return
     for (const { item: binding } of active.bindings.match(this.#request)) {
       const name = binding.metadata?.name ?? ''
       const { namespace } = this.#request.attributes
       const about = { policy: active.name, binding: name, failurePolicy }
-      const params = this.#configured(
+      const params = await this.#configured(
         () => collectParams(this.#context, { kind: paramKind.value, paramRef: binding.spec?.paramRef, namespace }),
         about,
       )
       if (!params) continue
+      const view = await seenAs(this.#request, kind, this.#context.registry)
       for (const param of params.value) {
         const started = this.#context.clock.now()
         const compiled = await active.compiled()
@@ -100,9 +100,9 @@ class Validation {
   }
 
   /** What cannot be configured refuses the request, unless that is to be ignored. */
-  #configured<T>(configure: () => T, { failurePolicy, ...about }: Configuring): { value: T } | undefined {
+  async #configured<T>(configure: () => T | Promise<T>, { failurePolicy, ...about }: Configuring): Promise<{ value: T } | undefined> {
     try {
-      return { value: configure() }
+      return { value: await configure() }
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error
       const what = about.binding === undefined ? 'policy' : 'binding'

@@ -5,12 +5,12 @@ import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import { decodeInto } from '#api/schema/decode.ts'
 import { StatusError } from '#api/status.ts'
-import { replaceObject, viewAs } from '#server/admission/matching/equivalents.ts'
+import { putBack, seenAs } from '#server/admission/matching/equivalents.ts'
 import { scaleOf, withReplicas } from '#server/engine/scale.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
 import { readOptions } from '#server/http/connect-options.ts'
 import { bodyKind } from '#server/engine/subresource.ts'
-import type { Conversion, Registry } from '#server/registry.ts'
+import type { Registry } from '#server/registry.ts'
 import type { AdmissionRequest } from '#server/request.ts'
 import type { View } from './review.ts'
 
@@ -19,19 +19,6 @@ export async function viewOf(request: AdmissionRequest, kind: Kind, registry: Re
   if (!isScale(request)) return { kind, object, oldObject }
   const scale = (one: KubeObject | undefined) => one && scaleOf(kind, one)
   return { kind, object: scale(object), oldObject: scale(oldObject) }
-}
-
-async function seenAs(request: AdmissionRequest, kind: Kind, registry: Registry): Promise<Pick<View, 'object' | 'oldObject'>> {
-  const { object, oldObject } = request
-  const conversion = conversionOf(request, kind, registry)
-  if (!conversion) return { object: undefined, oldObject: undefined, ...viewAs(request, kind) }
-  const [newer, older] = await Promise.all([object, oldObject].map((one) => (one ? conversion.convert([one], kind) : [])))
-  return { object: newer![0], oldObject: older![0] }
-}
-
-/** Who converts between the request's version and another one, where that is not done here. */
-function conversionOf({ kind }: AdmissionRequest, other: Kind, registry: Registry): Conversion | undefined {
-  return kind === other ? undefined : registry.find(kind.group, kind.version, kind.plural)?.conversion
 }
 
 /** The engine knows the parent alone. */
@@ -58,9 +45,9 @@ export async function adopt(request: AdmissionRequest, { view, patched, registry
     const { replicas = 0 } = (next as Scale).spec ?? {}
     if (!Number.isInteger(replicas)) throw new Error('spec.replicas: not a whole number')
     const parent = clone((await seenAs(request, kind, registry)).object!)
-    return put(request, withReplicas(kind, parent, replicas), { kind, registry })
+    return putBack(request, withReplicas(kind, parent, replicas), { kind, registry })
   }
-  if (request.operation === 'CONNECT') return put(request, readOptions(patched), { kind, registry })
+  if (request.operation === 'CONNECT') return putBack(request, readOptions(patched), { kind, registry })
   const body = request.attributes.subresource && next.kind !== kind.kind ? bodyKind(kind, request.attributes.subresource) : kind
   const own = clone(next)
   if (body.decode) body.decode(own)
@@ -68,10 +55,5 @@ export async function adopt(request: AdmissionRequest, { view, patched, registry
   own.kind = body.kind
   own.apiVersion = apiVersionOf(body)
   applyDefaults(body, own)
-  return put(request, own, { kind, registry })
-}
-
-async function put(request: AdmissionRequest, own: KubeObject, { kind, registry }: { kind: Kind; registry: Registry }): Promise<void> {
-  const [converted] = (await conversionOf(request, kind, registry)?.convert([own], request.kind)) ?? []
-  replaceObject(request, converted ?? own, converted ? request.kind : kind)
+  return putBack(request, own, { kind, registry })
 }
