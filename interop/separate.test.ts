@@ -1,80 +1,25 @@
 // A cluster in separate processes on one etcd: two API servers, two of each actor, simulated nodes. One of each is killed; work goes on.
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { Lease } from '#api/kinds/coordination/lease.ts'
 import { Endpoints } from '#api/kinds/core/endpoints.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { ignoreNotFound } from '#api/status.ts'
-import { createHttpClient } from '#client/http-client.ts'
-import { readKubeconfig } from '#client/kubeconfig.ts'
-import { systemClock } from '#lib/clock.ts'
-import { noEtcd, startEtcd } from '#store/etcd/testing.ts'
-import { root, run } from './instance.ts'
-
-const sampan = join(root, 'sampan')
-const PATIENCE_MS = 60_000
-
-async function until<T>(what: string, check: () => Promise<T | undefined | false>): Promise<T> {
-  const deadline = systemClock.monotonic() + PATIENCE_MS
-  for (;;) {
-    const result = await check().catch(() => undefined)
-    if (result) return result
-    if (systemClock.monotonic() > deadline) throw new Error(`${what} did not come about`)
-    await systemClock.sleep(100)
-  }
-}
+import { noEtcd } from '#store/etcd/testing.ts'
+import { startProcesses, until } from './processes.ts'
 
 test('two API servers, controllers and schedulers share a cluster, and one of each may die', { skip: noEtcd }, async () => {
-  await using parts = new AsyncDisposableStack()
-  const home = mkdtempSync(join(tmpdir(), 'sampan-separate-'))
-  parts.defer(() => rmSync(home, { recursive: true, force: true }))
-  const etcd = parts.use(await startEtcd())
-  const store = `etcd:http://${etcd.address.host}:${etcd.address.port}`
-
-  const serve = async (name: string) => {
-    const [data, kubeconfig] = [join(home, name), join(home, `${name}.kubeconfig`)]
-    const words = [
-      '--store',
-      store,
-      '--data-dir',
-      data,
-      '--pki-dir',
-      join(home, 'pki'),
-      '--kubeconfig',
-      kubeconfig,
-      '--port',
-      '0',
-      '--detach',
-    ]
-    const { code, stderr } = await run([sampan, 'server', ...words])
-    assert.equal(code, 0, stderr)
-    parts.defer(async () => void (await run([sampan, 'down', '--data-dir', data])))
-    const client = parts.use(createHttpClient(readKubeconfig(kubeconfig)))
-    const { pid } = JSON.parse(readFileSync(join(data, 'instance.json'), 'utf8')) as { pid: number }
-    return { kubeconfig, client, kill: () => process.kill(pid, 'SIGKILL') }
-  }
-  const act = async (...words: string[]): Promise<ChildProcess> => {
-    const child = spawn(sampan, words, { stdio: ['ignore', 'pipe', 'ignore'] })
-    parts.defer(async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      const ended = once(child, 'exit')
-      child.kill()
-      await ended
-    })
-    await once(child.stdout!, 'data')
-    return child
-  }
+  await using processes = await startProcesses()
+  const { serve, act, pki, home } = processes
   // One after the other: the first makes the keys.
   const a = await serve('a')
   const b = await serve('b')
   const actors = async ({ kubeconfig }: { kubeconfig: string }) => [
-    await act('controllers', '--kubeconfig', kubeconfig, '--pki-dir', join(home, 'pki')),
+    await act('controllers', '--kubeconfig', kubeconfig, '--pki-dir', pki),
     await act('scheduler', '--kubeconfig', kubeconfig),
   ]
   const ofA = await actors(a)
@@ -106,6 +51,35 @@ test('two API servers, controllers and schedulers share a cluster, and one of ea
   await until('three nodes', async () => (await b.client.list(Node)).items.length === 3)
   await deploy(a, 'web', 4)
   await available(b, 'web', 4)
+
+  // A scheduler of another name fills the same nodes at the same moment: one pod of 20 processors has room on each.
+  const config = join(home, 'second.yaml')
+  writeFileSync(
+    config,
+    `apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+leaderElection: { resourceName: second-scheduler }
+profiles: [{ schedulerName: second }]
+`,
+  )
+  await act('scheduler', '--kubeconfig', b.kubeconfig, '--config', config)
+  await until('the second scheduler to lead', () => holder('second-scheduler'))
+  const pod = (name: string, schedulerName: string): Pod => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default', labels: { large: 'yes' } },
+    spec: { schedulerName, containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '20' } } }] },
+  })
+  const names = ['default-scheduler', 'second'].flatMap((of) => Array.from({ length: 4 }, (_, index) => [`${of}-${index}`, of] as const))
+  await Promise.all(names.map(([name, of]) => a.client.create(Pod, pod(name, of))))
+  const large = await until('three pods to run and the others to wait or be refused', async () => {
+    const { items } = await b.client.list(Pod, { namespace: 'default', labelSelector: 'large=yes' })
+    const running = items.filter(({ status }) => status?.phase === 'Running')
+    return running.length === 3 && items.every(({ spec, status }) => status?.phase !== 'Pending' || !spec?.nodeName) && items
+  })
+  assert.equal(new Set(large.flatMap(({ spec, status }) => (status?.phase === 'Running' ? [spec?.nodeName] : []))).size, 3)
+  for (const { status } of large) if (status?.phase === 'Failed') assert.equal(status.reason, 'OutOfcpu')
+  await b.client.deleteCollection(Pod, { namespace: 'default', labelSelector: 'large=yes' })
 
   const [first, second] = [await holder('kube-controller-manager'), await holder('kube-scheduler')]
   assert.ok(first && second)

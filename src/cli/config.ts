@@ -72,7 +72,7 @@ export const DEFAULTS = {
   clusterDomain: 'cluster.local',
 } as const
 
-const MOST_SIMULATED_NODES = 10_000
+export const MOST_SIMULATED_NODES = 10_000
 
 export function parseNodes(text: string): NodesChoice {
   if (text === 'real') return { type: 'real', count: 1 }

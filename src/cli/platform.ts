@@ -31,7 +31,7 @@ export interface ImageTools {
 export type RoleConfig = { access: Access } & (
   | { role: 'controllers'; podCidr: string /** With it certificates are signed. */; pkiDirectory?: string }
   | { role: 'scheduler'; configuration?: SchedulerConfiguration }
-  | { role: 'simulated-nodes'; count: number; namePrefix: string; firstSubnet: number }
+  | { role: 'simulated-nodes'; count: number; namePrefix: string /** Any that is free unless given. */; firstSubnet?: number }
 )
 
 export interface RoleOptions {

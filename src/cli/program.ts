@@ -104,7 +104,7 @@ function program(platform: Platform): Command {
   withCluster(node.command('simulate').description('join simulated nodes, without containers').allowExcessArguments(false))
     .option('--count <n>', 'how many', '1')
     .option('--name-prefix <text>', 'what their names begin with', 'simulated')
-    .option('--first-subnet <n>', 'number of the first pod range to use; other processes with nodes need others', '0')
+    .option('--first-subnet <n>', 'number of the first pod range to use; default: the first that nobody has')
     .action((options) => simulateNodes(options, platform))
   withDirectory(add('down', 'stop a running instance in order')).action((options) => down(options, platform))
   withDirectory(add('status', 'tell whether an instance runs, and how its nodes are')).action((options) => status(options, platform))

@@ -2,8 +2,10 @@
 // a kubeconfig names. Log lines go to standard error.
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { MOST_SUBNETS } from '#node/simulated/addresses.ts'
 import { BadKubeconfig, readKubeconfig } from '#client/kubeconfig.ts'
-import { CommandError, DEFAULTS, parseNodes, UsageError } from './config.ts'
+import { CommandError, DEFAULTS, MOST_SIMULATED_NODES, UsageError } from './config.ts'
+
 import { userKubeconfig } from './kubeconfig-file.ts'
 import { say } from './output.ts'
 import type { Platform, RoleConfig } from './platform.ts'
@@ -35,16 +37,25 @@ export async function runScheduler({ kubeconfig, config }: RoleFlags & { config?
 export interface SimulateFlags extends RoleFlags {
   count: string
   namePrefix: string
-  firstSubnet: string
+  firstSubnet?: string
 }
 
 export async function simulateNodes(flags: SimulateFlags, platform: Platform): Promise<void> {
-  const { count } = parseNodes(`simulated:${flags.count}`)
-  const firstSubnet = Number(flags.firstSubnet)
-  if (!/^\d{1,5}$/.test(flags.firstSubnet)) throw new UsageError(`--first-subnet ${flags.firstSubnet}: a whole number from 0`)
+  const count = Number(flags.count)
+  if (!/^\d{1,5}$/.test(flags.count) || count < 1 || count > MOST_SIMULATED_NODES)
+    throw new UsageError(`--count ${flags.count}: a whole number from 1 to ${MOST_SIMULATED_NODES}`)
+  const firstSubnet = flags.firstSubnet === undefined ? undefined : Number(flags.firstSubnet)
+  if (flags.firstSubnet !== undefined && (!/^\d{1,5}$/.test(flags.firstSubnet) || firstSubnet! + count > MOST_SUBNETS))
+    throw new UsageError(`--first-subnet ${flags.firstSubnet}: a whole number from 0 to ${MOST_SUBNETS - count}`)
   if (!/^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$/.test(flags.namePrefix))
-    throw new UsageError(`--name-prefix ${flags.namePrefix}: lower-case letters, digits and dashes`)
-  await run({ role: 'simulated-nodes', count, namePrefix: flags.namePrefix, firstSubnet, access: access(flags.kubeconfig) }, platform)
+    throw new UsageError(`--name-prefix ${flags.namePrefix}: lower-case letters, digits and dashes, at most 52`)
+  const own = {
+    role: 'simulated-nodes' as const,
+    count,
+    namePrefix: flags.namePrefix,
+    ...(firstSubnet === undefined ? {} : { firstSubnet }),
+  }
+  await run({ ...own, access: access(flags.kubeconfig) }, platform)
 }
 
 async function run(config: RoleConfig, platform: Platform): Promise<void> {

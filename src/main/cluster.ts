@@ -264,6 +264,8 @@ async function nodesOf(config: ClusterConfig, parts: NodeParts): Promise<Service
         informers,
         clock,
         log: log.child({ service: 'nodes' }),
+        // Alone with its data: who had these names before under this one is this one.
+        joining: { identity: `cluster_${hostname()}`, isGone: () => false },
         stages: { random, define: true },
       }),
     ]

@@ -8,7 +8,7 @@ import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { LeaderElectionSettings } from '#scheduler/configuration/configuration.ts'
 import { createLogger } from '#lib/log.ts'
-import { systemRandom } from '#lib/random.ts'
+import { type Random, systemRandom } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { startAll } from '#lib/service.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
@@ -82,12 +82,32 @@ export async function startRole(
         return elected('kube-scheduler', SCHEDULER, make, configuration?.leaderElection)
       }
       case 'simulated-nodes': {
-        const { count, namePrefix, firstSubnet } = config
-        const own = { count, namePrefix, firstSubnet, client: clientFor(SIMULATED_NODES), informers: informersOf(shared), clock, log }
-        return createSimulatedNodes({ ...own, stages: { random, define: true } })
+        const { role: _role, access: _access, ...own } = config
+        const nodes = { ...own, client: clientFor(SIMULATED_NODES), informers: informersOf(shared), clock, log }
+        return createSimulatedNodes({ ...nodes, joining: joiningAs(random), stages: { random, define: true } })
       }
     }
   })()
   starting.use(await service.start(signal))
   return starting.move()
+}
+
+/** A process of this machine that has died need not be waited for. */
+function joiningAs(random: Random): { identity: string; isGone(identity: string): boolean } {
+  const here = `${hostname()}_`
+  return {
+    identity: `${here}${process.pid}_${random.uuid()}`,
+    isGone(identity) {
+      const pid = identity.startsWith(here) ? Number(identity.slice(here.length).split('_')[0]) : NaN
+      return Number.isInteger(pid) && !isAlive(pid)
+    },
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }

@@ -2,6 +2,8 @@
 import { addressAt, subnetAt } from '#lib/ipv4.ts'
 
 const SUBNETS = 256
+/** How many ranges there are: the first, and those of the second network. */
+export const MOST_SUBNETS = SUBNETS + 2 ** 15
 
 export function subnetOf(index: number): string {
   return index < SUBNETS ? subnetAt('10.244.0.0/16', 24, index) : subnetAt('10.128.0.0/9', 24, index - SUBNETS)

@@ -133,6 +133,28 @@ test('createSimulatedNodes refuses pods whose host ports are taken, until they a
   await phase('third', 'Running')
 })
 
+test('createSimulatedNodes refuses pods that do not fit beside the others, whoever sent them', async () => {
+  await using own = await world(1)
+  const large = { containers: [{ name: 'main', image: 'app', resources: { requests: { cpu: '20' } } }] }
+  const status = async (name: string, wanted: string) =>
+    own.until(async () => {
+      await own.clock.advance(100)
+      return (await own.pods()).find((pod) => pod.metadata?.name === name && pod.status?.phase === wanted)?.status
+    })
+  await own.create('first', 0, large)
+  await status('first', 'Running')
+  await own.create('second', 0, large)
+  const { reason, message } = await status('second', 'Failed')
+  assert.deepEqual(
+    [reason, message],
+    ['OutOfcpu', "Pod was rejected: Node didn't have enough resource: cpu, requested: 20000, used: 20000, capacity: 32000"],
+  )
+  await own.client.delete(Pod, { name: 'first', namespace: 'default' })
+  await own.until(async () => (await own.pods()).length === 1)
+  await own.create('third', 0, large)
+  await status('third', 'Running')
+})
+
 test('createSimulatedNodes deletes what is deleted', async () => {
   await using own = await world(1)
   await own.create('web', 0)

@@ -16,6 +16,7 @@ import type { Service } from '#lib/service.ts'
 import { NodeLease } from '#node/lease.ts'
 import { nodeLabels, nodeStatus } from '#node/node-status.ts'
 import { nodeAddressOf, subnetOf } from './addresses.ts'
+import { claimNames, firstSubnetFor, type NamesOptions } from './joining.ts'
 import { DEVICES, isPublished, publishDevices } from './devices.ts'
 import { type NodeState, stateOf } from './node-state.ts'
 import { SimulatedPods } from './pods.ts'
@@ -37,6 +38,8 @@ export interface SimulatedNodesOptions {
   labels?(index: number): Record<string, string>
   /** Time between two heartbeats of one node. */
   heartbeatMs?: number
+  /** Others may simulate nodes of this cluster: names and ranges of theirs are refused. `firstSubnet` is any that is free unless given. */
+  joining?: Pick<NamesOptions, 'identity' | 'isGone'>
   /** Stages are played, by this chance; without it none are. */
   stages?: { random: Random; define: boolean }
 }
@@ -70,13 +73,14 @@ interface Member {
 }
 
 export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
-  const { count, client, informers, clock, log, namePrefix = 'simulated', firstSubnet = 0 } = options
+  const { count, client, informers, clock, log, namePrefix = 'simulated' } = options
+  let firstSubnet = options.firstSubnet ?? 0
   const members = new Map<string, Member>()
   for (let index = 0; index < count; index++) {
     const name = `${namePrefix}-${index}`
     members.set(name, {
       name,
-      index: index + firstSubnet,
+      index: firstSubnet + index,
       lease: new NodeLease({ client, clock, node: name }),
       uid: undefined,
       state: stateOf(undefined),
@@ -135,6 +139,12 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       const stop = new AbortController()
       await using starting = new AsyncDisposableStack()
       starting.defer(() => stop.abort(new Error('the simulated nodes were stopped')))
+      if (options.joining) {
+        starting.use(await claimNames({ ...options.joining, client, clock, log, namePrefix }, signal))
+        const first = await firstSubnetFor([...members.keys()], { client, wanted: options.firstSubnet })
+        for (const member of members.values()) member.index += first - firstSubnet
+        firstSubnet = first
+      }
       const pool = new WorkPool({ concurrency: CONCURRENCY, clock, log, signal: stop.signal })
       // From the first that has joined on: all of a large fleet may take longer than a node may be silent.
       const all = [...members.values()]
