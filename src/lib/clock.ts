@@ -72,6 +72,11 @@ export function formatMicroTime(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, 23)}000Z`
 }
 
+/** As HTTP headers tell it. */
+export function formatHttpDate(epochMs: number): string {
+  return new Date(epochMs).toUTCString()
+}
+
 function timer(cancel: () => void): Timer {
   return { cancel, [Symbol.dispose]: cancel }
 }

@@ -33,7 +33,7 @@ import { createServedKinds } from './endpoints/served-kinds.ts'
 import { pathsEndpoint } from './endpoints/paths.ts'
 import { metricsEndpoint } from './endpoints/metrics.ts'
 import { openApiEndpoints } from './endpoints/openapi.ts'
-import { KUBERNETES_VERSION, versionEndpoint } from './endpoints/version.ts'
+import { buildVersion, KUBERNETES_VERSION, versionEndpoint } from './endpoints/version.ts'
 import type { Engine } from './engine/engine.ts'
 import { expireEvents } from './engine/event-expiry.ts'
 import { audit, auditRefusals } from './http/audit.ts'
@@ -52,7 +52,7 @@ import { recover } from './http/recover.ts'
 import { deadline } from './http/deadline.ts'
 import { describe } from './http/request-info.ts'
 import { createLocalClient } from './local-client.ts'
-import { type MetricFamily, type MetricSource, processMetrics, RequestMetrics } from './metrics.ts'
+import { buildMetrics, type MetricFamily, type MetricSource, processMetrics, RequestMetrics } from './metrics.ts'
 import { Outgoing } from './outgoing/outgoing.ts'
 import { BodyReader } from './decoding/body-reader.ts'
 import { createObjectReader, createObjectWriter } from './object-access.ts'
@@ -100,6 +100,18 @@ export interface ApiServer extends Service {
 }
 
 const DRAIN_MS = 2000
+/** What is done before anything is answered, under the names that scripts wait for. */
+const START_HOOKS = [
+  'poststarthook/start-apiextensions-controllers',
+  'poststarthook/crd-informer-synced',
+  'poststarthook/rbac/bootstrap-roles',
+  'poststarthook/scheduling/bootstrap-system-priority-classes',
+  'poststarthook/priority-and-fairness-config-producer',
+  'poststarthook/bootstrap-controller',
+  'poststarthook/start-system-namespaces-controller',
+  'poststarthook/apiservice-registration-controller',
+  'autoregister-completion',
+]
 /** Requests served at once, as upstream's 400 reads and 200 writes together. */
 const DEFAULT_SEATS = 600
 
@@ -332,27 +344,29 @@ class Server implements ApiServer {
   }
 
   #endpoints(): Endpoint[] {
+    const started = () => (this.#state === 'new' || this.#state === 'starting' ? 'not finished' : undefined)
     const checks: HealthCheck[] = [
       { name: 'ping', check: () => undefined },
+      { name: 'log', check: () => undefined },
       { name: 'etcd', check: () => this.#storeProblem() },
-      {
-        name: 'informer-sync',
-        of: ['readyz'],
-        check: () => (this.#state === 'ready' ? undefined : 'not ready yet'),
-      },
+      { name: 'etcd-readiness', of: ['readyz'], check: () => this.#storeProblem() },
+      { name: 'informer-sync', of: ['readyz'], check: started },
+      ...START_HOOKS.map((name) => ({ name, check: started })),
       ...(this.#options.healthChecks ?? []),
       { name: 'shutdown', of: ['readyz'], check: () => (this.#state === 'stopped' ? 'process is shutting down' : undefined) },
     ]
+    const version = buildVersion(this.#options.sampanVersion ?? '0.1.0')
     const served = createServedKinds(this.registry, this.#aggregator)
     const discovery = discoveryEndpoint(served, { serverAddress: () => this.url.replace('https://', '') })
     const endpoints: Endpoint[] = [
       ...healthEndpoints(checks),
-      versionEndpoint({ sampanVersion: this.#options.sampanVersion ?? '0.1.0' }),
+      versionEndpoint(version),
       discovery,
-      ...openApiEndpoints(served, { release: KUBERNETES_VERSION }),
+      ...openApiEndpoints(served, { release: KUBERNETES_VERSION, clock: this.#engine.clock }),
       metricsEndpoint([
         () => this.#metrics.families(),
         () => this.#storageMetrics(),
+        buildMetrics(version),
         processMetrics(this.#engine.clock.now()),
         ...(this.#extensions.metrics ?? []),
         () => fairnessMetrics(this.#fairness),

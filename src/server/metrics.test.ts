@@ -6,8 +6,13 @@ import { requestInfo } from './http/request-info.ts'
 import { RequestMetrics } from './metrics.ts'
 import type { Resource } from './registry.ts'
 
-function callOf(method: string, path: string, resource?: Resource): Call {
-  return { info: requestInfo(method, path, () => new URLSearchParams()), resource } as Call
+function callOf(method: string, url: string, resource?: Resource, headers = {}): Call {
+  const path = url.split('?')[0]!
+  return {
+    info: requestInfo(method, path, () => new URLSearchParams()),
+    resource,
+    exchange: { method, path, url, headers },
+  } as unknown as Call
 }
 
 function samplesOf(metrics: RequestMetrics, name: string) {
@@ -53,9 +58,36 @@ test('RequestMetrics tells verbs, subresources and codes of what is served apart
   assert.deepEqual(totals, [
     ['LIST', '', 'namespace', '200', 1],
     ['LIST', '', 'namespace', '500', 1],
-    ['UPDATE', 'status', 'resource', '200', 1],
+    ['PUT', 'status', 'resource', '200', 1],
   ])
   const durations = samplesOf(metrics, 'apiserver_request_duration_seconds').filter(({ labels }) => labels.verb === 'LIST')
   const bucket = (le: string) => durations.find(({ labels }) => labels.le === le)?.value
   assert.deepEqual([bucket('0.2'), bucket('0.4'), bucket('60'), bucket('+Inf')], [0, 1, 1, 2])
+})
+
+test('RequestMetrics names verbs as dashboards for upstream expect them', () => {
+  const resource = { kind: Pod } as unknown as Resource
+  const pods = '/api/v1/namespaces/a/pods'
+  for (const [method, url, headers, expected] of [
+    ['POST', pods, {}, 'POST resource'],
+    ['POST', `${pods}?dryRun=All`, {}, 'POST resource All'],
+    ['PATCH', `${pods}/b`, { 'content-type': 'application/merge-patch+json' }, 'PATCH resource'],
+    ['PATCH', `${pods}/b`, { 'content-type': 'application/apply-patch+yaml' }, 'APPLY resource'],
+    ['DELETE', pods, {}, 'DELETECOLLECTION namespace'],
+    ['DELETE', `${pods}/b`, {}, 'DELETE resource'],
+    ['GET', '/api/v1/pods', {}, 'LIST cluster'],
+    ['GET', '/api/v1/watch/pods', {}, 'WATCH cluster'],
+    ['POST', `${pods}/b/exec`, {}, 'CONNECT exec resource'],
+    ['GET', `${pods}/b/log`, {}, 'GET log resource'],
+  ] as const) {
+    const metrics = new RequestMetrics()
+    metrics.observe(callOf(method, url, resource, headers), { code: 200, seconds: 0.001 })
+    const { labels } = samplesOf(metrics, 'apiserver_request_total')[0]!
+    const told = [labels.verb, labels.subresource, labels.scope, labels.dry_run].filter(Boolean).join(' ')
+    assert.equal(told, expected, `${method} ${url}`)
+    assert.equal(labels.component, 'apiserver')
+  }
+  const metrics = new RequestMetrics()
+  metrics.observe(callOf('GET', '/livez'), { code: 200, seconds: 0.001 })
+  assert.equal(samplesOf(metrics, 'apiserver_request_total')[0]!.labels.subresource, '/livez')
 })

@@ -3,7 +3,7 @@ import type { Pod } from '#api/kinds/core/pod.ts'
 import type { Service } from '#api/kinds/core/service.ts'
 import { keyOf, keyText } from '#api/object.ts'
 import { podCondition } from '#controllers/pod-state.ts'
-import { formatMicroTime } from '#lib/clock.ts'
+import { formatTime } from '#lib/clock.ts'
 
 interface Seen {
   service: number
@@ -28,7 +28,7 @@ export class TriggerTimes {
       if (earlier === undefined ? before !== undefined || times.length === 0 : time > earlier) times.push(time)
     }
     const known = times.filter((time) => time > 0)
-    return known.length > 0 ? formatMicroTime(Math.min(...known)) : undefined
+    return known.length > 0 ? formatTime(Math.min(...known)) : undefined
   }
 
   forget(key: string): void {

@@ -42,6 +42,8 @@ export function tokenEndpoints(options: { issuer: string; publicKey: KeyObject; 
     serves: (asked) => asked === path,
     answer(call) {
       const { contentType, body } = documents().get(path)!
+      // Keys change rarely, and whoever checks tokens would else ask for each.
+      call.headers['cache-control'] = 'public, max-age=3600'
       return answer(call, 200, { type: contentType, body })
     },
   }))

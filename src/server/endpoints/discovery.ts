@@ -3,7 +3,7 @@ import { Discovery } from '#api/discovery/discovery.ts'
 import { answer, type Call } from '#server/http/call.ts'
 import { messageNamed } from '#api/codec/protobuf-tables.ts'
 import { type Format, negotiate } from '#server/http/negotiate.ts'
-import { encode, sendBytes } from '#server/http/respond.ts'
+import { encode, sendBytes, wantsPretty } from '#server/http/respond.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { ServedKinds } from './served-kinds.ts'
 
@@ -30,7 +30,8 @@ export function discoveryEndpoint(
       if (headers['if-none-match'] === document.etag) return answer(call, 304, { headers: { etag: document.etag, vary: 'Accept' } })
       call.headers.etag = document.etag
       call.headers.vary = 'Accept'
-      await sendBytes(call, { status: 200, type: document.contentType, body: document.body })
+      const body = wantsPretty(call) ? JSON.stringify(JSON.parse(document.body.toString()), null, 2) : document.body
+      await sendBytes(call, { status: 200, type: document.contentType, body })
     },
   }
 }

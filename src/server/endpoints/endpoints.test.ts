@@ -21,6 +21,14 @@ test('discovery answers plain, aggregated, and 304 to who has it', async () => {
   assert.deepEqual([again.status, again.text], [304, ''])
 })
 
+test('discovery is laid out for people', async () => {
+  await using t = await startRequests()
+  for (const path of ['/api', '/apis', '/apis/apps', '/apis/apps/v1']) {
+    const { text, json } = await t.send('GET', path, undefined, { 'user-agent': 'curl/8.5.0' })
+    assert.equal(text, JSON.stringify(json, null, 2))
+  }
+})
+
 test('plain discovery comes in every form there is, and in no other', async () => {
   await using t = await startRequests()
   const accept = 'application/vnd.kubernetes.protobuf,application/json'
@@ -49,6 +57,7 @@ test('OpenAPI v3 is indexed by hash, redirects from an old one, and answers 304'
   assert.equal(document.status, 200)
   assert.ok(document.json.components.schemas['io.k8s.api.apps.v1.Deployment'])
   assert.equal(document.headers['cache-control'], 'public, immutable')
+  assert.match(String(document.headers.expires), / GMT$/)
   assert.equal((await t.send('GET', url, undefined, { 'if-none-match': String(document.headers['etag']) })).status, 304)
   const old = await t.send('GET', '/openapi/v3/apis/apps/v1?hash=0')
   assert.deepEqual([old.status, old.headers['location']], [301, url])
@@ -74,7 +83,28 @@ test('health tells each check, and leaves out what is excluded', async () => {
   assert.match((await t.send('GET', '/livez?verbose&exclude=broken')).text, /\[\+\]broken excluded: ok\n/)
   assert.equal((await t.send('GET', '/healthz/ping')).text, 'ok')
   assert.equal((await t.send('GET', '/healthz/broken')).text, 'internal server error: because\n')
-  assert.equal((await t.send('GET', '/healthz/none')).status, 404)
+  assert.equal((await t.send('GET', '/healthz/none')).text, '404 page not found\n')
+})
+
+test('health is checked by the names that scripts wait for, and counted', async () => {
+  await using t = await startRequests()
+  const told = async (path: string) => [...(await t.send('GET', path)).text.matchAll(/^\[\+\](\S+) ok$/gm)].map(([, name]) => name)
+  const live = await told('/livez?verbose')
+  const ready = await told('/readyz?verbose')
+  assert.deepEqual(live.slice(0, 3), ['ping', 'log', 'etcd'])
+  assert.ok(live.includes('poststarthook/rbac/bootstrap-roles'))
+  assert.deepEqual(
+    ready.filter((name) => !live.includes(name)),
+    ['etcd-readiness', 'informer-sync', 'shutdown'],
+  )
+  const { paths } = (await t.send('GET', '/')).json
+  for (const name of ready) {
+    assert.equal((await t.send('GET', `/readyz/${name}`)).text, 'ok')
+    assert.ok(paths.includes(`/readyz/${name}`), name)
+  }
+  const levels = (await t.send('GET', '/metrics/slis')).text
+  assert.match(levels, /^kubernetes_healthcheck\{name="etcd",type="livez"\} 1$/m)
+  assert.match(levels, /^kubernetes_healthchecks_total\{name="shutdown",type="readyz",status="success"\} 2$/m)
 })
 
 test('paths are listed, unknown ones refused as the mux does, other methods as well', async () => {
@@ -86,8 +116,15 @@ test('paths are listed, unknown ones refused as the mux does, other methods as w
     [unknown.status, unknown.text, unknown.headers['content-type']],
     [404, '404 page not found\n', 'text/plain; charset=utf-8'],
   )
-  for (const path of ['/api/v1/nothing', '/api/v1/namespaces/default/pods/p/nothing', '/apis/no.such/v1/x', '/api/v1/pods/p'])
-    assert.deepEqual([(await t.send('GET', path)).status, path], [404, path])
+  assert.equal((await t.send('GET', '/apis/no.such/v1/x')).text, '404 page not found\n')
+  for (const path of ['/api/nothing', '/api/v1/nothing', '/api/v1/namespaces/default/pods/p/nothing', '/apis/apps/v9', '/api/v1/pods/p']) {
+    const { status, json } = await t.send('GET', path)
+    assert.deepEqual(
+      [status, json.reason, json.message, json.details],
+      [404, 'NotFound', 'the server could not find the requested resource', {}],
+      path,
+    )
+  }
   for (const [method, path] of [
     ['POST', '/version'],
     ['PUT', '/api/v1/namespaces/default/pods'],
@@ -117,12 +154,19 @@ test('metrics count requests by what they were for', async () => {
   await t.send('GET', '/api/v1/namespaces/default/made-up-by-strangers')
   const { text } = await t.send('GET', '/metrics')
   const count = (labels: string) => new RegExp(`^apiserver_request_total\\{${labels}\\} 1$`, 'm')
-  assert.match(text, count('verb="LIST",group="",version="v1",resource="pods",subresource="",scope="namespace",code="200"'))
-  assert.match(text, count('verb="GET",group="",version="v1",resource="pods",subresource="",scope="resource",code="404"'))
+  assert.match(
+    text,
+    count('verb="LIST",group="",version="v1",resource="pods",subresource="",scope="namespace",dry_run="",component="apiserver",code="200"'),
+  )
+  assert.match(
+    text,
+    count('verb="GET",group="",version="v1",resource="pods",subresource="",scope="resource",dry_run="",component="apiserver",code="404"'),
+  )
   assert.ok(!text.includes('made-up'))
   assert.match(text, /^apiserver_request_duration_seconds_bucket\{verb="LIST".*le="\+Inf"\} 1$/m)
   assert.match(text, /^extra\{a="x\\"\\n"\} 1$/m)
   assert.match(text, /^process_resident_memory_bytes \d+$/m)
+  assert.match(text, /^kubernetes_build_info\{.*git_version="v1\.36\.0\+sampan.*major="1",minor="36".*\} 1$/m)
 })
 
 test('formatMetrics writes families with their help and type', () => {

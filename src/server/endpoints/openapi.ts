@@ -1,13 +1,15 @@
 // /openapi/v2 and /openapi/v3: built when asked for, in slices, and kept until the set of kinds changes. A document asked for by its hash never changes.
 import { OpenApi, type OpenApiDocument, v2FormatOf } from '#api/openapi/openapi.ts'
+import { type Clock, formatHttpDate } from '#lib/clock.ts'
 import { answer, type Call } from '#server/http/call.ts'
 import { sendBytes } from '#server/http/respond.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { ServedKinds } from './served-kinds.ts'
 
 const V3 = '/openapi/v3'
+const YEAR_MS = 365 * 24 * 3600 * 1000
 
-export function openApiEndpoints(served: ServedKinds, { release }: { release: string }): Endpoint[] {
+export function openApiEndpoints(served: ServedKinds, { release, clock }: { release: string; clock: Clock }): Endpoint[] {
   let made: { generation: number; openapi: OpenApi } | undefined
   const openapi = () => {
     const { generation } = served
@@ -36,7 +38,10 @@ export function openApiEndpoints(served: ServedKinds, { release }: { release: st
         const asked = query.get('hash')
         const hash = document.etag.replaceAll('"', '')
         if (asked && asked !== hash) return answer(call, 301, { headers: { location: `${path}?hash=${hash}` } })
-        if (asked) call.headers['cache-control'] = 'public, immutable'
+        if (asked) {
+          call.headers['cache-control'] = 'public, immutable'
+          call.headers.expires = formatHttpDate(clock.now() + YEAR_MS)
+        }
         await send(call, document)
       },
     },

@@ -4,26 +4,28 @@ import type { Endpoint } from './endpoint.ts'
 
 export const KUBERNETES_VERSION = 'v1.36.0'
 
-export function versionEndpoint({ sampanVersion }: { sampanVersion: string }): Endpoint {
-  const body = JSON.stringify(
-    {
-      major: '1',
-      minor: '36',
-      emulationMajor: '1',
-      emulationMinor: '36',
-      minCompatibilityMajor: '1',
-      minCompatibilityMinor: '35',
-      gitVersion: `${KUBERNETES_VERSION}+sampan${sampanVersion}`,
-      gitCommit: '',
-      gitTreeState: 'clean',
-      buildDate: '1970-01-01T00:00:00Z',
-      goVersion: `node${process.versions.node}`,
-      compiler: 'node',
-      platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
-    },
-    null,
-    2,
-  )
+export type BuildVersion = ReturnType<typeof buildVersion>
+
+export function buildVersion(sampanVersion: string) {
+  return {
+    major: '1',
+    minor: '36',
+    emulationMajor: '1',
+    emulationMinor: '36',
+    minCompatibilityMajor: '1',
+    minCompatibilityMinor: '35',
+    gitVersion: `${KUBERNETES_VERSION}+sampan${sampanVersion}`,
+    gitCommit: '',
+    gitTreeState: 'clean',
+    buildDate: '1970-01-01T00:00:00Z',
+    goVersion: `node${process.versions.node}`,
+    compiler: 'node',
+    platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+  }
+}
+
+export function versionEndpoint(version: BuildVersion): Endpoint {
+  const body = JSON.stringify(version, null, 2)
   return {
     path: '/version',
     serves: (path) => path === '/version' || path === '/version/',

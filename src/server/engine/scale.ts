@@ -4,6 +4,7 @@ import { defineKind } from '#api/define-kind.ts'
 import { invalid } from '#api/field-error.ts'
 import type { Scale } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
+import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { apiVersionOf, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { formatLabelSelector, selectorOf } from '#api/label-selector.ts'
 import { conflictError, invalidError, StatusError } from '#api/status.ts'
@@ -23,6 +24,12 @@ export const ScaleKind: Kind<Scale> = defineKind<Scale>({
   default(scale) {
     scale.spec = { ...scale.spec, replicas: scale.spec?.replicas ?? 0 }
   },
+  columns: [
+    { ...nameColumn, format: '' },
+    { name: 'Desired', description: 'Replicas that are wanted.', type: 'integer', value: ({ spec }) => spec?.replicas ?? 0 },
+    { name: 'Available', description: 'Replicas there are.', type: 'integer', value: ({ status }) => status?.replicas ?? 0 },
+    ageColumn,
+  ],
 })
 
 export function scaleOf(kind: Kind, object: KubeObject): Scale {

@@ -25,7 +25,7 @@ export function dispatch({ engine, pool, fanOut, endpoints, metrics }: DispatchO
     const { info } = call
     if (info.isResourceRequest) {
       const resource = engine.registry.find(info.group, info.version, info.resource)
-      if (!resource || !fitsScope(call, resource)) return notFound(call)
+      if (!resource || !fitsScope(call, resource)) return notFound(call, engine)
       call.resource = resource
       return serveResource(call, { engine, pool, fanOut, resource, metrics })
     }
@@ -35,7 +35,7 @@ export function dispatch({ engine, pool, fanOut, endpoints, metrics }: DispatchO
       if (!(endpoint.methods ?? READING).includes(method)) throw notAllowed()
       return endpoint.answer(call)
     }
-    notFound(call)
+    notFound(call, engine)
   }
 }
 
@@ -51,13 +51,13 @@ async function serveResource(call: Call, { engine, pool, fanOut, resource, metri
   if (kind.deprecated) call.warnings.add(kind.deprecated)
   if (info.subresource) {
     const subresource = Object.hasOwn(kind.subresources, info.subresource) ? kind.subresources[info.subresource] : undefined
-    if (!subresource || !info.name) return notFound(call)
+    if (!subresource || !info.name) return notFound(call, engine)
     if (!subresource.verbs.includes(info.verb)) throw notAllowed()
     if (await serveHandler(engine, call, resource)) return
     if (info.subresource === 'scale' && kind.scale) return serveScale(engine, call, resource as StoredResource)
     const ownKind = subresource.kind === undefined || subresource.kind.kind === kind.kind
     if (!ownKind || !resource.cache) throw unavailable(call)
-    if (info.rest) return notFound(call)
+    if (info.rest) return notFound(call, engine)
   } else {
     if (!kind.verbs.includes(info.verb as Verb)) throw notAllowed()
     if (!info.name && (info.verb === 'update' || info.verb === 'patch')) throw notAllowed()
@@ -92,6 +92,11 @@ function unavailable({ info }: Call): StatusError {
   return notAllowed()
 }
 
-function notFound(call: Call): void {
+/** Below what this server's own groups serve, a Status; elsewhere, custom groups among it, what a mux says that has no route. */
+function notFound(call: Call, { registry }: Engine): void {
+  const [root, group] = call.exchange.path.split('/').slice(1)
+  const own =
+    root === 'api' || root === 'version' || (root === 'apis' && registry.kinds().some((kind) => kind.group === group && !kind.madeOf))
+  if (own) throw new StatusError('NotFound', 'the server could not find the requested resource', { details: {} })
   answer(call, 404, { type: 'text/plain; charset=utf-8', body: '404 page not found\n', headers: { 'x-content-type-options': 'nosniff' } })
 }

@@ -1,8 +1,7 @@
-// Times every request and counts its answer. Outermost but for recovery's own: what recovery answers is counted too.
+// Times every request, to the end of watches and streams too, and counts its answer. Outermost but for recovery's own: what recovery answers is counted too.
 import type { Clock } from '#lib/clock.ts'
 import type { RequestMetrics } from '#server/metrics.ts'
 import type { Link } from './call.ts'
-import { isLongRunning } from './long-running.ts'
 
 export function measure(metrics: RequestMetrics, { clock }: { clock: Clock }): Link {
   return async (call, next) => {
@@ -10,8 +9,7 @@ export function measure(metrics: RequestMetrics, { clock }: { clock: Clock }): L
     try {
       await next()
     } finally {
-      if (call.info && !isLongRunning(call))
-        metrics.observe(call, { code: call.exchange.status, seconds: (clock.monotonic() - began) / 1000 })
+      if (call.info) metrics.observe(call, { code: call.exchange.status, seconds: (clock.monotonic() - began) / 1000 })
     }
   }
 }

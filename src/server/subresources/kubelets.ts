@@ -1,9 +1,10 @@
-// Where the kubelet of a node is reached, and with which credentials.
+// Where the kubelet of a node is reached, and with which credentials. Simulated nodes have none: nobody is dialled at their made-up addresses.
 import { Agent, type AgentOptions } from 'node:https'
 import type { ConnectionOptions } from 'node:tls'
 import { Node } from '#api/kinds/core/node.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
 import type { Address } from '#lib/dial-error.ts'
+import { SIMULATED } from '#server/metrics-api/simulated-usage.ts'
 import type { ObjectReader } from '#server/request.ts'
 
 export interface KubeletCredentials {
@@ -35,6 +36,11 @@ export class Kubelets implements Disposable {
   address(nodeName: string): Address {
     const node = this.#reader.get(Node, { name: nodeName })
     if (!node) throw notFoundError(Node, nodeName)
+    if (node.metadata?.labels?.[SIMULATED] === 'true')
+      throw new StatusError(
+        'BadRequest',
+        `node "${nodeName}" is simulated: it runs no containers, so there is nothing to read of them or to connect to`,
+      )
     const addresses = node.status?.addresses ?? []
     const host = PREFERRED.map((type) => addresses.find((one) => one.type === type)?.address).find(Boolean)
     if (!host)

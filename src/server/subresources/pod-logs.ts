@@ -3,7 +3,8 @@ import { pipeline } from 'node:stream/promises'
 import { type FieldError, forbidden, invalid, notSupported } from '#api/field-error.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { invalidError, StatusError } from '#api/status.ts'
-import { dialError, hostPort } from '#lib/dial-error.ts'
+import { hostPort } from '#lib/dial-error.ts'
+import { connectionError } from '#server/outgoing/call-error.ts'
 import type { ObjectReader, SubresourceHandler } from '#server/request.ts'
 import { forward, returnedHeaders, textOf } from './forward-http.ts'
 import type { Kubelets } from './kubelets.ts'
@@ -28,7 +29,7 @@ export function podLogs(reader: ObjectReader, kubelets: Kubelets): SubresourceHa
       const path = `/containerLogs/${key.namespace}/${key.name}/${container}${forwardedQuery(query)}`
       const backend = { scheme: 'https', ...address, agent: kubelets.agent, tls: kubelets.tls } as const
       const answer = await forward(backend, { method: 'GET', path, headers: { accept: '*/*' }, signal }).catch((error: unknown) => {
-        throw new StatusError('', `Get "https://${hostPort(address)}${path}": ${dialError(error, address)}`, { cause: error })
+        throw new StatusError('', `Get "https://${hostPort(address)}${path}": ${connectionError(error, address)}`, { cause: error })
       })
       const code = answer.statusCode ?? 500
       if (code < 200 || code > 206) throw refusalOf(code, (await textOf(answer, LONGEST_ERROR)).trim(), key.name)

@@ -8,7 +8,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import type { ObjectKey } from '#api/object.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
-import { dialError } from '#lib/dial-error.ts'
+import { connectionError } from '#server/outgoing/call-error.ts'
 import type { Random } from '#lib/random.ts'
 import type { Exchange, ObjectReader, SubresourceHandler } from '#server/request.ts'
 import { type Backend, forward, forwardedHeaders, returnedHeaders } from './forward-http.ts'
@@ -56,7 +56,7 @@ async function proxy(exchange: Exchange, backend: Backend): Promise<void> {
   const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined || !['GET', 'HEAD'].includes(method)
   const sent = { ...forwardedHeaders(headers), 'x-forwarded-for': exchange.remoteAddress, 'x-forwarded-uri': `${prefix}${path}` }
   const answer = await forward(backend, { method, path, headers: sent, signal, ...(hasBody ? { body } : {}) }).catch((error: unknown) => {
-    throw new StatusError('ServiceUnavailable', `error trying to reach service: ${dialError(error, backend)}`, { cause: error })
+    throw new StatusError('ServiceUnavailable', `error trying to reach service: ${connectionError(error, backend)}`, { cause: error })
   })
   const returned = returnedHeaders(answer.headers)
   const links = { prefix, backend }

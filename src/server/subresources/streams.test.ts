@@ -109,6 +109,19 @@ test("podLogs streams the kubelet's answer, asking it as the API server", async 
   assert.deepEqual([(await get('pods/unbound/log')).code, (await get('pods/unbound/log')).text], [200, ''])
 })
 
+test('podLogs and podStreams dial nobody for pods of simulated nodes', async (t) => {
+  const { get, client, kubelet } = await fixture(t)
+  await client.create(Node, { metadata: { name: 'made-up', labels: { 'node.sampan.dev/simulated': 'true' } } })
+  const spec = { containers: [{ name: 'c', image: 'i' }], nodeName: 'made-up' }
+  await client.create(Pod, { metadata: { name: 'simulated', namespace: 'default' }, spec })
+  for (const path of ['log', 'exec?command=ls&stdout=true']) {
+    const { code, text } = await get(`pods/simulated/${path}`, { connection: 'upgrade', upgrade: 'SPDY/3.1' })
+    assert.equal(code, 400, path)
+    assert.match(text, /node \\"made-up\\" is simulated: it runs no containers/)
+  }
+  assert.deepEqual(kubelet.asked, [])
+})
+
 const REFUSALS: [path: string, code: number, message: string | RegExp][] = [
   ['pods/no/log', 404, 'pods "no" not found'],
   ['pods/two/log', 400, 'a container name must be specified for pod two, choose one of: [a b]'],

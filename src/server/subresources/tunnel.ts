@@ -5,7 +5,8 @@ import { connect as connectPlain } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { StatusError } from '#api/status.ts'
-import { dialError, hostPort } from '#lib/dial-error.ts'
+import { hostPort } from '#lib/dial-error.ts'
+import { connectionError } from '#server/outgoing/call-error.ts'
 import type { Exchange } from '#server/request.ts'
 import type { Backend } from './forward-http.ts'
 
@@ -18,7 +19,7 @@ export async function tunnel(exchange: Exchange, backend: Backend, path: string,
   const { upgrade } = exchange
   if (!upgrade) throw new StatusError('BadRequest', 'Upgrade request required')
   const server = await open(backend, exchange.signal).catch((error: unknown) => {
-    throw new StatusError('', `error dialing backend: ${dialError(error, backend)}`, { cause: error })
+    throw new StatusError('', `error dialing backend: ${connectionError(error, backend)}`, { cause: error })
   })
   const { request, socket: client, head } = upgrade
   server.write(requestHead(request.method ?? 'GET', path, { backend, rawHeaders: request.rawHeaders, added }), 'latin1')
