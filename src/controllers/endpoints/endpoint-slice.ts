@@ -25,8 +25,8 @@ import {
   servicesOf,
   wantsUnready,
 } from './service-ports.ts'
-import { planSlices, type PortGroup } from './slice-plan.ts'
-import { hintAll, isAuto, nodeFacts } from './topology-hints.ts'
+import { endpointKey, planSlices, type PortGroup, type SlicePlan } from './slice-plan.ts'
+import { hintSlices, isAuto, nodeFacts } from './topology-hints.ts'
 import { TriggerTimes } from './trigger-times.ts'
 
 export const SERVICE_NAME = 'kubernetes.io/service-name'
@@ -34,6 +34,7 @@ export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by'
 const MANAGER = 'endpointslice-controller.k8s.io'
 const ZONE = 'topology.kubernetes.io/zone'
 const PER_SLICE = 100
+const LOST_MS = 5000
 const ENABLED = 'Topology Aware Hints has been enabled'
 
 export function endpointSliceController(): Controller {
@@ -60,7 +61,9 @@ export function endpointSliceController(): Controller {
         return times.forget(keyText(key))
       }
       if (service.spec?.type === 'ExternalName' || !service.spec?.selector || Object.keys(service.spec.selector).length === 0) return
-      const pods = podsBehind(service, context.informers.of(Pod).list(key.namespace))
+      const behind = podsBehind(service, context.informers.of(Pod).list(key.namespace))
+      const lost = wantsUnready(service) ? [] : behind.filter((pod) => isLost(pod, context.informers))
+      const pods = behind.filter((pod) => !lost.includes(pod))
       const changedAt = times.next(service, pods)
       try {
         for (const type of familiesOf(service)) await syncFamily(service, { type, pods, changedAt, told, context })
@@ -71,8 +74,23 @@ export function endpointSliceController(): Controller {
         context.events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', text)
         throw error
       }
+      if (lost.length > 0) return sayLost(service, lost, context)
     },
   }
+}
+
+/** Its node is gone, and it will be, too. Until then nothing is sent there. */
+function isLost({ spec }: Pod, informers: Informers): boolean {
+  return spec?.nodeName !== undefined && informers.of(Node).get({ name: spec.nodeName }) === undefined
+}
+
+/** The node may be one that is not known yet: looked at again. */
+function sayLost(service: Service, lost: readonly Pod[], { events }: ControllerContext): { requeueAfterMs: number } {
+  const key = keyText(keyOf(service))
+  const each = lost.map(({ metadata, spec }) => `skipping Pod ${metadata?.name} for Service ${key}: Node ${spec?.nodeName} Not Found`)
+  const text = each.length > 1 ? `[${each.join(', ')}]` : each[0]
+  events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', `Error updating Endpoint Slices for Service ${key}: ${text}`)
+  return { requeueAfterMs: LOST_MS }
 }
 
 interface FamilySync {
@@ -87,8 +105,9 @@ async function syncFamily(service: Service, { type, pods, changedAt, told, conte
   const { client, informers } = context
   const existing = ownSlices(service, informers).filter((slice) => slice.addressType === type)
   const wanted = pods.flatMap((pod) => groupOf(service, pod, { type, informers }))
-  hintByTopology(service, wanted, { type, told, context })
+  if (isAuto(service)) takeHints(existing, wanted)
   const plan = planSlices(existing, wanted, PER_SLICE)
+  hintByTopology(service, plan, { type, told, context })
   if (plan.create.length + plan.update.length + plan.keep.length === 0) {
     // A service without endpoints keeps one empty slice, so that its slices can be found.
     const empty = plan.delete.find(({ endpoints, ports }) => (endpoints ?? []).length === 0 && (ports ?? []).length === 0)
@@ -134,12 +153,17 @@ function endpointOf(service: Service, pod: Pod, { address, informers }: { addres
   }
 }
 
+/** Hints alone are no reason to write a slice: whether they may stay is asked afterwards. */
+function takeHints(existing: readonly EndpointSlice[], wanted: readonly PortGroup[]): void {
+  const hints = new Map(existing.flatMap(({ endpoints }) => (endpoints ?? []).map((endpoint) => [endpointKey(endpoint), endpoint.hints])))
+  for (const endpoint of wanted.flatMap(({ endpoints }) => endpoints)) {
+    const hint = hints.get(endpointKey(endpoint))
+    if (hint) endpoint.hints = hint
+  }
+}
+
 /** Topology mode Auto; said when it begins, when it cannot be done, and when it ends. */
-function hintByTopology(
-  service: Service,
-  groups: readonly PortGroup[],
-  { type, told, context }: Pick<FamilySync, 'type' | 'told' | 'context'>,
-): void {
+function hintByTopology(service: Service, plan: SlicePlan, { type, told, context }: Pick<FamilySync, 'type' | 'told' | 'context'>): void {
   const key = `${type} ${keyText(keyOf(service))}`
   const before = told.get(key)
   const tell = (state: 'Enabled' | 'Disabled', text: string) =>
@@ -148,8 +172,7 @@ function hintByTopology(
     if (told.delete(key) && before === ENABLED) tell('Disabled', 'Topology Aware Hints has been disabled')
     return
   }
-  const endpoints = groups.flatMap((group) => group.endpoints)
-  const refusal = hintAll(endpoints, context.informers.of(Node).list())
+  const refusal = hintSlices(plan, context.informers.of(Node).list())
   const text = refusal ?? ENABLED
   told.set(key, text)
   if (text !== before) tell(refusal ? 'Disabled' : 'Enabled', text)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Endpoints } from '#api/kinds/core/endpoints.ts'
+import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
@@ -148,4 +149,18 @@ test('endpointSliceMirroringController copies hand-written Endpoints, both famil
     { type: 'merge', patch: { metadata: { labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } } } },
   )
   await eventually(async () => (await slices(cluster)).length === 0)
+})
+
+test('endpointSliceController leaves pods out whose node is gone, unless all are wanted, and says so', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually, events } = cluster
+  await client.create(Service, service({ selector: { app: 'web' }, ports: [{ port: 80 }] }))
+  await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'here' } })
+  for (const nodeName of ['here', 'gone']) await createPod(cluster, nodeName, { nodeName })
+  await eventually(async () => podNames(await slices(cluster), true).join() === 'here')
+  const text =
+    'FailedToUpdateEndpointSlices: Error updating Endpoint Slices for Service default/web: skipping Pod gone for Service default/web: Node gone Not Found'
+  await eventually(async () => (await events('web')).includes(text))
+  await client.patch(Service, { namespace, name: 'web' }, { type: 'merge', patch: { spec: { publishNotReadyAddresses: true } } })
+  await eventually(async () => podNames(await slices(cluster), true).join() === 'gone,here')
 })

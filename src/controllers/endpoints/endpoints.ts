@@ -85,8 +85,10 @@ async function write(
     await (current ? context.client.update(Endpoints, endpoints) : context.client.create(Endpoints, endpoints))
   } catch (error) {
     if (isNamespaceTerminating(error)) return
-    const [reason, verb] = current ? ['FailedToUpdateEndpoint', 'update'] : ['FailedToCreateEndpoint', 'create']
-    context.events.event(service, 'Warning', reason!, `Failed to ${verb} endpoint ${namespace}/${name}: ${textOf(error)}`)
+    const [reason, what] = current
+      ? ['FailedToUpdateEndpoint', 'Failed to update endpoint']
+      : ['FailedToCreateEndpoint', 'Failed to create endpoint for service']
+    context.events.event(endpoints, 'Warning', reason!, `${what} ${namespace}/${name}: ${textOf(error)}`)
     throw error
   }
 }

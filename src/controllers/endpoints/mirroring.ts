@@ -46,16 +46,14 @@ export const endpointSliceMirroringController: Controller = {
       for (const slice of existing) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
       return
     }
-    const skipped = (endpoints.subsets ?? []).some(
-      ({ addresses = [], notReadyAddresses = [] }) => addresses.length + notReadyAddresses.length > PER_SUBSET,
+    const skipped = (endpoints.subsets ?? []).reduce(
+      (sum, { addresses = [], notReadyAddresses = [] }) => sum + Math.max(0, addresses.length + notReadyAddresses.length - PER_SUBSET),
+      0,
     )
-    if (skipped)
-      events.event(
-        endpoints,
-        'Warning',
-        'TooManyAddressesToMirror',
-        `A max of ${PER_SUBSET} addresses can be mirrored to EndpointSlices per Endpoints subset.`,
-      )
+    if (skipped > 0) {
+      const text = `A max of ${PER_SUBSET} addresses can be mirrored to EndpointSlices per Endpoints subset. ${skipped} addresses were skipped`
+      events.event(endpoints, 'Warning', 'TooManyAddressesToMirror', text)
+    }
     try {
       for (const type of ['IPv4', 'IPv6'] as const) await syncFamily(endpoints, { type, existing, client })
     } catch (error) {
@@ -122,6 +120,6 @@ function groupOf({ addresses = [], notReadyAddresses = [], ports = [] }: Endpoin
       port,
       ...(appProtocol ? { appProtocol } : {}),
     })),
-    endpoints: all.filter((one) => addressType(one.addresses[0]!) === type).slice(0, PER_SUBSET),
+    endpoints: all.slice(0, PER_SUBSET).filter((one) => addressType(one.addresses[0]!) === type),
   }
 }

@@ -87,6 +87,6 @@ function portsKey(ports: readonly DiscoveryEndpointPort[] | null | undefined): s
   return texts.sort().join()
 }
 
-function endpointKey({ addresses, hostname, targetRef }: Endpoint): string {
+export function endpointKey({ addresses, hostname, targetRef }: Endpoint): string {
   return JSON.stringify([addresses, hostname, targetRef?.namespace, targetRef?.name])
 }

@@ -7,7 +7,8 @@ import { Service } from '#api/kinds/core/service.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
-import { hintAll } from './topology-hints.ts'
+import type { SlicePlan } from './slice-plan.ts'
+import { hintSlices } from './topology-hints.ts'
 
 const namespace = 'default'
 const ready = { conditions: [{ type: 'Ready', status: 'True' }] }
@@ -29,19 +30,19 @@ for (const [what, nodes, zones, expected] of [
   ['by processors, not by nodes', [node('n1', 'a', '6'), node('n2', 'b', '2')], 'aabb', 'aaab'],
   ['not for control planes', [...even, node('m', 'm', '8', { 'node-role.kubernetes.io/control-plane': '' })], 'abc', 'abc'],
   ['none where a node tells no zone', [...even, node('n4', '', '2')], 'abc', /^Insufficient Node information/],
-  ['none in one zone', [even[0]!], 'aa', /^Nodes only ready in one zone$/],
+  ['none in one zone', [even[0]!], 'aa', /^Insufficient Node information/],
   ['none for fewer endpoints than zones', even, 'ab', /^Insufficient number of endpoints \(2 endpoints, 3 zones\)$/],
   [
     'none where endpoints would be overloaded',
     [node('n1', 'a', '1'), node('n2', 'b', '1'), node('n3', 'c', '1'), node('n4', 'd', '2')],
     'abcd',
-    /^Unable to allocate minimum required endpoints/,
+    /^Unable to allocate minimum required endpoints .* threshold \(4 endpoints, 4 zones\)$/,
   ],
   ['none for an endpoint without zone', even, 'ab-', /do not have a zone specified$/],
 ] as const) {
-  test(`hintAll gives hints: ${what}`, () => {
+  test(`hintSlices gives hints: ${what}`, () => {
     const list = endpoints(zones)
-    const refusal = hintAll(list, nodes)
+    const refusal = hintSlices({ create: [{ ports: [], endpoints: list }], update: [], delete: [], keep: [] }, nodes)
     if (typeof expected === 'string') {
       assert.equal(refusal, undefined)
       const hints = list.map(({ hints: hint }) => hint?.forZones?.[0]?.name).join('')
@@ -58,6 +59,43 @@ for (const [what, nodes, zones, expected] of [
     }
   })
 }
+
+const slice = (text: string, hints: string): EndpointSlice => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { name: text },
+  addressType: 'IPv4',
+  endpoints: endpoints(text).map((one, index) => (hints[index] === '-' ? one : { ...one, hints: { forZones: [{ name: hints[index]! }] } })),
+})
+
+for (const [what, kept, newcomers, { stays, hints }] of [
+  ['leaves hints that do', ['abc', 'abc'], '', { stays: 2, hints: '' }],
+  ['leaves hints that do, though they are not what it would give now', ['aab', 'abc'], 'c', { stays: 2, hints: 'c' }],
+  ['gives newcomers to those who lack', ['aab', 'aab'], 'aaa', { stays: 1, hints: 'abbccc' }],
+  ['writes slices with ready endpoints without hints', ['a--'], 'bcc', { stays: 0, hints: 'aabbcc' }],
+] as const) {
+  test(`hintSlices ${what}`, () => {
+    const keep = kept.map((text) => slice(text.replaceAll('-', 'b'), text))
+    const plan: SlicePlan = { create: newcomers ? [{ ports: [], endpoints: endpoints(newcomers) }] : [], update: [], delete: [], keep }
+    assert.equal(hintSlices(plan, even), undefined)
+    assert.equal(plan.keep.length, stays)
+    const given = [...plan.create, ...plan.update].flatMap((one) => one.endpoints ?? [])
+    assert.equal(
+      given
+        .map((one) => one.hints?.forZones?.[0]?.name)
+        .sort()
+        .join(''),
+      hints,
+    )
+  })
+}
+
+test('hintSlices takes hints away where there can be none, and leaves slices alone that have none', () => {
+  const plan: SlicePlan = { create: [], update: [], delete: [], keep: [slice('ab', 'ab'), slice('ba', '--')] }
+  assert.match(hintSlices(plan, [even[0]!])!, /^Insufficient Node information/)
+  assert.equal(plan.keep.length, 1)
+  assert.ok(plan.update[0]!.endpoints!.every(({ hints }) => hints === undefined))
+})
 
 async function start(t: Parameters<typeof startTestCluster>[0], service: object, annotations = {}): Promise<TestCluster> {
   const cluster = await startTestCluster(t, { only: ['endpointslice-controller'] })
