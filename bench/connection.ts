@@ -19,7 +19,10 @@ export function connectByKubeconfig(file: string): Connection {
   const pem = (text: string) => Buffer.from(text, 'base64')
   const { server, 'certificate-authority-data': ca } = config.clusters[0].cluster
   const { 'client-certificate-data': cert, 'client-key-data': key } = config.users[0].user
-  const session: ClientHttp2Session = connect(server, { ca: pem(ca), cert: pem(cert), key: pem(key) })
+  // Windows as Go's client has them.
+  const settings = { initialWindowSize: 4 << 20 }
+  const session: ClientHttp2Session = connect(server, { ca: pem(ca), cert: pem(cert), key: pem(key), settings })
+  session.on('connect', () => session.setLocalWindowSize(1 << 30))
   const open = (method: string, path: string, body?: string) => {
     const stream = session.request({
       ':method': method,
@@ -44,11 +47,13 @@ export function connectByKubeconfig(file: string): Connection {
       }),
     watch(path, line) {
       let rest = ''
-      open('GET', path).on('data', (chunk) => {
+      const stream = open('GET', path)
+      stream.on('data', (chunk) => {
         const lines = (rest + chunk).split('\n')
         rest = lines.pop()!
         for (const one of lines) line(JSON.parse(one))
       })
+      stream.on('close', () => session.destroyed || console.error(`the watch of ${path} was ended`))
     },
     [Symbol.dispose]: () => session.destroy(),
   }

@@ -3,7 +3,7 @@ import type { Random } from '#lib/random.ts'
 import type { Cluster } from './cluster.ts'
 import { Diagnosis } from './diagnosis.ts'
 import type { NodeInfo } from './node-info.ts'
-import { type Filter, isPodRefusal, type Refusal, type Score } from './plugin.ts'
+import { type Filter, isPodRefusal, type Refusal, type Score, type ZonedScore } from './plugin.ts'
 import type { PodInfo } from './pod-info.ts'
 import type { Profile } from './profile.ts'
 
@@ -112,19 +112,25 @@ function bestOfShape(
   { profile, random }: CycleOptions,
 ): NodeInfo | undefined {
   const shape: string[] = [profile.schedulerName]
-  for (const { plugin } of profile.plugins) {
+  let zoned: { weight: number; score: ZonedScore } | undefined
+  for (const { plugin, weight } of profile.plugins) {
     const part = plugin.local?.(pod, cluster)
     if (part === undefined) return undefined
     shape.push(part)
+    const score = weight ? plugin.zoned?.(pod, cluster) : undefined
+    if (!score) continue
+    if (zoned) return undefined
+    zoned = { weight, score }
   }
   let scores: { weight: number; score: Score }[] | undefined
   return cluster.shapes.best(shape.join('\n'), {
     nodes: cluster.nodes,
     random,
+    zoned,
     rate(node) {
       if (firstRefusal(node, filters)) return undefined
       scores ??= profile.plugins.flatMap(({ plugin, weight }) => {
-        const score = weight ? plugin.score?.(pod, cluster, [node]) : undefined
+        const score = weight && !plugin.zoned ? plugin.score?.(pod, cluster, [node]) : undefined
         return score ? [{ weight, score }] : []
       })
       // Scores of plugins that look at the node alone either need no bringing to scale or are the same for all.

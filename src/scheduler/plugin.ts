@@ -30,6 +30,14 @@ export interface Score {
   normalize?(scores: number[]): void
 }
 
+/** What a plugin says of all nodes together, where nodes of one zone are alike to it but for a few. */
+export interface ZonedScore {
+  /** Those that are not like the rest of their zone. */
+  readonly apart: ReadonlyMap<NodeInfo, unknown>
+  /** `some`: of each zone that has any, one node like the rest; and all those apart. `count`: how many nodes they stand for. */
+  over(some: readonly NodeInfo[], count: number): Score
+}
+
 /** Something that may make room for a pod that was refused. */
 export type ClusterChange =
   | { type: 'node'; node: Node; previous?: Node }
@@ -58,6 +66,8 @@ export interface Plugin {
    * Absent: it always looks further.
    */
   local?(pod: PodInfo, cluster: Cluster): string | undefined
+  /** Asked of plugins with `local`: what their score says beyond that, if anything. */
+  zoned?(pod: PodInfo, cluster: Cluster): ZonedScore | undefined
   /** undefined where the pod needs nothing kept. */
   reserve?(pod: PodInfo, node: NodeInfo, cluster: Cluster): Reservation | undefined
   /** Asked where no node would do, before preemption: what it has to say of that. */

@@ -1,17 +1,23 @@
 // Nodes ordered by how well they suit pods of one shape, so that the next pod of that shape costs what changed since and not all nodes again.
-// Holds for shapes whose rating of a node depends on that node alone; says nothing of a shape it meets for the first time.
+// Holds for shapes whose rating of a node depends on that node alone, and on its zone where a zoned score is added; says nothing of a shape it
+// meets for the first time.
 import type { Random } from '#lib/random.ts'
 import type { NodeInfo } from './node-info.ts'
+import type { ZonedScore } from './plugin.ts'
 
 export interface Rating {
   nodes: readonly NodeInfo[]
   random: Random
   /** A whole number from 0; undefined where the node will not do. */
   rate(node: NodeInfo): number | undefined
+  /** Added to the rating; not part of the shape. */
+  zoned: { weight: number; score: ZonedScore } | undefined
 }
 
-const MAX_SHAPES = 16
+const MAX_SHAPES = 32
 const MAX_SEEN = 256
+const ZONE = 'topology.kubernetes.io/zone'
+const HOSTNAME = 'kubernetes.io/hostname'
 
 export class ShapeIndex {
   readonly #ranks = new Map<string, Ranks>()
@@ -24,7 +30,7 @@ export class ShapeIndex {
   }
 
   /** One of the nodes rated best, by chance; undefined where none will do or the shape is new. */
-  best(shape: string, { nodes, random, rate }: Rating): NodeInfo | undefined {
+  best(shape: string, { nodes, random, rate, zoned }: Rating): NodeInfo | undefined {
     let ranks = this.#ranks.get(shape)
     if (!ranks && !this.#seen.has(shape)) {
       this.#seen.add(shape)
@@ -38,46 +44,140 @@ export class ShapeIndex {
     if (this.#ranks.size > MAX_SHAPES) this.#ranks.delete(this.#ranks.keys().next().value!)
     for (const node of ranks.stale) ranks.set(node, node.node ? rate(node) : undefined)
     ranks.stale.clear()
-    const best = ranks.best
-    return best[Math.floor(random.float() * best.length)]
+    return zoned ? ranks.bestWith(zoned, random) : ranks.best(random)
   }
 }
 
 class Ranks {
   readonly stale: Set<NodeInfo>
-  readonly #places = new Map<NodeInfo, { rank: number; index: number }>()
-  readonly #byRank = new Map<number, NodeInfo[]>()
-  #highest = -1
+  readonly #places = new Map<NodeInfo, { rank: number; index: number; zone: Zone }>()
+  readonly #zones = new Map<string, Zone>()
 
   constructor(nodes: Iterable<NodeInfo>) {
     this.stale = new Set(nodes)
   }
 
-  get best(): readonly NodeInfo[] {
-    while (this.#highest >= 0 && !this.#byRank.has(this.#highest)) this.#highest--
-    return this.#byRank.get(this.#highest) ?? []
+  best(random: Random): NodeInfo | undefined {
+    const choice = new Choice()
+    for (const { highest, top } of this.#zones.values()) if (top) choice.offer(top, highest)
+    return choice.make(random)
+  }
+
+  /** The same with the score of each node's zone, or of itself where it stands apart, added. */
+  bestWith({ weight, score: { apart, over } }: NonNullable<Rating['zoned']>, random: Random): NodeInfo | undefined {
+    const offers: { nodes: readonly NodeInfo[]; rank: number; one: NodeInfo }[] = []
+    for (const zone of this.#zones.values()) {
+      const offer = zone.bestBut(apart)
+      if (offer) offers.push(offer)
+    }
+    const alike = offers.length
+    for (const one of apart.keys()) {
+      const place = this.#places.get(one)
+      if (place) offers.push({ nodes: [one], rank: place.rank, one })
+    }
+    const some = offers.map(({ one }) => one)
+    const score = over(some, this.#places.size)
+    const points = some.map((node) => score.of(node))
+    score.normalize?.(points)
+    const choice = new Choice()
+    for (const [i, { nodes, rank }] of offers.entries()) choice.offer(nodes, rank + weight * points[i]!, i < alike ? apart : undefined)
+    return choice.make(random)
   }
 
   set(node: NodeInfo, rank: number | undefined): void {
     const place = this.#places.get(node)
-    if (place?.rank === rank) return
-    if (place) this.#takeOut(node, place)
-    if (rank === undefined) return
+    const zone = rank === undefined ? undefined : this.#zoneOf(node)
+    if (place?.rank === rank && place?.zone === zone) return
+    if (place) {
+      this.#places.delete(node)
+      const moved = place.zone.takeOut(place)
+      if (moved !== node) this.#places.get(moved)!.index = place.index
+    }
+    if (zone) this.#places.set(node, { rank: rank!, index: zone.put(node, rank!), zone })
+  }
+
+  #zoneOf({ labels }: NodeInfo): Zone {
+    // Without a name of its own a node is not like those that have one.
+    const key = `${Object.hasOwn(labels, HOSTNAME)} ${Object.hasOwn(labels, ZONE) ? JSON.stringify(labels[ZONE]) : ''}`
+    let zone = this.#zones.get(key)
+    if (!zone) this.#zones.set(key, (zone = new Zone()))
+    return zone
+  }
+}
+
+class Zone {
+  readonly #byRank = new Map<number, NodeInfo[]>()
+  #highest = -1
+
+  get highest(): number {
+    while (this.#highest >= 0 && !this.#byRank.has(this.#highest)) this.#highest--
+    return this.#highest
+  }
+
+  get top(): readonly NodeInfo[] | undefined {
+    return this.#byRank.get(this.highest)
+  }
+
+  /** The highest rank that a node has which is none of these; one such node, and all of that rank. Looks at no more nodes than `others` are. */
+  bestBut(others: Nodes): { nodes: readonly NodeInfo[]; rank: number; one: NodeInfo } | undefined {
+    for (let rank = this.highest; rank >= 0; rank--) {
+      const nodes = this.#byRank.get(rank)
+      const one = nodes?.find((node) => !others.has(node))
+      if (one) return { nodes: nodes!, rank, one }
+    }
+    return undefined
+  }
+
+  /** Answers its place among those of its rank. */
+  put(node: NodeInfo, rank: number): number {
     const peers = this.#byRank.get(rank) ?? []
-    this.#places.set(node, { rank, index: peers.length })
     peers.push(node)
     this.#byRank.set(rank, peers)
     this.#highest = Math.max(this.#highest, rank)
+    return peers.length - 1
   }
 
-  #takeOut(node: NodeInfo, { rank, index }: { rank: number; index: number }): void {
-    this.#places.delete(node)
+  /** Answers the node whose place it is now. */
+  takeOut({ rank, index }: { rank: number; index: number }): NodeInfo {
     const peers = this.#byRank.get(rank)!
     const last = peers.pop()!
-    if (last !== node) {
-      peers[index] = last
-      this.#places.get(last)!.index = index
-    }
+    if (index < peers.length) peers[index] = last
     if (peers.length === 0) this.#byRank.delete(rank)
+    return last
+  }
+}
+
+interface Nodes {
+  has(node: NodeInfo): boolean
+}
+
+const MAX_DRAWS = 16
+
+/** One of the nodes offered at the highest price, each with the same chance. */
+class Choice {
+  #offers: { nodes: readonly NodeInfo[]; but: Nodes | undefined }[] = []
+  #highest = -Infinity
+
+  offer(nodes: readonly NodeInfo[], points: number, but?: Nodes): void {
+    if (points < this.#highest) return
+    if (points > this.#highest) {
+      this.#highest = points
+      this.#offers = []
+    }
+    this.#offers.push({ nodes, but })
+  }
+
+  make(random: Random): NodeInfo | undefined {
+    const all = this.#offers.reduce((sum, { nodes }) => sum + nodes.length, 0)
+    for (let draw = 0; draw < MAX_DRAWS; draw++) {
+      let index = Math.floor(random.float() * all)
+      for (const { nodes, but } of this.#offers) {
+        if (index < nodes.length && !but?.has(nodes[index]!)) return nodes[index]
+        index -= nodes.length
+        if (index < 0) break
+      }
+    }
+    const left = this.#offers.flatMap(({ nodes, but }) => nodes.filter((node) => !but?.has(node)))
+    return left[Math.floor(random.float() * left.length)]
   }
 }

@@ -58,7 +58,16 @@ export function podTopologySpread({ defaultConstraints }: { defaultConstraints?:
     },
     local(pod, cluster) {
       if (pod.pod.spec?.topologySpreadConstraints?.length) return undefined
-      return defaultConstraints?.length !== 0 && cluster.siblingsOf(pod.pod) ? undefined : ''
+      return defaultConstraints?.length && cluster.siblingsOf(pod.pod) ? undefined : ''
+    },
+    zoned(pod, cluster) {
+      // Upstream's own constraints tell nodes apart by their zones and by the pods they have, and nothing else.
+      const constraints = defaultConstraints ? [] : fallback(pod, cluster, SYSTEM_DEFAULTS)
+      if (constraints.length === 0) return undefined
+      return {
+        apart: cluster.matchCounts(pod.namespace, constraints[0]!.selector),
+        over: (nodes, count) => scoreOf(pod, cluster, nodes, { constraints, needAllKeys, count }),
+      }
     },
     helps(change) {
       if (change.type !== 'node') return change.type !== 'object'
@@ -115,34 +124,46 @@ function filterOf(pod: PodInfo, cluster: Cluster, constraints: readonly Constrai
   }
 }
 
+interface ScoreOptions {
+  constraints: readonly Constraint[]
+  needAllKeys: boolean
+  /** How many nodes those given stand for. Absent: for themselves. */
+  count?: number
+}
+
 function scoreOf(
   pod: PodInfo,
   cluster: Cluster,
   nodes: readonly NodeInfo[],
-  { constraints, needAllKeys }: { constraints: readonly Constraint[]; needAllKeys: boolean },
+  { constraints, needAllKeys, count: total }: ScoreOptions,
 ): Score {
   const hasKeys = ({ labels }: NodeInfo) => !needAllKeys || constraints.every(({ key }) => Object.hasOwn(labels, key))
-  const ranked = new Set(nodes.filter(hasKeys))
+  const ranked = needAllKeys ? nodes.filter(hasKeys) : nodes
   const counted = constraints.map(({ selector }) => cluster.matchCounts(pod.namespace, selector))
-  const domains = constraints.map(({ key }) => new Map(valuesOf(key, ranked).map((value): [string, number] => [value, 0])))
-  for (const [i, { key, counts }] of constraints.entries()) {
-    if (key === HOSTNAME) continue
+  const domains = constraints.map(({ key, counts }, i) => {
+    if (key === HOSTNAME) return undefined
+    const domain = new Map<string, number>()
+    for (const { labels } of ranked) if (Object.hasOwn(labels, key)) domain.set(labels[key]!, 0)
+    if (domain.size === 0) return domain
     for (const [node, count] of counted[i]!) {
       const value = node.labels[key]
-      if (value === undefined || !hasKeys(node) || !domains[i]!.has(value) || !counts(node)) continue
-      domains[i]!.set(value, domains[i]!.get(value)! + count)
+      const sum = value === undefined ? undefined : domain.get(value)
+      if (sum !== undefined && hasKeys(node) && counts(node)) domain.set(value!, sum + count)
     }
-  }
+    return domain
+  })
   // More domains spread thinner, so each pod in them weighs more.
-  const weights = constraints.map(({ key }, i) => Math.log((key === HOSTNAME ? ranked.size : domains[i]!.size) + 2))
+  const weights = domains.map((domain) => Math.log((domain?.size ?? total ?? ranked.length) + 2))
   return {
     of(node) {
-      if (!ranked.has(node)) return -1
+      if (!hasKeys(node)) return -1
       let score = 0
-      for (const [i, { key, maxSkew }] of constraints.entries()) {
+      for (let i = 0; i < constraints.length; i++) {
+        const { key, maxSkew } = constraints[i]!
         const value = node.labels[key]
         if (value === undefined) continue
-        const count = (key === HOSTNAME ? counted[i]!.get(node) : domains[i]!.get(value)) ?? 0
+        const domain = domains[i]
+        const count = (domain ? domain.get(value) : counted[i]!.get(node)) ?? 0
         score += count * weights[i]! + (maxSkew - 1)
       }
       return Math.round(score)
@@ -153,18 +174,17 @@ function scoreOf(
 
 /** -1 marks nodes that do not take part: they get nothing. */
 function fewerIsBetter(scores: number[]): void {
-  const taking = scores.filter((score) => score >= 0)
-  const highest = taking.reduce((max, score) => Math.max(max, score), 0)
-  const lowest = taking.reduce((min, score) => Math.min(min, score), Infinity)
-  for (const [i, score] of scores.entries()) {
+  let highest = 0
+  let lowest = Infinity
+  for (const score of scores) {
+    if (score < 0) continue
+    if (score > highest) highest = score
+    if (score < lowest) lowest = score
+  }
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i]!
     scores[i] = score < 0 ? 0 : highest === 0 ? MAX_SCORE : Math.floor((MAX_SCORE * (highest + lowest - score)) / highest)
   }
-}
-
-function valuesOf(key: string, nodes: Iterable<NodeInfo>): string[] {
-  const values = new Set<string>()
-  for (const { labels } of nodes) if (Object.hasOwn(labels, key)) values.add(labels[key]!)
-  return [...values]
 }
 
 function constraintsOf(pod: PodInfo, whenUnsatisfiable: string): Constraint[] {
