@@ -90,8 +90,10 @@ export interface Kind<T extends KubeObject = KubeObject> {
    * Reads what was sent in place of the schema's own reading: drops fields nobody knows and returns their paths. Throws DecodeError. Mutates.
    */
   decode?(object: KubeObject): string[]
-  /** Only what a schema cannot say. Mutates. Idempotent. */
+  /** Only what a schema cannot say. Mutates. Idempotent. Of a write of status it sees metadata and status alone, unless `defaultsWhole`. */
   default?(object: T): void
+  /** What `default` makes of status depends on the rest. */
+  defaultsWhole?: true
   /** Server-set fields on create. Status is already cleared where the kind has a status subresource. Mutates. */
   prepareForCreate?(object: T, context: CreateContext): void
   /** Server-set and immutable-by-silence fields on update. Status (main) or spec (status) is already kept. Mutates `next`. */

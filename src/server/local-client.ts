@@ -18,7 +18,7 @@ import type {
 } from '#client/client.ts'
 import { applyObject } from './engine/apply.ts'
 import { createObject } from './engine/create.ts'
-import { decodeLocal } from './engine/decode.ts'
+import { decodeLocal, decodeLocalStatus } from './engine/decode.ts'
 import { deleteCollection } from './engine/delete-collection.ts'
 import { deleteObject, returnsDeleted } from './engine/delete.ts'
 import { servedObject } from './engine/encoding.ts'
@@ -142,8 +142,10 @@ class LocalClient implements Client {
       const scale = decodeLocal(ScaleKind, clone(object as KubeObject)) as Scale
       return (await updateScale(this.#engine, write, { key, build: () => scale })) as unknown as O
     }
-    const build = () => {
-      const next = decodeLocal(resource.kind, clone(object as KubeObject))
+    const ofStatus = options.subresource === 'status'
+    const build = (present?: KubeObject) => {
+      const next =
+        ofStatus && present ? decodeLocalStatus(resource.kind, object, present) : decodeLocal(resource.kind, clone(object as KubeObject))
       checkNames(write, key, next)
       return next
     }

@@ -1,5 +1,6 @@
 // What the engine makes of objects whose JSON is already read: types checked, canonical, defaulted; unknown fields refused, warned of or dropped.
 import type { FieldValidation } from '#api/codec/decode-body.ts'
+import { clone } from '#api/clone.ts'
 import { invalid } from '#api/field-error.ts'
 import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
@@ -16,18 +17,52 @@ export interface DecodeOptions {
   warn(text: string): void
   /** The patch the value came from. */
   patch?: PatchBody
+  /** See `leavesRest`. */
+  present?: KubeObject | undefined
 }
 
+/**
+ * Whether all of the object but metadata and status is what is there already: read, canonical and defaulted, and frozen. A write of status then has
+ * no more to read than those two.
+ */
+export function leavesRest(kind: Kind, next: KubeObject, present: KubeObject): boolean {
+  if (kind.decode || kind.defaultsWhole) return false
+  return Object.keys(next).every((name) => OWN.has(name) || member(next, name) === member(present, name))
+}
+
+const OWN = new Set(['kind', 'apiVersion', 'metadata', 'status'])
+const member = (object: KubeObject, name: string) => (object as unknown as Record<string, unknown>)[name]
+
 /** The outcome of a patch; what is wrong with it is the patch's fault. `value` is the decoder's to change. */
-export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, warn, patch }: DecodeOptions): KubeObject {
+export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, warn, patch, present }: DecodeOptions): KubeObject {
   const badPatch = (patched: KubeObject, why: string) => refusedPatch(patched, why, patch)
   const found = { kind: value.kind ?? '', apiVersion: value.apiVersion ?? '' }
   if (found.kind !== kind.kind || found.apiVersion !== apiVersionOf(kind)) throw badPatch(value, wrongKind(kind, found))
-  const { unknown } = walk(kind, value, (message) => badPatch(value, message))
+  const own = present ? ownParts(value) : value
+  const { unknown } = walk(kind, own, (message) => badPatch(value, message))
   const complaints = [...(patch?.complaints ?? []), ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)]
   if (complaints.length > 0 && fieldValidation === 'Strict') throw badPatch(value, `strict decoding error: ${complaints.join(', ')}`)
   if (fieldValidation === 'Warn') for (const complaint of complaints) warn(complaint)
-  return settled(kind, value)
+  const next = settled(kind, own)
+  return present ? withRest(next, present) : next
+}
+
+/** Copies of metadata and status, to be read; the rest stays out of it. */
+function ownParts(value: KubeObject): KubeObject {
+  const own: Record<string, unknown> = {}
+  for (const name of Object.keys(value)) if (OWN.has(name)) own[name] = clone(member(value, name))
+  return own as unknown as KubeObject
+}
+
+/** The rest as it is there, each member in its place. */
+function withRest(own: KubeObject, present: KubeObject): KubeObject {
+  const next: Record<string, unknown> = {}
+  for (const name of Object.keys(present)) {
+    const value = member(OWN.has(name) ? own : present, name)
+    if (value !== undefined) next[name] = value
+  }
+  for (const name of OWN) if (!(name in next) && member(own, name) !== undefined) next[name] = member(own, name)
+  return next as unknown as KubeObject
 }
 
 /** Strategic patches are shown as such, and converted without JSON in between; of others the outcome is shown. */
@@ -46,6 +81,12 @@ export function decodeLocal(kind: Kind, value: KubeObject): KubeObject {
   const { unknown } = walk(kind, value, (message) => cannotHandle(kind, message))
   if (unknown.length > 0) throw cannotHandle(kind, `unknown field ${JSON.stringify(unknown[0])}`)
   return settled(kind, value)
+}
+
+/** The same for a write of status: nothing else of it counts, and it is copied. */
+export function decodeLocalStatus(kind: Kind, value: KubeObject, present: KubeObject): KubeObject {
+  if (kind.decode || kind.defaultsWhole) return decodeLocal(kind, clone(value))
+  return withRest(decodeLocal(kind, ownParts(value)), present)
 }
 
 function walk(kind: Kind, value: KubeObject, refusal: (message: string) => StatusError): { unknown: string[] } {

@@ -8,7 +8,7 @@ import { nextTurn } from '#lib/paced.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { isHeavy, stepApart } from './apart.ts'
 import type { Engine, Write, Written } from './engine.ts'
-import { decodePatched, type FieldValidation } from './decode.ts'
+import { decodePatched, type FieldValidation, leavesRest } from './decode.ts'
 import { checkNames, updateObject } from './update.ts'
 
 export interface PatchRequest {
@@ -19,8 +19,8 @@ export interface PatchRequest {
 
 export function patchStored(engine: Engine, write: Write, { key, patch, fieldValidation }: PatchRequest): Promise<Written> {
   const { kind } = write.resource
-  const finish = (patched: KubeObject): KubeObject => {
-    const next = decodePatched(kind, patched, { fieldValidation, warn: write.warn, patch })
+  const finish = (patched: KubeObject, present?: KubeObject): KubeObject => {
+    const next = decodePatched(kind, patched, { fieldValidation, warn: write.warn, patch, present })
     checkNames(write, key, next)
     return next
   }
@@ -38,7 +38,9 @@ export function patchStored(engine: Engine, write: Write, { key, patch, fieldVal
         if (!present) throw notFoundError(kind, key.name)
         if (stored && isHeavy(write, patch.patch, { stored, present })) return buildApart(stored)
         const patched = patchObject(present, patch, kind.schema)
-        return write.large ? inSteps(patched, finish) : finish(clone(patched))
+        if (write.large) return inSteps(patched, finish)
+        const ofStatus = write.attributes.subresource === 'status' && leavesRest(kind, patched, present)
+        return ofStatus ? finish(patched, present) : finish(clone(patched))
       },
     },
   })

@@ -168,7 +168,7 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
 function isolate({ resource: { kind }, attributes: { subresource }, trusted }: Write, next: Mutable, present: Mutable): void {
   if (subresource === 'status') {
     for (const field of new Set([...Object.keys(next), ...Object.keys(present)])) {
-      if (field === 'status' || field === 'metadata') continue
+      if (field === 'status' || field === 'metadata' || next[field] === present[field]) continue
       // Nobody is asked to change it: the frozen one will do.
       if (trusted && present[field] !== undefined) next[field] = present[field]
       else keep(next, present, field)

@@ -19,6 +19,7 @@ export const CustomResourceDefinition = defineKind<CustomResourceDefinition>({
   },
   requireResourceVersionOnUpdate: true,
   generationOf: ({ spec }) => spec,
+  defaultsWhole: true,
   default({ spec, status }) {
     if (!spec) return
     const names = (spec.names ??= { kind: '', plural: '' })
