@@ -88,3 +88,16 @@ test('quantityValue and quantityMilliValue round away from zero', () => {
   assert.equal(quantityMilliValue('-1u'), -1)
   assert.equal(quantityValue(undefined), 0)
 })
+
+test('canonicalQuantity, canonicalResource and quantityValue take no short cut that leads elsewhere', () => {
+  for (const unit of ['', 'm', 'Ki', 'Mi', 'Gi'])
+    for (const digits of [
+      0, 1, 7, 10, 64, 100, 128, 999, 1000, 1001, 1024, 1025, 1500, 2048, 5000, 65536, 999_999, 1_000_001, 123_456_789, 999_999_999,
+    ]) {
+      const text = `${digits}${unit}`
+      const parsed = Quantity.parse(text)
+      assert.equal(canonicalQuantity(text), parsed.toString(), text)
+      assert.equal(canonicalResource(text), parsed.roundUpToMilli().toString(), text)
+      assert.equal(quantityValue(text), parsed.value(), text)
+    }
+})

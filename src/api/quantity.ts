@@ -120,13 +120,23 @@ export class Quantity {
   }
 }
 
+/** What nearly all quantities are written as: a whole number, and a unit that suits it as it is. */
+const PLAIN = /^([1-9][0-9]{0,8})(m|Ki|Mi|Gi)?$/
+
+function isPlain(text: unknown): text is string {
+  const [, digits, unit] = typeof text === 'string' ? (PLAIN.exec(text) ?? []) : []
+  return digits !== undefined && Number(digits) % (unit === undefined || unit === 'm' ? 1000 : 1024) !== 0
+}
+
 /** The text as the API server gives it back; throws QuantityError. */
 export function canonicalQuantity(text: string | number): string {
+  if (isPlain(text)) return text
   return Quantity.parse(String(text).trim()).toString()
 }
 
 /** As a ResourceList's values are kept: canonical, rounded up to thousandths. */
 export function canonicalResource(text: string | number): string {
+  if (isPlain(text)) return text
   return Quantity.parse(String(text).trim()).roundUpToMilli().toString()
 }
 
@@ -150,8 +160,14 @@ export function isQuantity(text: unknown): boolean {
   }
 }
 
+const POWERS: Record<string, number> = { Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 }
+
 /** Bytes, counts: whole units, rounded up. */
-export const quantityValue = (text: string | number | undefined): number => quantityOf(text).value()
+export function quantityValue(text: string | number | undefined): number {
+  const [, digits, unit] = typeof text === 'string' ? (/^([0-9]{1,6})(Ki|Mi|Gi)?$/.exec(text) ?? []) : []
+  if (digits !== undefined) return unit === undefined ? Number(digits) : Number(digits) * POWERS[unit]!
+  return quantityOf(text).value()
+}
 /** CPU: thousandths, rounded up. */
 export function quantityMilliValue(text: string | number | undefined): number {
   // What nearly all are written as, without big numbers: autoscalers and schedulers ask by the thousand.

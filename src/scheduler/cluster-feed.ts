@@ -19,7 +19,7 @@ import type { KubeObject } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Cluster } from './cluster.ts'
 import type { NominatedPods } from './nominations.ts'
-import { isAssigned, isTerminal, type PodInfo, podInfoOf } from './pod-info.ts'
+import { isAssigned, isTerminal, type PodInfo, podInfoOf, uidOf } from './pod-info.ts'
 import { objectsOf } from './objects.ts'
 import { siblingSelector } from './siblings.ts'
 import type { SchedulingQueue } from './queue/scheduling-queue.ts'
@@ -90,13 +90,15 @@ function podChanged(options: ClusterFeedOptions, pod: Pod | undefined, previous:
   if (isTerminal(pod)) return podGone(options, pod)
   if (isAssigned(pod)) {
     const counted = previous && isAssigned(previous) ? previous : undefined
-    const info = podInfoOf(pod)
-    if (!counted || !sameNeeds(counted, pod)) cluster.setPod(info, pod.spec!.nodeName!)
-    else cluster.renewPod(info.uid, pod)
+    const uid = uidOf(pod)
+    const assumed = counted ? undefined : cluster.podOf(uid)
+    if (counted && sameNeeds(counted, pod)) cluster.renewPod(uid, pod)
+    // Bound to where it was placed, it needs what it needed.
+    else if (!assumed || !sameNeeds(assumed, pod) || !cluster.confirm(uid, pod)) cluster.setPod(podInfoOf(pod), pod.spec!.nodeName!)
     if (!counted) {
-      queue.delete(info.uid)
-      nominations.delete(info.uid)
-      settled(info.uid)
+      queue.delete(uid)
+      nominations.delete(uid)
+      settled(uid)
       queue.changed({ type: 'pod assigned', pod })
     } else if (!sameNeeds(counted, pod) || !equal(counted.metadata?.labels, pod.metadata?.labels)) {
       queue.changed({ type: 'pod changed', pod, previous: counted })
@@ -112,7 +114,7 @@ function podChanged(options: ClusterFeedOptions, pod: Pod | undefined, previous:
 }
 
 function podGone({ cluster, queue, nominations, settled }: ClusterFeedOptions, pod: Pod): void {
-  const uid = pod.metadata?.uid ?? podInfoOf(pod).uid
+  const uid = uidOf(pod)
   const counted = cluster.has(uid)
   cluster.removePod(uid)
   queue.delete(uid)

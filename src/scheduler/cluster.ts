@@ -136,6 +136,20 @@ export class Cluster {
     this.#count(located, 1)
   }
 
+  /** What a pod counts for, where it was assumed and now is. Answers whether there was such an assumption. */
+  confirm(uid: string, pod: Pod): boolean {
+    const place = this.#places.get(uid)
+    if (!place?.assumed || place.node !== pod.spec?.nodeName) return false
+    place.assumed = false
+    this.renewPod(uid, pod)
+    return true
+  }
+
+  /** As last seen. */
+  podOf(uid: string): Pod | undefined {
+    return this.#places.get(uid)?.info.pod
+  }
+
   has(uid: string): boolean {
     return this.#places.has(uid)
   }

@@ -24,13 +24,17 @@ export function podInfoOf(pod: Pod): PodInfo {
   return {
     pod,
     key,
-    uid: pod.metadata?.uid ?? key,
+    uid: uidOf(pod),
     namespace: pod.metadata?.namespace ?? '',
     priority: pod.spec?.priority ?? 0,
     ...podRequests(pod),
     hostPorts: hostPortsOf(pod),
     affinity: affinityTermsOf(pod),
   }
+}
+
+export function uidOf(pod: Pod): string {
+  return pod.metadata?.uid ?? keyText(keyOf(pod))
 }
 
 /** Whether the pod's containers are over and it needs nothing any more. */

@@ -60,19 +60,27 @@ export interface PodRequests {
 /** max(containers + sidecars, steps of the init containers) + overhead; the pod's own resources override. */
 export function podRequests(pod: Pod): PodRequests {
   const plain = combined(pod, (container) => containerRequests(pod, container))
-  const raised = combined(pod, (container) => {
-    const own = containerRequests(pod, container)
-    const asked = container.resources?.requests
-    if (asked?.cpu === undefined) own.milliCpu = DEFAULT_MILLI_CPU
-    if (asked?.memory === undefined) own.memory = DEFAULT_MEMORY
-    return own
-  })
+  const raised = asksForBoth(pod)
+    ? { ...plain }
+    : combined(pod, (container) => {
+        const own = containerRequests(pod, container)
+        const asked = container.resources?.requests
+        if (asked?.cpu === undefined) own.milliCpu = DEFAULT_MILLI_CPU
+        if (asked?.memory === undefined) own.memory = DEFAULT_MEMORY
+        return own
+      })
   const whole = pod.spec?.resources?.requests
   const requests = overridden(plain, whole)
   const { milliCpu, memory } = overridden(raised, whole)
   const overhead = parseResources(pod.spec?.overhead)
   addResources(requests, overhead)
   return { requests, nonZero: { milliCpu: milliCpu + overhead.milliCpu, memory: memory + overhead.memory } }
+}
+
+/** Then nothing is raised. */
+function asksForBoth({ spec }: Pod): boolean {
+  const all = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])]
+  return all.every(({ resources }) => resources?.requests?.cpu !== undefined && resources.requests.memory !== undefined)
 }
 
 function combined(pod: Pod, requestsOf: (container: Container) => Resources): Resources {

@@ -105,14 +105,13 @@ export function difference(wanted: PodStatus, stored: PodStatus): Record<string,
   const names = new Set([...Object.keys(wanted), ...Object.keys(stored).filter((name) => OWNED_FIELDS.has(name))])
   for (const name of names as Set<keyof PodStatus>) {
     if (name === 'conditions') continue
-    if (canonical(wanted[name]) !== canonical(stored[name]))
+    if (!alike(wanted[name], stored[name]))
       patch[name] =
         MERGED_LISTS.has(name) && Array.isArray(wanted[name]) ? [...wanted[name], { $patch: 'replace' }] : (wanted[name] ?? null)
   }
-  const owned = new Set<string>([...OWNED_CONDITIONS, ...NODE_CONDITIONS])
   const changed = (wanted.conditions ?? []).filter((condition) => {
     const old = stored.conditions?.find(({ type }) => type === condition.type)
-    return owned.has(condition.type) && canonical(condition) !== canonical(old && withoutNulls(old))
+    return OWNED.has(condition.type) && !alike(condition, old)
   })
   const dropped = (stored.conditions ?? []).filter(
     ({ type }) => type.startsWith('PodResize') && !wanted.conditions?.some((one) => one.type === type),
@@ -129,7 +128,7 @@ export function difference(wanted: PodStatus, stored: PodStatus): Record<string,
   return patch
 }
 
-const NODE_CONDITIONS = new Set(['PodResizePending', 'PodResizeInProgress', 'DisruptionTarget'])
+const OWNED = new Set<string>([...OWNED_CONDITIONS, 'PodResizePending', 'PodResizeInProgress', 'DisruptionTarget'])
 /** Lists a strategic patch would only add to. */
 const MERGED_LISTS = new Set<string>(['podIPs', 'hostIPs'])
 const OWNED_FIELDS = new Set([
@@ -146,25 +145,18 @@ const OWNED_FIELDS = new Set([
   'ephemeralContainerStatuses',
 ])
 
-function withoutNulls<T extends object>(object: T): Partial<T> {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null && value !== undefined)) as Partial<T>
+/** Equal, whatever the order of keys; absent, null and empty objects are one. */
+function alike(left: unknown, right: unknown): boolean {
+  if (left === right || (isNothing(left) && isNothing(right))) return true
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
+  if (Array.isArray(left))
+    return Array.isArray(right) && left.length === right.length && left.every((item, index) => alike(item, right[index]))
+  if (Array.isArray(right)) return false
+  const a = left as Record<string, unknown>
+  const b = right as Record<string, unknown>
+  return Object.keys(a).every((key) => alike(a[key], b[key])) && Object.keys(b).every((key) => key in a || isNothing(b[key]))
 }
 
-/** Text that is equal for equal values, whatever the order of keys; absent, null and empty are one. */
-function canonical(value: unknown): string {
-  return (
-    JSON.stringify(value, (_, one: unknown) => {
-      if (one === null || typeof one !== 'object' || Array.isArray(one)) return one
-      return Object.fromEntries(
-        Object.entries(one)
-          .filter(
-            ([, inner]) =>
-              inner !== null &&
-              inner !== undefined &&
-              !(typeof inner === 'object' && !Array.isArray(inner) && Object.keys(inner).length === 0),
-          )
-          .sort(([a], [b]) => (a < b ? -1 : 1)),
-      )
-    }) ?? ''
-  )
+function isNothing(value: unknown): boolean {
+  return value === null || value === undefined || (typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0)
 }

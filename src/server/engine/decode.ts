@@ -38,7 +38,7 @@ export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, 
   const badPatch = (patched: KubeObject, why: string) => refusedPatch(patched, why, patch)
   const found = { kind: value.kind ?? '', apiVersion: value.apiVersion ?? '' }
   if (found.kind !== kind.kind || found.apiVersion !== apiVersionOf(kind)) throw badPatch(value, wrongKind(kind, found))
-  const own = present ? ownParts(value) : value
+  const own = present ? ownParts(value, present) : value
   const { unknown } = walk(kind, own, (message) => badPatch(value, message))
   const complaints = [...(patch?.complaints ?? []), ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)]
   if (complaints.length > 0 && fieldValidation === 'Strict') throw badPatch(value, `strict decoding error: ${complaints.join(', ')}`)
@@ -47,15 +47,22 @@ export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, 
   return present ? withRest(next, present) : next
 }
 
-/** Copies of metadata and status, to be read; the rest stays out of it. */
-function ownParts(value: KubeObject): KubeObject {
+/** Copies of metadata and status, to be read; the rest stays out of it, and so do managers that are those of the present object. */
+function ownParts(value: KubeObject, present: KubeObject): KubeObject {
   const own: Record<string, unknown> = {}
-  for (const name of Object.keys(value)) if (OWN.has(name)) own[name] = clone(member(value, name))
+  for (const name of Object.keys(value)) {
+    if (!OWN.has(name)) continue
+    const { managedFields, ...metadata } = value.metadata ?? {}
+    const spared = name === 'metadata' && managedFields && managedFields === present.metadata?.managedFields
+    own[name] = clone(spared ? metadata : member(value, name))
+  }
   return own as unknown as KubeObject
 }
 
 /** The rest as it is there, each member in its place. */
 function withRest(own: KubeObject, present: KubeObject): KubeObject {
+  const { managedFields } = present.metadata ?? {}
+  if (managedFields && own.metadata) own.metadata.managedFields ??= managedFields
   const next: Record<string, unknown> = {}
   for (const name of Object.keys(present)) {
     const value = member(OWN.has(name) ? own : present, name)
@@ -86,7 +93,7 @@ export function decodeLocal(kind: Kind, value: KubeObject): KubeObject {
 /** The same for a write of status: nothing else of it counts, and it is copied. */
 export function decodeLocalStatus(kind: Kind, value: KubeObject, present: KubeObject): KubeObject {
   if (kind.decode || kind.defaultsWhole) return decodeLocal(kind, clone(value))
-  return withRest(decodeLocal(kind, ownParts(value)), present)
+  return withRest(decodeLocal(kind, ownParts(value, present)), present)
 }
 
 function walk(kind: Kind, value: KubeObject, refusal: (message: string) => StatusError): { unknown: string[] } {
