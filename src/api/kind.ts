@@ -94,6 +94,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   default?(object: T): void
   /** What `default` makes of status depends on the rest. */
   defaultsWhole?: true
+  /** Status may come with the object that is created, though it has a subresource. */
+  createdWithStatus?: true
   /** Server-set fields on create. Status is already cleared where the kind has a status subresource. Mutates. */
   prepareForCreate?(object: T, context: CreateContext): void
   /** Server-set and immutable-by-silence fields on update. Status (main) or spec (status) is already kept. Mutates `next`. */

@@ -20,8 +20,8 @@ for (const [nodes, from, to] of [
   test(`nextStep ${nodes} nodes from step ${from} make step ${to}`, () => assert.equal(nextStep(nodes, from), to))
 }
 
-test('ttlController annotates all nodes anew when the cluster outgrows a step, and shrinks below it', async (t) => {
-  const { client, eventually } = await startTestCluster(t, { only: ['ttl-controller'] })
+test('ttlController annotates a new node at once, and all others within five minutes when the cluster outgrows a step, and shrinks below it', async (t) => {
+  const { client, eventually, advance } = await startTestCluster(t, { only: ['ttl-controller'] })
   const add = (from: number, to: number) =>
     Promise.all(
       Array.from({ length: to - from }, (_, index) =>
@@ -36,7 +36,11 @@ test('ttlController annotates all nodes anew when the cluster outgrows a step, a
   await add(0, 100)
   await all('0')
   await add(100, 101)
+  await eventually(async () => (await client.get(Node, { name: 'n100' })).metadata?.annotations?.[TTL_ANNOTATION] === '15')
+  assert.equal((await client.get(Node, { name: 'n0' })).metadata?.annotations?.[TTL_ANNOTATION], '0')
+  await advance(5 * 60_000)
   await all('15')
   for (let index = 0; index < 12; index++) await client.delete(Node, { name: `n${index}` })
+  await advance(5 * 60_000 + 1000)
   await all('0')
 })

@@ -24,22 +24,31 @@ export function nextStep(nodes: number, from: number): number {
   return step
 }
 
+/** Upstream waits for each node's next change; a kubelet that has nothing to tell reports as often as this. */
+const OTHERS_MS = 5 * 60_000
+
 export function ttlController(): Controller {
   const names = new Set<string>()
   let step: number | undefined
+  let othersDueAt = Infinity
   return {
     name: 'ttl-controller',
     // One at a time: nodes are counted as they are seen.
     workers: 1,
     triggers: [itself(Node)],
-    async reconcile(key, { client, informers }) {
+    async reconcile(key, { client, informers, clock }) {
       const nodes = informers.of(Node)
       const node = nodes.get(key)
       if (step === undefined) for (const { metadata } of nodes.list()) names.add(metadata!.name!)
       if (node) names.add(key.name)
       else names.delete(key.name)
       const next = nextStep(names.size, step ?? 0)
-      const affected = next === step ? (node ? [node] : []) : nodes.list()
+      const now = clock.monotonic()
+      const grown = step !== undefined && next !== step && othersDueAt === Infinity
+      if (grown) othersDueAt = now + OTHERS_MS
+      const all = step === undefined || now >= othersDueAt
+      if (now >= othersDueAt) othersDueAt = Infinity
+      const affected = all ? nodes.list() : node ? [node] : []
       step = next
       const value = String(STEPS[step]!.ttlSeconds)
       for (const one of affected) {
@@ -47,6 +56,7 @@ export function ttlController(): Controller {
         const patch = { metadata: { annotations: { [TTL_ANNOTATION]: value } } }
         await client.patch(Node, keyOf(one), { type: 'strategic', patch }).catch(ignoreNotFound)
       }
+      return grown ? { requeueAfterMs: OTHERS_MS } : {}
     },
   }
 }

@@ -88,9 +88,9 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
     })
   }
 
-  const ready = async (member: Member, node: ApiNode) => {
+  const statusOf = (member: Member, node?: ApiNode) => {
     const capacity = options.capacity ?? CAPACITY
-    const status = nodeStatus({
+    return nodeStatus({
       name: member.name,
       addresses: [
         { type: 'InternalIP', address: nodeAddressOf(member.index) },
@@ -104,14 +104,19 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       pressure: member.state.pressure,
       ...(member.state.notReady ? { notReady: 'the annotation sampan.dev/node-state says so' } : {}),
       now: clock.now(),
-      previous: node.status ?? {},
+      previous: node?.status ?? {},
     })
-    await client.patch(Node, { name: member.name }, { type: 'strategic', patch: { status } }, { subresource: 'status' })
+  }
+
+  const ready = async (member: Member, node: ApiNode) => {
+    const patch = { status: statusOf(member, node) }
+    await client.patch(Node, { name: member.name }, { type: 'strategic', patch }, { subresource: 'status' })
   }
 
   const join = async (member: Member) => {
     const { name, index } = member
-    let node = await client.get(Node, { name }).catch(ignoreNotFound)
+    const present = await client.get(Node, { name }).catch(ignoreNotFound)
+    let node = present
     if (!node) {
       const podCIDR = subnetOf(index)
       const labels = {
@@ -124,12 +129,13 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
         kind: 'Node',
         metadata: { name, labels },
         spec: { podCIDR, podCIDRs: [podCIDR] },
+        status: statusOf(member),
       })
     }
     member.uid = node.metadata?.uid
     member.state = stateOf(node)
     if (member.state.lost) return
-    await ready(member, node)
+    if (present) await ready(member, present)
     await member.lease.renew(member.uid)
   }
 

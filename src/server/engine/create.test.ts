@@ -36,6 +36,15 @@ test('create clears status and starts generations at 1', async () => {
   assert.equal(json.spec.replicas, 1)
 })
 
+test('create takes a node with the status its kubelet registers it with', async () => {
+  await using t = await startRequests()
+  const node = { kind: 'Node', apiVersion: 'v1', metadata: { name: 'n' }, status: { capacity: { cpu: '4' } } }
+  const { json } = await t.send('POST', '/api/v1/nodes', node)
+  assert.deepEqual([json.status.capacity, json.status.allocatable], [{ cpu: '4' }, { cpu: '4' }])
+  const { json: later } = await t.send('PUT', '/api/v1/nodes/n', { ...node, status: { capacity: { cpu: '8' } } })
+  assert.deepEqual(later.status.capacity, { cpu: '4' })
+})
+
 test('create refuses what is there already, by name', async () => {
   await using t = await startRequests()
   await t.send('POST', `${IN_DEFAULT}/configmaps`, configMap('a'))

@@ -92,7 +92,7 @@ function prepare(engine: Engine, { resource: { kind } }: Write, object: Mutable)
   meta.creationTimestamp = formatTime(engine.clock.now())
   if (kind.generationOf) meta.generation = 1
   else delete meta.generation
-  if (hasStatus(kind)) {
+  if (hasStatus(kind) && !kind.createdWithStatus) {
     const status = emptyStatus(kind)
     if (status === undefined) delete object.status
     else object.status = status

@@ -25,6 +25,7 @@ export const Node = defineKind<Node>({
     proxy: { verbs: ['create', 'delete', 'get', 'patch', 'update'], kind: { group: '', version: 'v1', kind: 'NodeProxyOptions' } },
     status: { verbs: ['get', 'patch', 'update'] },
   },
+  createdWithStatus: true,
   fields: { 'spec.unschedulable': ({ spec }) => String(spec?.unschedulable ?? false) },
   default({ spec, status }) {
     if (spec?.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR]
