@@ -30,7 +30,7 @@ export interface Score {
   normalize?(scores: number[]): void
 }
 
-/** What a plugin says of all nodes together, where nodes of one zone are alike to it but for a few. */
+/** What a plugin says of all nodes together, where nodes of one zone are alike to it but for a few, which are never better than the rest. */
 export interface ZonedScore {
   /** Those that are not like the rest of their zone. */
   readonly apart: ReadonlyMap<NodeInfo, unknown>

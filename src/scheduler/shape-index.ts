@@ -70,6 +70,13 @@ class Ranks {
       const offer = zone.bestBut(apart)
       if (offer) offers.push(offer)
     }
+    // In a single zone nobody can be better than the highest who is like the rest.
+    const sole = this.#zones.size === 1 ? offers[0] : undefined
+    if (sole && sole.rank === [...this.#zones.values()][0]!.highest) {
+      const choice = new Choice()
+      choice.offer(sole.nodes, sole.rank, apart)
+      return choice.make(random)
+    }
     const alike = offers.length
     for (const one of apart.keys()) {
       const place = this.#places.get(one)
