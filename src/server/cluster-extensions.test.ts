@@ -140,12 +140,112 @@ test('podEviction charges the budget and ends the pod', async (t) => {
   assert.equal(pod.status!.conditions!.find(({ type }) => type === 'DisruptionTarget')?.reason, 'EvictionByEvictionAPI')
 })
 
-const askToken = (client: Client, spec: AuthenticationTokenRequest['spec']) =>
+test('podEviction names its pod, and goes by the preconditions and the dry run that are asked for', async (t) => {
+  const { admin, budget } = await budgeted(t, 1)
+  const asked = (eviction: Eviction, options = {}) =>
+    admin.create<Pod, Eviction>(Pod, eviction, { ...metadata, subresource: 'eviction', ...options })
+  const { uid, resourceVersion } = (await admin.get(Pod, metadata)).metadata!
+  const refusals: [eviction: Eviction, options: object, message: string][] = [
+    [{}, {}, 'name in URL does not match name in Eviction object'],
+    [{ metadata: { name: 'q' } }, {}, 'name in URL does not match name in Eviction object'],
+    [
+      { metadata, deleteOptions: { preconditions: { uid: 'x' } } },
+      {},
+      `Operation cannot be fulfilled on Pod "p": the UID in the precondition (x) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
+    ],
+    [
+      { metadata, deleteOptions: { preconditions: { resourceVersion: '1' } } },
+      {},
+      `Operation cannot be fulfilled on Pod "p": the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`,
+    ],
+    [
+      { metadata, deleteOptions: { dryRun: ['x'] } },
+      { dryRun: true },
+      'Non-matching dry-run options in request and content: [All] and [x]',
+    ],
+  ]
+  for (const [eviction, options, message] of refusals) await assert.rejects(asked(eviction, options), { message })
+  await asked({ metadata, deleteOptions: { dryRun: ['All'] } })
+  assert.deepEqual(
+    [(await admin.get(Pod, metadata)).metadata!.resourceVersion, (await budget()).status!.disruptionsAllowed],
+    [resourceVersion, 1],
+  )
+  await asked({ metadata, deleteOptions: { preconditions: { uid: uid!, resourceVersion: resourceVersion! } } })
+  const pod = await admin.get(Pod, metadata)
+  assert.ok(pod.metadata!.deletionTimestamp)
+  assert.equal(pod.status!.conditions!.find(({ type }) => type === 'DisruptionTarget')?.observedGeneration, 1)
+})
+
+test('podEviction asks no budget for a pod that has ended, but says why it goes', async (t) => {
+  const { admin, server } = await budgeted(t, 0)
+  await server.writer.modify(Pod, metadata, (pod) => {
+    pod.metadata!.finalizers = ['example.com/kept']
+  })
+  await server.writer.modify(Pod, metadata, (pod) => void (pod.status!.phase = 'Failed'), { subresource: 'status' })
+  await evict(admin)
+  const pod = await admin.get(Pod, metadata)
+  assert.ok(pod.metadata!.deletionTimestamp)
+  assert.equal(pod.status!.conditions!.find(({ type }) => type === 'DisruptionTarget')?.reason, 'EvictionByEvictionAPI')
+})
+
+test('podEviction refuses a pod of two budgets', async (t) => {
+  const { admin } = await budgeted(t, 1)
+  await admin.create(PodDisruptionBudget, {
+    metadata: { namespace: 'default', name: 'c' },
+    spec: { minAvailable: 1, selector: { matchLabels: { app: 'web' } } },
+  })
+  await assert.rejects(evict(admin), {
+    code: 500,
+    message: 'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.',
+  })
+})
+
+test('podBinding refuses what was meant for another pod', async (t) => {
+  const { admin } = await fixture(t)
+  const { uid } = (await createPod(admin)).metadata!
+  const bind = (binding: Binding) => admin.create<Pod, Binding>(Pod, binding, { ...metadata, subresource: 'binding' })
+  const target = { kind: 'Node', name: 'n1' }
+  await assert.rejects(bind({ target }), { message: 'name in URL does not match name in Binding object' })
+  await assert.rejects(bind({ metadata: { ...metadata, uid: 'x' }, target }), {
+    reason: 'Conflict',
+    message: `Operation cannot be fulfilled on pods "p": StorageError: invalid object, Code: 4, Key: /registry/pods/default/p, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: x, UID in object meta: ${uid}`,
+  })
+  await assert.rejects(bind({ metadata, target: { kind: 'Pod', name: '' } }), {
+    message: '[target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>", target.name: Required value]',
+  })
+})
+
+const askToken = (client: Client, spec: AuthenticationTokenRequest['spec'], more: Partial<AuthenticationTokenRequest> = {}) =>
   client.create<ServiceAccount, AuthenticationTokenRequest>(
     ServiceAccount,
-    { spec: spec! },
+    { ...more, spec: spec! },
     { namespace: 'default', name: 'default', subresource: 'token' },
   )
+
+const claimsOf = (token = '') => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString())
+
+test('serviceAccountToken is for the account that was meant, and lives longer only with its pod', async (t) => {
+  const { admin } = await fixture(t)
+  const pod = await createPod(admin)
+  await bindTo(admin, 'gone')
+  const { uid } = (await admin.get(ServiceAccount, { namespace: 'default', name: 'default' })).metadata!
+  await assert.rejects(askToken(admin, {}, { metadata: { name: 'other' } }), {
+    message:
+      'TokenRequest.authentication.k8s.io "default" is invalid: metadata.name: Invalid value: "other": must match the service account name if specified',
+  })
+  await assert.rejects(askToken(admin, {}, { metadata: { uid: 'x' } }), {
+    message: `Operation cannot be fulfilled on TokenRequest.authentication.k8s.io "default": the UID in the token request (x) does not match the UID of the service account (${uid})`,
+  })
+  await assert.rejects(askToken(admin, { boundObjectRef: { kind: 'Pod', name: 'p', uid: 'x' } }), {
+    message:
+      'Operation cannot be fulfilled on Pod "p": the UID in the bound object reference (x) does not match the UID in record. The object might have been deleted and then recreated',
+  })
+  const free = claimsOf((await askToken(admin, { expirationSeconds: 3607 })).status!.token)
+  assert.equal(free.exp - free.iat, 3607)
+  const bound = claimsOf((await askToken(admin, { expirationSeconds: 3607, boundObjectRef: { kind: 'Pod', name: 'p' } })).status!.token)
+  assert.equal(bound.exp - bound.iat, 365 * 24 * 3600)
+  assert.deepEqual([bound['kubernetes.io'].pod, bound['kubernetes.io'].node], [{ name: 'p', uid: pod.metadata!.uid }, { name: 'gone' }])
+})
 
 test('serviceAccountToken lets its bearer in, as far as roles go, and as long as its pod is there', async (t) => {
   const { admin, send } = await fixture(t)

@@ -23,7 +23,7 @@ interface KubernetesClaims {
   namespace: string
   serviceaccount: Named
   pod?: Named
-  node?: Named
+  node?: { name: string; uid?: string }
   secret?: Named
   warnafter?: number
 }
@@ -46,7 +46,7 @@ export interface IssueOptions {
   /** Seconds after which a client should have fetched a new one, where that is before the token expires. */
   warnAfterSeconds?: number
   pod?: Named
-  node?: Named
+  node?: { name: string; uid?: string }
   secret?: Named
 }
 
@@ -149,7 +149,7 @@ export class ServiceAccountTokens {
     if (wentLongAgo(account, now)) throw new Error(`service account ${namespace}/${serviceaccount.name} has been deleted`)
     if (account.metadata?.uid !== serviceaccount.uid)
       throw new Error(`service account UID (${account.metadata?.uid}) does not match claim (${serviceaccount.uid})`)
-    const same = (what: string, { uid }: Named, object: KubeObject | undefined) => {
+    const same = (what: string, { uid }: Partial<Named>, object: KubeObject | undefined) => {
       if (!object || wentLongAgo(object, now)) throw new Error('service account token has been invalidated')
       if (object.metadata?.uid !== uid)
         throw new Error(`${what} UID (${object.metadata?.uid}) does not match service account ${what} ref claim (${uid})`)
@@ -179,10 +179,10 @@ function wellFormed(claims: Record<string, unknown>): claims is Record<string, u
 
 function userOf({ sub, jti, 'kubernetes.io': { namespace, serviceaccount, pod, node } }: Claims): UserInfo {
   const extra: Record<string, string[]> = { 'authentication.kubernetes.io/credential-id': [`JTI=${jti}`] }
-  const add = (what: string, named: Named | undefined) => {
+  const add = (what: string, named: { name: string; uid?: string } | undefined) => {
     if (!named) return
     extra[`authentication.kubernetes.io/${what}-name`] = [named.name]
-    extra[`authentication.kubernetes.io/${what}-uid`] = [named.uid]
+    if (named.uid !== undefined) extra[`authentication.kubernetes.io/${what}-uid`] = [named.uid]
   }
   add('node', node)
   add('pod', pod)

@@ -2,6 +2,7 @@
 import type { Binding as BindingObject } from '#api/generated/types.ts'
 import { Binding } from '#api/kinds/core/binding.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import type { ObjectMeta } from '#api/object.ts'
 import { conflictError, type Status, StatusError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { ServerContext, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
@@ -18,8 +19,8 @@ export function podBinding(context: ServerContext): SubresourceHandler[] {
 
 async function bind({ writer, clock }: ServerContext, { object, key, dryRun }: SubresourceRequest, name: string): Promise<Status> {
   const binding = object as BindingObject
-  const { name: named, uid, resourceVersion, annotations, labels } = binding.metadata ?? {}
-  if (named && named !== name) throw new StatusError('BadRequest', 'name in URL does not match name in Binding object')
+  const { name: named = '', uid, resourceVersion, annotations, labels } = binding.metadata ?? {}
+  if (named !== name) throw new StatusError('BadRequest', 'name in URL does not match name in Binding object')
   const target = targetOf(binding)
   const refuse = (why: string) => conflictError(RESOURCE, name, why)
   await writer.modify(
@@ -27,11 +28,9 @@ async function bind({ writer, clock }: ServerContext, { object, key, dryRun }: S
     key.namespace === undefined ? { name } : { namespace: key.namespace, name },
     (pod) => {
       const meta = pod.metadata!
-      if (uid && uid !== meta.uid) throw refuse(`Precondition failed: UID in precondition: ${uid}, UID in object meta: ${meta.uid}`)
+      if (uid && uid !== meta.uid) throw unmet(meta, `UID in precondition: ${uid}, UID in object meta: ${meta.uid}`)
       if (resourceVersion && resourceVersion !== meta.resourceVersion)
-        throw refuse(
-          `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${meta.resourceVersion}`,
-        )
+        throw unmet(meta, `ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${meta.resourceVersion}`)
       if (meta.deletionTimestamp) throw refuse(`pod ${name} is being deleted, cannot be assigned to a host`)
       const spec = pod.spec!
       if (spec.nodeName) throw refuse(`pod ${name} is already assigned to node ${JSON.stringify(spec.nodeName)}`)
@@ -44,6 +43,12 @@ async function bind({ writer, clock }: ServerContext, { object, key, dryRun }: S
     { subresource: 'binding', dryRun },
   )
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
+}
+
+/** As the store says it, upstream. */
+function unmet({ namespace = '', name = '' }: ObjectMeta, which: string): StatusError {
+  const error = `StorageError: invalid object, Code: 4, Key: /registry/pods/${namespace}/${name}, ResourceVersion: 0`
+  return conflictError(Pod, name, `${error}, AdditionalErrorMsg: Precondition failed: ${which}`)
 }
 
 function targetOf({ target }: BindingObject): string {

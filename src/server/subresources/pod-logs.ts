@@ -1,6 +1,6 @@
 // GET pods/NAME/log: the kubelet's answer, streamed.
 import { pipeline } from 'node:stream/promises'
-import { type FieldError, forbidden, invalid, notSupported } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid } from '#api/field-error.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import { hostPort } from '#lib/dial-error.ts'
@@ -18,16 +18,19 @@ export function podLogs(reader: ObjectReader, kubelets: Kubelets): SubresourceHa
     subresource: 'log',
     async connect({ key }, exchange) {
       const { query, signal } = exchange
-      const pod = podOf(reader, key)
       const errors = checkOptions(query)
       if (errors.length > 0) throw invalidError({ group: '', kind: 'PodLogOptions' }, key.name, errors)
+      const pod = podOf(reader, key)
       const container = containerOf(pod, query.get('container') ?? '')
       const nodeName = pod.spec?.nodeName
       // Not scheduled yet: nothing has been said.
       if (!nodeName) return exchange.send(200, { 'content-type': 'text/plain' }, '')
       const address = kubelets.address(nodeName)
       const path = `/containerLogs/${key.namespace}/${key.name}/${container}${forwardedQuery(query)}`
-      const backend = { scheme: 'https', ...address, agent: kubelets.agent, tls: kubelets.tls } as const
+      const tls = isTrue(query.get('insecureSkipTLSVerifyBackend'))
+        ? { tls: { ...kubelets.tls, rejectUnauthorized: false } }
+        : { agent: kubelets.agent, tls: kubelets.tls }
+      const backend = { scheme: 'https', ...address, ...tls } as const
       const answer = await forward(backend, { method: 'GET', path, headers: { accept: '*/*' }, signal }).catch((error: unknown) => {
         throw new StatusError('', `Get "https://${hostPort(address)}${path}": ${connectionError(error, address)}`, { cause: error })
       })
@@ -50,40 +53,53 @@ function refusalOf(code: number, text: string, name: string): StatusError {
 
 const FLAGS = ['follow', 'previous', 'timestamps']
 const NUMBERS = ['tailLines', 'limitBytes', 'sinceSeconds']
-const FORWARDED = [...FLAGS, ...NUMBERS, 'sinceTime']
 
 function forwardedQuery(query: URLSearchParams): string {
   const kept = new URLSearchParams()
-  for (const name of FORWARDED) {
+  for (const name of FLAGS) if (isTrue(query.get(name))) kept.set(name, 'true')
+  for (const name of [...NUMBERS, 'sinceTime']) {
     const value = query.get(name)
-    if (value && !(FLAGS.includes(name) && !isTrue(value))) kept.set(name, FLAGS.includes(name) ? 'true' : value)
+    if (value) kept.set(name, value)
   }
   return kept.size > 0 ? `?${kept}` : ''
 }
 
-/** Go's strconv.ParseBool as query parameters are decoded: anything that is not false. */
+/** As query parameters are decoded: anything that is not false, nothing at all included. */
 export const isTrue = (value: string | null): boolean => value !== null && value !== 'false' && value !== '0'
+
+const INT64_MAX = 2n ** 63n - 1n
+const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}([.,]\d+)?(Z|[+-]\d{2}:\d{2})$/
 
 function checkOptions(query: URLSearchParams): FieldError[] {
   const errors: FieldError[] = []
-  for (const name of NUMBERS) {
-    const text = query.get(name)
-    if (!text) continue
-    if (!/^-?\d{1,18}$/.test(text)) throw new StatusError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
-    const least = name === 'tailLines' ? 0 : 1
-    if (Number(text) < least) errors.push(invalid(name, Number(text), `must be greater than ${least === 0 ? 'or equal to 0' : '0'}`))
-  }
+  const numbers = new Map(NUMBERS.map((name) => [name, numberOf(query.get(name))]))
   const sinceTime = query.get('sinceTime')
-  if (sinceTime && query.get('sinceSeconds'))
-    errors.push(forbidden('sinceTime', 'at most one of `sinceTime` or `sinceSeconds` may be specified'))
-  if (sinceTime && Number.isNaN(Date.parse(sinceTime)))
+  if (sinceTime && (!RFC3339.test(sinceTime) || Number.isNaN(Date.parse(sinceTime.replace(',', '.')))))
     throw new StatusError(
       'BadRequest',
       `parsing time ${JSON.stringify(sinceTime)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(sinceTime)} as "2006"`,
     )
-  const stream = query.get('stream')
-  if (stream && stream !== 'All') errors.push(notSupported('stream', stream, ['All']))
+  for (const [name, number] of numbers) {
+    const least = name === 'tailLines' ? 0n : 1n
+    if (number === undefined || number >= least || (name === 'sinceSeconds' && sinceTime !== null)) continue
+    errors.push(invalid(name, Number(number), `must be greater than ${least === 0n ? 'or equal to 0' : '0'}`))
+  }
+  if (sinceTime !== null && numbers.get('sinceSeconds') !== undefined)
+    errors.push(forbidden('', 'at most one of `sinceTime` or `sinceSeconds` may be specified'))
+  // Choosing one of the streams is behind a gate that is off.
+  if (query.has('stream')) errors.push(forbidden('stream', 'may not be specified'))
   return errors
+}
+
+function numberOf(text: string | null): bigint | undefined {
+  if (text === null) return undefined
+  const refuse = (why: string) => new StatusError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(text)}: ${why}`)
+  if (!/^[-+]?\d+$/.test(text)) throw refuse('invalid syntax')
+  // As many digits as matter: reading millions of them takes long.
+  const number = BigInt(text.replace(/^[-+]?0*/, '').slice(0, 20) || '0')
+  const signed = text.startsWith('-') ? -number : number
+  if (signed > INT64_MAX || signed < -INT64_MAX - 1n) throw refuse('value out of range')
+  return signed
 }
 
 /** The client left, or the node did: the answer is broken off either way. */

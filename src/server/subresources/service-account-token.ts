@@ -24,24 +24,31 @@ export function serviceAccountToken({ reader, clock }: ServerContext, tokens: Se
     subresource: 'token',
     async create({ object, key }) {
       const request = object as AuthenticationTokenRequest
+      const { name, uid } = request.metadata ?? {}
+      if (name && name !== key.name)
+        throw refusal([invalid('metadata.name', name, 'must match the service account name if specified')], key.name)
       const account = reader.get(ServiceAccount, key)
       if (!account) throw notFoundError(ServiceAccount, key.name)
-      const { name, uid } = request.metadata ?? {}
-      if (name && name !== key.name) throw refusal([invalid('metadata.name', name, `must match the service account name: ${key.name}`)])
       if (uid && uid !== account.metadata?.uid)
-        throw conflictError(ServiceAccount, key.name, mismatch('the UID in the token request', uid, account))
+        throw conflictError(
+          REQUESTS,
+          key.name,
+          `the UID in the token request (${uid}) does not match the UID of the service account (${account.metadata?.uid})`,
+        )
       const spec = request.spec ?? {}
       const expirationSeconds = spec.expirationSeconds ?? 3600
       const audiences = spec.audiences?.length ? spec.audiences : [...tokens.audiences]
       const errors = checkDuration(expirationSeconds)
       if (errors.length > 0) throw refusal(errors)
-      const extended = expirationSeconds === PROJECTED_SECONDS && audiences.every((audience) => tokens.audiences.includes(audience))
+      const bound: Bound = spec.boundObjectRef ? boundTo(reader, account, spec.boundObjectRef) : {}
+      const extended =
+        bound.pod && expirationSeconds === PROJECTED_SECONDS && audiences.every((audience) => tokens.audiences.includes(audience))
       const token = tokens.issue({
         account,
         audiences,
         expiresInSeconds: extended ? EXTENDED_SECONDS : expirationSeconds,
         ...(extended ? { warnAfterSeconds: expirationSeconds } : {}),
-        ...(spec.boundObjectRef ? boundTo(reader, account, spec.boundObjectRef) : {}),
+        ...bound,
       })
       const now = clock.now()
       return {
@@ -54,39 +61,48 @@ export function serviceAccountToken({ reader, clock }: ServerContext, tokens: Se
   }
 }
 
-function boundTo(
-  reader: ServerContext['reader'],
-  account: ServiceAccount,
-  ref: BoundObjectReference,
-): Pick<IssueOptions, 'pod' | 'node' | 'secret'> {
+type Bound = Pick<IssueOptions, 'pod' | 'node' | 'secret'>
+
+/** As upstream names what was asked for. */
+const REQUESTS = { group: 'authentication.k8s.io', plural: 'TokenRequest' }
+
+function boundTo(reader: ServerContext['reader'], account: ServiceAccount, ref: BoundObjectReference): Bound {
   const { namespace = '', name: accountName } = account.metadata ?? {}
   const { name = '', uid, kind, apiVersion } = ref
   const find = <T extends KubeObject>(of: Kind<T>, key: { namespace?: string; name: string }): T => {
     const object = reader.get(of, key)
     if (!object) throw notFoundError(of, name)
-    if (uid && uid !== object.metadata?.uid)
-      throw conflictError({ group: '', plural: kind ?? '' }, name, mismatch('the UID in the bound object reference', uid, object))
     return object
   }
   const named = (object: KubeObject) => ({ name: object.metadata!.name!, uid: object.metadata!.uid! })
-  if (apiVersion === 'v1' && kind === 'Pod') {
+  const same = (object: KubeObject) => {
+    if (uid && uid !== object.metadata?.uid)
+      throw conflictError(
+        { group: '', plural: kind ?? '' },
+        name,
+        `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+      )
+    return named(object)
+  }
+  // Any version of the core group will do.
+  const isCore = !apiVersion || apiVersion.split('/').length !== 2
+  if (isCore && kind === 'Pod') {
     const pod = find(Pod, { namespace, name })
     if (pod.spec?.serviceAccountName !== accountName)
       throw new StatusError(
         'BadRequest',
         `cannot bind token for serviceaccount ${JSON.stringify(accountName)} to pod running with different serviceaccount name.`,
       )
-    const node = pod.spec?.nodeName ? reader.get(Node, { name: pod.spec.nodeName }) : undefined
-    return { pod: named(pod), ...(node ? { node: named(node) } : {}) }
+    const { nodeName } = pod.spec!
+    const node = nodeName ? reader.get(Node, { name: nodeName }) : undefined
+    // Where the node is gone, its name still tells something.
+    return { pod: same(pod), ...(node ? { node: named(node) } : nodeName ? { node: { name: nodeName } } : {}) }
   }
-  if (apiVersion === 'v1' && kind === 'Node') return { node: named(find(Node, { name })) }
-  if (apiVersion === 'v1' && kind === 'Secret') return { secret: named(find(Secret, { namespace, name })) }
+  if (isCore && kind === 'Node') return { node: same(find(Node, { name })) }
+  if (isCore && kind === 'Secret') return { secret: same(find(Secret, { namespace, name })) }
   const version = apiVersion?.includes('/') ? apiVersion : `/${apiVersion ?? ''}`
   throw new StatusError('BadRequest', `cannot bind token to object of type ${version}, Kind=${kind ?? ''}`)
 }
-
-const mismatch = (what: string, uid: string, { metadata }: KubeObject): string =>
-  `${what} (${uid}) does not match the UID in record (${metadata?.uid}). The object might have been deleted and then recreated`
 
 function checkDuration(seconds: number): FieldError[] {
   if (seconds < SHORTEST_SECONDS) return [invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes')]
@@ -94,6 +110,6 @@ function checkDuration(seconds: number): FieldError[] {
   return []
 }
 
-function refusal(errors: FieldError[]): StatusError {
-  return invalidError({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', errors)
+function refusal(errors: FieldError[], name = ''): StatusError {
+  return invalidError({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, name, errors)
 }

@@ -105,7 +105,11 @@ test("podLogs streams the kubelet's answer, asking it as the API server", async 
   const { get, kubelet } = await fixture(t)
   const { code, text, headers } = await get('pods/p/log?follow=true&tailLines=5&timestamps=false')
   assert.deepEqual([code, text, headers['content-type']], [200, 'hello\n', 'text/plain'])
-  assert.deepEqual(kubelet.asked, ['kube-apiserver-kubelet-client /containerLogs/default/p/c?follow=true&tailLines=5'])
+  assert.equal((await get('pods/p/log?follow=0&timestamps&tailLines=%2B5')).code, 200)
+  assert.deepEqual(kubelet.asked, [
+    'kube-apiserver-kubelet-client /containerLogs/default/p/c?follow=true&tailLines=5',
+    'kube-apiserver-kubelet-client /containerLogs/default/p/c?timestamps=true&tailLines=%2B5',
+  ])
   assert.deepEqual([(await get('pods/unbound/log')).code, (await get('pods/unbound/log')).text], [200, ''])
 })
 
@@ -131,6 +135,18 @@ const REFUSALS: [path: string, code: number, message: string | RegExp][] = [
     422,
     /^PodLogOptions(\.\S+)? "p" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0$/,
   ],
+  ['pods/no/log?limitBytes=0', 422, /limitBytes: Invalid value: 0: must be greater than 0$/],
+  ['pods/p/log?sinceSeconds=0', 422, /sinceSeconds: Invalid value: 0: must be greater than 0$/],
+  [
+    'pods/p/log?sinceSeconds=0&sinceTime=2026-01-01T00:00:00Z',
+    422,
+    /"p" is invalid: : Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified$/,
+  ],
+  ['pods/p/log?stream=Stdout', 422, /stream: Forbidden: may not be specified$/],
+  ['pods/p/log?tailLines=', 400, 'strconv.ParseInt: parsing "": invalid syntax'],
+  ['pods/p/log?tailLines=1e3', 400, 'strconv.ParseInt: parsing "1e3": invalid syntax'],
+  ['pods/p/log?tailLines=9223372036854775808', 400, 'strconv.ParseInt: parsing "9223372036854775808": value out of range'],
+  ['pods/p/log?sinceTime=2026', 400, 'parsing time "2026" as "2006-01-02T15:04:05Z07:00": cannot parse "2026" as "2006"'],
   ['pods/p/exec?command=ls&stdout=true', 400, 'Upgrade request required'],
   ['pods/unbound/exec?command=ls&stdout=true', 400, 'pod unbound does not have a host assigned'],
 ]
