@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { customKinds } from '#api/custom/custom-kind.ts'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
@@ -38,4 +40,38 @@ test('resourceQuotaController counts what is there, admission what comes, and wh
   await client.patch(Pod, { namespace, name: 'b' }, { type: 'merge', patch: { status: { phase: 'Succeeded' } } }, { subresource: 'status' })
   await eventually(async () => (await used())?.['pods'] === '0' && (await used())?.['count/configmaps'] === '0')
   assert.equal((await used())?.['requests.cpu'], '0')
+})
+
+test('custom resources are counted, refused beyond the limit however long ago the others were made, and free what they took', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['resourcequota-controller'], controllers: { quotaMeter: { usageOf, inScope } } })
+  const { client, eventually } = cluster
+  const namespace = 'shop'
+  await createNamespace(cluster, namespace)
+  const definition: CustomResourceDefinition = {
+    metadata: { name: 'boats.example.com' },
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names: { plural: 'boats', kind: 'Boat' },
+      versions: ['v1', 'v2'].map((name) => ({
+        name,
+        served: true,
+        storage: name === 'v2',
+        schema: { openAPIV3Schema: { type: 'object' } },
+      })),
+    },
+  }
+  await client.create(CustomResourceDefinition, definition)
+  const Boat = customKinds(definition)[0]!
+  const make = (name: string) => client.create(Boat, { metadata: { namespace, name } })
+  const count = 'count/boats.example.com'
+  await client.create(ResourceQuota, { metadata: { namespace, name: 'q' }, spec: { hard: { [count]: '1' } } })
+  const used = async () => (await client.get(ResourceQuota, { namespace, name: 'q' })).status?.used?.[count]
+  await eventually(async () => (await used()) === '0')
+  await eventually(() => make('a'))
+  assert.equal(await used(), '1')
+  await cluster.advance(60_000)
+  await assert.rejects(make('b'), { reason: 'Forbidden' })
+  await client.delete(Boat, { namespace, name: 'a' })
+  await eventually(async () => (await used()) === '0')
 })

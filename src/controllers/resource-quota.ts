@@ -18,9 +18,9 @@ import type { Kind } from '#api/kind.ts'
 import { keyOf, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { Quantity } from '#api/quantity.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
-import type { Informers } from '#client/informer.ts'
+import type { Informer, Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
-import type { ClusterKinds } from './cluster-kinds.ts'
+import { type ClusterKinds, onePerResource } from './cluster-kinds.ts'
 import { isFinished } from './pod-state.ts'
 
 /** What objects count against quotas: the very rules by which admission charges. */
@@ -29,7 +29,7 @@ export interface QuotaMeter {
   inScope(spec: ResourceQuotaSpec, kind: Kind<any>, object: KubeObject): boolean
 }
 
-/** Counts of kinds that trigger nothing here (custom ones), and charges for what was never made, are set right this often. */
+/** Counts of objects of other API servers, and charges for what was never made, are set right this often. */
 const RESYNC_MS = 300_000
 /** Kinds whose content, not only number, is counted. */
 const MEASURED: readonly Kind<any>[] = [Pod, Service, PersistentVolumeClaim]
@@ -47,10 +47,27 @@ const COUNTED: readonly Kind<any>[] = [
 ]
 
 export function resourceQuotaController(meter: QuotaMeter, kinds: ClusterKinds): Controller {
+  /** Kinds beside `COUNTED` that a quota names: what goes of them frees something, too. */
+  const followed = new Map<string, Disposable>()
+  const follow = (kind: Kind<any>, informer: Informer<KubeObject>, context: ControllerContext) => {
+    const name = `${kind.plural}.${kind.group}`
+    if (followed.has(name) || COUNTED.includes(kind)) return
+    const { informers, log } = context
+    const freed = (namespace: string | undefined) => {
+      for (const quota of informers.of(ResourceQuota).list(namespace))
+        void recount(keyOf(quota), context).catch((error: unknown) => log.debug('a quota could not be recounted', { error }))
+    }
+    followed.set(
+      name,
+      informer.subscribe(({ object, previous }) => {
+        if (!object && previous) freed(previous.metadata?.namespace)
+      }),
+    )
+  }
   const recount = async (key: ObjectKey, context: ControllerContext) => {
     const quota = context.informers.of(ResourceQuota).get(key)
     if (!quota || quota.metadata?.deletionTimestamp) return
-    const status = { hard: quota.spec?.hard ?? {}, used: await usedBy(quota, { meter, kinds, context }) }
+    const status = { hard: quota.spec?.hard ?? {}, used: await usedBy(quota, { meter, kinds, context, follow }) }
     if (!equal(status, quota.status)) await context.client.update(ResourceQuota, { ...quota, status }, { subresource: 'status' })
   }
   return {
@@ -65,6 +82,7 @@ export function resourceQuotaController(meter: QuotaMeter, kinds: ClusterKinds):
     async run(context) {
       const { informers, clock, signal, log } = context
       await informers.of(ResourceQuota).synced()
+      signal.addEventListener('abort', () => followed.forEach((one) => one[Symbol.dispose]()), { once: true })
       while (!signal.aborted) {
         for (const quota of informers.of(ResourceQuota).list()) {
           await recount(keyOf(quota), context).catch((error: unknown) => log.debug('a quota could not be recounted', { error }))
@@ -75,16 +93,23 @@ export function resourceQuotaController(meter: QuotaMeter, kinds: ClusterKinds):
   }
 }
 
-async function usedBy(
-  quota: ResourceQuota,
-  { meter, kinds, context }: { meter: QuotaMeter; kinds: ClusterKinds; context: ControllerContext },
-): Promise<Record<string, string>> {
+interface Counting {
+  meter: QuotaMeter
+  kinds: ClusterKinds
+  context: ControllerContext
+  follow(kind: Kind<any>, informer: Informer<KubeObject>, context: ControllerContext): void
+}
+
+async function usedBy(quota: ResourceQuota, { meter, kinds, context, follow }: Counting): Promise<Record<string, string>> {
   const names = Object.keys(quota.spec?.hard ?? {})
   const sums = new Map(names.map((name) => [name, Quantity.of(0)]))
-  for (const kind of kinds.list()) {
+  const unknown = new Set(names.filter((name) => name.startsWith('count/')))
+  for (const kind of onePerResource(kinds.list())) {
     if (kind.scope !== 'Namespaced' || !names.some((name) => isAbout(name, kind))) continue
+    for (const name of names) if (isAbout(name, kind)) unknown.delete(name)
     const informer = MEASURED.includes(kind) ? context.informers.of(kind) : context.informers.metadataOf(kind)
     await informer.synced()
+    follow(kind, informer, context)
     for (const object of informer.list(quota.metadata?.namespace)) {
       if (!meter.inScope(quota.spec ?? {}, kind, object)) continue
       for (const [name, amount] of meter.usageOf(kind, object, context.clock.now())) {
@@ -93,7 +118,33 @@ async function usedBy(
       }
     }
   }
-  return Object.fromEntries([...sums].map(([name, sum]) => [name, sum.toString()]))
+  const used = Object.fromEntries([...sums].map(([name, sum]) => [name, sum.toString()]))
+  return unknown.size === 0 ? used : { ...used, ...(await usedElsewhere(quota, unknown, { kinds, context })) }
+}
+
+/** Objects of other API servers are counted, as upstream counts them; whether one more may be made is their servers' to say. */
+async function usedElsewhere(
+  { metadata, spec, status }: ResourceQuota,
+  names: ReadonlySet<string>,
+  { kinds, context }: Pick<Counting, 'kinds' | 'context'>,
+): Promise<Record<string, string>> {
+  const { kinds: found, failures } = await kinds.remote()
+  // What was counted last holds until its server answers again.
+  const last = (name: string) => status?.used?.[name] ?? '0'
+  const used = failures.size > 0 ? Object.fromEntries([...names].map((name) => [name, last(name)])) : {}
+  const scoped = (spec?.scopes?.length ?? 0) > 0 || spec?.scopeSelector !== undefined
+  for (const kind of onePerResource(found)) {
+    const name = [...names].find((one) => isAbout(one, kind))
+    if (name === undefined || kind.scope !== 'Namespaced') continue
+    try {
+      const { items } = await context.client.list(kind, { namespace: metadata?.namespace ?? '' })
+      used[name] = scoped ? '0' : String(items.length)
+    } catch (error) {
+      context.log.debug('objects of another server could not be counted', { name, error })
+      used[name] = last(name)
+    }
+  }
+  return used
 }
 
 /** Whether objects of the kind can count towards a resource of that name. */

@@ -6,7 +6,6 @@ import { Pod as PodKind } from '#api/kinds/core/pod.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { Service } from '#api/kinds/core/service.ts'
-import { builtinKinds } from '#api/kinds.ts'
 import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { Quantity, quantityOf, ZERO } from '#api/quantity.ts'
 import { ignoreNotFound, type StatusError } from '#api/status.ts'
@@ -190,11 +189,11 @@ function refusal(request: AdmissionRequest, { account, used, share, short }: Sho
 }
 
 /** What the namespace really holds of everything the quota limits. */
-function countUsage(quota: Quota, { reader, clock }: ServerContext, underWay: UnderWay): Record<string, string> {
+function countUsage(quota: Quota, { reader, clock, registry }: ServerContext, underWay: UnderWay): Record<string, string> {
   const { metadata, spec } = quota
   const names = Object.keys(spec?.hard ?? {})
   const sum: Amounts = new Map(names.map((name) => [name, ZERO]))
-  for (const kind of countedKinds(names))
+  for (const kind of countedKinds(names, registry.kinds()))
     for (const object of reader.list<KubeObject>(kind, metadata?.namespace))
       if (inScope(spec ?? {}, kind, object)) add(sum, usageOf(kind, object, clock.now()))
   for (const share of underWay.of(quota)) add(sum, share)
@@ -202,10 +201,10 @@ function countUsage(quota: Quota, { reader, clock }: ServerContext, underWay: Un
 }
 
 /** Kinds that can count against any of these names. */
-function countedKinds(names: readonly string[]): Kind<any>[] {
+function countedKinds(names: readonly string[], served: readonly Kind<any>[]): Kind<any>[] {
   const kinds = new Set<Kind<any>>()
   for (const name of names) {
-    const counted = builtinKinds.find(
+    const counted = served.find(
       (kind) => !kind.virtual && (name === kind.plural || name === `count/${kind.group ? `${kind.plural}.${kind.group}` : kind.plural}`),
     )
     if (counted) kinds.add(counted)
