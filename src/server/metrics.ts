@@ -1,17 +1,7 @@
 // What the server counts of itself, and the text form Prometheus reads. Counting is a map and an addition: nothing is formatted before it is asked for.
+import type { MetricFamily, MetricSource } from '#lib/metric-family.ts'
 import type { BuildVersion } from './endpoints/version.ts'
 import type { Call } from './http/call.ts'
-
-export interface MetricFamily {
-  name: string
-  help: string
-  type: 'counter' | 'gauge' | 'histogram'
-  /** `suffix` for the parts of a histogram: _bucket, _sum, _count. */
-  samples: Iterable<{ labels: Record<string, string>; value: number; suffix?: string }>
-}
-
-/** Asked at every scrape. */
-export type MetricSource = () => Iterable<MetricFamily>
 
 const BUCKETS_SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
 
@@ -135,20 +125,6 @@ function histogram(labels: Record<string, string>, buckets: readonly number[], s
   })
   return [...parts, { labels, value: sum, suffix: '_sum' }, { labels, value: count, suffix: '_count' }]
 }
-
-export function formatMetrics(families: Iterable<MetricFamily>): string {
-  const lines: string[] = []
-  for (const { name, help, type, samples } of families) {
-    lines.push(`# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}`, `# TYPE ${name} ${type}`)
-    for (const { labels, value, suffix = '' } of samples) {
-      const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escape(text)}"`)
-      lines.push(`${name}${suffix}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}`)
-    }
-  }
-  return `${lines.join('\n')}\n`
-}
-
-const escape = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 
 /** Which build this is, under the name that tools compare components by. */
 export function buildMetrics(version: BuildVersion): MetricSource {

@@ -11,7 +11,7 @@ import type { Random } from '#lib/random.ts'
 import type { AuditLevel } from './audit/policy.ts'
 import type { Reinvocation } from './admission/reinvocation.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
-import type { MetricSource } from './metrics.ts'
+import type { MetricSource } from '#lib/metric-family.ts'
 import type { Outgoing } from './outgoing/outgoing.ts'
 import type { Registry } from './registry.ts'
 

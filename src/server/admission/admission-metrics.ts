@@ -1,7 +1,7 @@
 // How long admission took, each plugin and each step: upstream's names and buckets. Measured between plugins, so that one reading of the clock serves two.
 import type { Clock } from '#lib/clock.ts'
-import { Histogram, type Series } from '#server/histogram.ts'
-import type { MetricFamily } from '#server/metrics.ts'
+import { Histogram, type Series } from '#lib/histogram.ts'
+import type { MetricFamily } from '#lib/metric-family.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '#server/request.ts'
 
 const BOUNDS = [0.005, 0.025, 0.1, 0.5, 1, 2.5]

@@ -1,7 +1,7 @@
 // Decides by policy what is recorded and hands finished events to the backends. Whether a request waits for them, or fails with them, is its caller's affair.
 import type { UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
-import type { MetricFamily } from '#server/metrics.ts'
+import type { MetricFamily } from '#lib/metric-family.ts'
 import type { RequestAttributes } from '#server/request.ts'
 import { type AuditEvent, AuditRecord, type AuditSource } from './audit-record.ts'
 import type { AuditPolicy, AuditStage } from './policy.ts'

@@ -1,6 +1,6 @@
 // What is counted of conversion webhooks, as upstream names it.
-import { Histogram } from '#server/histogram.ts'
-import type { MetricFamily } from '#server/metrics.ts'
+import { Histogram } from '#lib/histogram.ts'
+import type { MetricFamily } from '#lib/metric-family.ts'
 
 export type ConversionFailure =
   | 'conversion_webhook_call_failure'

@@ -1,7 +1,7 @@
 // A store whose values are encrypted where the configuration says so: above it everything is plain, below it nothing is that should not be.
 // Values nobody can read come up as such, each with its reason: one lost key does not take the cluster down.
 import { type Change, type Entry, type Page, type Revision, RevisionMismatch, type Store } from '#store/store.ts'
-import type { MetricFamily } from '#server/metrics.ts'
+import type { MetricFamily } from '#lib/metric-family.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Encryption, GroupResource } from './encryption.ts'
 import { isEncrypted, open, type Provider, type Providers, seal } from './providers.ts'

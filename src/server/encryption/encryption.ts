@@ -3,7 +3,7 @@
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
-import type { MetricFamily } from '#server/metrics.ts'
+import type { MetricFamily } from '#lib/metric-family.ts'
 import { identity } from './ciphers.ts'
 import { BadEncryptionConfiguration, type EncryptionRule, readEncryptionConfiguration } from './configuration.ts'
 import type { Providers } from './providers.ts'

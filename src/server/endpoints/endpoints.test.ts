@@ -4,7 +4,7 @@ import { decodeMessage } from '#api/codec/protobuf-decode.ts'
 import { openEnvelope } from '#api/codec/protobuf-envelope.ts'
 import { messageNamed } from '#api/codec/protobuf-tables.ts'
 import { startRequests } from '#server/engine/requests.ts'
-import { formatMetrics } from '#server/metrics.ts'
+import { formatMetrics } from '#lib/metric-family.ts'
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json'
 

@@ -1,6 +1,6 @@
 // /healthz, /livez and /readyz: named checks, each on its own path too; `verbose` tells all, `exclude` leaves some out.
 import { answer, type Call } from '#server/http/call.ts'
-import { formatMetrics } from '#server/metrics.ts'
+import { formatMetrics } from '#lib/metric-family.ts'
 import type { Endpoint } from './endpoint.ts'
 
 export interface HealthCheck {

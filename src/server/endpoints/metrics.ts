@@ -1,6 +1,7 @@
 // /metrics: everything counted, in Prometheus' text form.
 import { answer } from '#server/http/call.ts'
-import { formatMetrics, type MetricSource } from '#server/metrics.ts'
+import type { MetricSource } from '#lib/metric-family.ts'
+import { formatMetrics } from '#lib/metric-family.ts'
 import type { Endpoint } from './endpoint.ts'
 
 export function metricsEndpoint(sources: readonly MetricSource[]): Endpoint {

@@ -1,5 +1,5 @@
 // apiserver_flowcontrol_*: what priority and fairness counts, under upstream's names.
-import type { MetricFamily } from '#server/metrics.ts'
+import type { MetricFamily } from '#lib/metric-family.ts'
 import { type Fairness, BUCKETS_SECONDS, type Durations, type FlowCounts } from './fairness.ts'
 
 const PREFIX = 'apiserver_flowcontrol_'

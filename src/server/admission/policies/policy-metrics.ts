@@ -1,5 +1,5 @@
 // How often policies were checked, and how long it took.
-import type { MetricFamily } from '#server/metrics.ts'
+import type { MetricFamily } from '#lib/metric-family.ts'
 
 const BUCKETS_SECONDS = [0.0000005, 0.001, 0.01, 0.1, 1]
 

@@ -1,5 +1,5 @@
 // What is counted of admission webhooks. The number of series is bounded: names beyond it are counted together.
-import type { MetricFamily } from '#server/metrics.ts'
+import type { MetricFamily } from '#lib/metric-family.ts'
 
 /** Upstream's words for mutating and validating. */
 export type WebhookType = 'admit' | 'validating'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Histogram } from './histogram.ts'
-import { formatMetrics } from './metrics.ts'
+import { formatMetrics } from './metric-family.ts'
 
 test('Histogram counts by labels, in buckets that hold those below', () => {
   const histogram = new Histogram({ name: 'h', help: 'Help.', labels: ['a', 'b'], bounds: [1, 2] })

@@ -1,5 +1,5 @@
 // One histogram of /metrics, by labels. The number of series is bounded: what would begin one too many is not counted.
-import type { MetricFamily } from './metrics.ts'
+import type { MetricFamily } from './metric-family.ts'
 
 /** What is counted of one set of labels. Who counts often keeps it. */
 export class Series {
