@@ -148,11 +148,18 @@ const lines = [
   'export type { ListMeta, ManagedFieldsEntry, ObjectMeta, OwnerReference }',
 ]
 
+/** The fields of a message as Go declares them, which is the order of its JSON; those of embedded messages in their place. */
+function declaredOrder(message: string): string[] {
+  return protobuf[message]!.flatMap(([name, , type]) => (name.startsWith('~') ? declaredOrder(type) : [name]))
+}
+
 for (const className of served.toSorted()) {
-  const attributes = classes[className]!.attributeTypeMap ?? []
   const declared = declarationOf(className)
   const definition = definitionOf(className)
   const message = messageOf(className)
+  const order = ['kind', 'apiVersion', 'metadata', ...(message ? declaredOrder(message) : [])]
+  const place = ({ baseName }: Attribute) => (order.includes(baseName) ? order.indexOf(baseName) : order.length)
+  const attributes = (classes[className]!.attributeTypeMap ?? []).toSorted((a, b) => place(a) - place(b))
   const wire = new Map((message ? protobuf[message]! : []).map(([name, , type]) => [name, type]))
   const own = merge[definition] ?? {}
   const properties: Record<string, Json> = {}
@@ -176,7 +183,7 @@ for (const className of served.toSorted()) {
   definitions[definition] = {
     type: 'object',
     ...(attributes.length ? { properties } : {}),
-    ...(required.length ? { required } : {}),
+    ...(required.length ? { required: required.toSorted() } : {}),
     ...mergeFacts(own['.'] ?? {}),
     ...(message ? { message } : {}),
   }

@@ -103,7 +103,8 @@ export class DefinitionDocuments {
 
   #spell(schema: Schema, { refers, texts, builtIn }: Spelling): Json {
     const defaultOf = builtIn === undefined ? undefined : fieldDefaults(builtIn)
-    const properties = Object.entries(schema.properties ?? {}).map(([field, inner]): [string, Json] => {
+    const sorted = Object.entries(schema.properties ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))
+    const properties = sorted.map(([field, inner]): [string, Json] => {
       // Version 3 is read with the text of the type beside it: said once is enough.
       const ofType = this.#dialect === 'v2' && inner.name ? firstSentence(this.#texts.definitions[inner.name]?.description) : undefined
       return [field, this.#use(inner, { refers, text: texts?.fields[field] || ofType, builtIn, preset: defaultOf?.(field, inner) })]

@@ -104,7 +104,7 @@ test('v3 describes custom kinds, their lists, and no protobuf', async () => {
   const custom = new OpenApi([...builtinKinds, widget(CUSTOM)], 'v1.36.0')
   const { paths, components } = json(await custom.v3('apis/stable.example.com/v1'))
   const definition = components.schemas['com.example.stable.v1.Widget']
-  assert.deepEqual(Object.keys(definition.properties), ['apiVersion', 'kind', 'spec', 'metadata'])
+  assert.deepEqual(Object.keys(definition.properties), ['apiVersion', 'kind', 'metadata', 'spec'])
   assert.equal(definition.properties.spec.description, 'What is wanted.')
   assert.deepEqual(components.schemas['com.example.stable.v1.WidgetList'].properties.items.items, {
     $ref: '#/components/schemas/com.example.stable.v1.Widget',

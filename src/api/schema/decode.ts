@@ -211,6 +211,7 @@ class Walk {
 const ANY_NUMBER: Plan = {
   shape: 'double',
   fields: new Map(),
+  places: new Map(),
   items: undefined,
   struct: '',
   goType: 'float64',

@@ -27,6 +27,8 @@ export interface Plan {
   readonly shape: Shape
   /** Of a struct. A Map, so that a field called `constructor` or `__proto__` is as unknown as any other. */
   readonly fields: Map<string, Plan>
+  /** Where each field comes in Go's JSON. */
+  readonly places: Map<string, number>
   /** Of a list's items, a map's values, or the schema in `schema-or-...`. */
   items: Plan | undefined
   /** A struct's short name, as messages say it: `PodSpec`. */
@@ -57,6 +59,7 @@ export function planOf(schema: Schema): Plan {
   const plan: Plan = {
     shape,
     fields: new Map(),
+    places: new Map(),
     items: undefined,
     struct,
     goType: shape,
@@ -70,6 +73,7 @@ export function planOf(schema: Schema): Plan {
   plans.set(schema, plan)
   const named = goTypesOf(schema.name)
   for (const [name, field] of Object.entries(schema.properties ?? {})) plan.fields.set(name, called(planOf(field), named?.[name]))
+  for (const name of plan.fields.keys()) plan.places.set(name, plan.places.size)
   if (presence) {
     plan.fills = fillsOf(plan, presence)
     plan.nulls = new Set(plan.fills.filter(([, field]) => NULLABLE.has(field.shape)).map(([name]) => name))

@@ -1,12 +1,14 @@
 // Objects to bytes and back. A stored value is JSON of the storage version without resourceVersion: its revision is that, and is spliced in
 // behind the known head when bytes are sent, so that an object is serialised once in its life.
 import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
+import { inGoOrder } from '#api/schema/go-order.ts'
 import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource } from '#server/registry.ts'
 
 /** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
 export function encodeForStore(resource: Resource, object: KubeObject): { bytes: Buffer; storage: KubeObject } {
-  const storage = storageOf(resource, object)
+  const { kind, converts } = resource
+  const storage = converts || !kind.schema.name ? storageOf(resource, object) : inGoOrder(storageOf(resource, object), kind.schema)
   let text = resource.head + JSON.stringify(withoutRevision(storage.metadata!)).slice(1)
   for (const [name, member] of Object.entries(storage))
     if (!IN_HEAD.has(name) && member !== undefined) text += `,${JSON.stringify(name)}:${JSON.stringify(member)}`

@@ -6,6 +6,7 @@ import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ListMeta } from '#api/object.ts'
+import { inGoOrder } from '#api/schema/go-order.ts'
 import { StatusError } from '#api/status.ts'
 import { tableOf } from '#api/table.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
@@ -66,7 +67,8 @@ function transform(
     const listMeta: ListMeta = resourceVersion ? { resourceVersion } : {}
     return tableOf(kind, [object], { now, version: metaVersion, listMeta, includeObject: includeObjectOf(call) })
   }
-  return as === 'PartialObjectMetadata' ? partialMetadata(object, metaVersion) : object
+  if (as === 'PartialObjectMetadata') return partialMetadata(object, metaVersion)
+  return kind.schema.name ? inGoOrder(object, kind.schema) : object
 }
 
 /** An object asked for as a list, or a list as an object. */

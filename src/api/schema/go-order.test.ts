@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { deepFreeze } from '#api/clone.ts'
+import { equal } from '#api/equal.ts'
+import { randomObject } from '#api/kinds/random-objects.ts'
+import { builtinKinds } from '#api/kinds.ts'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { seededRandom } from '#lib/random.ts'
+import { inGoOrder } from './go-order.ts'
+
+test('inGoOrder puts fields as they are declared, entries of maps by key, and leaves the rest', () => {
+  const pod = {
+    status: { qosClass: 'BestEffort', phase: 'Running' },
+    spec: {
+      volumes: [{ emptyDir: {}, name: 'v' }],
+      containers: [{ image: 'i', name: 'c', resources: { limits: { memory: '1', cpu: '1' } } }],
+      nodeSelector: { b: '', a: '' },
+    },
+    metadata: {
+      managedFields: [{ fieldsV1: { 'f:b': {}, 'f:a': {} }, manager: 'm' }],
+      labels: { z: '', a: '' },
+      uid: 'u',
+      namespace: 'n',
+      name: 'x',
+    },
+    apiVersion: 'v1',
+    kind: 'Pod',
+  }
+  assert.equal(
+    JSON.stringify(inGoOrder(deepFreeze(pod), Pod.schema)),
+    JSON.stringify({
+      kind: 'Pod',
+      apiVersion: 'v1',
+      metadata: {
+        name: 'x',
+        namespace: 'n',
+        uid: 'u',
+        labels: { a: '', z: '' },
+        managedFields: [{ manager: 'm', fieldsV1: { 'f:b': {}, 'f:a': {} } }],
+      },
+      spec: {
+        volumes: [{ name: 'v', emptyDir: {} }],
+        containers: [{ name: 'c', image: 'i', resources: { limits: { cpu: '1', memory: '1' } } }],
+        nodeSelector: { a: '', b: '' },
+      },
+      status: { phase: 'Running', qosClass: 'BestEffort' },
+    }),
+  )
+})
+
+test('inGoOrder changes no value, and returns what is in order itself', () => {
+  for (const kind of builtinKinds.filter(({ verbs }) => verbs.includes('create')))
+    for (let seed = 0; seed < 5; seed++) {
+      const object = deepFreeze(randomObject(kind, seededRandom(seed), 'x'))
+      const ordered = inGoOrder(object, kind.schema)
+      assert.ok(equal(ordered, object), kind.kind)
+      assert.equal(inGoOrder(ordered, kind.schema), ordered, kind.kind)
+    }
+})
+
+test('inGoOrder keeps members called __proto__ as data', () => {
+  const map = JSON.parse('{"data":{"b":"1","__proto__":"2","a":"3"},"kind":"ConfigMap"}')
+  assert.equal(JSON.stringify(inGoOrder(map, ConfigMap.schema)), '{"kind":"ConfigMap","data":{"__proto__":"2","a":"3","b":"1"}}')
+})

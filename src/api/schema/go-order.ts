@@ -1,0 +1,73 @@
+// An object with its members where Go's encoder puts them: fields as they are declared, entries of maps by key. What no schema describes stays as it
+// came. Nothing is changed in place: what is in order already is returned itself, so that writing an object again costs a look at each name.
+import { setOwn } from '#api/clone.ts'
+import type { Schema } from '#api/schema.ts'
+import { type Plan, planOf } from './plan.ts'
+
+type Json = Record<string, unknown>
+
+export function inGoOrder<T>(value: T, schema: Schema): T {
+  return ordered(planOf(schema), value) as T
+}
+
+function ordered(plan: Plan, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  switch (plan.shape) {
+    case 'struct':
+      return Array.isArray(value) ? value : orderedFields(plan, value as Json)
+    case 'map':
+      return Array.isArray(value) ? value : orderedEntries(plan.items!, value as Json)
+    case 'list':
+      return Array.isArray(value) ? orderedItems(plan.items!, value) : value
+    default:
+      return value
+  }
+}
+
+function orderedFields(plan: Plan, object: Json): Json {
+  const { fields, places } = plan
+  let last = 0
+  let isOrdered = true
+  let changed: Json | undefined
+  for (const name in object) {
+    const place = places.get(name) ?? fields.size
+    if (place < last) isOrdered = false
+    last = place
+    const before = object[name]
+    if (typeof before !== 'object' || before === null || place === fields.size) continue
+    const after = ordered(fields.get(name)!, before)
+    if (after !== before) (changed ??= {})[name] = after
+  }
+  if (isOrdered) return changed ? { ...object, ...changed } : object
+  const result: Json = {}
+  for (const name of fields.keys()) if (object[name] !== undefined) result[name] = changed?.[name] ?? object[name]
+  for (const name in object) if (!places.has(name)) setOwn(result, name, object[name])
+  return result
+}
+
+function orderedEntries(items: Plan, map: Json): Json {
+  const isDeep = items.shape === 'struct' || items.shape === 'map' || items.shape === 'list'
+  let last = ''
+  let isOrdered = true
+  let changed = false
+  for (const key in map) {
+    if (key < last) isOrdered = false
+    last = key
+    if (isDeep && ordered(items, map[key]) !== map[key]) changed = true
+  }
+  if (isOrdered && !changed) return map
+  const result: Json = {}
+  for (const key of Object.keys(map).sort()) setOwn(result, key, isDeep ? ordered(items, map[key]) : map[key])
+  return result
+}
+
+function orderedItems(items: Plan, list: unknown[]): unknown[] {
+  let result: unknown[] | undefined
+  for (let index = 0; index < list.length; index++) {
+    const before = list[index]
+    if (typeof before !== 'object') return list
+    const after = ordered(items, before)
+    if (after !== before) (result ??= [...list])[index] = after
+  }
+  return result ?? list
+}
