@@ -9,7 +9,7 @@ export interface HostileRequest {
   path: string
   type: string
   body: string | Buffer
-  method?: 'PUT' | 'DELETE'
+  method?: 'GET' | 'PUT' | 'DELETE'
   /** Only what the next one needs: sent, and not measured. */
   prepares?: true
 }

@@ -6,6 +6,7 @@ import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { markdown } from './figures.ts'
+import { hostileAnswers, startHostileStranger } from './hostile-answers.ts'
 import { HOSTILE, type HostileRequest } from './hostile-requests.ts'
 import { ask, start, stop } from './server-process.ts'
 
@@ -13,6 +14,7 @@ const [only = '', profiles = ''] = process.argv.slice(2)
 const directory = mkdtempSync(join(tmpdir(), 'sampan-bench-'))
 const server = await start('api-server.ts', [directory, profiles])
 const { url, ca, cert, key } = server.ready
+const stranger = await startHostileStranger()
 
 async function send({ path, type, body, method }: HostileRequest): Promise<number> {
   const verb = method ?? (type.includes('patch') ? 'PATCH' : 'POST')
@@ -27,7 +29,7 @@ async function send({ path, type, body, method }: HostileRequest): Promise<numbe
 
 try {
   const rows: string[][] = []
-  for (const hostile of HOSTILE) {
+  for (const hostile of [...HOSTILE, ...hostileAnswers(stranger)]) {
     const { name, prepares } = hostile
     if (prepares || !name.includes(only)) {
       await send(hostile)
@@ -52,6 +54,7 @@ try {
   console.log(markdown(['figure', 'measured', 'bound'], rows))
 } finally {
   await stop(server.child)
+  await stranger[Symbol.asyncDispose]()
   rmSync(directory, { recursive: true, force: true })
 }
 process.exit(0)

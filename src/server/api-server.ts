@@ -172,7 +172,7 @@ class Server implements ApiServer {
     this.reader = createObjectReader(extended)
     this.writer = createObjectWriter(extended)
     const { reader, writer } = this
-    this.#outgoing = new Outgoing({ reader, random })
+    this.#outgoing = new Outgoing({ reader, random, bodies: this.#bodies })
     this.#custom = new CustomResources({ engine: extended, reader, writer, outgoing: this.#outgoing })
     this.#extensions =
       options.extensions?.({

@@ -12,8 +12,11 @@ export function conversionBody(
 }
 
 /** Throws an Error that says what is wrong. The objects are not looked at. */
-export function convertedObjects(body: Buffer, { uid, version }: { uid: string; version: string }): unknown[] {
-  const review = parse(body)
+export async function convertedObjects(
+  body: Buffer,
+  { uid, version, read }: { uid: string; version: string; read(text: Buffer): Promise<unknown> },
+): Promise<unknown[]> {
+  const review = await parse(body, read)
   const { kind, apiVersion, response } = review
   if (version === 'v1' && (kind !== 'ConversionReview' || apiVersion !== `${GROUP}/v1`)) {
     const found = parseApiVersion(typeof apiVersion === 'string' ? apiVersion : '')
@@ -34,10 +37,10 @@ export function convertedObjects(body: Buffer, { uid, version }: { uid: string; 
   return Array.isArray(objects) ? objects : []
 }
 
-function parse(body: Buffer): Record<string, unknown> {
+async function parse(body: Buffer, read: (text: Buffer) => Promise<unknown>): Promise<Record<string, unknown>> {
   let value: unknown
   try {
-    value = JSON.parse(body.toString('utf8'))
+    value = await read(body)
   } catch (error) {
     throw new Error(`couldn't get version/kind; json parse error: ${(error as Error).message}`, { cause: error })
   }

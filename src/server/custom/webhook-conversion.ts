@@ -7,6 +7,7 @@ import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import type { WebhookConversion as WebhookConfiguration } from '#api/generated/types.ts'
 import { LruMap } from '#lib/lru-map.ts'
+import { nextTurn } from '#lib/paced.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Random } from '#lib/random.ts'
 import type { CacheEvent } from '#server/cache/resource-cache.ts'
@@ -24,6 +25,8 @@ const BATCH_OBJECTS = 500
 const BATCH_BYTES = 2 * 1024 * 1024
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 const RECENT = 1000
+/** What is shown before others have a turn. */
+const SLICE_BYTES = 128 * 1024
 
 export interface WebhookConversionContext {
   outgoing: Outgoing
@@ -72,7 +75,15 @@ export class WebhookConversion implements Conversion {
         batch.map((index) => stored[index]!.object()),
         kind,
       )
-      for (const [at, index] of batch.entries()) shown[index] = this.#show(resource, stored[index]!, converted[at]!)
+      let bytes = 0
+      for (const [at, index] of batch.entries()) {
+        const one = this.#show(resource, stored[index]!, converted[at]!)
+        shown[index] = one
+        bytes += one.bytes.length
+        if (bytes < SLICE_BYTES) continue
+        bytes = 0
+        await nextTurn()
+      }
     }
     return shown
   }
@@ -147,7 +158,7 @@ export class WebhookConversion implements Conversion {
       timeoutMs: TIMEOUT_SECONDS * 1000,
       maxBytes: MAX_ANSWER_BYTES,
     })
-    return convertedObjects(answer, { uid, version })
+    return convertedObjects(answer, { uid, version, read: (text) => outgoing.parse(text) })
   }
 
   /** With what the version's schema knows and defaults. */

@@ -38,6 +38,8 @@ const CASES: [string, Job, string][] = [
   ],
   ['a patch that is none', { read: 'patch', type: 'strategic', complain: true }, JSON.stringify([data(20_000)])],
   ['an apply', { read: 'yaml' }, yaml('')],
+  ['an answer', { read: 'json' }, JSON.stringify(map())],
+  ['a broken answer', { read: 'json' }, `${JSON.stringify(map())}}`],
 ]
 
 for (const [name, job, text] of CASES) {

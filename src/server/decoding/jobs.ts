@@ -26,6 +26,8 @@ export type Job =
     }
   | { read: 'patch'; type: PatchBody['type']; complain: boolean }
   | { read: 'yaml' }
+  /** Of a stranger's answer. */
+  | { read: 'json' }
 
 export interface Outcome {
   value?: unknown
@@ -51,6 +53,12 @@ export function carryOut(job: Job, body: Uint8Array): Outcome {
       if (fault !== undefined) return { complaints: [], fault: { name: 'PatchError', message: fault } }
       return { value: patch, complaints: job.complain ? patchComplaints(bytes, { type: job.type, patch }) : [] }
     }
+    case 'json':
+      try {
+        return { value: JSON.parse(bytes.toString('utf8')), complaints: [] }
+      } catch (error) {
+        return { complaints: [], fault: told(error as Error) }
+      }
     default:
       try {
         const { value, duplicates } = parseYaml(bytes.toString('utf8'))

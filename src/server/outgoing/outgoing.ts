@@ -9,6 +9,8 @@ import { type Clock, systemClock } from '#lib/clock.ts'
 import type { Address } from '#lib/dial-error.ts'
 import type { Random } from '#lib/random.ts'
 import { serviceAddress } from '#server/aggregation/service-address.ts'
+import type { BodyReader } from '#server/decoding/body-reader.ts'
+import { carryOut } from '#server/decoding/jobs.ts'
 import type { ObjectReader } from '#server/request.ts'
 import { CallError, connectionError, statusError } from './call-error.ts'
 import { type ClientConfig, type Origin, originOf } from './client-config.ts'
@@ -58,6 +60,8 @@ export interface OutgoingContext {
   random: Random
   /** Strangers live in real time, whatever time the cluster keeps. */
   clock?: Clock
+  /** Who reads large answers; absent: whoever asked, at once. */
+  bodies?: Pick<BodyReader, 'read'>
 }
 
 export class Outgoing implements Disposable {
@@ -65,8 +69,10 @@ export class Outgoing implements Disposable {
   readonly #random: Random
   readonly #clock: Clock
   readonly #agent: Agent
+  readonly #bodies: OutgoingContext['bodies']
 
-  constructor({ reader, random, clock = systemClock }: OutgoingContext) {
+  constructor({ reader, random, clock = systemClock, bodies }: OutgoingContext) {
+    this.#bodies = bodies
     this.#reader = reader
     this.#random = random
     this.#clock = clock
@@ -148,6 +154,14 @@ export class Outgoing implements Disposable {
     const { status, body } = await this.send(config, { ...request, headers, method: 'POST' })
     if (status < 200 || status > 206) throw statusError(status, body)
     return body
+  }
+
+  /** What JSON of a stranger says; where there is much of it nobody else waits meanwhile. Throws SyntaxError. */
+  async parse(text: Buffer): Promise<unknown> {
+    const job = { read: 'json' } as const
+    const { value, fault } = await (this.#bodies?.read(job, text) ?? carryOut(job, text))
+    if (fault) throw new SyntaxError(fault.message)
+    return value
   }
 
   #exchange(

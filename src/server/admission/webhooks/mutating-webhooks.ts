@@ -5,7 +5,6 @@ import { jsonPatch } from '#api/patch/json-patch.ts'
 import { StatusError } from '#api/status.ts'
 import { exemptFromWebhooks } from '#server/admission/matching/exempt.ts'
 import type { Matched, MatchIndex } from '#server/admission/matching/match-index.ts'
-import type { Registry } from '#server/registry.ts'
 import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '#server/request.ts'
 import { conditionsHold, type Hook, WebhookConfigurations } from './configurations.ts'
 import type { ReviewAnswer, View } from './review.ts'
@@ -74,8 +73,7 @@ async function ask(context: WebhookContext, hook: Hook, { request, view, place }
     request.annotate?.(`failed-open.${MUTATION}/${place}`, name)
     return false
   }
-  const changed =
-    answer.patch !== undefined && (await apply(request, hook, { view, place, patch: answer.patch, registry: context.registry }))
+  const changed = answer.patch !== undefined && (await apply(request, hook, { view, place, patch: answer.patch, context }))
   request.annotate?.(`${MUTATION}/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: name, mutated: changed }))
   return changed
 }
@@ -84,10 +82,10 @@ async function ask(context: WebhookContext, hook: Hook, { request, view, place }
 async function apply(
   request: AdmissionRequest,
   { webhook, configuration }: Hook,
-  { view, place, patch, registry }: { view: View; place: string; patch: Buffer; registry: Registry },
+  { view, place, patch, context: { outgoing, registry } }: { view: View; place: string; patch: Buffer; context: WebhookContext },
 ): Promise<boolean> {
   try {
-    const operations: unknown = JSON.parse(patch.toString('utf8'))
+    const operations = await outgoing.parse(patch)
     if (Array.isArray(operations) && operations.length === 0) return false
     if (!view.object)
       throw new Error(

@@ -57,9 +57,15 @@ export interface ReviewAnswer {
   auditAnnotations: [string, string][]
 }
 
+/** Reads JSON. Throws an Error that says what is wrong with it. */
+export type ReadJson = (text: Buffer) => Promise<unknown>
+
 /** Throws an Error that says what is wrong with it. */
-export function readAnswer(body: Buffer, { uid, version, mutating }: { uid: string; version: string; mutating: boolean }): ReviewAnswer {
-  const review = parse(body)
+export async function readAnswer(
+  body: Buffer,
+  { uid, version, mutating, read }: { uid: string; version: string; mutating: boolean; read: ReadJson },
+): Promise<ReviewAnswer> {
+  const review = await parse(body, read)
   const response = review['response']
   if (!isObject(response)) throw new InvalidAnswer('webhook response was absent')
   if (version === 'v1') checkV1(review, response, { uid, mutating })
@@ -80,11 +86,11 @@ export function readAnswer(body: Buffer, { uid, version, mutating }: { uid: stri
 /** Came, but is not what was asked for. */
 export class InvalidAnswer extends Error {}
 
-function parse(body: Buffer): Record<string, unknown> {
+async function parse(body: Buffer, read: ReadJson): Promise<Record<string, unknown>> {
   if (body.length === 0) throw new Error('0-length response with status code: 200 and content type: application/json')
   let value: unknown
   try {
-    value = JSON.parse(body.toString('utf8'))
+    value = await read(body)
   } catch (error) {
     throw new Error(`couldn't get version/kind; json parse error: ${(error as Error).message}`, { cause: error })
   }

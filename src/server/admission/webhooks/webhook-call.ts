@@ -63,7 +63,7 @@ export async function askWebhook(context: WebhookContext, { webhook }: Hook, { t
     })
   let answer: ReviewAnswer
   try {
-    answer = readAnswer(called, { uid, version, mutating })
+    answer = await readAnswer(called, { uid, version, mutating, read: (text) => context.outgoing.parse(text) })
   } catch (error) {
     const what = error instanceof InvalidAnswer ? 'received invalid webhook response' : 'failed to call webhook'
     throw new FailedCall(name, `${what}: ${(error as Error).message}`, { cause: error })
