@@ -4,6 +4,7 @@ import { hasReason } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
+import { Metrics } from '#lib/metrics.ts'
 import { orAborted } from '#lib/or-aborted.ts'
 import type { Service } from '#lib/service.ts'
 import type { Client } from './client.ts'
@@ -13,6 +14,7 @@ import type { Informers } from './informer.ts'
 import { createInformers } from './informers.ts'
 import { OwnWrites } from './own-writes.ts'
 import { WorkQueue } from './work-queue.ts'
+import { WorkTimes } from './work-times.ts'
 
 export interface ControllerOptions {
   client: Client
@@ -21,6 +23,9 @@ export interface ControllerOptions {
   clock: Clock
   random: Random
   log: Logger
+  /** Where it counts, and what its queue is called there. */
+  metrics?: Metrics
+  queue?: string
 }
 
 export interface ControllerCounters {
@@ -36,7 +41,9 @@ export interface ControllerService extends Service {
 }
 
 export function createControllerService(controller: Controller, options: ControllerOptions): ControllerService {
-  const queue = new WorkQueue(options.clock)
+  const queue = new WorkQueue(options.clock, { timed: options.metrics !== undefined })
+  const times = new WorkTimes(options.queue ?? controller.name, options)
+  times.watch(queue)
   const totals = { reconciles: 0, errors: 0 }
   return {
     name: controller.name,
@@ -64,7 +71,7 @@ export function createControllerService(controller: Controller, options: Control
       await orAborted(Promise.all(read), signal)
 
       const writes = new OwnWrites(options.client, informers)
-      const workers = Array.from({ length: controller.workers ?? 1 }, () => work(controller, context, { queue, writes, totals }))
+      const workers = Array.from({ length: controller.workers ?? 1 }, () => work(controller, context, { queue, writes, totals, times }))
       const running = controller.run?.(context).catch((error: unknown) => {
         if (!stop.signal.aborted) log.error('stopped running', { error })
       })
@@ -82,16 +89,22 @@ function contextOf(controller: Controller, options: ControllerOptions, own: { lo
   const { client, clock, random } = options
   const informers = options.informers ?? createInformers({ client, clock, random, ...own })
   const events = createEventRecorder({ client, clock, random, component: controller.component ?? controller.name, ...own })
-  return { client, informers, events, clock, random, ...own }
+  return { client, informers, events, clock, random, metrics: options.metrics ?? new Metrics({}), ...own }
 }
 
 async function work(
   controller: Controller,
   context: ControllerContext,
-  { queue, writes, totals }: { queue: WorkQueue; writes: OwnWrites; totals: { reconciles: number; errors: number } },
+  {
+    queue,
+    writes,
+    totals,
+    times,
+  }: { queue: WorkQueue; writes: OwnWrites; totals: { reconciles: number; errors: number }; times: WorkTimes },
 ): Promise<void> {
   for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
     let restMs = 0
+    times.begin(key, queue)
     try {
       const seen = writes.seen(key)
       if (seen) await orAborted(seen, context.signal)
@@ -107,6 +120,7 @@ async function work(
         report(context.log, { key, error, failures: queue.failures(key) })
       }
     } finally {
+      times.end(key)
       const rested = key
       if (restMs > 0) context.clock.after(restMs, () => queue.done(rested))
       else queue.done(key)

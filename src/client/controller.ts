@@ -3,6 +3,7 @@ import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
+import type { Metrics } from '#lib/metrics.ts'
 import type { Random } from '#lib/random.ts'
 import type { Client } from './client.ts'
 import type { EventRecorder } from './event-recorder.ts'
@@ -21,6 +22,8 @@ export interface ControllerContext {
   clock: Clock
   random: Random
   log: Logger
+  /** Counts by name; what is not in its table is not counted. */
+  metrics: Metrics
   signal: AbortSignal
 }
 

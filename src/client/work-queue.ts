@@ -13,13 +13,16 @@ export class WorkQueue {
   #processing = new Set<string>()
   #delayed = new Map<string, { due: number; timer: Timer }>()
   #failures = new Map<string, number>()
+  /** Since when each has waited; only where someone asks. */
+  #addedAt: Map<string, number> | undefined
   #takers: ((key: string | undefined) => void)[] = []
   #closed = false
   adds = 0
   retries = 0
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, { timed = false } = {}) {
     this.#clock = clock
+    if (timed) this.#addedAt = new Map()
   }
 
   get depth(): number {
@@ -34,6 +37,7 @@ export class WorkQueue {
     if (this.#closed || this.#dirty.has(key)) return
     this.adds++
     this.#dirty.add(key)
+    if (!this.#addedAt?.has(key)) this.#addedAt?.set(key, this.#clock.monotonic())
     if (!this.#processing.has(key)) this.#push(key)
   }
 
@@ -63,6 +67,13 @@ export class WorkQueue {
   /** Whether it waits to be worked on, now or after a delay. */
   has(key: string): boolean {
     return this.#dirty.has(key) || this.#delayed.has(key)
+  }
+
+  /** How long the key waited that was just taken. Asked once. */
+  waitedMs(key: string): number {
+    const since = this.#addedAt?.get(key)
+    this.#addedAt?.delete(key)
+    return since === undefined ? 0 : this.#clock.monotonic() - since
   }
 
   failures(key: string): number {

@@ -34,6 +34,7 @@ import { garbageCollector } from './garbage-collector/garbage-collector.ts'
 import { jobController } from './job/job.ts'
 import { jobOrphanController } from './job/orphans.ts'
 import { legacyTokenCleaner } from './legacy-token-cleaner.ts'
+import { type ControllerMetrics, queueNames } from './metrics.ts'
 import { namespaceController } from './namespace/namespace.ts'
 import { nodeIpamController } from './node-ipam.ts'
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts'
@@ -77,6 +78,7 @@ export interface ControllersOptions {
   /** Shared with other actors of the process; made and ended here when absent. */
   informers?: Informers
   kinds?: readonly Kind<any>[]
+  metrics?: ControllerMetrics
 }
 
 /** Its role may list and watch everything; it writes nothing but tokens and accounts. */
@@ -141,7 +143,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
 }
 
 export function controllerServices(options: ControllersOptions): Service[] {
-  const { clock, random, log } = options
+  const { clock, random, log, metrics } = options
   const clientFor = (user: UserInfo) => withFieldManager(options.clientFor(user), 'kube-controller-manager')
   const stop = new AbortController()
   const reader = clientFor(CONTROLLER_MANAGER)
@@ -154,7 +156,9 @@ export function controllerServices(options: ControllersOptions): Service[] {
     accountsService(accounts, reader),
     ...controllers.map((controller) => {
       const client = controller.name === 'serviceaccount-token-controller' ? reader : clientFor(serviceAccountUser(accountOf(controller)))
-      return createControllerService(controller, { client, informers, clock, random, log })
+      const counted = metrics ? { metrics, queue: queueNames[controller.name] ?? controller.name } : {}
+      metrics?.set('running_managed_controllers', ['kube-controller-manager', controller.name], 1)
+      return createControllerService(controller, { client, informers, clock, random, log, ...counted })
     }),
   ]
 }

@@ -139,6 +139,8 @@ async function start(cronJob: CronJob, { name, time, context }: { name: string; 
     await writeStarted(cronJob, outcomeOf(job) ? undefined : job, { time, client })
     return
   }
+  const lateMs = (Date.parse(job.metadata?.creationTimestamp ?? '') || time) - time
+  context.metrics.observe('cronjob_controller_job_creation_skew_duration_seconds', [], Math.max(0, lateMs / 1000))
   events.event(cronJob, 'Normal', 'SuccessfulCreate', `Created job ${name}`)
   await writeStarted(cronJob, job, { time, client })
 }

@@ -40,13 +40,14 @@ export function podGarbageCollector({ threshold = 12_500 }: { threshold?: number
       if (!pod) return
       const { nodeName } = pod.spec ?? {}
       if (!nodeName) {
-        if (pod.metadata?.deletionTimestamp) await removePod(pod, undefined, context)
+        if (pod.metadata?.deletionTimestamp) await removePod(pod, { reason: 'unscheduled' }, context)
         return
       }
       const node = context.informers.of(Node).get({ name: nodeName })
       if (node) {
         missing.delete(nodeName)
-        if (isOutOfService(node) && pod.metadata?.deletionTimestamp) await removePod(pod, 'PodGC: node is out-of-service', context)
+        if (isOutOfService(node) && pod.metadata?.deletionTimestamp)
+          await removePod(pod, { reason: 'out-of-service', why: 'PodGC: node is out-of-service' }, context)
         return
       }
       const now = context.clock.monotonic()
@@ -56,13 +57,19 @@ export function podGarbageCollector({ threshold = 12_500 }: { threshold?: number
       // The cache may be behind: only the API's word deletes pods.
       const live = await context.client.get(Node, { name: nodeName }).catch(ignoreNotFound)
       if (live) return { requeueAfterMs: PERIOD_MS }
-      await removePod(pod, 'PodGC: node no longer exists', context)
+      await removePod(pod, { reason: 'orphaned', why: 'PodGC: node no longer exists' }, context)
     },
   }
 }
 
-async function removePod(pod: Pod, why: string | undefined, { client, clock }: ControllerContext): Promise<void> {
+async function removePod(
+  pod: Pod,
+  { reason, why }: { reason: string; why?: string },
+  { client, clock, metrics }: ControllerContext,
+): Promise<void> {
   const key = keyOf(pod)
+  const labels = [key.namespace ?? '', reason]
+  metrics.add('pod_gc_collector_force_delete_pods_total', labels)
   if (why && !isFinished(pod)) {
     const condition = {
       type: 'DisruptionTarget',
@@ -76,7 +83,9 @@ async function removePod(pod: Pod, why: string | undefined, { client, clock }: C
   }
   const { uid } = pod.metadata!
   await client.delete(Pod, key, { gracePeriodSeconds: 0, ...(uid ? { preconditions: { uid } } : {}) }).catch((error: unknown) => {
-    if (!hasReason(error, 'NotFound', 'Conflict')) throw error
+    if (hasReason(error, 'NotFound', 'Conflict')) return
+    metrics.add('pod_gc_collector_force_delete_pod_errors_total', labels)
+    throw error
   })
 }
 
@@ -88,7 +97,7 @@ async function sweepFinished(threshold: number, context: ControllerContext): Pro
   const rank = (pod: Pod) => Number(pod.status?.reason !== 'Evicted')
   const created = (pod: Pod) => Date.parse(pod.metadata?.creationTimestamp ?? '') || 0
   pods.sort((a, b) => rank(a) - rank(b) || created(a) - created(b) || (a.metadata!.name! < b.metadata!.name! ? -1 : 1))
-  for (const pod of pods.slice(0, Math.max(0, pods.length - threshold))) await removePod(pod, undefined, context)
+  for (const pod of pods.slice(0, Math.max(0, pods.length - threshold))) await removePod(pod, { reason: 'terminated' }, context)
 }
 
 function suspects(pod: Pod, informers: Informers): ObjectKey[] {

@@ -1,8 +1,8 @@
 // root-ca-certificate-publisher-controller: the ConfigMap kube-root-ca.crt in every active namespace, restored when changed or deleted.
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
-import { hasReason } from '#api/status.ts'
-import type { Controller } from '#client/controller.ts'
+import { hasReason, StatusError } from '#api/status.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { isNamespaceTerminating } from './pod-control.ts'
 
@@ -19,25 +19,40 @@ export function rootCaCertificatePublisher(rootCa: string): Controller {
       itself(Namespace),
       mapped(ConfigMap, ({ metadata }) => (metadata?.name === ROOT_CA_CONFIG_MAP ? [{ name: metadata.namespace ?? '' }] : [])),
     ],
-    async reconcile({ name: namespace }, { client, informers }) {
-      const owner = informers.of(Namespace).get({ name: namespace })
-      if (!owner || owner.status?.phase === 'Terminating' || owner.metadata?.deletionTimestamp) return
-      const current = informers.of(ConfigMap).get({ namespace, name: ROOT_CA_CONFIG_MAP })
-      const data = { 'ca.crt': rootCa }
-      if (!current) {
-        const metadata = { namespace, name: ROOT_CA_CONFIG_MAP, annotations: { [DESCRIPTION]: DESCRIPTION_TEXT } }
-        try {
-          await client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data })
-        } catch (error) {
-          if (!hasReason(error, 'AlreadyExists') && !isNamespaceTerminating(error)) throw error
-        }
-        return
+    async reconcile({ name: namespace }, { client, informers, clock, metrics }) {
+      const begun = clock.monotonic()
+      try {
+        await publish(namespace, { client, informers })
+        count('200')
+      } catch (error) {
+        count(error instanceof StatusError ? String(error.code) : '500')
+        throw error
       }
-      const described = Object.hasOwn(current.metadata?.annotations ?? {}, DESCRIPTION)
-      const keys = Object.keys(current.data ?? {})
-      if (keys.length === 1 && current.data?.['ca.crt'] === rootCa && described) return
-      const annotations = { ...current.metadata?.annotations, [DESCRIPTION]: DESCRIPTION_TEXT }
-      await client.update(ConfigMap, { ...current, metadata: { ...current.metadata, annotations }, data })
+      function count(code: string): void {
+        metrics.add('root_ca_cert_publisher_sync_total', [code])
+        metrics.observe('root_ca_cert_publisher_sync_duration_seconds', [code], (clock.monotonic() - begun) / 1000)
+      }
     },
+  }
+
+  async function publish(namespace: string, { client, informers }: Pick<ControllerContext, 'client' | 'informers'>): Promise<void> {
+    const owner = informers.of(Namespace).get({ name: namespace })
+    if (!owner || owner.status?.phase === 'Terminating' || owner.metadata?.deletionTimestamp) return
+    const current = informers.of(ConfigMap).get({ namespace, name: ROOT_CA_CONFIG_MAP })
+    const data = { 'ca.crt': rootCa }
+    if (!current) {
+      const metadata = { namespace, name: ROOT_CA_CONFIG_MAP, annotations: { [DESCRIPTION]: DESCRIPTION_TEXT } }
+      try {
+        await client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data })
+      } catch (error) {
+        if (!hasReason(error, 'AlreadyExists') && !isNamespaceTerminating(error)) throw error
+      }
+      return
+    }
+    const described = Object.hasOwn(current.metadata?.annotations ?? {}, DESCRIPTION)
+    const keys = Object.keys(current.data ?? {})
+    if (keys.length === 1 && current.data?.['ca.crt'] === rootCa && described) return
+    const annotations = { ...current.metadata?.annotations, [DESCRIPTION]: DESCRIPTION_TEXT }
+    await client.update(ConfigMap, { ...current, metadata: { ...current.metadata, annotations }, data })
   }
 }

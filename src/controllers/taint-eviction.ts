@@ -24,7 +24,7 @@ export function taintEvictionController(): Controller {
       mapped(Pod, (pod, informers) => (pod.spec?.nodeName && taintsOn(pod, informers).length > 0 ? [keyOf(pod)] : [])),
       mapped(Node, podsOnTainted),
     ],
-    async reconcile(key, { client, informers, clock, events }) {
+    async reconcile(key, { client, informers, clock, events, metrics }) {
       const pod = informers.of(Pod).get(key)
       if (!pod || pod.metadata?.deletionTimestamp || isFinished(pod)) return void planned.delete(keyText(key))
       const now = clock.now()
@@ -51,6 +51,8 @@ export function taintEvictionController(): Controller {
       const patch = { metadata: { uid: pod.metadata?.uid }, status: { conditions: [disrupted] } }
       await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
       await client.delete(Pod, key).catch(ignoreNotFound)
+      metrics.add('taint_eviction_controller_pod_deletions_total')
+      metrics.observe('taint_eviction_controller_pod_deletion_duration_seconds', [], (clock.now() - now - waitMs) / 1000)
     },
   }
 }

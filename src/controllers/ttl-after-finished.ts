@@ -8,7 +8,7 @@ export const ttlAfterFinishedController: Controller = {
   name: 'ttl-after-finished-controller',
   workers: 5,
   triggers: [itself(Job)],
-  async reconcile(key, { client, informers, clock }) {
+  async reconcile(key, { client, informers, clock, metrics }) {
     const job = informers.of(Job).get(key)
     const seconds = job?.spec?.ttlSecondsAfterFinished
     if (!job || seconds === undefined || job.metadata?.deletionTimestamp) return
@@ -20,6 +20,7 @@ export const ttlAfterFinishedController: Controller = {
     const fresh = await client.get(Job, key).catch(ignoreNotFound)
     if (!fresh || fresh.spec?.ttlSecondsAfterFinished !== seconds || fresh.metadata?.uid !== job.metadata?.uid) return
     const { uid, resourceVersion } = fresh.metadata!
+    metrics.observe('ttl_after_finished_controller_job_deletion_duration_seconds', [], -waitMs / 1000)
     await client
       .delete(Job, key, { propagationPolicy: 'Foreground', preconditions: { uid: uid!, resourceVersion: resourceVersion! } })
       .catch(ignoreNotFound)

@@ -19,7 +19,7 @@ export class Metrics<Table extends MetricTable = MetricTable> {
   readonly #table: Table
   readonly #values = new Map<string, Map<string, { labels: readonly string[]; value: number }>>()
   readonly #histograms = new Map<string, Histogram>()
-  readonly #gauges = new Map<string, (() => Iterable<[labels: readonly string[], value: number]>)[]>()
+  readonly #readers = new Map<string, (() => Iterable<[labels: readonly string[], value: number]>)[]>()
 
   constructor(table: Table) {
     this.#table = table
@@ -39,9 +39,9 @@ export class Metrics<Table extends MetricTable = MetricTable> {
     this.#histograms.get(name)?.observe(labels, value)
   }
 
-  /** A gauge whose values are asked for at every scrape. */
+  /** Values that are asked for at every scrape. */
   measure(name: keyof Table & string, read: () => Iterable<[labels: readonly string[], value: number]>): void {
-    this.#gauges.set(name, [...(this.#gauges.get(name) ?? []), read])
+    this.#readers.set(name, [...(this.#readers.get(name) ?? []), read])
   }
 
   *families(): Generator<MetricFamily> {
@@ -51,17 +51,23 @@ export class Metrics<Table extends MetricTable = MetricTable> {
         yield histogram.family()
         continue
       }
-      const labelled = (labels: readonly string[], value: number) => ({
-        labels: Object.fromEntries(names.map((label, index) => [label, labels[index] ?? ''])),
-        value,
-      })
-      const read = (this.#gauges.get(name) ?? []).flatMap((one) => [...one()].map(([labels, value]) => labelled(labels, value)))
-      const kept = [...(this.#values.get(name)?.values() ?? [])].map(({ labels, value }) => labelled(labels, value))
-      yield { name, help, type, samples: [...kept, ...read] }
+      const kept = this.#values.get(name)?.values() ?? []
+      const read = (this.#readers.get(name) ?? []).flatMap((one) => Array.from(one(), ([labels, value]) => ({ labels, value })))
+      // Those that share their labels are one series.
+      const sums = new Map<string, { labels: Record<string, string>; value: number }>()
+      for (const { labels, value } of [...kept, ...read]) {
+        const key = labels.join('\n')
+        const pairs = () => Object.fromEntries(names.map((label, index) => [label, labels[index] ?? '']))
+        const sum = sums.get(key) ?? { labels: pairs(), value: 0 }
+        sum.value += value
+        sums.set(key, sum)
+      }
+      yield { name, help, type, samples: [...sums.values()] }
     }
   }
 
   #change(name: string, labels: readonly string[], next: (value: number) => number): void {
+    if (!Object.hasOwn(this.#table, name)) return
     const all = this.#values.get(name) ?? new Map<string, { labels: readonly string[]; value: number }>()
     this.#values.set(name, all)
     const key = labels.join('\n')

@@ -6,6 +6,7 @@ import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
 import type { Certify } from '#controllers/certificates/signing.ts'
 import type { SignToken } from '#controllers/service-account-token.ts'
+import type { ControllerMetrics } from '#controllers/metrics.ts'
 import { CONTROLLER_MANAGER, controllerServices, informerProjections } from '#controllers/controllers.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
@@ -45,7 +46,7 @@ export function signersOf(pki: Pki): Signers {
 }
 
 export function controllersOf(
-  options: ActorOptions & { informers: Informers; rootCa: string; clusterCidr: string } & Partial<Signers>,
+  options: ActorOptions & { informers: Informers; rootCa: string; clusterCidr: string; metrics?: ControllerMetrics } & Partial<Signers>,
 ): Service[] {
   const { signal: _signal, log, ...given } = options
   return controllerServices({ ...given, log: log.child({ service: 'controllers' }), quotaMeter: { usageOf, inScope } })

@@ -17,8 +17,10 @@ import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
 import { createLogger, type Logger } from '#lib/log.ts'
+import type { MetricSource } from '#lib/metric-family.ts'
 import { type Random, systemRandom } from '#lib/random.ts'
 import { type Service, startAll } from '#lib/service.ts'
+import { createControllerMetrics } from '#controllers/metrics.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import type { AccessOptions } from '#server/access/access-control.ts'
@@ -80,7 +82,9 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     ? { configuration: await readSchedulerConfiguration('--scheduler-config', config.schedulerConfig, { within: true }) }
     : {}
   let acting = false
+  const metrics = createControllerMetrics()
   const server = createServerOf(config, {
+    metrics: config.serverOnly ? [] : [() => metrics.families()],
     ...(config.serverOnly ? {} : { actorsAtWork: () => acting }),
     access,
     admission,
@@ -111,7 +115,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     const actors: Service[] = [
       inOrder(
         'controllers',
-        controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: config.podCidr, ...signersOf(pki) }),
+        controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: config.podCidr, metrics, ...signersOf(pki) }),
       ),
       schedulerOf({ ...shared, informers, ...scheduling }),
       ...(await nodesOf(config, {
@@ -192,6 +196,7 @@ interface ServerParts {
   access: AccessOptions
   admission: AdmissionOptions
   endpoints: readonly Endpoint[]
+  metrics: readonly MetricSource[]
   store: Store
   pki: Pki
   log: Logger
@@ -202,7 +207,7 @@ interface ServerParts {
 
 function createServerOf(
   config: ClusterConfig,
-  { store, encryption, auditor, pki, log, clock, random, real, endpoints, access, admission, actorsAtWork }: ServerParts,
+  { store, encryption, auditor, pki, log, clock, random, real, endpoints, metrics, access, admission, actorsAtWork }: ServerParts,
 ): ApiServer {
   const { host, port, serviceCidr, clusterDns, clusterDomain } = config
   const tls = { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority }
@@ -231,6 +236,7 @@ function createServerOf(
         admission,
       }),
     endpoints,
+    metrics,
     sampanVersion: programVersion(),
   })
 }

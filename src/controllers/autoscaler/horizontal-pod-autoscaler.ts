@@ -62,9 +62,17 @@ export function horizontalPodAutoscalerController(kinds: ClusterKinds): Controll
       const history = histories.get(text) ?? new ScalingHistory()
       histories.set(text, history)
       const conditions = new AutoscalerConditions(autoscaler.status?.conditions, context.clock)
+      const begun = context.clock.monotonic()
+      const count = (action: string, error: string) => {
+        const seconds = (context.clock.monotonic() - begun) / 1000
+        context.metrics.add('horizontal_pod_autoscaler_controller_reconciliations_total', [action, error])
+        context.metrics.observe('horizontal_pod_autoscaler_controller_reconciliation_duration_seconds', [action, error], seconds)
+      }
       try {
-        await pass({ autoscaler, conditions, history, context }, { kinds, controlled })
+        const action = await pass({ autoscaler, conditions, history, context }, { kinds, controlled })
+        count(action, 'none')
       } catch (error) {
+        count('none', 'internal')
         // Told in a condition and an event already; the next turn is the retry.
         if (!context.signal.aborted) context.log.debug('could not autoscale', { key: text, error })
       }
@@ -73,7 +81,10 @@ export function horizontalPodAutoscalerController(kinds: ClusterKinds): Controll
   }
 }
 
-async function pass(one: Pass, { kinds, controlled }: { kinds: ClusterKinds; controlled: ControlledPods }): Promise<void> {
+async function pass(
+  one: Pass,
+  { kinds, controlled }: { kinds: ClusterKinds; controlled: ControlledPods },
+): Promise<'scale_up' | 'scale_down' | 'none'> {
   const { autoscaler, conditions, history, context } = one
   const { events, clock } = context
   const { scaleTargetRef: reference, minReplicas: min = 1, maxReplicas: max, behavior } = autoscaler.spec
@@ -138,6 +149,8 @@ async function pass(one: Pass, { kinds, controlled }: { kinds: ClusterKinds; con
   }
   await writeStatus(one, { current, desired, metrics, ...(rescales ? { scaledAt: now } : {}) })
   if (failure) throw failure
+  if (!rescales) return 'none'
+  return desired > current ? 'scale_up' : 'scale_down'
 }
 
 /** Without a scale there is nothing to do but to say so. */

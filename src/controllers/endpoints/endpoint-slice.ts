@@ -72,8 +72,10 @@ export function endpointSliceController(): Controller {
         if (isNamespaceTerminating(error)) return
         const text = `Error updating Endpoint Slices for Service ${keyText(key)}: ${textOf(error)}`
         context.events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', text)
+        context.metrics.add('endpoint_slice_controller_syncs', ['error'])
         throw error
       }
+      context.metrics.add('endpoint_slice_controller_syncs', ['success'])
       if (lost.length > 0) return sayLost(service, lost, context)
     },
   }
@@ -116,6 +118,7 @@ async function syncFamily(service: Service, { type, pods, changedAt, told, conte
       plan.keep.push(empty)
     } else plan.create.push({ ports: [], endpoints: [] })
   }
+  countChanges(existing, plan, context)
   const stamp = changedAt ? { [LAST_CHANGE]: changedAt } : undefined
   const labels = labelsFor(service)
   for (const { ports, endpoints } of plan.create)
@@ -125,6 +128,23 @@ async function syncFamily(service: Service, { type, pods, changedAt, told, conte
     if (!equal(slice.metadata?.labels ?? {}, labels)) await client.update(EndpointSlice, relabelled(slice, labels, stamp))
   }
   for (const slice of plan.delete) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
+}
+
+function countChanges(existing: readonly EndpointSlice[], plan: SlicePlan, { metrics }: ControllerContext): void {
+  const addresses = (slices: readonly { endpoints?: Endpoint[] | null }[]) =>
+    new Set(slices.flatMap(({ endpoints }) => (endpoints ?? []).map(endpointKey)))
+  const before = addresses(existing)
+  const after = addresses([...plan.create, ...plan.update, ...plan.keep])
+  metrics.observe('endpoint_slice_controller_endpoints_added_per_sync', [], after.difference(before).size)
+  metrics.observe('endpoint_slice_controller_endpoints_removed_per_sync', [], before.difference(after).size)
+  for (const operation of ['create', 'update', 'delete'] as const)
+    if (plan[operation].length > 0) metrics.add('endpoint_slice_controller_changes', [operation], plan[operation].length)
+  const slices = plan.create.length + plan.update.length + plan.keep.length
+  metrics.add('endpoint_slice_controller_num_endpoint_slices', [], slices - existing.length)
+  metrics.add('endpoint_slice_controller_endpoints_desired', [], after.size - before.size)
+  const wanted = (count: number) => Math.max(1, Math.ceil(count / PER_SLICE))
+  const known = existing.length === 0 ? 0 : wanted(before.size)
+  metrics.add('endpoint_slice_controller_desired_endpoint_slices', [], wanted(after.size) - known)
 }
 
 function groupOf(service: Service, pod: Pod, { type, informers }: { type: string; informers: Informers }): PortGroup[] {

@@ -15,6 +15,7 @@ import { formatTime } from '#lib/clock.ts'
 import { equal } from '#api/equal.ts'
 import { type Failures, failuresAfter } from './backoff.ts'
 import { formatIndexes } from './indexes.ts'
+import { countPass, countPods, countStatus } from './job-metrics.ts'
 import { classify, isIndexed, isTracked, type JobPods, TRACKING, untrack } from './job-pods.ts'
 import { steer, type Steered } from './steer.ts'
 import { type PodRecord, recordOf, type Tally, tallyOf } from './tally.ts'
@@ -37,21 +38,37 @@ export function jobController(): Controller {
     async reconcile(key, context) {
       const job = context.informers.of(Job).get(key)
       // Someone else's: its pods, too.
-      if (job?.spec?.managedBy && job.spec.managedBy !== 'kubernetes.io/job-controller') return
+      if (job?.spec?.managedBy && job.spec.managedBy !== 'kubernetes.io/job-controller')
+        return context.metrics.add('job_controller_jobs_by_external_controller_total', [job.spec.managedBy])
       if (!job?.metadata?.uid || isFinished(job)) {
         failures.delete(keyText(key))
         return releasePods(key, job, context)
       }
-      return sync(job, await claimPods(job, context), { failures, context })
+      const begun = context.clock.monotonic()
+      const pass: Pass = { action: 'reconciling', failures, context }
+      const count = (result: string) =>
+        countPass(job, { ...pass, result, seconds: (context.clock.monotonic() - begun) / 1000, metrics: context.metrics })
+      try {
+        const next = await sync(job, await claimPods(job, context), pass)
+        count('success')
+        return next
+      } catch (error) {
+        count('error')
+        throw error
+      }
     },
   }
 }
 
-async function sync(
-  job: Job,
-  pods: readonly Pod[],
-  { failures: known, context }: { failures: Map<string, Failures>; context: ControllerContext },
-): Promise<{ requeueAfterMs: number } | void> {
+interface Pass {
+  /** What it came to, for the books. */
+  action: 'reconciling' | 'tracking' | 'pods_created' | 'pods_deleted'
+  failures: Map<string, Failures>
+  context: ControllerContext
+}
+
+async function sync(job: Job, pods: readonly Pod[], pass: Pass): Promise<{ requeueAfterMs: number } | void> {
+  const { failures: known, context } = pass
   const now = context.clock.now()
   const key = keyText(keyOf(job))
   const groups = classify(pods)
@@ -68,10 +85,13 @@ async function sync(
     verdict = completionOf(job, tally, groups.active.length + done.created - done.removed.length)
   }
 
+  pass.action = done.removed.length > 0 ? 'pods_deleted' : done.created > 0 ? 'pods_created' : 'tracking'
+  countPods(job, done, { tally, metrics: context.metrics })
   const record = recordOf(job, groups, { tally, verdict })
   const status = statusOf(job, { groups, done, tally, record, verdict, now })
   if (!equal(normal(status), normal(job.status))) {
     await context.client.update(Job, { ...job, status }, { subresource: 'status' })
+    countStatus(job, status, { tally, metrics: context.metrics })
     tellChanges(job, status, { verdict, context })
   }
   known.set(key, failures)

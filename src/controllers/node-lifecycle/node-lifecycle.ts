@@ -13,7 +13,7 @@ import { isReady, nodeNameOf } from '#controllers/pod-state.ts'
 import { type Clock, formatTime } from '#lib/clock.ts'
 import { NodeHealth } from './health.ts'
 import { executionKey, hasExecutionTaint, sameTaints, wantedTaints, type Execution } from './taints.ts'
-import { EvictionPace } from './zones.ts'
+import { EvictionPace, zoneOf } from './zones.ts'
 
 const LEASE_NAMESPACE = 'kube-node-lease'
 const WATCHED = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure']
@@ -40,6 +40,13 @@ export function nodeLifecycleController(clock: Clock): Controller {
       mapped(Lease, ({ metadata }) => (metadata?.namespace === LEASE_NAMESPACE ? [{ name: metadata.name ?? '' }] : [])),
     ],
     reads: [Pod],
+    async run({ metrics }) {
+      const read = (name: string, value: (zone: { ready: number; total: number }) => number) =>
+        metrics.measure(name, () => Array.from(pace.zones(), ([zone, of]) => [[zone], value(of)]))
+      read('node_collector_zone_size', ({ total }) => total)
+      read('node_collector_zone_health', ({ ready, total }) => (100 * ready) / total)
+      read('node_collector_unhealthy_nodes_in_zone', ({ ready, total }) => total - ready)
+    },
     async reconcile({ name }, context) {
       const { informers, events } = context
       const node = informers.of(Node).get({ name })
@@ -120,6 +127,7 @@ async function syncTaints(
       if (answer.verdict === 'wait') waitMs = answer.waitMs
     }
   }
+  if (execute === 'evict' && !hasExecutionTaint(node)) context.metrics.add('node_collector_evictions_total', [zoneOf(node)])
   const taints = wantedTaints(node, { execute, now: context.clock.now() })
   if (!sameTaints(taints, node.spec?.taints ?? [])) {
     const { resourceVersion } = node.metadata!

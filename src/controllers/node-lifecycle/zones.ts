@@ -11,7 +11,7 @@ const UNHEALTHY_PART = 0.55
 type ZoneState = 'Normal' | 'PartialDisruption' | 'FullDisruption'
 
 /** Region and zone, as one key. */
-function zoneOf({ metadata }: Node): string {
+export function zoneOf({ metadata }: Node): string {
   const { labels = {} } = metadata ?? {}
   return `${labels['topology.kubernetes.io/region'] ?? ''}:${labels['topology.kubernetes.io/zone'] ?? ''}`
 }
@@ -58,6 +58,11 @@ export class EvictionPace {
     if (now < next) return { verdict: 'wait', waitMs: next - now }
     this.#next.set(name, now + 1000 / (partial ? SECONDARY_RATE : RATE))
     return { verdict: 'evict' }
+  }
+
+  /** For the books: zone, nodes, and how many of them are ready. */
+  *zones(): Generator<[zone: string, of: Readonly<Zone>]> {
+    yield* this.#zones
   }
 
   #count({ zone, ready }: { zone: string; ready: boolean }, by: 1 | -1): void {

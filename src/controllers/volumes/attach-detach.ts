@@ -75,7 +75,7 @@ export function attachDetachController(detaching: Set<string>): Controller {
   }
 
   /** How long to wait before it may be tried; undefined: done, or something else must happen first. */
-  const detach = async (node: string, { attachment, memory }: Place, { informers, clock, client }: ControllerContext) => {
+  const detach = async (node: string, { attachment, memory }: Place, { informers, clock, client, metrics }: ControllerContext) => {
     const { metadata, status } = attachment!
     if (metadata?.deletionTimestamp) return undefined
     const now = clock.monotonic()
@@ -87,6 +87,7 @@ export function attachDetachController(detaching: Set<string>): Controller {
     const waitMs = memory.unwantedSince + UNMOUNT_WAIT_MS - now
     const healthy = found !== undefined && isNodeReady(found)
     if (mounted && !outOfService && (healthy || waitMs > 0)) return waitMs > 0 ? waitMs : undefined
+    if (mounted) metrics.add('attachdetach_controller_forced_detaches', [outOfService ? 'out-of-service' : 'timeout'])
     // The node hears of it first: whatever it mounts afterwards would be lost.
     detaching.add(metadata!.name!)
     if (isManaged(found)) await setAttached(found!, { informers, client, detaching })

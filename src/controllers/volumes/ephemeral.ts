@@ -17,7 +17,7 @@ export const ephemeralVolumeController: Controller = {
     ),
     ownersOf(PersistentVolumeClaim, Pod),
   ],
-  async reconcile(key, { client, informers, events }) {
+  async reconcile(key, { client, informers, events, metrics }) {
     const pod = informers.of(Pod).get(key)
     if (!pod || pod.metadata?.deletionTimestamp) return
     for (const { name: volume, ephemeral } of pod.spec?.volumes ?? []) {
@@ -38,8 +38,10 @@ export const ephemeralVolumeController: Controller = {
         ownerReferences: [controllerReference(Pod, pod)],
       }
       try {
+        metrics.add('ephemeral_volume_controller_create_total')
         await client.create(PersistentVolumeClaim, { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata, spec: template.spec })
       } catch (error) {
+        metrics.add('ephemeral_volume_controller_create_failures_total')
         if (hasReason(error, 'AlreadyExists')) throw error
         if (isNamespaceTerminating(error)) return
         events.event(pod, 'Warning', 'FailedCreate', `ephemeral volume: create PVC ${name}: ${textOf(error)}`)
