@@ -1,11 +1,21 @@
 // A map of bounded size that forgets what was used least recently.
 
-export class LruMap<K, V> {
-  #limit: number
-  #entries = new Map<K, V>()
+export interface LruMapOptions<K, V> {
+  /** What an entry counts for; the same each time it is asked about the same entry. */
+  weightOf(key: K, value: V): number
+  /** How much all entries may weigh together, besides being at most so many. */
+  maxWeight: number
+}
 
-  constructor(limit: number) {
+export class LruMap<K, V> {
+  readonly #limit: number
+  readonly #options: LruMapOptions<K, V> | undefined
+  #entries = new Map<K, V>()
+  #weight = 0
+
+  constructor(limit: number, options?: LruMapOptions<K, V>) {
     this.#limit = limit
+    this.#options = options
   }
 
   get size(): number {
@@ -21,12 +31,18 @@ export class LruMap<K, V> {
   }
 
   set(key: K, value: V): void {
-    this.#entries.delete(key)
+    this.delete(key)
     this.#entries.set(key, value)
-    if (this.#entries.size > this.#limit) this.#entries.delete(this.#entries.keys().next().value!)
+    if (this.#options) this.#weight += this.#options.weightOf(key, value)
+    while (this.#entries.size > this.#limit || (this.#options && this.#weight > this.#options.maxWeight))
+      this.delete(this.#entries.keys().next().value!)
   }
 
   delete(key: K): boolean {
+    if (this.#options) {
+      const value = this.#entries.get(key)
+      if (value !== undefined) this.#weight -= this.#options.weightOf(key, value)
+    }
     return this.#entries.delete(key)
   }
 }

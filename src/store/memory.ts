@@ -2,6 +2,6 @@
 import { createRevisionedStore } from './revisioned.ts'
 import type { Store } from './store.ts'
 
-export function createMemoryStore(options: { historyLimit?: number } = {}): Store {
+export function createMemoryStore(options: { historyLimit?: number; historyBytes?: number } = {}): Store {
   return createRevisionedStore(options)
 }

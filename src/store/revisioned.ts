@@ -23,7 +23,13 @@ export interface RevisionedOptions {
   journal?: Journal
   /** How many past writes are kept for watchers that resume and for snapshots. */
   historyLimit?: number
+  /** And how many bytes of values that are nowhere else any more. */
+  historyBytes?: number
 }
+
+const HISTORY_LIMIT = 20_000
+/** 20,000 writes of 6.5 KB: large objects written again and again must not fill the memory. */
+const HISTORY_BYTES = 128 * 1024 * 1024
 
 interface Pending {
   mutation: Mutation
@@ -49,10 +55,14 @@ class RevisionedStore implements Store {
   #flushing: Promise<void> | undefined
   #watchers = new Watchers()
   #journal: Journal | undefined
-  #historyLimit: number
+  readonly #historyLimit: number
+  readonly #historyBytesLimit: number
+  /** What writes in the history have replaced. */
+  #historyBytes = 0
   #closed = false
 
-  constructor({ entries = [], revision = 0, journal, historyLimit = 20_000 }: RevisionedOptions) {
+  constructor(options: RevisionedOptions) {
+    const { entries = [], revision = 0, journal, historyLimit = HISTORY_LIMIT, historyBytes = HISTORY_BYTES } = options
     for (const entry of entries) {
       this.#entries.set(entry.key, entry)
       this.#keys.add(entry.key)
@@ -60,6 +70,7 @@ class RevisionedStore implements Store {
     this.#compacted = this.#committed = this.#assigned = revision
     this.#journal = journal
     this.#historyLimit = historyLimit
+    this.#historyBytesLimit = historyBytes
   }
 
   revision(): Revision {
@@ -112,8 +123,26 @@ class RevisionedStore implements Store {
   async compact(before: Revision): Promise<void> {
     if (before <= this.#compacted) return
     const bound = Math.min(before, this.#committed)
-    this.#history.splice(0, this.#historyIndex(bound))
+    this.#forget(this.#historyIndex(bound))
     this.#compacted = bound
+  }
+
+  #forget(count: number): void {
+    for (const { before } of this.#history.splice(0, count)) this.#historyBytes -= before?.value.length ?? 0
+  }
+
+  /** A quarter over either bound, the history is cut back to it. */
+  #trim(): void {
+    let [count, bytes] = [0, this.#historyBytes]
+    if (this.#history.length > this.#historyLimit * 1.25) count = this.#history.length - this.#historyLimit
+    if (bytes > this.#historyBytesLimit * 1.25) {
+      let shorter = 0
+      while (bytes > this.#historyBytesLimit) bytes -= this.#history[shorter++]!.before?.value.length ?? 0
+      count = Math.max(count, shorter)
+    }
+    if (count === 0) return
+    this.#compacted = this.#history[count - 1]!.revision
+    this.#forget(count)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -192,12 +221,10 @@ class RevisionedStore implements Store {
       }
       if (this.#inFlight.get(key) === pending) this.#inFlight.delete(key)
       this.#history.push(pending.mutation)
+      this.#historyBytes += pending.mutation.before?.value.length ?? 0
       this.#committed = revision
     }
-    if (this.#history.length > this.#historyLimit * 1.25) {
-      const dropped = this.#history.splice(0, this.#history.length - this.#historyLimit)
-      this.#compacted = dropped.at(-1)!.revision
-    }
+    this.#trim()
     this.#watchers.publish(batch.map(({ mutation }) => changeOf(mutation)))
     for (const { resolve } of batch) resolve()
   }

@@ -47,6 +47,14 @@ test('ResourceCache tells the past after a revision, and nothing when that is fo
   assert.equal(cache.since(cache.floor - 1), undefined)
 })
 
+test('ResourceCache forgets sooner what is large', () => {
+  const cache = new ResourceCache('/registry/pods/')
+  const large = Buffer.alloc(1024 * 1024)
+  for (let revision = 1; revision <= 200; revision++) cache.put(new StoredObject('/registry/pods/a', large, revision))
+  assert.equal(cache.since(200 - 41), undefined)
+  assert.equal(cache.since(200 - 31)?.length, 31)
+})
+
 test('StoredObject parses once, frozen, with its revision as resourceVersion', () => {
   const one = stored('a', 7)
   const object = one.object()

@@ -22,6 +22,8 @@ export interface CacheSubscriber {
 }
 
 const HISTORY_LIMIT = 4096
+/** Of what is only kept to be told of: the objects that events have replaced, and the frames that watchers were sent. */
+const HISTORY_BYTES = 64 * 1024 * 1024
 
 export class ResourceCache {
   readonly prefix: string
@@ -30,6 +32,7 @@ export class ResourceCache {
   #history: CacheEvent[] = []
   /** History holds every change after this revision. */
   #floor: number
+  #historyBytes = 0
   #subscribers = new Set<CacheSubscriber>()
 
   constructor(prefix: string, floor = 0) {
@@ -118,15 +121,14 @@ export class ResourceCache {
   /** Forgets history up to `revision`: who watches from before must list again. */
   forget(revision: number): void {
     this.#history = this.#history.filter((event) => event.revision > revision)
+    this.#historyBytes = this.#history.reduce((sum, event) => sum + costOf(event), 0)
     this.#floor = Math.max(this.#floor, revision)
   }
 
   #tell(event: CacheEvent): void {
     this.#history.push(event)
-    if (this.#history.length > HISTORY_LIMIT * 1.25) {
-      const dropped = this.#history.splice(0, this.#history.length - HISTORY_LIMIT)
-      this.#floor = dropped.at(-1)!.revision
-    }
+    this.#historyBytes += costOf(event)
+    if (this.#history.length > HISTORY_LIMIT * 1.25 || this.#historyBytes > HISTORY_BYTES * 1.25) this.#trim()
     for (const subscriber of this.#subscribers) {
       try {
         subscriber.event(event)
@@ -136,4 +138,19 @@ export class ResourceCache {
       }
     }
   }
+  #trim(): void {
+    let count = Math.max(0, this.#history.length - HISTORY_LIMIT)
+    let bytes = this.#historyBytes
+    for (let at = 0; at < count || bytes > HISTORY_BYTES; at++) {
+      bytes -= costOf(this.#history[at]!)
+      count = at + 1
+    }
+    this.#floor = this.#history[count - 1]!.revision
+    this.#history.splice(0, count)
+    this.#historyBytes = bytes
+  }
+}
+
+function costOf({ object, previous }: CacheEvent): number {
+  return object.bytes.length + (previous?.bytes.length ?? 0)
 }

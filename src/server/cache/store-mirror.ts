@@ -9,6 +9,7 @@ import { type ParsedCache, StoredObject, unreadable } from './stored-object.ts'
 
 const ROOT = '/registry/'
 const RECENT_OBJECTS = 2000
+const RECENT_BYTES = 32 * 1024 * 1024
 const LOAD_PAGE = 2000
 
 export class StoreMirror {
@@ -23,7 +24,7 @@ export class StoreMirror {
   #offered = new WeakMap<Uint8Array, { object: KubeObject; partsFrozen: boolean }>()
   /** The store can no longer be followed: what is here goes stale. */
   lost = false
-  readonly recent: ParsedCache = new LruMap(RECENT_OBJECTS)
+  readonly recent: ParsedCache = new LruMap(RECENT_OBJECTS, { weightOf: ({ bytes }) => bytes.length, maxWeight: RECENT_BYTES })
 
   constructor(store: Store, { log }: { log: Logger }) {
     this.#store = store

@@ -27,6 +27,7 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 const RECENT = 1000
 /** What is shown before others have a turn. */
 const SLICE_BYTES = 128 * 1024
+const RECENT_BYTES = 32 * 1024 * 1024
 
 export interface WebhookConversionContext {
   outgoing: Outgoing
@@ -48,7 +49,10 @@ export class WebhookConversion implements Conversion {
   readonly #webhook: WebhookConfiguration
   readonly #storage: Kind<any>
   /** What was shown last: watchers of one version share it. */
-  readonly #recent = new LruMap<StoredObject, StoredObject>(RECENT)
+  readonly #recent = new LruMap<StoredObject, StoredObject>(RECENT, {
+    weightOf: (stored, shown) => stored.bytes.length + shown.bytes.length,
+    maxWeight: RECENT_BYTES,
+  })
   readonly #events = new WeakMap<CacheEvent, Promise<CacheEvent>>()
 
   /** One for each version that is served. */

@@ -151,7 +151,16 @@ export class Listener {
     const peer = peerOf(socket)
     this.#peers.set(socket, peer)
     if (socket.alpnProtocol === 'h2') this.#serveHttp2(socket, peer)
-    else this.#http1.emit('connection', socket)
+    else this.#serveHttp1(socket)
+  }
+
+  /**
+   * Node reads sockets past their streams unless somebody listens to their data. Read so, TLS does not stop at once when it is told to, and a large body
+   * sent right after a large answer breaks the connection.
+   */
+  #serveHttp1(socket: TLSSocket): void {
+    this.#http1.emit('connection', socket)
+    socket.on('data', ignore).off('data', ignore)
   }
 
   #serveHttp2(socket: TLSSocket, peer: Peer): void {
@@ -167,6 +176,8 @@ export class Listener {
     return this.#peers.get(socket) ?? { remoteAddress: '' }
   }
 }
+
+function ignore(): void {}
 
 function peerOf(socket: TLSSocket): Peer {
   const remoteAddress = socket.remoteAddress ?? ''

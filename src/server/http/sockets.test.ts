@@ -129,6 +129,29 @@ test('listener refuses bodies over 3 MiB and goes on serving', async () => {
   session.close()
 })
 
+test('listener takes a large body while a large answer is still on its way', async () => {
+  const data = { filler: 'x'.repeat(900 * 1024) }
+  assert.equal((await h1('POST', MAPS, map('echoed', data))).status, 201)
+  const socket = tls.connect({ port: server.port, host: '127.0.0.1', ...credentials(), ALPNProtocols: ['http/1.1'] })
+  await once(socket, 'secureConnect')
+  const body = map('echoed', data)
+  const put = `PUT ${MAPS}/echoed HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  // More answers than the kernel holds, and nobody reads them until the bodies are under way.
+  socket.write(`GET ${MAPS}/echoed HTTP/1.1\r\nhost: x\r\n\r\n`.repeat(20))
+  await once(socket, 'readable')
+  socket.write(put.repeat(3))
+  await new Promise(setImmediate)
+  let answers = 0
+  let end = ''
+  for await (const chunk of socket) {
+    const text = end + chunk.toString('latin1')
+    answers += text.split('HTTP/1.1 200 OK').length - 1
+    if (answers === 23) break
+    end = text.slice(-'HTTP/1.1 200 O'.length)
+  }
+  assert.equal(answers, 23)
+})
+
 test('listener takes no part of an upload for the whole', async () => {
   const session = connect()
   const stream = session.request({ ':method': 'POST', ':path': MAPS, 'content-type': 'application/json' })
