@@ -12,10 +12,12 @@ interface Entry {
   counts: Map<NodeInfo, number>
 }
 
-const MAX_ENTRIES = 128
+const MAX_ENTRIES = 2048
 
 export class MatchCounts {
   readonly #entries = new Map<string, Entry>()
+  /** By namespace and one label that pods must have, where the selector names one: a pod is held against few of many selectors. */
+  readonly #drawers = new Map<string, Set<Entry>>()
 
   /** `pods` are all of the namespace: looked at only for a selector that is new here. */
   of(namespace: string, selector: Selector, pods: Iterable<{ info: { pod: Pod }; node: NodeInfo }>): Counts {
@@ -27,16 +29,42 @@ export class MatchCounts {
     else {
       entry = { namespace, selector, counts: new Map() }
       for (const { info, node } of pods) if (isCounted(entry, info.pod)) change(entry.counts, node, 1)
+      const drawer = this.#drawers.get(drawerOf(entry)) ?? new Set()
+      this.#drawers.set(drawerOf(entry), drawer.add(entry))
     }
     this.#entries.set(key, entry)
-    if (this.#entries.size > MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!)
+    if (this.#entries.size > MAX_ENTRIES) this.#drop(this.#entries.keys().next().value!)
     return entry.counts
   }
 
   change(pod: Pod, node: NodeInfo, by: 1 | -1): void {
-    for (const entry of this.#entries.values()) if (isCounted(entry, pod)) change(entry.counts, node, by)
+    if (this.#entries.size === 0) return
+    const { namespace = '', labels = {} } = pod.metadata ?? {}
+    this.#changeIn(namespace, pod, { node, by })
+    for (const name of Object.keys(labels)) this.#changeIn(drawer(namespace, name, labels[name]!), pod, { node, by })
+  }
+
+  #changeIn(name: string, pod: Pod, { node, by }: { node: NodeInfo; by: 1 | -1 }): void {
+    for (const entry of this.#drawers.get(name) ?? []) if (isCounted(entry, pod)) change(entry.counts, node, by)
+  }
+
+  #drop(key: string): void {
+    const entry = this.#entries.get(key)!
+    this.#entries.delete(key)
+    const name = drawerOf(entry)
+    const entries = this.#drawers.get(name)!
+    entries.delete(entry)
+    if (entries.size === 0) this.#drawers.delete(name)
   }
 }
+
+function drawerOf({ namespace, selector }: Entry): string {
+  const one = selector.requirements.find(({ operator, values }) => (operator === '=' || operator === 'in') && values.length === 1)
+  return one ? drawer(namespace, one.key, one.values[0]!) : namespace
+}
+
+/** No namespace has a slash. */
+const drawer = (namespace: string, label: string, value: string) => `${namespace}/${label}=${value}`
 
 export function isCounted({ namespace, selector }: Pick<Entry, 'namespace' | 'selector'>, { metadata }: Pod): boolean {
   return metadata?.namespace === namespace && !metadata.deletionTimestamp && matchesLabels(selector, metadata.labels)

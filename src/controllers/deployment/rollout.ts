@@ -196,7 +196,8 @@ function newReplicaSet(deployment: Deployment, hash: string): ReplicaSet {
 
 /** Equal but for the hash label that the controller adds. */
 export function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean {
-  return canonical(withoutHash(a)) === canonical(withoutHash(b))
+  const [left, right] = [withoutHash(a), withoutHash(b)]
+  return equal(left, right) || canonical(left) === canonical(right)
 }
 
 function withoutHash(template: PodTemplateSpec | undefined): PodTemplateSpec {
