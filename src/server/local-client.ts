@@ -18,7 +18,7 @@ import type {
 } from '#client/client.ts'
 import { applyObject } from './engine/apply.ts'
 import { createObject } from './engine/create.ts'
-import { decodeLocal, decodeLocalStatus } from './engine/decode.ts'
+import { decodeLocal, decodeLocalStatus, decodeLocalUpdate } from './engine/decode.ts'
 import { deleteCollection } from './engine/delete-collection.ts'
 import { deleteObject, returnsDeleted } from './engine/delete.ts'
 import { servedObject } from './engine/encoding.ts'
@@ -145,7 +145,7 @@ class LocalClient implements Client {
     const ofStatus = options.subresource === 'status'
     const build = (present?: KubeObject) => {
       const next =
-        ofStatus && present ? decodeLocalStatus(resource.kind, object, present) : decodeLocal(resource.kind, clone(object as KubeObject))
+        ofStatus && present ? decodeLocalStatus(resource.kind, object, present) : decodeLocalUpdate(resource.kind, object, present)
       checkNames(write, key, next)
       return next
     }

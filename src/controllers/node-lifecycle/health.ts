@@ -41,6 +41,16 @@ export class NodeHealth {
     return this.#nodes.get(name)!.atMs + grace - now
   }
 
+  /** Takes a renewed lease of a node that was not lost until now; false for any other. */
+  renewed(name: string, lease: Lease): boolean {
+    const before = this.#nodes.get(name)
+    const now = this.#clock.monotonic()
+    if (!before || before.atMs + GRACE_MS <= now) return false
+    const renewed = lease.spec?.renewTime
+    if (before.renewed !== renewed) this.#nodes.set(name, { ...before, atMs: now, renewed })
+    return true
+  }
+
   knows(name: string): boolean {
     return this.#nodes.has(name)
   }

@@ -37,7 +37,11 @@ export function nodeLifecycleController(clock: Clock): Controller {
         if (!pace.note(name, informers.of(Node).get({ name }))) return []
         return Array.from(undecided, (one) => ({ name: one }))
       }),
-      mapped(Lease, ({ metadata }) => (metadata?.namespace === LEASE_NAMESPACE ? [{ name: metadata.name ?? '' }] : [])),
+      // A sign of life changes nothing by itself: the end of the grace finds out that there was one.
+      mapped(Lease, (lease) => {
+        const { namespace, name = '' } = lease.metadata ?? {}
+        return namespace !== LEASE_NAMESPACE || health.renewed(name, lease) ? [] : [{ name }]
+      }),
     ],
     reads: [Pod],
     async run({ metrics }) {

@@ -90,6 +90,15 @@ export function decodeLocal(kind: Kind, value: KubeObject): KubeObject {
   return settled(kind, value)
 }
 
+/** The same for an update; the object is copied, but for managers that are those of the present one. */
+export function decodeLocalUpdate(kind: Kind, value: KubeObject, present: KubeObject | undefined): KubeObject {
+  const { managedFields, ...metadata } = value.metadata ?? {}
+  if (!managedFields || managedFields !== present?.metadata?.managedFields) return decodeLocal(kind, clone(value))
+  const next = decodeLocal(kind, clone({ ...value, metadata }))
+  next.metadata!.managedFields = managedFields
+  return next
+}
+
 /** The same for a write of status: nothing else of it counts, and it is copied. */
 export function decodeLocalStatus(kind: Kind, value: KubeObject, present: KubeObject): KubeObject {
   if (kind.decode || kind.defaultsWhole) return decodeLocal(kind, clone(value))
