@@ -164,6 +164,18 @@ test('podEviction names its pod, and goes by the preconditions and the dry run t
       'Non-matching dry-run options in request and content: [All] and [x]',
     ],
   ]
+  refusals.push(
+    [
+      { metadata, deleteOptions: { propagationPolicy: 'Sideways' } },
+      {},
+      'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Sideways": supported values: "Background", "Foreground", "Orphan", "nil"',
+    ],
+    [
+      { metadata, deleteOptions: { dryRun: ['x'] } },
+      {},
+      'DeleteOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["x"]: supported values: "All"',
+    ],
+  )
   for (const [eviction, options, message] of refusals) await assert.rejects(asked(eviction, options), { message })
   await asked({ metadata, deleteOptions: { dryRun: ['All'] } })
   assert.deepEqual(

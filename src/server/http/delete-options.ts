@@ -16,8 +16,13 @@ export async function readDeleteOptions(call: Call, { clock }: { clock: Clock })
   const body = await readBody(call.exchange, { clock })
   const { query } = call.exchange
   const sent: DeleteOptions = body.length > 0 ? decodeOptions(call, body) : fromQuery(query)
+  return checkedOptions({ ...sent, dryRun: [...(sent.dryRun ?? []), ...(body.length > 0 ? [] : query.getAll('dryRun'))] })
+}
+
+/** What they come to. Throws StatusError Invalid. */
+export function checkedOptions(sent: DeleteOptions): DeletionOptions & { dryRun: boolean } {
   const errors: FieldError[] = []
-  const dryRun = dryRunOf([...(sent.dryRun ?? []), ...(body.length > 0 ? [] : query.getAll('dryRun'))], errors)
+  const dryRun = dryRunOf(sent.dryRun ?? [], errors)
   const { propagationPolicy: policy, orphanDependents, gracePeriodSeconds, preconditions } = sent
   if (policy && orphanDependents !== undefined)
     errors.push(invalid('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'))

@@ -5,6 +5,7 @@ import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
 import { conflictError, forbiddenError, hasReason, notFoundError, type Status, StatusError } from '#api/status.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
 import { formatTime } from '#lib/clock.ts'
+import { checkedOptions } from '#server/http/delete-options.ts'
 import type { RemoveOptions, ServerContext, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
 
 /** Evictions that no controller has confirmed yet. */
@@ -20,7 +21,7 @@ export function podEviction(context: ServerContext): SubresourceHandler {
 async function evict(context: ServerContext, { object, key, dryRun: dryQuery }: SubresourceRequest): Promise<Status> {
   const eviction = object as Eviction
   if (eviction.metadata?.name !== key.name) throw new StatusError('BadRequest', 'name in URL does not match name in Eviction object')
-  const options = { ...removeOptions(eviction), dryRun: dryRunOf(eviction, dryQuery) }
+  const options = optionsOf(eviction, dryQuery)
   for (let attempt = 1; ; attempt++) {
     const pod = context.reader.get(Pod, key)
     if (!pod) throw notFoundError(Pod, key.name)
@@ -56,11 +57,11 @@ function asItIs(pod: Pod, options: EvictOptions): EvictOptions {
   return { ...options, preconditions: { resourceVersion: pod.metadata!.resourceVersion!, ...options.preconditions } }
 }
 
-function dryRunOf({ deleteOptions }: Eviction, asked: boolean): boolean {
-  const { dryRun = [] } = deleteOptions ?? {}
+function optionsOf({ deleteOptions = {} }: Eviction, asked: boolean): EvictOptions {
+  const { dryRun = [] } = deleteOptions
   if (asked && dryRun.length > 0 && dryRun.join(' ') !== 'All')
     throw new StatusError('', `Non-matching dry-run options in request and content: [All] and [${dryRun.join(' ')}]`)
-  return asked || dryRun.length > 0
+  return checkedOptions(asked ? { ...deleteOptions, dryRun: ['All'] } : deleteOptions)
 }
 
 /** Upstream speaks of a Pod here, not of pods. */
@@ -80,15 +81,6 @@ function checkPreconditions({ metadata }: Pod, { preconditions: { uid, resourceV
       name,
       `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${ownVersion}). The object might have been modified`,
     )
-}
-
-function removeOptions({ deleteOptions = {} }: Eviction): RemoveOptions {
-  const { gracePeriodSeconds, propagationPolicy, preconditions } = deleteOptions
-  return {
-    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
-    ...(propagationPolicy ? { propagationPolicy: propagationPolicy as NonNullable<RemoveOptions['propagationPolicy']> } : {}),
-    ...(preconditions ? { preconditions } : {}),
-  }
 }
 
 const isTerminal = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
