@@ -130,6 +130,10 @@ function isGlobalUnicast(run: unknown, address: Address): Value {
 const READING = (): number => 150
 const ONE = (): number => 1
 const cost = (text: string): number => Math.ceil(text.length / 10)
+/** By the bytes of the prefix, twice; and once more to mask them. */
+const bytesOf = ({ length }: Range): number => Math.ceil(length / 8)
+const compared = (range: Range): number => Math.ceil(bytesOf(range) / 5)
+const masking = (range: Range): number => compared(range) + Math.ceil(bytesOf(range) / 10) + 1
 const ofText =
   <T extends Value>(parse: (text: string) => T | Failure, act: (value: T) => Value) =>
   (text: string): Value => {
@@ -147,7 +151,7 @@ export const addressFunctions = (): Declaration[] => [
   declare(
     'ip.isCanonical(string): bool',
     (_, text: string) => ofText(parseAddress, (address) => (address as Address).text === text)(text),
-    (text) => 2 * cost(text),
+    (text) => Math.ceil(text.length / 5),
     READING,
   ),
   declare(`string(${IP}): string`, (_, address) => String(address)),
@@ -163,26 +167,18 @@ export const addressFunctions = (): Declaration[] => [
   declare(`${CIDR}~ip(): ${IP}`, (_, { address }: Range) => address),
   declare(`${CIDR}~masked(): ${CIDR}`, (_, range: Range) => masked(range), ONE, READING),
   declare(`${CIDR}~prefixLength(): int`, (_, { length }: Range) => BigInt(length)),
-  declare(
-    `${CIDR}~containsIP(${IP}): bool`,
-    (_, range: Range, address: Address) => within(range, address),
-    () => 4,
-  ),
+  declare(`${CIDR}~containsIP(${IP}): bool`, (_, range: Range, address: Address) => within(range, address), compared),
   declare(
     `${CIDR}~containsIP(string): bool`,
     (_, range: Range, text: string) => ofText(parseAddress, (address) => within(range, address as Address))(text),
-    (_, text) => 4 + cost(text),
+    (range, text) => compared(range) + cost(text),
     READING,
   ),
-  declare(
-    `${CIDR}~containsCIDR(${CIDR}): bool`,
-    (_, range: Range, other: Range) => containsRange(range, other),
-    () => 7,
-  ),
+  declare(`${CIDR}~containsCIDR(${CIDR}): bool`, (_, range: Range, other: Range) => containsRange(range, other), masking),
   declare(
     `${CIDR}~containsCIDR(string): bool`,
     (_, range: Range, text: string) => ofText(parseRange, (other) => containsRange(range, other as Range))(text),
-    (_, text) => 7 + cost(text),
+    (range, text) => masking(range) + cost(text),
     READING,
   ),
 ]

@@ -83,7 +83,10 @@ function tellLongest(t: TestContext, longest: number, what: string): void {
 
 test('compileCel and CelProgram survive random expressions, and say the same twice', (t) => {
   const { random, soup, mutant } = fuzz(1)
-  const environment = celEnvironment({ variables: { self: customType(schema)!, oldSelf: customType(schema)!, object: DYN, x: DYN } })
+  const environment = celEnvironment({
+    bindings: true,
+    variables: { self: customType(schema)!, oldSelf: customType(schema)!, object: DYN, x: DYN },
+  })
   let [longest, slowest, ran] = [0, '', 0]
   for (let round = 0; round < 4000; round++) {
     const source = random.float() < 0.5 ? mutant() : soup(1 + Math.floor(random.float() * 12))

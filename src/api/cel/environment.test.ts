@@ -20,7 +20,7 @@ const schema: JSONSchemaProps = {
     nothing: { type: 'string', nullable: true },
   },
 }
-const environment = celEnvironment({ variables: { self: customType(schema)!, object: DYN } })
+const environment = celEnvironment({ variables: { self: customType(schema)!, object: DYN }, bindings: true })
 const variables = {
   self: {
     n: 5,
@@ -153,6 +153,12 @@ const refusals: [source: string, message: string][] = [
 test('compileCel refuses in the words of CEL', () => {
   for (const [source, message] of refusals)
     assert.throws(() => compileCel(source, environment), { name: 'CelError', message: `compilation failed: ${message}` }, source)
+})
+
+test('compileCel knows bindings only where they are asked for', () => {
+  const plain = celEnvironment({ variables: {} })
+  assert.throws(() => compileCel('cel.bind(x, 1, x)', plain), { message: /undeclared reference to 'cel' \(in container ''\)/ })
+  assert.equal(compileCel('[1].map(bind, bind)[0]', plain).evaluate({}), 1)
 })
 
 test('compileCel asks for the type that is expected', () => {

@@ -42,6 +42,8 @@ export interface CelEnvironmentOptions {
   type?: (name: string) => Type | undefined
   /** Beyond Kubernetes' own. */
   functions?: readonly Declaration[]
+  /** Whether there is `cel.bind()`: device selectors alone have it. */
+  bindings?: boolean
 }
 
 export interface CompileOptions {
@@ -74,10 +76,15 @@ function kubernetesFunctions(): FunctionTable {
   return shared
 }
 
-export function celEnvironment({ variables, type = () => undefined, functions = [] }: CelEnvironmentOptions): Environment {
+export function celEnvironment({
+  variables,
+  type = () => undefined,
+  functions = [],
+  bindings = false,
+}: CelEnvironmentOptions): Environment {
   const declared = new Map(Object.entries(variables))
   const table = functions.length > 0 ? functionTable(functions, kubernetesFunctions()) : kubernetesFunctions()
-  return { variable: (name) => declared.get(name), type, functions: table, inspect: inspectLiterals }
+  return { variable: (name) => declared.get(name), type, functions: table, inspect: inspectLiterals, bindings }
 }
 
 export class CelProgram {

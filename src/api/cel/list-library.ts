@@ -1,13 +1,27 @@
-// Kubernetes' functions over lists (isSorted, sum, min, max, indexOf, lastIndexOf) and the sets library.
+// Kubernetes' functions over lists (isSorted, sum, min, max, indexOf, lastIndexOf), those of optionals, and the sets library.
 import { compare, equals } from '#lib/cel/compare.ts'
 import { declare, type Declaration, type Handler, type Run } from '#lib/cel/functions.ts'
 import { int } from '#lib/cel/standard.ts'
-import { Duration, Failure, type ListValue, Uint, type Value } from '#lib/cel/values.ts'
+import { Duration, Failure, Items, type ListValue, NONE, Optional, Uint, type Value } from '#lib/cel/values.ts'
 import { duration } from '#lib/cel/time.ts'
 
 const ORDERED = ['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes']
-const whole = (list: ListValue): number => list.size
-const product = (left: ListValue, right: ListValue): number => left.size * right.size
+/** Texts by their tenths, whatever else by one each. */
+function whole(list: ListValue): number {
+  const first = list.size > 0 ? list.at(0) : undefined
+  if (typeof first !== 'string' && !(first instanceof Uint8Array)) return list.size
+  let cost = 0
+  for (let at = 0; at < list.size && cost < MOST; at++) {
+    const one = list.at(at)
+    cost += typeof one === 'string' || one instanceof Uint8Array ? Math.floor(one.length / 10) : 1
+  }
+  return cost
+}
+
+/** More than any expression may cost. */
+const MOST = 100_000_000
+const each = (list: ListValue): number => list.size
+const product = (left: ListValue, right: ListValue): number => 1 + left.size * right.size
 
 function isSorted(list: ListValue): Value {
   for (let at = 1; at < list.size; at++) {
@@ -59,17 +73,32 @@ function lastIndexOf({ meter }: Run, list: ListValue, value: Value): Value {
 
 export const listFunctions = (): Declaration[] => [
   ...ORDERED.flatMap((type) => [
-    declare(`list<${type}>~isSorted(): bool`, (_, list) => isSorted(list), whole),
-    declare(`list<${type}>~min(): ${type}`, extreme('min', -1), whole),
-    declare(`list<${type}>~max(): ${type}`, extreme('max', 1), whole),
+    declare(`list<${type}>~isSorted(): bool`, (_, list) => isSorted(list), whole, each),
+    declare(`list<${type}>~min(): ${type}`, extreme('min', -1), whole, each),
+    declare(`list<${type}>~max(): ${type}`, extreme('max', 1), whole, each),
   ]),
   declare('list<int>~sum(): int', (_, list) => sum(list, zeroLike(list, 0n)), whole),
   declare('list<uint>~sum(): uint', (_, list) => sum(list, zeroLike(list, new Uint(0n))), whole),
   declare('list<double>~sum(): double', (_, list) => sum(list, zeroLike(list, 0)), whole),
   declare('list<duration>~sum(): duration', (_, list) => sum(list, zeroLike(list, new Duration(0n))), whole),
-  declare('list<A>~indexOf(A): int', indexOf, whole),
-  declare('list<A>~lastIndexOf(A): int', lastIndexOf, whole),
+  declare('list<A>~first(): optional<A>', (_, list: ListValue) => (list.size > 0 ? new Optional(list.at(0)) : NONE)),
+  declare('list<A>~last(): optional<A>', (_, list: ListValue) => (list.size > 0 ? new Optional(list.at(list.size - 1)) : NONE)),
+  declare('optional.unwrap(list<optional<A>>): list<A>', (_, list) => unwrapped(list), undefined, each),
+  declare('list<optional<A>>~unwrapOpt(): list<A>', (_, list) => unwrapped(list), undefined, each),
+  declare('list<A>~indexOf(A): int', indexOf, whole, each),
+  declare('list<A>~lastIndexOf(A): int', lastIndexOf, whole, each),
 ]
+
+/** What is in those that hold something. */
+function unwrapped(list: ListValue): Value {
+  const values: Value[] = []
+  for (let at = 0; at < list.size; at++) {
+    const one = list.at(at)
+    if (!(one instanceof Optional)) return new Failure('no such overload')
+    if (one.value !== undefined) values.push(one.value)
+  }
+  return new Items(values)
+}
 
 /** Of a list whose type nobody knew, its first element says what is added up. */
 function zeroLike(list: ListValue, declared: Value): Value {
@@ -97,7 +126,7 @@ export const setFunctions = (): Declaration[] => [
     'sets.equivalent(list<A>, list<A>): bool',
     (run, one: ListValue, other: ListValue) =>
       every(one, (value) => contains(run, other, value)) && every(other, (value) => contains(run, one, value)),
-    (one, other) => 2 * product(one, other),
+    (one, other) => 2 * product(one, other) - 1,
   ),
   declare(
     'sets.intersects(list<A>, list<A>): bool',

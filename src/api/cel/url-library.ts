@@ -10,6 +10,8 @@ interface Parts {
   host: string
   path: string
   query: string
+  /** What follows the scheme, where it has neither host nor path. */
+  opaque?: string
 }
 
 class UrlValue extends Foreign {
@@ -22,27 +24,41 @@ class UrlValue extends Foreign {
   }
 
   override equals({ parts }: UrlValue): boolean {
-    const { scheme, host, path, query } = this.parts
-    return scheme === parts.scheme && host === parts.host && path === parts.path && query === parts.query
+    const { scheme, host, path, query, opaque } = this.parts
+    return opaque === parts.opaque && scheme === parts.scheme && host === parts.host && path === parts.path && query === parts.query
   }
 }
 
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s
 const HOST = /^(?:\[[0-9A-Fa-f:.]+(?:%25[^\]]*)?\]|[^\s:[\]\\^`{|}<>"]*)(?::\d*)?$/
 
+const CONVERTING = 'URL parse error during conversion from string: '
+
+/** What is wrong with a text that is to be a URI, if anything. */
+export function uriMessages(text: string): string[] {
+  const parsed = parse(text)
+  return parsed instanceof Failure ? [parsed.message.slice(CONVERTING.length)] : []
+}
+
 function parse(text: string): UrlValue | Failure {
-  const wrong = (why: string) => new Failure(`URL parse error during conversion from string: parse ${quoted(text)}: ${why}`)
+  const wrong = (why: string) => new Failure(`${CONVERTING}parse ${quoted(text)}: ${why}`)
   if (text === '') return wrong('empty url')
+  if (text === '*') return new UrlValue({ scheme: '', host: '', path: '*', query: '' })
+  if (text.startsWith(':')) return wrong('missing protocol scheme')
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at)
     if (unit < 0x20 || unit === 0x7f) return wrong('net/url: invalid control character in URL')
   }
   const [, scheme = '', after = ''] = SCHEME.exec(text) ?? []
   const rest = scheme ? after : text
-  if (!rest.startsWith('/')) return wrong('invalid URI for request')
   const question = rest.indexOf('?')
   const beforeQuery = question < 0 ? rest : rest.slice(0, question)
   const query = question < 0 ? '' : rest.slice(question + 1)
+  if (!rest.startsWith('/')) {
+    if (!scheme) return wrong('invalid URI for request')
+    // Without a root it is nothing but a text to this kind of URL, as `mailto:` is.
+    return new UrlValue({ scheme: scheme.toLowerCase(), host: '', path: '', query, opaque: beforeQuery })
+  }
   let host = ''
   let path = beforeQuery
   if (scheme && beforeQuery.startsWith('//')) {

@@ -6,10 +6,10 @@ type Tell = (at: number, message: string) => void
 type Expand = (macro: Call & { target: Expr }, tell: Tell) => Expr | undefined
 
 /** undefined where the call is no macro, and stays. */
-export function expandMacro(macro: Call, tell: Tell): Expr | undefined {
+export function expandMacro(macro: Call, tell: Tell, { bindings = false }: { bindings?: boolean } = {}): Expr | undefined {
   const { name, target, args } = macro
   if (target === undefined) return name === 'has' && args.length === 1 ? expandHas(macro, tell) : undefined
-  if (name === 'bind' && args.length === 3 && target.kind === 'ident' && target.name === 'cel') return expandBind(macro, tell)
+  if (bindings && name === 'bind' && args.length === 3 && target.kind === 'ident' && target.name === 'cel') return expandBind(macro, tell)
   return MACROS.get(`${name}/${args.length}`)?.(macro as Call & { target: Expr }, tell)
 }
 

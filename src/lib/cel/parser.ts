@@ -25,7 +25,12 @@ const RESERVED = new Set(
 )
 const MAX_INT = 2n ** 63n - 1n
 
-export function parse(source: string): { expr: Expr | undefined; issues: Issue[] } {
+export interface Dialect {
+  /** Whether there is `cel.bind(name, value, expression)`. */
+  bindings?: boolean
+}
+
+export function parse(source: string, dialect: Dialect = {}): { expr: Expr | undefined; issues: Issue[] } {
   if (source.length > MAX_SOURCE) {
     const size = [...source].length
     if (size > MAX_SOURCE)
@@ -36,7 +41,7 @@ export function parse(source: string): { expr: Expr | undefined; issues: Issue[]
   }
   const { tokens, issues } = tokenize(source)
   if (issues.length > 0) return { expr: undefined, issues: issues.slice(0, MAX_ISSUES) }
-  const parser = new Parser(tokens, issues)
+  const parser = new Parser(tokens, { issues, dialect })
   return { expr: parser.whole(), issues }
 }
 
@@ -46,12 +51,14 @@ class SyntaxStop extends Error {}
 class Parser {
   readonly #tokens: readonly Token[]
   readonly #issues: Issue[]
+  readonly #dialect: Dialect
   #next = 0
   #depth = 0
 
-  constructor(tokens: readonly Token[], issues: Issue[]) {
+  constructor(tokens: readonly Token[], { issues, dialect }: { issues: Issue[]; dialect: Dialect }) {
     this.#tokens = tokens
     this.#issues = issues
+    this.#dialect = dialect
   }
 
   whole(): Expr | undefined {
@@ -291,7 +298,7 @@ class Parser {
   }
 
   #macro(expr: Extract<Expr, { kind: 'call' }>): Expr {
-    const expanded = expandMacro(expr, (at, message) => this.#issues.push({ at, message }))
+    const expanded = expandMacro(expr, (at, message) => this.#issues.push({ at, message }), this.#dialect)
     return expanded ?? expr
   }
 

@@ -3,13 +3,13 @@ import { check, type Checked } from './checker.ts'
 import type { Expr } from './ast.ts'
 import type { FunctionTable } from './functions.ts'
 import { type Budget, Meter } from './meter.ts'
-import { parse } from './parser.ts'
+import { type Dialect, parse } from './parser.ts'
 import { Frame, plan, type Step } from './plan.ts'
 import { CompileError, type Issue } from './source.ts'
 import type { Type } from './types.ts'
 import type { Value } from './values.ts'
 
-export interface Environment {
+export interface Environment extends Dialect {
   variable(name: string): Type | undefined
   type(name: string): Type | undefined
   functions: FunctionTable
@@ -39,7 +39,7 @@ export class Program {
 
   /** Throws CompileError. */
   static compile(source: string, environment: Environment): Program {
-    const { expr, issues } = parse(source)
+    const { expr, issues } = parse(source, environment)
     if (!expr || issues.length > 0) throw new CompileError(source, issues)
     const checked = check(expr, environment)
     const found = checked.issues.length > 0 ? checked.issues : (environment.inspect?.(expr, checked) ?? [])

@@ -86,8 +86,8 @@ function replace(text: string, from: string, options: { to: string; limit?: bigi
   return [...parts.slice(0, most), parts.slice(most).join(from)].join(to)
 }
 
-const replaceCost = (text: string, from: string, to: string): number =>
-  twice(text) + Math.ceil(((text.length / Math.max(1, from.length) + 1) * to.length) / 10)
+const replaceWork = (text: string, from: string, to: string): number =>
+  pieces(text, from) + Math.ceil(((text.length / Math.max(1, from.length) + 1) * to.length) / 10)
 
 function join(list: ListValue, separator: string): Value {
   const parts: string[] = []
@@ -99,11 +99,14 @@ function join(list: ListValue, separator: string): Value {
   return parts.join(separator)
 }
 
+/** By what it makes. */
 function joinCost(list: ListValue, separator = ''): number {
-  let length = list.size * (separator.length + 10)
+  let length = Math.max(0, list.size - 1) * separator.length
   for (let at = 0; at < list.size && length < 1e8; at++) length += roughSizeOf(list.at(at))
   return Math.ceil(length / 5)
 }
+
+const joinWork = (list: ListValue): number => list.size * 2
 
 /** The text in quotes, safe to print. */
 function quote(text: string): string {
@@ -175,7 +178,16 @@ function formatted(value: Value, verb: string, precision: number | undefined): s
   }
 }
 
-const fixed = (value: number, digits: number): string => (Number.isFinite(value) ? value.toFixed(digits) : showDouble(value))
+function fixed(value: number, digits: number): string {
+  if (!Number.isFinite(value)) return showDouble(value)
+  const up = value.toFixed(digits)
+  // What is as near to both goes to the even one, where toFixed goes away from zero.
+  const exact = value.toFixed(Math.min(100, digits + 25))
+  const point = exact.indexOf('.')
+  const end = point < 0 ? exact.length : point + 1 + digits
+  const down = exact.slice(0, digits === 0 ? point : end)
+  return point >= 0 && /^50*$/.test(exact.slice(end)) && '02468'.includes(down.at(-1)!) ? down : up
+}
 
 const KINDS: Readonly<Record<string, string>> = {
   d: 'integers',
@@ -231,20 +243,20 @@ export const stringFunctions = (): Declaration[] => [
   declare('string~lastIndexOf(string, int): int', (_, text, part, from) => lastIndexOf(text, part, from), cost),
   declare('string~lowerAscii(): string', (_, text) => text.replace(/[A-Z]+/g, (part: string) => part.toLowerCase()), cost),
   declare('string~upperAscii(): string', (_, text) => text.replace(/[a-z]+/g, (part: string) => part.toUpperCase()), cost),
-  declare('string~replace(string, string): string', (_, text, from, to) => replace(text, from, { to }), replaceCost, pieces),
+  declare('string~replace(string, string): string', (_, text, from, to) => replace(text, from, { to }), twice, replaceWork),
   declare(
     'string~replace(string, string, int): string',
     (_, text, from, to, limit) => replace(text, from, { to, limit }),
-    replaceCost,
-    pieces,
+    twice,
+    replaceWork,
   ),
   declare('string~split(string): list<string>', (_, text, by) => split(text, by), twice, pieces),
   declare('string~split(string, int): list<string>', (_, text, by, limit) => split(text, by, limit), twice, pieces),
   declare('string~substring(int): string', (_, text, from) => substring(text, from), cost),
   declare('string~substring(int, int): string', (_, text, from, to) => substring(text, from, to), cost),
   declare('string~trim(): string', (_, text) => text.trim(), cost),
-  declare('list<string>~join(): string', (_, list) => join(list, ''), joinCost),
-  declare('list<string>~join(string): string', (_, list, separator) => join(list, separator), joinCost),
+  declare('list<string>~join(): string', (_, list) => join(list, ''), joinCost, joinWork),
+  declare('list<string>~join(string): string', (_, list, separator) => join(list, separator), joinCost, joinWork),
   declare('strings.quote(string): string', (_, text) => quote(text), cost),
   declare(
     'string~format(list<dyn>): string',

@@ -8,7 +8,7 @@ import type { PooledDevice } from './pools.ts'
 const MAX_PROGRAMS = 1024
 
 export class DeviceSelectors {
-  readonly #environment = celEnvironment({ variables: { device: DEVICE } })
+  readonly #environment = celEnvironment({ variables: { device: DEVICE }, bindings: true })
   readonly #programs = new Map<string, CelProgram>()
   readonly #parsers = Object.fromEntries(
     ['quantity', 'semver'].map((name) => [name, compileCel(`${name}(text)`, celEnvironment({ variables: { text: STRING } }))]),

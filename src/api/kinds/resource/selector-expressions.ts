@@ -34,7 +34,7 @@ async function problemWith(expression: string): Promise<string | undefined> {
   const { BOOL, CelError, celEnvironment, compileCel } = await import('#api/cel/environment.ts')
   const { DEVICE } = await import('#api/cel/device.ts')
   try {
-    compileCel(expression, celEnvironment({ variables: { device: DEVICE } }), { expects: [BOOL] })
+    compileCel(expression, celEnvironment({ variables: { device: DEVICE }, bindings: true }), { expects: [BOOL] })
     return undefined
   } catch (error) {
     if (error instanceof CelError) return error.message
