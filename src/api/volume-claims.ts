@@ -23,13 +23,17 @@ export function isReservedFor({ spec }: PersistentVolume, { metadata }: Persiste
 
 /** Whether the volume has what the claim asks for: class, mode, ways of access, size. */
 export function fitsClaim(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
+  return mismatchOf(volume, claim) === undefined
+}
+
+/** Why a volume cannot be the claim's, in upstream's words. */
+export function mismatchOf(volume: PersistentVolume, claim: PersistentVolumeClaim): string | undefined {
   const { accessModes = [], resources, volumeMode = 'Filesystem', volumeAttributesClassName = '' } = claim.spec ?? {}
   const offered = volume.spec ?? {}
-  return (
-    (offered.volumeMode ?? 'Filesystem') === volumeMode &&
-    (storageClassOf(volume) ?? '') === (storageClassOf(claim) ?? '') &&
-    (offered.volumeAttributesClassName ?? '') === volumeAttributesClassName &&
-    accessModes.every((mode) => offered.accessModes?.includes(mode)) &&
-    capacityOf(volume).compare(quantityOf(resources?.requests?.storage)) >= 0
-  )
+  if (volume.metadata?.deletionTimestamp) return `the volume is marked for deletion ${JSON.stringify(volume.metadata.name)}`
+  if (capacityOf(volume).compare(quantityOf(resources?.requests?.storage)) < 0) return 'requested PV is too small'
+  if ((storageClassOf(volume) ?? '') !== (storageClassOf(claim) ?? '')) return 'storageClassName does not match'
+  if ((offered.volumeAttributesClassName ?? '') !== volumeAttributesClassName) return 'volumeAttributesClassName does not match'
+  if ((offered.volumeMode ?? 'Filesystem') !== volumeMode) return 'incompatible volumeMode'
+  return accessModes.every((mode) => offered.accessModes?.includes(mode)) ? undefined : 'incompatible accessMode'
 }

@@ -29,6 +29,24 @@ test('clusterRoleAggregationController joins the rules of all roles its selector
   await eventually(async () => (await resources()) === 'pods')
 })
 
+test('clusterRoleAggregationController takes rules in the order of its selectors, then of names', async (t) => {
+  const { client, eventually } = await startTestCluster(t, { only: ['clusterrole-aggregation-controller'] })
+  const role = (name: string, more: Partial<ClusterRole>): ClusterRole => ({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name, labels: { group: name[0]! } },
+    ...more,
+  })
+  for (const name of ['a1', 'b2', 'b1'])
+    await client.create(ClusterRole, role(name, { rules: [{ apiGroups: [''], resources: [name], verbs: ['get'] }] }))
+  const clusterRoleSelectors = ['b', 'a'].map((group) => ({ matchLabels: { group } }))
+  await client.create(ClusterRole, role('whole', { aggregationRule: { clusterRoleSelectors }, rules: [] }))
+  await eventually(async () => {
+    const { rules = [] } = await client.get(ClusterRole, { name: 'whole' })
+    return rules?.flatMap(({ resources = [] }) => resources).join() === 'b1,b2,a1'
+  })
+})
+
 test('clusterRoleAggregationController fills the roles that everyone knows', async (t) => {
   const { client, eventually } = await startTestCluster(t, { only: ['clusterrole-aggregation-controller'] })
   for (const name of ['view', 'edit', 'admin']) {

@@ -23,8 +23,12 @@ export const clusterRoleAggregationController: Controller = {
     const roles = informers.of(ClusterRole)
     const role = roles.get(key)
     if (!role?.aggregationRule) return
-    const parts = roles.list().filter((one) => one.metadata?.name !== key.name && takesIn(role, one))
-    parts.sort((a, b) => (a.metadata!.name! < b.metadata!.name! ? -1 : 1))
+    const others = roles
+      .list()
+      .filter(({ metadata }) => metadata?.name !== key.name)
+      .sort((a, b) => (a.metadata!.name! < b.metadata!.name! ? -1 : 1))
+    const selectors = role.aggregationRule.clusterRoleSelectors ?? []
+    const parts = selectors.flatMap((selector) => others.filter(({ metadata }) => selectorMatches(selector, metadata?.labels)))
     const rules: PolicyRule[] = []
     for (const rule of parts.flatMap((part) => part.rules ?? [])) if (!rules.some((one) => equal(one, rule))) rules.push(rule)
     if (equal(rules, role.rules ?? [])) return

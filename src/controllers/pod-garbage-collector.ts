@@ -70,15 +70,16 @@ async function removePod(
   const key = keyOf(pod)
   const labels = [key.namespace ?? '', reason]
   metrics.add('pod_gc_collector_force_delete_pods_total', labels)
-  if (why && !isFinished(pod)) {
+  if (!isFinished(pod)) {
+    // Whoever holds the pod by a finalizer learns that it will not end by itself.
     const condition = {
       type: 'DisruptionTarget',
       status: 'True',
       reason: 'DeletionByPodGC',
-      message: why,
+      message: why ?? '',
       lastTransitionTime: formatTime(clock.now()),
     }
-    const patch = { metadata: { uid: pod.metadata?.uid }, status: { phase: 'Failed', conditions: [condition] } }
+    const patch = { metadata: { uid: pod.metadata?.uid }, status: { phase: 'Failed', ...(why ? { conditions: [condition] } : {}) } }
     await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
   }
   const { uid } = pod.metadata!

@@ -130,5 +130,6 @@ test('certificateCleanerController deletes what is decided after an hour and wha
 test('expiryOf waits for an approved request that is not yet issued', () => {
   const conditions = [{ type: 'Approved', status: 'True', lastUpdateTime: '2026-01-01T00:00:00Z' }]
   const request = { metadata: { creationTimestamp: '2026-01-01T00:00:00Z' }, spec: { request: '', signerName: '' }, status: { conditions } }
-  assert.equal(expiryOf(request), now + 24 * 3_600_000)
+  assert.equal(expiryOf(request), Infinity)
+  assert.equal(expiryOf({ ...request, status: {} }), now + 24 * 3_600_000)
 })

@@ -35,8 +35,8 @@ export function expiryOf({ metadata, status }: CertificateSigningRequest): numbe
     // What is approved but not yet issued is still awaited.
     if (time !== undefined && (type !== 'Approved' || status?.certificate)) ends.push(time + DECIDED_MS)
   }
-  if (status?.certificate) ends.push(notAfter(status.certificate))
-  else ends.push((Date.parse(metadata?.creationTimestamp ?? '') || Infinity) + PENDING_MS)
+  if (status?.certificate) ends.push(since('Approved') === undefined ? Infinity : notAfter(status.certificate))
+  else if (conditions.length === 0) ends.push((Date.parse(metadata?.creationTimestamp ?? '') || Infinity) + PENDING_MS)
   return Math.min(...ends)
 }
 

@@ -2,7 +2,7 @@
 import type { Kind } from '#api/kind.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, type KubeObject } from '#api/object.ts'
-import { hasReason, ignoreNotFound, qualified } from '#api/status.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import { textOf } from '#controllers/pod-control.ts'
 
@@ -44,7 +44,7 @@ async function deleteAll(kind: Kind<any>, namespace: string, { client, remains }
     if (items.length > 0) note(items, { resource, remains })
   } catch (error) {
     // The resource itself may have gone meanwhile, with its definition.
-    if (!hasReason(error, 'NotFound', 'MethodNotAllowed')) remains.errors.push(`failed to delete ${qualified(kind)}: ${textOf(error)}`)
+    if (!hasReason(error, 'NotFound', 'MethodNotAllowed')) remains.errors.push(textOf(error))
   }
 }
 

@@ -99,7 +99,7 @@ function conditionsOf(current: readonly NamespaceCondition[], { remains, failure
       'NamespaceDeletionContentFailure',
       remains.errors.length > 0 && {
         reason: 'ContentDeletionFailed',
-        message: `Failed to delete all resource types, ${remains.errors.length} remaining: ${remains.errors.join(', ')}`,
+        message: `Failed to delete all resource types, ${remains.errors.length} remaining: ${remains.errors.toSorted().join(', ')}`,
       },
       { reason: 'ContentDeleted', message: 'All content successfully deleted, may be waiting on finalization' },
     ],

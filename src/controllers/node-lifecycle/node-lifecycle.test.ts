@@ -66,6 +66,24 @@ test('nodeLifecycleController evicts nobody while every node is lost', async (t)
   assert.equal(await taintsOf(cluster, 'n1'), 'unreachable:NoSchedule')
 })
 
+test('nodeLifecycleController calls evictions off when the last node is lost, and takes them up again', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  for (const name of ['n1', 'n2']) await addNode(cluster, name)
+  await keepAlive(cluster, 'n2', 70_000)
+  assert.match(await taintsOf(cluster, 'n1'), /unreachable:NoExecute/)
+  await cluster.advance(70_000)
+  assert.equal(await taintsOf(cluster, 'n1'), 'unreachable:NoSchedule')
+  const ready = [{ type: 'Ready', status: 'True', lastHeartbeatTime: formatTime(cluster.clock.now()), lastTransitionTime: formatTime(0) }]
+  await cluster.client.patch(
+    Node,
+    { name: 'n2' },
+    { type: 'strategic', patch: { status: { conditions: ready } } },
+    { subresource: 'status' },
+  )
+  await keepAlive(cluster, 'n2', 30_000)
+  assert.match(await taintsOf(cluster, 'n1'), /unreachable:NoExecute/)
+})
+
 test('nodeLifecycleController marks pods of a lost node not ready; taintEvictionController deletes them when their patience ends', async (t) => {
   const cluster = await startTestCluster(t, { only })
   const { client, eventually, advance } = cluster
@@ -144,4 +162,21 @@ test('podGarbageCollector deletes pods of a vanished node after 40 s, and not on
       (error: unknown) => hasReason(error, 'NotFound'),
     ),
   )
+})
+
+test('podGarbageCollector ends a pod that was never placed before it deletes it', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  const key = { namespace, name: 'a' }
+  await eventually(() =>
+    client.create(Pod, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { ...key, finalizers: ['example.com/held'] },
+      spec: { containers: [{ name: 'c', image: 'c:1' }] },
+    }),
+  )
+  await client.delete(Pod, key)
+  await eventually(async () => (await client.get(Pod, key)).status?.phase === 'Failed')
+  assert.equal(conditionOf((await client.get(Pod, key)).status?.conditions, 'DisruptionTarget'), undefined)
 })

@@ -22,8 +22,8 @@ export function nodeLifecycleController(clock: Clock): Controller {
   const health = new NodeHealth(clock)
   const pace = new EvictionPace(clock)
   const ready = new Set<string>()
-  /** Nodes that are lost, but whose pods may not be evicted for the time being. */
-  const undecided = new Set<string>()
+  /** Nodes whose pods are to go, now or when it may be, or to stay after all when everything is lost. */
+  const lost = new Set<string>()
   return {
     name: 'node-lifecycle-controller',
     account: 'node-controller',
@@ -35,7 +35,7 @@ export function nodeLifecycleController(clock: Clock): Controller {
       mapped(Node, ({ metadata }, informers) => {
         const name = metadata?.name ?? ''
         if (!pace.note(name, informers.of(Node).get({ name }))) return []
-        return Array.from(undecided, (one) => ({ name: one }))
+        return Array.from(lost, (one) => ({ name: one }))
       }),
       // A sign of life changes nothing by itself: the end of the grace finds out that there was one.
       mapped(Lease, (lease) => {
@@ -58,7 +58,7 @@ export function nodeLifecycleController(clock: Clock): Controller {
         if (health.knows(name))
           tell(events, { name, uid: name }, 'RemovingNode', `Node ${name} event: Removing Node ${name} from Controller`)
         ready.delete(name)
-        undecided.delete(name)
+        lost.delete(name)
         return health.forget(name)
       }
       if (!health.knows(name)) {
@@ -68,9 +68,9 @@ export function nodeLifecycleController(clock: Clock): Controller {
       const remainingMs = health.remainingMs(node, lease)
       // What it writes brings it back here, counted among the lost.
       if (remainingMs <= 0 && (await markLost(node, context)) !== node) return
-      const { evicts, waitMs } = await syncTaints(node, { pace, context })
-      if (evicts) undecided.delete(name)
-      else undecided.add(name)
+      const waitMs = await syncTaints(node, { pace, context })
+      if (executionKey(node) === undefined) lost.delete(name)
+      else lost.add(name)
       if (isNodeReady(node)) ready.add(name)
       else {
         if (ready.delete(name))
@@ -116,15 +116,12 @@ async function markLost(node: Node, { client, clock }: ControllerContext): Promi
   return client.update(Node, { ...node, status: { ...node.status, conditions } }, { subresource: 'status' })
 }
 
-/** Whether nothing is left to decide, and how long to wait where evictions of the zone are paced. */
-async function syncTaints(
-  node: Node,
-  { pace, context }: { pace: EvictionPace; context: ControllerContext },
-): Promise<{ evicts: boolean; waitMs: number | undefined }> {
+/** Returns how long to wait where evictions of the zone are paced. */
+async function syncTaints(node: Node, { pace, context }: { pace: EvictionPace; context: ControllerContext }): Promise<number | undefined> {
   let execute: Execution = 'spare'
   let waitMs: number | undefined
   if (executionKey(node) !== undefined) {
-    if (hasExecutionTaint(node)) execute = 'evict'
+    if (hasExecutionTaint(node)) execute = pace.allLost ? 'spare' : 'evict'
     else {
       const answer = pace.ask(node)
       execute = answer.verdict === 'wait' ? undefined : answer.verdict
@@ -140,7 +137,7 @@ async function syncTaints(
       patch: { metadata: { resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } },
     })
   }
-  return { evicts: executionKey(node) === undefined || execute === 'evict', waitMs }
+  return waitMs
 }
 
 /** Pods of a node that is not ready serve nobody: their Ready turns False, so that endpoints let go of them. */

@@ -46,9 +46,14 @@ export class EvictionPace {
     return this.#states() !== states
   }
 
+  /** Every zone is lost: then it is this process that hears nothing, and nobody is evicted. */
+  get allLost(): boolean {
+    return this.#zones.values().every((zone) => stateOf(zone) === 'FullDisruption')
+  }
+
   /** Whether an unready node may be tainted now; else how long to wait, or that evictions are off for the time being. */
   ask(node: Node): { verdict: 'evict' | 'spare' } | { verdict: 'wait'; waitMs: number } {
-    if (this.#zones.values().every((zone) => stateOf(zone) === 'FullDisruption')) return { verdict: 'spare' }
+    if (this.allLost) return { verdict: 'spare' }
     const name = zoneOf(node)
     const zone = this.#zones.get(name)
     const partial = zone !== undefined && stateOf(zone) === 'PartialDisruption'

@@ -128,6 +128,43 @@ test('persistentVolumeBinder gives claims without a class the default one, calls
   assert.equal((await bound(cluster, 'waiting')).spec?.volumeName, 'v')
 })
 
+test('persistentVolumeBinder does not bind a volume asked for by name that does not suit, and says why', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addVolume(cluster, 'v', '1Gi', { accessModes: ['ReadOnlyMany'], volumeMode: 'Block', storageClassName: 'fast' })
+  for (const [name, storage, spec, why] of [
+    ['a', '2Gi', {}, 'requested PV is too small'],
+    ['b', '1Gi', {}, 'storageClassName does not match'],
+    ['c', '1Gi', { storageClassName: 'fast' }, 'incompatible volumeMode'],
+    ['d', '1Gi', { storageClassName: 'fast', volumeMode: 'Block' }, 'incompatible accessMode'],
+  ] as const) {
+    await addClaim(cluster, name, storage, { volumeName: 'v', ...spec })
+    const text = `VolumeMismatch: Cannot bind to requested volume "v": ${why}`
+    await cluster.eventually(async () => (await cluster.events(name)).includes(text))
+    assert.equal((await claimOf(cluster, name)).status?.phase, 'Pending')
+  }
+  await addClaim(cluster, 'e', '1Gi', { volumeName: 'v', storageClassName: 'fast', volumeMode: 'Block', accessModes: ['ReadOnlyMany'] })
+  await bound(cluster, 'e')
+})
+
+test('persistentVolumeBinder names the pods whose placing it waits for', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await client.create(StorageClass, {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'patient', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+    provisioner: 'example.com/disk',
+    volumeBindingMode: 'WaitForFirstConsumer',
+  })
+  await addClaim(cluster, 'waiting', '1Gi', { storageClassName: 'patient' })
+  const spec = {
+    containers: [{ name: 'c', image: 'c:1' }],
+    volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'waiting' } }],
+  }
+  await eventually(() => client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: { namespace, name: 'user' }, spec }))
+  await eventually(async () => (await cluster.events('waiting')).includes('WaitForPodScheduled: waiting for pod user to be scheduled'))
+})
+
 test('claimProtectionController keeps a claim that a pod uses, and volumeProtectionController a volume that is bound', async (t) => {
   const cluster = await startTestCluster(t, { only })
   const { client, eventually, advance } = cluster

@@ -1,14 +1,17 @@
 // persistentvolume-binder-controller: brings claims and volumes together. It provisions nothing itself: that is for the class's provisioner.
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
-import { isReservedFor, storageClassOf } from '#api/volume-claims.ts'
+import { isReservedFor, mismatchOf, storageClassOf } from '#api/volume-claims.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { equal } from '#api/equal.ts'
+import { isFinished } from '#controllers/pod-state.ts'
+import { claimsOf } from './attachments.ts'
 import { bestMatch } from './matching.ts'
 
 const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
@@ -30,6 +33,10 @@ export const persistentVolumeBinder: Controller = {
     itself(PersistentVolume),
     mapped(PersistentVolume, claimsFor),
     mapped(PersistentVolumeClaim, volumesFor),
+    // What a claim waits for changes with the pods that wait for it.
+    mapped(Pod, (pod, informers) =>
+      pod.spec?.nodeName ? [] : claimsOf(pod).filter((key) => isPending(informers.of(PersistentVolumeClaim).get(key))),
+    ),
     mapped(StorageClass, (_, informers) => unboundClaims(informers).map((claim) => keyOf(claim))),
   ],
   async reconcile(key, context) {
@@ -47,24 +54,27 @@ async function syncUnboundClaim(claim: PersistentVolumeClaim, context: Controlle
   const { volumeName } = claim.spec ?? {}
   if (volumeName) {
     const volume = informers.of(PersistentVolume).get({ name: volumeName })
-    if (volume && (!volume.spec?.claimRef || isReservedFor(volume, claim))) return bind(volume, claim, context)
-    if (volume)
+    const mismatch = volume && !volume.spec?.claimRef ? mismatchOf(volume, claim) : undefined
+    if (mismatch) {
+      const text = `Cannot bind to requested volume ${JSON.stringify(volumeName)}: ${mismatch}`
+      context.events.event(claim, 'Warning', 'VolumeMismatch', text)
+    } else if (volume && (!volume.spec?.claimRef || isReservedFor(volume, claim))) return bind(volume, claim, context)
+    else if (volume)
       context.events.event(claim, 'Warning', 'FailedBinding', `volume ${JSON.stringify(volumeName)} already bound to a different claim.`)
     return setClaimStatus(claim, { phase: 'Pending' }, context)
-  }
-  if (storageClassOf(claim) === undefined) {
-    const fallback = defaultClass(informers)
-    if (fallback) {
-      const spec = { ...claim.spec, storageClassName: fallback.metadata!.name! }
-      await client.update(PersistentVolumeClaim, { ...claim, spec })
-      return
-    }
   }
   const storageClass = informers.of(StorageClass).get({ name: storageClassOf(claim) ?? '' })
   const selected = claim.metadata?.annotations?.[SELECTED_NODE]
   const waits = storageClass?.volumeBindingMode === 'WaitForFirstConsumer' && !selected
   const volume = bestMatch(claim, informers.of(PersistentVolume).list(), { onlyReserved: waits })
   if (volume) return bind(volume, claim, context)
+  // Who asked for no class and finds no volume without one gets the default, even if it came later.
+  const fallback = storageClassOf(claim) === undefined ? defaultClass(informers) : undefined
+  if (fallback) {
+    const spec = { ...claim.spec, storageClassName: fallback.metadata!.name! }
+    await client.update(PersistentVolumeClaim, { ...claim, spec })
+    return
+  }
   const current = await provision(claim, { storageClass, waits, context })
   return setClaimStatus(current, { phase: 'Pending' }, context)
 }
@@ -76,7 +86,7 @@ async function provision(
 ): Promise<PersistentVolumeClaim> {
   const { events, client } = context
   if (waits) {
-    events.event(claim, 'Normal', 'WaitForFirstConsumer', 'waiting for first consumer to be created before binding')
+    tellWaiting(claim, context)
     return claim
   }
   const name = storageClassOf(claim)
@@ -100,6 +110,21 @@ async function provision(
   const annotations = { ...claim.metadata?.annotations, [PROVISIONER]: provisioner, [BETA_PROVISIONER]: provisioner }
   if (equal(annotations, claim.metadata?.annotations)) return claim
   return client.update(PersistentVolumeClaim, { ...claim, metadata: { ...claim.metadata, annotations } })
+}
+
+/** Says whether a pod is missing that uses the claim, or a node for those there are. */
+function tellWaiting(claim: PersistentVolumeClaim, { informers, events }: ControllerContext): void {
+  const { namespace, name } = claim.metadata!
+  const pods = informers
+    .of(Pod)
+    .list(namespace)
+    .filter((pod) => !pod.spec?.nodeName && !isFinished(pod) && claimsOf(pod).some((one) => one.name === name))
+  const names = pods.map(({ metadata }) => metadata!.name!).sort()
+  if (names.length === 0) events.event(claim, 'Normal', 'WaitForFirstConsumer', 'waiting for first consumer to be created before binding')
+  else {
+    const text = `waiting for pod${names.length > 1 ? 's' : ''} ${names.join(',')} to be scheduled`
+    events.event(claim, 'Normal', 'WaitForPodScheduled', text)
+  }
 }
 
 async function syncBoundClaim(claim: PersistentVolumeClaim, context: ControllerContext): Promise<void> {
@@ -234,6 +259,10 @@ function claimsFor(volume: PersistentVolume, informers: Informers): ObjectKey[] 
   return unboundClaims(informers)
     .filter((claim) => (storageClassOf(claim) ?? '') === (storageClassOf(volume) ?? '') || claim.spec?.volumeName === volume.metadata?.name)
     .map((claim) => keyOf(claim))
+}
+
+function isPending(claim: PersistentVolumeClaim | undefined): boolean {
+  return claim?.status?.phase === 'Pending'
 }
 
 function volumesFor(claim: PersistentVolumeClaim): ObjectKey[] {
