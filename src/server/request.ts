@@ -174,6 +174,8 @@ export interface SubresourceRequest {
   object?: KubeObject
   query: URLSearchParams
   dryRun: boolean
+  /** Of `connect`: what the answer carries, unless a backend says otherwise. */
+  headers?: Readonly<OutgoingHttpHeaders>
   warn(text: string): void
 }
 

@@ -186,6 +186,12 @@ test('CustomResources keeps status apart, counts generations and scales', async 
   )
   const scale = await ask('GET', `${PATH}/a/scale`)
   assert.deepEqual([scale.body.kind, scale.body.spec, scale.body.status], ['Scale', { replicas: 2 }, { replicas: 1 }])
+  const table = (await ask('GET', `${PATH}/a/scale`, undefined, { accept: 'application/json;as=Table;g=meta.k8s.io;v=v1' })).body
+  assert.deepEqual(
+    table.columnDefinitions.map(({ name }: { name: string }) => name),
+    ['Name', 'Desired', 'Available', 'Age'],
+  )
+  assert.deepEqual(table.rows[0].cells.slice(0, 3), ['a', 2, 1])
   const scaled = await ask('PATCH', `${PATH}/a/scale`, { spec: { replicas: 4 } }, { 'content-type': 'application/merge-patch+json' })
   assert.equal(scaled.body.spec.replicas, 4)
   const after = await ask('GET', `${PATH}/a`)

@@ -29,6 +29,9 @@ export interface ServedExchange extends Exchange {
   abort(): void
 }
 
+/** Go's servers tell the length of what fits into their first buffer. */
+const TOLD_BELOW = 4096
+
 abstract class SocketExchange {
   readonly url: string
   readonly path: string
@@ -102,7 +105,8 @@ export class Http2Exchange extends SocketExchange implements ServedExchange {
     if (this.method === 'HEAD' || body === undefined) {
       stream.respond(head, { endStream: true })
     } else {
-      stream.respond(head)
+      const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+      stream.respond(length > TOLD_BELOW ? head : { ...head, 'content-length': length })
       stream.end(body)
     }
     // A body nobody will read must not hold the connection's window. Where there is none, Node closes the stream by itself, and cheaper.

@@ -17,7 +17,7 @@ import type { Resource, StoredResource } from '#server/registry.ts'
 import type { SubresourceHandler } from '#server/request.ts'
 import { attributesOf } from './authorization.ts'
 import { changedQuery, connectOptions } from './connect-options.ts'
-import { annotateOf, type Call } from './call.ts'
+import { annotateOf, answerHeaders, type Call } from './call.ts'
 import { flag, optionsOf, writeParameters } from './parameters.ts'
 import { readObject } from './read-object.ts'
 import { answerStatus } from './recover.ts'
@@ -98,7 +98,7 @@ async function connect(engine: Engine, call: Call, { resource, handler }: Handle
     await validatingAdmission(engine, admission)
     if (object && JSON.stringify(object) !== before) request.query = changedQuery(object, request.query)
   }
-  await handler.connect!(requestOf(request), call.exchange)
+  await handler.connect!({ ...requestOf(request), headers: answerHeaders(call) }, call.exchange)
 }
 
 /** Of the engine's own: scale; other subresources of the parent's shape go the way of the parent. */

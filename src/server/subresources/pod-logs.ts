@@ -16,7 +16,7 @@ export function podLogs(reader: ObjectReader, kubelets: Kubelets): SubresourceHa
   return {
     kind: Pod,
     subresource: 'log',
-    async connect({ key }, exchange) {
+    async connect({ key, headers }, exchange) {
       const { query, signal } = exchange
       const errors = checkOptions(query)
       if (errors.length > 0) throw invalidError({ group: '', kind: 'PodLogOptions' }, key.name, errors)
@@ -24,7 +24,7 @@ export function podLogs(reader: ObjectReader, kubelets: Kubelets): SubresourceHa
       const container = containerOf(pod, query.get('container') ?? '')
       const nodeName = pod.spec?.nodeName
       // Not scheduled yet: nothing has been said.
-      if (!nodeName) return exchange.send(200, { 'content-type': 'text/plain' }, '')
+      if (!nodeName) return exchange.send(200, { ...headers, 'content-type': 'text/plain' }, '')
       const address = kubelets.address(nodeName)
       const path = `/containerLogs/${key.namespace}/${key.name}/${container}${forwardedQuery(query)}`
       const tls = isTrue(query.get('insecureSkipTLSVerifyBackend'))
@@ -37,7 +37,7 @@ export function podLogs(reader: ObjectReader, kubelets: Kubelets): SubresourceHa
       const code = answer.statusCode ?? 500
       if (code < 200 || code > 206) throw refusalOf(code, (await textOf(answer, LONGEST_ERROR)).trim(), key.name)
       const { 'content-type': type = 'text/plain' } = returnedHeaders(answer.headers)
-      await pipeline(answer, exchange.open(200, { 'content-type': type })).catch(ignoreLeaving)
+      await pipeline(answer, exchange.open(200, { ...headers, 'content-type': type })).catch(ignoreLeaving)
     },
   }
 }

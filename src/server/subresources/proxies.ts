@@ -10,7 +10,7 @@ import type { ObjectKey } from '#api/object.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
 import { connectionError } from '#server/outgoing/call-error.ts'
 import type { Random } from '#lib/random.ts'
-import type { Exchange, ObjectReader, SubresourceHandler } from '#server/request.ts'
+import type { Exchange, ObjectReader, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
 import { type Backend, forward, forwardedHeaders, returnedHeaders } from './forward-http.ts'
 import type { Kubelets } from './kubelets.ts'
 import { podOf } from './pod-container.ts'
@@ -28,7 +28,7 @@ export function proxies(context: ProxyContext): SubresourceHandler[] {
   const handler = (kind: Kind<any>, backendOf: (key: ObjectKey) => Backend): SubresourceHandler => ({
     kind,
     subresource: 'proxy',
-    connect: ({ key }, exchange) => proxy(exchange, backendOf(key)),
+    connect: ({ key, headers }, exchange) => proxy(exchange, backendOf(key), headers),
   })
   return [
     handler(Pod, (key) => podBackend(context, key)),
@@ -45,11 +45,11 @@ function splitUrl(url: string): { prefix: string; rest: string } {
   return { prefix, rest: url.slice(prefix.length) }
 }
 
-async function proxy(exchange: Exchange, backend: Backend): Promise<void> {
+async function proxy(exchange: Exchange, backend: Backend, own: SubresourceRequest['headers']): Promise<void> {
   const { prefix, rest } = splitUrl(exchange.url)
   // Links on the page below are relative to a directory: without the slash they would lead elsewhere.
   if ((rest === '' || rest.startsWith('?')) && (exchange.method === 'GET' || exchange.method === 'HEAD'))
-    return exchange.send(301, { location: `${prefix}/${rest}` })
+    return exchange.send(301, { ...own, location: `${prefix}/${rest}` })
   const path = rest.startsWith('/') ? rest : `/${rest}`
   if (exchange.upgrade) return tunnel(exchange, backend, path)
   const { method, headers, input: body, signal } = exchange
@@ -61,7 +61,7 @@ async function proxy(exchange: Exchange, backend: Backend): Promise<void> {
   const returned = returnedHeaders(answer.headers)
   const links = { prefix, backend }
   const page = rewriteLinks(answer, returned, links)
-  await pipeline(page, exchange.open(answer.statusCode ?? 502, returned)).catch(ignoreLeaving)
+  await pipeline(page, exchange.open(answer.statusCode ?? 502, { ...own, ...returned })).catch(ignoreLeaving)
 }
 
 /** `name`, `name:port` or `scheme:name:port`. */

@@ -105,6 +105,8 @@ test("podLogs streams the kubelet's answer, asking it as the API server", async 
   const { get, kubelet } = await fixture(t)
   const { code, text, headers } = await get('pods/p/log?follow=true&tailLines=5&timestamps=false')
   assert.deepEqual([code, text, headers['content-type']], [200, 'hello\n', 'text/plain'])
+  assert.match(String(headers['audit-id']), /^[0-9a-f-]{36}$/)
+  assert.equal(headers['cache-control'], 'no-cache, private')
   assert.equal((await get('pods/p/log?follow=0&timestamps&tailLines=%2B5')).code, 200)
   assert.deepEqual(kubelet.asked, [
     'kube-apiserver-kubelet-client /containerLogs/default/p/c?follow=true&tailLines=5',
