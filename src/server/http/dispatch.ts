@@ -9,6 +9,7 @@ import type { Resource, StoredResource } from '#server/registry.ts'
 import { answer, type Call, type Link } from './call.ts'
 import type { FanOut } from './fan-out.ts'
 import type { SlabPool } from './slab-writer.ts'
+import { refuseUnrouted } from './media-routes.ts'
 import { resourceVerbs } from './resource-verbs.ts'
 import { serveHandler, serveScale } from './subresource-verbs.ts'
 
@@ -53,6 +54,7 @@ async function serveResource(call: Call, { engine, pool, fanOut, resource, metri
     const subresource = Object.hasOwn(kind.subresources, info.subresource) ? kind.subresources[info.subresource] : undefined
     if (!subresource || !info.name) return notFound(call, engine)
     if (!subresource.verbs.includes(info.verb)) throw notAllowed()
+    if (!handlerOf(engine, kind, info.subresource)?.connect) refuseUnrouted(call, kind)
     if (await serveHandler(engine, call, resource)) return
     if (info.subresource === 'scale' && kind.scale) return serveScale(engine, call, resource as StoredResource)
     const ownKind = subresource.kind === undefined || subresource.kind.kind === kind.kind
@@ -62,6 +64,7 @@ async function serveResource(call: Call, { engine, pool, fanOut, resource, metri
     if (!kind.verbs.includes(info.verb as Verb)) throw notAllowed()
     if (!info.name && (info.verb === 'update' || info.verb === 'patch')) throw notAllowed()
     if (kind.scope === 'Namespaced' && !info.namespace && !SPANNING.includes(info.verb)) throw notAllowed()
+    refuseUnrouted(call, kind)
     if (await serveHandler(engine, call, resource)) return
     if (!resource.cache) throw unavailable(call)
   }
