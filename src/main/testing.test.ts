@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
+import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
+import { HorizontalPodAutoscalerV2 as HorizontalPodAutoscaler } from '#api/kinds/autoscaling/horizontal-pod-autoscaler-v2.ts'
+import { CoreEvent } from '#api/kinds/core/event.ts'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject } from '#api/object.ts'
+import { Stage } from '#node/simulated/stages/stage.ts'
 import { CronJob } from '#api/kinds/batch/cron-job.ts'
 import { Job } from '#api/kinds/batch/job.ts'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
@@ -84,13 +91,152 @@ async function history(seed: number): Promise<string> {
 async function contents({ client }: Cluster): Promise<string> {
   const kinds = builtinKinds.filter(({ virtual: made, verbs }) => !made && verbs.includes('list'))
   const lists = await Promise.all(kinds.map(async (kind) => (await client.list(kind)).items))
-  return JSON.stringify(lists)
+  // What is kept parsed and what is read anew differ in the order of their fields.
+  const sorted = (_key: string, value: unknown) =>
+    value && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : value
+  return JSON.stringify(lists, sorted)
 }
 
 test('startCluster with one seed gives one history', async () => {
   const [first, second, other] = [await history(7), await history(7), await history(8)]
   assert.ok(first === second, 'two runs of one seed differ')
   assert.notEqual(first, other)
+})
+
+/** Everything at once, told as it happened: every change of every kind in the order of its version, and what there is in the end. */
+async function busyHistory(seed: number): Promise<{ told: string[]; end: string }> {
+  await using cluster = await still({ seed, nodes: 4, stages: true })
+  const { client } = cluster
+  await cluster.idle()
+  const told: string[] = []
+  const stop = new AbortController()
+  const { metadata } = await client.list(Pod)
+  const watching = [Pod, Deployment, Job, CoreEvent, Node, HorizontalPodAutoscaler].map(async (kind: Kind<any>) => {
+    for await (const { type, object } of client.watch(kind, { resourceVersion: metadata!.resourceVersion!, signal: stop.signal }))
+      told.push(`${object.metadata?.resourceVersion} ${type} ${kind.plural} ${object.metadata?.name}`)
+  })
+  const make = (kind: Kind<any>, name: string, spec: object, annotations: Record<string, string> = {}) =>
+    client.create(kind, {
+      apiVersion: kind.group ? `${kind.group}/${kind.version}` : kind.version,
+      kind: kind.kind,
+      metadata: { name, ...(kind.scope === 'Namespaced' ? { namespace: 'default' } : {}), annotations },
+      spec,
+    } as KubeObject)
+  const template = (app: string, annotations: Record<string, string> = {}, more: object = {}) => ({
+    metadata: { labels: { app }, annotations },
+    spec: { containers: [{ name: 'main', image: 'app', resources: { requests: { cpu: '100m', memory: '64Mi' } } }], ...more },
+  })
+  const selector = (app: string) => ({ matchLabels: { app } })
+  const crashing = { 'sampan.dev/exit-after': '20s-90s', 'sampan.dev/exit-code': '1', 'sampan.dev/start-delay': '1s-9s' }
+  await make(Stage, 'evicting', {
+    resource: 'Pod',
+    selector: { matchLabels: { app: 'web' } },
+    when: "object.status.phase == 'Running'",
+    delay: { seconds: 60, jitterSeconds: 600 },
+    next: { annotations: { 'sampan.dev/evict': 'by chance' } },
+  })
+  await make(Stage, 'losing', {
+    resource: 'Node',
+    when: "!has(object.metadata.annotations) || !('sampan.dev/node-state' in object.metadata.annotations)",
+    delay: { seconds: 300, jitterSeconds: 1200 },
+    next: { annotations: { 'sampan.dev/node-state': 'lost' } },
+  })
+  await make(Stage, 'finding', {
+    resource: 'Node',
+    when: "object.metadata.annotations['sampan.dev/node-state'] == 'lost'",
+    delay: { seconds: 60, jitterSeconds: 300 },
+    next: { annotations: { 'sampan.dev/node-state': null } },
+  })
+  await Promise.all([
+    make(Deployment, 'web', { replicas: 6, selector: selector('web'), template: template('web') }),
+    make(Deployment, 'crashing', { replicas: 3, selector: selector('crashing'), template: template('crashing', crashing) }),
+    make(StatefulSet, 'db', { replicas: 3, serviceName: 'db', selector: selector('db'), template: template('db') }),
+    make(DaemonSet, 'agent', { selector: selector('agent'), template: template('agent') }),
+    make(
+      Job,
+      'flaky',
+      {
+        completions: 20,
+        parallelism: 5,
+        backoffLimit: 50,
+        template: template('flaky', { 'sampan.dev/run-seconds': '30' }, { restartPolicy: 'OnFailure' }),
+      },
+      {},
+    ),
+    make(
+      HorizontalPodAutoscaler,
+      'web',
+      {
+        scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' },
+        minReplicas: 2,
+        maxReplicas: 9,
+        metrics: [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 40 } } }],
+      },
+      {},
+    ),
+  ])
+  await client.create(CronJob, cronJob('often', '*/3 * * * *'))
+  await cluster.advance('40m')
+  await client.patch(
+    Deployment,
+    { namespace: 'default', name: 'crashing' },
+    { type: 'merge', patch: { spec: { template: { metadata: { annotations: { 'sampan.dev/exit-after': null } } } } } },
+  )
+  await client.delete(Node, { name: 'simulated-2' })
+  await cluster.advance('20m')
+  const end = await contents(cluster)
+  stop.abort()
+  await Promise.all(watching)
+  return { told, end }
+}
+
+test('startCluster with one seed gives one history, change for change, however much goes on', async () => {
+  const [first, second, other] = [await busyHistory(3), await busyHistory(3), await busyHistory(4)]
+  assert.ok(first.told.length > 1000, `${first.told.length} changes`)
+  const differs = first.told.findIndex((line, at) => line !== second.told[at])
+  assert.equal(differs, -1, `${first.told[differs]} and ${second.told[differs]}`)
+  assert.equal(first.told.length, second.told.length)
+  assert.ok(first.end === second.end, 'they end differently')
+  assert.notEqual(first.end, other.end)
+})
+
+test('startCluster gives back all it took, cluster after cluster', async () => {
+  const round = async () => {
+    await using cluster = await startCluster({ clock: virtual() })
+    await cluster.client.create(Deployment, deployment('web', 1))
+    await cluster.idle()
+  }
+  await round()
+  // Resources end in the turn after: a socket that closes, a timer that was cancelled.
+  const settled = async () => {
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    return process.getActiveResourcesInfo().toSorted()
+  }
+  const before = await settled()
+  for (let index = 0; index < 10; index++) await round()
+  assert.deepEqual(await settled(), before)
+})
+
+const WRONG: [options: object, complaint: RegExp][] = [
+  [{ nodes: -1 }, /nodes: -1: say a number from 0 to 10000/],
+  [{ nodes: '3' }, /nodes: 3: say a number/],
+  [{ clock: 'virtual' }, /clock: virtual: say virtual\(\)/],
+  [{ clock: {} }, /say virtual\(\)/],
+  [{ seed: 1.5 }, /seed: 1\.5: say a whole number/],
+  [{ node: 1 }, /there is no option node: there are nodes, clock, seed/],
+  [{ history: 0 }, /history: 0: say a number of writes/],
+]
+for (const [options, complaint] of WRONG)
+  test(`startCluster refuses ${JSON.stringify(options)}`, () => assert.rejects(startCluster(options as ClusterOptions), complaint))
+
+test('startCluster says so when a cluster that was disposed is asked', async () => {
+  const cluster = await still()
+  const { client } = cluster
+  await cluster[Symbol.asyncDispose]()
+  for (const ask of [() => client.list(Pod), () => cluster.advance('1s'), () => cluster.idle()])
+    await assert.rejects(async () => ask(), /the cluster was disposed/)
 })
 
 test('startCluster keeps clusters apart, many in one process', async () => {

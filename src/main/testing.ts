@@ -1,7 +1,9 @@
 // Clusters for tests: an API server, controllers, scheduler and simulated nodes in the calling process, on real time or on time that the
 // test moves. Nothing is shared between clusters and nothing is left behind.
 import { generateKeyPairSync } from 'node:crypto'
-import type { Client, UserInfo } from '#client/client.ts'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject } from '#api/object.ts'
+import type { Client, CreateOptions, UserInfo, WriteOptions } from '#client/client.ts'
 import { kubeconfigFor } from '#cli/kubeconfig-file.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import { parseDuration } from '#lib/duration.ts'
@@ -34,11 +36,19 @@ export interface ClusterOptions {
   log?(line: string): void
 }
 
+/** A client that takes what the kind says, and a subresource's own type where one is named. */
+export interface ClusterClient extends Client {
+  create<T extends KubeObject>(kind: Kind<T>, object: NoInfer<T>, options?: Omit<CreateOptions, 'subresource'>): Promise<T>
+  create<T extends KubeObject, O extends KubeObject>(kind: Kind<T>, object: O, options: CreateOptions & { subresource: string }): Promise<O>
+  update<T extends KubeObject>(kind: Kind<T>, object: NoInfer<T>, options?: Omit<WriteOptions, 'subresource'>): Promise<T>
+  update<T extends KubeObject, O extends KubeObject>(kind: Kind<T>, object: O, options: WriteOptions & { subresource: string }): Promise<O>
+}
+
 export interface Cluster extends AsyncDisposable {
   /** Acts as the cluster's administrator. */
-  readonly client: Client
+  readonly client: ClusterClient
   /** Acts as anyone: authorised and admitted like a request from outside. */
-  clientFor(user: UserInfo): Client
+  clientFor(user: UserInfo): ClusterClient
   readonly clock: Clock
   /** `https://127.0.0.1:port`; empty without `listen`. */
   readonly url: string
@@ -58,6 +68,7 @@ export interface VirtualTime {
 }
 
 const SERVICE_CIDR = '10.96.0.0/12'
+const MOST_NODES = 10_000
 
 /** Time that stands still until the cluster is told to advance; it begins on 2026-01-01T00:00:00Z unless said. */
 export function virtual({ start = Date.UTC(2026, 0, 1) }: { start?: Date | number | string } = {}): VirtualTime {
@@ -67,6 +78,7 @@ export function virtual({ start = Date.UTC(2026, 0, 1) }: { start?: Date | numbe
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  checkOptions(options)
   const { nodes = 1, listen = true } = options
   const activity = new Activity()
   const moved = options.clock && createVirtualClock(options.clock.startMs, { settle: () => activity.settle() })
@@ -109,10 +121,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   starting.use(await startAll([...controllers, scheduler, ...(nodes > 0 ? [simulated] : [])], started))
   acting = true
   const running = starting.move()
+  const alive = () => {
+    if (signal.aborted) throw new Error('the cluster was disposed')
+  }
+  const openFor = (user: UserInfo) => whileAlive(clientFor(user), alive)
 
   return {
-    client: clientFor({ username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] }),
-    clientFor,
+    client: openFor({ username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] }),
+    clientFor: openFor,
     clock,
     url: server.url,
     kubeconfig() {
@@ -120,14 +136,67 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       return kubeconfigFor({ url: server.url, ca: pki.authority, ...pki.admin })
     },
     async advance(duration) {
+      alive()
       if (!moved) throw new Error('the cluster runs on real time: start it with clock: virtual()')
       await moved.advance(milliseconds(duration))
     },
     async idle() {
+      alive()
       const rested = await activity.rest((ms) => (moved ? moved.advance(ms) : clock.sleep(ms)))
       if (!rested) throw new Error('the cluster did not come to rest within an hour of its time')
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+const OPTIONS: Record<keyof ClusterOptions, (value: unknown) => boolean> = {
+  nodes: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MOST_NODES,
+  clock: (value) => typeof value === 'object' && Number.isFinite((value as VirtualTime | null)?.startMs),
+  seed: (value) => Number.isSafeInteger(value),
+  listen: (value) => typeof value === 'boolean',
+  stages: (value) => typeof value === 'boolean',
+  history: (value) => Number.isInteger(value) && Number(value) > 0,
+  log: (value) => typeof value === 'function',
+}
+const MEANT: Record<keyof ClusterOptions, string> = {
+  nodes: `a number from 0 to ${MOST_NODES}`,
+  clock: 'virtual(), or nothing for real time',
+  seed: 'a whole number',
+  listen: 'true or false',
+  stages: 'true or false',
+  history: 'a number of writes',
+  log: 'a function that takes a line',
+}
+
+/** For callers without a compiler, and for what it cannot know. */
+function checkOptions(options: ClusterOptions): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError('startCluster: its options are an object')
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(OPTIONS, name))
+      throw new TypeError(`startCluster: there is no option ${name}: there are ${Object.keys(OPTIONS).join(', ')}`)
+    if (value !== undefined && !OPTIONS[name as keyof ClusterOptions](value))
+      throw new TypeError(`startCluster: ${name}: ${String(value)}: say ${MEANT[name as keyof ClusterOptions]}`)
+  }
+}
+
+/** What a test forgot to await would else ask a cluster that is no more. */
+function whileAlive(client: Client, alive: () => void): Client {
+  const guarded = <Arguments extends unknown[], T>(call: (...args: Arguments) => T) => {
+    return (...args: Arguments): T => {
+      alive()
+      return call(...args)
+    }
+  }
+  return {
+    get: guarded(client.get),
+    list: guarded(client.list),
+    watch: guarded(client.watch),
+    create: guarded(client.create),
+    update: guarded(client.update),
+    patch: guarded(client.patch),
+    delete: guarded(client.delete),
+    deleteCollection: guarded(client.deleteCollection),
+    ...(client.resources ? { resources: guarded(client.resources) } : {}),
   }
 }
 
