@@ -14,7 +14,7 @@ import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { withCondition } from './conditions.ts'
 import { isControlledBy } from './owners.ts'
-import { isFinished } from './pod-state.ts'
+import { isFinished, observedGenerationOf } from './pod-state.ts'
 
 export function deviceTaintEvictionController(): Controller {
   /** Pods with a deletion ahead, so that calling it off can be told. */
@@ -56,9 +56,13 @@ export function deviceTaintEvictionController(): Controller {
         reason: 'DeletionByDeviceTaintManager',
         message: 'Device Taint manager: deleting due to NoExecute taint',
         lastTransitionTime: formatTime(now),
+        ...observedGenerationOf(pod),
       })
       const uid = pod.metadata!.uid!
-      const patch = { metadata: { uid }, status: { conditions: conditions.filter(({ type }) => type === 'DisruptionTarget') } }
+      const patch = {
+        metadata: { uid },
+        status: { ...observedGenerationOf(pod), conditions: conditions.filter(({ type }) => type === 'DisruptionTarget') },
+      }
       await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
       await client.delete(Pod, key, { preconditions: { uid } }).catch((error: unknown) => {
         // Another pod of that name is not the one that was to go.

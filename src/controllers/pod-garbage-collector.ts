@@ -9,7 +9,7 @@ import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { isNodeReady } from './node-lifecycle/node-lifecycle.ts'
-import { isFinished, nodeNameOf } from './pod-state.ts'
+import { isFinished, nodeNameOf, observedGenerationOf } from './pod-state.ts'
 
 const QUARANTINE_MS = 40_000
 const PERIOD_MS = 20_000
@@ -72,14 +72,19 @@ async function removePod(
   metrics.add('pod_gc_collector_force_delete_pods_total', labels)
   if (!isFinished(pod)) {
     // Whoever holds the pod by a finalizer learns that it will not end by itself.
+    const observed = observedGenerationOf(pod)
     const condition = {
       type: 'DisruptionTarget',
       status: 'True',
       reason: 'DeletionByPodGC',
       message: why ?? '',
       lastTransitionTime: formatTime(clock.now()),
+      ...observed,
     }
-    const patch = { metadata: { uid: pod.metadata?.uid }, status: { phase: 'Failed', ...(why ? { conditions: [condition] } : {}) } }
+    const patch = {
+      metadata: { uid: pod.metadata?.uid },
+      status: { phase: 'Failed', ...observed, ...(why ? { conditions: [condition] } : {}) },
+    }
     await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
   }
   const { uid } = pod.metadata!

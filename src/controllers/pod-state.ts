@@ -19,6 +19,11 @@ export function podCondition(pod: Pod, type: string): PodCondition | undefined {
   return pod.status?.conditions?.find((condition) => condition.type === type)
 }
 
+/** What whoever writes a pod's status or a condition of it notes: which spec that is about. */
+export function observedGenerationOf({ metadata }: Pod): { observedGeneration?: number } {
+  return metadata?.generation === undefined ? {} : { observedGeneration: metadata.generation }
+}
+
 export function isReady(pod: Pod): boolean {
   return podCondition(pod, 'Ready')?.status === 'True'
 }

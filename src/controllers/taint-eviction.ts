@@ -10,7 +10,7 @@ import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { withCondition } from './conditions.ts'
-import { isFinished, nodeNameOf } from './pod-state.ts'
+import { isFinished, nodeNameOf, observedGenerationOf } from './pod-state.ts'
 
 export function taintEvictionController(): Controller {
   /** Pods with a deletion ahead and since when: so that calling it off can be told, and waiting does not begin anew each time. */
@@ -46,9 +46,10 @@ export function taintEvictionController(): Controller {
         reason: 'DeletionByTaintManager',
         message: 'Taint manager: deleting due to NoExecute taint',
         lastTransitionTime: formatTime(now),
+        ...observedGenerationOf(pod),
       })
       const disrupted = conditions.find(({ type }) => type === 'DisruptionTarget')
-      const patch = { metadata: { uid: pod.metadata?.uid }, status: { conditions: [disrupted] } }
+      const patch = { metadata: { uid: pod.metadata?.uid }, status: { ...observedGenerationOf(pod), conditions: [disrupted] } }
       await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
       await client.delete(Pod, key).catch(ignoreNotFound)
       metrics.add('taint_eviction_controller_pod_deletions_total')

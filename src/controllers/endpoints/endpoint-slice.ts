@@ -131,20 +131,17 @@ async function syncFamily(service: Service, { type, pods, changedAt, told, conte
 }
 
 function countChanges(existing: readonly EndpointSlice[], plan: SlicePlan, { metrics }: ControllerContext): void {
-  const addresses = (slices: readonly { endpoints?: Endpoint[] | null }[]) =>
-    new Set(slices.flatMap(({ endpoints }) => (endpoints ?? []).map(endpointKey)))
-  const before = addresses(existing)
-  const after = addresses([...plan.create, ...plan.update, ...plan.keep])
-  metrics.observe('endpoint_slice_controller_endpoints_added_per_sync', [], after.difference(before).size)
-  metrics.observe('endpoint_slice_controller_endpoints_removed_per_sync', [], before.difference(after).size)
+  metrics.observe('endpoint_slice_controller_endpoints_added_per_sync', [], plan.added)
+  metrics.observe('endpoint_slice_controller_endpoints_removed_per_sync', [], plan.removed)
   for (const operation of ['create', 'update', 'delete'] as const)
     if (plan[operation].length > 0) metrics.add('endpoint_slice_controller_changes', [operation], plan[operation].length)
   const slices = plan.create.length + plan.update.length + plan.keep.length
   metrics.add('endpoint_slice_controller_num_endpoint_slices', [], slices - existing.length)
-  metrics.add('endpoint_slice_controller_endpoints_desired', [], after.size - before.size)
+  metrics.add('endpoint_slice_controller_endpoints_desired', [], plan.added - plan.removed)
+  const before = existing.reduce((sum, { endpoints }) => sum + (endpoints?.length ?? 0), 0)
   const wanted = (count: number) => Math.max(1, Math.ceil(count / PER_SLICE))
-  const known = existing.length === 0 ? 0 : wanted(before.size)
-  metrics.add('endpoint_slice_controller_desired_endpoint_slices', [], wanted(after.size) - known)
+  const known = existing.length === 0 ? 0 : wanted(before)
+  metrics.add('endpoint_slice_controller_desired_endpoint_slices', [], wanted(before + plan.added - plan.removed) - known)
 }
 
 function groupOf(service: Service, pod: Pod, { type, informers }: { type: string; informers: Informers }): PortGroup[] {

@@ -16,10 +16,13 @@ export interface SlicePlan {
   delete: EndpointSlice[]
   /** Slices that are right as they are. */
   keep: EndpointSlice[]
+  /** Endpoints that are in no slice yet, and that are in one and shall not be. */
+  added: number
+  removed: number
 }
 
 export function planSlices(existing: readonly EndpointSlice[], wanted: readonly PortGroup[], limit: number): SlicePlan {
-  const plan: SlicePlan = { create: [], update: [], delete: [], keep: [] }
+  const plan: SlicePlan = { create: [], update: [], delete: [], keep: [], added: 0, removed: 0 }
   const byPorts = new Map<string, EndpointSlice[]>()
   for (const slice of existing) {
     const key = portsKey(slice.ports)
@@ -30,7 +33,10 @@ export function planSlices(existing: readonly EndpointSlice[], wanted: readonly 
     planGroup(byPorts.get(key) ?? [], group, { limit, plan })
     byPorts.delete(key)
   }
-  for (const slices of byPorts.values()) plan.delete.push(...slices)
+  for (const slices of byPorts.values()) {
+    plan.delete.push(...slices)
+    for (const { endpoints } of slices) plan.removed += endpoints?.length ?? 0
+  }
   return plan
 }
 
@@ -41,7 +47,10 @@ function planGroup(slices: readonly EndpointSlice[], group: PortGroup, { limit, 
     for (const endpoint of slice.endpoints ?? []) {
       const key = endpointKey(endpoint)
       const next = missing.get(key)
-      if (!next) continue
+      if (!next) {
+        plan.removed++
+        continue
+      }
       missing.delete(key)
       endpoints.push(next)
     }
@@ -49,6 +58,7 @@ function planGroup(slices: readonly EndpointSlice[], group: PortGroup, { limit, 
   })
 
   const rest = [...missing.values()]
+  plan.added += rest.length
   const fill = (draft: (typeof drafts)[number]) => {
     const room = limit - draft.endpoints.length
     if (room <= 0 || rest.length === 0) return

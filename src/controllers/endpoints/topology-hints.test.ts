@@ -22,6 +22,7 @@ const endpoints = (zones: string) =>
   [...zones].map(
     (zone, index): Endpoint => ({ addresses: [`10.0.0.${index}`], conditions: { ready: true }, ...(zone === '-' ? {} : { zone }) }),
   )
+const none = { added: 0, removed: 0 }
 const even = [node('n1', 'a', '2'), node('n2', 'b', '2'), node('n3', 'c', '2')]
 
 for (const [what, nodes, zones, expected] of [
@@ -42,7 +43,7 @@ for (const [what, nodes, zones, expected] of [
 ] as const) {
   test(`hintSlices gives hints: ${what}`, () => {
     const list = endpoints(zones)
-    const refusal = hintSlices({ create: [{ ports: [], endpoints: list }], update: [], delete: [], keep: [] }, nodes)
+    const refusal = hintSlices({ create: [{ ports: [], endpoints: list }], update: [], delete: [], keep: [], ...none }, nodes)
     if (typeof expected === 'string') {
       assert.equal(refusal, undefined)
       const hints = list.map(({ hints: hint }) => hint?.forZones?.[0]?.name).join('')
@@ -76,7 +77,13 @@ for (const [what, kept, newcomers, { stays, hints }] of [
 ] as const) {
   test(`hintSlices ${what}`, () => {
     const keep = kept.map((text) => slice(text.replaceAll('-', 'b'), text))
-    const plan: SlicePlan = { create: newcomers ? [{ ports: [], endpoints: endpoints(newcomers) }] : [], update: [], delete: [], keep }
+    const plan: SlicePlan = {
+      create: newcomers ? [{ ports: [], endpoints: endpoints(newcomers) }] : [],
+      update: [],
+      delete: [],
+      keep,
+      ...none,
+    }
     assert.equal(hintSlices(plan, even), undefined)
     assert.equal(plan.keep.length, stays)
     const given = [...plan.create, ...plan.update].flatMap((one) => one.endpoints ?? [])
@@ -91,7 +98,7 @@ for (const [what, kept, newcomers, { stays, hints }] of [
 }
 
 test('hintSlices takes hints away where there can be none, and leaves slices alone that have none', () => {
-  const plan: SlicePlan = { create: [], update: [], delete: [], keep: [slice('ab', 'ab'), slice('ba', '--')] }
+  const plan: SlicePlan = { create: [], update: [], delete: [], keep: [slice('ab', 'ab'), slice('ba', '--')], ...none }
   assert.match(hintSlices(plan, [even[0]!])!, /^Insufficient Node information/)
   assert.equal(plan.keep.length, 1)
   assert.ok(plan.update[0]!.endpoints!.every(({ hints }) => hints === undefined))

@@ -9,7 +9,7 @@ import { hasReason } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { conditionOf } from '#controllers/conditions.ts'
-import { isReady, nodeNameOf } from '#controllers/pod-state.ts'
+import { isReady, nodeNameOf, observedGenerationOf } from '#controllers/pod-state.ts'
 import { type Clock, formatTime } from '#lib/clock.ts'
 import { NodeHealth } from './health.ts'
 import { executionKey, hasExecutionTaint, sameTaints, wantedTaints, type Execution } from './taints.ts'
@@ -147,8 +147,9 @@ async function markPodsNotReady(node: Node, { client, informers, clock, events }
     .by(nodeNameOf, node.metadata?.name ?? '')
     .filter((pod) => isReady(pod))
   for (const pod of pods) {
-    const condition = { type: 'Ready', status: 'False', lastTransitionTime: formatTime(clock.now()) }
-    const patch = { metadata: { uid: pod.metadata?.uid }, status: { conditions: [condition] } }
+    const observed = observedGenerationOf(pod)
+    const condition = { type: 'Ready', status: 'False', lastTransitionTime: formatTime(clock.now()), ...observed }
+    const patch = { metadata: { uid: pod.metadata?.uid }, status: { ...observed, conditions: [condition] } }
     events.event(pod, 'Warning', 'NodeNotReady', 'Node is not ready')
     await client.patch(Pod, keyOf(pod), { type: 'strategic', patch }, { subresource: 'status' }).catch((error: unknown) => {
       if (!hasReason(error, 'NotFound')) throw error

@@ -200,3 +200,10 @@ test('statefulSetController waits for a claim that goes with an earlier pod', as
   await client.patch(PersistentVolumeClaim, { namespace, name: 'data-db-0' }, { type: 'merge', patch: { metadata: { finalizers: null } } })
   await eventually(async () => (await podNames(cluster)) === 'db-0')
 })
+
+test('StatefulSet loses what it says of maxUnavailable: the feature is off', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const updateStrategy = { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 2 } }
+  const made = await cluster.client.create(StatefulSet, statefulSet(0, { updateStrategy }))
+  assert.deepEqual(made.spec?.updateStrategy?.rollingUpdate, { partition: 0 })
+})

@@ -49,6 +49,11 @@ export const StatefulSet = defineKind<StatefulSet>({
   scale: SCALE,
   validateName: forNames(dnsLabel),
   generationOf: ({ spec }) => spec,
+  prepareForCreate: (set) => dropMaxUnavailable(set),
+  prepareForUpdate(next, previous, { subresource }) {
+    const kept = previous.spec?.updateStrategy?.rollingUpdate?.maxUnavailable !== undefined
+    if (!subresource && !kept) dropMaxUnavailable(next)
+  },
   default(set) {
     set.status = { replicas: 0, availableReplicas: 0, ...set.status }
     const { spec } = set
@@ -187,4 +192,9 @@ function setWarnings(next: StatefulSet, previous?: StatefulSet): string[] {
   if (revisionHistoryLimit < 0)
     warnings.push('spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended')
   return warnings
+}
+
+/** Its feature is off, and whoever reads the set shall see that. */
+function dropMaxUnavailable({ spec }: StatefulSet): void {
+  delete spec?.updateStrategy?.rollingUpdate?.maxUnavailable
 }
