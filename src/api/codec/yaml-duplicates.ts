@@ -3,6 +3,8 @@ import { EVENT_ID, type Event, getScalarValue, parseEvents, SCALAR_STYLE } from 
 
 const MOST = 100
 const LONGEST_KEY = 300
+/** Keys of doubtful type that are looked into; what is seen after them counts as text. */
+const MOST_DOUBTS = 5000
 
 /** Keys that are no text are told as Go prints them. */
 export type PlainKey = (source: string) => unknown
@@ -21,6 +23,12 @@ export function repeatedKeys(text: string, options: { maxDepth: number; plain: P
   const told: string[] = []
   const open: Mapping[] = []
   const lines = new LineCounter(text)
+  let doubts = 0
+  const plain = (source: string): unknown => {
+    if (/^[A-Za-z]\S{5,}$/.test(source)) return source
+    if (/^(0|[1-9]\d{0,14})$/.test(source)) return Number(source)
+    return ++doubts > MOST_DOUBTS ? source : options.plain(source)
+  }
   const tell = (line: string | undefined) => line !== undefined && told.length < MOST && told.push(line)
   let documents = 0
   for (const event of parseEvents(text, { maxDepth: options.maxDepth })) {
@@ -29,7 +37,7 @@ export function repeatedKeys(text: string, options: { maxDepth: number; plain: P
       open.push({ keys: new Set(), key: undefined, mapping: false, told: undefined })
     } else if (event.type === EVENT_ID.POP) tell(open.pop()?.told)
     else {
-      const line = place(open.at(-1), event, { text, lines, plain: options.plain })
+      const line = place(open.at(-1), event, { text, lines, plain })
       if (event.type !== EVENT_ID.MAPPING && event.type !== EVENT_ID.SEQUENCE) tell(line)
       else open.push({ keys: new Set(), key: undefined, mapping: event.type === EVENT_ID.MAPPING, told: line })
     }
