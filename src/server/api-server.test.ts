@@ -28,13 +28,13 @@ test('server takes new kinds while it runs, and finds their objects again after 
   {
     await using t = await startTestServer({ store })
     assert.equal((await t.server.handle({ path: '/apis/harbour.example/v1/boats' })).status, 404)
-    t.server.registry.add(Boat as Kind, 'harbour.example/boats')
+    t.server.registry.add(Boat as Kind, { storageName: 'harbour.example/boats' })
     await t.client.create(Boat, { metadata: { name: 'sampan', namespace: 'default' }, data: { sails: '1' } })
     assert.equal((await t.server.handle({ path: '/apis/harbour.example/v1' })).json.resources[0].name, 'boats')
     assert.ok((await store.get('/registry/harbour.example/boats/default/sampan'))!.value)
   }
   await using t = await startTestServer({ store })
-  t.server.registry.add(Boat as Kind, 'harbour.example/boats')
+  t.server.registry.add(Boat as Kind, { storageName: 'harbour.example/boats' })
   assert.equal((await t.client.get(Boat, { namespace: 'default', name: 'sampan' })).data!['sails'], '1')
   t.server.registry.remove(Boat as Kind)
   assert.equal((await t.server.handle({ path: '/apis/harbour.example/v1/boats' })).status, 404)

@@ -4,6 +4,8 @@ import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import type { CacheEvent, ResourceCache } from './cache/resource-cache.ts'
 import type { StoredObject } from './cache/stored-object.ts'
 import type { StoreMirror } from './cache/store-mirror.ts'
+import { headOf } from './engine/encoding.ts'
+import type { LargeReads } from './engine/large-reads.ts'
 
 export interface Conversion {
   /** As the resource shows them, in order. */
@@ -27,8 +29,17 @@ export interface Resource {
   readonly converts: boolean
   /** Stored in versions only a stranger can convert: nothing that is stored may be sent before it was read through this. */
   readonly conversion?: Conversion | undefined
+  /** Who shows large objects that are not stored as they are shown. */
+  readonly large?: LargeReads | undefined
   /** Called once when this resource is served no more, or otherwise: whoever watches it begins anew. */
   readonly onRetired: Set<() => void>
+}
+
+export interface Custom {
+  /** Where objects are kept, if not under the plural: `group/plural` for custom resources. */
+  storageName?: string
+  conversion?: Conversion | undefined
+  large?: LargeReads | undefined
 }
 
 /** Resource whose objects are stored. */
@@ -61,24 +72,23 @@ export class Registry {
     this.#changed()
   }
 
-  /** `storageName` where objects are not kept under the plural: `group/plural` for custom resources. */
-  add(kind: Kind, storageName?: string, conversion?: Conversion): Resource {
+  add(kind: Kind, custom?: Custom): Resource {
     const before = this.#resources.get(pathOf(kind))
-    const resource = this.#put(kind, storageName, conversion)
+    const resource = this.#put(kind, custom)
     this.#changed()
     if (before) retire(before)
     return resource
   }
 
-  #put(kind: Kind, storageName?: string, conversion?: Conversion): Resource {
-    const resource = this.make(kind, storageName, conversion)
+  #put(kind: Kind, custom?: Custom): Resource {
+    const resource = this.make(kind, custom)
     this.#resources.set(pathOf(kind), resource)
     this.#kinds.set(`${apiVersionOf(kind)}/${kind.kind}`, resource)
     return resource
   }
 
   /** A resource that is not served: what the server itself needs to reach stored objects. */
-  make(kind: Kind<any>, storageName?: string, conversion?: Conversion): Resource {
+  make(kind: Kind<any>, { storageName, conversion, large }: Custom = {}): Resource {
     const name = storageName ?? STORAGE_NAMES[kind.group ? `${kind.plural}.${kind.group}` : kind.plural] ?? kind.plural
     const prefix = kind.virtual ? undefined : `/registry/${name}/`
     const storage = conversion ? kind : (kind.storageVersion ?? kind)
@@ -86,8 +96,9 @@ export class Registry {
       kind,
       prefix,
       cache: prefix === undefined ? undefined : this.#mirror.cache(prefix),
-      head: `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(apiVersionOf(storage))},"metadata":{`,
+      head: headOf(kind, storage),
       conversion,
+      large: conversion ? undefined : large,
       converts: !conversion && (storage.group !== kind.group || storage.version !== kind.version || kind.convert !== undefined),
       onRetired: new Set(),
     }

@@ -8,6 +8,7 @@ import { CLEANUP_FINALIZER, CustomResourceDefinition, setCondition } from '#api/
 import { ignoreNotFound } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { Engine } from '#server/engine/engine.ts'
+import { LargeReads } from '#server/engine/large-reads.ts'
 import { ConversionMetrics } from './conversion-metrics.ts'
 import type { Outgoing } from '#server/outgoing/outgoing.ts'
 import type { Conversion, StoredResource } from '#server/registry.ts'
@@ -126,7 +127,11 @@ export class CustomResources {
       log.error('cannot serve a custom resource definition', { name, error })
     }
     this.#withdraw(name, kinds)
-    for (const kind of kinds) registry.add(kind, storageName(definition), this.#conversion(definition))
+    for (const kind of kinds) {
+      const conversion = this.#conversion(definition)
+      const large = kind.convert && new LargeReads(this.#engine.bodies, kind)
+      registry.add(kind, { storageName: storageName(definition), conversion, large })
+    }
     this.#served.set(name, { definition, kinds })
   }
 
@@ -135,7 +140,13 @@ export class CustomResources {
     const storage = versions.find((version) => version.storage)
     if (conversion?.strategy !== 'Webhook' || !conversion.webhook || !storage) return undefined
     return new WebhookConversion(
-      { outgoing: this.#outgoing, random: this.#engine.random, clock: this.#engine.clock, metrics: this.metrics },
+      {
+        outgoing: this.#outgoing,
+        random: this.#engine.random,
+        clock: this.#engine.clock,
+        metrics: this.metrics,
+        bodies: this.#engine.bodies,
+      },
       { definition: definition.metadata?.name ?? '', webhook: conversion.webhook, storage: customKind(definition, storage) },
     )
   }
@@ -167,7 +178,9 @@ export class CustomResources {
           setCondition(one, { type: 'Terminating', status, reason, message, lastTransitionTime: formatTime(this.#engine.clock.now()) }),
         )
       await tell('True', 'InstanceDeletionInProgress', 'CustomResource deletion is in progress')
-      const resource = this.#engine.registry.make(customKind(definition, storage), storageName(definition)) as StoredResource
+      const resource = this.#engine.registry.make(customKind(definition, storage), {
+        storageName: storageName(definition),
+      }) as StoredResource
       await emptyResource(this.#engine, resource, this.#signal!)
       if (this.#signal!.aborted) return
       await tell('False', 'InstanceDeletionCompleted', 'removed all instances')

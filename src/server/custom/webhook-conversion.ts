@@ -12,7 +12,10 @@ import type { Clock } from '#lib/clock.ts'
 import type { Random } from '#lib/random.ts'
 import type { CacheEvent } from '#server/cache/resource-cache.ts'
 import { StoredObject } from '#server/cache/stored-object.ts'
-import { encodeForStore } from '#server/engine/encoding.ts'
+import type { BodyReader } from '#server/decoding/body-reader.ts'
+import { encodeForStore, headOf } from '#server/engine/encoding.ts'
+import { LARGE_SHOWN_BYTES, showApart } from '#server/engine/large-reads.ts'
+import { textOf } from '#server/engine/text-of.ts'
 import { CallError } from '#server/outgoing/call-error.ts'
 import type { Outgoing } from '#server/outgoing/outgoing.ts'
 import type { Conversion, Resource } from '#server/registry.ts'
@@ -34,6 +37,7 @@ export interface WebhookConversionContext {
   random: Random
   clock: Clock
   metrics: ConversionMetrics
+  bodies: BodyReader
 }
 
 export interface ConversionSource {
@@ -71,7 +75,7 @@ export class WebhookConversion implements Conversion {
     for (const [index, one] of stored.entries()) {
       const known = this.#recent.get(one)
       if (known) shown[index] = known
-      else if (one.object().apiVersion === wanted) shown[index] = this.#show(resource, one, one.object())
+      else if (one.object().apiVersion === wanted) shown[index] = await this.#show(resource, one, one.object())
       else foreign.push(index)
     }
     for (const batch of batches(foreign, (index) => stored[index]!.bytes.length)) {
@@ -81,7 +85,7 @@ export class WebhookConversion implements Conversion {
       )
       let bytes = 0
       for (const [at, index] of batch.entries()) {
-        const one = this.#show(resource, stored[index]!, converted[at]!)
+        const one = await this.#show(resource, stored[index]!, converted[at]!)
         shown[index] = one
         bytes += one.bytes.length
         if (bytes < SLICE_BYTES) continue
@@ -112,8 +116,7 @@ export class WebhookConversion implements Conversion {
     if (storage.version === resource.kind.version) return encodeForStore(resource, object)
     const [converted] = await this.convert([object], storage)
     storage.decode?.(converted!)
-    const head = `{"kind":${JSON.stringify(storage.kind)},"apiVersion":${JSON.stringify(apiVersionOf(storage))},"metadata":{`
-    return encodeForStore({ ...resource, kind: storage, head }, converted!)
+    return encodeForStore({ ...resource, kind: storage, head: headOf(storage) }, converted!)
   }
 
   /** In order; what is in the wanted version already is not sent. */
@@ -166,14 +169,22 @@ export class WebhookConversion implements Conversion {
   }
 
   /** With what the version's schema knows and defaults. */
-  #show(resource: Resource, stored: StoredObject, object: KubeObject): StoredObject {
+  async #show(resource: Resource, stored: StoredObject, object: KubeObject): Promise<StoredObject> {
     const { kind } = resource
     if (object === stored.object() && !kind.convert) return stored
-    const own = kind.convert ? kind.convert.fromStorage(object) : object
+    const apart = kind.convert !== undefined && stored.bytes.length >= LARGE_SHOWN_BYTES
+    const shown = apart
+      ? new StoredObject(stored.key, await showApart(this.#context.bodies, kind, await textOf(object, MAX_ANSWER_BYTES)), stored.revision)
+      : this.#showHere(resource, stored, object)
+    this.#recent.set(stored, shown)
+    return shown
+  }
+
+  #showHere(resource: Resource, stored: StoredObject, object: KubeObject): StoredObject {
+    const own = resource.kind.convert ? resource.kind.convert.fromStorage(object) : object
     const { bytes, storage } = encodeForStore(resource, own)
     const shown = new StoredObject(stored.key, bytes, stored.revision)
     shown.adopt(storage)
-    this.#recent.set(stored, shown)
     return shown
   }
 }

@@ -79,6 +79,13 @@ test('BodyReader goes on when its thread dies of one body', async () => {
   assert.deepEqual(outcomes[1].value, { ...map() })
 })
 
+test('piecesOf leaves a long text whole', async () => {
+  const text = 'x'.repeat(100_000)
+  const pieces = piecesOf(text)
+  assert.equal(pieces.length, 1)
+  assert.equal(await assemble(pieces, async () => {}), text)
+})
+
 test('piecesOf divides what is large so that assemble makes the same of it', async () => {
   const random = seededRandom(1)
   const make = (depth: number): unknown => {

@@ -18,7 +18,9 @@ type Container = Record<string, unknown> | unknown[]
 export function piecesOf(value: unknown): Piece[] {
   const sizes = new Map<Container, number>()
   const pieces: Piece[] = []
-  if (sizeOf(value, sizes) <= PIECE_BYTES) return [{ path: [], how: 'whole', text: JSON.stringify(value) ?? 'null' }]
+  // A text stays whole, however long.
+  if (typeof value !== 'object' || sizeOf(value, sizes) <= PIECE_BYTES)
+    return [{ path: [], how: 'whole', text: JSON.stringify(value) ?? 'null' }]
   divide(value as Container, [], { sizes, pieces })
   return pieces
 }

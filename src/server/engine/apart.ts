@@ -4,20 +4,15 @@ import { freezing } from '#api/clone.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import type { GroupVersionKind, KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
-import { jsonTexts } from '#lib/json-texts.ts'
-import { nextTurn, Pace } from '#lib/paced.ts'
+import { Pace } from '#lib/paced.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { servedBytes } from './encoding.ts'
 import { type Engine, LARGE_OBJECT_BYTES, type Write } from './engine.ts'
 import type { Owner, Step, StepKind } from './steps.ts'
+import { MAX_HEAVY_BYTES, MAX_OBJECT_BYTES, textOf } from './text-of.ts'
 
 /** From here on a step over all members of an object takes milliseconds. */
 const HEAVY_MEMBERS = 4000
-const MIB = 1024 * 1024
-/** Of JSON. A body at its largest, and what a server adds: etcd would keep less. */
-export const MAX_OBJECT_BYTES = 4 * MIB
-/** Of an object of so many fields: what etcd keeps, 1.5 MiB of protobuf, is about this much of JSON. */
-const MAX_HEAVY_BYTES = 2 * MIB
 
 type StepOnly = Step extends infer One ? (One extends Step ? Omit<One, keyof StepKind> : never) : never
 
@@ -72,25 +67,6 @@ export function ownerOf(engine: Engine, { fieldManager, attributes: { subresourc
 
 function nameOf({ group, version, kind }: GroupVersionKind): GroupVersionKind {
   return { group, version, kind }
-}
-
-/** Made in slices. Throws StatusError where nobody would keep so much. */
-export async function textOf(value: unknown, most = MAX_HEAVY_BYTES): Promise<Buffer> {
-  const parts: Buffer[] = []
-  await nextTurn()
-  let size = 0
-  for (const text of jsonTexts(value)) {
-    await nextTurn()
-    const part = Buffer.from(text)
-    parts.push(part)
-    size += part.length
-    if (size > most) throw tooLarge()
-  }
-  return Buffer.concat(parts, size)
-}
-
-export function tooLarge(): StatusError {
-  return new StatusError('RequestEntityTooLarge', 'etcdserver: request is too large')
 }
 
 const FREEZE_MEMBERS = 4000

@@ -1,12 +1,20 @@
 // Objects to bytes and back. A stored value is JSON of the storage version without resourceVersion: its revision is that, and is spliced in
 // behind the known head when bytes are sent, so that an object is serialised once in its life.
+import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
 import { inGoOrder } from '#api/schema/go-order.ts'
 import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource } from '#server/registry.ts'
 
+/** What the bytes of an object begin with, up to the inside of its metadata. */
+export function headOf(kind: Kind, stored: { group: string; version: string } = kind): string {
+  return `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(apiVersionOf(stored))},"metadata":{`
+}
+
+type Encoded = Pick<Resource, 'kind' | 'head' | 'converts'>
+
 /** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
-export function encodeForStore(resource: Resource, object: KubeObject): { bytes: Buffer; storage: KubeObject } {
+export function encodeForStore(resource: Encoded, object: KubeObject): { bytes: Buffer; storage: KubeObject } {
   const { kind, converts } = resource
   const storage = converts || !kind.schema.name ? storageOf(resource, object) : inGoOrder(storageOf(resource, object), kind.schema)
   let text = resource.head + JSON.stringify(withoutRevision(storage.metadata!)).slice(1)
@@ -27,7 +35,7 @@ function withoutRevision(metadata: ObjectMeta): ObjectMeta {
 }
 
 /** What is kept of an object, in the version it is kept in; the object itself where it can be. */
-export function storageOf({ kind, converts }: Resource, object: KubeObject): KubeObject {
+export function storageOf({ kind, converts }: Pick<Resource, 'kind' | 'converts'>, object: KubeObject): KubeObject {
   if (!converts) {
     object.kind = kind.kind
     object.apiVersion = apiVersionOf(kind)
@@ -38,26 +46,34 @@ export function storageOf({ kind, converts }: Resource, object: KubeObject): Kub
 }
 
 /** In the version served, frozen and shared. */
-export function servedObject({ kind, converts }: Resource, stored: StoredObject, recent?: ParsedCache): KubeObject {
+export function servedObject({ kind, converts, large }: Resource, stored: StoredObject, recent?: ParsedCache): KubeObject {
+  if (!converts) return stored.object(recent)
+  const known = large?.known(stored)
+  if (known) return known.object(recent)
   const object = stored.object(recent)
-  if (!converts) return object
   const converted = kind.convert ? kind.convert.fromStorage(object) : object
   return { ...converted, kind: kind.kind, apiVersion: apiVersionOf(kind) }
 }
 
 /** The part in front of what is stored of metadata, with the version clients see. */
-export function headOf(resource: Resource, { revision }: StoredObject): string {
-  return revision > 0 ? `${resource.head}"resourceVersion":"${revision}",` : resource.head
+export function versionedHead({ head }: { head: string }, { revision }: StoredObject): string {
+  return revision > 0 ? `${head}"resourceVersion":"${revision}",` : head
 }
 
 /** The object as JSON bytes, in the version served. */
 export function servedBytes(resource: Resource, stored: StoredObject, { newline = false } = {}): Buffer {
-  if (resource.converts) return Buffer.from(`${JSON.stringify(servedObject(resource, stored))}${newline ? '\n' : ''}`)
-  const head = headOf(resource, stored)
-  const size = head.length + stored.bytes.length - resource.head.length
+  if (!resource.converts) return withVersion(resource.head, stored, newline)
+  const known = resource.large?.known(stored)
+  if (known) return withVersion(headOf(resource.kind), known, newline)
+  return Buffer.from(`${JSON.stringify(servedObject(resource, stored))}${newline ? '\n' : ''}`)
+}
+
+function withVersion(plain: string, stored: StoredObject, newline: boolean): Buffer {
+  const head = versionedHead({ head: plain }, stored)
+  const size = head.length + stored.bytes.length - plain.length
   const bytes = Buffer.allocUnsafe(size + (newline ? 1 : 0))
   bytes.write(head, 0, 'latin1')
-  stored.bytes.copy(bytes, head.length, resource.head.length)
+  stored.bytes.copy(bytes, head.length, plain.length)
   if (newline) bytes[size] = 10
   return bytes
 }

@@ -11,7 +11,7 @@ import type { Registry, StoredResource } from '#server/registry.ts'
 import type { AdmissionPlugin, Annotate, Authorizer, RequestAttributes, SubresourceHandler, Within, WriteHook } from '#server/request.ts'
 import type { StoreMirror } from '#server/cache/store-mirror.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
-import { shown } from './shown.ts'
+import { isShownApart, shown } from './shown.ts'
 import type { Store } from '#store/store.ts'
 
 export interface Engine {
@@ -80,7 +80,7 @@ export function handlerOf(engine: Engine, kind: Kind, subresource: string): Subr
 export async function current(engine: Engine, resource: StoredResource, key: ObjectKey): Promise<StoredObject | undefined> {
   await engine.mirror.fresh()
   const stored = resource.cache.get(storageKey(resource, key))
-  return stored && resource.conversion ? shown(resource, stored) : stored
+  return stored && isShownApart(resource) ? shown(resource, stored) : stored
 }
 
 export function hasStatus(kind: Kind): boolean {

@@ -10,7 +10,7 @@ import { decodeContinue, encodeContinue, expiredContinue } from './continue-toke
 import { type Engine, storageKey } from './engine.ts'
 import { inSlices } from './slices.ts'
 import { covers, type Selection, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
-import { allShown, shown } from './shown.ts'
+import { allShown, isShownApart, shown } from './shown.ts'
 import { freshEnough, parseRevision, tooLarge } from './versions.ts'
 
 export interface ListRequest extends SelectionText {
@@ -40,7 +40,7 @@ export async function getObject(
   if (wait) await wait
   const stored = resource.cache.get(storageKey(resource, key))
   if (!stored) throw notFoundError(resource.kind, key.name)
-  return resource.conversion ? shown(resource, stored) : stored
+  return isShownApart(resource) ? shown(resource, stored) : stored
 }
 
 export async function listObjects(engine: Engine, resource: StoredResource, request: ListRequest): Promise<Listing> {
@@ -65,7 +65,7 @@ async function firstPage(
   const { mirror } = engine
   if (selection.key !== undefined) {
     const present = resource.cache.get(selection.key)
-    const one = present && resource.conversion ? await shown(resource, present) : present
+    const one = present && isShownApart(resource) ? await shown(resource, present) : present
     return { items: one && selects(selection, one, { resource, recent: mirror.recent }) ? [one] : [], revision: mirror.revision }
   }
   const everything = selectsAll(selection)

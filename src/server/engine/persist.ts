@@ -1,7 +1,8 @@
 // The one place that writes objects to the store: encodes, hands the parsed copy on to the mirror, and answers once readers can see the write.
 import type { KubeObject } from '#api/object.ts'
 import { StoredObject } from '#server/cache/stored-object.ts'
-import { freezeParts, MAX_OBJECT_BYTES, textOf, tooLarge } from './apart.ts'
+import { freezeParts } from './apart.ts'
+import { MAX_OBJECT_BYTES, textOf, tooLarge } from './text-of.ts'
 import { encodeForStore, storageOf, unstored } from './encoding.ts'
 import type { Resource } from '#server/registry.ts'
 import { type Engine, storageKey, type Write } from './engine.ts'

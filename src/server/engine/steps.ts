@@ -14,6 +14,7 @@ import type { GroupVersionKind, KubeObject } from '#api/object.ts'
 import { patchObject, type PatchBody } from '#api/patch/patch.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import { decodePatched } from './decode.ts'
+import { encodeForStore, headOf } from './encoding.ts'
 import { ownershipOf } from './field-managers.ts'
 import { isUnchanged } from './unchanged.ts'
 
@@ -37,11 +38,12 @@ export type Step = StepKind &
     | { step: 'apply'; owner: Owner; force: boolean; fieldValidation: FieldValidation }
     | { step: 'patch'; type: PatchBody['type']; complaints?: readonly string[]; fieldValidation: FieldValidation }
     | { step: 'own'; owner: Owner }
+    | { step: 'show' }
     | { step: 'judge'; context: Pick<HookContext, 'now' | 'user' | 'subresource'> }
   )
 
 export interface StepOutcome {
-  /** `apply`, `patch`: the object. `own`: its field managers, or null. `judge`: a Judgement. */
+  /** `apply`, `patch`: the object. `own`: its field managers, or null. `show`: its text. `judge`: a Judgement. */
   value?: unknown
   warnings: string[]
   /** `value` is the Status of a refusal. */
@@ -94,6 +96,10 @@ function valueOf(step: Step, wanted: unknown, { kinds, present, warn }: Circumst
       const next = wanted as KubeObject
       trackUpdate(present, next, trackOptions(kind, siblings, step.owner))
       return next.metadata?.managedFields ?? null
+    }
+    case 'show': {
+      const shown = kind.convert ? kind.convert.fromStorage(wanted as KubeObject) : (wanted as KubeObject)
+      return encodeForStore({ kind, head: headOf(kind), converts: false }, shown).bytes.toString('utf8')
     }
     default:
       return judged(kind, wanted as KubeObject, { present, context: step.context })

@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream'
 import { apiVersionOf } from '#api/object.ts'
 import type { Listing } from '#server/engine/list.ts'
-import { headOf, servedObject } from '#server/engine/encoding.ts'
+import { versionedHead, servedBytes, servedObject } from '#server/engine/encoding.ts'
 import type { Resource } from '#server/registry.ts'
 import { SLAB_BYTES, type SlabPool, SlabWriter } from './slab-writer.ts'
 
@@ -21,7 +21,7 @@ export function smallList(resource: Resource, listing: Listing): Buffer | undefi
   const body = Buffer.allocUnsafe(size + resource.head.length)
   let at = body.write(listHead(resource, listing))
   for (const [index, stored] of listing.items.entries()) {
-    at += body.write(`${index === 0 ? '' : ','}{${headOf(resource, stored).slice(open)}`, at)
+    at += body.write(`${index === 0 ? '' : ','}{${versionedHead(resource, stored).slice(open)}`, at)
     at += stored.bytes.copy(body, at, resource.head.length)
   }
   at += body.write(']}\n', at)
@@ -41,6 +41,16 @@ export async function streamList(target: Writable, { resource, listing, pool }: 
   for (const stored of listing.items) {
     if (writer.broken) return
     if (resource.converts) {
+      const preparing = resource.large?.prepare(stored)
+      if (preparing) await preparing
+      if (resource.large?.known(stored) && repeatsKind(resource.kind)) {
+        const waiting = writer.text(before)
+        if (waiting) await waiting
+        before = ','
+        const sent = writer.bytes(servedBytes(resource, stored), 0)
+        if (sent) await sent
+        continue
+      }
       const object = servedObject(resource, stored)
       const { kind: _kind, apiVersion: _version, ...item } = object
       const wait = writer.text(before + JSON.stringify(repeatsKind(resource.kind) ? object : item))

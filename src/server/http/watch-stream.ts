@@ -5,7 +5,7 @@ import { tableOf } from '#api/table.ts'
 import { systemClock, type Timer } from '#lib/clock.ts'
 import type { CacheEvent } from '#server/cache/resource-cache.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
-import { headOf, servedBytes, servedObject } from '#server/engine/encoding.ts'
+import { versionedHead, servedBytes, servedObject } from '#server/engine/encoding.ts'
 import type { Engine } from '#server/engine/engine.ts'
 import { type ChangeType, type WatchRequest, type WatchSink, watchObjects } from '#server/engine/watch.ts'
 import type { StoredResource } from '#server/registry.ts'
@@ -146,7 +146,7 @@ async function sendEarly(target: Writable, early: readonly Told[], { sent, form,
       await writer.bytes(frameOf(form, told), 0)
       continue
     }
-    const head = writer.text(`{"type":"${told.type}","object":${headOf(resource, told.stored)}`)
+    const head = writer.text(`{"type":"${told.type}","object":${versionedHead(resource, told.stored)}`)
     if (head) await head
     const object = writer.bytes(told.stored.bytes, resource.head.length)
     if (object) await object
