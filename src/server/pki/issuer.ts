@@ -74,13 +74,15 @@ export interface SigningOptions extends IssuerContext {
 export async function certifyRequest(request: string, authority: CertifiedKey, options: SigningOptions): Promise<string> {
   const { readRequest } = await import('./certificate-request.ts')
   const { subject, publicKey, alternativeNames: names } = await readRequest(request)
+  const flags = options.usages.flatMap((usage) => USAGE_FLAGS[usage] ?? [])
   const extended = options.usages.flatMap((usage) => EXTENDED_USAGES[usage] ?? [])
   return signBy(authority, {
     ...options,
     publicKey,
     subject,
     extensions: [
-      keyUsage(...options.usages.flatMap((usage) => USAGE_FLAGS[usage] ?? [])),
+      // With no bit set it would be invalid, and the certificate with it.
+      ...(flags.length > 0 ? [keyUsage(...flags)] : []),
       ...(extended.length > 0 ? [extendedKeyUsage(extended)] : []),
       ...(names ? [names] : []),
     ],

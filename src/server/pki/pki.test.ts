@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { webcrypto, X509Certificate } from 'node:crypto'
+import { KeyObject, webcrypto, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:tls'
 import { tmpdir } from 'node:os'
@@ -146,21 +146,47 @@ test('ensurePki certificates carry mutual TLS', async (t) => {
   assert.deepEqual({ ...socket.getPeerCertificate().subject }, { O: 'system:masters', CN: 'kubernetes-admin' })
 })
 
-test('signCertificate certifies a request for its own key and subject', async (t) => {
-  const pki = await ensurePki(options(t))
+async function requestOf(name: string): Promise<{ request: string; key: string }> {
   await import('reflect-metadata')
   const { Pkcs10CertificateRequestGenerator } = await import('@peculiar/x509')
   const curve = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
   const keys = await webcrypto.subtle.generateKey(curve, true, ['sign', 'verify'])
-  const request = (await Pkcs10CertificateRequestGenerator.create({ name: 'O=crew,CN=anna', keys, signingAlgorithm: curve })).toString(
-    'pem',
-  )
+  const request = (await Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: curve })).toString('pem')
+  return { request, key: KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString() }
+}
+
+test('signCertificate certifies a request for its own key and subject', async (t) => {
+  const pki = await ensurePki(options(t))
+  const { request } = await requestOf('O=crew,CN=anna')
   const certificate = new X509Certificate(
     await pki.signCertificate(request, { usages: ['client auth', 'digital signature'], lifetimeMs: 3600_000 }),
   )
   assert.ok(certificate.verify(new X509Certificate(pki.authority).publicKey))
   assert.deepEqual(certificate.subject.split('\n'), ['O=crew', 'CN=anna'])
   assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2'])
+})
+
+test('signCertificate makes certificates that are believed, whichever usages were asked for', async (t) => {
+  const pki = await ensurePki(options(t))
+  const server = createServer({ cert: pki.serving.certificate, key: pki.serving.key, ca: pki.authority, requestCert: true })
+  t.after(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  for (const [usages, believed] of [
+    [['client auth'], true],
+    [['client auth', 'digital signature', 'key encipherment'], true],
+    [['server auth'], false],
+  ] as const) {
+    const { request, key } = await requestOf('CN=anna')
+    const cert = await pki.signCertificate(request, { usages, lifetimeMs: 3600_000 })
+    const accepted = Promise.race([once(server, 'secureConnection'), once(server, 'tlsClientError')])
+    const client = connect({ port, host: '127.0.0.1', ca: pki.authority, cert, key })
+    client.on('error', () => {})
+    const [outcome] = await accepted
+    assert.equal(outcome.authorized === true, believed, usages.join())
+    client.destroy()
+  }
 })
 
 test('ensurePki without a directory keeps the keys in memory', async (t) => {
