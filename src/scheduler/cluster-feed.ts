@@ -131,6 +131,9 @@ function sameNeeds(previous: Pod, pod: Pod): boolean {
   return equal(resized(previous), resized(pod))
 }
 
-function resized(pod: Pod): unknown {
-  return pod.status?.containerStatuses?.map(({ name, resources, allocatedResources }) => [name, resources?.requests, allocatedResources])
+/** What containers really have, where nodes tell. */
+function resized({ status }: Pod): unknown {
+  return (status?.containerStatuses ?? []).flatMap(({ name, resources, allocatedResources }) =>
+    resources?.requests || allocatedResources ? [[name, resources?.requests, allocatedResources]] : [],
+  )
 }

@@ -6,25 +6,26 @@ import { type Plan, planOf } from './plan.ts'
 
 type Json = Record<string, unknown>
 
-export function inGoOrder<T>(value: T, schema: Schema): T {
-  return ordered(planOf(schema), value) as T
+/** `kept`: what is frozen below the top is part of what was put in order when it was kept. */
+export function inGoOrder<T>(value: T, schema: Schema, { kept = false } = {}): T {
+  return ordered(planOf(schema), value, kept) as T
 }
 
-function ordered(plan: Plan, value: unknown): unknown {
+function ordered(plan: Plan, value: unknown, kept: boolean): unknown {
   if (typeof value !== 'object' || value === null) return value
   switch (plan.shape) {
     case 'struct':
-      return Array.isArray(value) ? value : orderedFields(plan, value as Json)
+      return Array.isArray(value) ? value : orderedFields(plan, value as Json, kept)
     case 'map':
-      return Array.isArray(value) ? value : orderedEntries(plan.items!, value as Json)
+      return Array.isArray(value) ? value : orderedEntries(plan.items!, value as Json, kept)
     case 'list':
-      return Array.isArray(value) ? orderedItems(plan.items!, value) : value
+      return Array.isArray(value) ? orderedItems(plan.items!, value, kept) : value
     default:
       return value
   }
 }
 
-function orderedFields(plan: Plan, object: Json): Json {
+function orderedFields(plan: Plan, object: Json, kept: boolean): Json {
   const { fields, places } = plan
   let last = 0
   let isOrdered = true
@@ -34,8 +35,8 @@ function orderedFields(plan: Plan, object: Json): Json {
     if (place < last) isOrdered = false
     last = place
     const before = object[name]
-    if (typeof before !== 'object' || before === null || place === fields.size) continue
-    const after = ordered(fields.get(name)!, before)
+    if (typeof before !== 'object' || before === null || place === fields.size || (kept && Object.isFrozen(before))) continue
+    const after = ordered(fields.get(name)!, before, kept)
     if (after !== before) (changed ??= {})[name] = after
   }
   if (isOrdered) return changed ? { ...object, ...changed } : object
@@ -45,7 +46,7 @@ function orderedFields(plan: Plan, object: Json): Json {
   return result
 }
 
-function orderedEntries(items: Plan, map: Json): Json {
+function orderedEntries(items: Plan, map: Json, kept: boolean): Json {
   const isDeep = items.shape === 'struct' || items.shape === 'map' || items.shape === 'list'
   let last = ''
   let isOrdered = true
@@ -53,20 +54,20 @@ function orderedEntries(items: Plan, map: Json): Json {
   for (const key in map) {
     if (key < last) isOrdered = false
     last = key
-    if (isDeep && ordered(items, map[key]) !== map[key]) changed = true
+    if (isDeep && ordered(items, map[key], kept) !== map[key]) changed = true
   }
   if (isOrdered && !changed) return map
   const result: Json = {}
-  for (const key of Object.keys(map).sort()) setOwn(result, key, isDeep ? ordered(items, map[key]) : map[key])
+  for (const key of Object.keys(map).sort()) setOwn(result, key, isDeep ? ordered(items, map[key], kept) : map[key])
   return result
 }
 
-function orderedItems(items: Plan, list: unknown[]): unknown[] {
+function orderedItems(items: Plan, list: unknown[], kept: boolean): unknown[] {
   let result: unknown[] | undefined
   for (let index = 0; index < list.length; index++) {
     const before = list[index]
     if (typeof before !== 'object') return list
-    const after = ordered(items, before)
+    const after = ordered(items, before, kept)
     if (after !== before) (result ??= [...list])[index] = after
   }
   return result ?? list

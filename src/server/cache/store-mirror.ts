@@ -8,7 +8,7 @@ import { ResourceCache } from './resource-cache.ts'
 import { type ParsedCache, StoredObject, unreadable } from './stored-object.ts'
 
 const ROOT = '/registry/'
-const RECENT_OBJECTS = 2000
+const RECENT_OBJECTS = 5000
 const RECENT_BYTES = 32 * 1024 * 1024
 const LOAD_PAGE = 2000
 

@@ -16,7 +16,8 @@ type Encoded = Pick<Resource, 'kind' | 'head' | 'converts'>
 /** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
 export function encodeForStore(resource: Encoded, object: KubeObject): { bytes: Buffer; storage: KubeObject } {
   const { kind, converts } = resource
-  const storage = converts || !kind.schema.name ? storageOf(resource, object) : inGoOrder(storageOf(resource, object), kind.schema)
+  const storage =
+    converts || !kind.schema.name ? storageOf(resource, object) : inGoOrder(storageOf(resource, object), kind.schema, { kept: true })
   let text = resource.head + JSON.stringify(withoutRevision(storage.metadata!)).slice(1)
   for (const [name, member] of Object.entries(storage))
     if (!IN_HEAD.has(name) && member !== undefined) text += `,${JSON.stringify(name)}:${JSON.stringify(member)}`
