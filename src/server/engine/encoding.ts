@@ -53,7 +53,8 @@ export function servedObject({ kind, converts, large }: Resource, stored: Stored
   if (known) return known.object(recent)
   const object = stored.object(recent)
   const converted = kind.convert ? kind.convert.fromStorage(object) : object
-  return { ...converted, kind: kind.kind, apiVersion: apiVersionOf(kind) }
+  const served = { ...converted, kind: kind.kind, apiVersion: apiVersionOf(kind) }
+  return kind.schema.name ? inGoOrder(served, kind.schema) : served
 }
 
 /** The part in front of what is stored of metadata, with the version clients see. */

@@ -81,7 +81,12 @@ async function list(engine: Engine, call: Call, { resource, handler }: Handled):
             metadata: {},
             items: items.map((item) => partialMetadata(item, metaVersion)),
           }
-        : { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata: {}, items }
+        : {
+            kind: kind.listKind,
+            apiVersion: apiVersionOf(kind),
+            metadata: {},
+            items: items.map(({ kind: _kind, apiVersion: _version, ...item }) => item),
+          }
   await sendBytes(call, {
     status: 200,
     ...encode(document, { format: format === 'protobuf' ? 'json' : format, pretty: wantsPretty(call) }),

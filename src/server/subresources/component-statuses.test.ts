@@ -16,12 +16,7 @@ test('componentStatuses are listed and told one by one, with a warning that they
     kind: 'ComponentStatusList',
     apiVersion: 'v1',
     metadata: {},
-    items: ['controller-manager', 'etcd-0', 'scheduler'].map((name) => ({
-      kind: 'ComponentStatus',
-      apiVersion: 'v1',
-      metadata: { name },
-      conditions: well,
-    })),
+    items: ['controller-manager', 'etcd-0', 'scheduler'].map((name) => ({ metadata: { name }, conditions: well })),
   })
   assert.match(String(all.headers['warning']), /v1 ComponentStatus is deprecated in v1\.19\+/)
   const one = await get(`${PATH}/etcd-0`)
