@@ -200,7 +200,8 @@ class Server implements ApiServer {
     const { frontProxy } = this.#extensions
     this.#fairness = new Fairness({ reader, clock, seats: options.seats ?? DEFAULT_SEATS, configurable: this.#hasFlowControl() })
     const builtin = groupVersionsOf(this.registry.kinds())
-    this.#aggregator = frontProxy && new Aggregator({ reader, writer, clock, random, log, frontProxy, builtin })
+    const parse = (text: Buffer) => this.#outgoing.parse(text)
+    this.#aggregator = frontProxy && new Aggregator({ reader, writer, clock, random, log, frontProxy, builtin, parse })
     const last: readonly Link[] = [
       authorize(authorizer),
       ...(this.#aggregator ? [this.#aggregator.link] : []),

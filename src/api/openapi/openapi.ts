@@ -28,6 +28,10 @@ export interface RemoteDocument {
   root: string
   /** Of its document of version 3; absent where it has none. */
   hash: string | undefined
+  /** That document, made of the one of version 2, where its server knows no other. */
+  made?: Buffer
+  /** Of its document of version 2. */
+  etag?: string
   /** Of its document of version 2. */
   paths: Entries
   /** All it has; those its paths refer to are taken. */
@@ -78,6 +82,8 @@ export class OpenApi {
 
   /** The document below `/openapi/v3/`, such as `apis/apps/v1`; undefined where there is none. */
   async v3(root: string): Promise<OpenApiDocument | undefined> {
+    const { made, hash } = this.#remote.find((one) => one.root === root) ?? {}
+    if (made) return { contentType: JSON_TYPE, etag: `"${hash}"`, body: made }
     const found = this.#documents().get(root)
     if (!found) return undefined
     return this.#once(root, async () => {

@@ -159,6 +159,43 @@ test('discovery and OpenAPI tell of other servers, stale while they do not answe
   assert.ok(!(await get('/apis')).groups.some(({ name }: any) => name === GROUP))
 })
 
+test('OpenAPI v3 is made of v2 for a server that knows no other, and parameters kept by name are said where they are used', async (t) => {
+  const { get, extension, register, client, apiService, server } = await extended(t)
+  extension.old = true
+  await register()
+  const root = `apis/${GROUP}/${VERSION}`
+  const index = (await get('/openapi/v3')).paths
+  const [, hash] = /^\/openapi\/v3\/apis\/[^?]+\?hash=([0-9A-F]{64})$/.exec(index[root].serverRelativeURL)!
+  const answer = await server.handle({ path: `/openapi/v3/${root}?hash=${hash}`, peer: ADMIN })
+  assert.deepEqual([answer.status, answer.headers.etag, answer.headers['cache-control']], [200, `"${hash}"`, 'public, immutable'])
+  const { openapi, info, paths, components } = answer.json
+  assert.deepEqual([openapi, info], ['3.0.0', { title: 'Wardle', version: 'v0.1' }])
+  const { get: list, post, parameters } = paths[`/${root}/flunders`]
+  const schema = { $ref: '#/components/schemas/com.example.wardle.v1alpha1.Flunder' }
+  const content = { 'application/json': { schema }, 'application/yaml': { schema } }
+  assert.deepEqual(list, { operationId: 'listFlunder', responses: { 200: { description: 'OK', content } } })
+  assert.deepEqual(post.requestBody, { content: { 'application/json': { schema } }, required: true })
+  assert.deepEqual([post.parameters, post['x-kubernetes-action']], [undefined, 'post'])
+  assert.deepEqual(parameters, [{ name: 'pretty', in: 'query', description: 'Pretty.', schema: { type: 'string', uniqueItems: true } }])
+  const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'
+  assert.deepEqual(Object.keys(components.schemas), ['com.example.wardle.v1alpha1.Flunder', meta])
+  assert.deepEqual(components.schemas['com.example.wardle.v1alpha1.Flunder'].properties.metadata, {
+    allOf: [{ $ref: `#/components/schemas/${meta}` }],
+    description: 'Of it.',
+  })
+  assert.deepEqual(Object.keys(components.securitySchemes), ['BearerToken'])
+  const merged = (await get('/openapi/v2')).paths[`/${root}/flunders`]
+  assert.equal(merged.parameters[0].name, 'pretty')
+
+  // It learns version 3: its own document is asked for from then on.
+  extension.old = false
+  await server.writer.modify(Service, { namespace: 'default', name: 'wardle' }, (one) => void (one.metadata!.labels = { changed: 'yes' }))
+  await eventually(async () => assert.match((await get('/openapi/v3')).paths[root].serverRelativeURL, /hash=ABC$/))
+  assert.deepEqual((await get(`/openapi/v3/${root}`)).paths, { [`/${root}/flunders`]: {} })
+  await client.delete(APIService, { name: apiService.metadata!.name! })
+  assert.equal((await get('/openapi/v3')).paths[root], undefined)
+})
+
 test('an APIService comes before custom resources of the same group and version', async (t) => {
   const { client, get, register } = await extended(t)
   const version = { name: VERSION, served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }

@@ -29,6 +29,8 @@ export interface AggregatorContext {
   log: Logger
   frontProxy: FrontProxy
   builtin: readonly GroupVersion[]
+  /** Reads JSON, much of it where nobody else waits. */
+  parse(text: Buffer): Promise<unknown>
 }
 
 const REMOTE_PATH = /^\/apis\/([^/]+)\/([^/]+)(?:\/|$)/
@@ -82,7 +84,7 @@ export class Aggregator {
   async answerOpenApi(call: Call, root: string): Promise<boolean> {
     const [, group, version] = /^apis\/([^/]+)\/([^/]+)$/.exec(root) ?? []
     const remote = this.#remotes.get(`${group}/${version}`)
-    if (!remote) return false
+    if (!remote || remote.openApi?.made) return false
     await proxyTo(call, remote)
     return true
   }

@@ -18,6 +18,7 @@ export interface RemoteOptions {
   random: Random
   log: Logger
   frontProxy: FrontProxy
+  parse(text: Buffer): Promise<unknown>
   tell(availability: Availability): Promise<void>
   /** What it serves, or says of it, is another. */
   changed(): void
@@ -84,18 +85,19 @@ export class Remote implements Disposable {
     const { group = '', version = '' } = this.spec
     const late = new AbortController()
     using _timer = clock.after(DOCUMENTS_TIMEOUT_MS, () => late.abort())
-    const patience = AbortSignal.any([signal, late.signal])
+    const asking = { signal: AbortSignal.any([signal, late.signal]), parse: this.#options.parse }
     try {
-      const resources = await fetchDiscovery(this.server, { group, version }, patience)
+      const resources = await fetchDiscovery(this.server, { group, version }, asking)
       this.#update(resources ?? [], resources === undefined)
     } catch (error) {
       log.warn('an API service does not tell what it serves', { group, version, error })
       this.#update(this.#resources, true)
     }
     try {
-      const openApi = await fetchOpenApi(this.server, { group, version }, patience)
-      if (equal(openApi, this.openApi)) return
+      const openApi = await fetchOpenApi(this.server, { group, version, before: this.openApi }, asking)
+      const before = this.openApi
       this.openApi = openApi
+      if (saysTheSame(openApi, before)) return
       this.#options.changed()
     } catch (error) {
       log.warn('an API service does not describe itself', { group, version, error })
@@ -113,4 +115,11 @@ export class Remote implements Disposable {
     this.#gone.abort(new Error('the API service is another or gone'))
     this.server[Symbol.dispose]()
   }
+}
+
+/** Documents may be large: an unchanged one is the very same. */
+function saysTheSame(one: RemoteDocument | undefined, other: RemoteDocument | undefined): boolean {
+  if (!one || !other || one.hash !== other.hash) return one === other
+  if (one.paths === other.paths && one.definitions === other.definitions) return true
+  return equal([one.paths, one.definitions], [other.paths, other.definitions])
 }

@@ -22,6 +22,8 @@ export interface ExtensionServer extends AsyncDisposable {
   readonly asked: readonly string[]
   /** Answers discovery with an error from now on, or no longer. */
   broken: boolean
+  /** Knows OpenAPI version 2 alone. */
+  old: boolean
 }
 
 export interface ExtensionServerOptions {
@@ -72,10 +74,14 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
     const { pathname, searchParams } = new URL(url, 'https://extension')
     if (extension.broken) return send(response, 500, { message: 'broken' })
     if (pathname === ROOT) return send(response, 200, RESOURCES)
+    if (pathname.startsWith('/openapi/v3') && extension.old) return send(response, 404, status(404, 'NotFound', 'not found'))
     if (pathname === '/openapi/v3')
       return send(response, 200, { paths: { [ROOT.slice(1)]: { serverRelativeURL: `/openapi/v3${ROOT}?hash=ABC` } } })
     if (pathname === `/openapi/v3${ROOT}`) return send(response, 200, { openapi: '3.0.0', paths: { [`${ROOT}/flunders`]: {} } })
-    if (pathname === '/openapi/v2') return send(response, 200, SWAGGER)
+    if (pathname === '/openapi/v2') {
+      response.setHeader('etag', '"ABC"')
+      return request.headers['if-none-match'] === '"ABC"' ? response.writeHead(304).end() : send(response, 200, SWAGGER)
+    }
     const [, namespace, name] = /^\/namespaces\/([^/]+)\/flunders(?:\/([^/]+))?$/.exec(pathname.slice(ROOT.length)) ?? []
     const everywhere = pathname === `${ROOT}/flunders`
     if (!pathname.startsWith(`${ROOT}/`) || (!namespace && !everywhere)) return send(response, 404, status(404, 'NotFound', 'not found'))
@@ -124,6 +130,7 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
     port: (server.address() as AddressInfo).port,
     asked,
     broken: false,
+    old: false,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       server.close()
@@ -159,14 +166,29 @@ const RESOURCES = {
 
 const FLUNDER = 'com.example.wardle.v1alpha1.Flunder'
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'
+const FLUNDER_SCHEMA = { $ref: `#/definitions/${FLUNDER}` }
 const SWAGGER = {
   swagger: '2.0',
+  info: { title: 'Wardle', version: 'v0.1' },
+  consumes: ['application/json'],
+  produces: ['application/json', 'application/yaml'],
+  securityDefinitions: { BearerToken: { type: 'apiKey', name: 'authorization', in: 'header' } },
+  parameters: { 'pretty-tJGM1': { name: 'pretty', in: 'query', type: 'string', uniqueItems: true, description: 'Pretty.' } },
   paths: {
-    [`${ROOT}/flunders`]: { get: { operationId: 'listFlunder', responses: { 200: { schema: { $ref: `#/definitions/${FLUNDER}` } } } } },
+    [`${ROOT}/flunders`]: {
+      get: { operationId: 'listFlunder', responses: { 200: { description: 'OK', schema: FLUNDER_SCHEMA } } },
+      post: {
+        operationId: 'createFlunder',
+        'x-kubernetes-action': 'post',
+        parameters: [{ name: 'body', in: 'body', required: true, schema: FLUNDER_SCHEMA }],
+        responses: { 201: { description: 'Created', schema: FLUNDER_SCHEMA } },
+      },
+      parameters: [{ $ref: '#/parameters/pretty-tJGM1' }],
+    },
     '/version/': { get: { operationId: 'elsewhere' } },
   },
   definitions: {
-    [FLUNDER]: { type: 'object', properties: { metadata: { $ref: `#/definitions/${META}` } } },
+    [FLUNDER]: { type: 'object', properties: { metadata: { description: 'Of it.', $ref: `#/definitions/${META}` } } },
     [META]: { type: 'object', description: 'As this server tells it.', properties: { name: { type: 'string' } } },
     unused: { type: 'string' },
   },
