@@ -107,7 +107,11 @@ export class DefinitionDocuments {
     const properties = sorted.map(([field, inner]): [string, Json] => {
       // Version 3 is read with the text of the type beside it: said once is enough.
       const ofType = this.#dialect === 'v2' && inner.name ? firstSentence(this.#texts.definitions[inner.name]?.description) : undefined
-      return [field, this.#use(inner, { refers, text: texts?.fields[field] || ofType, builtIn, preset: defaultOf?.(field, inner) })]
+      const shared = inner.name && Object.hasOwn(SHARED_TEXTS, field) ? SHARED_TEXTS[field] : undefined
+      return [
+        field,
+        this.#use(inner, { refers, text: texts?.fields[field] || shared || ofType, builtIn, preset: defaultOf?.(field, inner) }),
+      ]
     })
     const held = (inner: Schema) => this.#use(inner, { refers, builtIn, preset: builtIn === undefined ? undefined : zeroOf(inner) })
     return {
@@ -159,6 +163,13 @@ interface Use extends Omit<Spelling, 'texts'> {
   text?: string | undefined
   /** The default it is published with. */
   preset?: unknown
+}
+
+/** What a field of nearly every kind is for, in any of them. */
+const SHARED_TEXTS: Readonly<Record<string, string>> = {
+  metadata: 'Name, namespace, labels, annotations, and what the server keeps of every object.',
+  spec: 'What is wanted.',
+  status: 'What was seen last. Written by those who act on the object, not by its owner.',
 }
 
 /** Fields of a named type come without a text of their own; what the type is has to do. */

@@ -80,6 +80,17 @@ test('v3 publishes the defaults of Go, and no text twice', async () => {
   assert.equal('default' in limits.additionalProperties, false)
 })
 
+test('v3 leaves no field of a kind without a word on it', async () => {
+  for (const [root, name] of [
+    ['api/v1', 'io.k8s.api.core.v1.Pod'],
+    ['api/v1', 'io.k8s.api.core.v1.PodList'],
+    ['apis/apps/v1', 'io.k8s.api.apps.v1.Deployment'],
+  ] as const) {
+    const { properties } = json(await openapi.v3(root)).components.schemas[name]
+    for (const [field, { description }] of Object.entries<any>(properties)) assert.ok(description, `${name}.${field}`)
+  }
+})
+
 const CUSTOM: Schema = {
   type: 'object',
   properties: {
