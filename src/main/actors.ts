@@ -57,9 +57,10 @@ export function schedulerOf({
   log,
   informers,
   configuration,
+  host,
   ...shared
-}: ActorOptions & { informers: Informers; configuration?: SchedulerConfiguration }): Service {
+}: ActorOptions & { informers: Informers; configuration?: SchedulerConfiguration; host?: string }): Service {
   const own = { ...shared, client: clientFor(SCHEDULER), log: log.child({ service: 'scheduler' }) }
-  const eventsFor = (component: string) => createEventRecorder({ ...own, component, api: 'events.k8s.io' })
+  const eventsFor = (component: string) => createEventRecorder({ ...own, component, api: 'events.k8s.io', ...(host ? { host } : {}) })
   return createScheduler({ ...own, informers, eventsFor, ...(configuration ? { configuration } : {}) })
 }

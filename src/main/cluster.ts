@@ -117,7 +117,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
         'controllers',
         controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: config.podCidr, metrics, ...signersOf(pki) }),
       ),
-      schedulerOf({ ...shared, informers, ...scheduling }),
+      schedulerOf({ ...shared, informers, host: hostname(), ...scheduling }),
       ...(await nodesOf(config, {
         ...options,
         ...shared,
