@@ -1,0 +1,127 @@
+// Every kubectl on this machine against simulated nodes: what it says word for word, where only the server can make it say so.
+import assert from 'node:assert/strict'
+import { basename } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { Instance, kubectls, noKubectl } from './instance.ts'
+
+const OBJECTS = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {a: "1"}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: main, image: "web:1"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: stuck}
+spec: {nodeSelector: {disk: none}, containers: [{name: main, image: "web:1"}]}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], storageClassName: none, resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web}
+spec: {minAvailable: 2, selector: {matchLabels: {app: web}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {ingressClassName: none, defaultBackend: {service: {name: web, port: {number: 80}}}}
+`
+
+/** A line of kubectl (`NS` is the namespace), and what it must print. */
+const SAYS: [line: string, output: RegExp][] = [
+  ['rollout status deployment/web --timeout=60s', /deployment "web" successfully rolled out/],
+  ['get deployment web --subresource=scale', /^NAME +DESIRED +AVAILABLE +AGE\nweb +2 +2 +/],
+  ['get deployment web --subresource=status', /^NAME +READY +UP-TO-DATE +AVAILABLE +AGE\nweb +2\/2 +2 +2 /],
+  ['scale deployment web --replicas=3 --current-replicas=2', /^deployment.apps\/web scaled\n$/],
+  ['scale deployment web --replicas=3 --current-replicas=2', /^error: Expected replicas to be 2, was 3\n$/],
+  ['set image deployment/web main=web:2', /^deployment.apps\/web image updated\n$/],
+  ['rollout status deployment/web --timeout=60s', /successfully rolled out/],
+  ['rollout history deployment/web', /^deployment.apps\/web ?\nREVISION +CHANGE-CAUSE\n1 +<none>\n2 +<none>\n/],
+  ['rollout undo deployment/web --to-revision=9', /^error: unable to find specified revision 9 in history\n$/],
+  ['rollout pause deployment/web', /^deployment.apps\/web paused\n$/],
+  ['rollout resume deployment/web', /^deployment.apps\/web resumed\n$/],
+  ['autoscale deployment web --max=5 --cpu-percent=80', /^horizontalpodautoscaler.autoscaling\/web autoscaled\n$/],
+  ['expose deployment web --name=again --port=80', /^service\/again exposed\n$/],
+  ['label deployment web app=other', /^error: 'app' already has a value \(web\), and --overwrite is false\n$/],
+  [
+    'describe deployment web',
+    /^ +Progressing +True +NewReplicaSetAvailable\nOldReplicaSets: +web-\w+ \(0\/0 replicas created\)\nNewReplicaSet: /m,
+  ],
+  ['describe service web', /^TargetPort: +8080\/TCP\nNodePort: +<unset> +3\d{4}\/TCP\nEndpoints: +[\d.]+:8080,[\d.]+:8080/m],
+  ['describe pod stuck', /Warning +FailedScheduling .*0\/2 nodes are available: 2 node\(s\) didn't match Pod's node affinity\/selector\./],
+  ['describe pvc data', /Warning +ProvisioningFailed .*storageclass.storage.k8s.io "none" not found/],
+  ['describe ingress web', /^Default backend: +web:80 \([\d.]+:8080,[\d.]+:8080/m],
+  ['describe namespace NS', /^Status: +Active\n\nNo resource quota.\n\nNo LimitRange resource.\n$/m],
+  ['get pdb web', /^web +2 +N\/A +1 +/m],
+  ['logs deployment/web', /is simulated: it runs no containers/],
+  ['exec deployment/web -- ls', /is simulated: it runs no containers/],
+  ['auth can-i list pods --as=nobody', /^no\n/],
+  [
+    'get pods --as=nobody',
+    /^Error from server \(Forbidden\): pods is forbidden: User "nobody" cannot list resource "pods" in API group "" in the namespace "NS"\n$/,
+  ],
+  ['get nothing', /^error: the server doesn't have a resource type "nothing"\n$/],
+  ['get --raw /api/v1/nothing', /^Error from server \(NotFound\): the server could not find the requested resource\n$/],
+  ['get pods --field-selector=a=b', /field label not supported: a\n/],
+  ['explain deployment', /^ {2}spec\t<DeploymentSpec>\n +What is wanted\.\n/m],
+  ['explain pod.nothing', /field "nothing" does not exist\n/],
+  [
+    'create quota bad --hard=cpu=1 --scopes=BestEffort',
+    /spec.scopes: Invalid value: \["BestEffort"\]: unsupported scope applied to resource\n$/,
+  ],
+  ['create cronjob bad --image=a --schedule=1', /spec.schedule: Invalid value: "1": expected exactly 5 fields, found 1: \[1\]\n$/],
+  ['create namespace Bad', /^The Namespace "Bad" is invalid: metadata.name: Invalid value: "Bad": a lowercase RFC 1123 label must/],
+  ['create configmap settings', /^error: failed to create configmap: configmaps "settings" already exists\n$/],
+  ['wait --for=jsonpath={.status.phase}=Pending pvc/data --timeout=20s', /^persistentvolumeclaim\/data condition met\n$/],
+  ['wait --for=delete configmap/none --timeout=1s', /^$/],
+  ['delete pod stuck --force', /^Warning: Immediate deletion does not wait .*\npod "stuck" force deleted/],
+  ['get pod none --ignore-not-found', /^$/],
+  ['delete deployment web --cascade=orphan', /^deployment.apps "web" deleted/],
+  ['delete replicasets -l app=web --cascade=foreground', /^(replicaset.apps "web-\w+" deleted.*\n){2}$/],
+  ['get pods', /^No resources found in NS namespace.\n$/],
+]
+
+describe('kubectl', { skip: noKubectl, concurrency: 2 }, () => {
+  let cluster: Instance
+  before(async () => {
+    cluster = await Instance.start({ nodes: 'simulated:2', args: ['--store', 'memory'] })
+  })
+  after(async () => {
+    await cluster?.[Symbol.asyncDispose]()
+  })
+
+  for (const program of kubectls()) {
+    const version = basename(program).replace('kubectl.', '')
+    test(`kubectl ${version} says what it says to upstream`, async () => {
+      const ns = `w-${version.replaceAll('.', '-')}`
+      await cluster.ok(`create namespace ${ns}`, { program })
+      const applied = await cluster.kubectl(['-n', ns, 'apply', '-f', '-'], { program, input: OBJECTS })
+      assert.equal(applied.code, 0, applied.stderr)
+      for (const [line, output] of SAYS) {
+        const words = line.replaceAll('NS', ns).split(' ')
+        const { stdout, stderr } = await cluster.kubectl(['-n', ns, ...words], { program })
+        const said = (stderr + stdout).replaceAll(/^[IWE]\d{4} .*\n/gm, '')
+        assert.match(said, new RegExp(output.source.replaceAll('NS', ns), output.flags), `kubectl ${line}`)
+      }
+    })
+  }
+})
