@@ -78,7 +78,9 @@ export async function startRole(
       case 'scheduler': {
         const { configuration } = config
         const own = configuration ? { configuration } : {}
-        const make = async (options: ActorOptions) => [schedulerOf({ ...options, ...own, informers: informersOf(options), host: hostname() })]
+        const make = async (options: ActorOptions) => [
+          schedulerOf({ ...options, ...own, informers: informersOf(options), host: hostname() }),
+        ]
         return elected('kube-scheduler', SCHEDULER, make, configuration?.leaderElection)
       }
       case 'simulated-nodes': {
