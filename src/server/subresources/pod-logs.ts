@@ -4,6 +4,7 @@ import { type FieldError, forbidden, invalid } from '#api/field-error.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import { hostPort } from '#lib/dial-error.ts'
+import { isSet } from '#server/http/request-info.ts'
 import { connectionError } from '#server/outgoing/call-error.ts'
 import type { ObjectReader, SubresourceHandler } from '#server/request.ts'
 import { forward, returnedHeaders, textOf } from './forward-http.ts'
@@ -27,7 +28,7 @@ export function podLogs(reader: ObjectReader, kubelets: Kubelets): SubresourceHa
       if (!nodeName) return exchange.send(200, { ...headers, 'content-type': 'text/plain' }, '')
       const address = kubelets.address(nodeName)
       const path = `/containerLogs/${key.namespace}/${key.name}/${container}${forwardedQuery(query)}`
-      const tls = isTrue(query.get('insecureSkipTLSVerifyBackend'))
+      const tls = isSet(query.get('insecureSkipTLSVerifyBackend'))
         ? { tls: { ...kubelets.tls, rejectUnauthorized: false } }
         : { agent: kubelets.agent, tls: kubelets.tls }
       const backend = { scheme: 'https', ...address, ...tls } as const
@@ -56,16 +57,13 @@ const NUMBERS = ['tailLines', 'limitBytes', 'sinceSeconds']
 
 function forwardedQuery(query: URLSearchParams): string {
   const kept = new URLSearchParams()
-  for (const name of FLAGS) if (isTrue(query.get(name))) kept.set(name, 'true')
+  for (const name of FLAGS) if (isSet(query.get(name))) kept.set(name, 'true')
   for (const name of [...NUMBERS, 'sinceTime']) {
     const value = query.get(name)
     if (value) kept.set(name, value)
   }
   return kept.size > 0 ? `?${kept}` : ''
 }
-
-/** As query parameters are decoded: anything that is not false, nothing at all included. */
-export const isTrue = (value: string | null): boolean => value !== null && value !== 'false' && value !== '0'
 
 const INT64_MAX = 2n ** 63n - 1n
 const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}([.,]\d+)?(Z|[+-]\d{2}:\d{2})$/

@@ -2,11 +2,11 @@
 import type { Kind } from '#api/kind.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { StatusError } from '#api/status.ts'
+import { isSet } from '#server/http/request-info.ts'
 import { assertAllowed } from '#server/access/authorizers.ts'
 import type { Authorizer, Exchange, ObjectReader, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
 import type { Kubelets } from './kubelets.ts'
 import { containerOf, nodeNameOf, podOf } from './pod-container.ts'
-import { isTrue } from './pod-logs.ts'
 import { tunnel } from './tunnel.ts'
 
 export interface StreamContext {
@@ -62,7 +62,7 @@ const SWITCHES: [option: string, kubelet: string][] = [
 function containerPath(verb: string, pod: Pod, { query, commands }: { query: URLSearchParams; commands: string[] }): string {
   const container = containerOf(pod, query.get('container') ?? '')
   const forwarded = new URLSearchParams()
-  for (const [option, kubelet] of SWITCHES) if (isTrue(query.get(option))) forwarded.set(kubelet, '1')
+  for (const [option, kubelet] of SWITCHES) if (isSet(query.get(option))) forwarded.set(kubelet, '1')
   if (!['input', 'output', 'error'].some((name) => forwarded.has(name)))
     throw new StatusError('BadRequest', 'you must specify at least 1 of stdin, stdout, stderr')
   for (const command of commands) forwarded.append('command', command)

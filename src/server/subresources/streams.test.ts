@@ -108,9 +108,12 @@ test("podLogs streams the kubelet's answer, asking it as the API server", async 
   assert.match(String(headers['audit-id']), /^[0-9a-f-]{36}$/)
   assert.equal(headers['cache-control'], 'no-cache, private')
   assert.equal((await get('pods/p/log?follow=0&timestamps&tailLines=%2B5')).code, 200)
+  // As Python's client spells them.
+  assert.equal((await get('pods/p/log?follow=False&previous=False&timestamps=True')).code, 200)
   assert.deepEqual(kubelet.asked, [
     'kube-apiserver-kubelet-client /containerLogs/default/p/c?follow=true&tailLines=5',
     'kube-apiserver-kubelet-client /containerLogs/default/p/c?timestamps=true&tailLines=%2B5',
+    'kube-apiserver-kubelet-client /containerLogs/default/p/c?timestamps=true',
   ])
   assert.deepEqual([(await get('pods/unbound/log')).code, (await get('pods/unbound/log')).text], [200, ''])
 })
@@ -190,7 +193,7 @@ function open(t: TestContext, url: string, options: object): WebSocket {
 
 test('podStreams tunnels WebSockets to the kubelet, keeping credentials back', async (t) => {
   const { server, tls, kubelet } = await fixture(t)
-  const url = `${server.url}/api/v1/namespaces/default/pods/p/exec?command=cat&command=-n&stdin=true&stdout=true`
+  const url = `${server.url}/api/v1/namespaces/default/pods/p/exec?command=cat&command=-n&stdin=true&stdout=True&stderr=False&tty=False`
   const socket = open(t, url, { ...tls, headers: { Cookie: 'secret' } })
   await once(socket, 'open')
   const sent = Buffer.alloc(1_000_000, 'x')
