@@ -12,6 +12,12 @@ const END = '\n-----END '
 const DASHES = '-----'
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
+/** What is inside the first block, if there is one. */
+export function firstPemBlock(text: string): PemBlock | undefined {
+  for (const block of pemBlocks(text)) return block
+  return undefined
+}
+
 export function* pemBlocks(text: string): Generator<PemBlock> {
   let end = -1
   for (let at = text.indexOf(BEGIN); at >= 0; at = text.indexOf(BEGIN, at)) {

@@ -18,7 +18,8 @@ const now = Date.UTC(2026, 0, 1)
 async function requestFor(name: string): Promise<string> {
   const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
   const request = await Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' } })
-  return Buffer.from(request.toString('pem')).toString('base64')
+  // Whatever stands around the request is not looked at.
+  return Buffer.from(`Certificate Request:\n${request.toString('pem')}\n`).toString('base64')
 }
 
 async function started(t: Parameters<typeof startTestCluster>[0]): Promise<TestCluster> {

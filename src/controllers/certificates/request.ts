@@ -1,5 +1,6 @@
 // What a PKCS#10 request asks for, and which signers' rules it keeps. Parsing is loaded on first use only.
 import type { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request.ts'
+import { firstPemBlock } from '#lib/pem.ts'
 
 export interface RequestedSubject {
   commonName: string
@@ -21,7 +22,9 @@ export async function parseRequest({ spec }: CertificateSigningRequest): Promise
   const pem = Buffer.from(spec.request, 'base64').toString('utf8')
   await import('reflect-metadata')
   const { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } = await import('@peculiar/x509')
-  const request = new Pkcs10CertificateRequest(pem)
+  const block = firstPemBlock(pem)
+  if (!block) throw new Error('PEM block type must be CERTIFICATE REQUEST')
+  const request = new Pkcs10CertificateRequest(block.content)
   const names = request.getExtension('2.5.29.17')
   const items = names instanceof SubjectAlternativeNameExtension ? names.names.items : []
   const count = (type: string) => items.filter((item) => item.type === type).length

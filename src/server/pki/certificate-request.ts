@@ -1,12 +1,15 @@
 // What a certificate request asks for. The only part that reads what strangers write: by a library, loaded when first asked.
 import { webcrypto } from 'node:crypto'
+import { firstPemBlock } from '#lib/pem.ts'
 
 const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
 
 async function parse(request: string) {
   await import('reflect-metadata')
   const { Pkcs10CertificateRequest } = await import('@peculiar/x509')
-  return new Pkcs10CertificateRequest(request)
+  const block = firstPemBlock(request)
+  if (block?.type !== 'CERTIFICATE REQUEST') throw new Error('PEM block type must be CERTIFICATE REQUEST')
+  return new Pkcs10CertificateRequest(block.content)
 }
 
 /** The organizations (groups) in the subject of a PEM request. Throws when it is none. */

@@ -2,7 +2,7 @@
 // is for admission and signers to judge.
 import { createPublicKey, constants, type KeyObject, verify } from 'node:crypto'
 import { objectId, partsOf } from '#lib/der.ts'
-import { pemBlocks } from '#lib/pem.ts'
+import { firstPemBlock } from '#lib/pem.ts'
 
 const MALFORMED = 'asn1: structure error: malformed certificate request'
 const SEQUENCE = 0x30
@@ -41,7 +41,7 @@ const FAILURES = {
 
 /** Of a PEM text; undefined where nothing is wrong. */
 export function certificateRequestProblem(text: string): string | undefined {
-  const [block] = pemBlocks(text)
+  const block = firstPemBlock(text)
   if (block?.type !== 'CERTIFICATE REQUEST') return 'PEM block type must be CERTIFICATE REQUEST'
   const outer = outerProblem(block.content)
   if (outer) return outer
