@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { AuthenticationTokenRequest, Binding, Eviction } from '#api/generated/types.ts'
 import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request.ts'
+import { SelfSubjectAccessReview } from '#api/kinds/authorization/self-subject-access-review.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Node } from '#api/kinds/core/node.ts'
@@ -176,6 +177,11 @@ test('podEviction names its pod, and goes by the preconditions and the dry run t
       'DeleteOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["x"]: supported values: "All"',
     ],
   )
+  refusals.push([
+    { metadata: { name: 'p', namespace: 'other' } },
+    {},
+    'the namespace of the provided object does not match the namespace sent on the request',
+  ])
   for (const [eviction, options, message] of refusals) await assert.rejects(asked(eviction, options), { message })
   await asked({ metadata, deleteOptions: { dryRun: ['All'] } })
   assert.deepEqual(
@@ -295,6 +301,17 @@ test('serviceAccountToken refuses what cannot be bound', async (t) => {
     message: 'pods "no" not found',
   })
   await assert.rejects(askToken(admin, { boundObjectRef: { apiVersion: 'v1', kind: 'Service', name: 'no' } }), { reason: 'BadRequest' })
+})
+
+test('reviews go without the metadata that only the server says, and without a namespace there is none for', async (t) => {
+  const { admin } = await fixture(t)
+  const spec = { resourceAttributes: { verb: 'get', resource: 'pods' } }
+  const kept = { uid: 'x', creationTimestamp: '2020-01-01T00:00:00Z', namespace: 'default' }
+  const { status } = await admin.create<SelfSubjectAccessReview>(SelfSubjectAccessReview, { metadata: kept, spec })
+  assert.equal(status!.allowed, true)
+  await assert.rejects(admin.create<SelfSubjectAccessReview>(SelfSubjectAccessReview, { metadata: { name: 'x' }, spec }), {
+    message: /metadata: Invalid value: .*: must be empty$/,
+  })
 })
 
 test('kubelets read and write what is theirs alone', async (t) => {

@@ -177,6 +177,8 @@ export interface SubresourceRequest {
   /** Of `connect`: what the answer carries, unless a backend says otherwise. */
   headers?: Readonly<OutgoingHttpHeaders>
   warn(text: string): void
+  /** Adds to the request's audit event. */
+  annotate?: Annotate
 }
 
 /**
@@ -186,6 +188,8 @@ export interface SubresourceRequest {
 export interface SubresourceHandler {
   kind: Kind<any>
   subresource: string
+  /** The uid and version of what is sent are the parent's, as whoever asks knows it. */
+  keepsIdentity?: boolean
   /** POST. A Status answers as such. */
   create?(request: SubresourceRequest): Promise<KubeObject | Status>
   get?(request: SubresourceRequest): Promise<KubeObject>

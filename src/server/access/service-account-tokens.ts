@@ -40,6 +40,8 @@ interface Claims {
 }
 
 export interface IssueOptions {
+  /** What the token is known by. */
+  id?: string
   account: ServiceAccount
   audiences: readonly string[]
   expiresInSeconds: number
@@ -79,8 +81,17 @@ export class ServiceAccountTokens {
     return this.#context.audiences ?? this.#context.issuers
   }
 
-  issue({ account, audiences, expiresInSeconds, warnAfterSeconds, pod, node, secret }: IssueOptions): string {
-    const { key, issuers, clock, random } = this.#context
+  issue({
+    id = this.#context.random.uuid(),
+    account,
+    audiences,
+    expiresInSeconds,
+    warnAfterSeconds,
+    pod,
+    node,
+    secret,
+  }: IssueOptions): string {
+    const { key, issuers, clock } = this.#context
     const now = Math.floor(clock.now() / 1000)
     const { namespace = '', name = '', uid = '' } = account.metadata ?? {}
     const claims: Claims = {
@@ -88,7 +99,7 @@ export class ServiceAccountTokens {
       exp: now + expiresInSeconds,
       iat: now,
       iss: issuers[0],
-      jti: random.uuid(),
+      jti: id,
       'kubernetes.io': {
         namespace,
         ...(node ? { node } : {}),

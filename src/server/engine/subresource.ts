@@ -32,10 +32,23 @@ export async function createThrough(
   { call, object }: { call: HandlerCall; object: KubeObject },
 ): Promise<KubeObject | Status> {
   if (!handler.create) throw notAllowed()
+  settleMetadata(object, call, handler)
   const request = { ...askedBy(call), operation: 'CREATE', object } as const
   await mutatingAdmission(engine, request)
   await validatingAdmission(engine, request)
   return handler.create(requestOf(call, object))
+}
+
+/** In the namespace of the URL, and without what only the server says; that of the parent stays where it is what is asked about. */
+function settleMetadata({ metadata }: KubeObject, { key, kind }: HandlerCall, { keepsIdentity = false }: SubresourceHandler): void {
+  if (!metadata) return
+  if (kind.scope === 'Cluster' && !key.namespace) delete metadata.namespace
+  else if (!metadata.namespace) metadata.namespace = key.namespace ?? ''
+  else if (metadata.namespace !== key.namespace)
+    throw new StatusError('BadRequest', 'the namespace of the provided object does not match the namespace sent on the request')
+  if (keepsIdentity) return
+  for (const field of ['uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink'] as const)
+    delete metadata[field]
 }
 
 /** What admission learns of a call, whatever it sends. */
@@ -51,8 +64,8 @@ export function askedBy({ attributes, kind, dryRun, options, warn, annotate, wit
   }
 }
 
-export function requestOf({ attributes, kind, key, query, dryRun, warn }: HandlerCall, object?: KubeObject): SubresourceRequest {
-  return { attributes, kind, key, query, dryRun, warn, ...(object ? { object } : {}) }
+export function requestOf({ attributes, kind, key, query, dryRun, warn, annotate }: HandlerCall, object?: KubeObject): SubresourceRequest {
+  return { attributes, kind, key, query, dryRun, warn, ...(annotate ? { annotate } : {}), ...(object ? { object } : {}) }
 }
 
 export function notAllowed(): StatusError {

@@ -12,7 +12,7 @@ const RESOURCE = { group: '', plural: 'pods/binding' }
 /** pods/NAME/binding, and the older POST of a Binding to its namespace. */
 export function podBinding(context: ServerContext): SubresourceHandler[] {
   return [
-    { kind: Pod, subresource: 'binding', create: (request) => bind(context, request, request.key.name) },
+    { kind: Pod, subresource: 'binding', keepsIdentity: true, create: (request) => bind(context, request, request.key.name) },
     { kind: Binding, subresource: '', create: (request) => bind(context, request, request.object?.metadata?.name ?? '') },
   ]
 }

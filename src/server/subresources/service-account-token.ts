@@ -18,11 +18,12 @@ const LONGEST_SECONDS = 2 ** 32
 const PROJECTED_SECONDS = 3607
 const EXTENDED_SECONDS = 365 * 24 * 3600
 
-export function serviceAccountToken({ reader, clock }: ServerContext, tokens: ServiceAccountTokens): SubresourceHandler {
+export function serviceAccountToken({ reader, clock, random }: ServerContext, tokens: ServiceAccountTokens): SubresourceHandler {
   return {
     kind: ServiceAccount,
     subresource: 'token',
-    async create({ object, key }) {
+    keepsIdentity: true,
+    async create({ object, key, annotate }) {
       const request = object as AuthenticationTokenRequest
       const { name, uid } = request.metadata ?? {}
       if (name && name !== key.name)
@@ -43,13 +44,16 @@ export function serviceAccountToken({ reader, clock }: ServerContext, tokens: Se
       const bound: Bound = spec.boundObjectRef ? boundTo(reader, account, spec.boundObjectRef) : {}
       const extended =
         bound.pod && expirationSeconds === PROJECTED_SECONDS && audiences.every((audience) => tokens.audiences.includes(audience))
+      const id = random.uuid()
       const token = tokens.issue({
+        id,
         account,
         audiences,
         expiresInSeconds: extended ? EXTENDED_SECONDS : expirationSeconds,
         ...(extended ? { warnAfterSeconds: expirationSeconds } : {}),
         ...bound,
       })
+      annotate?.('authentication.kubernetes.io/issued-credential-id', `JTI=${id}`)
       const now = clock.now()
       return {
         ...request,
