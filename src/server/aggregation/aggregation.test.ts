@@ -13,6 +13,7 @@ import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding.ts'
 import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
 import { systemClock } from '#lib/clock.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { systemRandom } from '#lib/random.ts'
 import { issueAuthority } from '#server/pki/issuer.ts'
@@ -194,6 +195,51 @@ test('OpenAPI v3 is made of v2 for a server that knows no other, and parameters 
   assert.deepEqual((await get(`/openapi/v3/${root}`)).paths, { [`/${root}/flunders`]: {} })
   await client.delete(APIService, { name: apiService.metadata!.name! })
   assert.equal((await get('/openapi/v3')).paths[root], undefined)
+})
+
+test('discovery of a server that knows aggregated discovery in its first version is told as it tells it', async (t) => {
+  const { get, extension, register } = await extended(t)
+  const version = { version: VERSION, freshness: 'Current', resources: [{ resource: 'flunders', verbs: ['get'], scope: 'Cluster' }] }
+  extension.answers.set('/apis', (request, response) => {
+    const wanted = String(request.headers.accept).split(',')
+    const type = 'application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList'
+    if (!wanted.includes(type)) return void response.writeHead(406).end()
+    const items = [{ metadata: { name: GROUP }, versions: [version] }]
+    response.writeHead(200, { 'content-type': type })
+    response.end(JSON.stringify({ kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2beta1', metadata: {}, items }))
+  })
+  await register()
+  const { items } = await get('/apis', AGGREGATED)
+  assert.deepEqual(items.find((one: any) => one.metadata.name === GROUP).versions, [version])
+})
+
+test('proxyTo waits five seconds for what a server serves', async (t) => {
+  const clock = createVirtualClock()
+  const { server, extension, register } = await extended(t, { clock })
+  await register()
+  const root = `/apis/${GROUP}/${VERSION}`
+  const held = Promise.withResolvers<void>()
+  extension.answers.set(root, () => held.resolve())
+  const answering = server.handle({ path: root, peer: ADMIN })
+  await held.promise
+  await clock.advance(5000)
+  const { status, text } = await answering
+  assert.deepEqual([status, text], [503, 'error trying to reach service: context deadline exceeded\n'])
+
+  extension.answers.clear()
+})
+
+test('proxyTo tells who wants an upgrade that nobody is there', async (t) => {
+  const { server, extension, register, pki } = await extended(t)
+  await register()
+  await extension[Symbol.asyncDispose]()
+  const tls = { ca: pki.authority, cert: pki.admin.certificate, key: pki.admin.key }
+  const upgrade = request(`${server.url}${FLUNDERS}/late/echo`, { ...tls, headers: { connection: 'Upgrade', upgrade: 'echo' } })
+  upgrade.end()
+  const [answer] = (await once(upgrade, 'response')) as [IncomingMessage]
+  const parts = await answer.toArray()
+  assert.deepEqual([answer.statusCode, answer.headers['content-type']], [503, 'text/plain; charset=utf-8'])
+  assert.match(String(Buffer.concat(parts)), /^dial tcp .*: connect: connection refused\n$/)
 })
 
 test('an APIService comes before custom resources of the same group and version', async (t) => {

@@ -77,7 +77,7 @@ export class Aggregator {
     const [, group = '', version = ''] = REMOTE_PATH.exec(call.exchange.path) ?? []
     const remote = this.#remotes.get(`${group}/${version}`)
     if (!remote) return next()
-    return proxyTo(call, remote)
+    return proxyTo(call, remote, this.#context.clock)
   }
 
   /** The OpenAPI v3 document of another server's group and version. */
@@ -85,7 +85,7 @@ export class Aggregator {
     const [, group, version] = /^apis\/([^/]+)\/([^/]+)$/.exec(root) ?? []
     const remote = this.#remotes.get(`${group}/${version}`)
     if (!remote || remote.openApi?.made) return false
-    await proxyTo(call, remote)
+    await proxyTo(call, remote, this.#context.clock)
     return true
   }
 

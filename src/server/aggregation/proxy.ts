@@ -2,6 +2,8 @@
 // Authentication and authorisation are done; the extension server hears who asks from the front proxy's headers.
 import type { OutgoingHttpHeaders } from 'node:http'
 import { pipeline } from 'node:stream/promises'
+import { StatusError } from '#api/status.ts'
+import type { Clock } from '#lib/clock.ts'
 import { answer, answerHeaders, type Call } from '#server/http/call.ts'
 import { type Backend, forward, forwardedHeaders, returnedHeaders } from '#server/subresources/forward-http.ts'
 import { tunnel } from '#server/subresources/tunnel.ts'
@@ -15,23 +17,36 @@ export interface ProxyTarget {
   wake(): void
 }
 
-export async function proxyTo(call: Call, { server, available, wake }: ProxyTarget): Promise<void> {
+/** Every client asks what there is, again and again: no server may keep them waiting. */
+const DISCOVERY_TIMEOUT_MS = 5000
+const DISCOVERY = /^\/apis\/[^/]+\/[^/]+\/?$/
+
+export async function proxyTo(call: Call, { server, available, wake }: ProxyTarget, clock: Clock): Promise<void> {
   const { exchange, user } = call
   const backend = available ? reachable(server) : undefined
   if (!backend) return refuse(call, 'service unavailable')
   const identity = { ...remoteUserHeaders(user), ...forwardedFor(call) }
-  if (exchange.upgrade) return tunnel(exchange, backend, exchange.url, identity)
+  if (exchange.upgrade) {
+    return tunnel(exchange, backend, exchange.url, identity).catch((error: unknown) => {
+      if (!(error instanceof StatusError) || !error.cause) throw error
+      wake()
+      return refuse(call, reachError(error.cause, backend))
+    })
+  }
 
-  const { method, input, headers, signal, url } = exchange
+  const { method, input, headers, url } = exchange
+  const late = new AbortController()
+  using _timer = DISCOVERY.test(exchange.path) ? clock.after(DISCOVERY_TIMEOUT_MS, () => late.abort()) : undefined
+  const signal = AbortSignal.any([exchange.signal, late.signal])
   const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined || !['GET', 'HEAD'].includes(method)
   let returned: Awaited<ReturnType<typeof forward>>
   try {
     const sent = { ...forwardedHeaders(headers), ...identity }
     returned = await forward(backend, { method, path: url, headers: sent, signal, ...(hasBody ? { body: input } : {}) })
   } catch (error) {
-    if (signal.aborted) return exchange.abort()
+    if (exchange.signal.aborted) return exchange.abort()
     wake()
-    return refuse(call, `error trying to reach service: ${reachError(error, backend)}`)
+    return refuse(call, `error trying to reach service: ${late.signal.aborted ? 'context deadline exceeded' : reachError(error, backend)}`)
   }
   const target = exchange.open(returned.statusCode ?? 502, { ...ownHeaders(call), ...returnedHeaders(returned.headers) })
   // An answer that breaks off there must not look whole here.

@@ -8,7 +8,7 @@ import type { RemoteDocument } from '#api/openapi/openapi.ts'
 import type { RemoteServer } from './remote-server.ts'
 
 const LIMIT = 8 * 1024 * 1024
-const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
+const AGGREGATED = ['v2', 'v2beta1'].map((version) => `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`)
 
 interface GroupVersion {
   group: string
@@ -28,7 +28,7 @@ export async function fetchDiscovery(
   { group, version }: GroupVersion,
   { signal, parse }: Asking,
 ): Promise<RemoteVersion['resources'] | undefined> {
-  const whole = await server.ask('/apis', { headers: { accept: `${AGGREGATED},application/json` }, signal, limit: LIMIT })
+  const whole = await server.ask('/apis', { headers: { accept: [...AGGREGATED, 'application/json'].join() }, signal, limit: LIMIT })
   if (whole.status === 200) {
     const document = (await parse(whole.body)) as Json
     if (document['kind'] === 'APIGroupDiscoveryList') {

@@ -18,7 +18,7 @@ export const NAME = `${VERSION}.${GROUP}`
 const ACCOUNT = 'system:serviceaccount:default:wardle'
 
 /** A whole API server with sockets, and an authority for extension servers. */
-export async function cluster(t: TestContext, more: Pick<ApiServerOptions, 'auditor'> = {}) {
+export async function cluster(t: TestContext, more: Pick<ApiServerOptions, 'auditor' | 'clock'> = {}) {
   const context = { now: systemClock.now(), random: systemRandom }
   const pki = await ensurePki({ clock: systemClock, random: systemRandom, hostName: 'boat' })
   const store = createMemoryStore()
@@ -56,8 +56,8 @@ export async function eventually(check: () => Promise<unknown>): Promise<void> {
 }
 
 /** The extension server runs, may ask what it needs, and has its service; the APIService is the test's to make. */
-export async function extended(t: TestContext) {
-  const made = await cluster(t)
+export async function extended(t: TestContext, more: Pick<ApiServerOptions, 'clock'> = {}) {
+  const made = await cluster(t, more)
   const { client, server, certify, authority } = made
   const subjects = [{ kind: 'ServiceAccount', name: 'wardle', namespace: 'default' }]
   const grant = (kind: string, name: string) => ({

@@ -24,6 +24,8 @@ export interface ExtensionServer extends AsyncDisposable {
   broken: boolean
   /** Knows OpenAPI version 2 alone. */
   old: boolean
+  /** By path, in place of what it would answer. */
+  readonly answers: Map<string, (request: IncomingMessage, response: ServerResponse) => void>
 }
 
 export interface ExtensionServerOptions {
@@ -72,6 +74,8 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
     asked.push(`${user?.user ?? 'nobody'} ${method} ${url}`)
     if (!user) return send(response, 401, status(401, 'Unauthorized', 'Unauthorized'))
     const { pathname, searchParams } = new URL(url, 'https://extension')
+    const other = extension.answers.get(pathname)
+    if (other) return other(request, response)
     if (extension.broken) return send(response, 500, { message: 'broken' })
     if (pathname === ROOT) return send(response, 200, RESOURCES)
     if (pathname.startsWith('/openapi/v3') && extension.old) return send(response, 404, status(404, 'NotFound', 'not found'))
@@ -131,7 +135,9 @@ export async function startExtensionServer(options: ExtensionServerOptions): Pro
     asked,
     broken: false,
     old: false,
+    answers: new Map(),
     async [Symbol.asyncDispose]() {
+      if (!server.listening) return
       server.closeAllConnections()
       server.close()
       await once(server, 'close')
