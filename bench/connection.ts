@@ -53,7 +53,8 @@ export function connectByKubeconfig(file: string): Connection {
         rest = lines.pop()!
         for (const one of lines) line(JSON.parse(one))
       })
-      stream.on('close', () => session.destroyed || console.error(`the watch of ${path} was ended`))
+      // As informers do; from the beginning, as they who ask do not mind to be told twice.
+      stream.on('close', () => session.destroyed || this.watch(path, line))
     },
     [Symbol.dispose]: () => session.destroy(),
   }

@@ -37,6 +37,8 @@ export class Outbox {
   readonly #target: Writable
   #frames: Buffer[] = []
   #bytes = 0
+  /** Bytes added since the beginning. */
+  added = 0
 
   constructor(fanOut: FanOut, target: Writable) {
     this.#fanOut = fanOut
@@ -50,6 +52,7 @@ export class Outbox {
 
   add(frame: Buffer): void {
     this.#bytes += frame.length
+    this.added += frame.length
     if (this.#frames.push(frame) === 1) this.#fanOut.schedule(this)
   }
 

@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream'
 import { type Status, StatusError } from '#api/status.ts'
 import { tableOf } from '#api/table.ts'
-import { systemClock, type Timer } from '#lib/clock.ts'
+import { systemClock } from '#lib/clock.ts'
 import type { CacheEvent } from '#server/cache/resource-cache.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { versionedHead, servedBytes, servedObject } from '#server/engine/encoding.ts'
@@ -14,15 +14,11 @@ import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
 import { encodeObject, encodeWatchFrame } from '#api/codec/protobuf.ts'
 import type { Negotiated } from './negotiate.ts'
 import { answerHeaders, type Call } from './call.ts'
+import { Patience } from './patience.ts'
 import { includeObjectOf, messageFor, partialMetadata } from './respond.ts'
 import { type FanOut, Outbox } from './fan-out.ts'
 import { type SlabPool, SlabWriter } from './slab-writer.ts'
 
-/** Bytes a watcher may lie behind once it has seen what was there at the start: more than a burst of a thousand pods. */
-const MAX_BACKLOG_BYTES = 8 * 1024 * 1024
-/** Who lies this far behind must have caught up in a while. */
-const BACKLOG_BYTES = 256 * 1024
-const PATIENCE_MS = 5000
 const MIN_TIMEOUT_SECONDS = 1800
 /** So many at the start are written at once. */
 const FEW_EVENTS = 16
@@ -63,17 +59,11 @@ export async function streamWatch(call: Call, stream: WatchStream): Promise<void
     } else if (!over) {
       const frame = frameOf(form, told)
       outbox.add(frame)
-      const { backlog } = outbox
-      if (backlog > MAX_BACKLOG_BYTES + frame.length) end()
-      else if (backlog > BACKLOG_BYTES + frame.length) behind ??= systemClock.after(PATIENCE_MS, judge)
+      patience.note(outbox, frame.length)
     }
   }
-  /** Sockets are emptied in real time, whatever time the cluster has. */
-  let behind: Timer | undefined
-  const judge = () => {
-    behind = undefined
-    if (outbox && outbox.backlog > BACKLOG_BYTES) end()
-  }
+  // Sockets are emptied in real time, whatever time the cluster has.
+  using patience = new Patience(systemClock, end)
   const sink: WatchSink = {
     change: (type, stored, event) => write({ type, stored, event }),
     bookmark: (revision, initialEventsEnd) => write({ type: 'BOOKMARK', revision, initialEventsEnd }),
@@ -114,7 +104,6 @@ export async function streamWatch(call: Call, stream: WatchStream): Promise<void
     outbox.flush()
     if (!opened.destroyed) opened.end()
   } finally {
-    behind?.cancel()
     signal.removeEventListener('abort', end)
   }
 }
