@@ -8,6 +8,7 @@ import type { EventRecorder } from '#client/event-recorder.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Service } from '#lib/service.ts'
+import { ensureCsiNode } from './csi-node.ts'
 import { LEASE_PERIOD_MS, NodeLease } from './lease.ts'
 import { statusChanged } from './node-status.ts'
 
@@ -42,8 +43,15 @@ export function createRegistration(options: RegistrationOptions): Registration {
   let reportedAt = -Infinity
   let looking: Promise<void> | undefined
 
+  const attempt = (what: string, work: () => Promise<void>) =>
+    void work().catch((error: unknown) => log.warn(`could not ${what}`, { node: name, error }))
+
   const look = async () => {
-    current ??= await register(options)
+    if (!current) {
+      current = await register(options)
+      const { uid = '' } = current.metadata ?? {}
+      attempt('make the CSI node', () => ensureCsiNode(client, { name, uid }))
+    }
     const previous = current.status ?? {}
     const status = await options.status(previous)
     if (!statusChanged(status, previous) && clock.monotonic() - reportedAt < REPORT_PERIOD_MS) return
@@ -68,9 +76,6 @@ export function createRegistration(options: RegistrationOptions): Registration {
     })
     return looking
   }
-  const attempt = (what: string, work: () => Promise<void>) =>
-    void work().catch((error: unknown) => log.warn(`could not ${what}`, { node: name, error }))
-
   return {
     name: `node ${name}`,
     node: () => current,
