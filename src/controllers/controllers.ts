@@ -48,6 +48,7 @@ import { ROOT_CA_CONFIG_MAP, rootCaCertificatePublisher } from './root-ca-certif
 import { serviceAccountController } from './service-account.ts'
 import { keptOfSecret, type SignToken, serviceAccountTokenController } from './service-account-token.ts'
 import { serviceCidrController } from './service-cidr.ts'
+import { staleDisruptionController } from './stale-disruptions.ts'
 import { statefulSetController } from './stateful-set/stateful-set.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 import { ttlController } from './ttl.ts'
@@ -114,6 +115,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     cronJobController,
     ttlAfterFinishedController,
     disruptionController(kinds),
+    staleDisruptionController,
     horizontalPodAutoscalerController(kinds),
     endpointSliceController(),
     endpointsController(),

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
 import { conditionOf } from './conditions.ts'
-import { startTestCluster } from './testing.ts'
+import { formatTime } from '#lib/clock.ts'
+import { startTestCluster, type TestCluster } from './testing.ts'
 
 const namespace = 'default'
 const labels = { app: 'web' }
@@ -68,4 +70,69 @@ test('disruptionController counts an eviction granted for two minutes, then no m
   await advance(121_000)
   await eventually(async () => (await allowed()) === 1)
   assert.equal((await client.get(PodDisruptionBudget, key)).status?.disruptedPods, undefined)
+})
+
+async function addPod({ client, eventually }: TestCluster, name: string, metadata: object = {}): Promise<void> {
+  await eventually(() => client.get(ServiceAccount, { namespace, name: 'default' }))
+  await client.create(Pod, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace, name, labels, ...metadata },
+    spec: { containers: [{ name: 'c', image: 'c:1' }] },
+  })
+}
+const addBudget = ({ client }: TestCluster, name: string, spec: object) =>
+  client.create(PodDisruptionBudget, {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: { namespace, name },
+    spec: { selector: { matchLabels: labels }, ...spec },
+  })
+
+test('disruptionController tells of pods without controller, and of pods of two budgets', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['disruption-controller'] })
+  await addPod(cluster, 'a')
+  await addBudget(cluster, 'web', { maxUnavailable: 1 })
+  const start =
+    'UnmanagedPods: Pods selected by this PodDisruptionBudget (selector: &LabelSelector{MatchLabels:map[string]string{app: web,},'
+  await cluster.eventually(async () => (await cluster.events('web')).some((text) => text.startsWith(start)))
+  assert.ok(!(await cluster.events('a')).some((text) => text.startsWith('Multiple')))
+  await addBudget(cluster, 'also', { minAvailable: 1 })
+  const text = 'MultiplePodDisruptionBudgets: Pod "default"/"a" matches multiple PodDisruptionBudgets.  Chose "also" arbitrarily.'
+  await cluster.eventually(async () => (await cluster.events('a')).includes(text))
+})
+
+test('disruptionController allows nothing while a controller of pods cannot be found', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['disruption-controller'] })
+  const uid = '6d1e0b0c-0000-4000-8000-000000000000'
+  await addPod(cluster, 'a', { ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'gone', uid, controller: true }] })
+  await addBudget(cluster, 'web', { minAvailable: '50%' })
+  const condition = await cluster.eventually(async () => {
+    const { status } = await cluster.client.get(PodDisruptionBudget, { namespace, name: 'web' })
+    return conditionOf(status?.conditions, 'DisruptionAllowed')
+  })
+  assert.deepEqual([condition.reason, condition.message], ['SyncFailed', 'found no controllers for pod "a"'])
+})
+
+test('staleDisruptionController takes the mark of a disruption back after two minutes, but not that of a node', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['stale-pod-disruption-controller'] })
+  for (const [name, reason] of [
+    ['a', 'EvictionByEvictionAPI'],
+    ['b', 'TerminationByKubelet'],
+  ] as const) {
+    await addPod(cluster, name)
+    const conditions = [{ type: 'DisruptionTarget', status: 'True', reason, lastTransitionTime: formatTime(cluster.clock.now()) }]
+    const key = { namespace, name }
+    await cluster.client.patch(Pod, key, { type: 'strategic', patch: { status: { conditions } } }, { subresource: 'status' })
+  }
+  const marks = async () =>
+    Promise.all(
+      ['a', 'b'].map(
+        async (name) => conditionOf((await cluster.client.get(Pod, { namespace, name })).status?.conditions, 'DisruptionTarget')?.status,
+      ),
+    )
+  await cluster.advance(119_000)
+  assert.deepEqual(await marks(), ['True', 'True'])
+  await cluster.advance(2000)
+  assert.deepEqual(await marks(), ['False', 'True'])
 })

@@ -16,17 +16,29 @@ import { formatTime } from '#lib/clock.ts'
 import { equal } from '#api/equal.ts'
 import type { ClusterKinds } from './cluster-kinds.ts'
 import { withCondition } from './conditions.ts'
+import { goSelector } from '#api/label-selector.ts'
+import { LruMap } from '#lib/lru-map.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
 import { controllerOf } from './owners.ts'
 import { textOf } from './pod-control.ts'
-import { isFinished, isReady } from './pod-state.ts'
+import { isReady } from './pod-state.ts'
 
 /** An eviction that was granted counts as under way for this long, even if the pod shows nothing of it. */
 const EVICTION_MS = 120_000
+const MOST_REMEMBERED = 4096
 
 type Scaled = KubeObject & { spec?: { replicas?: number } }
 
+interface Expectation {
+  expected: number
+  desired: number
+  /** Some pods have no controller that says how many there should be. */
+  unmanaged: boolean
+}
+
 export function disruptionController(kinds: ClusterKinds): Controller {
+  /** Pods of several budgets, told once. */
+  const told = new LruMap<string, true>(MOST_REMEMBERED)
   return {
     name: 'disruption-controller',
     component: 'controllermanager',
@@ -44,9 +56,10 @@ export function disruptionController(kinds: ClusterKinds): Controller {
       const pods = context.informers
         .of(Pod)
         .list(key.namespace)
-        .filter((pod) => selectorMatches(budget.spec?.selector, pod.metadata?.labels) && !isFinished(pod))
+        .filter((pod) => selectorMatches(budget.spec?.selector, pod.metadata?.labels))
       if (pods.length === 0) context.events.event(budget, 'Normal', 'NoPods', 'No matching pods found')
-      let expectation: { expected: number; desired: number }
+      tellShared(budget, pods, { told, context })
+      let expectation: Expectation
       try {
         expectation = await expectationOf(budget, pods, { kinds, context })
       } catch (error) {
@@ -56,11 +69,12 @@ export function disruptionController(kinds: ClusterKinds): Controller {
           'CalculateExpectedPodCountFailed',
           `Failed to calculate the number of expected pods: ${textOf(error)}`,
         )
-        await writeFailure(budget, textOf(error), context)
-        throw error
+        // Not before something changes: nothing may be disrupted until then.
+        return writeFailure(budget, textOf(error), context)
       }
+      if (expectation.unmanaged) context.events.event(budget, 'Warning', 'UnmanagedPods', unmanagedText(budget))
       const now = context.clock.now()
-      const { disrupted, recheckMs } = stillDisrupted(budget, pods, now)
+      const { disrupted, recheckMs } = stillDisrupted(budget, pods, { now, events: context.events })
       const healthy = pods.filter(
         (pod) => isReady(pod) && !pod.metadata?.deletionTimestamp && !Object.hasOwn(disrupted, pod.metadata?.name ?? ''),
       ).length
@@ -71,46 +85,77 @@ export function disruptionController(kinds: ClusterKinds): Controller {
   }
 }
 
+/** The eviction API refuses pods of several budgets. */
+function tellShared(
+  { metadata }: PodDisruptionBudget,
+  pods: readonly Pod[],
+  { told, context }: { told: LruMap<string, true>; context: ControllerContext },
+): void {
+  const others = context.informers
+    .of(PodDisruptionBudget)
+    .list(metadata?.namespace)
+    .filter((one) => one.metadata?.name !== metadata?.name)
+  if (others.length === 0) return
+  for (const pod of pods) {
+    const uid = pod.metadata?.uid ?? ''
+    if (told.get(uid) || !others.some(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels))) continue
+    told.set(uid, true)
+    const [namespace, name, chosen] = [pod.metadata?.namespace, pod.metadata?.name, metadata?.name].map((text) => JSON.stringify(text))
+    const text = `Pod ${namespace}/${name} matches multiple PodDisruptionBudgets.  Chose ${chosen} arbitrarily.`
+    context.events.event(pod, 'Warning', 'MultiplePodDisruptionBudgets', text)
+  }
+}
+
+function unmanagedText({ spec }: PodDisruptionBudget): string {
+  return `Pods selected by this PodDisruptionBudget (selector: ${goSelector(spec?.selector)}) were found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.`
+}
+
 async function expectationOf(
   { spec }: PodDisruptionBudget,
   pods: readonly Pod[],
   options: { kinds: ClusterKinds; context: ControllerContext },
-): Promise<{ expected: number; desired: number }> {
+): Promise<Expectation> {
   const { minAvailable, maxUnavailable } = spec ?? {}
   if (maxUnavailable !== undefined) {
-    const expected = await scaleOf(pods, options)
-    return { expected, desired: Math.max(0, expected - scaledValue(maxUnavailable, expected, 'up')) }
+    const { expected, unmanaged } = await scaleOf(pods, options)
+    return { expected, desired: Math.max(0, expected - scaledValue(maxUnavailable, expected, 'up')), unmanaged }
   }
-  if (minAvailable === undefined) return { expected: pods.length, desired: 0 }
-  if (!isPercent(minAvailable)) return { expected: pods.length, desired: scaledValue(minAvailable, pods.length, 'up') }
-  const expected = await scaleOf(pods, options)
-  return { expected, desired: scaledValue(minAvailable, expected, 'up') }
+  if (minAvailable === undefined) return { expected: pods.length, desired: 0, unmanaged: false }
+  if (!isPercent(minAvailable)) return { expected: pods.length, desired: scaledValue(minAvailable, pods.length, 'up'), unmanaged: false }
+  const { expected, unmanaged } = await scaleOf(pods, options)
+  return { expected, desired: scaledValue(minAvailable, expected, 'up'), unmanaged }
 }
 
 /** The replicas that the pods' controllers want; a pod without one counts for nothing. */
-async function scaleOf(pods: readonly Pod[], options: { kinds: ClusterKinds; context: ControllerContext }): Promise<number> {
+async function scaleOf(
+  pods: readonly Pod[],
+  options: { kinds: ClusterKinds; context: ControllerContext },
+): Promise<{ expected: number; unmanaged: boolean }> {
+  let unmanaged = false
   const scales = new Map<string, number>()
   for (const pod of pods) {
     const owner = controllerOf(pod)
+    if (!owner) unmanaged = true
     if (!owner || scales.has(owner.uid)) continue
     const found = await scaleOfOwner(owner, pod.metadata!.namespace!, options)
+    if (!found) throw new Error(`found no controllers for pod ${JSON.stringify(pod.metadata?.name)}`)
     scales.set(found.uid, found.replicas)
     scales.set(owner.uid, found.uid === owner.uid ? found.replicas : 0)
   }
-  return [...scales.values()].reduce((sum, replicas) => sum + replicas, 0)
+  return { expected: [...scales.values()].reduce((sum, replicas) => sum + replicas, 0), unmanaged }
 }
 
 async function scaleOfOwner(
   owner: OwnerReference,
   namespace: string,
   { kinds, context }: { kinds: ClusterKinds; context: ControllerContext },
-): Promise<{ uid: string; replicas: number }> {
+): Promise<{ uid: string; replicas: number } | undefined> {
   const { informers, client } = context
   const known: Record<string, Kind<any>> = { ReplicaSet, StatefulSet, ReplicationController }
   const kind = known[owner.kind]
   if (kind) {
     const object = informers.of(kind).get({ namespace, name: owner.name }) as Scaled | undefined
-    if (!object || object.metadata?.uid !== owner.uid) return { uid: owner.uid, replicas: 0 }
+    if (!object || object.metadata?.uid !== owner.uid) return undefined
     const above = owner.kind === 'ReplicaSet' ? controllerOf(object) : undefined
     const deployment = above?.kind === 'Deployment' ? informers.of(Deployment).get({ namespace, name: above.name }) : undefined
     if (deployment && deployment.metadata?.uid === above?.uid) return { uid: above!.uid, replicas: deployment.spec?.replicas ?? 1 }
@@ -121,15 +166,17 @@ async function scaleOfOwner(
   const scale = (await client.get<KubeObject>(other, { namespace, name: owner.name }, { subresource: 'scale' }).catch(ignoreNotFound)) as
     | Scaled
     | undefined
-  if (!scale) throw new Error(`${owner.apiVersion} ${owner.kind} does not implement the scale subresource`)
+  if (!scale && !other.subresources['scale'])
+    throw new Error(`${other.group ? `${other.plural}.${other.group}` : other.plural} does not implement the scale subresource`)
+  if (!scale || scale.metadata?.uid !== owner.uid) return undefined
   return { uid: owner.uid, replicas: scale.spec?.replicas ?? 0 }
 }
 
 /** Evictions granted and still awaited, and when the first of them is to be given up. */
 function stillDisrupted(
-  { status }: PodDisruptionBudget,
+  { metadata: of, status }: PodDisruptionBudget,
   pods: readonly Pod[],
-  now: number,
+  { now, events }: { now: number; events: ControllerContext['events'] },
 ): { disrupted: Record<string, string>; recheckMs: number | undefined } {
   const disrupted: Record<string, string> = {}
   let recheckMs: number | undefined
@@ -137,7 +184,10 @@ function stillDisrupted(
     const pod = pods.find(({ metadata }) => metadata?.name === name)
     if (!pod || pod.metadata?.deletionTimestamp) continue
     const leftMs = Date.parse(time) + EVICTION_MS - now
-    if (leftMs <= 0) continue
+    if (leftMs <= 0) {
+      events.event(pod, 'Warning', 'NotDeleted', `Pod was expected by PDB ${of?.namespace}/${of?.name} to be deleted but it wasn't`)
+      continue
+    }
     disrupted[name] = time
     recheckMs = Math.min(recheckMs ?? Infinity, leftMs)
   }
@@ -184,6 +234,7 @@ async function writeFailure(budget: PodDisruptionBudget, message: string, { clie
     reason: 'SyncFailed',
     message,
     lastTransitionTime: formatTime(clock.now()),
+    observedGeneration: budget.status?.observedGeneration ?? 0,
   }
   const conditions = withCondition(budget.status?.conditions, condition)
   const status = { ...budget.status, disruptionsAllowed: 0, conditions }

@@ -149,6 +149,7 @@ export const queueNames: Readonly<Record<string, string>> = {
   'service-cidr-controller': 'servicecidrs',
   'serviceaccount-controller': 'serviceaccount',
   'serviceaccount-token-controller': 'serviceaccount_tokens_secret',
+  'stale-pod-disruption-controller': 'stale_pod_disruption',
   'statefulset-controller': 'statefulset',
   'ttl-after-finished-controller': 'ttl_jobs_to_delete',
   'ttl-controller': 'ttlcontroller',

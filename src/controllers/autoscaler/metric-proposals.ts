@@ -8,6 +8,7 @@ import type {
   MetricValueStatusV2,
 } from '#api/generated/types.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
+import { goSelector } from '#api/label-selector.ts'
 import { Quantity, quantityMilliValue, quantityOf } from '#api/quantity.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import type { ClusterKinds } from '#controllers/cluster-kinds.ts'
@@ -229,19 +230,6 @@ const externalName = ({ name, selector }: { name: string; selector?: LabelSelect
 
 function identified({ name, selector }: { name: string; selector?: LabelSelector }) {
   return { name, ...(selector ? { selector } : {}) }
-}
-
-/** As Go prints a pointer to one. */
-function goSelector(selector: LabelSelector | undefined): string {
-  if (!selector) return 'nil'
-  const labels = Object.entries(selector.matchLabels ?? {})
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}: ${value},`)
-  const expressions = (selector.matchExpressions ?? []).map(
-    ({ key, operator, values = [] }) => `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(' ')}],},`,
-  )
-  const requirements = `[]LabelSelectorRequirement{${expressions.join('')}}`
-  return `&LabelSelector{MatchLabels:map[string]string{${labels.join('')}},MatchExpressions:${requirements},}`
 }
 
 function prefixed(what: string): (error: unknown) => never {
