@@ -14,6 +14,8 @@ import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
+import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import type { KubeObject } from '#api/object.ts'
@@ -158,6 +160,8 @@ function* quotas(world: Snapshot): Iterable<string> {
     const expected: Record<string, number> = {
       pods: here(Pod).filter((pod) => !isOver(pod)).length,
       'count/deployments.apps': here(Deployment).length,
+      services: here(Service).length,
+      persistentvolumeclaims: here(PersistentVolumeClaim).length,
     }
     for (const [name, count] of Object.entries(expected)) {
       const said = Number(quota.status?.used?.[name] ?? Number.NaN)
@@ -203,9 +207,12 @@ function* volumes(world: Snapshot): Iterable<string> {
     if (bound.has(volume)) yield `${nameOf(PersistentVolumeClaim, claim)} shares ${volume} with ${bound.get(volume)}`
     bound.set(volume, nameOf(PersistentVolumeClaim, claim))
   }
-  const free = world.of(PersistentVolume).filter(({ status }) => status?.phase === 'Available').length
-  const waiting = [...claims.values()].filter(({ status }) => status?.phase === 'Pending').length
-  if (free > 0 && waiting > 0) yield `${waiting} claims wait though ${free} volumes are free`
+  const free = world.of(PersistentVolume).filter(({ status }) => status?.phase === 'Available')
+  for (const claim of claims.values()) {
+    if (claim.status?.phase !== 'Pending') continue
+    const fitting = free.find(({ spec }) => claim.spec?.accessModes?.every((mode) => spec?.accessModes?.includes(mode)))
+    if (fitting) yield `${nameOf(PersistentVolumeClaim, claim)} waits though ${fitting.metadata?.name} is free`
+  }
 }
 
 function* budgets(world: Snapshot): Iterable<string> {
@@ -224,7 +231,43 @@ function* budgets(world: Snapshot): Iterable<string> {
   }
 }
 
-const CHECKS: readonly Check[] = [replicaCounts, jobs, owners, placement, quotas, services, volumes, budgets]
+function* devices(world: Snapshot): Iterable<string> {
+  const holders = new Map<string, string>()
+  const running = new Set(world.of(Pod).flatMap((pod) => (isOver(pod) ? [] : (pod.metadata?.uid ?? []))))
+  for (const claim of world.of(ResourceClaim)) {
+    const name = nameOf(ResourceClaim, claim)
+    const { allocation, reservedFor = [] } = claim.status ?? {}
+    for (const { driver, pool, device } of allocation?.devices?.results ?? []) {
+      const which = `${driver}/${pool}/${device}`
+      if (holders.has(which)) yield `${name} has ${which} of ${holders.get(which)}`
+      holders.set(which, name)
+    }
+    for (const { uid, name: pod } of reservedFor) if (!running.has(uid)) yield `${name} is reserved for ${pod}, which runs no more`
+    if (allocation && reservedFor.length === 0) yield `${name} is allocated for nobody`
+  }
+  for (const { metadata } of world.of(Node)) {
+    const slices = world.of(ResourceSlice).filter(({ spec }) => spec.nodeName === metadata?.name)
+    if (slices.length !== 1) yield `node ${metadata?.name} publishes ${slices.length} slices`
+  }
+}
+
+function* exclusiveVolumes(world: Snapshot): Iterable<string> {
+  for (const claim of world.of(PersistentVolumeClaim)) {
+    if (!claim.spec?.accessModes?.includes('ReadWriteOncePod')) continue
+    const users = world
+      .of(Pod)
+      .filter(
+        (pod) =>
+          pod.metadata?.namespace === claim.metadata?.namespace &&
+          pod.spec?.nodeName &&
+          !isOver(pod) &&
+          pod.spec.volumes?.some(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName === claim.metadata?.name),
+      )
+    if (users.length > 1) yield `${nameOf(PersistentVolumeClaim, claim)} is used by ${users.map(({ metadata }) => metadata?.name).join()}`
+  }
+}
+
+const CHECKS: readonly Check[] = [replicaCounts, jobs, owners, placement, quotas, services, volumes, exclusiveVolumes, devices, budgets]
 
 export function violations(world: Snapshot): string[] {
   return CHECKS.flatMap((check) => [...check(world)])

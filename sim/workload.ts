@@ -11,6 +11,8 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
+import { DeviceClass } from '#api/kinds/resource/device-class.ts'
+import { ResourceClaimTemplate } from '#api/kinds/resource/resource-claim-template.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
@@ -18,6 +20,7 @@ import type { Client } from '#client/client.ts'
 import type { Random } from '#lib/random.ts'
 
 const NAMESPACES = ['default', 'team-a', 'team-b']
+const DEVICES = 'resource.k8s.io/v1'
 const POLICIES = ['Background', 'Foreground', 'Orphan'] as const
 
 export interface Doing {
@@ -131,7 +134,52 @@ const namespaced = (make: (namespace: string, name: string, random: Random) => [
 const ensureNamespace: Deed = ({ client, random }) =>
   client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: oneOf(random, NAMESPACES.slice(1)) } })
 
+const short = (app: string, random: Random, more: object) => {
+  const { metadata, spec } = template(app, 'v1', { restartPolicy: 'Never', ...more })
+  const annotations = { 'sampan.dev/run-seconds': String(below(random, 30)) }
+  return { template: { metadata: { ...metadata, annotations }, spec }, completions: 2, parallelism: 2, backoffLimit: 20 }
+}
+
+/** Jobs whose pods claim a device each. */
+const claimDevices: Deed = async ({ client, random, next }) => {
+  const namespace = oneOf(random, NAMESPACES)
+  const name = `devices-${next()}`
+  const known = (await client.list(DeviceClass)).items.length > 0
+  if (!known) await client.create(DeviceClass, { apiVersion: DEVICES, kind: 'DeviceClass', metadata: { name: 'gpu' }, spec: {} })
+  await client.create(ResourceClaimTemplate, {
+    apiVersion: DEVICES,
+    kind: 'ResourceClaimTemplate',
+    metadata: { namespace, name },
+    spec: { spec: { devices: { requests: [{ name: 'one', exactly: { deviceClassName: 'gpu' } }] } } },
+  })
+  const spec = short(name, random, { resourceClaims: [{ name: 'device', resourceClaimTemplateName: name }] })
+  await client.create(Job, { apiVersion: 'batch/v1', kind: 'Job', metadata: { namespace, name }, spec } as Job)
+}
+
+/** Two pods at a time want a volume that only one may have. */
+const shareVolume: Deed = async ({ client, random, next }) => {
+  const namespace = oneOf(random, NAMESPACES)
+  const name = `shared-${next()}`
+  const accessModes = ['ReadWriteOncePod']
+  await client.create(PersistentVolume, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name },
+    spec: { capacity: { storage: '1Gi' }, accessModes, hostPath: { path: '/tmp/x' }, persistentVolumeReclaimPolicy: 'Retain' },
+  })
+  await client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { namespace, name },
+    spec: { storageClassName: '', accessModes, resources: { requests: { storage: '1Gi' } } },
+  })
+  const spec = short(name, random, { volumes: [{ name: 'data', persistentVolumeClaim: { claimName: name } }] })
+  await client.create(Job, { apiVersion: 'batch/v1', kind: 'Job', metadata: { namespace, name }, spec } as Job)
+}
+
 const DEEDS: readonly (readonly [weight: number, deed: Deed])[] = [
+  [2, claimDevices],
+  [1, shareVolume],
   ...MAKE.map((deed) => [3, deed] as const),
   [4, ensureNamespace],
   [6, change([Deployment, StatefulSet], (random) => ({ spec: { replicas: below(random, 6) } }))],
@@ -154,7 +202,9 @@ const DEEDS: readonly (readonly [weight: number, deed: Deed])[] = [
         apiVersion: 'v1',
         kind: 'ResourceQuota',
         metadata: { namespace, name },
-        spec: { hard: { pods: String(10 + below(random, 20)), 'count/deployments.apps': '8' } },
+        spec: {
+          hard: { pods: String(10 + below(random, 20)), 'count/deployments.apps': '8', services: '20', persistentvolumeclaims: '20' },
+        },
       } as KubeObject,
     ]),
   ],

@@ -15,11 +15,14 @@ import { clusterExtensions } from '#server/cluster-extensions.ts'
 import type { Pki } from '#server/pki/pki.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
+import { Bindings } from './bindings.ts'
 import { Faults, type Rates } from './faults.ts'
 
 const MOST_REQUESTS = 5000
-const START_MS = Date.UTC(2026, 0, 1)
+export const START_MS = Date.UTC(2026, 0, 1)
 const ADMIN: UserInfo = { username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] }
+/** One for all: where it was thrown says nothing, and finding out costs more than the request. */
+const REFUSED = new Error('simulated: connection refused')
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const none = { certificate: '', key: '' }
 /** Nobody connects: what is random in certificates would differ from run to run. */
@@ -46,6 +49,7 @@ export class World implements AsyncDisposable {
   readonly random: Random
   readonly nodes: number
   readonly warnings: string[] = []
+  readonly bindings = new Bindings()
   /** Who sent more requests at one instant than any work could need. */
   readonly hotLoops = new Set<string>()
   #instant = 0
@@ -64,8 +68,8 @@ export class World implements AsyncDisposable {
     this.clock = createVirtualClock(START_MS, { settle: () => this.#activity.settle() })
     this.random = seededRandom(seed)
     this.#clusterRandom = seededRandom(seed + 1)
-    this.faults = new Faults(seededRandom(seed + 2), rates)
-    this.#store = this.faults.store(this.#activity.store(this.#memory))
+    this.faults = new Faults(seededRandom(seed + 2), { clock: this.clock, rates })
+    this.#store = this.faults.store(this.#activity.store(this.bindings.store(this.#memory)))
   }
 
   static async start(seed: number, options: { nodes: number; rates: Rates }): Promise<World> {
@@ -195,7 +199,7 @@ export class World implements AsyncDisposable {
       return await orAborted(request(), serving())
     }
     const of = () => {
-      if (!this.#running.has('server')) throw new Error('simulated: connection refused')
+      if (!this.#running.has('server')) throw REFUSED
       return this.#server!.clientFor(user)
     }
     return {

@@ -6,6 +6,8 @@ import { Heap } from './heap.ts'
 export interface VirtualClock extends Clock {
   /** Moves time forward, firing every timer that falls due on the way (those set meanwhile too). One at a time: calls wait for each other. */
   advance(ms: number): Promise<void>
+  /** Sets the time of day on or back, as somebody who corrects a clock does: nothing falls due by it. */
+  set(ms: number): void
   /** Due times of what is scheduled, for tests that ask whether anything polls. */
   pending(): number[]
 }
@@ -28,6 +30,8 @@ export function createVirtualClock(startMs = Date.UTC(2026, 0, 1), options: Virt
   const settle = options.settle ?? turns
   const scheduled = new Heap<Scheduled>((a, b) => a.due < b.due || (a.due === b.due && a.order < b.order))
   let now = startMs
+  /** By how much the time of day differs from the time that has passed. */
+  let off = 0
   let order = 0
   let cancelled = 0
   let moving = Promise.resolve()
@@ -76,7 +80,7 @@ export function createVirtualClock(startMs = Date.UTC(2026, 0, 1), options: Virt
   }
 
   return {
-    now: () => now,
+    now: () => now + off,
     monotonic: () => now - startMs,
     after: (delayMs, task) => at(now + Math.max(0, delayMs), task),
     every(periodMs, task) {
@@ -107,6 +111,9 @@ export function createVirtualClock(startMs = Date.UTC(2026, 0, 1), options: Virt
       const moved = moving.then(() => move(ms))
       moving = moved.catch(nothing)
       return moved
+    },
+    set(ms) {
+      off = ms - now
     },
     pending: () => [...scheduled].flatMap((one) => (one.cancelled ? [] : [one.due])).sort((a, b) => a - b),
   }

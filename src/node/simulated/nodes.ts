@@ -272,7 +272,13 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
           if (unknown || before.text !== member.state.text) pool.add(member.name, () => ready(member, object))
           if (!before.lost) return
           pool.add(`lease ${member.name}`, () => member.lease.renew(member.uid))
-          for (const pod of informers.of(Pod).list()) if (pod.spec?.nodeName === member.name) pods.observe(pod, undefined)
+          const here = informers
+            .of(Pod)
+            .list()
+            .filter(({ spec }) => spec?.nodeName === member.name)
+          // What they have first, or those who come get it too.
+          pods.reserve(here)
+          for (const pod of here) pods.observe(pod, undefined)
         }),
       )
       await orAborted(informers.of(ResourceSlice).synced(), signal)
