@@ -3,6 +3,7 @@ import { test, type TestContext } from 'node:test'
 import type { CustomResourceDefinition as Definition, JSONSchemaProps } from '#api/generated/types.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import type { Client } from '#client/client.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { startTestServer } from '#server/testing.ts'
 import { createMemoryStore } from '#store/memory.ts'
 
@@ -61,8 +62,8 @@ function definition(change: (definition: Definition) => void = () => {}): Defini
   return made
 }
 
-async function started(t: TestContext) {
-  const { server, client, ...rest } = await startTestServer()
+async function started(t: TestContext, options: Parameters<typeof startTestServer>[0] = {}) {
+  const { server, client, ...rest } = await startTestServer(options)
   t.after(() => rest[Symbol.asyncDispose]())
   const ask = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
     const response = await server.handle({
@@ -298,6 +299,48 @@ test('CustomResources deletes the objects of a deleted definition, then lets it 
   assert.equal((await ask('GET', '/apis/shop.example.com/v1')).status, 404)
   await establish(client)
   assert.deepEqual((await ask('GET', PATH)).body.items, [])
+})
+
+test('CustomResources tells what is in the way of a deletion, and lets go at once what never was', async (t) => {
+  const clock = createVirtualClock()
+  const { client, ask } = await started(t, { clock })
+  await establish(client)
+  await ask('POST', PATH, { ...widget('held', { size: 1 }), metadata: { name: 'held', finalizers: ['example.com/hold'] } })
+  const rival = definition((made) => {
+    made.metadata!.name = 'gadgets.shop.example.com'
+    made.spec.names = { plural: 'gadgets', kind: 'Widget' }
+  })
+  await client.create(CustomResourceDefinition, rival)
+  const refused = await until(client, rival.metadata!.name!, (one) => condition(one, 'Established')?.status === 'False')
+  const watching = client.watch(CustomResourceDefinition, {
+    resourceVersion: refused.metadata!.resourceVersion!,
+    signal: AbortSignal.timeout(5000),
+  })
+  await client.delete(CustomResourceDefinition, { name: rival.metadata!.name! })
+  const seen: (string | undefined)[] = []
+  for await (const { type, object } of watching) {
+    seen.push(condition(object as Definition, 'Terminating')?.reason)
+    if (type === 'DELETED') break
+  }
+  assert.ok(seen.includes('NeverEstablished') && !seen.includes('InstanceDeletionInProgress'), seen.join())
+
+  const name = 'widgets.shop.example.com'
+  await client.delete(CustomResourceDefinition, { name })
+  await until(client, name, (one) => condition(one, 'Terminating')?.reason === 'InstanceDeletionInProgress')
+  await clock.advance(60_000)
+  const stuck = await until(client, name, (one) => condition(one, 'Terminating')?.reason === 'InstanceDeletionCheck')
+  const { status, message } = condition(stuck, 'Terminating')!
+  assert.deepEqual([status, message], ['True', 'could not confirm zero CustomResources remaining: timed out waiting for the condition'])
+  await ask('PATCH', `${PATH}/held`, { metadata: { finalizers: null } }, { 'content-type': 'application/merge-patch+json' })
+  while ((await ask('GET', PATH)).status !== 404) await new Promise((resolve) => setImmediate(resolve))
+})
+
+test('CustomResourceDefinition status takes no labels, but lets finalizers go', async (t) => {
+  const { client } = await started(t)
+  const made = await establish(client, ({ metadata }) => Object.assign(metadata!, { labels: { a: 'b' }, finalizers: ['example.com/hold'] }))
+  const metadata = { ...made.metadata, labels: { a: 'c' }, annotations: { x: 'y' }, finalizers: [] }
+  const put = await client.update(CustomResourceDefinition, { ...made, metadata }, { subresource: 'status' })
+  assert.deepEqual([put.metadata!.labels, put.metadata!.annotations, put.metadata!.finalizers ?? []], [{ a: 'b' }, undefined, []])
 })
 
 test('CustomResources grants a name once and passes it on', async (t) => {

@@ -30,6 +30,9 @@ interface Served {
 }
 
 const RETRY_MS = 1000
+/** What is not gone by then has finalizers that somebody else has to take away. */
+const DELETION_MS = 60_000
+const STILL_THERE = 'could not confirm zero CustomResources remaining: timed out waiting for the condition'
 
 export class CustomResources {
   readonly #engine: Engine
@@ -177,18 +180,33 @@ export class CustomResources {
         this.#change(name, 'status', (one) =>
           setCondition(one, { type: 'Terminating', status, reason, message, lastTransitionTime: formatTime(this.#engine.clock.now()) }),
         )
+      if (!isConditionTrue(definition.status?.conditions, 'Established')) {
+        await tell('False', 'NeverEstablished', 'resource was never established')
+        return this.#release(name)
+      }
       await tell('True', 'InstanceDeletionInProgress', 'CustomResource deletion is in progress')
       const resource = this.#engine.registry.make(customKind(definition, storage), {
         storageName: storageName(definition),
       }) as StoredResource
-      await emptyResource(this.#engine, resource, this.#signal!)
+      const late = () => void tell('True', 'InstanceDeletionCheck', STILL_THERE).catch(() => undefined)
+      using _timer = this.#engine.clock.after(DELETION_MS, late)
+      try {
+        await emptyResource(this.#engine, resource, this.#signal!)
+      } catch (error) {
+        await tell('True', 'InstanceDeletionFailed', `could not issue all deletes: ${(error as Error).message}`)
+        throw error
+      }
       if (this.#signal!.aborted) return
       await tell('False', 'InstanceDeletionCompleted', 'removed all instances')
-      await this.#change(name, '', ({ metadata }) => {
-        metadata!.finalizers = metadata!.finalizers?.filter((one) => one !== CLEANUP_FINALIZER) ?? []
-      })
+      await this.#release(name)
     })
     this.#emptying.delete(name)
+  }
+
+  #release(name: string): Promise<void> {
+    return this.#change(name, '', ({ metadata }) => {
+      metadata!.finalizers = metadata!.finalizers?.filter((one) => one !== CLEANUP_FINALIZER) ?? []
+    })
   }
 
   async #change(name: string, subresource: string, change: (definition: CustomResourceDefinition) => void): Promise<void> {

@@ -82,15 +82,19 @@ function grant({ spec, status, metadata }: CustomResourceDefinition, others: Ite
 
 function approvalOf({ spec, metadata }: CustomResourceDefinition): { status: string; reason: string; message: string } | undefined {
   if (!/(^|\.)(k8s|kubernetes)\.io$/.test(spec.group)) return undefined
-  const value = metadata?.annotations?.['api-approved.kubernetes.io']
-  if (value === undefined)
-    return {
-      status: 'False',
-      reason: 'MissingAnnotation',
-      message:
-        'protected groups must have approval annotation "api-approved.kubernetes.io", see https://github.com/kubernetes/enhancements/pull/1111',
-    }
-  return value.startsWith('unapproved')
-    ? { status: 'False', reason: 'UnapprovedAnnotation', message: `not approved: ${JSON.stringify(value)}` }
-    : { status: 'True', reason: 'ApprovedAnnotation', message: `approved in ${value}` }
+  const value = metadata?.annotations?.[APPROVED] ?? ''
+  const must = `protected groups must have approval annotation ${JSON.stringify(APPROVED)}`
+  const see = 'see https://github.com/kubernetes/enhancements/pull/1111'
+  if (value === '') return { status: 'False', reason: 'MissingAnnotation', message: `${must}, ${see}` }
+  if (value.startsWith('unapproved'))
+    return { status: 'False', reason: 'UnapprovedAnnotation', message: `not approved: ${JSON.stringify(value)}` }
+  const url = URL.parse(value)
+  if (url && url.host !== '') return { status: 'True', reason: 'ApprovedAnnotation', message: `approved in ${value}` }
+  return {
+    status: 'False',
+    reason: 'InvalidAnnotation',
+    message: `${must} with either a URL or a reason starting with "unapproved", ${see}`,
+  }
 }
+
+const APPROVED = 'api-approved.kubernetes.io'

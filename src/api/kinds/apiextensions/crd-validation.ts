@@ -61,7 +61,7 @@ type Approval = 'missing' | 'invalid' | 'given'
 
 function approvalOf({ metadata }: Crd): Approval {
   const value = metadata?.annotations?.[APPROVED]
-  if (value === undefined) return 'missing'
+  if (!value) return 'missing'
   return value.startsWith('unapproved') || (URL.canParse(value) && new URL(value).host !== '') ? 'given' : 'invalid'
 }
 

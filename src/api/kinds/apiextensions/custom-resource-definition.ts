@@ -1,3 +1,4 @@
+import { clone } from '#api/clone.ts'
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
 import { formatTime } from '#lib/clock.ts'
@@ -36,7 +37,15 @@ export const CustomResourceDefinition = defineKind<CustomResourceDefinition>({
     const storage = storageVersionOf(definition.spec)
     definition.status = { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions: storage ? [storage] : [] }
   },
-  prepareForUpdate({ spec, status }, _previous, { subresource }) {
+  prepareForUpdate({ spec, status, metadata }, previous, { subresource }) {
+    // A writer of status may let finalizers go, and changes nothing else of metadata that people write.
+    if (subresource === 'status') {
+      for (const field of ['labels', 'annotations', 'ownerReferences'] as const) {
+        const before = previous.metadata?.[field]
+        if (before === undefined) delete metadata![field]
+        else Object.assign(metadata!, { [field]: clone(before) })
+      }
+    }
     const storage = storageVersionOf(spec)
     if (subresource || !status || !storage || status.storedVersions?.includes(storage)) return
     status.storedVersions = [...(status.storedVersions ?? []), storage]
