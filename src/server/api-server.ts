@@ -249,6 +249,7 @@ class Server implements ApiServer {
       annotations: new Map<string, string>(),
       resource: undefined,
       audit: undefined,
+      waitedMs: 0,
     } as unknown as Call
     const served = runChain(chain, call)
       .catch((error: unknown) => {

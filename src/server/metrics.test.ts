@@ -65,6 +65,15 @@ test('RequestMetrics tells verbs, subresources and codes of what is served apart
   assert.deepEqual([bucket('0.2'), bucket('0.4'), bucket('60'), bucket('+Inf')], [0, 1, 1, 2])
 })
 
+test('RequestMetrics tells what requests took without what they waited', () => {
+  const metrics = new RequestMetrics()
+  metrics.observe(callOf('GET', '/livez'), { code: 200, seconds: 2, waited: 1.9 })
+  const value = (name: string, le: string) => samplesOf(metrics, name).find(({ labels }) => labels.le === le)?.value
+  assert.equal(value('apiserver_request_duration_seconds', '1'), 0)
+  assert.equal(value('apiserver_request_sli_duration_seconds', '0.05'), 0)
+  assert.equal(value('apiserver_request_sli_duration_seconds', '0.2'), 1)
+})
+
 test('RequestMetrics names verbs as dashboards for upstream expect them', () => {
   const resource = { kind: Pod } as unknown as Resource
   const pods = '/api/v1/namespaces/a/pods'

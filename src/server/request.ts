@@ -100,6 +100,8 @@ export interface Within {
   /** Aborted when the client has left. */
   readonly signal?: AbortSignal
   remainingMs(): number
+  /** Told of time that strangers took, not this server. */
+  waited?(milliseconds: number): void
 }
 
 /** `level`: only events that hold at least that much say it; any event unless given. */

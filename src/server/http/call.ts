@@ -20,6 +20,8 @@ export interface Call {
   resource: Resource | undefined
   /** What is recorded of it; undefined: nothing is. */
   audit: AuditRecord | undefined // audit
+  /** How long it stood in a queue, or waited for webhooks. */
+  waitedMs: number
   /** How long the client waits, and whether it still does. */
   within?: Within // deadline
   /** Whether its body is so large that others should have turns while it is worked on. */

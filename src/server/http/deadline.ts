@@ -21,6 +21,7 @@ export function deadline({ clock }: { clock: Clock }): Link {
         return exchange.signal
       },
       remainingMs: () => began + milliseconds - clock.monotonic(),
+      waited: (strangers) => void (call.waitedMs += strangers),
     })
     call.within = within(lasting ? Infinity : MAX_WRITE_MS)
     if (lasting || !exchange.url.includes('timeout=')) return next()

@@ -54,6 +54,7 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
       }
       running = outcome
       noteDuration(counts.waited, running.waitedMs / 1000)
+      call.waitedMs += running.waitedMs
     } else level.executing++
     const started = clock.monotonic()
     counts.dispatched++

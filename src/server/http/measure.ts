@@ -9,7 +9,8 @@ export function measure(metrics: RequestMetrics, { clock }: { clock: Clock }): L
     try {
       await next()
     } finally {
-      if (call.info) metrics.observe(call, { code: call.exchange.status, seconds: (clock.monotonic() - began) / 1000 })
+      if (call.info)
+        metrics.observe(call, { code: call.exchange.status, seconds: (clock.monotonic() - began) / 1000, waited: call.waitedMs / 1000 })
     }
   }
 }

@@ -42,7 +42,9 @@ async function validate(
 ): Promise<void> {
   const hooks: Relevant[] = []
   for (const one of matched) hooks.push(...(await relevant(request, one, { authorizer, registry: context.registry })))
+  const began = context.clock.monotonic()
   const outcomes = await Promise.allSettled(hooks.map(({ hook, asking }) => askCounted(context, hook, asking)))
+  request.within?.waited?.(context.clock.monotonic() - began)
   let refusal: unknown
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome.status === 'fulfilled') continue

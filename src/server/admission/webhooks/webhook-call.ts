@@ -114,6 +114,9 @@ export async function askCounted(context: WebhookContext, hook: Hook, asking: As
         error: failed ? 'calling_webhook_error' : error instanceof Refusal ? 'no_error' : 'apiserver_internal_error',
       })
     throw error
+  } finally {
+    // One after the other: their times add up. Those asked at once are timed together.
+    if (asking.type === 'admit') asking.request.within?.waited?.(clock.monotonic() - began)
   }
 }
 

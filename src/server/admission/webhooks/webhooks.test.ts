@@ -359,6 +359,18 @@ test('configurations are nobody else’s to touch, hold at once and go at once; 
   assert.match(text, new RegExp(`apiserver_admission_webhook_admission_duration_seconds_count{${labels},rejected="true"} 1`))
 })
 
+test('what webhooks take is no part of what a request takes of the server', async () => {
+  for (const kind of ['Mutating', 'Validating'] as const) {
+    await using f = await fixture()
+    f.answers.set('/slow-0', () => ({ allowed: true }))
+    await f.configure(kind, 'slow', [{}])
+    assert.equal((await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('x'))).status, 201)
+    const { text } = await f.handle({ method: 'GET', path: '/metrics' })
+    const sum = (name: string) => Number(new RegExp(`^${name}_sum\\{verb="POST",.*resource="configmaps".*\\} (.*)$`, 'm').exec(text)![1])
+    assert.ok(sum('apiserver_request_sli_duration_seconds') < sum('apiserver_request_duration_seconds'), kind)
+  }
+})
+
 for (const kind of ['Mutating', 'Validating'] as const)
   test(`${kind} webhooks have no more time than the request, whatever their failurePolicy, and are told how much`, async () => {
     await using f = await fixture()
