@@ -115,7 +115,10 @@ export class WebhookConversion implements Conversion {
     const storage = this.#storage
     if (storage.version === resource.kind.version) return encodeForStore(resource, object)
     const [converted] = await this.convert([object], storage)
+    // Each of these walks all of it.
+    await nextTurn()
     storage.decode?.(converted!)
+    await nextTurn()
     return encodeForStore({ ...resource, kind: storage, head: headOf(storage) }, converted!)
   }
 
