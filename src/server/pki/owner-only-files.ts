@@ -1,6 +1,7 @@
 // Where keys are kept. On disk: files only their owner may read, replaced in one step: after a crash either the old text is there or the new one, never half.
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { systemClock } from '#lib/clock.ts'
 
 /** What keys and certificates are read from and written to. */
 export interface KeyFiles {
@@ -9,7 +10,14 @@ export interface KeyFiles {
   read(name: string): string | undefined
   write(name: string, text: string): void
   folder(name: string): KeyFiles
+  /** Until it is disposed of, whoever else asks for the same has to wait. */
+  alone(): Promise<Disposable>
 }
+
+const LOCK = '.lock'
+const POLL_MS = 10
+/** Nobody needs longer: whose lock is older is gone. */
+const LONGEST_MS = 5000
 
 /** For clusters that leave nothing behind. */
 export class MemoryFiles implements KeyFiles {
@@ -35,6 +43,10 @@ export class MemoryFiles implements KeyFiles {
 
   folder(name: string): KeyFiles {
     return new MemoryFiles(this.path(name), this.#texts)
+  }
+
+  async alone(): Promise<Disposable> {
+    return { [Symbol.dispose]: () => {} }
   }
 }
 
@@ -74,5 +86,40 @@ export class OwnerOnlyFiles implements KeyFiles {
       closeSync(file)
     }
     renameSync(draft, this.path(name))
+  }
+
+  async alone(): Promise<Disposable> {
+    const lock = this.path(LOCK)
+    let state = this.#lock(lock)
+    for (let waited = 0; state === 'held'; waited += POLL_MS) {
+      if (waited >= LONGEST_MS || !isRunning(Number(this.read(LOCK)))) rmSync(lock, { force: true })
+      await systemClock.sleep(POLL_MS)
+      state = this.#lock(lock)
+    }
+    return { [Symbol.dispose]: () => state === 'ours' && rmSync(lock, { force: true }) }
+  }
+
+  /** Where nothing can be written there is nothing to be alone for. */
+  #lock(lock: string): 'ours' | 'held' | 'read-only' {
+    try {
+      const file = openSync(lock, 'wx', 0o600)
+      writeSync(file, String(process.pid))
+      closeSync(file)
+      return 'ours'
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EEXIST') return 'held'
+      if (code === 'EROFS' || code === 'EACCES') return 'read-only'
+      throw error
+    }
+  }
+}
+
+/** A lock without number was made just now. */
+function isRunning(pid: number): boolean {
+  try {
+    return !pid || process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

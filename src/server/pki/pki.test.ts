@@ -36,6 +36,18 @@ test('ensurePki changes nothing on a second start', async (t) => {
   assert.deepEqual(contents(given.directory), before)
 })
 
+test('ensurePki makes one authority for all that start at once, and is not kept waiting by one that died', async (t) => {
+  const given = options(t)
+  mkdirSync(given.directory)
+  writeFileSync(join(given.directory, '.lock'), '999999999')
+  const starts = [1, 2, 3].map((n) => ensurePki({ ...given, addresses: [`192.0.2.${n}`] }))
+  const made = await Promise.all(starts)
+  assert.equal(new Set(made.map(({ authority }) => authority)).size, 1)
+  const last = new X509Certificate(readFileSync(join(given.directory, 'apiserver.crt')))
+  for (const n of [1, 2, 3]) assert.match(last.subjectAltName!, new RegExp(`192\\.0\\.2\\.${n}\\b`))
+  assert.equal(existsSync(join(given.directory, '.lock')), false)
+})
+
 test('ensurePki does not load the library that reads requests', (t) => {
   const given = options(t)
   const script = `

@@ -52,6 +52,8 @@ export class DamagedPki extends Error {
 
 export async function ensurePki(options: PkiOptions): Promise<Pki> {
   const files: KeyFiles = options.directory === undefined ? new MemoryFiles() : new OwnerOnlyFiles(options.directory)
+  // Two that start at once would make two authorities.
+  using _alone = await files.alone()
   const context = () => ({ now: options.clock.now(), random: options.random })
 
   const authorityOf = async (name: string, commonName: string): Promise<CertifiedKey> => {
