@@ -3,7 +3,7 @@
 import type { Node as ApiNode, Device } from '#api/generated/types.ts'
 import { isObject } from '#api/clone.ts'
 import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
-import { hasReason, StatusError } from '#api/status.ts'
+import { hasReason } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 
 export const DEVICES = 'sampan.dev/devices'
@@ -67,13 +67,20 @@ interface Publishing {
 
 /** Makes the slices of a node what its annotation says. Answers what is wrong with that; nothing changes then. */
 export async function publishDevices(node: ApiNode, publishing: Publishing): Promise<string | undefined> {
+  const fault = (error: unknown) => `${DEVICES}: ${(error as Error).message}`
+  let drivers: ReadonlyMap<string, Device[]>
   try {
-    await publish(node, devicesIn(node.metadata?.annotations?.[DEVICES] ?? ''), publishing)
+    drivers = devicesIn(node.metadata?.annotations?.[DEVICES] ?? '')
+  } catch (error) {
+    return fault(error)
+  }
+  try {
+    await publish(node, drivers, publishing)
     return undefined
   } catch (error) {
-    // Said where it was written; to try again as it is would not help.
-    if (error instanceof StatusError && !hasReason(error, 'Invalid', 'BadRequest')) throw error
-    return `${DEVICES}: ${(error as Error).message}`
+    // Said where it was written; to try again as it is would not help. Anything else may pass.
+    if (hasReason(error, 'Invalid', 'BadRequest')) return fault(error)
+    throw error
   }
 }
 
