@@ -183,7 +183,9 @@ export class SimulatedPods {
       const { pod: latest } = known.waiting
       delete known.waiting
       if (hasScript(latest)) return this.#begin(latest, { known, nodeIp: node.ip })
-      return await this.#run(latest, { known, nodeIp: node.ip })
+      // A task of its own: it may have to be tried again.
+      pool.add(uid, () => this.#run(latest, { known, nodeIp: node.ip }))
+      return
     }
     known.timer = clock.after(PREPARE_AGAIN_MS, again)
     if (!this.#options.node(known.node)) return
