@@ -3,6 +3,9 @@ import { test } from 'node:test'
 import { Lease } from '#api/kinds/coordination/lease.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
+import { StatusError } from '#api/status.ts'
+import type { Client } from '#client/client.ts'
 import { createInformers } from '#client/informers.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
@@ -12,14 +15,14 @@ import { startTestServer } from '#server/testing.ts'
 import { AddressPool, subnetOf } from './addresses.ts'
 import { createSimulatedNodes } from './nodes.ts'
 
-async function world(count: number) {
+async function world(count: number, { through = (client) => client }: { through?(client: Client): Client } = {}) {
   await using parts = new AsyncDisposableStack()
   const clock = createVirtualClock()
   const { client } = parts.use(await startTestServer({ clock }))
   const stop = new AbortController()
   parts.defer(() => stop.abort(new Error('the test is over')))
   const informers = createInformers({ client, clock, random: seededRandom(1), log: silentLogger, signal: stop.signal })
-  parts.use(await createSimulatedNodes({ count, client, informers, clock, log: silentLogger }).start(stop.signal))
+  parts.use(await createSimulatedNodes({ count, client: through(client), informers, clock, log: silentLogger }).start(stop.signal))
   const all = parts.move()
   const pods = async () => (await client.list(Pod, { namespace: 'default' })).items
   return {
@@ -153,6 +156,40 @@ test('createSimulatedNodes refuses pods that do not fit beside the others, whoev
   await own.until(async () => (await own.pods()).length === 1)
   await own.create('third', 0, large)
   await status('third', 'Running')
+})
+
+test('createSimulatedNodes starts a pod whose claims are there though it could not be told at first', async () => {
+  let failures = 0
+  const through = (client: Client): Client => ({
+    ...client,
+    get: (...args) => client.get(...args),
+    patch: (kind, key, patch, options) => {
+      const running = JSON.stringify(patch).includes('"phase":"Running"')
+      if (running && failures++ === 0) throw new StatusError('ServerTimeout', 'the server did not come to it')
+      return client.patch(kind, key, patch, options)
+    },
+    create: (kind, object, options) => client.create(kind, object, options),
+    delete: (...args) => client.delete(...args),
+  })
+  await using own = await world(1, { through })
+  const key = { namespace: 'default', name: 'mine' }
+  await own.client.create(ResourceClaim, {
+    apiVersion: 'resource.k8s.io/v1',
+    kind: 'ResourceClaim',
+    metadata: key,
+    spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu' } }] } },
+  })
+  const pod = await own.create('claiming', 0, { resourceClaims: [{ name: 'd', resourceClaimName: 'mine' }] })
+  const status = {
+    allocation: { devices: { results: [{ request: 'r', driver: 'gpu.example.com', pool: 'p', device: 'd' }] } },
+    reservedFor: [{ resource: 'pods', name: 'claiming', uid: (pod as Pod).metadata!.uid! }],
+  }
+  await own.client.patch(ResourceClaim, key, { type: 'merge', patch: { status } }, { subresource: 'status' })
+  await own.until(async () => {
+    await own.clock.advance(1000)
+    return (await own.pods())[0]?.status?.phase === 'Running'
+  })
+  assert.equal(failures, 2)
 })
 
 test('createSimulatedNodes deletes what is deleted', async () => {
