@@ -58,11 +58,11 @@ export function taintEvictionController(): Controller {
   }
 }
 
-/** Milliseconds until the pod must go: 0 now, Infinity never. A taint without a time counts from when it is first seen. */
+/** Milliseconds until the pod must go: 0 now, Infinity never. As upstream it is counted from when pod and taint are first seen together. */
 export function patienceMs(
   taints: readonly Taint[],
   tolerations: readonly Toleration[],
-  { now, since: seen = now }: { now: number; since?: number },
+  { now, since = now }: { now: number; since?: number },
 ): number {
   let wait = Infinity
   for (const taint of taints) {
@@ -71,7 +71,6 @@ export function patienceMs(
     const seconds = Math.min(...matching.map(({ tolerationSeconds }) => tolerationSeconds ?? Infinity))
     if (seconds <= 0) return 0
     if (seconds === Infinity) continue
-    const since = taint.timeAdded ? Date.parse(taint.timeAdded) : seen
     wait = Math.min(wait, Math.max(0, since + seconds * 1000 - now))
   }
   return wait
