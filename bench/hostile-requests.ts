@@ -30,6 +30,8 @@ const members = (bytes: number, value = 'value') => `{${upTo(bytes, (i) => `"key
 const yaml = (bytes: number, from = 0) => `apiVersion: v1\nkind: ConfigMap\ndata:\n${upTo(bytes, (i) => `  key${i + from}: value\n`)}`
 const items = (bytes: number, item: (i: number) => string) => `[${upTo(bytes, (i) => `${item(i)},`)}${item(0)}]`
 const podOf = (containers: string, metadata = '{"name":"a"}') => `{"metadata":${metadata},"spec":{"containers":${containers}}}`
+const podWith = (name: string, more: object) =>
+  JSON.stringify({ metadata: { name }, spec: { containers: [{ name: 'c', image: 'i' }], ...more } })
 const map = (name: string, data: string, more = '') => `{"metadata":{"name":"${name}"},"data":${data}${more}}`
 const protobuf = (kind: typeof ConfigMap | typeof Pod, text: string) =>
   encodeObject({ apiVersion: 'v1', kind: kind.kind, ...JSON.parse(text) } as KubeObject, messageOfSchema(kind.schema)!)
@@ -155,6 +157,59 @@ export const HOSTILE: readonly HostileRequest[] = [
     path: PODS,
     type: JSON_TYPE,
     body: podOf('[{"name":"c","image":"a"}]', `{"name":"l","labels":${members(2.9e6)}}`),
+  },
+  {
+    name: 'a pod of 2,000 terms of affinity',
+    path: PODS,
+    type: JSON_TYPE,
+    body: podWith('far', {
+      affinity: {
+        podAntiAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: Array.from({ length: 2000 }, (_, i) => ({
+            topologyKey: `k${i}`,
+            labelSelector: { matchExpressions: [{ key: 'a', operator: 'NotIn', values: [`b${i}`] }] },
+          })),
+        },
+      },
+    }),
+  },
+  {
+    name: 'a pod of 2,000 rules of spreading',
+    path: PODS,
+    type: JSON_TYPE,
+    body: podWith('spread', {
+      topologySpreadConstraints: Array.from({ length: 2000 }, (_, i) => ({
+        topologyKey: `k${i}`,
+        maxSkew: 1,
+        whenUnsatisfiable: 'DoNotSchedule',
+        labelSelector: {},
+      })),
+    }),
+  },
+  {
+    name: 'a pod of 30,000 variables',
+    path: PODS,
+    type: JSON_TYPE,
+    body: podOf(
+      JSON.stringify([
+        { name: 'c', image: 'i', env: Array.from({ length: 30_000 }, (_, i) => ({ name: `A${i}`, value: `$(A${i - 1})$(A${i - 1})` })) },
+      ]),
+    ),
+  },
+  {
+    name: 'a strategic merge patch that removes 200,000 finalizers',
+    path: '/api/v1/namespaces/default',
+    type: 'application/strategic-merge-patch+json',
+    body: JSON.stringify({ metadata: { '$deleteFromPrimitiveList/finalizers': Array.from({ length: 200_000 }, (_, i) => `a/b${i}`) } }),
+  },
+  {
+    name: 'a JSON patch that inserts 9,000 finalizers before 100,000',
+    path: '/api/v1/namespaces/default',
+    type: 'application/json-patch+json',
+    body: JSON.stringify([
+      { op: 'add', path: '/metadata/finalizers', value: Array.from({ length: 100_000 }, () => 'a/b') },
+      ...Array.from({ length: 9000 }, () => ({ op: 'add', path: '/metadata/finalizers/0', value: 'a/b' })),
+    ]),
   },
   {
     name: 'a deployment with a selector of 3 MB',
