@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatLabelSelector, matchesLabels, parseLabelSelector, selectorOf } from './label-selector.ts'
+import { formatLabelSelector, matchesLabels, parseLabelSelector, type Selector, selectorOf } from './label-selector.ts'
 import { hasReason } from './status.ts'
 
 const matching: [string, Record<string, string>, boolean][] = [
@@ -67,4 +67,13 @@ test('selectorOf takes LabelSelector objects', () => {
   assert.equal(matchesLabels(selector, { a: 'b' }), true)
   assert.equal(matchesLabels(selector, { a: 'b', c: '' }), false)
   assert.throws(() => selectorOf({ matchExpressions: [{ key: 'c', operator: 'Frob' }] }), /"Frob" is not a valid label selector operator/)
+})
+
+test('matchesLabels finds a value among many, in whatever order they were given', () => {
+  const values = Array.from({ length: 1000 }, (_, i) => `v${(i * 7919) % 1000}`)
+  const [among, outside] = [`a in (${values})`, `a notin (${values})`].map(parseLabelSelector) as [Selector, Selector]
+  for (const value of [...values, 'v', 'v1000', 'a', 'z', 'v999x', '']) {
+    assert.equal(matchesLabels(among, { a: value }), values.includes(value), value)
+    assert.equal(matchesLabels(outside, { a: value }), !values.includes(value), value)
+  }
 })

@@ -8,8 +8,12 @@ export type LabelOperator = 'in' | 'notin' | '=' | '==' | '!=' | 'gt' | 'lt' | '
 export interface LabelRequirement {
   key: string
   operator: LabelOperator
+  /** Without repetition; in order where they are many. */
   values: readonly string[]
 }
+
+/** More values than these are searched by halves: thousands of watchers may each ask about thousands. */
+const MANY = 16
 
 /** All requirements must hold; none at all selects everything. `nothing` selects nothing. */
 export interface Selector {
@@ -67,14 +71,26 @@ function meets({ key, operator, values }: LabelRequirement, labels: Labels): boo
     case '=':
     case '==':
     case 'in':
-      return value !== undefined && values.includes(value)
+      return value !== undefined && includes(values, value)
     case '!=':
     case 'notin':
-      return value === undefined || !values.includes(value)
+      return value === undefined || !includes(values, value)
     default:
       if (value === undefined || !INTEGER.test(value)) return false
       return operator === 'gt' ? BigInt(value) > BigInt(values[0]!) : BigInt(value) < BigInt(values[0]!)
   }
+}
+
+function includes(values: readonly string[], value: string): boolean {
+  if (values.length <= MANY) return values.includes(value)
+  let low = 0
+  let high = values.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (values[middle]! < value) low = middle + 1
+    else high = middle
+  }
+  return values[low] === value
 }
 
 const INTEGER = /^-?\d{1,19}$/
@@ -107,7 +123,7 @@ function requirement(key: string, operator: LabelOperator, given: readonly strin
     if (messages.length) invalid(`values[${index}][${key}]`, value, messages.join('; '))
   }
   if (errors.length) throw bad(errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`)
-  return { key, operator, values }
+  return { key, operator, values: values.length > MANY ? values.sort() : values }
 }
 
 interface Token {

@@ -59,6 +59,27 @@ test('chain answers 429 beyond its limits, but not to administrators', async () 
   }
 })
 
+test('chain counts watches with long selectors as several, and lets no one have more than so many', async () => {
+  await using t = await startRequests({ extensions: () => ({ authenticators: [asUser] }) })
+  const stop = new AbortController()
+  const url = `${IN_DEFAULT}/configmaps?watch=1&labelSelector=${'%20'.repeat(20_000)}`
+  const watch = (user: string) => t.server.handle({ path: url, headers: { 'x-user': user }, signal: stop.signal })
+  const allowed = Math.floor(20_000 / (1 + Math.floor(url.length / 512)))
+  // They end when they are told to, in the middle of their answers.
+  const open = (user: string) => void watch(user).catch(() => {})
+  for (let i = 0; i < allowed; i++) open('jane')
+  assert.equal((await watch('jane')).status, 429)
+  const short = () => t.send('GET', `${IN_DEFAULT}/configmaps?watch=1&timeoutSeconds=1&labelSelector=,`, undefined, { 'x-user': 'john' })
+  assert.equal((await short()).status, 400)
+  stop.abort()
+  await new Promise(setImmediate)
+  const again = new AbortController()
+  const last = t.server.handle({ path: url, headers: { 'x-user': 'jane' }, signal: again.signal })
+  await new Promise(setImmediate)
+  again.abort()
+  await assert.rejects(last, /Premature close/)
+})
+
 test('chain asks admission in order, first those who change, then those who judge', async () => {
   const order: string[] = []
   const plugin = (name: string): AdmissionPlugin => ({

@@ -11,6 +11,8 @@ import { isLongRunning } from './long-running.ts'
 
 const READS = new Set(['get', 'list', 'watch', 'head', 'options'])
 const MOST_WATCHES_OF_ONE_USER = 20_000
+/** A watch with a long selector counts as several: it costs memory, and time with each change, as it is long. */
+const CHARACTERS_OF_ONE_WATCH = 512
 /** One request may take this part of its level's seats at most. */
 const LARGEST_PART = 0.15
 
@@ -26,12 +28,13 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
   const watch = async (call: Call, next: () => Promise<void>) => {
     const { username } = call.user
     const open = watches.get(username) ?? 0
-    if (open >= MOST_WATCHES_OF_ONE_USER) return refuse(call)
-    watches.set(username, open + 1)
+    const weight = 1 + Math.floor(call.exchange.url.length / CHARACTERS_OF_ONE_WATCH)
+    if (open + weight > MOST_WATCHES_OF_ONE_USER) return refuse(call)
+    watches.set(username, open + weight)
     try {
       await pass(call, next)
     } finally {
-      const left = watches.get(username)! - 1
+      const left = watches.get(username)! - weight
       if (left > 0) watches.set(username, left)
       else watches.delete(username)
     }
