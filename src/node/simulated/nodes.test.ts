@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Binding } from '#api/generated/types.ts'
 import { Lease } from '#api/kinds/coordination/lease.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -22,7 +23,9 @@ async function world(count: number, { through = (client) => client }: { through?
   const stop = new AbortController()
   parts.defer(() => stop.abort(new Error('the test is over')))
   const informers = createInformers({ client, clock, random: seededRandom(1), log: silentLogger, signal: stop.signal })
-  parts.use(await createSimulatedNodes({ count, client: through(client), informers, clock, log: silentLogger }).start(stop.signal))
+  const start = () => createSimulatedNodes({ count, client: through(client), informers, clock, log: silentLogger }).start(stop.signal)
+  let running = await start()
+  parts.defer(() => running[Symbol.asyncDispose]())
   const all = parts.move()
   const pods = async () => (await client.list(Pod, { namespace: 'default' })).items
   return {
@@ -36,6 +39,10 @@ async function world(count: number, { through = (client) => client }: { through?
         metadata: { name, namespace: 'default', annotations },
         spec: { nodeName: `simulated-${node}`, containers: [{ name: 'main', image: 'app' }], ...spec },
       }),
+    async restart() {
+      await running[Symbol.asyncDispose]()
+      running = await start()
+    },
     until,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
@@ -190,6 +197,32 @@ test('createSimulatedNodes starts a pod whose claims are there though it could n
     return (await own.pods())[0]?.status?.phase === 'Running'
   })
   assert.equal(failures, 2)
+})
+
+test('createSimulatedNodes gives no address twice, though a node was lost when the process began anew', async () => {
+  await using own = await world(1)
+  const annotate = (state: string | null) =>
+    own.client.patch(
+      Node,
+      { name: 'simulated-0' },
+      { type: 'merge', patch: { metadata: { annotations: { 'sampan.dev/node-state': state } } } },
+    )
+  const metadata = { name: 'a-late', namespace: 'default' }
+  await own.client.create<Pod>(Pod, { metadata, spec: { containers: [{ name: 'main', image: 'app' }] } })
+  await own.create('b-first', 0)
+  await own.until(async () => (await own.pods())[1]?.status?.phase === 'Running')
+  await annotate('lost')
+  await own.restart()
+  // Known for longer than the other, bound later.
+  const binding = { metadata, target: { kind: 'Node', name: 'simulated-0' } }
+  await own.client.create<Pod, Binding>(Pod, binding, { ...metadata, subresource: 'binding' })
+  await annotate(null)
+  const pods = await own.until(async () => {
+    await own.clock.advance(0)
+    const all = await own.pods()
+    return all.length === 2 && all.every(({ status }) => status?.phase === 'Running') && all
+  })
+  assert.equal(new Set(pods.map(({ status }) => status?.podIP)).size, 2)
 })
 
 test('createSimulatedNodes deletes what is deleted', async () => {
