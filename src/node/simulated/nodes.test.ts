@@ -199,6 +199,27 @@ test('createSimulatedNodes starts a pod whose claims are there though it could n
   assert.equal(failures, 2)
 })
 
+test('createSimulatedNodes ends pods whose time came while their node was lost', async () => {
+  await using own = await world(1)
+  const annotate = (state: string | null) =>
+    own.client.patch(
+      Node,
+      { name: 'simulated-0' },
+      { type: 'merge', patch: { metadata: { annotations: { 'sampan.dev/node-state': state } } } },
+    )
+  const phase = async (wanted: string) => own.until(async () => (await own.pods())[0]?.status?.phase === wanted)
+  await own.create('short', 0, { restartPolicy: 'Never' }, { 'sampan.dev/run-seconds': '15' })
+  await phase('Running')
+  await annotate('lost')
+  await own.clock.advance(60_000)
+  assert.equal((await own.pods())[0]?.status?.phase, 'Running')
+  await annotate(null)
+  await own.until(async () => {
+    await own.clock.advance(0)
+    return (await own.pods())[0]?.status?.phase === 'Succeeded'
+  })
+})
+
 test('createSimulatedNodes gives no address twice, though a node was lost when the process began anew', async () => {
   await using own = await world(1)
   const annotate = (state: string | null) =>

@@ -117,7 +117,8 @@ export class SimulatedPods {
     // Who thought the node lost has marked its pods: they are shown as they are again.
     const seen = (object.status?.observedGeneration ?? 0) >= (object.metadata?.generation ?? 0)
     const told = seen && phase === 'Running' && object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
-    if (told) return present ? undefined : this.#scheduleEnd(object, known)
+    // Seen anew, as when its node comes back: what fell due meanwhile is due now.
+    if (told) return present && previous ? undefined : this.#scheduleEnd(object, known)
     if (present && seen && phase !== 'Running') return
     this.#options.pool.add(uid!, () => this.#run(object, { known, nodeIp: node.ip }))
   }
