@@ -36,7 +36,7 @@ export class PluginReinvocation {
   }
 
   begin(object: KubeObject | undefined): void {
-    if (this.#round.again && !equal(object, this.#left)) this.#changed()
+    if (this.#round.again && this.#ran.size > 0 && !equal(object, this.#left)) this.#changed()
   }
 
   /** Whether `id` is to be asked in this round. */
@@ -53,7 +53,8 @@ export class PluginReinvocation {
   }
 
   end(object: KubeObject | undefined): void {
-    this.#left = clone(object)
+    // Looked at again only for the sake of those who may run again.
+    if (!this.#round.again && this.#ran.size > 0) this.#left = clone(object)
   }
 
   #changed(): void {

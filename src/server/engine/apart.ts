@@ -28,6 +28,11 @@ export function isHeavy(
   return (large && leftOf(wanted, HEAVY_MEMBERS) <= 0) || (stored && leftOf(there.present, HEAVY_MEMBERS) <= 0)
 }
 
+/** Whether those who admit have made it too much. */
+export function hasGrown(write: Write, object: KubeObject): boolean {
+  return isHeavy(write.large ? write : { ...write, large: true }, object)
+}
+
 /** What is left of `most` after all members were counted. */
 function leftOf(value: unknown, most: number): number {
   if (typeof value !== 'object' || value === null) return most

@@ -6,7 +6,7 @@ import { formatTime } from '#lib/clock.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { randomSuffix } from '#lib/random.ts'
 import { RevisionMismatch } from '#store/store.ts'
-import { isHeavy } from './apart.ts'
+import { hasGrown, isHeavy } from './apart.ts'
 import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { type Engine, hasStatus, type Mutable, storageKey, type Write, type Written } from './engine.ts'
 import { recordCreate } from './field-managers.ts'
@@ -47,10 +47,13 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
   const { kind } = resource
   dedupOwners(object, write)
   if (large) await nextTurn()
-  const heavy = isHeavy(write, object)
+  let heavy = isHeavy(write, object)
   const recording = write.trusted !== 'plain' && !managed && recordCreate(engine, write, { next: object, heavy })
   if (recording) await recording
-  if (!write.trusted) await mutatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
+  if (!write.trusted) {
+    await mutatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
+    heavy ||= hasGrown(write, object)
+  }
   if (large) await nextTurn()
   // Those who change the object see it without the name it is going to have, and may give it one.
   if (!object.metadata!.name && object.metadata!.generateName)

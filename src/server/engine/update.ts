@@ -10,7 +10,7 @@ import { nextTurn } from '#lib/paced.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { assertAllowed } from '#server/access/authorizers.ts'
 import { RevisionMismatch } from '#store/store.ts'
-import { isHeavy } from './apart.ts'
+import { hasGrown, isHeavy } from './apart.ts'
 import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { createObject, dedupOwners } from './create.ts'
 import { isReadyToGo } from './deletion.ts'
@@ -123,7 +123,7 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   const { resource, dryRun, warn } = write
   const { kind } = resource
   const large = write.large === true || stored.bytes.length > LARGE_OBJECT_BYTES
-  const heavy = isHeavy(write, next, { stored, present })
+  let heavy = isHeavy(write, next, { stored, present })
   if (large) await nextTurn()
   isolate(write, next, present)
   if (large) await nextTurn()
@@ -138,6 +138,7 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
     await mutatingAdmission(engine, request)
     view?.into(next, request.object!)
     dedupOwners(next, write)
+    heavy ||= hasGrown(write, next)
   }
   const context = hookContext(engine, write)
   kind.prepareForUpdate?.(next, present, context)

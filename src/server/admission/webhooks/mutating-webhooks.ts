@@ -3,6 +3,8 @@ import { equal } from '#api/equal.ts'
 import { MutatingWebhookConfiguration } from '#api/kinds/admissionregistration/mutating-webhook-configuration.ts'
 import { jsonPatch } from '#api/patch/json-patch.ts'
 import { StatusError } from '#api/status.ts'
+import { nextTurn } from '#lib/paced.ts'
+import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import { exemptFromWebhooks } from '#server/admission/matching/exempt.ts'
 import type { Matched, MatchIndex } from '#server/admission/matching/match-index.ts'
 import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '#server/request.ts'
@@ -86,14 +88,17 @@ async function apply(
 ): Promise<boolean> {
   try {
     const operations = await outgoing.parse(patch)
+    const large = patch.length >= LARGE_BYTES
     if (Array.isArray(operations) && operations.length === 0) return false
     if (!view.object)
       throw new Error(
         `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the object, which is not supported for this operation`,
       )
     const patched = jsonPatch(view.object, operations)
+    if (large) await nextTurn()
     const changed = !equal(patched, view.object)
-    if (changed) await adopt(request, { view, patched, registry })
+    if (changed) await adopt(request, { view, patched, registry, large })
+    if (large) await nextTurn()
     const told = { configuration, webhook: webhook.name, patch: operations, patchType: 'JSONPatch' }
     request.annotate?.(`${PATCH}/${place}`, JSON.stringify(told), 'Request')
     return changed

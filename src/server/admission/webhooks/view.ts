@@ -7,6 +7,7 @@ import { decodeInto } from '#api/schema/decode.ts'
 import { StatusError } from '#api/status.ts'
 import { putBack, seenAs } from '#server/admission/matching/equivalents.ts'
 import { scaleOf, withReplicas } from '#server/engine/scale.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
 import { readOptions } from '#server/http/connect-options.ts'
 import { bodyKind } from '#server/engine/subresource.ts'
@@ -29,10 +30,12 @@ export interface Adoption {
   view: View
   patched: unknown
   registry: Registry
+  /** Each walk over it takes long enough for others to have a turn between them. */
+  large: boolean
 }
 
-/** Makes `patched`, which a webhook made of the view's object, the request's. Decoded and defaulted like anything that is sent. */
-export async function adopt(request: AdmissionRequest, { view, patched, registry }: Adoption): Promise<void> {
+/** Makes `patched`, which a webhook made of the view's object and is given away, the request's. Decoded and defaulted like anything that is sent. */
+export async function adopt(request: AdmissionRequest, { view, patched, registry, large }: Adoption): Promise<void> {
   const { kind, object } = view
   if (!isObject(patched) || (request.operation !== 'CONNECT' && !isObject(patched['metadata'])))
     throw new Error('the patched object has no metadata')
@@ -49,9 +52,12 @@ export async function adopt(request: AdmissionRequest, { view, patched, registry
   }
   if (request.operation === 'CONNECT') return putBack(request, readOptions(patched), { kind, registry })
   const body = request.attributes.subresource && next.kind !== kind.kind ? bodyKind(kind, request.attributes.subresource) : kind
-  const own = clone(next)
+  const turn = async () => large && (await nextTurn())
+  await turn()
+  const own = next
   if (body.decode) body.decode(own)
   else decodeInto(own, body.schema)
+  await turn()
   own.kind = body.kind
   own.apiVersion = apiVersionOf(body)
   applyDefaults(body, own)
