@@ -15,6 +15,7 @@ import {
 } from './certificate.ts'
 import {
   AUTHORITY_LIFETIME_MS,
+  AUTHORITY_BACKDATE_MS,
   BACKDATE_MS,
   type CertificateSpec,
   type CertifiedKey,
@@ -35,7 +36,7 @@ export function issueAuthority(commonName: string, { now, random }: IssuerContex
       issuer: name,
       subject: name,
       publicKey,
-      notBefore: now - BACKDATE_MS,
+      notBefore: Math.max(0, now - AUTHORITY_BACKDATE_MS),
       notAfter: now + AUTHORITY_LIFETIME_MS,
       extensions: [
         basicConstraints(true),

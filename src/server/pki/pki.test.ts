@@ -36,6 +36,16 @@ test('ensurePki changes nothing on a second start', async (t) => {
   assert.deepEqual(contents(given.directory), before)
 })
 
+test('ensurePki stays good when the clock is set back', async (t) => {
+  const given = options(t)
+  const ahead: Clock = { ...systemClock, now: () => systemClock.now() + 30 * 86_400_000 }
+  const first = await ensurePki({ ...given, clock: ahead })
+  const second = await ensurePki(given)
+  assert.equal(second.authority, first.authority)
+  for (const certificate of [second.authority, second.serving.certificate, second.admin.certificate])
+    assert.ok(Date.parse(new X509Certificate(certificate).validFrom) <= systemClock.now())
+})
+
 test('ensurePki makes one authority for all that start at once, and is not kept waiting by one that died', async (t) => {
   const given = options(t)
   mkdirSync(given.directory)
