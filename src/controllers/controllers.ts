@@ -112,7 +112,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     daemonSetController(),
     jobController(),
     jobOrphanController,
-    cronJobController,
+    cronJobController(),
     ttlAfterFinishedController,
     disruptionController(kinds),
     staleDisruptionController,

@@ -8,6 +8,7 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, ownersOf } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { type CronSchedule, formatTimeIn, isTimeZone, parseCronSchedule } from '#lib/cron-schedule.ts'
+import { LruMap } from '#lib/lru-map.ts'
 import { equal } from '#api/equal.ts'
 import { controllerReference } from './owners.ts'
 import { isNamespaceTerminating, textOf } from './pod-control.ts'
@@ -17,18 +18,25 @@ const WAKE_MS = 100
 const TOO_MANY = 100
 const SCHEDULED_AT = 'batch.kubernetes.io/cronjob-scheduled-timestamp'
 
-export const cronJobController: Controller = {
-  name: 'cronjob-controller',
-  workers: 5,
-  triggers: [itself(CronJob), ownersOf(Job, CronJob)],
-  async reconcile(key, context) {
-    const cronJob = context.informers.of(CronJob).get(key)
-    if (!cronJob?.metadata?.uid) return
-    const jobs = context.informers.of(Job).ownedBy(cronJob.metadata.uid)
-    const tidied = await tidy(cronJob, jobs, context)
-    await cleanHistory(tidied, jobs, context)
-    return runDue(tidied, jobs, context)
-  },
+/** Schedules that were read, with their zones: that takes longer than all else of a pass. */
+const MOST_SCHEDULES = 500
+type Schedules = LruMap<string, CronSchedule>
+
+export function cronJobController(): Controller {
+  const schedules: Schedules = new LruMap(MOST_SCHEDULES)
+  return {
+    name: 'cronjob-controller',
+    workers: 5,
+    triggers: [itself(CronJob), ownersOf(Job, CronJob)],
+    async reconcile(key, context) {
+      const cronJob = context.informers.of(CronJob).get(key)
+      if (!cronJob?.metadata?.uid) return
+      const jobs = context.informers.of(Job).ownedBy(cronJob.metadata.uid)
+      const tidied = await tidy(cronJob, jobs, context)
+      await cleanHistory(tidied, jobs, context)
+      return runDue(tidied, jobs, { context, schedules })
+    },
+  }
 }
 
 /** Brings the list of active jobs up to date with what became of them. */
@@ -77,17 +85,23 @@ async function cleanHistory(cronJob: CronJob, jobs: readonly Job[], context: Con
   }
 }
 
-async function runDue(cronJob: CronJob, jobs: readonly Job[], context: ControllerContext): Promise<{ requeueAfterMs: number } | void> {
+async function runDue(
+  cronJob: CronJob,
+  jobs: readonly Job[],
+  { context, schedules }: { context: ControllerContext; schedules: Schedules },
+): Promise<{ requeueAfterMs: number } | void> {
   const { clock, events } = context
   if (cronJob.metadata?.deletionTimestamp) return
   const { timeZone, suspend } = cronJob.spec!
-  if (timeZone !== undefined && !isTimeZone(timeZone)) {
+  const known = schedules.get(scheduleKey(cronJob))
+  if (!known && timeZone !== undefined && !isTimeZone(timeZone)) {
     const text = `invalid timeZone: ${JSON.stringify(timeZone)}: unknown time zone ${timeZone}`
     return events.event(cronJob, 'Warning', 'UnknownTimeZone', text)
   }
   if (suspend) return
-  const schedule = parsed(cronJob, context)
+  const schedule = known ?? parsed(cronJob, context)
   if (!schedule) return
+  schedules.set(scheduleKey(cronJob), schedule)
   const now = clock.now()
   const due = dueNow(cronJob, schedule, context)
   if (due === 'never') return
@@ -212,6 +226,8 @@ function latestSince(schedule: CronSchedule, earliest: number, now: number): { t
   for (let at = schedule.next(first + (missed - 2) * (second - first)); at !== undefined && at <= now; at = schedule.next(at)) time = at
   return { ...(time === undefined ? {} : { time }), missed }
 }
+
+const scheduleKey = ({ spec }: CronJob) => JSON.stringify([spec!.schedule, spec!.timeZone])
 
 function parsed(cronJob: CronJob, { events }: ControllerContext): CronSchedule | undefined {
   const { schedule, timeZone } = cronJob.spec!

@@ -20,13 +20,15 @@ export function admissionCase(write: Write, about: Pick<AdmissionCase, 'operatio
   }
 }
 
-export async function mutatingAdmission(engine: Engine, request: AdmissionCase): Promise<void> {
+/** Tells whether webhooks or policies changed the object. */
+export async function mutatingAdmission(engine: Engine, request: AdmissionCase): Promise<boolean> {
   const reinvocation = new Reinvocation()
   const asked = { ...request, reinvocation }
   await engine.admissionTimes.run('admit', engine.admission, asked)
-  if (!reinvocation.needed) return
+  if (!reinvocation.needed) return false
   reinvocation.again = true
   await engine.admissionTimes.run('admit', engine.admission, asked)
+  return true
 }
 
 export async function validatingAdmission(engine: Engine, request: AdmissionCase): Promise<void> {

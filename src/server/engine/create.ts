@@ -51,8 +51,8 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
   const recording = write.trusted !== 'plain' && !managed && recordCreate(engine, write, { next: object, heavy })
   if (recording) await recording
   if (!write.trusted) {
-    await mutatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
-    heavy ||= hasGrown(write, object)
+    const changed = await mutatingAdmission(engine, admissionCase(named(write, object), { operation: 'CREATE', object }))
+    heavy ||= changed && hasGrown(write, object)
   }
   if (large) await nextTurn()
   // Those who change the object see it without the name it is going to have, and may give it one.

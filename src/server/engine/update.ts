@@ -135,10 +135,10 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   const seen = () => (view ? view.of(next) : next)
   const request = admissionCase(write, { operation: 'UPDATE', object: seen(), oldObject: view ? view.of(present) : present })
   if (!write.trusted) {
-    await mutatingAdmission(engine, request)
+    const changed = await mutatingAdmission(engine, request)
     view?.into(next, request.object!)
     dedupOwners(next, write)
-    heavy ||= hasGrown(write, next)
+    heavy ||= changed && hasGrown(write, next)
   }
   const context = hookContext(engine, write)
   kind.prepareForUpdate?.(next, present, context)
