@@ -43,6 +43,8 @@ export interface KubeletServerOptions {
 
 const KUBELET_PORT = 10250
 const SOCKET_LISTENERS = 32
+/** As long as upstream's kubelet keeps them. */
+const IDLE_CONNECTION_MS = 90_000
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 const DISABLED = new Map([
   ['logs', 'logs endpoint is disabled.'],
@@ -113,6 +115,7 @@ export function createKubeletServer(options: KubeletServerOptions): Service & { 
     async start() {
       const { key, cert, clientCa } = options.tls
       const server = https.createServer({ key, cert, ca: clientCa, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' })
+      server.keepAliveTimeout = IDLE_CONNECTION_MS
       const sockets = new Set<Duplex>()
       server.on('secureConnection', (socket) => {
         sockets.add(socket)

@@ -52,27 +52,27 @@ export interface ForwardOptions {
   signal: AbortSignal
 }
 
+/** Asked once more when the backend had just closed the kept connection that was used: it cannot have seen the request. As Go's transport does. */
+const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS'])
+
 /** Resolves with the answer's head; rejects when the backend cannot be reached. */
-export function forward(backend: Backend, { method, path, headers, body, signal }: ForwardOptions): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const { scheme, host, port, agent, tls } = backend
-    const options = {
-      ...tls,
-      method,
-      host,
-      port,
-      path,
-      headers: { host: hostPort(backend), ...headers },
-      signal,
-      ...(agent ? { agent } : {}),
-    }
-    const request = scheme === 'https' ? httpsRequest(options) : http.request(options)
-    request.on('response', resolve)
-    request.on('error', reject)
-    if (!body) return request.end()
+export function forward(backend: Backend, options: ForwardOptions): Promise<IncomingMessage> {
+  const { method, path, headers, body, signal } = options
+  const { scheme, host, port, agent, tls } = backend
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const sent = { ...tls, method, host, port, path, headers: { host: hostPort(backend), ...headers }, signal, ...(agent ? { agent } : {}) }
+  const request = scheme === 'https' ? httpsRequest(sent) : http.request(sent)
+  request.on('response', resolve)
+  request.on('error', (error: NodeJS.ErrnoException) => {
+    const closed = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+    if (closed && !body && REPEATABLE.has(method) && !signal.aborted) resolve(forward(backend, options))
+    else reject(error)
+  })
+  if (body) {
     body.on('error', (error) => request.destroy(error))
     body.pipe(request)
-  })
+  } else request.end()
+  return promise
 }
 
 /** The whole answer as text, cut off at `limit` bytes. */
