@@ -4,15 +4,16 @@ import type { Controller } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
 import { formatIpv4, ipv4Range, parseIpv4Range } from '#lib/ipv4.ts'
 
+/** Length of the prefix of one node's part. */
+const NODE_PREFIX = 24
+
 export interface NodeIpamOptions {
   /** All pod addresses of the cluster: `10.244.0.0/16`. */
   clusterCidr: string
-  /** Prefix length of one node's part. */
-  nodeMask?: number
 }
 
-export function nodeIpamController({ clusterCidr, nodeMask = 24 }: NodeIpamOptions): Controller {
-  const ranges = new Ranges(clusterCidr, nodeMask)
+export function nodeIpamController({ clusterCidr }: NodeIpamOptions): Controller {
+  const ranges = new Ranges(clusterCidr, NODE_PREFIX)
   const held = new Map<string, number>()
   let complete = false
   return {

@@ -33,7 +33,6 @@ export interface KubeletServerOptions {
   port?: number
   /** By default the API server's identity and system:masters. */
   authorize?: AuthorizeNodeRequest
-  apiServerUsers?: readonly string[]
   /** What /configz shows. */
   configuration?: object
   dataDirectory?: string
@@ -53,7 +52,7 @@ const DISABLED = new Map([
 
 export function createKubeletServer(options: KubeletServerOptions): Service & { readonly port: number } {
   const { clock, log, nodeName, directory, runtime } = options
-  const authorize = options.authorize ?? allowApiServer(options.apiServerUsers ?? ['kube-apiserver-kubelet-client'])
+  const authorize = options.authorize ?? allowApiServer(['kube-apiserver-kubelet-client'])
   const access = { directory, runtime, clock }
   const usage = createUsageReader(runtime, options.stats)
   let bound = 0

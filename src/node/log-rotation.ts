@@ -18,8 +18,6 @@ export interface LogRotationOptions {
   log: Logger
   /** Absolute paths of the logs of running containers. */
   logs(): readonly { containerId: string; path: string }[]
-  maxBytes?: number
-  maxFiles?: number
 }
 
 export function startLogRotation(options: LogRotationOptions): Disposable {
@@ -37,20 +35,20 @@ async function rotateLogs(options: LogRotationOptions): Promise<void> {
   for (const { containerId, path } of options.logs()) {
     try {
       const { size } = await stat(path)
-      if (size >= (options.maxBytes ?? MAX_BYTES)) await rotate(containerId, path, options)
+      if (size >= MAX_BYTES) await rotate(containerId, path, options)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') options.log.warn('could not rotate a log', { path, error })
     }
   }
 }
 
-async function rotate(containerId: string, path: string, { runtime, clock, maxFiles = MAX_FILES }: LogRotationOptions): Promise<void> {
+async function rotate(containerId: string, path: string, { runtime, clock }: LogRotationOptions): Promise<void> {
   const stamp = new Date(clock.now()).toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')
   const older = await rotatedLogs(path)
   // What readers may still follow stays as it is; the ones before are compressed.
   for (const file of older) if (!file.endsWith('.gz')) await compress(file)
   const kept = (await rotatedLogs(path)).sort()
-  for (const file of kept.slice(0, Math.max(0, kept.length - (maxFiles - 2)))) await rm(file, { force: true })
+  for (const file of kept.slice(0, Math.max(0, kept.length - (MAX_FILES - 2)))) await rm(file, { force: true })
   const aside = `${path}.${stamp}`
   await rename(path, aside)
   try {

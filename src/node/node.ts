@@ -66,8 +66,6 @@ export interface NodeOptions {
   maxPods?: number
   /** Why the node is not ready for reasons outside the runtime (pod network); absent or undefined: it is. */
   notReady?(): Promise<string | undefined>
-  /** The node's resolv.conf; default /etc/resolv.conf. */
-  resolvConf?: string
   /** Where images live, for their garbage collection. */
   imageDirectory?: string
   /** Tags of images that are never removed. */
@@ -218,7 +216,7 @@ export function createNode(options: NodeOptions): Node {
       await using starting = new AsyncDisposableStack()
       starting.defer(() => stop.abort(new Error('the node was stopped')))
       for (const directory of [dataDirectory, logDirectory, podsDirectory]) await mkdir(directory, { recursive: true, mode: 0o755 })
-      hostDns = parseResolvConf(await readFile(options.resolvConf ?? '/etc/resolv.conf', 'utf8').catch(() => ''))
+      hostDns = parseResolvConf(await readFile('/etc/resolv.conf', 'utf8').catch(() => ''))
       facts.capacity = options.capacity ?? (await machineCapacity(dataDirectory, options.maxPods ? { maxPods: options.maxPods } : {}))
       facts.allocatable = allocatableOf(facts.capacity, options.capacity ? {} : evictionReserve(facts.capacity))
       starting.defer(() => volumes.unmountAll().catch((error: unknown) => log.warn('could not unmount the volumes', { error })))

@@ -6,7 +6,7 @@ import { compilePattern, type Pattern } from '#lib/pattern/pattern.ts'
 
 const KEPT = 200
 
-export class Patterns {
+class Patterns {
   readonly #known = new LruMap<string, Pattern | false>(KEPT)
 
   has(pattern: string): boolean {

@@ -10,7 +10,7 @@ export const pick = <T>(random: Random, values: readonly T[]): T => values[Math.
 export const chance = (random: Random, probability: number): boolean => random.float() < probability
 
 /** What a hostile or careless client calls a member of a map. */
-export const ODD_KEYS = ['a', 'b.example.com/c', '__proto__', 'constructor', 'toString', 'A_b-1']
+const ODD_KEYS = ['a', 'b.example.com/c', '__proto__', 'constructor', 'toString', 'A_b-1']
 
 export interface SampleOptions {
   /** How many levels of optional fields there are. */
@@ -21,7 +21,7 @@ export interface SampleOptions {
 
 const KEPT_PLAIN = new Set(['apiVersion', 'kind', 'metadata'])
 
-export function sampleOf(schema: Schema, random: Random, { depth = 2, extreme = false }: SampleOptions = {}, name = ''): unknown {
+function sampleOf(schema: Schema, random: Random, { depth = 2, extreme = false }: SampleOptions = {}, name = ''): unknown {
   const deeper = (below: Schema, called: string) => sampleOf(below, random, { depth: depth - 1, extreme }, called)
   switch (schema.type) {
     case 'object': {

@@ -9,7 +9,7 @@ const ANNOTATIONS_LIMIT = 256 * 1024
 const DEFAULT_NAME: NameCheck = forNames(dnsSubdomain)
 const ORPHAN = 'orphan'
 const FOREGROUND = 'foregroundDeletion'
-export const STANDARD_FINALIZERS = ['kubernetes', ORPHAN, FOREGROUND]
+const STANDARD_FINALIZERS = ['kubernetes', ORPHAN, FOREGROUND]
 
 type Named = Pick<Kind, 'scope' | 'validateName' | 'standardFinalizers'>
 

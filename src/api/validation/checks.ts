@@ -1,5 +1,5 @@
 // The small checks that every kind's validation is built of. Each pushes what it finds onto the list it is given.
-import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import { dnsSubdomain, domainPrefixedPath } from '#api/names.ts'
 import { sameJson } from './same-json.ts'
 
@@ -73,22 +73,6 @@ export function checkFrozen(path: string, next: unknown, previous: unknown, erro
 /** Visits a list with the path of each item; `key` reports repetitions at `at` below the item. */
 export function each<T>(list: readonly T[] | null | undefined, path: string, visit: (item: T, path: string, index: number) => void): void {
   if (list) for (let index = 0; index < list.length; index++) visit(list[index]!, `${path}[${index}]`, index)
-}
-
-export function checkUnique<T>(
-  list: readonly T[] | undefined,
-  path: string,
-  key: (item: T) => string | undefined,
-  errors: Errors,
-  child = '',
-): void {
-  const seen = new Set<string>()
-  each(list, path, (item, at) => {
-    const value = key(item)
-    if (!value) return
-    if (seen.has(value)) errors.push(duplicate(at + child, value))
-    seen.add(value)
-  })
 }
 
 /** Which of `names` are set in `object`: volume sources, metric members and the like, of which one is allowed. */

@@ -9,7 +9,7 @@ import { validateMounts } from './mounts.ts'
 import { validateRequirements } from './resources.ts'
 import { validateSecurityContext } from './security-context.ts'
 
-export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never']
+const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never']
 
 type AnyContainer = Container | EphemeralContainer
 

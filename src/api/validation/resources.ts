@@ -5,8 +5,6 @@ import { dnsLabel, qualifiedName } from '#api/names.ts'
 import { isQuantity, Quantity, quantityOf } from '#api/quantity.ts'
 import { checkMessages, each, type Errors, NON_NEGATIVE } from './checks.ts'
 
-export type ResourceList = Record<string, string>
-
 const CONTAINER_RESOURCES = ['cpu', 'memory', 'ephemeral-storage']
 const COUNTED = [
   'pods',

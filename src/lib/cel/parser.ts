@@ -5,7 +5,7 @@ import { expandMacro } from './macros.ts'
 import type { Issue } from './source.ts'
 
 const MAX_DEPTH = 250
-export const MAX_SOURCE = 100_000
+const MAX_SOURCE = 100_000
 const MAX_ISSUES = 30
 const PRIMARY = `{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}`
 const BINARY_ENDS = `'==', '!=', 'in', '<', '<=', '>=', '>', '&&', '||', '[', '.', '-', '?', '+', '*', '/', '%%'`.replace('%%', '%')
@@ -338,7 +338,7 @@ class Parser {
   }
 }
 
-export function call(name: string, at: number, args: Expr[]): Expr {
+function call(name: string, at: number, args: Expr[]): Expr {
   return { kind: 'call', at, name, target: undefined, args }
 }
 

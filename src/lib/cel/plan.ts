@@ -390,7 +390,7 @@ function has(value: Value, field: string): Value {
   return noOverload(value)
 }
 
-export function select(value: Value, field: string): Value {
+function select(value: Value, field: string): Value {
   if (value instanceof MapValue) {
     const member = value.select(field)
     return member === undefined ? new Failure(`no such key: ${field}`) : member

@@ -18,7 +18,7 @@ export class CompileError extends Error {
 
 const MAX_SHOWN = 100
 
-export function showIssues(source: string, issues: readonly Issue[]): string {
+function showIssues(source: string, issues: readonly Issue[]): string {
   const points = [...source]
   const lines: { from: number; text: string }[] = []
   let from = 0

@@ -21,8 +21,6 @@ import {
 import { quoted } from './quoted.ts'
 import { divide, duration, durationOf, type Part, showDuration, showTimestamp, timestamp, timestampOf, Zones } from './time.ts'
 
-export const MAX_INT = 2n ** 63n - 1n
-export const MIN_INT = -(2n ** 63n)
 const MAX_UINT = 2n ** 64n - 1n
 const NUMERIC = ['int', 'uint', 'double'] as const
 const ORDERED = ['bool', 'string', 'bytes', 'timestamp', 'duration'] as const

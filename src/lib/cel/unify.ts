@@ -78,7 +78,7 @@ const isWild = ({ kind }: Type): boolean => kind === 'dyn' || kind === 'error'
 const takesNull = ({ kind }: Type): boolean =>
   kind === 'null' || kind === 'object' || kind === 'opaque' || kind === 'timestamp' || kind === 'duration' || kind === 'optional'
 
-export function withParams(type: Type, params: readonly Type[]): Type {
+function withParams(type: Type, params: readonly Type[]): Type {
   const { maxSize, minSize } = type
   return new Type(type.kind, type.name, {
     params,

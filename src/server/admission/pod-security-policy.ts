@@ -19,7 +19,7 @@ export interface PodSecurityConfig {
 }
 
 export const MODES: readonly Mode[] = ['enforce', 'audit', 'warn']
-export const LEVELS: readonly SecurityLevel[] = ['privileged', 'baseline', 'restricted']
+const LEVELS: readonly SecurityLevel[] = ['privileged', 'baseline', 'restricted']
 export const LEVEL_PROBLEM = `must be one of ${LEVELS.join(', ')}`
 export const VERSION_PROBLEM = 'must be "latest" or "v1.x"'
 

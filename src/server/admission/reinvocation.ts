@@ -23,7 +23,7 @@ export class Reinvocation {
 }
 
 /** What one plugin (all webhooks, all policies) keeps from the first round for the second. Call `begin`, then for each `wants` and `done`, then `end`. */
-export class PluginReinvocation {
+class PluginReinvocation {
   readonly #round: Reinvocation
   #left: KubeObject | undefined
   /** Ran, and may run again. */

@@ -25,7 +25,7 @@ export interface AutomanagedContext {
   builtin: readonly GroupVersion[]
 }
 
-export const apiServiceName = ({ group, version }: GroupVersion): string => `${version}.${group}`
+const apiServiceName = ({ group, version }: GroupVersion): string => `${version}.${group}`
 
 export class Automanaged {
   readonly #context: AutomanagedContext

@@ -14,8 +14,7 @@ export interface AuditSink extends AsyncDisposable {
   hurry?(): void
 }
 
-export const AUDIT_MODES = ['batch', 'blocking', 'blocking-strict'] as const
-export type AuditMode = (typeof AUDIT_MODES)[number]
+export type AuditMode = 'batch' | 'blocking' | 'blocking-strict'
 
 export interface AuditDelivery {
   mode: AuditMode
@@ -35,7 +34,6 @@ export interface AuditDelivery {
 interface DeliveryParts {
   clock: Clock
   log: Logger
-  maxWaitingBytes?: number
 }
 
 const MAX_WAITING_BYTES = 32 * 1024 * 1024
@@ -60,21 +58,19 @@ class Blocking implements AuditBackend {
   readonly #sink: AuditSink
   readonly #delivery: AuditDelivery
   readonly #log: Logger
-  readonly #maxWaiting: number
   #waitingBytes = 0
 
-  constructor(sink: AuditSink, delivery: AuditDelivery, { log, maxWaitingBytes = MAX_WAITING_BYTES }: DeliveryParts) {
+  constructor(sink: AuditSink, delivery: AuditDelivery, { log }: DeliveryParts) {
     this.name = sink.name
     this.strict = delivery.mode === 'blocking-strict'
     this.#sink = sink
     this.#delivery = delivery
     this.#log = log
-    this.#maxWaiting = maxWaitingBytes
   }
 
   write(event: AuditEvent): boolean | Promise<boolean> {
     const text = fitting(event, this.#delivery)
-    if (text === undefined || this.#waitingBytes + text.length > this.#maxWaiting) return false
+    if (text === undefined || this.#waitingBytes + text.length > MAX_WAITING_BYTES) return false
     this.#waitingBytes += text.length
     return this.#sink
       .deliver([text])
@@ -101,7 +97,6 @@ class Batches implements AuditBackend {
   readonly #delivery: AuditDelivery
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #maxWaiting: number
   readonly #underWay = new Set<Promise<void>>()
   readonly #closing = new AbortController()
   #waiting: string[] = []
@@ -111,13 +106,12 @@ class Batches implements AuditBackend {
   #tokens: number
   #tokensAt: number
 
-  constructor(sink: AuditSink, delivery: AuditDelivery, { clock, log, maxWaitingBytes = MAX_WAITING_BYTES }: DeliveryParts) {
+  constructor(sink: AuditSink, delivery: AuditDelivery, { clock, log }: DeliveryParts) {
     this.name = sink.name
     this.#sink = sink
     this.#delivery = delivery
     this.#clock = clock
     this.#log = log
-    this.#maxWaiting = maxWaitingBytes
     this.#tokens = delivery.batch.throttle?.burst ?? 0
     this.#tokensAt = clock.monotonic()
   }
@@ -125,7 +119,7 @@ class Batches implements AuditBackend {
   write(event: AuditEvent): boolean {
     const { bufferSize, maxSize } = this.#delivery.batch
     const text = fitting(event, this.#delivery)
-    if (text === undefined || this.#waiting.length >= bufferSize || this.#waitingBytes + text.length > this.#maxWaiting) return false
+    if (text === undefined || this.#waiting.length >= bufferSize || this.#waitingBytes + text.length > MAX_WAITING_BYTES) return false
     this.#waiting.push(text)
     this.#waitingBytes += text.length
     if (this.#waiting.length >= maxSize) this.#full.resolve()

@@ -4,7 +4,7 @@ import { parseYaml } from '#api/codec/yaml.ts'
 import type { RequestAttributes } from '#server/request.ts'
 
 export const LEVELS = ['None', 'Metadata', 'Request', 'RequestResponse'] as const
-export const STAGES = ['RequestReceived', 'ResponseStarted', 'ResponseComplete', 'Panic'] as const
+const STAGES = ['RequestReceived', 'ResponseStarted', 'ResponseComplete', 'Panic'] as const
 export type AuditLevel = (typeof LEVELS)[number]
 export type AuditStage = (typeof STAGES)[number]
 
@@ -32,7 +32,7 @@ interface PolicyRule {
   omitManagedFields?: boolean
 }
 
-export class BadAuditPolicy extends Error {
+class BadAuditPolicy extends Error {
   override name = 'BadAuditPolicy'
 }
 

@@ -18,7 +18,7 @@ export interface ServerLeaseOptions extends ServerAddress {
   shared: boolean
 }
 
-export const SERVER_LEASE_LABEL = 'apiserver.kubernetes.io/identity'
+const SERVER_LEASE_LABEL = 'apiserver.kubernetes.io/identity'
 const NAMESPACE = 'kube-system'
 const COMPONENT = 'kube-apiserver'
 const ADDRESS = 'server.sampan.dev/address'

@@ -9,7 +9,7 @@ export interface Piece {
 }
 
 /** Roughly the bytes of a piece's text. */
-export const PIECE_BYTES = 64 * 1024
+const PIECE_BYTES = 64 * 1024
 /** What a member costs to read beside its bytes. */
 const MEMBER_BYTES = 16
 

@@ -60,7 +60,7 @@ export function partsOfCertificate({ raw }: X509Certificate): { subject: Buffer;
   return { subject: fields[from + 4]!, publicKey: fields[from + 5]! }
 }
 
-export function extension(id: string, value: Uint8Array, { critical = false } = {}): Buffer {
+function extension(id: string, value: Uint8Array, { critical = false } = {}): Buffer {
   return sequence(objectId(id), ...(critical ? [TRUE] : []), octets(value))
 }
 

@@ -184,7 +184,7 @@ class EtcdStore implements Store {
 }
 
 /** An exact copy of the value: a slice would pin the whole message it came in. */
-export function entryOf({ key, value, createRevision, modRevision }: KeyValue): Entry {
+function entryOf({ key, value, createRevision, modRevision }: KeyValue): Entry {
   return { key: key.toString(), value: ownBytes(value), revision: modRevision, createRevision }
 }
 

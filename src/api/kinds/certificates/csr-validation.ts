@@ -105,7 +105,7 @@ function checkConditions(conditions: Conditions, old: Conditions, errors: Errors
 }
 
 /** `example.com/name`: a domain, and names as objects of a namespace have them. */
-export function checkSignerName(path: string, name: string, errors: Errors): void {
+function checkSignerName(path: string, name: string, errors: Errors): void {
   if (!name) return void errors.push(required(path))
   const segments = name.split('/')
   const [domain = '', rest = ''] = segments

@@ -5,7 +5,7 @@ import { type Quantity, quantityOf, ZERO } from '#api/quantity.ts'
 import type { Schema } from '#api/schema.ts'
 
 export const METRICS_GROUP = 'metrics.k8s.io'
-export const METRICS_VERSION = 'v1beta1'
+const METRICS_VERSION = 'v1beta1'
 
 /** By resource: cpu, memory. */
 export type Usage = Record<string, string>

@@ -3,7 +3,7 @@ import type { JWTPayload } from 'jose'
 import type { IssuerKeys } from './issuer-keys.ts'
 
 /** Never `none`, never one with a shared secret. */
-export const SIGNING_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'] as const
+const SIGNING_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'] as const
 
 export type Claims = JWTPayload & Record<string, unknown>
 

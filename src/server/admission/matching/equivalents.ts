@@ -19,7 +19,7 @@ export function objectKind(kind: Kind, subresource: string): GroupVersionKind {
 }
 
 /** A copy in another version of the same kind. What is a subresource's own stays as it is. */
-export function convertObject(object: KubeObject, from: Kind, to: Kind): KubeObject {
+function convertObject(object: KubeObject, from: Kind, to: Kind): KubeObject {
   const own = clone(object)
   if (from === to || own.kind !== from.kind) return own
   const storage = from.convert ? from.convert.toStorage(own) : own

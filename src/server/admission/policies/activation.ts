@@ -1,7 +1,7 @@
 // The variables of expressions for one request as a policy sees it. Each is made when an expression first looks at it.
 import { authorizerValue, requestResourceValue } from '#api/cel/authorizer-library.ts'
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { type KubeObject } from '#api/object.ts'
 import { objectKind } from '#server/admission/matching/equivalents.ts'
 import type { AdmissionRequest } from '#server/request.ts'
 import type { Authorizations } from './authorizations.ts'
@@ -66,5 +66,3 @@ function requestOf({ request, kind }: Seen): Record<string, unknown> {
     ...(options ? { options } : {}),
   }
 }
-
-export const kindText = (kind: Kind): string => `${apiVersionOf(kind)}, Kind=${kind.kind}`

@@ -5,7 +5,7 @@ import { Failure, type Value } from '#lib/cel/values.ts'
 import type { Activation } from './activation.ts'
 
 /** Conditions come before everything else, and get less. */
-export const CONDITIONS_BUDGET = RUNTIME_BUDGET / 4
+const CONDITIONS_BUDGET = RUNTIME_BUDGET / 4
 
 /** How deep variables may use one another: each level may cost as much as an expression. */
 const MAX_DEPTH = 64

@@ -31,7 +31,7 @@ export interface Asking {
 const DEFAULT_TIMEOUT_SECONDS = 10
 
 /** The answer of a webhook that allows. Throws FailedCall, or its refusal as a StatusError. */
-export async function askWebhook(context: WebhookContext, { webhook }: Hook, { type, request, view }: Asking): Promise<ReviewAnswer> {
+async function askWebhook(context: WebhookContext, { webhook }: Hook, { type, request, view }: Asking): Promise<ReviewAnswer> {
   const { name, sideEffects, admissionReviewVersions, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS, clientConfig } = webhook
   if (request.dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun')
     throw new StatusError('BadRequest', `admission webhook ${JSON.stringify(name)} does not support dry run`)
@@ -80,7 +80,7 @@ function tooLate(why: 'deadline exceeded' | 'canceled' = 'deadline exceeded'): S
 }
 
 /** In the words and with the code of the webhook, as far as they are those of a refusal. */
-export class Refusal extends StatusError {
+class Refusal extends StatusError {
   constructor(webhook: string, { message, reason, code = 0, details }: NonNullable<ReviewAnswer['status']>) {
     const deniedBy = `admission webhook ${JSON.stringify(webhook)} denied the request`
     const text = message || reason ? `${deniedBy}: ${message || reason}` : `${deniedBy} without explanation`
