@@ -13,9 +13,11 @@ export class Bindings {
     return {
       get: (key) => store.get(key),
       list: (prefix, page) => store.list(prefix, page),
-      put: (key, value, expected) => {
+      put: async (key, value, expected) => {
+        // What is refused because somebody was faster has not happened.
+        const written = await store.put(key, value, expected)
         if (key.startsWith(PODS)) this.#note(key, JSON.parse(Buffer.from(value).toString('utf8')) as Pod)
-        return store.put(key, value, expected)
+        return written
       },
       delete: (key, expected) => store.delete(key, expected),
       watch: (prefix, options) => store.watch(prefix, options),

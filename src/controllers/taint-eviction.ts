@@ -1,4 +1,5 @@
-// taint-eviction-controller: deletes pods that do not tolerate a NoExecute taint of their node, or no longer do.
+// taint-eviction-controller: deletes pods that do not tolerate a NoExecute taint of their node, or no longer do. Finished ones too, as upstream:
+// whoever counts them has a finalizer on them.
 import type { Taint, Toleration } from '#api/generated/types.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -10,7 +11,7 @@ import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { withCondition } from './conditions.ts'
-import { isFinished, nodeNameOf, observedGenerationOf } from './pod-state.ts'
+import { nodeNameOf, observedGenerationOf } from './pod-state.ts'
 
 export function taintEvictionController(): Controller {
   /** Pods with a deletion ahead and since when: so that calling it off can be told, and waiting does not begin anew each time. */
@@ -26,7 +27,7 @@ export function taintEvictionController(): Controller {
     ],
     async reconcile(key, { client, informers, clock, events, metrics }) {
       const pod = informers.of(Pod).get(key)
-      if (!pod || pod.metadata?.deletionTimestamp || isFinished(pod)) return void planned.delete(keyText(key))
+      if (!pod || pod.metadata?.deletionTimestamp) return void planned.delete(keyText(key))
       const now = clock.now()
       const since = planned.get(keyText(key)) ?? now
       const waitMs = patienceMs(taintsOn(pod, informers), pod.spec?.tolerations ?? [], { now, since })

@@ -60,6 +60,20 @@ test('jobController runs a job to its completions, no more than parallelism at o
   await cluster.eventually(async () => (await cluster.events('work')).includes('Completed: Job completed'))
 })
 
+test('jobController completes a job whose time of day was set back behind its start', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await cluster.client.create(Job, job())
+  const [pod] = await cluster.eventually(async () => {
+    const pods = await active(cluster)
+    return pods.length === 1 && pods
+  })
+  cluster.clock.set(cluster.clock.now() - 3_600_000)
+  await finish(cluster, pod!, 'Succeeded')
+  const { status } = await finished(cluster, 'Complete')
+  assert.equal(status?.completionTime, status?.startTime)
+  assert.deepEqual(cluster.warnings, [])
+})
+
 test('jobController starts again after failures, later each time, until the limit', async (t) => {
   const cluster = await startTestCluster(t, { only })
   await cluster.client.create(Job, job({ backoffLimit: 2 }))

@@ -130,6 +130,7 @@ function statusOf(job: Job, { groups, done, tally, record, verdict, now }: Outco
   const suspends = Boolean(spec?.suspend) && !suspended && !verdict && !job.metadata?.deletionTimestamp
   if (suspends) set('Suspended', 'True', 'JobSuspended', 'Job suspended')
   else if (!spec?.suspend && suspended) set('Suspended', 'False', 'JobResumed', 'Job resumed')
+  const startTime = startOf(job, { suspends, resumes: suspended && !spec?.suspend, ends: verdict !== undefined, time })
   let completionTime = status.completionTime
   if (verdict) {
     set(verdict.outcome === 'Failed' ? 'FailureTarget' : 'SuccessCriteriaMet', 'True', verdict.reason, verdict.message)
@@ -138,10 +139,10 @@ function statusOf(job: Job, { groups, done, tally, record, verdict, now }: Outco
     // The last word is spoken when every pod has ended and been counted.
     if (leaving === 0 && isLast && uncounted === 0) {
       set(verdict.outcome, 'True', verdict.reason, verdict.message)
-      if (verdict.outcome === 'Complete') completionTime ??= time
+      // A clock that was set back must not keep the job from ending: before its start it would be refused.
+      if (verdict.outcome === 'Complete') completionTime ??= startTime && startTime > time ? startTime : time
     }
   }
-  const startTime = startOf(job, { suspends, resumes: suspended && !spec?.suspend, ends: verdict !== undefined, time })
   const indexed = isIndexed(job)
   return {
     ...(conditions.length > 0 ? { conditions } : {}),

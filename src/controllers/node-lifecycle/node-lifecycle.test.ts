@@ -110,6 +110,23 @@ test('nodeLifecycleController marks pods of a lost node not ready; taintEviction
   await advance(0)
 })
 
+test('taintEvictionController deletes finished pods of a tainted node as well', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['taint-eviction-controller', 'node-lifecycle-controller'] })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  await eventually(() => addPod(cluster, 'over', { nodeName: 'n1' }))
+  const over = { namespace, name: 'over' }
+  await client.patch(Pod, over, { type: 'merge', patch: { status: { phase: 'Succeeded' } } }, { subresource: 'status' })
+  await client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { spec: { taints: [{ key: 'k', effect: 'NoExecute' }] } } })
+  await eventually(async () => (await cluster.events('over')).includes('TaintManagerEviction: Marking for deletion Pod default/over'))
+  await eventually(() =>
+    client.get(Pod, over).then(
+      () => false,
+      (error: unknown) => hasReason(error, 'NotFound'),
+    ),
+  )
+})
+
 test('taintEvictionController calls a deletion off when the taint goes in time', async (t) => {
   const cluster = await startTestCluster(t, { only: ['taint-eviction-controller', 'node-lifecycle-controller'] })
   const { client, eventually, advance } = cluster

@@ -207,3 +207,25 @@ test('StatefulSet loses what it says of maxUnavailable: the feature is off', asy
   const made = await cluster.client.create(StatefulSet, statefulSet(0, { updateStrategy }))
   assert.deepEqual(made.spec?.updateStrategy?.rollingUpdate, { partition: 0 })
 })
+
+test('statefulSetController keeps the status of a set that is being deleted and makes nothing for it', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  await client.create(StatefulSet, statefulSet(2))
+  await ready(cluster, 2)
+  // Foreground, without a collector: the set stays until its finalizer goes.
+  await client.delete(StatefulSet, key, { propagationPolicy: 'Foreground' })
+  const [revision] = (await client.list(ControllerRevision, { namespace })).items
+  await client.delete(ControllerRevision, keyOf(revision!))
+  await client.delete(Pod, { namespace, name: 'db-1' })
+  const { status } = await eventually(async () => {
+    const current = await client.get(StatefulSet, key)
+    return current.status?.replicas === 1 && current.status.readyReplicas === 1 && current
+  })
+  assert.equal(status?.updateRevision, revision?.metadata?.name)
+  await cluster.advance(60_000)
+  assert.equal(await podNames(cluster), 'db-0')
+  assert.deepEqual((await client.list(ControllerRevision, { namespace })).items, [])
+  const { metadata, status: last } = await client.get(StatefulSet, key)
+  assert.equal(last?.observedGeneration, metadata?.generation)
+})

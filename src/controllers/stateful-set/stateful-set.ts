@@ -1,5 +1,4 @@
 // statefulset-controller: pods with names, one after the other, each with its own claims; updates from the highest ordinal down.
-import type { StatefulSetStatus } from '#api/generated/types.ts'
 import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
 import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
@@ -12,11 +11,11 @@ import { selectorMatches } from '#api/validation/label-selector.ts'
 import { FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
-import { availableInMs, isAvailable, isFinished, isReady } from '#controllers/pod-state.ts'
+import { availableInMs, isFinished, isReady } from '#controllers/pod-state.ts'
 import { hashOf, type History, syncHistory, templateOf, truncateHistory } from '#controllers/revision-history.ts'
-import { equal } from '#api/equal.ts'
 import { ensureClaims, hasStaleClaim, syncClaimOwners } from './claims.ts'
 import { isMember, lostLabels, newPod, ordinalOf, startOf } from './identity.ts'
+import { writeStatus } from './status.ts'
 
 /** A failed pod is replaced at once, then after 1 s and so on, at most after this. Upstream does not wait, but asks less than 20 times a second. */
 const FAILED_MAX_MS = 60_000
@@ -41,8 +40,7 @@ export function statefulSetController(): Controller {
     reads: [PersistentVolumeClaim],
     async reconcile(key, context) {
       const set = context.informers.of(StatefulSet).get(key)
-      // What is made for a set that is going would be collected again at once.
-      if (!set?.metadata?.uid || set.metadata.deletionTimestamp) return
+      if (!set?.metadata?.uid) return
       const pods = context.informers.of(Pod)
       const candidates = [...pods.ownedBy(set.metadata.uid), ...pods.orphans(key.namespace ?? '')]
       const members = await claim(candidates, {
@@ -52,6 +50,11 @@ export function statefulSetController(): Controller {
         dependentKind: Pod,
         matches: (pod) => selectorMatches(set.spec?.selector, pod.metadata?.labels) && isMember(set, pod),
       })
+      if (set.metadata.deletionTimestamp) {
+        // Nothing is made for it any more, its history neither: it would be collected again at once.
+        const { currentRevision: current, updateRevision: update, collisionCount } = set.status ?? {}
+        return writeStatus(set, { pods: members, revisions: { current, update, collisionCount }, context })
+      }
       const history = await syncHistory(set, StatefulSet, context)
       const pass = new Pass(set, { members, history, pace, context })
       const failure = await pass.step().then(
@@ -224,31 +227,9 @@ class Pass {
   }
 
   async writeStatus(): Promise<void> {
-    const { metadata, status: before } = this.#set
-    const pods = [...this.#members.values()]
-    const update = this.#history.update.metadata!.name!
-    const current = this.#current.metadata!.name!
-    const alive = pods.filter((pod) => !pod.metadata?.deletionTimestamp)
-    const ready = pods.filter((pod) => pod.status?.phase === 'Running' && isReady(pod))
-    const { minReadySeconds = 0 } = this.#set.spec ?? {}
-    const status: StatefulSetStatus = {
-      ...(metadata?.generation === undefined ? {} : { observedGeneration: metadata.generation }),
-      replicas: pods.length,
-      readyReplicas: ready.length,
-      availableReplicas: ready.filter((pod) => isAvailable(pod, minReadySeconds, this.#context.clock.now())).length,
-      currentReplicas: alive.filter((pod) => hashOf(pod) === current).length,
-      updatedReplicas: alive.filter((pod) => hashOf(pod) === update).length,
-      currentRevision: current,
-      updateRevision: update,
-      collisionCount: this.#history.collisionCount ?? 0,
-      ...(before?.conditions ? { conditions: before.conditions } : {}),
-    }
-    const wanted = this.#set.spec?.replicas ?? 1
-    const all = [status.replicas, status.updatedReplicas, status.readyReplicas].every((count) => count === wanted)
-    const rolled = all && this.#set.spec?.updateStrategy?.type !== 'OnDelete'
-    const final = rolled ? { ...status, currentReplicas: status.updatedReplicas!, currentRevision: update } : status
-    if (equal(normal(final), normal(before))) return
-    await this.#context.client.update(StatefulSet, { ...this.#set, status: final }, { subresource: 'status' })
+    const { update, collisionCount } = this.#history
+    const revisions = { current: this.#current.metadata?.name, update: update.metadata?.name, collisionCount }
+    await writeStatus(this.#set, { pods: [...this.#members.values()], revisions, context: this.#context })
   }
 
   revisionsInUse(): Set<string> {
@@ -263,8 +244,4 @@ class Pass {
     const waits = [...available, ...this.#waits]
     if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
   }
-}
-
-function normal(status: StatefulSetStatus | undefined): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(status ?? {}).filter(([, value]) => value !== 0 && value !== undefined))
 }

@@ -4,7 +4,9 @@ import type { Binding } from '#api/generated/types.ts'
 import { Lease } from '#api/kinds/coordination/lease.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { CSINode } from '#api/kinds/storage/csi-node.ts'
 import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
+import { keyOf } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import { createInformers } from '#client/informers.ts'
@@ -60,6 +62,41 @@ test('createSimulatedNodes joins Ready nodes with a range and a lease each', asy
   assert.equal(before.length, 50)
   await own.clock.advance(20_000)
   await own.until(async () => (await renewals()).every((time) => time > before[0]!))
+})
+
+test('createSimulatedNodes says every five minutes that conditions stand, of each node at its own time, and changes none', async () => {
+  await using own = await world(10)
+  const { client, clock } = own
+  const name = 'simulated-3'
+  const ill = { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: 'somebody said so' }
+  await client.patch(Node, { name }, { type: 'strategic', patch: { status: { conditions: [ill] } } }, { subresource: 'status' })
+  const begun = (await client.list(Node)).items
+  const told = async () => {
+    const { items } = await client.list(Node)
+    return items.map(({ status }) => status?.conditions?.map(({ lastHeartbeatTime = '' }) => lastHeartbeatTime).join())
+  }
+  const seen = new Set<string>()
+  const before = await told()
+  for (let seconds = 0; seconds < 450; seconds += 10) {
+    await clock.advance(10_000)
+    for (const [index, times] of (await told()).entries()) if (times !== before[index]) seen.add(`${index} ${times}`)
+  }
+  // Each once, half of them after two and a half minutes and the last after seven and a half; who was early comes again.
+  const times = new Set([...seen].map((one) => one.split(' ')[1]))
+  assert.equal(new Set([...seen].map((one) => one.split(' ')[0])).size, 10)
+  assert.ok(times.size >= 8 && seen.size <= 20, [...seen].join('\n'))
+  const bare = ({ status }: Node) => status?.conditions?.map((one) => ({ ...one, lastHeartbeatTime: '' }))
+  assert.deepEqual((await client.list(Node)).items.map(bare), begun.map(bare))
+})
+
+test('createSimulatedNodes has a CSINode for each node, which goes with it', async () => {
+  await using own = await world(2)
+  const nodes = (await own.client.list(Node)).items
+  const ofThem = (await own.client.list(CSINode)).items
+  assert.deepEqual(
+    ofThem.map(({ metadata }) => [metadata?.name, metadata?.ownerReferences?.[0]?.uid]),
+    nodes.map(({ metadata }) => [metadata?.name, metadata?.uid]),
+  )
 })
 
 test('createSimulatedNodes runs pods with addresses of their own', async () => {
@@ -253,6 +290,36 @@ test('createSimulatedNodes deletes what is deleted', async () => {
   await own.client.delete(Pod, { namespace: 'default', name: 'web' })
   await own.until(async () => (await own.pods()).length === 0)
 })
+
+for (const [what, phase, spec, annotations, state] of [
+  ['one that runs', 'Running', {}, {}, ['Failed', 137, 'Error']],
+  ['one that has ended', 'Succeeded', { restartPolicy: 'Never' }, { 'sampan.dev/run-seconds': '1' }, ['Succeeded', 0, 'Completed']],
+  [
+    'one that never started',
+    'Pending',
+    { containers: [{ name: 'main', image: 'a.invalid/b' }] },
+    {},
+    ['Failed', 137, 'ContainerStatusUnknown'],
+  ],
+] as const)
+  test(`createSimulatedNodes ends a deleted pod that finalizers hold: ${what}`, async () => {
+    await using own = await world(1)
+    const pod = await own.create('held', 0, spec, annotations)
+    const finalizers = ['example.com/hold']
+    await own.client.patch(Pod, keyOf(pod), { type: 'merge', patch: { metadata: { finalizers } } })
+    await own.clock.advance(2000)
+    await own.until(async () => (await own.pods())[0]?.status?.phase === phase)
+    await own.client.delete(Pod, keyOf(pod))
+    const { status } = await own.until(async () => {
+      const [left] = await own.pods()
+      return left?.metadata?.deletionGracePeriodSeconds === 0 && left.status?.phase !== 'Pending' && left
+    })
+    const { terminated } = status?.containerStatuses?.[0]?.state ?? {}
+    assert.deepEqual([status?.phase, terminated?.exitCode, terminated?.reason], state)
+    assert.equal(status?.conditions?.find(({ type }) => type === 'Ready')?.status, 'False')
+    await own.client.patch(Pod, keyOf(pod), { type: 'merge', patch: { metadata: { finalizers: null } } })
+    await own.until(async () => (await own.pods()).length === 0)
+  })
 
 test('AddressPool hands out each address once until it is freed', () => {
   const pool = new AddressPool('10.244.7.0/24')

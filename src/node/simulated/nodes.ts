@@ -8,11 +8,12 @@ import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import { createEventRecorder } from '#client/event-recorder.ts'
 import type { Informers } from '#client/informer.ts'
-import type { Clock } from '#lib/clock.ts'
+import { type Clock, formatTime } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import { orAborted } from '#lib/or-aborted.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
+import { ensureCsiNode } from '#node/csi-node.ts'
 import { NodeLease } from '#node/lease.ts'
 import { nodeLabels, nodeStatus } from '#node/node-status.ts'
 import { nodeAddressOf, subnetOf } from './addresses.ts'
@@ -47,6 +48,9 @@ export interface SimulatedNodesOptions {
 const CAPACITY = { cpu: '32', memory: '256Gi', 'ephemeral-storage': '1Ti', pods: '110' }
 const HEARTBEAT_MS = 20_000
 const BEATS = 20
+/** A kubelet of whose node nothing has changed says so this often. */
+const REPORT_MS = 5 * 60_000
+const CONDITIONS: ReadonlySet<string> = new Set(['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready'])
 const CONCURRENCY = 16
 const RETRY_MS = 500
 const INFO = {
@@ -68,6 +72,8 @@ interface Member {
   lease: NodeLease
   uid: string | undefined
   state: NodeState
+  /** When its conditions are told anew. */
+  reportAtMs: number
   /** What it publishes, as its annotation says. */
   devices: string
 }
@@ -84,6 +90,8 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       lease: new NodeLease({ client, clock, node: name }),
       uid: undefined,
       state: stateOf(undefined),
+      // Not all at once, though they begin together.
+      reportAtMs: clock.monotonic() + REPORT_MS * (0.5 + index / count),
       devices: '',
     })
   }
@@ -113,6 +121,20 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
     await client.patch(Node, { name: member.name }, { type: 'strategic', patch }, { subresource: 'status' })
   }
 
+  /** Its conditions stand, whoever set them. */
+  const heartbeat = async (member: Member) => {
+    member.reportAtMs = clock.monotonic() + REPORT_MS
+    const lastHeartbeatTime = formatTime(clock.now())
+    const own =
+      informers
+        .of(Node)
+        .get({ name: member.name })
+        ?.status?.conditions?.filter(({ type }) => CONDITIONS.has(type)) ?? []
+    const patch = { status: { conditions: own.map(({ type }) => ({ type, lastHeartbeatTime })) } }
+    if (own.length > 0)
+      await client.patch(Node, { name: member.name }, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
+  }
+
   const join = async (member: Member) => {
     const { name, index } = member
     const present = await client.get(Node, { name }).catch(ignoreNotFound)
@@ -137,6 +159,7 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
     if (member.state.lost) return
     if (present) await ready(member, present)
     await member.lease.renew(member.uid)
+    if (member.uid) await ensureCsiNode(client, { name, uid: member.uid })
   }
 
   return {
@@ -164,6 +187,7 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
           for (let index = beat; index < all.length; index += beats) {
             const member = all[index]!
             if (!member.uid || member.state.lost) continue
+            if (clock.monotonic() >= member.reportAtMs) pool.add(`heartbeat ${member.name}`, () => heartbeat(member))
             pool.add(`lease ${member.name}`, () =>
               member.lease.renew(member.uid).catch((error: unknown) => {
                 if (!hasReason(error, 'NotFound')) throw error

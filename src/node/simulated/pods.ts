@@ -21,6 +21,7 @@ import { type End, endOf, observedPod, sandboxOf, unpullable } from './plain-pod
 import { Room, type RoomFacts } from './room.ts'
 import { hasScript, Script } from './script.ts'
 import { STAGE_ANNOTATION } from './stages/stages.ts'
+import { stoppedStatus } from './stopped.ts'
 import type { WorkPool } from './work-pool.ts'
 
 const REFUSAL_MS = 100
@@ -339,6 +340,9 @@ export class SimulatedPods {
     entry.timer?.cancel()
     this.#known.set(uid, entry)
     const remove = async () => {
+      // Else nobody sees how it ended.
+      if (pod.metadata?.finalizers?.length)
+        await this.#patch(pod, difference(stoppedStatus(pod, this.#options.clock.now()), pod.status ?? {}))
       try {
         await this.#options.client.delete(Pod, keyOf(pod), { gracePeriodSeconds: 0, preconditions: { uid } })
       } catch (error) {
