@@ -93,17 +93,82 @@ test('list of a version from the future is told to wait', async () => {
   assert.equal(headers['retry-after'], '1')
 })
 
-const refusals: [string, number, RegExp][] = [
-  ['limit=x', 400, /strconv\.ParseInt/],
-  ['continue=abc', 400, /^invalid continue token: continue key is not valid: invalid character 'i' looking for beginning of value$/],
-  ['continue=a!', 400, /illegal base64 data at input byte 1$/],
-  ['sendInitialEvents=true', 422, /sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list/],
-  ['timeoutSeconds=x', 400, /strconv\.ParseInt/],
-  ['watch=yes&resourceVersion=x', 422, /^configmaps "" is invalid: resourceVersion: Invalid value: "x"/],
-  ['resourceVersion=x', 400, /^invalid resource version: resourceVersion: Invalid value: "x"/],
-  ['resourceVersionMatch=Exact', 422, /resourceVersionMatch is forbidden unless resourceVersion is provided/],
-  ['resourceVersion=1&resourceVersionMatch=Newer', 422, /Unsupported value: "Newer"/],
-  ['resourceVersion=0&resourceVersionMatch=Exact', 422, /forbidden for resourceVersion "0"/],
+const token = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+const badToken = 'invalid continue token: continue key is not valid'
+const badOptions = 'ListOptions.meta.k8s.io "" is invalid:'
+const parsing = 'strconv.ParseInt: parsing'
+const forbidden = 'Forbidden: resourceVersionMatch is forbidden'
+const refusals: [query: string, code: number, message: string | RegExp][] = [
+  ['limit=x', 400, `${parsing} "x": invalid syntax`],
+  ['limit=', 400, `${parsing} "": invalid syntax`],
+  ['limit=1.5', 400, `${parsing} "1.5": invalid syntax`],
+  ['limit=9223372036854775808', 400, `${parsing} "9223372036854775808": value out of range`],
+  ['limit=-9223372036854775809', 400, `${parsing} "-9223372036854775809": value out of range`],
+  ['timeoutSeconds=x', 400, `${parsing} "x": invalid syntax`],
+  ['timeoutSeconds=', 400, `${parsing} "": invalid syntax`],
+  ['watch=1&timeoutSeconds=1s', 400, `${parsing} "1s": invalid syntax`],
+  ['watch=1&limit=99999999999999999999', 400, `${parsing} "99999999999999999999": value out of range`],
+  ['continue=abc', 400, `${badToken}: invalid character 'i' looking for beginning of value`],
+  ['continue=a!', 400, `${badToken}: illegal base64 data at input byte 1`],
+  ['continue=abcde', 400, `${badToken}: illegal base64 data at input byte 5`],
+  [`continue=${token([])}`, 400, `${badToken}: json: cannot unmarshal array into Go value of type storage.continueToken`],
+  [`continue=${token('null')}`, 400, `${badToken}: server does not recognize this encoded version `],
+  [`continue=${token({ v: 'v2' })}`, 400, `${badToken}: server does not recognize this encoded version v2`],
+  [`continue=${token({ v: 2 })}`, 400, `${badToken}: json: cannot unmarshal number into Go struct field continueToken.v of type string`],
+  [
+    `continue=${token({ rv: 1.5 })}`,
+    400,
+    `${badToken}: json: cannot unmarshal number 1.5 into Go struct field continueToken.rv of type int64`,
+  ],
+  [`continue=${token({ v: 'meta.k8s.io/v1' })}`, 400, `${badToken}: incorrect encoded start resourceVersion (version meta.k8s.io/v1)`],
+  [`continue=${token({ v: 'meta.k8s.io/v1', rv: 1 })}`, 400, `${badToken}: encoded start key empty (version meta.k8s.io/v1)`],
+  [`continue=${token({ v: 'meta.k8s.io/v1', rv: 1, start: '../x' })}`, 400, `${badToken}: ../x`],
+  [`continue=${token({ v: 'meta.k8s.io/v1', rv: 1, start: 'a//b' })}`, 400, `${badToken}: a//b`],
+  ['continue=abc&resourceVersion=1', 400, `${badToken}: invalid character 'i' looking for beginning of value`],
+  [
+    `continue=${token({ v: 'meta.k8s.io/v1', rv: 1, start: 'a' })}&resourceVersion=x`,
+    400,
+    'specifying resource version is not allowed when using continue',
+  ],
+  ['sendInitialEvents=true', 422, `${badOptions} sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list`],
+  ['watch=yes&resourceVersion=x', 500, 'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'],
+  [
+    'resourceVersion=x',
+    400,
+    'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax',
+  ],
+  [
+    'resourceVersion=-1',
+    400,
+    'invalid resource version: resourceVersion: Invalid value: "-1": strconv.ParseUint: parsing "-1": invalid syntax',
+  ],
+  [
+    'resourceVersion=18446744073709551616',
+    400,
+    'invalid resource version: resourceVersion: Invalid value: "18446744073709551616": strconv.ParseUint: parsing "18446744073709551616": value out of range',
+  ],
+  ['resourceVersionMatch=Exact', 422, `${badOptions} resourceVersionMatch: ${forbidden} unless resourceVersion is provided`],
+  [
+    'resourceVersionMatch=Newer&continue=x&sendInitialEvents=0',
+    422,
+    `${badOptions} [resourceVersionMatch: ${forbidden} unless resourceVersion is provided, resourceVersionMatch: ${forbidden} when continue is provided, resourceVersionMatch: Unsupported value: "Newer": supported values: "Exact", "NotOlderThan", "", sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list]`,
+  ],
+  [
+    'resourceVersion=0&resourceVersionMatch=Exact',
+    422,
+    `${badOptions} resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"`,
+  ],
+  [
+    'watch=1&resourceVersion=5&resourceVersionMatch=Exact',
+    422,
+    `${badOptions} [resourceVersionMatch: ${forbidden} for watch unless sendInitialEvents is provided, resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"]`,
+  ],
+  [
+    'watch=1&sendInitialEvents=true',
+    422,
+    `${badOptions} resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan`,
+  ],
+  ['watch=1&continue=x', 422, `${badOptions} resourceVersionMatch: ${forbidden} when continue is provided`],
   ['labelSelector=a%3D%3D%3Db', 400, /^unable to parse requirement/],
   ['fieldSelector=spec.foo%3D1', 400, /spec\.foo/],
 ]
@@ -111,10 +176,63 @@ for (const [query, code, message] of refusals) {
   test(`list refuses ${query}`, async () => {
     await using t = await startRequests()
     const { status, json } = await t.send('GET', `${MAPS}?${query}`)
+    assert.equal(json.message.match(message)?.[0] ?? json.message, typeof message === 'string' ? message : json.message.match(message)?.[0])
     assert.equal(status, code)
-    assert.match(json.message, message)
+    assert.equal(json.reason, { 400: 'BadRequest', 422: 'Invalid' }[code])
+    if (query.startsWith('watch')) return
+    // Who deletes what a list tells, lists.
+    const { status: refused, json: told } = await t.send('DELETE', `${MAPS}?${query}`)
+    assert.deepEqual([refused, told.message], [status, json.message])
   })
 }
+
+for (const query of ['limit=-1', 'limit=9223372036854775807', 'limit=%2B5', 'limit=007', 'timeoutSeconds=-5', 'unheardOf=x&limits=x'])
+  test(`list takes ${query} as it takes any`, async () => {
+    await using t = await withMaps(3)
+    const { status, json } = await t.send('GET', `${MAPS}?${query}`)
+    assert.deepEqual([status, json.items.length, json.metadata.continue], [200, 3, undefined])
+  })
+
+test('get refuses a version that is none as upstream does, without a reason', async () => {
+  await using t = await withMaps(1)
+  const { status, json } = await t.send('GET', `${MAPS}/m0?resourceVersion=1e3`)
+  assert.deepEqual(
+    [status, json.reason, json.message],
+    [500, undefined, 'resourceVersion: Invalid value: "1e3": strconv.ParseUint: parsing "1e3": invalid syntax'],
+  )
+})
+
+for (const [method, query, options, message] of [
+  ['POST', 'dryRun=', 'CreateOptions', 'dryRun: Unsupported value: [""]: supported values: "All"'],
+  [
+    'POST',
+    'fieldValidation=strict',
+    'CreateOptions',
+    'fieldValidation: Unsupported value: "strict": supported values: "", "Ignore", "Strict", "Warn"',
+  ],
+  ['PUT', 'dryRun=None', 'UpdateOptions', 'dryRun: Unsupported value: ["None"]: supported values: "All"'],
+  ['PATCH merge', 'dryRun=all', 'PatchOptions', 'dryRun: Unsupported value: ["all"]: supported values: "All"'],
+  ['PATCH merge', 'force=1', 'PatchOptions', 'force: Forbidden: may not be specified for non-apply patch'],
+  ['DELETE', 'dryRun=', 'DeleteOptions', 'dryRun: Unsupported value: [""]: supported values: "All"'],
+  [
+    'DELETE',
+    'propagationPolicy=none',
+    'DeleteOptions',
+    'propagationPolicy: Unsupported value: "none": supported values: "Background", "Foreground", "Orphan", "nil"',
+  ],
+] as const)
+  test(`${method} refuses ${query}`, async () => {
+    await using t = await withMaps(1)
+    const body = method === 'DELETE' ? undefined : configMap(method === 'POST' ? 'new' : 'm0')
+    const { status, json } = await t.send(method, `${MAPS}${method === 'POST' ? '' : '/m0'}?${query}`, body)
+    assert.deepEqual([status, json.message], [422, `${options}.meta.k8s.io "" is invalid: ${message}`])
+  })
+
+test('delete refuses a grace period that is no number', async () => {
+  await using t = await withMaps(1)
+  const { status, json } = await t.send('DELETE', `${MAPS}/m0?gracePeriodSeconds=soon`)
+  assert.deepEqual([status, json.message], [400, 'strconv.ParseInt: parsing "soon": invalid syntax'])
+})
 
 test('list as Table, as metadata, as YAML, and pretty', async () => {
   await using t = await withMaps(3)

@@ -1,6 +1,6 @@
 // GET and LIST: what is there, as fresh as asked for, in pages that show one moment. Answers with stored objects; how they are sent is not decided here.
 import { invalidError, notFoundError, StatusError } from '#api/status.ts'
-import { forbidden } from '#api/field-error.ts'
+import { type FieldError, forbidden, notSupported } from '#api/field-error.ts'
 import type { ObjectKey } from '#api/object.ts'
 import { storedObject } from '#server/cache/store-mirror.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
@@ -11,7 +11,7 @@ import { type Engine, storageKey } from './engine.ts'
 import { inSlices } from './slices.ts'
 import { covers, type Selection, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
 import { allShown, isShownApart, shown } from './shown.ts'
-import { freshEnough, parseRevision, tooLarge } from './versions.ts'
+import { freshEnough, parseListRevision, parseRevision, tooLarge } from './versions.ts'
 
 export interface ListRequest extends SelectionText {
   resourceVersion?: string | undefined
@@ -47,8 +47,11 @@ export async function listObjects(engine: Engine, resource: StoredResource, requ
   checkOptions(request)
   const selection = selectionOf(resource, request)
   const limit = request.limit && request.limit > 0 ? request.limit : undefined
-  if (request.continue) return nextPage(engine, resource, { selection, limit: limit ?? Infinity, token: request.continue })
-  const revision = parseRevision(request.resourceVersion)
+  if (request.continue) {
+    const { continue: token, resourceVersion = '' } = request
+    return nextPage(engine, resource, { selection, limit: limit ?? Infinity, token, resourceVersion })
+  }
+  const revision = parseListRevision(request.resourceVersion)
   // Before resourceVersionMatch there was, a version with a limit meant that very version.
   const exact = request.resourceVersionMatch === 'Exact' || (!request.resourceVersionMatch && limit !== undefined && (revision ?? 0) > 0)
   if (exact) return pageAt(engine, resource, { selection, limit: limit ?? Infinity, revision: revision! })
@@ -102,9 +105,11 @@ async function select(
 async function nextPage(
   engine: Engine,
   resource: StoredResource,
-  { selection, limit, token }: { selection: Selection; limit: number; token: string },
+  { selection, limit, token, resourceVersion }: { selection: Selection; limit: number; token: string; resourceVersion: string },
 ): Promise<Listing> {
   const { revision, after } = decodeContinue(token, selection.prefix)
+  if (resourceVersion && resourceVersion !== '0')
+    throw new StatusError('BadRequest', 'specifying resource version is not allowed when using continue')
   if (revision < 0) return pageAt(engine, resource, { selection, limit, revision: engine.store.revision(), after })
   try {
     return await pageAt(engine, resource, { selection, limit, revision, after })
@@ -160,22 +165,15 @@ async function readPast(engine: Engine, prefix: string, page: { after?: string; 
 }
 
 function checkOptions({ resourceVersion = '', resourceVersionMatch: match = '', continue: token, sendInitialEvents }: ListRequest): void {
-  const refuse = (detail: string, field = 'resourceVersionMatch') => {
-    throw invalidError({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [forbidden(field, detail)])
+  const errors: FieldError[] = []
+  const refuse = (detail: string) => errors.push(forbidden('resourceVersionMatch', detail))
+  if (match) {
+    if (!resourceVersion) refuse('resourceVersionMatch is forbidden unless resourceVersion is provided')
+    if (token) refuse('resourceVersionMatch is forbidden when continue is provided')
+    if (match !== 'Exact' && match !== 'NotOlderThan')
+      errors.push(notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan', '']))
+    if (match === 'Exact' && resourceVersion === '0') refuse('resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
   }
-  if (token && resourceVersion && resourceVersion !== '0')
-    throw new StatusError('BadRequest', 'specifying resource version is not allowed when using continue')
-  if (sendInitialEvents !== undefined) refuse('sendInitialEvents is forbidden for list', 'sendInitialEvents')
-  if (!match) return
-  if (!resourceVersion) refuse('resourceVersionMatch is forbidden unless resourceVersion is provided')
-  if (token) refuse('resourceVersionMatch is forbidden when continue is provided')
-  if (match !== 'Exact' && match !== 'NotOlderThan')
-    throw invalidError({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
-      {
-        type: 'FieldValueNotSupported',
-        field: 'resourceVersionMatch',
-        message: `Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan", ""`,
-      },
-    ])
-  if (match === 'Exact' && resourceVersion === '0') refuse('resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+  if (sendInitialEvents !== undefined) errors.push(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
+  if (errors.length > 0) throw invalidError({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors)
 }

@@ -1,33 +1,34 @@
 // resourceVersion as reads give it: absent is "as fresh as can be", 0 "whatever you have", a number "at least this".
 import { StatusError } from '#api/status.ts'
-import { type FieldError, invalid } from '#api/field-error.ts'
-import { invalidError } from '#api/status.ts'
+import { goQuoted } from '#lib/go-text.ts'
+import { invalid } from '#api/field-error.ts'
 import type { Engine } from './engine.ts'
 
 const WAIT_MS = 3000
 
+const UINT64_MAX = 2n ** 64n - 1n
+
+/** Throws what upstream answers one that is none with, for a GET and a watch: no reason, and the code that goes without one. */
 export function parseRevision(text: string | undefined): number | undefined {
+  return parse(text, (words) => new StatusError('', words))
+}
+
+export function parseListRevision(text: string | undefined): number | undefined {
+  return parse(text, (words) => new StatusError('BadRequest', `invalid resource version: ${words}`))
+}
+
+/** Versions no store can come to are told apart no more: all of them are too large. */
+function parse(text: string | undefined, refusal: (words: string) => StatusError): number | undefined {
   if (text === undefined || text === '') return undefined
-  const revision = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(revision)) {
-    const { field, message } = malformed(text)
-    throw new StatusError('BadRequest', `invalid resource version: ${field}: ${message}`)
+  const refuse = (why: string) => {
+    const { field, message } = invalid('resourceVersion', text, `strconv.ParseUint: parsing ${goQuoted(text)}: ${why}`)
+    return refusal(`${field}: ${message}`)
   }
-  return revision
-}
-
-/** The same for a watch, which words it as a fault of the object. */
-export function parseWatchRevision({ group, plural }: { group: string; plural: string }, text: string | undefined): number | undefined {
-  try {
-    return parseRevision(text)
-  } catch (error) {
-    if (!(error instanceof StatusError)) throw error
-    throw invalidError({ group, kind: plural }, '', [malformed(text!)])
-  }
-}
-
-function malformed(text: string): FieldError {
-  return invalid('resourceVersion', text, `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
+  if (!/^\d+$/.test(text)) throw refuse('invalid syntax')
+  // As many digits as matter: reading millions of them takes long.
+  const digits = text.replace(/^0*/, '').slice(0, 21) || '0'
+  if (BigInt(digits) > UINT64_MAX) throw refuse('value out of range')
+  return Number(digits)
 }
 
 /** Waits until the mirror is as fresh as asked; undefined: it is already. Throws Timeout for versions from the future. */

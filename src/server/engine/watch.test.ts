@@ -121,6 +121,17 @@ test('watch list ends the beginning with a marked bookmark', async () => {
   assert.equal(status, 422)
 })
 
+for (const from of ['', 'resourceVersion=0&'])
+  test(`watch from nowhere in particular (${from}) ends the beginning with the same bookmark`, async () => {
+    await using t = await startRequests()
+    await t.send('POST', MAPS, configMap('a'))
+    const watch = await events(t, `${from}allowWatchBookmarks=true`)
+    const [a, mark] = await take(watch, 2)
+    assert.equal(brief(a), 'ADDED a@1')
+    assert.deepEqual([mark.type, mark.object.metadata.annotations], ['BOOKMARK', { 'k8s.io/initial-events-end': 'true' }])
+    await watch.return(undefined)
+  })
+
 test('watch gives bookmarks by the minute and ends when its time is up', async () => {
   const clock = createVirtualClock()
   await using t = await startRequests({ clock })

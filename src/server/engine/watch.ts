@@ -1,6 +1,6 @@
 // WATCH: the past from the cache's history or its present state, then every change, translated for what the watcher selects.
 // A watcher is a sink; how events travel is its own business.
-import { forbidden } from '#api/field-error.ts'
+import { type FieldError, forbidden, notSupported } from '#api/field-error.ts'
 import { invalidError } from '#api/status.ts'
 import type { CacheEvent, ResourceCache } from '#server/cache/resource-cache.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
@@ -9,7 +9,7 @@ import type { Engine } from './engine.ts'
 import { inSlices } from './slices.ts'
 import { covers, type Selection, selectionOf, selects, selectsAll, type SelectionText } from './selection.ts'
 import { allShown, EventOrder } from './shown.ts'
-import { freshEnough, parseWatchRevision, tooOld } from './versions.ts'
+import { freshEnough, parseRevision, tooOld } from './versions.ts'
 
 export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
 
@@ -28,6 +28,8 @@ export interface WatchRequest extends SelectionText {
   resourceVersionMatch?: string | undefined
   allowWatchBookmarks?: boolean | undefined
   sendInitialEvents?: boolean | undefined
+  /** Only lists know it; a watch that tells what is there is refused with it. */
+  continue?: string | undefined
 }
 
 const BOOKMARK_MS = 60_000
@@ -36,13 +38,14 @@ const BOOKMARK_MS = 60_000
 export async function watchObjects(
   engine: Engine,
   resource: StoredResource,
-  { request, sink }: { request: WatchRequest; sink: WatchSink },
+  { request: asked, sink }: { request: WatchRequest; sink: WatchSink },
 ): Promise<Disposable> {
+  const request = completed(asked)
   checkOptions(request)
   const { mirror } = engine
   const { cache } = resource
   const selection = selectionOf(resource, request)
-  const revision = parseWatchRevision(resource.kind, request.resourceVersion)
+  const revision = parseRevision(request.resourceVersion)
   const context = { resource, recent: mirror.recent }
   const all = selectsAll(selection)
   const picks = (stored: StoredObject) => all || selects(selection, stored, context)
@@ -59,7 +62,7 @@ export async function watchObjects(
     told = event.revision
   }
   const fromNow = !revision
-  const initial = request.sendInitialEvents || (fromNow && request.sendInitialEvents === undefined)
+  const initial = request.sendInitialEvents
   const missed = initial || fromNow ? [] : cache.since(revision)
   if (!missed) throw tooOld(revision!, cache.floor)
   const there = initial ? present(cache, selection) : []
@@ -120,14 +123,22 @@ function departed(event: CacheEvent): StoredObject {
   return (event.departed ??= event.previous!.at(event.revision))
 }
 
-function checkOptions({ sendInitialEvents, resourceVersionMatch: match, allowWatchBookmarks, resourceVersion }: WatchRequest): void {
-  const refuse = (field: string, detail: string) => {
-    throw invalidError({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [forbidden(field, detail)])
+/** A watch from nowhere has always begun with what is there: it is told so in today's words, bookmark included. */
+function completed(request: WatchRequest): WatchRequest {
+  const { sendInitialEvents, resourceVersionMatch, resourceVersion = '' } = request
+  if (sendInitialEvents !== undefined || resourceVersionMatch || (resourceVersion !== '' && resourceVersion !== '0')) return request
+  return { ...request, sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }
+}
+
+function checkOptions({ sendInitialEvents, resourceVersionMatch: match, continue: token }: WatchRequest): void {
+  const errors: FieldError[] = []
+  const refuse = (detail: string) => errors.push(forbidden('resourceVersionMatch', detail))
+  if (sendInitialEvents !== undefined && match !== 'NotOlderThan')
+    refuse('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
+  if (match) {
+    if (sendInitialEvents === undefined) refuse('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')
+    if (match !== 'NotOlderThan') errors.push(notSupported('resourceVersionMatch', match, ['NotOlderThan']))
+    if (token) refuse('resourceVersionMatch is forbidden when continue is provided')
   }
-  if (sendInitialEvents === undefined) {
-    if (match) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')
-    return
-  }
-  if (match !== 'NotOlderThan') refuse('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
-  if (sendInitialEvents && !allowWatchBookmarks && resourceVersion === undefined) return
+  if (errors.length > 0) throw invalidError({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors)
 }

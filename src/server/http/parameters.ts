@@ -1,5 +1,6 @@
 // Query parameters of the verbs, checked: a parameter with a bad value is refused, never ignored.
 import { type FieldError, notSupported } from '#api/field-error.ts'
+import { goQuoted } from '#lib/go-text.ts'
 import { validateFieldManager } from '#api/meta/object-meta.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import type { FieldValidation } from '#server/engine/decode.ts'
@@ -41,9 +42,8 @@ export function optionsOf(kind: string, { dryRun, fieldManager, fieldValidation 
 }
 
 export function dryRunOf(values: readonly string[], errors: FieldError[]): boolean {
-  const given = values.filter((value) => value !== '')
-  if (given.some((value) => value !== 'All')) errors.push(notSupported('dryRun', given, ['All']))
-  return given.length > 0
+  if (values.some((value) => value !== 'All')) errors.push(notSupported('dryRun', values, ['All']))
+  return values.length > 0
 }
 
 /** The client program's name, up to its version. */
@@ -52,12 +52,22 @@ function managerOf(call: Call): string {
 }
 
 export function integer(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name)
-  if (text === null || text === '') return undefined
-  const value = Number(text)
-  if (!/^-?\d{1,18}$/.test(text) || !Number.isSafeInteger(value))
-    throw new StatusError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
-  return value
+  const number = parseInt64(query.get(name))
+  return number === undefined ? undefined : Number(number)
+}
+
+const INT64_MAX = 2n ** 63n - 1n
+
+/** As Go reads it: an empty parameter is a bad number, not an absent one. */
+export function parseInt64(text: string | null): bigint | undefined {
+  if (text === null) return undefined
+  const refuse = (why: string) => new StatusError('BadRequest', `strconv.ParseInt: parsing ${goQuoted(text)}: ${why}`)
+  if (!/^[-+]?\d+$/.test(text)) throw refuse('invalid syntax')
+  // As many digits as matter: reading millions of them takes long.
+  const number = BigInt(text.replace(/^[-+]?0*/, '').slice(0, 20) || '0')
+  const signed = text.startsWith('-') ? -number : number
+  if (signed > INT64_MAX || signed < -INT64_MAX - 1n) throw refuse('value out of range')
+  return signed
 }
 
 export function flag(query: URLSearchParams, name: string): boolean | undefined {

@@ -58,11 +58,7 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
 
   async list(call, { engine, resource, pool }) {
     const negotiated = negotiateObject(call)
-    const { query } = call.exchange
-    // Read, and refused when malformed, though only a watch has use for it.
-    integer(query, 'timeoutSeconds')
-    const request = { ...listRequest(call), sendInitialEvents: flag(query, 'sendInitialEvents') }
-    const listing = await listObjects(engine, resource, request)
+    const listing = await listObjects(engine, resource, listRequest(call))
     await sendList(call, listing, { engine, resource, pool, negotiated })
   },
 
@@ -81,7 +77,6 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
       request: {
         ...listRequest(call),
         allowWatchBookmarks: flag(query, 'allowWatchBookmarks') ?? false,
-        sendInitialEvents: flag(query, 'sendInitialEvents'),
       },
     })
   },
@@ -149,13 +144,14 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
 
   async deletecollection(call, { engine, resource, pool }) {
     const negotiated = negotiateObject(call)
+    const request = listRequest(call)
     const { dryRun, ...options } = await readDeleteOptions(call, engine)
     const write = writeOf(call, {
       resource,
       parameters: { dryRun, fieldManager: '', fieldValidation: 'Ignore' },
       options: deleteOptionsOf(dryRun, options),
     })
-    const listing = await deleteCollection(engine, write, { request: listRequest(call), options })
+    const listing = await deleteCollection(engine, write, { request, options })
     await sendList(call, listing, { engine, resource, pool, negotiated })
   },
 }
@@ -204,6 +200,8 @@ export function applyWrite(call: Call, write: Write): Write {
 
 function listRequest({ info, exchange }: Call): ListRequest {
   const { query } = exchange
+  // Refused when malformed, though only a watch has use for it.
+  integer(query, 'timeoutSeconds')
   return {
     namespace: info.namespace || undefined,
     labelSelector: info.labelSelector,
@@ -213,6 +211,7 @@ function listRequest({ info, exchange }: Call): ListRequest {
     resourceVersionMatch: query.get('resourceVersionMatch') ?? undefined,
     limit: integer(query, 'limit'),
     continue: query.get('continue') ?? undefined,
+    sendInitialEvents: flag(query, 'sendInitialEvents'),
   }
 }
 

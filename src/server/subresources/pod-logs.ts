@@ -4,6 +4,7 @@ import { type FieldError, forbidden, invalid } from '#api/field-error.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import { hostPort } from '#lib/dial-error.ts'
+import { parseInt64 } from '#server/http/parameters.ts'
 import { isSet } from '#server/http/request-info.ts'
 import { connectionError } from '#server/outgoing/call-error.ts'
 import type { ObjectReader, SubresourceHandler } from '#server/request.ts'
@@ -65,12 +66,11 @@ function forwardedQuery(query: URLSearchParams): string {
   return kept.size > 0 ? `?${kept}` : ''
 }
 
-const INT64_MAX = 2n ** 63n - 1n
 const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}([.,]\d+)?(Z|[+-]\d{2}:\d{2})$/
 
 function checkOptions(query: URLSearchParams): FieldError[] {
   const errors: FieldError[] = []
-  const numbers = new Map(NUMBERS.map((name) => [name, numberOf(query.get(name))]))
+  const numbers = new Map(NUMBERS.map((name) => [name, parseInt64(query.get(name))]))
   const sinceTime = query.get('sinceTime')
   if (sinceTime && (!RFC3339.test(sinceTime) || Number.isNaN(Date.parse(sinceTime.replace(',', '.')))))
     throw new StatusError(
@@ -87,17 +87,6 @@ function checkOptions(query: URLSearchParams): FieldError[] {
   // Choosing one of the streams is behind a gate that is off.
   if (query.has('stream')) errors.push(forbidden('stream', 'may not be specified'))
   return errors
-}
-
-function numberOf(text: string | null): bigint | undefined {
-  if (text === null) return undefined
-  const refuse = (why: string) => new StatusError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(text)}: ${why}`)
-  if (!/^[-+]?\d+$/.test(text)) throw refuse('invalid syntax')
-  // As many digits as matter: reading millions of them takes long.
-  const number = BigInt(text.replace(/^[-+]?0*/, '').slice(0, 20) || '0')
-  const signed = text.startsWith('-') ? -number : number
-  if (signed > INT64_MAX || signed < -INT64_MAX - 1n) throw refuse('value out of range')
-  return signed
 }
 
 /** The client left, or the node did: the answer is broken off either way. */
