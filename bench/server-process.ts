@@ -13,7 +13,8 @@ export interface ServerProcess {
 /** Resolves once it listens. */
 export async function start(program: string, args: string[], flags: string[] = []): Promise<ServerProcess> {
   const sources = fileURLToPath(new URL('sources.ts', import.meta.url))
-  const child = fork(new URL(program, import.meta.url), args, { execArgv: ['--import', sources, '--max-semi-space-size=4', ...flags] })
+  const young = ['--min-semi-space-size=4', '--max-semi-space-size=16']
+  const child = fork(new URL(program, import.meta.url), args, { execArgv: ['--import', sources, ...young, ...flags] })
   const [ready] = (await once(child, 'message')) as [Access]
   return { child, ready }
 }

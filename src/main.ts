@@ -6,13 +6,17 @@ import { runProgram } from '#cli/program.ts'
 import { systemClock } from '#lib/clock.ts'
 import { findSources } from '#lib/source-imports.ts'
 import { createCommands } from '#lib/spawn-commands.ts'
+import { holdYoungGeneration, letYoungGenerationGrow } from './main/young-generation.ts'
 
 findSources(new URL('.', import.meta.url).href)
+holdYoungGeneration()
 
 // Root's PATH may lack the folders of system programs (after a plain `su`), and what is looked for there is always in one of them.
 process.env.PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
 
 const clock = systemClock
+/** After this nothing is left of a start. */
+const SETTLED_MS = 3000
 const commands = createCommands({ clock, env: process.env })
 
 const platform: Platform = {
@@ -20,7 +24,9 @@ const platform: Platform = {
   commands,
   async startCluster(config, options) {
     const { startCluster } = await import('./main/cluster.ts')
-    return startCluster(config, { ...options, clock, commands, env: process.env })
+    const cluster = await startCluster(config, { ...options, clock, commands, env: process.env })
+    clock.after(SETTLED_MS, letYoungGenerationGrow)
+    return cluster
   },
   async startRole(config, options) {
     const { startRole } = await import('./main/roles.ts')
