@@ -14,6 +14,10 @@ const WRONG: [flag: string, text: string, message: RegExp][] = [
   ['--authentication-token-webhook-version', 'v2', /say v1 or v1beta1/],
   ['--authentication-token-webhook-cache-ttl', '2 minutes', /a duration is needed/],
   ['--service-account-issuer', 'https://', /not a valid URL/],
+  ['--service-account-max-token-expiration', '30m', /must be between 1 hour and 2\^32 seconds/],
+  ['--service-account-max-token-expiration', '2 hours', /a duration is needed/],
+  ['--service-account-extend-token-expiration', 'no', /say true or false/],
+  ['--anonymous-auth', 'yes', /^--anonymous-auth yes: say true or false/],
 ]
 
 test('ACCESS_FLAGS refuse what is malformed by name', () => {

@@ -1,11 +1,15 @@
 // Who may come in and do what, as it is said on the command line: upstream's flags by upstream's names. What the files hold is checked by the server.
 import { resolve } from 'node:path'
+import { parseDuration } from '#lib/duration.ts'
 import { UsageError } from './config.ts'
 
 export interface AccessFlags {
   serviceAccountIssuer?: string[]
   serviceAccountJwksUri?: string
   apiAudiences?: string[]
+  serviceAccountMaxTokenExpiration?: string
+  serviceAccountExtendTokenExpiration?: boolean
+  anonymousAuth?: boolean
   authenticationConfig?: string
   oidcIssuerUrl?: string
   oidcClientId?: string
@@ -78,6 +82,24 @@ function duration(flag: string): (text: string) => string {
   }
 }
 
+/** As Go reads a boolean; the flag alone is a yes. */
+function boolean(flag: string): (text: string) => boolean {
+  return (text) => {
+    if (/^(1|t|T|true|TRUE|True)$/.test(text)) return true
+    if (/^(0|f|F|false|FALSE|False)$/.test(text)) return false
+    throw new UsageError(`${flag} ${text}: say true or false`)
+  }
+}
+
+/** The bounds are upstream's. */
+function tokenLife(text: string): string {
+  const checked = duration('--service-account-max-token-expiration')(text)
+  const seconds = checked === '0' ? 0 : parseDuration(checked)! / 1000
+  if (seconds !== 0 && (seconds < 3600 || seconds > 2 ** 32))
+    throw new UsageError(`--service-account-max-token-expiration ${text}: must be between 1 hour and 2^32 seconds`)
+  return checked
+}
+
 function issuer(text: string, before: unknown): string[] {
   if (text === '') throw new UsageError('--service-account-issuer is empty')
   if (text.includes(':') && !URL.canParse(text)) throw new UsageError(`--service-account-issuer ${text}: not a valid URL`)
@@ -96,6 +118,17 @@ export const ACCESS_FLAGS: readonly Flag[] = [
   flag('--service-account-issuer <url>', 'who issues tokens of service accounts; the first signs, all are believed', issuer),
   flag('--service-account-jwks-uri <url>', 'where the discovery document says the keys are', https('--service-account-jwks-uri')),
   flag('--api-audiences <list>', 'audiences of tokens that stand for this API; default: the issuers', joined),
+  flag('--service-account-max-token-expiration <time>', 'the longest that a requested token lives; longer ones are shortened', tokenLife),
+  flag(
+    '--service-account-extend-token-expiration [bool]',
+    'tokens of projected volumes live a year, for clients that never read them again; default: true',
+    boolean('--service-account-extend-token-expiration'),
+  ),
+  flag(
+    '--anonymous-auth [bool]',
+    'requests without credentials are system:anonymous; default: for health and version only',
+    boolean('--anonymous-auth'),
+  ),
   flag('--authentication-config <file>', 'AuthenticationConfiguration: issuers of tokens, and anonymous requests', file),
   flag('--oidc-issuer-url <url>', 'an issuer of OpenID Connect tokens', https('--oidc-issuer-url')),
   flag('--oidc-client-id <id>', 'the audience its tokens are for'),

@@ -50,6 +50,8 @@ export interface ClusterConfig {
   schedulerConfig?: string
   /** What is recorded of requests, and where; absent: nothing is. */
   audit?: AuditChoice
+  /** The command line, by the flags' names; for those who ask how the process was started. */
+  flags?: Readonly<Record<string, string>>
 }
 
 /** A wrong word on the command line: told in one plain line, exit code 2. */

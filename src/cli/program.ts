@@ -47,6 +47,17 @@ function directory(text: string): string {
   return resolve(text)
 }
 
+/** Every flag of a command by its name, as it stands. */
+function flagsOf(command: Command): Record<string, string> {
+  const textOf = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
+  return Object.fromEntries(
+    command.options.map((option) => {
+      const value: unknown = command.getOptionValue(option.attributeName())
+      return [option.name(), value === undefined ? (option.required ? '' : 'false') : textOf(value)]
+    }),
+  )
+}
+
 function program(platform: Platform): Command {
   const root = new Command('sampan')
     .description('A Kubernetes cluster in one process.')
@@ -88,9 +99,9 @@ function program(platform: Platform): Command {
     .option('--clock <what>', 'real, or virtual: time stands still until `sampan clock advance` (simulated nodes only)', 'real')
     .option('--scheduler-config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', (file: string) => resolve(file))
     .option('--yes', 'install missing Debian packages without asking')
-    .action((options) => up(options, platform))
-  withServer(add('server', 'start an API server alone')).action((options) =>
-    up({ ...options, nodes: 'none', clock: 'real', serverOnly: true }, platform),
+    .action((options, command: Command) => up({ ...options, flags: flagsOf(command) }, platform))
+  withServer(add('server', 'start an API server alone')).action((options, command: Command) =>
+    up({ ...options, nodes: 'none', clock: 'real', serverOnly: true, flags: flagsOf(command) }, platform),
   )
   const withCluster = (command: Command) =>
     command.option('--kubeconfig <file>', "an administrator's access to the cluster; default: the user's own kubeconfig")

@@ -45,6 +45,8 @@ export interface UpOptions extends EtcdFiles {
   schedulerConfig?: string
   detach?: boolean
   yes?: boolean
+  /** All of these as they were said, and the defaults of the rest. */
+  flags?: Readonly<Record<string, string>>
 }
 
 const DETACHED_START_TIMEOUT_MS = 120_000
@@ -132,6 +134,7 @@ function configOf(options: UpOptions): ClusterConfig {
     access: accessFlagsOf(options),
     ...auditOf(options),
     ...(options.schedulerConfig ? { schedulerConfig: options.schedulerConfig } : {}),
+    ...(options.flags ? { flags: options.flags } : {}),
     nodeName:
       hostname()
         .toLowerCase()

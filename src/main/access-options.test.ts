@@ -298,3 +298,32 @@ test('accessOptions name the flag and what is wrong with it', async (t) => {
   for (const [title, flags, message] of WRONG)
     await assert.rejects(accessOptions(flags(write), OWN), { name: 'UsageError', message }, title)
 })
+
+for (const [anonymousAuth, live, pods] of [
+  [undefined, 200, 401],
+  [true, 200, 403],
+  [false, 401, 401],
+] as const)
+  test(`--anonymous-auth ${anonymousAuth} lets nobody in particular ask for health: ${live}, pods: ${pods}`, async (t) => {
+    const { ask } = await startWith(t, anonymousAuth === undefined ? {} : { anonymousAuth })
+    assert.deepEqual([(await ask('/livez')).status, (await ask(PODS)).status], [live, pods])
+  })
+
+test('--anonymous-auth beside a file that says who is anonymous is refused', async (t) => {
+  const file = folder(t)('a.yaml', {
+    apiVersion: 'apiserver.config.k8s.io/v1',
+    kind: 'AuthenticationConfiguration',
+    anonymous: { enabled: false },
+  })
+  await assert.rejects(accessOptions({ authenticationConfig: file, anonymousAuth: true }, OWN), {
+    name: 'UsageError',
+    message: '--anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file',
+  })
+})
+
+test('accessOptions tells how long tokens live', async () => {
+  const flags = { serviceAccountMaxTokenExpiration: '1h30m', serviceAccountExtendTokenExpiration: false }
+  const { maxTokenSeconds, extendTokens } = await accessOptions(flags, OWN)
+  assert.deepEqual([maxTokenSeconds, extendTokens], [5400, false])
+  assert.equal((await accessOptions({ serviceAccountMaxTokenExpiration: '0' }, OWN)).maxTokenSeconds, undefined)
+})

@@ -16,12 +16,18 @@ export async function accessOptions(flags: AccessFlags, issuer: string): Promise
   const issuers = flags.serviceAccountIssuer ?? [issuer]
   const authorizers = await authorizersOf(flags)
   const strangers = await strangersOf(flags, issuers)
+  const { anonymousAuth: anonymous, serviceAccountExtendTokenExpiration: extend, serviceAccountMaxTokenExpiration: longest = '0' } = flags
+  if (anonymous !== undefined && strangers?.configuration?.anonymous)
+    throw new UsageError('--anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file')
   const policies = flags.authorizationPolicyFile
   const webhook = flags.authenticationTokenWebhookConfigFile
   return {
     serviceAccountIssuers: issuers as [string, ...string[]],
     ...(flags.serviceAccountJwksUri ? { serviceAccountJwksUri: flags.serviceAccountJwksUri } : {}),
     ...(flags.apiAudiences ? { apiAudiences: flags.apiAudiences } : {}),
+    ...(longest === '0' ? {} : { maxTokenSeconds: parseDuration(longest)! / 1000 }),
+    ...(extend === undefined ? {} : { extendTokens: extend }),
+    ...(anonymous === undefined ? {} : { anonymous }),
     ...(authorizers ? { authorizers } : {}),
     ...(policies ? { abacPolicies: await read('--authorization-policy-file', policies, parsePolicies) } : {}),
     ...(strangers ? { strangers } : {}),

@@ -238,6 +238,7 @@ function createServerOf(
     endpoints,
     metrics,
     sampanVersion: programVersion(),
+    ...(config.flags ? { flags: config.flags } : {}),
   })
 }
 

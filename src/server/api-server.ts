@@ -34,6 +34,7 @@ import { pathsEndpoint } from './endpoints/paths.ts'
 import { metricsEndpoint } from './endpoints/metrics.ts'
 import { openApiEndpoints } from './endpoints/openapi.ts'
 import { buildVersion, KUBERNETES_VERSION, versionEndpoint } from './endpoints/version.ts'
+import { zPages } from './endpoints/zpages.ts'
 import type { Engine } from './engine/engine.ts'
 import { expireEvents } from './engine/event-expiry.ts'
 import { audit, auditRefusals } from './http/audit.ts'
@@ -83,6 +84,8 @@ export interface ApiServerOptions {
   metrics?: readonly MetricSource[]
   healthChecks?: readonly HealthCheck[]
   sampanVersion?: string
+  /** How the process was started, for /flagz. */
+  flags?: Readonly<Record<string, string>>
 }
 
 export interface ApiServer extends Service {
@@ -359,18 +362,20 @@ class Server implements ApiServer {
       { name: 'shutdown', of: ['readyz'], check: () => (this.#state === 'stopped' ? 'process is shutting down' : undefined) },
     ]
     const version = buildVersion(this.#options.sampanVersion ?? '0.1.0')
+    const { clock } = this.#engine
+    const startedAt = clock.now()
     const served = createServedKinds(this.registry, this.#aggregator)
     const discovery = discoveryEndpoint(served, { serverAddress: () => this.url.replace('https://', '') })
     const endpoints: Endpoint[] = [
       ...healthEndpoints(checks),
       versionEndpoint(version),
       discovery,
-      ...openApiEndpoints(served, { release: KUBERNETES_VERSION, clock: this.#engine.clock }),
+      ...openApiEndpoints(served, { release: KUBERNETES_VERSION, clock }),
       metricsEndpoint([
         () => this.#metrics.families(),
         () => this.#storageMetrics(),
         buildMetrics(version),
-        processMetrics(this.#engine.clock.now()),
+        processMetrics(startedAt),
         ...(this.#extensions.metrics ?? []),
         () => fairnessMetrics(this.#fairness),
         () => this.#engine.admissionTimes.families(),
@@ -380,11 +385,12 @@ class Server implements ApiServer {
         () => this.#options.encryption?.families() ?? [],
         ...(this.#options.metrics ?? []),
       ]),
-      ...fairnessEndpoints(this.#fairness, this.#engine.clock),
+      ...fairnessEndpoints(this.#fairness, clock),
+      ...zPages({ clock, startedAt, version, flags: this.#options.flags ?? {}, paths: () => paths() }),
       ...(this.#extensions.endpoints ?? []),
       ...(this.#options.endpoints ?? []),
     ]
-    const paths = () => endpoints.flatMap(({ path }) => (path ? [path] : []))
+    const paths = (): string[] => endpoints.flatMap(({ path }) => (path ? [path] : []))
     return [...endpoints, pathsEndpoint(() => discovery.discovery(), paths)]
   }
 }

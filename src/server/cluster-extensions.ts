@@ -101,7 +101,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
       componentStatuses(context, options.actorsAtWork),
       ...podBinding(context),
       podEviction(context),
-      serviceAccountToken(context, tokens),
+      serviceAccountToken(context, tokens, options.access),
       podLogs(reader, kubelets),
       ...podStreams({ reader, authorizer, kubelets }),
       ...proxies({ reader, kubelets, random }),

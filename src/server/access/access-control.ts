@@ -30,6 +30,12 @@ export interface AccessOptions {
   serviceAccountJwksUri?: string
   /** Absent: the issuers. */
   apiAudiences?: readonly string[]
+  /** The longest that a requested token lives; absent: as long as it is asked for. */
+  maxTokenSeconds?: number
+  /** Whether tokens of projected volumes outlive what was asked for; absent: they do. */
+  extendTokens?: boolean
+  /** Whether anyone may ask for anything, as nobody in particular; absent: for health and version alone. */
+  anonymous?: boolean
   /** Absent: Node, then RBAC. */
   authorizers?: readonly AuthorizerChoice[]
   abacPolicies?: ReturnType<typeof parsePolicies>
@@ -89,7 +95,7 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
   })
   return {
     authenticators: [clientCertificates(), bearerTokens(() => known, audiences)],
-    anonymous: (path) => strangers.anonymous?.(path) ?? openToAnyone(path),
+    anonymous: (path) => strangers.anonymous(path) ?? options.anonymous ?? openToAnyone(path),
     authorizer: firstOpinion([allowGroup('system:masters'), ...chosen]),
     rbac,
     index,

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { decodeMessage } from '#api/codec/protobuf-decode.ts'
 import { openEnvelope } from '#api/codec/protobuf-envelope.ts'
 import { messageNamed } from '#api/codec/protobuf-tables.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { startRequests } from '#server/engine/requests.ts'
 import { formatMetrics } from '#lib/metric-family.ts'
 
@@ -173,3 +174,67 @@ test('formatMetrics writes families with their help and type', () => {
   const text = formatMetrics([{ name: 'n', help: 'h', type: 'counter', samples: [{ labels: {}, value: 2 }] }])
   assert.equal(text, '# HELP n h\n# TYPE n counter\nn 2\n')
 })
+
+const asked = (kind: string, { version = 'v1beta1', type = 'application/json', group = 'config.k8s.io' } = {}) =>
+  `${type};v=${version};g=${group};as=${kind}`
+
+test('statusz and flagz are text, unless the very object is asked for', async () => {
+  const clock = createVirtualClock()
+  await using t = await startRequests({ clock, flags: { port: '6443', 'audit-log-path': '' }, sampanVersion: '1.2.3' })
+  await clock.advance(3_725_000)
+  const warning =
+    'Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.'
+  const page = async (path: string, accept?: string) => t.send('GET', path, undefined, accept === undefined ? {} : { accept })
+  for (const accept of [undefined, '', 'text/plain', '*/*', 'text/*', `${asked('Flagz', { version: 'v9' })},*/*`]) {
+    const { status, text, headers } = await page('/flagz', accept)
+    assert.deepEqual([status, headers['content-type']], [200, 'text/plain; charset=utf-8'])
+    assert.equal(text, `\nkube-apiserver flagz\n${warning}\naudit-log-path=\nport=6443\n`)
+  }
+  const { text } = await page('/statusz')
+  const [, title, warned, , started, up, runtime, binary, emulated, paths] = text.split('\n')
+  assert.deepEqual([title, warned], ['kube-apiserver statusz', warning])
+  assert.match(started!, /^Started: (Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d UTC \d{4}$/)
+  assert.deepEqual(
+    [up, runtime, binary, emulated],
+    ['Up: 1 hr 02 min 05 sec', `Go version: node${process.versions.node}`, 'Binary version: 1.36.0+sampan1.2.3', 'Emulation version: 1.36'],
+  )
+  assert.equal(paths, 'Paths: /debug /flagz /healthz /livez /metrics /readyz /statusz /version')
+  const status = (await page('/statusz', asked('Statusz'))).json
+  assert.deepEqual(Object.keys(status), [
+    'kind',
+    'apiVersion',
+    'metadata',
+    'startTime',
+    'uptimeSeconds',
+    'goVersion',
+    'binaryVersion',
+    'emulationVersion',
+    'paths',
+  ])
+  assert.deepEqual([status.apiVersion, status.metadata.name, status.uptimeSeconds], ['config.k8s.io/v1beta1', 'kube-apiserver', 3725])
+  assert.match(
+    (await page('/flagz', asked('Flagz', { type: 'application/yaml', version: 'v1alpha1' }))).text,
+    /^apiVersion: config.k8s.io\/v1alpha1\nflags:/,
+  )
+})
+
+for (const accept of [
+  'application/json',
+  'application/xml',
+  asked('Statusz', { version: 'v9' }),
+  asked('Flagz'),
+  asked('Statusz', { group: 'meta.k8s.io' }),
+  asked('Statusz', { type: 'application/vnd.kubernetes.protobuf' }),
+  'application/json;v=v1beta1;g=config.k8s.io',
+])
+  test(`statusz cannot be had as ${accept}`, async () => {
+    await using t = await startRequests()
+    const { status, json } = await t.send('GET', '/statusz', undefined, { accept })
+    assert.deepEqual([status, json.reason], [406, 'NotAcceptable'])
+  })
+
+for (const path of ['/logs', '/logs/', '/debug/pprof', '/debug/pprof/heap', '/debug/flags/v'])
+  test(`${path} is not here`, async () => {
+    await using t = await startRequests()
+    assert.equal((await t.send('GET', path)).status, 404)
+  })

@@ -64,7 +64,7 @@ function notAcceptable(formats: readonly Format[]): StatusError {
 }
 
 /** Media ranges by quality, then as written. */
-function clauses(accept: string): { type: string; parameters: Map<string, string> }[] {
+export function clauses(accept: string): { type: string; parameters: Map<string, string> }[] {
   return accept
     .split(',', 64)
     .map((clause) => {

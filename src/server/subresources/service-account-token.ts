@@ -18,12 +18,21 @@ const LONGEST_SECONDS = 2 ** 32
 const PROJECTED_SECONDS = 3607
 const EXTENDED_SECONDS = 365 * 24 * 3600
 
-export function serviceAccountToken({ reader, clock, random }: ServerContext, tokens: ServiceAccountTokens): SubresourceHandler {
+export interface TokenLives {
+  maxTokenSeconds?: number
+  extendTokens?: boolean
+}
+
+export function serviceAccountToken(
+  { reader, clock, random }: ServerContext,
+  tokens: ServiceAccountTokens,
+  { maxTokenSeconds = Infinity, extendTokens = true }: TokenLives = {},
+): SubresourceHandler {
   return {
     kind: ServiceAccount,
     subresource: 'token',
     keepsIdentity: true,
-    async create({ object, key, annotate }) {
+    async create({ object, key, annotate, warn }) {
       const request = object as AuthenticationTokenRequest
       const { name, uid } = request.metadata ?? {}
       if (name && name !== key.name)
@@ -37,13 +46,18 @@ export function serviceAccountToken({ reader, clock, random }: ServerContext, to
           `the UID in the token request (${uid}) does not match the UID of the service account (${account.metadata?.uid})`,
         )
       const spec = request.spec ?? {}
-      const expirationSeconds = spec.expirationSeconds ?? 3600
+      const asked = spec.expirationSeconds ?? 3600
       const audiences = spec.audiences?.length ? spec.audiences : [...tokens.audiences]
-      const errors = checkDuration(expirationSeconds)
+      const errors = checkDuration(asked)
       if (errors.length > 0) throw refusal(errors)
       const bound: Bound = spec.boundObjectRef ? boundTo(reader, account, spec.boundObjectRef) : {}
+      const expirationSeconds = Math.min(asked, maxTokenSeconds)
+      if (expirationSeconds < asked) warn(`requested expiration of ${asked} seconds shortened to ${expirationSeconds} seconds`)
       const extended =
-        bound.pod && expirationSeconds === PROJECTED_SECONDS && audiences.every((audience) => tokens.audiences.includes(audience))
+        extendTokens &&
+        bound.pod &&
+        expirationSeconds === PROJECTED_SECONDS &&
+        audiences.every((audience) => tokens.audiences.includes(audience))
       const id = random.uuid()
       const token = tokens.issue({
         id,
