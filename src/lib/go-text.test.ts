@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { goJson, goQuoted } from './go-text.ts'
+import { goJson, goQuoted, goText, goValue } from './go-text.ts'
 
 test('goQuoted spells out what cannot be printed', () => {
   const rows: [string, string][] = [
@@ -18,4 +18,16 @@ test('goJson escapes what HTML would read, and shows nothing as null', () => {
   assert.equal(goJson({ a: '<&>\u2028' }), '{"a":"\\u003c\\u0026\\u003e\\u2028"}')
   assert.equal(goJson(undefined), 'null')
   assert.equal(goJson({ a: 1 }, 1), '{\n "a": 1\n}')
+})
+
+test('goText prints as %v does', () => {
+  assert.equal(goText({ b: [1, 'x', null, true], a: { c: 1.5 } }), 'map[a:map[c:1.5] b:[1 x <nil> true]]')
+  assert.equal(goText({}), 'map[]')
+})
+
+test('goValue prints as %#v does', () => {
+  assert.equal(
+    goValue({ b: [1, 'x"', null, true], a: { c: 1.5 } }),
+    'map[string]interface {}{"a":map[string]interface {}{"c":1.5}, "b":[]interface {}{1, "x\\"", interface {}(nil), true}}',
+  )
 })

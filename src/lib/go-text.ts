@@ -28,3 +28,56 @@ export function goJson(value: unknown, indent?: number): string {
   const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   return JSON.stringify(value ?? null, null, indent).replace(/[<>&\u2028\u2029]/g, escaped)
 }
+
+const LONGEST = 10_000
+
+/** A JSON value as `%v`: `map[spec:map[replicas:1]]`, cut where it grows beyond use. */
+export function goText(value: unknown): string {
+  return cut(value, { text: (text) => text, nothing: '<nil>', list: (items) => `[${items.join(' ')}]`, map: (members) => `map[${members.join(' ')}]` })
+}
+
+/** A JSON value as `%#v`, in Go's own syntax. */
+export function goValue(value: unknown): string {
+  return cut(value, {
+    text: goQuoted,
+    nothing: 'interface {}(nil)',
+    list: (items) => `[]interface {}{${items.join(', ')}}`,
+    map: (members) => `map[string]interface {}{${members.join(', ')}}`,
+  })
+}
+
+/** The type of a JSON value as `%T`. */
+export function goType(value: unknown): string {
+  if (value === null || value === undefined) return '<nil>'
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
+  if (typeof value === 'object') return Array.isArray(value) ? '[]interface {}' : 'map[string]interface {}'
+  return typeof value === 'boolean' ? 'bool' : typeof value
+}
+
+interface Form {
+  text(text: string): string
+  nothing: string
+  list(items: string[]): string
+  map(members: string[]): string
+}
+
+function cut(value: unknown, form: Form): string {
+  const printed = print(value, form)
+  return printed.length > LONGEST ? printed.slice(0, LONGEST) : printed
+}
+
+function print(value: unknown, form: Form): string {
+  if (value === null || value === undefined) return form.nothing
+  if (typeof value === 'number') return number(value)
+  if (typeof value === 'string') return form.text(value)
+  if (typeof value !== 'object') return String(value)
+  if (Array.isArray(value)) return form.list(value.map((item) => print(item, form)))
+  const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return form.map(members.map(([name, inner]) => `${form.text(name)}:${print(inner, form)}`))
+}
+
+/** Whole numbers are integers; others take the shorter of the two notations from 21 digits on. */
+function number(value: number): string {
+  if (Number.isInteger(value)) return String(value)
+  return String(value).replace(/e([-+])(\d)$/, 'e$10$2')
+}

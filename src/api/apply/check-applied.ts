@@ -1,6 +1,7 @@
 // Whether an applied configuration fits its schema: known fields, right types, named and unique list items. Collects every error.
 import type { Schema } from '#api/schema.ts'
-import { formatPath } from './fields.ts'
+import { goText, goType, goValue } from '#lib/go-text.ts'
+import { formatPath } from './path-element.ts'
 import { itemElement, memberSchema, shapeOf } from './shape.ts'
 
 /** Messages as structured merge words them: `.spec.foo: field not declared in schema`. */
@@ -17,9 +18,9 @@ interface Place {
 
 function check(schema: Schema, value: unknown, { path, errors }: Place): void {
   if (value === null || value === undefined) return
-  const refuse = (message: string, at = path) => void errors.push(`${formatPath(at)}: ${message}`)
-  const expected = expectation(schema, value)
-  if (expected) return refuse(`expected ${expected}, got ${goValue(value)}`)
+  const refuse = (message: string, at = path) => void errors.push(at.length ? `${formatPath(at)}: ${message}` : message)
+  const wrong = expectation(schema, value)
+  if (wrong) return refuse(wrong)
   if (Array.isArray(value)) {
     const shape = shapeOf(schema, value)
     if (shape === 'leaf' || shape === 'map') {
@@ -29,44 +30,46 @@ function check(schema: Schema, value: unknown, { path, errors }: Place): void {
     const seen = new Set<string>()
     for (const [index, item] of value.entries()) {
       const element = itemElement(schema, shape, item)
-      if (element === undefined) refuse(`element ${index}: ${unnamed(schema, shape, item)}`)
-      else if (seen.has(element)) refuse(`duplicate entries for key ${formatPath([element])}`)
-      else if (shape === 'keyed') check(schema.items!, item, { path: [...path, element], errors })
-      if (element !== undefined) seen.add(element)
+      // What cannot be named hides all that comes after it.
+      if (element === undefined) return refuse(`element ${index}: ${unnamed(schema, shape, item)}`)
+      if (seen.has(element)) refuse(`duplicate entries for key ${formatPath([element])}`)
+      seen.add(element)
+      check(schema.items!, item, { path: [...path, element], errors })
     }
     return
   }
   if (typeof value !== 'object' || schema.type !== 'object') return
+  const known = (key: string) => memberSchema(schema, key)
   for (const [key, member] of Object.entries(value)) {
-    const below = memberSchema(schema, key)
-    const at = [...path, `f:${key}`]
-    if (!below) {
-      if (schema.properties) refuse('field not declared in schema', at)
-    } else {
-      check(below, member, { path: at, errors })
-    }
+    const below = known(key)
+    if (below) check(below, member, { path: [...path, `f:${key}`], errors })
   }
+  // One is enough: upstream looks no further either.
+  const unknown = schema.properties && Object.keys(value).find((key) => !known(key))
+  if (unknown !== undefined) refuse('field not declared in schema', [...path, `f:${unknown}`])
 }
 
 /** What should have been there, if it is not. */
-function expectation({ type, format }: Schema, value: unknown): string | undefined {
-  if (type === 'any' || format === 'quantity' || format === 'int-or-string' || format === 'date-time' || format === 'micro-time')
-    return undefined
-  if (type === 'object') return typeof value === 'object' && !Array.isArray(value) ? undefined : 'map'
-  if (type === 'array') return Array.isArray(value) ? undefined : 'list'
-  if (type === 'boolean') return typeof value === 'boolean' ? undefined : 'boolean'
-  if (type === 'string') return typeof value === 'string' ? undefined : 'string'
-  return typeof value === 'number' ? undefined : 'numeric (int or float)'
-}
-
-function goValue(value: unknown): string {
-  if (typeof value === 'string') return 'string'
-  return `&value.valueUnstructured{Value:${JSON.stringify(value)}}`
+function expectation(schema: Schema, value: unknown): string | undefined {
+  const { type, format } = schema
+  const shown = `got &{${goText(value)}}`
+  if (format === 'quantity' || format === 'int-or-string') return typeof value === 'object' ? `expected any scalar, ${shown}` : undefined
+  if (type === 'any') return undefined
+  if (type === 'object') return typeof value === 'object' && !Array.isArray(value) ? undefined : `expected map, ${shown}`
+  if (type === 'array') return Array.isArray(value) ? undefined : `expected list, ${shown}`
+  if (type === 'boolean') return typeof value === 'boolean' ? undefined : `expected boolean, ${shown}`
+  if (type === 'string') return typeof value === 'string' ? undefined : `expected string, got &value.valueUnstructured{Value:${goValue(value)}}`
+  return typeof value === 'number' ? undefined : `expected numeric (int or float), got ${goType(value)}`
 }
 
 function unnamed(schema: Schema, shape: 'keyed' | 'set', item: unknown): string {
-  if (shape === 'set') return `don't know how to name ${JSON.stringify(item)} in a set`
-  if (typeof item !== 'object' || item === null || Array.isArray(item)) return 'associative list with keys may not have non-map elements'
+  if (shape === 'set') {
+    if (item === null) return "associative list without keys has an element that's an explicit null"
+    if (Array.isArray(item)) return 'not supported: associative list with lists as elements'
+    return "associative list without keys has an element that's a map type"
+  }
+  if (item === null) return 'associative list with keys may not have a null element'
+  if (typeof item !== 'object' || Array.isArray(item)) return 'associative list with keys may not have non-map elements'
   const keys = (schema.listMapKeys ?? []).map((key) => JSON.stringify(key)).join(' ')
   return `associative list with keys has an element that omits all key fields [${keys}] (and doesn't have default values for any key fields)`
 }

@@ -2,7 +2,8 @@
 import { equal } from '#api/equal.ts'
 import type { Schema } from '#api/schema.ts'
 import { type Fields, LEAF, NO_FIELDS, node, sorted } from './fields.ts'
-import { isEmptyContainer, itemsOf, memberOf, type Shape, shapeOf } from './shape.ts'
+import { compareTexts } from './path-element.ts'
+import { isEmptyContainer, type Items, itemsOf, memberOf, type Shape, shapeOf } from './shape.ts'
 
 export interface Comparison {
   added: Fields
@@ -29,11 +30,22 @@ function compare(schema: Schema | undefined, left: unknown, right: unknown, dept
   if (left === undefined) return { added: whole(schema, right) }
   if (right === undefined) return { removed: whole(schema, left) }
   const shape = commonShape(schema, left, right)
-  if (shape === undefined || shape === 'leaf' || (isEmptyContainer(left) && isEmptyContainer(right)))
+  if (shape === undefined) return replaced(schema, left, right)
+  if (shape === 'leaf' || (isEmptyContainer(left) && isEmptyContainer(right)))
     return equal(left, right) ? undefined : { modified: LEAF }
   const children = shape === 'map' ? compareMembers(schema, left, right, depth) : compareItems(schema!, shape, left, right)
   if (!children) return undefined
   return { added: node(false, children.added), modified: node(false, children.modified), removed: node(false, children.removed) }
+}
+
+/** One in the other's place, of a different shape: what was below is gone, what is below now is new. */
+function replaced(schema: Schema | undefined, left: unknown, right: unknown): Branch {
+  return { added: below(whole(schema, right)), modified: LEAF, removed: below(whole(schema, left)) }
+}
+
+function below(fields: Fields): Fields | undefined {
+  const { '.': _, ...children } = fields
+  return node(false, children)
 }
 
 /** All fields of a value that has nothing on the other side, in the order they are stored. Creates are made of these. */
@@ -43,7 +55,7 @@ function whole(schema: Schema | undefined, value: unknown): Fields {
   const fields: Record<string, Fields> = { '.': LEAF }
   if (shape === 'map') {
     const members = value as Record<string, unknown>
-    for (const key of sorted(Object.keys(members))) {
+    for (const key of sorted(Object.keys(members), compareTexts)) {
       if (members[key] === undefined) continue
       const member = memberOf(schema, key)
       fields[member.element] = whole(member.schema, members[key])
@@ -103,18 +115,23 @@ function compareItems(schema: Schema, shape: 'keyed' | 'set', left: unknown, rig
   const before = itemsOf(schema, shape, left)
   const after = itemsOf(schema, shape, right)
   const collected = new Collected()
+  const item = (element: string) => compare(schema.items, before.byElement.get(element), after.byElement.get(element))
   const elements = before.order.length === 0 ? after.byElement.keys() : new Set([...before.order, ...after.order])
   for (const element of elements) {
-    if (before.duplicates.has(element) || after.duplicates.has(element)) collected.put(element, compareDuplicates(element))
-    else collected.put(element, compare(schema.items, before.byElement.get(element), after.byElement.get(element)))
+    collected.put(element, before.duplicates.has(element) || after.duplicates.has(element) ? compareDuplicates(element) : item(element))
   }
   return collected.any ? collected : undefined
+
+  function wholeIn({ byElement }: Items, element: string): Fields | undefined {
+    return byElement.has(element) ? whole(schema.items, byElement.get(element)) : undefined
+  }
 
   function compareDuplicates(element: string): Branch | undefined {
     const all = (list: unknown, order: readonly string[]) =>
       (list as unknown[] | undefined)?.filter((_, index) => order[index] === element) ?? []
-    if (!before.byElement.has(element)) return { added: LEAF }
-    if (!after.byElement.has(element)) return { removed: LEAF }
+    // What occurs once is known by its fields, what occurs more often by its element alone.
+    if (!after.duplicates.has(element)) return { added: wholeIn(after, element), removed: LEAF }
+    if (!before.duplicates.has(element)) return { added: LEAF, removed: wholeIn(before, element) }
     return equal(all(left, before.order), all(right, after.order)) ? undefined : { modified: LEAF }
   }
 }

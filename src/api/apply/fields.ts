@@ -1,6 +1,8 @@
 // Sets of field paths in the very form they are stored: FieldsV1, a tree of path elements (`f:name`, `k:{...}`, `v:...`, `i:0`).
 // A node without children is a member; a node with children is one if it also holds `.`. Trees are never changed, so they share branches.
 
+import { canonicalElement, compareElements } from './path-element.ts'
+
 export interface Fields {
   readonly [element: string]: Fields
 }
@@ -79,27 +81,11 @@ export function fieldsOf(...paths: (readonly string[])[]): Fields {
   )
 }
 
-/** Every member's path, in the order of the tree. */
+/** Every member's path, in the order upstream lists them: those of a level before all below it. */
 export function* pathsOf(fields: Fields, prefix: readonly string[] = []): Generator<readonly string[]> {
-  for (const element of Object.keys(fields).sort()) {
-    if (element === '.') continue
-    const path = [...prefix, element]
-    if (isMember(fields[element]!)) yield path
-    yield* pathsOf(fields[element]!, path)
-  }
-}
-
-/** As clients print it: `.spec.containers[name="web"].image`. */
-export function formatPath(path: readonly string[]): string {
-  return path.map(formatElement).join('')
-}
-
-function formatElement(element: string): string {
-  const text = element.slice(2)
-  if (element.startsWith('f:')) return `.${text}`
-  if (!element.startsWith('k:')) return `[${text}]`
-  const fields = Object.entries(JSON.parse(text) as Record<string, unknown>)
-  return `[${fields.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}]`
+  const elements = sorted(Object.keys(fields))
+  for (const element of elements) if (element !== '.' && isMember(fields[element]!)) yield [...prefix, element]
+  for (const element of elements) if (element !== '.') yield* pathsOf(fields[element]!, [...prefix, element])
 }
 
 /** Sets that are known to be in the form they are stored: most managers own after a write what they owned before. */
@@ -124,19 +110,19 @@ function sortedFields(fields: Fields): Fields {
 function isSorted(fields: Fields): boolean {
   let last = ''
   for (const element in fields) {
-    if (element < last || !isSorted(fields[element]!)) return false
+    if ((last && compareElements(element, last) < 0) || !isSorted(fields[element]!)) return false
     last = element
   }
   return true
 }
 
 /** Sorts in place. By insertion: there are few, and this runs with every write, where sort() would allocate. */
-export function sorted(elements: string[]): string[] {
-  if (elements.length > 64) return elements.sort()
+export function sorted(elements: string[], compare = compareElements): string[] {
+  if (elements.length > 64) return elements.sort(compare)
   for (let i = 1; i < elements.length; i++) {
     const element = elements[i]!
     let at = i
-    for (; at > 0 && elements[at - 1]! > element; at--) elements[at] = elements[at - 1]!
+    for (; at > 0 && compare(elements[at - 1]!, element) > 0; at--) elements[at] = elements[at - 1]!
     elements[at] = element
   }
   return elements
@@ -146,40 +132,25 @@ const MAX_DEPTH = 256
 
 /** Stored or foreign FieldsV1, checked and with keys of list items spelled one way; undefined if it is none. */
 export function decodeFields(value: unknown, depth = 0): Fields | undefined {
+  if (value === null && depth > 0) return LEAF
   if (typeof value !== 'object' || value === null || Array.isArray(value) || depth > MAX_DEPTH) return undefined
   // Nobody changes a tree, but a caller's own copy is not among these.
   if (depth === 0 && encoded.has(value as Fields)) return value as Fields
   const fields: Children = {}
   for (const [element, below] of Object.entries(value)) {
+    if (element === '.') {
+      // The root is never a member.
+      if (depth > 0) fields[element] = LEAF
+      continue
+    }
+    // Kinds of elements that a later version may know.
+    if (/^[^fkvi]:/.test(element)) continue
     const spelled = canonicalElement(element)
     const decoded = decodeFields(below, depth + 1)
-    if (!spelled || !decoded || (spelled === '.' && depth === 0)) return undefined
-    fields[spelled] = decoded
+    if (!spelled || !decoded) return undefined
+    fields[spelled] = fields[spelled] ? union(fields[spelled], decoded) : decoded
   }
   return fields
-}
-
-function canonicalElement(element: string): string | undefined {
-  if (element === '.' || element.startsWith('f:')) return element
-  try {
-    if (element.startsWith('i:')) return /^i:\d+$/.test(element) ? element : undefined
-    if (element.startsWith('v:')) return `v:${JSON.stringify(JSON.parse(element.slice(2)))}`
-    if (element.startsWith('k:')) return keyElement(JSON.parse(element.slice(2)))
-  } catch {
-    return undefined
-  }
-  return undefined
-}
-
-/** The element of a list item, named by its key fields. */
-export function keyElement(keys: Record<string, unknown>): string | undefined {
-  if (typeof keys !== 'object' || keys === null || Array.isArray(keys)) return undefined
-  const names = Object.keys(keys)
-  if (names.length === 1) return `k:${JSON.stringify(keys)}`
-  return `k:{${names
-    .sort()
-    .map((name) => `${JSON.stringify(name)}:${JSON.stringify(keys[name])}`)
-    .join(',')}}`
 }
 
 function childrenOf(left: Fields, right: Fields, join: (a: Fields | undefined, b: Fields | undefined) => Fields | undefined): Fields {

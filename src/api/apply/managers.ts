@@ -1,6 +1,7 @@
 // metadata.managedFields in memory: one manager per name, operation, version and subresource, each with a set of fields and a time.
 import { equal } from '#api/equal.ts'
 import type { ManagedFieldsEntry } from '#api/object.ts'
+import { goQuoted } from '#lib/go-text.ts'
 import { decodeFields, encodeFields, type Fields, isEmpty, union } from './fields.ts'
 
 export interface Manager {
@@ -105,7 +106,7 @@ export function sameButForTimes(left: readonly ManagedFieldsEntry[] = [], right:
 
 /** `"kubectl" using apps/v1`: how conflicts name a manager. */
 export function formatManager({ manager, operation, apiVersion, subresource }: Identity): string {
-  const name = JSON.stringify(manager) + (subresource ? ` with subresource ${JSON.stringify(subresource)}` : '')
+  const name = goQuoted(manager) + (subresource ? ` with subresource ${goQuoted(subresource)}` : '')
   return operation === 'Update' ? `${name} using ${apiVersion}` : name
 }
 

@@ -2,13 +2,15 @@
 import { getOwn, type JsonObject, setOwn } from '#api/clone.ts'
 import type { Schema } from '#api/schema.ts'
 import { type Fields, isEmpty, isMember } from './fields.ts'
-import { itemElement, itemsOf, memberSchema, shapeOf } from './shape.ts'
+import { isEmptyContainer, itemElement, itemsOf, memberSchema, shapeOf } from './shape.ts'
 
 /** `applied` wins wherever it says something; maps and keyed lists merge, leaves are replaced. */
 export function mergeApplied(schema: Schema | undefined, live: unknown, applied: unknown): unknown {
   if (applied === undefined) return live
+  // Nothing said of what merges leaves it as it is.
+  if (applied === null) return shapeOf(schema, live) === 'leaf' || isEmptyContainer(live) ? null : live
   const shape = shapeOf(schema, applied)
-  if (shape === 'leaf' || applied === null || live === undefined || live === null || shapeOf(schema, live) !== shape) return applied
+  if (shape === 'leaf' || live === undefined || live === null || shapeOf(schema, live) !== shape) return applied
   if (shape === 'map') return mergeMembers(schema, live as JsonObject, applied as JsonObject)
   return mergeItems(schema!, shape, live as unknown[], applied as unknown[])
 }
@@ -67,7 +69,7 @@ function mergeItems(schema: Schema, shape: 'keyed' | 'set', live: unknown[], app
   return result
 }
 
-/** The value without the members of `gone`; undefined when nothing of a container is left. */
+/** The value without the members of `gone`; null when nothing of a container is left. */
 export function removeFields(schema: Schema | undefined, value: unknown, gone: Fields): unknown {
   const shape = shapeOf(schema, value)
   if (shape === 'leaf' || value === null || value === undefined || isEmpty(gone)) return value
@@ -76,10 +78,9 @@ export function removeFields(schema: Schema | undefined, value: unknown, gone: F
     for (const [key, member] of Object.entries(value)) {
       const below = gone[`f:${key}`]
       if (below && isMember(below)) continue
-      const left = below ? removeFields(memberSchema(schema, key), member, below) : member
-      if (left !== undefined) setOwn(kept, key, left)
+      if (member !== undefined) setOwn(kept, key, below ? removeFields(memberSchema(schema, key), member, below) : member)
     }
-    return Object.keys(kept).length ? kept : undefined
+    return Object.keys(kept).length ? kept : null
   }
   const kept: unknown[] = []
   for (const item of value as unknown[]) {
@@ -88,5 +89,5 @@ export function removeFields(schema: Schema | undefined, value: unknown, gone: F
     if (below && isMember(below)) continue
     kept.push(below ? removeFields(schema!.items, item, below) : item)
   }
-  return kept.length ? kept : undefined
+  return kept.length ? kept : null
 }

@@ -1,6 +1,6 @@
 // How server-side apply sees a value: a leaf (scalar or atomic), a map of fields, or a list whose items are known by key or by value.
 import type { Schema } from '#api/schema.ts'
-import { keyElement } from './fields.ts'
+import { keyElement, valueElement } from './path-element.ts'
 
 /** Values nothing is known of: maps merge, lists are atomic. */
 const DEDUCED: Schema = { type: 'any', preserveUnknownFields: true }
@@ -57,7 +57,7 @@ export function isNamedField(schema: Schema | undefined, key: string): boolean {
 
 /** The path element of a list item; undefined where the item does not say what it is. */
 export function itemElement(schema: Schema, shape: 'keyed' | 'set', item: unknown): string | undefined {
-  if (shape === 'set') return typeof item === 'object' && item !== null ? undefined : `v:${JSON.stringify(item)}`
+  if (shape === 'set') return typeof item === 'object' ? undefined : valueElement(item)
   if (typeof item !== 'object' || item === null || Array.isArray(item)) return undefined
   const keys: Record<string, unknown> = {}
   let known = 0

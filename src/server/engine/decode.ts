@@ -7,7 +7,8 @@ import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
 import { DecodeError, decodeInto } from '#api/schema/decode.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
-import { conversionError, goText } from './go-text.ts'
+import { goText } from '#lib/go-text.ts'
+import { conversionError } from './go-text.ts'
 import { applyDefaults } from './schema.ts'
 
 export type { FieldValidation }

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { conversionError, goText } from './go-text.ts'
+import { conversionError } from './go-text.ts'
 import { configMap, deployment, IN_DEFAULT, startRequests } from './requests.ts'
-
-test('goText prints as %+v does', () => {
-  assert.equal(goText({ b: [1, 'x', null, true], a: { c: 1.5 } }), 'map[a:map[c:1.5] b:[1 x <nil> true]]')
-  assert.equal(goText({}), 'map[]')
-})
 
 for (const [message, expected] of [
   ['json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container', 'cannot restore slice from map'],

@@ -1,28 +1,4 @@
-// JSON values as Go prints them with %+v, and complaints of Go's JSON decoder as its converter of plain maps words them: strategic merge patches
-// are refused with both.
-
-const LONGEST = 10_000
-
-/** `map[spec:map[replicas:1]]`, cut where it grows beyond use. */
-export function goText(value: unknown): string {
-  const text = print(value)
-  return text.length > LONGEST ? text.slice(0, LONGEST) : text
-}
-
-function print(value: unknown): string {
-  if (value === null || value === undefined) return '<nil>'
-  if (typeof value === 'number') return number(value)
-  if (typeof value !== 'object') return String(value)
-  if (Array.isArray(value)) return `[${value.map(print).join(' ')}]`
-  const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  return `map[${members.map(([name, inner]) => `${name}:${print(inner)}`).join(' ')}]`
-}
-
-/** Whole numbers are integers; others take the shorter of the two notations from 21 digits on. */
-function number(value: number): string {
-  if (Number.isInteger(value)) return String(value)
-  return String(value).replace(/e([-+])(\d)$/, 'e$10$2')
-}
+// Complaints of Go's JSON decoder as its converter of plain maps words them: strategic merge patches are refused with them.
 
 const KINDS: Record<string, { kind: string; type: string }> = {
   object: { kind: 'map', type: 'map[string]interface {}' },

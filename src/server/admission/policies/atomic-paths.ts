@@ -1,5 +1,5 @@
 // Where an applied configuration names something that can only be replaced whole: merging it would take away what it does not name.
-import { formatPath } from '#api/apply/fields.ts'
+import { formatPath } from '#api/apply/path-element.ts'
 import { isNamedField, memberSchema, shapeOf } from '#api/apply/shape.ts'
 import { getOwn, isObject } from '#api/clone.ts'
 import type { Schema } from '#api/schema.ts'
