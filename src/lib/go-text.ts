@@ -33,7 +33,12 @@ const LONGEST = 10_000
 
 /** A JSON value as `%v`: `map[spec:map[replicas:1]]`, cut where it grows beyond use. */
 export function goText(value: unknown): string {
-  return cut(value, { text: (text) => text, nothing: '<nil>', list: (items) => `[${items.join(' ')}]`, map: (members) => `map[${members.join(' ')}]` })
+  return cut(value, {
+    text: (text) => text,
+    nothing: '<nil>',
+    list: (items) => `[${items.join(' ')}]`,
+    map: (members) => `map[${members.join(' ')}]`,
+  })
 }
 
 /** A JSON value as `%#v`, in Go's own syntax. */

@@ -58,7 +58,8 @@ function expectation(schema: Schema, value: unknown): string | undefined {
   if (type === 'object') return typeof value === 'object' && !Array.isArray(value) ? undefined : `expected map, ${shown}`
   if (type === 'array') return Array.isArray(value) ? undefined : `expected list, ${shown}`
   if (type === 'boolean') return typeof value === 'boolean' ? undefined : `expected boolean, ${shown}`
-  if (type === 'string') return typeof value === 'string' ? undefined : `expected string, got &value.valueUnstructured{Value:${goValue(value)}}`
+  if (type === 'string')
+    return typeof value === 'string' ? undefined : `expected string, got &value.valueUnstructured{Value:${goValue(value)}}`
   return typeof value === 'number' ? undefined : `expected numeric (int or float), got ${goType(value)}`
 }
 

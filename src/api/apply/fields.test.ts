@@ -67,16 +67,7 @@ test('pathsOf names the members of a level before all below it', () => {
 test('decodeFields spells keys one way and refuses what is no set', () => {
   const decoded = decodeFields({ 'f:ports': { 'k:{"protocol":"TCP","containerPort":80}': {} } })
   assert.deepEqual(decoded, { 'f:ports': { 'k:{"containerPort":80,"protocol":"TCP"}': {} } })
-  for (const bad of [
-    { x: {} },
-    { 'f:a': 1 },
-    { 'k:[1]': {} },
-    { 'k:{': {} },
-    { 'i:x': {} },
-    [],
-    null,
-    JSON.parse('{"__proto__":{}}'),
-  ]) {
+  for (const bad of [{ x: {} }, { 'f:a': 1 }, { 'k:[1]': {} }, { 'k:{': {} }, { 'i:x': {} }, [], null, JSON.parse('{"__proto__":{}}')]) {
     assert.equal(decodeFields(bad), undefined, JSON.stringify(bad))
   }
   assert.deepEqual(decodeFields({}), NO_FIELDS)
