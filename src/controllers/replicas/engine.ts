@@ -21,7 +21,7 @@ const BURST = 500
 
 /** A pass looks at every pod of the set: after one over so many, those that pods call for come together in the next. */
 const LARGE_SET = 100
-const REST_MS_PER_POD = 0.1
+const REST_MS_PER_POD = 0.3
 const MOST_REST_MS = 1000
 
 /** What ReplicaSet and ReplicationController have in common. */

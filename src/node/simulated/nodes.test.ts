@@ -99,6 +99,34 @@ test('createSimulatedNodes has a CSINode for each node, which goes with it', asy
   )
 })
 
+test('createSimulatedNodes renews leases though the statuses of many pods cannot be written', async () => {
+  const pods = 100
+  let held = 0
+  const release = Promise.withResolvers<void>()
+  const through = (client: Client): Client => ({
+    ...client,
+    async patch(kind, key, patch, options) {
+      if ((kind as unknown) === Pod) {
+        held++
+        await release.promise
+      }
+      return client.patch(kind, key, patch, options)
+    },
+    get: (...args) => client.get(...args),
+    create: (kind, object, options) => client.create(kind, object, options),
+    update: (...args) => client.update(...args),
+  })
+  await using own = await world(1, { through })
+  const renewed = async () => (await own.client.get(Lease, { namespace: 'kube-node-lease', name: 'simulated-0' })).spec?.renewTime
+  const before = await renewed()
+  for (let i = 0; i < pods; i++) await own.create(`pod-${i}`, 0)
+  await own.until(async () => held > 0)
+  await own.clock.advance(20_000)
+  await own.until(async () => (await renewed()) !== before)
+  release.resolve()
+  await own.until(async () => (await own.pods()).every(({ status }) => status?.phase === 'Running'))
+})
+
 test('createSimulatedNodes runs pods with addresses of their own', async () => {
   await using own = await world(2)
   for (let i = 0; i < 30; i++) await own.create(`pod-${i}`, i % 2)

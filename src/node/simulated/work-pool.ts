@@ -1,9 +1,12 @@
-// A bounded number of writes at a time; of what waits under one key only the newest is done. Failures come back after a pause.
+// A bounded number of writes at a time, begun a few in a turn of the event loop so that nobody waits for all of them; of what waits under one key
+// only the newest is done. Failures come back after a pause.
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 
 type Task = () => Promise<unknown>
 
+/** About as many as keep the loop busy for a few milliseconds. */
+const PER_TURN = 16
 const RETRY_MS = 1000
 const MOST_RETRY_MS = 30_000
 
@@ -42,12 +45,18 @@ export class WorkPool {
   }
 
   #serial = 0
+  #begun = 0
 
   #next(): void {
     const { concurrency, log, clock, signal } = this.#options
     for (const [key, { task, tries }] of this.#waiting) {
-      if (this.#running.size >= concurrency) return
+      if (this.#running.size >= concurrency || this.#begun >= PER_TURN) return
       if (this.#running.has(key)) continue
+      if (this.#begun++ === 0)
+        setImmediate(() => {
+          this.#begun = 0
+          this.#next()
+        })
       this.#waiting.delete(key)
       this.#running.add(key)
       void task()
