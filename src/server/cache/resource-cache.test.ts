@@ -45,6 +45,8 @@ test('ResourceCache tells the past after a revision, and nothing when that is fo
   )
   assert.ok(cache.since(cache.floor))
   assert.equal(cache.since(cache.floor - 1), undefined)
+  // Cut back once, to 4096, when it was a quarter longer: not one by one.
+  assert.equal(cache.floor, 5121 - 4096)
 })
 
 test('ResourceCache forgets sooner what is large', () => {

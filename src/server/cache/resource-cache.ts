@@ -143,7 +143,7 @@ export class ResourceCache {
     let bytes = this.#historyBytes
     for (let at = 0; at < count || bytes > HISTORY_BYTES; at++) {
       bytes -= costOf(this.#history[at]!)
-      count = at + 1
+      count = Math.max(count, at + 1)
     }
     this.#floor = this.#history[count - 1]!.revision
     this.#history.splice(0, count)
