@@ -16,6 +16,8 @@ interface Waiter {
 export class InformerCache<T extends KubeObject> implements Informer<T> {
   readonly kind: Kind<T>
   #objects = new Map<string, T>()
+  /** All of them, until one changes: whoever asks again and again gets the same list. */
+  #all: readonly T[] | undefined
   #byNamespace: Index<T> | undefined
   #byOwner: Index<T> | undefined
   #indexes = new Map<(object: T) => string, Index<T>>()
@@ -42,24 +44,24 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
     return this.#objects.get(keyText(key))
   }
 
-  list(namespace?: string): T[] {
-    if (namespace === undefined) return [...this.#objects.values()]
+  list(namespace?: string): readonly T[] {
+    if (namespace === undefined) return (this.#all ??= [...this.#objects.values()])
     this.#byNamespace ??= new Index(namespaceOf, this.#objects)
     return this.#byNamespace.of(namespace)
   }
 
-  ownedBy(uid: string): T[] {
+  ownedBy(uid: string): readonly T[] {
     this.#byOwner ??= new Index(ownerOf, this.#objects)
     return this.#byOwner.of(uid)
   }
 
-  by(valueOf: (object: T) => string, value: string): T[] {
+  by(valueOf: (object: T) => string, value: string): readonly T[] {
     let index = this.#indexes.get(valueOf)
     if (!index) this.#indexes.set(valueOf, (index = new Index(valueOf, this.#objects)))
     return index.of(value)
   }
 
-  orphans(namespace: string): T[] {
+  orphans(namespace: string): readonly T[] {
     return this.ownedBy(`${NO_OWNER}${namespace}`)
   }
 
@@ -148,6 +150,7 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
     const object = deepFreeze(this.#project(received) as T)
     const previous = this.#objects.get(key)
     this.#objects.set(key, object)
+    this.#all = undefined
     this.#byNamespace?.replace(key, previous, object)
     this.#byOwner?.replace(key, previous, object)
     for (const index of this.#indexes.values()) index.replace(key, previous, object)
@@ -159,6 +162,7 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
     const previous = this.#objects.get(key)
     if (!previous) return
     this.#objects.delete(key)
+    this.#all = undefined
     this.#byNamespace?.replace(key, previous, undefined)
     this.#byOwner?.replace(key, previous, undefined)
     for (const index of this.#indexes.values()) index.replace(key, previous, undefined)
@@ -174,32 +178,46 @@ export class InformerCache<T extends KubeObject> implements Informer<T> {
   }
 }
 
+interface Group<T> {
+  byKey: Map<string, T>
+  /** The same as a list, until one changes. */
+  list: readonly T[] | undefined
+}
+
+const NONE: readonly never[] = Object.freeze([])
+
 /** Objects by one derived value. */
 class Index<T extends KubeObject> {
   #valueOf: (object: T) => string
-  #entries = new Map<string, Map<string, T>>()
+  #groups = new Map<string, Group<T>>()
 
   constructor(valueOf: (object: T) => string, objects: ReadonlyMap<string, T>) {
     this.#valueOf = valueOf
     for (const [key, object] of objects) this.replace(key, undefined, object)
   }
 
-  of(value: string): T[] {
-    return [...(this.#entries.get(value)?.values() ?? [])]
+  of(value: string): readonly T[] {
+    const group = this.#groups.get(value)
+    return group ? (group.list ??= [...group.byKey.values()]) : NONE
   }
 
   replace(key: string, previous: T | undefined, next: T | undefined): void {
     const from = previous && this.#valueOf(previous)
     const to = next && this.#valueOf(next)
-    if (from !== undefined && from !== to) {
-      const entries = this.#entries.get(from)
-      entries?.delete(key)
-      if (entries?.size === 0) this.#entries.delete(from)
-    }
+    if (from !== undefined && from !== to) this.#leave(from, key)
     if (to === undefined) return
-    let entries = this.#entries.get(to)
-    if (!entries) this.#entries.set(to, (entries = new Map()))
-    entries.set(key, next!)
+    let group = this.#groups.get(to)
+    if (!group) this.#groups.set(to, (group = { byKey: new Map(), list: undefined }))
+    group.byKey.set(key, next!)
+    group.list = undefined
+  }
+
+  #leave(value: string, key: string): void {
+    const group = this.#groups.get(value)
+    if (!group) return
+    group.byKey.delete(key)
+    group.list = undefined
+    if (group.byKey.size === 0) this.#groups.delete(value)
   }
 }
 

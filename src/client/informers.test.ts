@@ -143,6 +143,32 @@ test('Informer finds by owner, freezes what it shares and drops managed fields',
   assert.throws(() => (a.metadata!.labels!.app = 'b'), TypeError)
 })
 
+test('Informer hands out one list until something in it changes', async (t) => {
+  const { informers, state, push, settle } = script(t)
+  state.items = [object('a', 1)]
+  const informer = informers.of(ConfigMap)
+  await informer.synced()
+  await settle()
+  const lists = () => [informer.list(), informer.list('default'), informer.orphans('default')]
+  const before = lists()
+  assert.ok(lists().every((list, index) => list === before[index]))
+  push({ type: 'ADDED', object: object('b', 2) })
+  await settle()
+  const after = lists()
+  assert.deepEqual(
+    before.map(({ length }) => length),
+    [1, 1, 1],
+  )
+  assert.deepEqual(
+    after.map(({ length }) => length),
+    [2, 2, 2],
+  )
+  push({ type: 'DELETED', object: object('a', 3) })
+  push({ type: 'DELETED', object: object('b', 4) })
+  await settle()
+  assert.deepEqual(lists(), [[], [], []])
+})
+
 test('Informer.seen resolves when that version went by, be it in a bookmark', async (t) => {
   const { informers, push, settle } = script(t)
   const informer = informers.of(ConfigMap)
