@@ -170,11 +170,26 @@ export function quantityValue(text: string | number | undefined): number {
 }
 /** CPU: thousandths, rounded up. */
 export function quantityMilliValue(text: string | number | undefined): number {
-  // What nearly all are written as, without big numbers: autoscalers and schedulers ask by the thousand.
-  const [, digits, unit] = typeof text === 'string' ? (/^([0-9]{1,12})([nm]?)$/.exec(text) ?? []) : []
-  if (digits !== undefined) return unit === 'm' ? Number(digits) : unit === 'n' ? Math.ceil(Number(digits) / 1e6) : Number(digits) * 1000
-  return quantityOf(text).milliValue()
+  return (typeof text === 'string' ? plainMilliValue(text) : undefined) ?? quantityOf(text).milliValue()
 }
+
+const MOST_PLAIN_DIGITS = 12
+
+/** What nearly all are written as, without big numbers: up to twelve digits, of wholes, thousandths or billionths. Autoscalers and schedulers ask by the thousand. */
+function plainMilliValue(text: string): number | undefined {
+  const unit = text.at(-1)
+  const digits = unit === 'm' || unit === 'n' ? text.length - 1 : text.length
+  if (digits === 0 || digits > MOST_PLAIN_DIGITS) return undefined
+  let number = 0
+  for (let at = 0; at < digits; at++) {
+    const digit = text.charCodeAt(at) - ZERO_DIGIT
+    if (digit < 0 || digit > 9) return undefined
+    number = number * 10 + digit
+  }
+  return unit === 'm' ? number : unit === 'n' ? Math.ceil(number / 1e6) : number * 1000
+}
+
+const ZERO_DIGIT = '0'.charCodeAt(0)
 
 export const ZERO = new Quantity(0n)
 

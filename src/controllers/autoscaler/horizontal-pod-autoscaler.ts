@@ -7,7 +7,6 @@ import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resour
 import { Pod } from '#api/kinds/core/pod.ts'
 import { equal } from '#api/equal.ts'
 import type { Kind } from '#api/kind.ts'
-import { matchesLabels, type Selector } from '#api/label-selector.ts'
 import { keyText, type ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
@@ -15,7 +14,7 @@ import { formatTime } from '#lib/clock.ts'
 import type { ClusterKinds } from '#controllers/cluster-kinds.ts'
 import { textOf } from '#controllers/pod-control.ts'
 import { AutoscalerConditions } from './autoscaler-conditions.ts'
-import { ControlledPods } from './controlled-pods.ts'
+import { ControlledPods, type Found } from './controlled-pods.ts'
 import { noMatch } from './metrics-client.ts'
 import { MetricFailure, type MetricProposal, proposalOf } from './metric-proposals.ts'
 import { type Limited, limitByRange, type Limits, ScalingHistory } from './scaling-limits.ts'
@@ -233,7 +232,7 @@ function selectPods(
   { autoscaler, conditions, context }: Pass,
   selector: string,
   controlled: ControlledPods,
-): { selector: string; pods: Pod[] } | Error {
+): { selector: string; pods: readonly Pod[] } | Error {
   const refuse = (reason: string, message: string, { event = reason, text = message } = {}) => {
     context.events.event(autoscaler, 'Warning', event, text)
     conditions.set('ScalingActive', false, { reason, message })
@@ -244,15 +243,13 @@ function selectPods(
     return refuse('InvalidSelector', "the HPA target's scale is missing a selector", more)
   }
   const { namespace = '', name = '' } = autoscaler.metadata!
-  let parsed: Selector
+  let found: Found
   try {
-    parsed = controlled.select({ namespace, name }, selector)
+    found = controlled.find({ namespace, name }, { text: selector, pods: context.informers.of(Pod).list(namespace) })
   } catch (error) {
     return refuse('InvalidSelector', `couldn't convert selector into a corresponding internal selector object: ${textOf(error)}`)
   }
-  const all = context.informers.of(Pod).list(namespace)
-  const pods = all.filter(({ metadata }) => matchesLabels(parsed, metadata?.labels))
-  const owners = controlled.ownersOf(namespace, pods)
+  const { pods, owners } = found
   if (owners.length <= 1) return { selector, pods }
   const named = owners.map((owner) => `{${owner} ${namespace}}`).join(' ')
   return refuse('AmbiguousSelector', `pods by selector ${selector} are controlled by multiple HPAs: [${named}]`)

@@ -42,7 +42,7 @@ export async function resourceMetrics(
     .catch(wrapped('unable to fetch metrics from resource metrics API', `pods.${METRICS_GROUP}`))
   if (items.length === 0) throw new Error('no metrics returned from resource metrics API')
   const found: MetricsByPod = new Map()
-  let last = { text: '', windowMs: 0 }
+  let last = { timestamp: '', endedAt: 0, window: '', windowMs: 0 }
   for (const { metadata, containers, timestamp, window } of items) {
     const { name = '' } = metadata ?? {}
     const chosen = container === '' ? containers : containers.filter((one) => one.name === container)
@@ -50,14 +50,25 @@ export async function resourceMetrics(
       const why = `container ${container} not present in metrics for pod ${namespace}/${name}`
       throw new Error(`failed to get container metrics: ${why}`)
     }
-    const amounts = chosen.flatMap(({ usage }) => (Object.hasOwn(usage, resource) ? [quantityMilliValue(usage[resource])] : []))
-    if (amounts.length === 0 || amounts.length < chosen.length) continue
-    const value = amounts.reduce((sum, amount) => sum + amount, 0)
+    const value = sumOf(chosen, resource)
+    if (value === undefined) continue
     // Pods are measured together.
-    if (window !== last.text) last = { text: window, windowMs: parseDuration(window) ?? DEFAULT_WINDOW_MS }
-    found.set(name, { value, timestamp: Date.parse(timestamp), windowMs: last.windowMs })
+    if (timestamp !== last.timestamp || window !== last.window)
+      last = { timestamp, endedAt: Date.parse(timestamp), window, windowMs: parseDuration(window) ?? DEFAULT_WINDOW_MS }
+    found.set(name, { value, timestamp: last.endedAt, windowMs: last.windowMs })
   }
   return found
+}
+
+/** In thousandths; undefined where one of them does not tell. */
+function sumOf(containers: PodMetrics['containers'], resource: string): number | undefined {
+  if (containers.length === 0) return undefined
+  let sum = 0
+  for (const { usage } of containers) {
+    if (!Object.hasOwn(usage, resource)) return undefined
+    sum += quantityMilliValue(usage[resource])
+  }
+  return sum
 }
 
 export interface CustomMetric {

@@ -56,9 +56,17 @@ function isStarting(pod: Pod, metric: PodMetric, now: number): boolean {
   return unready && started + INITIAL_READINESS_MS > changed
 }
 
+/** By list of pods, which stays the same while they do: an autoscaler asks about the same ones every 15 seconds. */
+const known = new WeakMap<readonly Pod[], Map<string, ReadonlyMap<string, number>>>()
+
 /** In thousandths, by pod. Throws where one of the containers asked about requests nothing. */
-export function requestsOf(pods: readonly Pod[], resource: string, container: string): Map<string, number> {
-  return new Map(pods.map((pod) => [pod.metadata!.name!, requestOf(pod, resource, container)]))
+export function requestsOf(pods: readonly Pod[], resource: string, container: string): ReadonlyMap<string, number> {
+  let requests = known.get(pods)
+  if (!requests) known.set(pods, (requests = new Map()))
+  const asked = `${resource}/${container}`
+  let found = requests.get(asked)
+  if (!found) requests.set(asked, (found = new Map(pods.map((pod) => [pod.metadata!.name!, requestOf(pod, resource, container)]))))
+  return found
 }
 
 function requestOf(pod: Pod, resource: string, container: string): number {

@@ -37,7 +37,7 @@ export function replicasForUtilization(
   { resource, container, target }: { resource: string; container: string; target: number },
 ): Proposal {
   requirePods(situation)
-  let requests: Map<string, number> | undefined
+  let requests: ReadonlyMap<string, number> | undefined
   const request = (name: string) => (requests ??= requestsOf(situation.pods, resource, container)).get(name)
   const ratioOf: Ratio = (all) => {
     let [used, requested, count] = [0, 0, 0]
@@ -115,7 +115,7 @@ function propose(
   { resource, ratioOf, most, onTarget }: Rules,
 ): Proposal {
   const { ready, unready, missing, ignored } = groupPods(pods, all, { resource, now })
-  const metrics = new Map([...all].filter(([name]) => !ignored.has(name) && !unready.has(name)))
+  const metrics = ignored.size + unready.size === 0 ? all : new Map([...all].filter(([name]) => !ignored.has(name) && !unready.has(name)))
   if (metrics.size === 0) throw new Error('did not receive metrics for targeted pods (pods might be unready)')
   const { ratio, ...measured } = ratioOf(metrics)
   const proposal = (wanted: number): Proposal => ({ replicas: wanted, ...measured })
@@ -123,15 +123,16 @@ function propose(
   if (!growsWithUnready && missing.size === 0) return proposal(isWithin(ratio, tolerances) ? replicas : Math.ceil(ratio * ready))
 
   // Pods nobody knows about are assumed to be what speaks against the change.
+  const assumed = new Map(metrics)
   const assume = (names: Iterable<string>, value: (name: string) => number) => {
-    for (const name of names) metrics.set(name, { value: value(name), timestamp: 0, windowMs: 0 })
+    for (const name of names) assumed.set(name, { value: value(name), timestamp: 0, windowMs: 0 })
   }
   if (ratio < 1) assume(missing, most)
   else if (ratio > 1 || onTarget === 'nothing') assume(missing, () => 0)
   if (growsWithUnready) assume(unready, () => 0)
-  const { ratio: assumed } = ratioOf(metrics)
-  if (isWithin(assumed, tolerances) || (ratio < 1 && assumed > 1) || (ratio > 1 && assumed < 1)) return proposal(replicas)
-  const wanted = Math.ceil(assumed * metrics.size)
+  const { ratio: share } = ratioOf(assumed)
+  if (isWithin(share, tolerances) || (ratio < 1 && share > 1) || (ratio > 1 && share < 1)) return proposal(replicas)
+  const wanted = Math.ceil(share * assumed.size)
   // More or fewer metrics than replicas must not turn the direction round.
-  return proposal((assumed < 1 && wanted > replicas) || (assumed > 1 && wanted < replicas) ? replicas : wanted)
+  return proposal((share < 1 && wanted > replicas) || (share > 1 && wanted < replicas) ? replicas : wanted)
 }

@@ -8,7 +8,7 @@ import { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
 import { checkFieldSelector, matchesFields, parseFieldSelector } from '#api/field-selector.ts'
 import { matchesLabels, parseLabelSelector } from '#api/label-selector.ts'
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, keyOf, keyText, type KubeObject, parseKeyText } from '#api/object.ts'
+import { apiVersionOf, keyOf, keyText, type KubeObject } from '#api/object.ts'
 import { Quantity } from '#api/quantity.ts'
 import { notFoundError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
@@ -16,6 +16,7 @@ import type { ServerContext, SubresourceHandler, SubresourceRequest } from '#ser
 import type { Kubelets } from '#server/subresources/kubelets.ts'
 import { KubeletUsage } from './kubelet-usage.ts'
 import type { Amounts, PodReading, Window } from './reading.ts'
+import { SimulatedPods } from './simulated-pods.ts'
 import { isSimulated, SimulatedUsage } from './simulated-usage.ts'
 
 export const metricsKinds: readonly Kind<any>[] = [NodeMetrics, PodMetrics]
@@ -29,7 +30,7 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
   const measured = new KubeletUsage({ reader, kubelets, clock, log })
   const simulated = new SimulatedUsage({ reader, registry, clock })
 
-  const [created, measuredAt] = [lastRemembered(formatTime), lastRemembered(formatTime)]
+  const [created, measuredAt, lasted] = [lastRemembered(formatTime), lastRemembered(formatTime), lastRemembered(goDuration)]
   const headOf = ({ metadata }: KubeObject, { timestamp, windowMs }: Window): Measured => {
     const { name, namespace, labels } = metadata ?? {}
     return {
@@ -40,7 +41,7 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
         ...(labels ? { labels } : {}),
       },
       timestamp: measuredAt(timestamp),
-      window: goDuration(windowMs),
+      window: lasted(windowMs),
     }
   }
 
@@ -61,28 +62,15 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
       shown.set(reading.containers, (containers = reading.containers.map(({ name, ...amounts }) => ({ name, usage: usageOf(amounts) }))))
     return { ...headOf(pod, reading), containers }
   }
-  /** Of simulated pods: the same until the window ends, so that whoever asks again and again costs little. */
-  const kept = new Map<string, { readings: ReadonlyMap<string, PodReading>; items: PodMetrics[] }>()
-  const simulatedPods = (namespace = ''): readonly PodMetrics[] => {
-    const readings = simulated.pods(namespace)
-    const before = kept.get(namespace)
-    if (before?.readings === readings) return before.items
-    // Of a window that is over.
-    if (before) kept.clear()
-    const items = [...readings].flatMap(([key, reading]) => {
-      const pod = reader.get(Pod, parseKeyText(key))
-      return pod ? [metricsOf(pod, reading)] : []
-    })
-    kept.set(namespace, { readings, items })
-    return items
-  }
+  const simulatedPods = new SimulatedPods({ reader, usage: simulated, metricsOf })
   const podMetrics = async (request: SubresourceRequest): Promise<PodMetrics[]> => {
-    const namespace = request.attributes.namespace || undefined
-    const matches = matcher(Pod, request)
-    const found = simulatedPods(namespace).filter((one) => matches(one) && reader.get(Pod, keyOf(one)))
+    const { namespace = '', labelSelector = '', fieldSelector = '' } = request.attributes
+    const picks = () => matcher(Pod, request)
+    const found = simulatedPods.list(namespace, { text: `${labelSelector}\n${fieldSelector}`, picks })
     // They come in order, unless more are put among them.
     if (!(await measured.wanted())) return found
-    for (const pod of reader.list(Pod, namespace)) {
+    const matches = picks()
+    for (const pod of reader.list(Pod, namespace || undefined)) {
       const node = pod.spec?.nodeName
       if (!node || pod.status?.phase !== 'Running' || !matches(pod)) continue
       const reading = measured.pod(keyText(keyOf(pod)), node)

@@ -47,9 +47,15 @@ export class SimulatedUsage {
   /** What the windows before were worked out from, by namespace. */
   readonly #basis = new Map<string, Basis>()
   #followed: Disposable[] = []
+  #changes = 0
 
   constructor(context: SimulatedUsageContext) {
     this.#context = context
+  }
+
+  /** How often pods and nodes have changed since somebody first asked. */
+  get changes(): number {
+    return this.#changes
   }
 
   /** Those of `namespace`, or of all; by `namespace/name`. */
@@ -80,7 +86,11 @@ export class SimulatedUsage {
   #follow(): void {
     if (this.#followed.length > 0) return
     const { reader } = this.#context
-    this.#followed = [reader.onChange(Pod, () => this.#basis.clear()), reader.onChange(Node, () => this.#basis.clear())]
+    const changed = () => {
+      this.#changes++
+      this.#basis.clear()
+    }
+    this.#followed = [reader.onChange(Pod, changed), reader.onChange(Node, changed)]
   }
 
   /** Everything is read at the same moments. */
