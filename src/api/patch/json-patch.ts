@@ -1,4 +1,5 @@
-// JSON patch (RFC 6902) as the API server applies it: negative list indices count from the end, the number of operations and what copies add are bounded.
+// JSON patch (RFC 6902) as the API server applies it, with its library's liberties: negative list indices count from the end, a member that is
+// not there is null where it is replaced, copied or tested, a value left out is null. The number of operations and what copies add are bounded.
 import { clone, getOwn, isObject, setOwn } from '#api/clone.ts'
 import { equal } from '#api/equal.ts'
 import { StatusError } from '#api/status.ts'
@@ -18,6 +19,7 @@ interface Document {
 
 /** `document` stays as it is. BadRequest: no JSON patch; 413: too many operations; 422: an operation does not apply. */
 export function jsonPatch(document: object, patch: unknown): unknown {
+  if (patch === null) return clone(document)
   if (!Array.isArray(patch))
     throw new StatusError('BadRequest', `json: cannot unmarshal ${goKind(patch)} into Go value of type jsonpatch.Patch`)
   if (patch.length > MAX_OPERATIONS) {
@@ -25,12 +27,12 @@ export function jsonPatch(document: object, patch: unknown): unknown {
     throw new StatusError('RequestEntityTooLarge', `Request entity is too large: ${why}`)
   }
   for (const operation of patch) {
-    if (!isObject(operation)) {
+    if (operation !== null && !isObject(operation)) {
       throw new StatusError('BadRequest', `json: cannot unmarshal ${goKind(operation)} into Go value of type jsonpatch.Operation`)
     }
   }
   const state: Document = { root: clone(document), copiedBytes: 0 }
-  for (const operation of patch) apply(state, operation)
+  for (const operation of patch) apply(state, (operation ?? {}) as Record<string, unknown>)
   return state.root
 }
 
@@ -42,24 +44,24 @@ function apply(state: Document, operation: Record<string, unknown>): void {
     case 'remove':
       return remove(place(state, path))
     case 'replace':
-      if (path === '') state.root = valueOf(operation)
+      if (path === '') state.root = newRoot(valueOf(operation))
       else replace(place(state, path), valueOf(operation))
       return
     case 'move': {
       const from = pathOf(operation, 'from')
       const source = place(state, from)
-      const value = read(source)
+      const value = peek(source)
       remove(source)
       return insert(place(state, path), value)
     }
     case 'copy': {
-      const value = clone(read(place(state, pathOf(operation, 'from'))))
+      const value = clone(peek(place(state, pathOf(operation, 'from'))) ?? null)
       state.copiedBytes += JSON.stringify(value).length
       if (state.copiedBytes > MAX_COPIED_BYTES) throw refused('the accumulated size increase of copy exceeds the limit')
       return insert(place(state, path), value)
     }
     case 'test': {
-      const expected = operation.value ?? null
+      const expected = getOwn(operation, 'value') ?? null
       const actual = path === '' ? state.root : (peek(place(state, path)) ?? null)
       if (!equal(actual, expected)) throw refused(`testing value ${path} failed`)
       return
@@ -76,14 +78,18 @@ function pathOf(operation: Record<string, unknown>, member: 'path' | 'from'): st
 }
 
 function valueOf(operation: Record<string, unknown>): unknown {
-  if (!Object.hasOwn(operation, 'value')) throw refused(`operation ${String(operation.op)} lacks value`)
-  return clone(operation.value)
+  return clone(getOwn(operation, 'value') ?? null)
 }
 
-/** The container a pointer's last part names a place in; everything before it must exist. */
+function newRoot(value: unknown): unknown {
+  if (!isObject(value) && !Array.isArray(value)) throw refused('replace operation value must be object or array')
+  return value
+}
+
+/** The container a pointer's last part names a place in; everything before it must exist. What stands before the first slash means nothing. */
 function place(state: Document, pointer: string): Place {
   const parts = pointer.split('/')
-  if (parts.length < 2 || parts[0] !== '') throw refused(`missing container: ${pointer}`)
+  if (parts.length < 2) throw refused(`missing container: ${pointer}`)
   const key = decode(parts.pop()!)
   let container = state.root
   for (let i = 1; i < parts.length; i++) {
@@ -105,21 +111,14 @@ function insert({ container, key }: Place, value: unknown): void {
 }
 
 function replace(at: Place, value: unknown): void {
-  read(at)
   if (Array.isArray(at.container)) at.container[position(at.container, at.key)] = value
   else setOwn(at.container, at.key, value)
 }
 
 function remove(at: Place): void {
-  read(at)
-  if (Array.isArray(at.container)) at.container.splice(position(at.container, at.key), 1)
-  else delete at.container[at.key]
-}
-
-function read(at: Place): unknown {
-  const value = peek(at)
-  if (value === undefined) throw refused(`missing key: ${at.key}`)
-  return value
+  if (Array.isArray(at.container)) return void at.container.splice(position(at.container, at.key), 1)
+  if (!Object.hasOwn(at.container, at.key)) throw refused(`missing key: ${at.key}`)
+  delete at.container[at.key]
 }
 
 function peek({ container, key }: Place): unknown {
@@ -128,7 +127,7 @@ function peek({ container, key }: Place): unknown {
 
 /** A list index in range; `beyond` 1 allows the place after the last. */
 function position(list: unknown[], key: string, beyond = 0): number {
-  const index = /^-?\d{1,9}$/.test(key) ? Number(key) : Number.NaN
+  const index = /^[-+]?\d+$/.test(key) ? Number(key) : Number.NaN
   const length = list.length + beyond
   const actual = index < 0 ? index + length : index
   if (!(actual >= 0 && actual < length)) throw refused(`index out of bounds: ${key}`)

@@ -46,15 +46,54 @@ const jsonCases: [string, object, unknown[], object][] = [
     { a: { b: [1] } },
   ],
   ['replaces the whole', { a: 1 }, [{ op: 'replace', path: '', value: { z: 1 } }], { z: 1 }],
+  // As upstream's library, where the RFC would have it refused.
+  ['replaces what is not there', { a: {} }, [{ op: 'replace', path: '/a/b', value: 1 }], { a: { b: 1 } }],
+  ['copies what is not there as null', {}, [{ op: 'copy', from: '/a', path: '/b' }], { b: null }],
+  [
+    'takes a value left out for null',
+    { a: 1 },
+    [
+      { op: 'replace', path: '/a' },
+      { op: 'add', path: '/b' },
+    ],
+    { a: null, b: null },
+  ],
+  ['passes over what is before the first slash', { a: 1 }, [{ op: 'remove', path: 'x/a' }], {}],
+  [
+    'reads indices with signs and zeros',
+    { l: [1, 2, 3] },
+    [
+      { op: 'remove', path: '/l/+1' },
+      { op: 'remove', path: '/l/00' },
+    ],
+    { l: [3] },
+  ],
+  [
+    'puts at the very end with -1',
+    { l: [1] },
+    [
+      { op: 'add', path: '/l/-1', value: 2 },
+      { op: 'replace', path: '/l/-2', value: 0 },
+    ],
+    { l: [0, 2] },
+  ],
 ]
 for (const [title, object, patch, expected] of jsonCases)
   test(`jsonPatch ${title}`, () => assert.deepEqual(patched(object, 'json', patch), expected))
+
+test('jsonPatch without operations is null as well', () => assert.deepEqual(patched({ a: 1 }, 'json', null), { a: 1 }))
 
 const refusals: [string, unknown, number][] = [
   ['a missing parent', [{ op: 'add', path: '/x/y', value: 1 }], 422],
   ['a missing member', [{ op: 'remove', path: '/x' }], 422],
   ['a failing test', [{ op: 'test', path: '/a', value: 2 }], 422],
   ['an index out of range', [{ op: 'add', path: '/l/5', value: 1 }], 422],
+  ['an index before the first', [{ op: 'add', path: '/l/-2', value: 1 }], 422],
+  ['an index that is no number', [{ op: 'add', path: '/l/1e0', value: 1 }], 422],
+  ['a move into itself', [{ op: 'move', from: '/l', path: '/l/x' }], 422],
+  ['an operation that is null', [null], 422],
+  ['an operation that is no object', [[]], 400],
+  ['a new document that is none', [{ op: 'replace', path: '', value: null }], 422],
   ['an unknown operation', [{ op: 'frob', path: '/a' }], 422],
   ['what is no list', { op: 'add' }, 400],
   ['too many operations', Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/a', value: 1 })), 413],
@@ -81,6 +120,11 @@ test('jsonPatch keeps __proto__ as plain data', () => {
   const result = patched({}, 'json', JSON.parse('[{"op":"add","path":"/__proto__","value":{"polluted":1}}]')) as any
   assert.deepEqual(Object.keys(result), ['__proto__'])
   assert.equal(result.polluted, undefined)
+})
+
+test('mergePatch takes the nulls of objects in new lists along, not those of a list in an object place', () => {
+  const patch = { l: [{ a: null, b: 1 }, null], o: [{ a: null }], n: [[{ a: null }]] }
+  assert.deepEqual(patched({ l: [1], o: { z: 1 } }, 'merge', patch), { l: [{ b: 1 }, null], o: [{ a: null }], n: [[{}]] })
 })
 
 test('mergePatch merges, removes and replaces', () => {
