@@ -3,8 +3,9 @@ import { equal } from '#api/equal.ts'
 import type { KubeObject, ManagedFieldsEntry } from '#api/object.ts'
 import { formatTime } from '#lib/clock.ts'
 import { type Converting, settle } from './conversions.ts'
+import { createdFields } from './created-fields.ts'
 import { emptyObject, withEmptyStatus } from './empty-object.ts'
-import { isEmpty, union } from './fields.ts'
+import { type Fields, isEmpty, union } from './fields.ts'
 import {
   capUpdateManagers,
   decodeManagers,
@@ -32,17 +33,15 @@ export function trackUpdate(live: KubeObject | undefined, next: KubeObject, opti
  * What `next` brings as managedFields is honoured on the main resource, as a client may edit them.
  */
 export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, options: TrackUpdateOptions): Converting<void> {
-  const { manager, subresource = '', apiVersion, schema, now } = options
+  const { manager, subresource = '', apiVersion, now } = options
   const before = live?.metadata?.managedFields
   const managers = managersFrom(before, next.metadata?.managedFields, subresource)
-  const bare = withEmptyStatus(schema, withoutManagedFields(next))
+  const bare = withoutManagedFields(next)
   let tookSomething = false
   // An object nobody owns a field of stays so until someone applies to it.
   if (managers.size > 0 || !live) {
-    const from = live ? withEmptyStatus(schema, withoutManagedFields(live)) : emptyObject(schema)
-    const { comparison } = yield* takeOver(managers, from, bare, options)
-    // What the endpoint does not own is not in the comparison any more.
-    const fields = withoutNeverOwned(union(comparison.added, comparison.modified))
+    const fields =
+      live || managers.size > 0 ? yield* changedFields(managers, { live, next: bare, ...options }) : createdFields(bare, options)
     tookSomething = !isEmpty(fields)
     if (tookSomething) {
       const own: Manager = {
@@ -61,6 +60,17 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
   }
   const entries = encodeManagers(managers)
   setManagedFields(next, tookSomething ? entries : settled(before, entries))
+}
+
+/** Taken from whoever had them. What the endpoint does not own is not among them. */
+function* changedFields(
+  managers: Managers,
+  { live, next, ...ownership }: Ownership & { live: KubeObject | undefined; next: KubeObject },
+): Converting<Fields> {
+  const { schema } = ownership
+  const from = live ? withEmptyStatus(schema, withoutManagedFields(live)) : emptyObject(schema)
+  const { comparison } = yield* takeOver(managers, from, withEmptyStatus(schema, next), ownership)
+  return withoutNeverOwned(union(comparison.added, comparison.modified))
 }
 
 function managersFrom(

@@ -40,6 +40,14 @@ export function ignoredFields(hasStatus: boolean, subresource: string): Fields {
   return subresource === '' && hasStatus ? STATUS_ONLY : NO_FIELDS
 }
 
+export function withoutIgnored({ added, modified, removed }: Comparison, ignored: Fields): Comparison {
+  return {
+    added: recursiveDifference(added, ignored),
+    modified: recursiveDifference(modified, ignored),
+    removed: recursiveDifference(removed, ignored),
+  }
+}
+
 export interface Conflict {
   owner: Manager
   fields: Fields
@@ -56,11 +64,7 @@ export function* takeOver(
   { self, ...ownership }: Ownership & { self?: string },
 ): Converting<{ comparison: Comparison; conflicts: Conflict[] }> {
   const { ignored = NO_FIELDS, schema, apiVersion, versions } = ownership
-  const without = ({ added, modified, removed }: Comparison): Comparison => ({
-    added: recursiveDifference(added, ignored),
-    modified: recursiveDifference(modified, ignored),
-    removed: recursiveDifference(removed, ignored),
-  })
+  const without = (comparison: Comparison) => withoutIgnored(comparison, ignored)
   const whole = compareObjects(schema, live, next)
   const comparison = without(whole)
   // Where nothing changes nothing changes in any version.

@@ -41,9 +41,26 @@ function orderedFields(plan: Plan, object: Json, kept: boolean): Json {
   }
   if (isOrdered) return changed ? { ...object, ...changed } : object
   const result: Json = {}
-  for (const name of fields.keys()) if (object[name] !== undefined) result[name] = changed?.[name] ?? object[name]
-  for (const name in object) if (!places.has(name)) setOwn(result, name, object[name])
+  for (const name of inPlace(object, places)) setOwn(result, name, changed?.[name] ?? object[name])
   return result
+}
+
+/** Names of members by their places; those that have none come last, as they came. By insertion: there are few, and most are where they belong. */
+function inPlace(object: Json, places: ReadonlyMap<string, number>): string[] {
+  const names: string[] = []
+  const at: number[] = []
+  for (const name in object) {
+    const place = places.get(name) ?? Infinity
+    if (place !== Infinity && object[name] === undefined) continue
+    let index = names.length
+    for (; index > 0 && at[index - 1]! > place; index--) {
+      names[index] = names[index - 1]!
+      at[index] = at[index - 1]!
+    }
+    names[index] = name
+    at[index] = place
+  }
+  return names
 }
 
 function orderedEntries(items: Plan, map: Json, kept: boolean): Json {
