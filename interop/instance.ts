@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSyn
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { pinned } from './clients/pinned.ts'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -26,10 +27,13 @@ export const noRealNode: string | false =
         ? false
         : 'unshare is not installed'
 
-/** Every kubectl here, oldest first: the one on the PATH and versions that lie beside it as `kubectl.1.N`. */
-export function kubectls(): string[] {
+/** Every kubectl here, oldest first: the one on the PATH, versions that lie beside it as `kubectl.1.N`, and those that were fetched. */
+export function kubectls({ fetched = true } = {}): string[] {
   const named = process.env.SAMPAN_KUBECTL?.split(':').filter(Boolean)
-  if (named?.length) return named
+  return named?.length ? named : [...kubectlsOnPath(), ...(fetched ? pinned('kubectl') : [])]
+}
+
+function kubectlsOnPath(): string[] {
   for (const folder of (process.env.PATH ?? '').split(':')) {
     const found = join(folder, 'kubectl')
     if (!existsSync(found)) continue

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { basename } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { fetchPinned } from './clients/pinned.ts'
 import { Instance, kubectls, noKubectl } from './instance.ts'
 
 const OBJECTS = `
@@ -56,10 +57,10 @@ const SAYS: [line: string, output: RegExp][] = [
   ['set image deployment/web main=web:2', /^deployment.apps\/web image updated\n$/],
   ['rollout status deployment/web --timeout=60s', /successfully rolled out/],
   ['rollout history deployment/web', /^deployment.apps\/web ?\nREVISION +CHANGE-CAUSE\n1 +<none>\n2 +<none>\n/],
-  ['rollout undo deployment/web --to-revision=9', /^error: unable to find specified revision 9 in history\n$/],
+  ['rollout undo deployment/web --to-revision=9', /^error: unable to find specified revision 9 in history\n$/m],
   ['rollout pause deployment/web', /^deployment.apps\/web paused\n$/],
   ['rollout resume deployment/web', /^deployment.apps\/web resumed\n$/],
-  ['autoscale deployment web --max=5 --cpu-percent=80', /^horizontalpodautoscaler.autoscaling\/web autoscaled\n$/],
+  ['autoscale deployment web --max=5 --cpu-percent=80', /^horizontalpodautoscaler.autoscaling\/web autoscaled\n$/m],
   ['expose deployment web --name=again --port=80', /^service\/again exposed\n$/],
   ['label deployment web app=other', /^error: 'app' already has a value \(web\), and --overwrite is false\n$/],
   [
@@ -99,6 +100,8 @@ const SAYS: [line: string, output: RegExp][] = [
   ['delete replicasets -l app=web --cascade=foreground', /^(replicaset.apps "web-\w+" deleted.*\n){2}$/],
   ['get pods', /^No resources found in NS namespace.\n$/],
 ]
+
+await fetchPinned()
 
 describe('kubectl', { skip: noKubectl, concurrency: 2 }, () => {
   let cluster: Instance

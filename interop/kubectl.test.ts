@@ -1,15 +1,18 @@
-// Every kubectl on this machine against a real node: the commands people type, in a namespace per version.
+// Every kubectl on this machine, and the newest there is, against a real node: the commands people type, in a namespace per version.
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { fetchPinned } from './clients/pinned.ts'
 import { loadTestImages } from './images/load.ts'
 import { eventually, Instance, kubectls, noKubectl, noRealNode } from './instance.ts'
 
 const skip = noRealNode || noKubectl
 const files = mkdtempSync(join(tmpdir(), 'sampan-kubectl-'))
 after(() => rmSync(files, { recursive: true, force: true }))
+
+await fetchPinned()
 
 describe('kubectl', { skip, concurrency: 2 }, () => {
   let cluster: Instance
@@ -21,7 +24,8 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
     await cluster?.[Symbol.asyncDispose]()
   })
 
-  for (const program of kubectls()) {
+  const onPath = kubectls({ fetched: false })
+  for (const program of new Set([...onPath, ...kubectls().slice(-1)])) {
     const version = basename(program).replace('kubectl.', '')
     const ns = `k-${version.replaceAll('.', '-')}`
     const k = (words: string, input?: string) =>

