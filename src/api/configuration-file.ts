@@ -1,4 +1,5 @@
 // Configuration in files that look like API objects: read strictly, told of in one error that names every field.
+import { parseGoDuration } from '#lib/duration.ts'
 import { isObject } from './clone.ts'
 import { parseYaml, YamlError } from './codec/yaml.ts'
 import type { FieldError } from './field-error.ts'
@@ -64,12 +65,8 @@ export function refuseAll(errors: readonly FieldError[]): void {
   throw new ConfigurationError(texts.length === 1 ? texts[0]! : `[${texts.join(', ')}]`)
 }
 
-const UNITS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, ns: 1e-6 }
-
-/** Go's durations (`1m30s`) in milliseconds; undefined for what is none. */
+/** Go's durations (`1m30s`) that are not negative, in milliseconds. */
 export function parseDuration(text: string): number | undefined {
-  if (text === '0') return 0
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g)]
-  const sum = parts.reduce((total, [, count, unit]) => total + Number(count) * UNITS[unit!]!, 0)
-  return parts.length > 0 && parts.map(([part]) => part).join('') === text ? sum : undefined
+  const ms = parseGoDuration(text)
+  return ms !== undefined && ms >= 0 ? ms : undefined
 }

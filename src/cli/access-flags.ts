@@ -1,7 +1,7 @@
 // Who may come in and do what, as it is said on the command line: upstream's flags by upstream's names. What the files hold is checked by the server.
 import { resolve } from 'node:path'
-import { parseDuration } from '#lib/duration.ts'
-import { UsageError } from './config.ts'
+import { parseGoDuration } from '#lib/duration.ts'
+import { UsageError } from './errors.ts'
 
 export interface AccessFlags {
   serviceAccountIssuer?: string[]
@@ -43,7 +43,6 @@ export interface Flag {
 
 const MODES = ['AlwaysAllow', 'AlwaysDeny', 'ABAC', 'Webhook', 'RBAC', 'Node']
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512']
-const DURATION = /^(0|(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+)$/
 
 const list = (text: string): string[] => text.split(',').filter((one) => one !== '')
 const joined = (text: string, before: unknown): string[] => [...((before as string[] | undefined) ?? []), ...list(text)]
@@ -77,7 +76,7 @@ function https(flag: string): (text: string) => string {
 
 function duration(flag: string): (text: string) => string {
   return (text) => {
-    if (DURATION.test(text)) return text
+    if (parseGoDuration(text) !== undefined && !text.startsWith('-')) return text
     throw new UsageError(`${flag} ${text}: a duration is needed, such as 2m or 30s`)
   }
 }
@@ -94,7 +93,7 @@ function boolean(flag: string): (text: string) => boolean {
 /** The bounds are upstream's. */
 function tokenLife(text: string): string {
   const checked = duration('--service-account-max-token-expiration')(text)
-  const seconds = checked === '0' ? 0 : parseDuration(checked)! / 1000
+  const seconds = parseGoDuration(checked)! / 1000
   if (seconds !== 0 && (seconds < 3600 || seconds > 2 ** 32))
     throw new UsageError(`--service-account-max-token-expiration ${text}: must be between 1 hour and 2^32 seconds`)
   return checked
@@ -133,9 +132,9 @@ export const ACCESS_FLAGS: readonly Flag[] = [
   flag('--oidc-issuer-url <url>', 'an issuer of OpenID Connect tokens', https('--oidc-issuer-url')),
   flag('--oidc-client-id <id>', 'the audience its tokens are for'),
   flag('--oidc-username-claim <claim>', 'the claim that is the user name; default: sub'),
-  flag('--oidc-username-prefix <text>', 'before user names; - for none'),
+  flag('--oidc-username-prefix <text>', 'put before user names; - for none'),
   flag('--oidc-groups-claim <claim>', 'the claim that lists groups'),
-  flag('--oidc-groups-prefix <text>', 'before groups'),
+  flag('--oidc-groups-prefix <text>', 'put before groups'),
   flag('--oidc-ca-file <file>', "authority of the issuer's certificate", file),
   flag('--oidc-required-claim <claim=value>', 'what a token must say; may be repeated', claim),
   flag('--oidc-signing-algs <list>', 'signatures accepted; default: RS256', someOf('--oidc-signing-algs', ALGORITHMS)),

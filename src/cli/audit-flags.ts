@@ -2,9 +2,9 @@
 import { resolve } from 'node:path'
 import type { AuditDelivery, AuditMode } from '#server/audit/delivery.ts'
 import type { AuditLogOptions } from '#server/audit/log-file.ts'
-import { parseDuration } from '#lib/duration.ts'
+import { parseGoDuration } from '#lib/duration.ts'
 import type { Flag } from './access-flags.ts'
-import { UsageError } from './config.ts'
+import { UsageError } from './errors.ts'
 
 export interface AuditChoice {
   policyFile: string
@@ -30,8 +30,8 @@ const rate: Parse = (name) => (text) => {
   return Number(text)
 }
 const milliseconds: Parse = (name) => (text) => {
-  const value = text === '0' ? 0 : parseDuration(text)
-  if (value === undefined) throw new UsageError(`${name} ${text}: a duration is needed, such as 30s or 500ms`)
+  const value = parseGoDuration(text)
+  if (value === undefined || value < 0) throw new UsageError(`${name} ${text}: a duration is needed, such as 30s or 500ms`)
   return value
 }
 const choice =
@@ -50,7 +50,7 @@ function flag(flags: string, description: string, parse: Parse): Flag {
 /** The flags both backends have. */
 const both = (backend: 'log' | 'webhook'): Flag[] => [
   flag(`--audit-${backend}-mode <mode>`, 'batch: later, together; blocking: requests wait; blocking-strict: or fail', choice(MODES)),
-  flag(`--audit-${backend}-version <version>`, VERSION, choice([VERSION])),
+  flag(`--audit-${backend}-version <version>`, `${VERSION}, the only one`, choice([VERSION])),
   flag(`--audit-${backend}-batch-buffer-size <n>`, 'events that may wait; default: 10000', number),
   flag(`--audit-${backend}-batch-max-size <n>`, 'events of a batch', number),
   flag(`--audit-${backend}-batch-max-wait <time>`, 'how long a batch gathers', milliseconds),
@@ -58,14 +58,14 @@ const both = (backend: 'log' | 'webhook'): Flag[] => [
   flag(`--audit-${backend}-batch-throttle-qps <n>`, 'batches a second', rate),
   flag(`--audit-${backend}-batch-throttle-burst <n>`, 'batches at once after a rest', number),
   flag(`--audit-${backend}-truncate-enabled [bool]`, 'whether events that are too large lose their objects', truth),
-  flag(`--audit-${backend}-truncate-max-batch-size <bytes>`, `default: ${MAX_BATCH_BYTES}`, number),
-  flag(`--audit-${backend}-truncate-max-event-size <bytes>`, `default: ${MAX_EVENT_BYTES}`, number),
+  flag(`--audit-${backend}-truncate-max-batch-size <bytes>`, `bytes of the largest batch; default: ${MAX_BATCH_BYTES}`, number),
+  flag(`--audit-${backend}-truncate-max-event-size <bytes>`, `bytes of the largest event; default: ${MAX_EVENT_BYTES}`, number),
 ]
 
 export const AUDIT_FLAGS: readonly Flag[] = [
   flag('--audit-policy-file <file>', 'what to record of which requests: a Policy of audit.k8s.io/v1', file),
   flag('--audit-log-path <file>', 'where to record it; - is standard output', () => (text) => (text === '-' ? text : resolve(text))),
-  flag('--audit-log-format <format>', 'json', choice(['json'])),
+  flag('--audit-log-format <format>', 'json, the only one', choice(['json'])),
   flag('--audit-log-maxsize <megabytes>', 'size at which a new file is begun; default: 100', number),
   flag('--audit-log-maxage <days>', 'how long older files are kept; default: for ever', number),
   flag('--audit-log-maxbackup <n>', 'how many older files are kept; default: all', number),

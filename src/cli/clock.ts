@@ -1,7 +1,7 @@
 // `sampan clock show` and `sampan clock advance`: the time of an instance whose clock is virtual.
 import { HttpSession } from '#client/http-session.ts'
 import { parseDuration } from '#lib/duration.ts'
-import { CommandError, UsageError } from './config.ts'
+import { CommandError, UsageError } from './errors.ts'
 import { flagFor, pkiOf, runningInstance } from './instance.ts'
 import { say } from './output.ts'
 import type { Platform } from './platform.ts'

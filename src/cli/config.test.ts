@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseNodes, parsePort, parseServerNames, parseStore, UsageError } from './config.ts'
+import { parseNodes, parsePort, parseServerNames, parseStore } from './config.ts'
+import { UsageError } from './errors.ts'
 
 test('parseNodes accepts every documented form', () => {
   assert.deepEqual(parseNodes('real'), { type: 'real', count: 1 })

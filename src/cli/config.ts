@@ -1,8 +1,9 @@
 // The configuration of a cluster: parsed once from the command line, each service then receives its slice.
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { AccessFlags } from './access-flags.ts'
 import type { AuditChoice } from './audit-flags.ts'
+import { UsageError } from './errors.ts'
+import { readNamedFile } from './named-file.ts'
 
 export type StoreChoice = { type: 'embedded' | 'memory' } | EtcdChoice
 
@@ -54,16 +55,6 @@ export interface ClusterConfig {
   flags?: Readonly<Record<string, string>>
 }
 
-/** A wrong word on the command line: told in one plain line, exit code 2. */
-export class UsageError extends Error {
-  override name = 'UsageError'
-}
-
-/** Something on this machine stands in the way: told in one plain line, exit code 1. */
-export class CommandError extends Error {
-  override name = 'CommandError'
-}
-
 export const DEFAULTS = {
   host: '127.0.0.1',
   port: 6443,
@@ -113,9 +104,10 @@ export function parseStore(text: string, files: EtcdFiles = {}): StoreChoice {
     throw new UsageError('--etcd-certfile and --etcd-keyfile go together')
   const addresses = parsed.map(({ hostname, port }) => ({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || ETCD_PORT) }))
   if (!secure) return { type: 'etcd', addresses }
-  const ca = readNamed('--etcd-cafile', files.etcdCafile)
-  const cert = readNamed('--etcd-certfile', files.etcdCertfile)
-  const key = readNamed('--etcd-keyfile', files.etcdKeyfile)
+  const read = (flag: string, file: string | undefined) => file && readNamedFile(flag, file)
+  const ca = read('--etcd-cafile', files.etcdCafile)
+  const cert = read('--etcd-certfile', files.etcdCertfile)
+  const key = read('--etcd-keyfile', files.etcdKeyfile)
   return { type: 'etcd', addresses, tls: { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) } }
 }
 
@@ -124,15 +116,6 @@ function parseEtcdUrl(text: string, url: string): URL {
   if (!parsed || !/^https?:$/.test(parsed.protocol) || !parsed.hostname)
     throw new UsageError(`--store ${text}: write it as etcd:http://127.0.0.1:2379, several URLs with commas between`)
   return parsed
-}
-
-function readNamed(flag: string, file: string | undefined): string | undefined {
-  if (file === undefined) return undefined
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new UsageError(`${flag} ${file}: ${(error as Error).message}`)
-  }
 }
 
 export function parseClock(text: string): ClockChoice {

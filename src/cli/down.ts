@@ -1,5 +1,5 @@
 // `sampan down`: asks a running instance to stop and waits until it has.
-import { CommandError } from './config.ts'
+import { CommandError } from './errors.ts'
 import { flagFor, runningInstance, startTimeOf } from './instance.ts'
 import { removeFromKubeconfig } from './kubeconfig-file.ts'
 import { say } from './output.ts'

@@ -1,7 +1,7 @@
 // `sampan image`: what the runtime of a running instance has.
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { CommandError } from './config.ts'
+import { CommandError } from './errors.ts'
 import { flagFor, runningInstance } from './instance.ts'
 import { bytesText, say, table } from './output.ts'
 import type { ImageTools, Platform } from './platform.ts'

@@ -1,8 +1,10 @@
 // Which process runs a data directory: a file taken before anything else is touched and removed at an orderly end. What a killed process
 // left behind is recognised by its start time, so a reused pid is never mistaken for it.
-import { mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync, closeSync, writeFileSync } from 'node:fs'
+import { openSync, readFileSync, renameSync, rmSync, writeSync, closeSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CommandError } from './config.ts'
+import { makeDirectories } from '#lib/make-directories.ts'
+import { systemReason } from '#lib/system-reason.ts'
+import { CommandError } from './errors.ts'
 
 /** Grows when the layout of the data directory changes so that an older program could not read it. */
 const DATA_FORMAT = 1
@@ -109,7 +111,7 @@ export function defaultDataDirectory(): string {
 
 export function makeDataDirectory(dataDirectory: string): void {
   try {
-    mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
+    makeDirectories(dataDirectory, { mode: 0o700 })
   } catch (error) {
     throw unusable(dataDirectory, error)
   }
@@ -117,7 +119,7 @@ export function makeDataDirectory(dataDirectory: string): void {
 
 export function unusable(dataDirectory: string, error: unknown): CommandError {
   return new CommandError(
-    `the data directory ${dataDirectory} cannot be used: ${(error as Error).message}. Mend that, or choose another with --data-dir.`,
+    `the data directory ${dataDirectory} cannot be used: ${systemReason(error)}. Mend that, or choose another with --data-dir.`,
   )
 }
 

@@ -4,7 +4,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { CORE_SCHEMA, load } from 'js-yaml'
-import { CommandError } from './config.ts'
+import { CommandError } from './errors.ts'
 import { mergeKubeconfig, removeFromKubeconfig, userKubeconfig } from './kubeconfig-file.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'sampan-kubeconfig-'))

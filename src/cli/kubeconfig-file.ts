@@ -1,11 +1,13 @@
 // Puts the cluster's context into the user's kubeconfig atomically, and takes it out again without a trace: byte for byte where nobody
 // else has written in between, entry by entry otherwise.
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CORE_SCHEMA, dump, load } from 'js-yaml'
-import { CommandError } from './config.ts'
+import { makeDirectories } from '#lib/make-directories.ts'
+import { systemReason } from '#lib/system-reason.ts'
+import { CommandError } from './errors.ts'
 
 const NAME = 'sampan'
 
@@ -55,7 +57,7 @@ export function mergeKubeconfig(file: string, credentials: Credentials, undoDire
     return merge(file, credentials, undoDirectory)
   } catch (error) {
     if (error instanceof CommandError) throw error
-    throw new CommandError(`the kubeconfig cannot be written (${(error as Error).message}). Mend that, or use --kubeconfig FILE.`)
+    throw new CommandError(`the kubeconfig ${file} cannot be written: ${systemReason(error)}. Mend that, or use --kubeconfig FILE.`)
   }
 }
 
@@ -166,7 +168,7 @@ function parse(file: string, text: string | undefined): Kubeconfig {
 }
 
 function writeAtomically(file: string, text: string, mode: number): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  makeDirectories(dirname(file), { mode: 0o700 })
   const draft = `${file}.sampan-${process.pid}`
   writeFileSync(draft, text, { mode })
   chmodSync(draft, mode)

@@ -1,5 +1,5 @@
 // `sampan kubeconfig`: credentials of a running instance, for a file or a pipe.
-import { CommandError } from './config.ts'
+import { CommandError } from './errors.ts'
 import { flagFor, pkiOf, runningInstance } from './instance.ts'
 import { kubeconfigFor } from './kubeconfig-file.ts'
 import type { Platform } from './platform.ts'

@@ -1,7 +1,7 @@
 // The programs a real node needs, which Debian package brings each, and installing what is missing.
 import { existsSync } from 'node:fs'
 import type { Commands } from '#lib/commands.ts'
-import { CommandError } from './config.ts'
+import { CommandError } from './errors.ts'
 import { atTerminal, confirm, say } from './output.ts'
 
 interface Need {

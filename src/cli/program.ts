@@ -2,9 +2,9 @@
 import { resolve } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { advanceClock, showClock } from './clock.ts'
-import { ACCESS_FLAGS } from './access-flags.ts'
+import { ACCESS_FLAGS, type Flag } from './access-flags.ts'
 import { AUDIT_FLAGS } from './audit-flags.ts'
-import { CommandError, UsageError } from './config.ts'
+import { CommandError, UsageError } from './errors.ts'
 import { doctor } from './doctor.ts'
 import { down } from './down.ts'
 import { listImages, loadImage, removeImage, saveImage } from './image.ts'
@@ -42,9 +42,138 @@ export async function runProgram(words: readonly string[], platform: Platform): 
   }
 }
 
-function directory(text: string): string {
-  if (text === '') throw new UsageError('--data-dir is empty: name a directory')
-  return resolve(text)
+type Add = (name: string, description: string) => Command
+
+function program(platform: Platform): Command {
+  const root = new Command('sampan')
+    .description('A Kubernetes cluster in one process.')
+    .usage('<command> [options]')
+    .version(versionText(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'sampan: ')) })
+    .configureHelp({
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map((one) => `<${one.name()}>`)].join(' '),
+    })
+    .showSuggestionAfterError()
+    .addHelpText('after', '\n`sampan COMMAND --help` shows the options of a command. `sampan up` is all that most people need.')
+  const add = addTo(root)
+  root.commandsGroup('A cluster:')
+  addCluster(add, platform)
+  root.commandsGroup('What runs in it:')
+  addImages(addTo(add('image', 'images of a running instance with a real node')), platform)
+  addClock(addTo(add('clock', 'time of an instance with --clock virtual')), platform)
+  root.commandsGroup('Its parts as processes of their own:')
+  addParts(add, platform)
+  root.commandsGroup('This program:')
+  withDirectory(add('doctor', 'check what this machine has and lacks')).action((options) => doctor(options, platform))
+  add('version', 'print the version').action(() => say(versionText()))
+  return root.helpCommand('help [command]', 'show what a command does')
+}
+
+/** What is wrong with a command line is followed by where its right words are. */
+function addTo(parent: Command): Add {
+  const path = parent.parent ? `sampan ${parent.name()}` : 'sampan'
+  parent.showHelpAfterError(`Run \`${path} --help\` to see its commands.`)
+  return (name, description) =>
+    parent
+      .command(name)
+      .description(description)
+      .helpOption('-h, --help', 'show this help')
+      .helpCommand(false)
+      .allowExcessArguments(false)
+      .showHelpAfterError(`Run \`${path} ${name} --help\` to see what it takes.`)
+}
+
+function addCluster(add: Add, platform: Platform): void {
+  const command = add('up', 'start a cluster and stay in front until Ctrl-C')
+  withServer(command, () =>
+    command
+      .option('--nodes <what>', 'real (root on Linux), simulated[:N] or none; default: real where possible')
+      .option('--clock <what>', 'real, or virtual: time stands still until `sampan clock advance` (simulated nodes only)', 'real')
+      .option('--scheduler-config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', fullPath)
+      .option('--yes', 'install missing Debian packages without asking'),
+  ).action((options, self: Command) => up({ ...options, flags: flagsOf(self) }, platform))
+  withDirectory(add('down', 'stop a running instance in order')).action((options) => down(options, platform))
+  withDirectory(add('status', 'tell whether an instance runs, and how its nodes are')).action((options) => status(options, platform))
+  withDirectory(add('kubeconfig', 'print a kubeconfig for a running instance')).action((options) => printKubeconfig(options, platform))
+  withDirectory(add('reset', 'delete an instance: all objects, containers and images'))
+    .option('--yes', 'do not ask')
+    .action((options) => reset(options, platform))
+}
+
+function addParts(add: Add, platform: Platform): void {
+  withServer(add('server', 'start an API server alone')).action((options, self: Command) =>
+    up({ ...options, nodes: 'none', clock: 'real', serverOnly: true, flags: flagsOf(self) }, platform),
+  )
+  const withCluster = (command: Command) =>
+    command.option('--kubeconfig <file>', "an administrator's access to the cluster; default: the user's own kubeconfig")
+  withCluster(add('controllers', 'run the controllers of a cluster, or stand by while another process does'))
+    .option('--pki-dir <dir>', "the API server's keys: with them certificate signing requests are signed")
+    .action((options) => runControllers(options, platform))
+  withCluster(add('scheduler', 'run the scheduler of a cluster, or stand by while another process does'))
+    .option('--config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', fullPath)
+    .action((options) => runScheduler(options, platform))
+  withCluster(addTo(add('node', 'nodes that join a cluster'))('simulate', 'join simulated nodes, without containers'))
+    .option('--count <n>', 'how many', '1')
+    .option('--name-prefix <text>', 'what their names begin with', 'simulated')
+    .option('--first-subnet <n>', 'number of the first pod range to use; default: the first that nobody has')
+    .action((options) => simulateNodes(options, platform))
+}
+
+function addClock(add: Add, platform: Platform): void {
+  withDirectory(add('show', 'show what time it is there')).action((options) => showClock(options, platform))
+  withDirectory(add('advance', 'move it on and do everything due'))
+    .argument('<duration>', 'such as 90s, 1h30m, 24h or 7d')
+    .action((duration, options) => advanceClock(duration, options, platform))
+}
+
+function addImages(add: Add, platform: Platform): void {
+  withDirectory(add('load', 'load an OCI or docker-save archive'))
+    .argument('<file.tar>', 'the archive')
+    .action((file, options) => loadImage(file, options, platform))
+  withDirectory(add('list', 'list images')).action((options) => listImages(options, platform))
+  withDirectory(add('rm', 'remove an image'))
+    .argument('<name>', 'as `sampan image list` shows it')
+    .action((name, options) => removeImage(name, options, platform))
+  withDirectory(add('save', 'save an image as an OCI archive'))
+    .argument('<name>', 'as `sampan image list` shows it')
+    .argument('<file.tar>', 'the archive to write')
+    .action((name, file, options) => saveImage({ name, file }, options, platform))
+}
+
+function withDirectory(command: Command): Command {
+  return command.option('--data-dir <dir>', 'which instance: its data directory', directory, defaultDataDirectory())
+}
+
+/** The options of an API server; what else the command takes is shown among the first of them. */
+function withServer(command: Command, further: () => Command = () => command): Command {
+  withDirectory(command)
+    .option('--port <n>', 'port of the API on loopback; 0 picks a free one', '6443')
+    .option('--kubeconfig <file>', "write the credentials there instead of into the user's own kubeconfig")
+  further()
+    .option('--detach', 'return once it is ready and leave it running')
+    .optionsGroup('Storage:')
+    .option('--store <what>', 'embedded (on disk), memory (gone at the end) or etcd:URL,URL...', 'embedded')
+    .option('--etcd-cafile <file>', 'authority of the etcd cluster')
+    .option('--etcd-certfile <file>', 'client certificate for etcd')
+    .option('--etcd-keyfile <file>', 'its key')
+    .option(
+      '--encryption-provider-config <file>',
+      "how objects are encrypted in the store; default: Secrets, with the cluster's own key",
+      fullPath,
+    )
+    .option('--encryption-provider-config-automatic-reload', 'use that file again when it changes')
+    .optionsGroup('Keys and certificates:')
+    .option('--tls-san <names>', "further names and addresses that the server's certificate is for, with commas between")
+    .option('--pki-dir <dir>', 'shared by the API servers of one cluster; default: pki in the data directory', fullPath)
+  addFlags(command.optionsGroup('Access, with the flags of kube-apiserver:'), ACCESS_FLAGS)
+  addFlags(command.optionsGroup('Audit, with the flags of kube-apiserver:'), AUDIT_FLAGS)
+  return command
+}
+
+function addFlags(command: Command, flags: readonly Flag[]): void {
+  for (const { flags: words, description, parse } of flags) command.option(words, description, parse)
 }
 
 /** Every flag of a command by its name, as it stands. */
@@ -58,95 +187,9 @@ function flagsOf(command: Command): Record<string, string> {
   )
 }
 
-function program(platform: Platform): Command {
-  const root = new Command('sampan')
-    .description('A Kubernetes cluster in one process.')
-    .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'sampan: ')) })
-    .showSuggestionAfterError()
-    .helpCommand('help [command]', 'show what a command does')
-  const add = (name: string, description: string) => root.command(name).description(description).allowExcessArguments(false)
-  const withDirectory = (command: Command) =>
-    command.option('--data-dir <dir>', 'which instance: its data directory', directory, defaultDataDirectory())
-
-  const withAccess = (command: Command) => {
-    for (const { flags, description, parse } of [...ACCESS_FLAGS, ...AUDIT_FLAGS]) command.option(flags, description, parse)
-    return command
-  }
-  const withServer = (command: Command) =>
-    withAccess(withDirectory(command))
-      .option('--port <n>', 'port of the API on loopback; 0 picks a free one', '6443')
-      .option('--tls-san <names>', "further names and addresses that the server's certificate is for, with commas between")
-      .option('--kubeconfig <file>', "write the credentials there instead of into the user's own kubeconfig")
-      .option('--store <what>', 'embedded (on disk), memory (gone at the end) or etcd:URL,URL...', 'embedded')
-      .option('--etcd-cafile <file>', 'authority of the etcd cluster')
-      .option('--etcd-certfile <file>', 'client certificate for etcd')
-      .option('--etcd-keyfile <file>', 'its key')
-      .option(
-        '--pki-dir <dir>',
-        'keys and certificates, shared by the API servers of one cluster; default: pki in the data directory',
-        (dir: string) => resolve(dir),
-      )
-      .option(
-        '--encryption-provider-config <file>',
-        "how objects are encrypted in the store; default: Secrets, with the cluster's own key",
-        (file: string) => resolve(file),
-      )
-      .option('--encryption-provider-config-automatic-reload', 'use that file again when it changes')
-      .option('--detach', 'return once it is ready and leave it running')
-  withServer(add('up', 'start a cluster and stay in front until Ctrl-C'))
-    .option('--nodes <what>', 'real (root on Linux), simulated[:N] or none; default: real where possible')
-    .option('--clock <what>', 'real, or virtual: time stands still until `sampan clock advance` (simulated nodes only)', 'real')
-    .option('--scheduler-config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', (file: string) => resolve(file))
-    .option('--yes', 'install missing Debian packages without asking')
-    .action((options, command: Command) => up({ ...options, flags: flagsOf(command) }, platform))
-  withServer(add('server', 'start an API server alone')).action((options, command: Command) =>
-    up({ ...options, nodes: 'none', clock: 'real', serverOnly: true, flags: flagsOf(command) }, platform),
-  )
-  const withCluster = (command: Command) =>
-    command.option('--kubeconfig <file>', "an administrator's access to the cluster; default: the user's own kubeconfig")
-  withCluster(add('controllers', 'run the controllers of a cluster, or stand by while another process does'))
-    .option('--pki-dir <dir>', "the API server's keys: with them certificate signing requests are signed")
-    .action((options) => runControllers(options, platform))
-  withCluster(add('scheduler', 'run the scheduler of a cluster, or stand by while another process does'))
-    .option('--config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', (file: string) => resolve(file))
-    .action((options) => runScheduler(options, platform))
-  const node = add('node', 'nodes that join a cluster')
-  withCluster(node.command('simulate').description('join simulated nodes, without containers').allowExcessArguments(false))
-    .option('--count <n>', 'how many', '1')
-    .option('--name-prefix <text>', 'what their names begin with', 'simulated')
-    .option('--first-subnet <n>', 'number of the first pod range to use; default: the first that nobody has')
-    .action((options) => simulateNodes(options, platform))
-  withDirectory(add('down', 'stop a running instance in order')).action((options) => down(options, platform))
-  withDirectory(add('status', 'tell whether an instance runs, and how its nodes are')).action((options) => status(options, platform))
-  withDirectory(add('doctor', 'check what this machine has and lacks')).action((options) => doctor(options, platform))
-  withDirectory(add('kubeconfig', 'print a kubeconfig for a running instance')).action((options) => printKubeconfig(options, platform))
-  add('version', 'print the version').action(() => say(versionText()))
-  withDirectory(add('reset', 'delete an instance: all objects, containers and images'))
-    .option('--yes', 'do not ask')
-    .action((options) => reset(options, platform))
-
-  const clock = add('clock', 'time of an instance with --clock virtual')
-  const addClock = (name: string, description: string) =>
-    withDirectory(clock.command(name).description(description).allowExcessArguments(false))
-  addClock('show', 'show what time it is there').action((options) => showClock(options, platform))
-  addClock('advance', 'move it on and do everything due')
-    .argument('<duration>', 'such as 90s, 1h30m, 24h or 7d')
-    .action((duration, options) => advanceClock(duration, options, platform))
-
-  const image = add('image', 'images of a running instance')
-  const addImage = (name: string, description: string) =>
-    withDirectory(image.command(name).description(description).allowExcessArguments(false))
-  addImage('load', 'load an OCI or docker-save archive')
-    .argument('<file.tar>')
-    .action((file, options) => loadImage(file, options, platform))
-  addImage('list', 'list images').action((options) => listImages(options, platform))
-  addImage('rm', 'remove an image')
-    .argument('<name>')
-    .action((name, options) => removeImage(name, options, platform))
-  addImage('save', 'save an image as an OCI archive')
-    .argument('<name>')
-    .argument('<file.tar>')
-    .action((name, file, options) => saveImage({ name, file }, options, platform))
-  return root
+function directory(text: string): string {
+  if (text === '') throw new UsageError('--data-dir is empty: name a directory')
+  return resolve(text)
 }
+
+const fullPath = (text: string): string => resolve(text)

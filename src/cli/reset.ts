@@ -1,7 +1,7 @@
 // `sampan reset`: deletes an instance's data directory and whatever a killed process left of it.
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { CommandError } from './config.ts'
+import { CommandError } from './errors.ts'
 import { flagFor, runningInstance } from './instance.ts'
 import { removeFromKubeconfig } from './kubeconfig-file.ts'
 import { atTerminal, confirm, say } from './output.ts'

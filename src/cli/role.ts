@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { MOST_SUBNETS } from '#node/simulated/addresses.ts'
 import { BadKubeconfig, readKubeconfig } from '#client/kubeconfig.ts'
-import { CommandError, DEFAULTS, MOST_SIMULATED_NODES, UsageError } from './config.ts'
-
+import { DEFAULTS, MOST_SIMULATED_NODES } from './config.ts'
+import { CommandError, UsageError } from './errors.ts'
 import { userKubeconfig } from './kubeconfig-file.ts'
 import { say } from './output.ts'
 import type { Platform, RoleConfig } from './platform.ts'
@@ -21,11 +21,9 @@ export async function runControllers({ kubeconfig, pkiDir }: RoleFlags, platform
   const pkiDirectory = pkiDir === undefined ? undefined : resolve(pkiDir)
   if (pkiDirectory !== undefined && !existsSync(join(pkiDirectory, 'ca.key')))
     throw new UsageError(`--pki-dir ${pkiDir}: there is no ca.key in it; name the directory that the API server was started with`)
+  const own = { role: 'controllers' as const, podCidr: DEFAULTS.podCidr, access: access(kubeconfig) }
   if (pkiDirectory === undefined) say('no --pki-dir: certificate signing requests stay unsigned')
-  await run(
-    { role: 'controllers', podCidr: DEFAULTS.podCidr, ...(pkiDirectory ? { pkiDirectory } : {}), access: access(kubeconfig) },
-    platform,
-  )
+  await run({ ...own, ...(pkiDirectory ? { pkiDirectory } : {}) }, platform)
 }
 
 export async function runScheduler({ kubeconfig, config }: RoleFlags & { config?: string }, platform: Platform): Promise<void> {

@@ -36,5 +36,7 @@ for (const [title, text, message] of [
 }
 
 test('readSchedulerConfiguration says which file is not there', async () => {
-  await assert.rejects(readSchedulerConfiguration('--config', join(directory, 'none')), { message: /^--config .*none: ENOENT/ })
+  await assert.rejects(readSchedulerConfiguration('--config', join(directory, 'none')), {
+    message: /^--config .*none: no such file or directory$/,
+  })
 })

@@ -1,7 +1,8 @@
 // The file of a scheduler's configuration, as a flag names it. The configuration is read only when someone asks for it.
 import { readFileSync } from 'node:fs'
 import type { SchedulerConfiguration } from '#scheduler/configuration/configuration.ts'
-import { UsageError } from './config.ts'
+import { UsageError } from './errors.ts'
+import { readNamedFile } from './named-file.ts'
 
 /** Throws UsageError. `within`: the scheduler runs inside a process that it shares. */
 export async function readSchedulerConfiguration(
@@ -12,12 +13,7 @@ export async function readSchedulerConfiguration(
   const { parseSchedulerConfiguration } = await import('#scheduler/configuration/configuration.ts')
   const { ConfigurationError } = await import('#api/configuration-file.ts')
   const refuse = (why: string) => new UsageError(`${flag} ${file}: ${why}`)
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    throw refuse((error as Error).message)
-  }
+  const text = readNamedFile(flag, file)
   try {
     const configuration = parseSchedulerConfiguration(text, (path) => readFileSync(path, 'utf8'))
     if (within && configuration.leaderElection?.leaderElect)

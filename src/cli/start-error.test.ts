@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ClusterConfig, CommandError, DEFAULTS } from './config.ts'
+import { type ClusterConfig, DEFAULTS } from './config.ts'
+import { CommandError } from './errors.ts'
 import { startError } from './start-error.ts'
 
 const config: ClusterConfig = {
@@ -28,6 +29,11 @@ const SAID: [what: string, error: unknown, line: RegExp][] = [
   ],
   ['a port below 1024', system('EACCES', 'listen EACCES'), /^port 6443 may not be used by this user/],
   ['a full disk', system('ENOSPC', 'ENOSPC: no space left on device, write'), /^the disk of \/data is full: .* Make room/],
+  [
+    'a folder that cannot be made',
+    system('EACCES', "EACCES: permission denied, mkdir '/pki'", { path: '/pki', syscall: 'mkdir' }),
+    /^the cluster did not start: \/pki: permission denied$/,
+  ],
   ['a plain complaint', new CommandError('said'), /^said$/],
 ]
 for (const [what, error, line] of SAID) {

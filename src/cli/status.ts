@@ -2,7 +2,7 @@
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { createHttpClient } from '#client/http-client.ts'
-import { CommandError } from './config.ts'
+import { CommandError } from './errors.ts'
 import { flagFor, pkiOf, runningInstance } from './instance.ts'
 import { say, table } from './output.ts'
 import type { Platform } from './platform.ts'

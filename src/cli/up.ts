@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process'
 import { appendFileSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import { systemReason } from '#lib/system-reason.ts'
 import { accessFlagsOf } from './access-flags.ts'
 import { auditChoiceOf } from './audit-flags.ts'
 import {
-  CommandError,
   type ClusterConfig,
   DEFAULTS,
   type EtcdFiles,
@@ -16,8 +16,8 @@ import {
   parsePort,
   parseServerNames,
   parseStore,
-  UsageError,
 } from './config.ts'
+import { CommandError, UsageError } from './errors.ts'
 import { flagFor, makeDataDirectory, runningInstance, takeDataDirectory, unusable } from './instance.ts'
 import { kubeconfigFor, mergeKubeconfig, removeFromKubeconfig, userKubeconfig } from './kubeconfig-file.ts'
 import { say } from './output.ts'
@@ -171,7 +171,7 @@ function writeCredentials(options: UpOptions, { config, cluster }: { config: Clu
   try {
     writeFileSecurely(resolve(options.kubeconfig), kubeconfigFor(cluster.credentials))
   } catch (error) {
-    throw new CommandError(`the kubeconfig cannot be written (${(error as Error).message}). Choose another with --kubeconfig.`)
+    throw new CommandError(`--kubeconfig ${options.kubeconfig} cannot be written: ${systemReason(error)}. Choose another file.`)
   }
   return undefined
 }

@@ -43,7 +43,7 @@ for (const [what, parts, complaint] of [
   ['plain http', { cluster: { server: 'http://10.0.0.1' } }, /names no https server/],
   ['unchecked certificates', { cluster: { 'insecure-skip-tls-verify': true } }, /uses insecure-skip-tls-verify, which is not supported/],
   ['a program that makes credentials', { user: { exec: { command: 'x' } } }, /uses exec, which is not supported/],
-  ['a missing file', { user: { 'client-key': 'none.key' } }, /names a file that cannot be read/],
+  ['a missing file', { user: { 'client-key': 'none.key' } }, /names none\.key, which cannot be read: no such file or directory$/],
 ] as const) {
   test(`readKubeconfig refuses ${what}`, (t) =>
     assert.throws(

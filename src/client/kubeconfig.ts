@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { CORE_SCHEMA, load } from 'js-yaml'
+import { systemReason } from '#lib/system-reason.ts'
 
 export interface Access {
   /** https://host:port */
@@ -27,7 +28,7 @@ export function readKubeconfig(file: string): Access {
   try {
     config = section(load(readFileSync(file, 'utf8'), { schema: CORE_SCHEMA }))
   } catch (error) {
-    throw new BadKubeconfig(`the kubeconfig ${file} cannot be read: ${(error as Error).message.split('\n')[0]}`)
+    throw new BadKubeconfig(`the kubeconfig ${file} cannot be read: ${systemReason(error).split('\n')[0]}`)
   }
   const wrong = (what: string) => new BadKubeconfig(`the kubeconfig ${file} ${what}`)
   const current = text(config['current-context'])
@@ -55,7 +56,7 @@ export function readKubeconfig(file: string): Access {
     try {
       return readFileSync(resolve(directory, path), 'utf8')
     } catch (error) {
-      throw wrong(`names a file that cannot be read: ${(error as Error).message}`)
+      throw wrong(`names ${path}, which cannot be read: ${systemReason(error)}`)
     }
   }
   const tokenFile = text(user.tokenFile)

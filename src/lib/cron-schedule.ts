@@ -1,4 +1,5 @@
 // Cron schedules: five fields, names, steps, ranges, `@daily` and its like, `@every 1h30m`; in a time zone of the tz database.
+import { parseGoDuration } from './duration.ts'
 
 const NAMED: Record<string, string> = {
   '@yearly': '0 0 1 1 *',
@@ -173,15 +174,9 @@ function parseNumber(text: string, { names = [], firstName = 0 }: { names?: read
   return Number(text)
 }
 
-const UNITS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, ns: 1e-6 }
-
-/** As Go reads durations. */
 function durationMs(text: string): number {
   const given = text.slice('@every '.length)
-  if (/^[+-]?0$/.test(given)) return 0
-  const match = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+)$/.exec(given)
-  if (!match) throw new RangeError(`failed to parse duration ${text}: time: invalid duration ${JSON.stringify(given)}`)
-  let total = 0
-  for (const [, amount, unit] of match[2]!.matchAll(/([\d.]+)([a-zµ]+)/g)) total += Number(amount) * UNITS[unit!]!
-  return match[1] === '-' ? -total : total
+  const ms = parseGoDuration(given)
+  if (ms === undefined) throw new RangeError(`failed to parse duration ${text}: time: invalid duration ${JSON.stringify(given)}`)
+  return ms
 }

@@ -1,11 +1,23 @@
-// Durations as people write them (`90s`, `1h30m`, `24h`, `7d`) into milliseconds. Go's form, and days.
+// Durations as text, in milliseconds: as people write them (`24h`, `7d`), and as Go's time.ParseDuration reads them.
 
-const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const PEOPLES: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const GOS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, μs: 1e-3, ns: 1e-6 }
 
-/** undefined when the text is no duration. */
+/** `90s`, `1h30m`, `7d`; undefined when the text is no duration. */
 export function parseDuration(text: string): number | undefined {
-  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return undefined
+  return /^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text) ? sum(text, PEOPLES) : undefined
+}
+
+/** `1m30s`, `-1.5h`, `.5s`, `250us`, `0`; undefined when Go would refuse the text. */
+export function parseGoDuration(text: string): number | undefined {
+  const match = /^([+-]?)(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)$/.exec(text)
+  if (!match) return undefined
+  const total = sum(match[2]!, GOS)
+  return match[1] === '-' ? 0 - total : total
+}
+
+function sum(text: string, units: Record<string, number>): number {
   let total = 0
-  for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d+)?)(ms|s|m|h|d)/g)) total += Number(amount) * UNITS[unit!]!
+  for (const [, amount, unit] of text.matchAll(/([\d.]+)([a-zµμ]+)/g)) total += Number(amount) * units[unit!]!
   return total
 }

@@ -266,7 +266,11 @@ test('several issuers of service-account tokens are believed, the first signs', 
 
 const HEAD = { apiVersion: 'apiserver.config.k8s.io/v1' }
 const WRONG: [flag: string, flags: (write: ReturnType<typeof folder>) => AccessFlags, message: RegExp][] = [
-  ['a file that is not there', () => ({ authenticationConfig: '/nowhere' }), /^--authentication-config \/nowhere: ENOENT/],
+  [
+    'a file that is not there',
+    () => ({ authenticationConfig: '/nowhere' }),
+    /^--authentication-config \/nowhere: no such file or directory$/,
+  ],
   [
     'an authorizer there is not',
     (write) => ({

@@ -1,15 +1,16 @@
 // What the operator said about access made into what the server takes: files are read here, and everything wrong with them is told before anything starts.
-import { readFileSync } from 'node:fs'
 import type { AccessFlags } from '#cli/access-flags.ts'
-import { UsageError } from '#cli/config.ts'
+import { UsageError } from '#cli/errors.ts'
+import { readNamedFile } from '#cli/named-file.ts'
 import { parsePolicies } from '#server/access/abac.ts'
 import type { AccessOptions } from '#server/access/access-control.ts'
 import { type AdmissionOptions, checkPluginNames, readAdmissionConfiguration } from '#server/admission/admission-configuration.ts'
-import { ConfigurationError, parseDuration } from '#api/configuration-file.ts'
+import { parseDuration } from '#api/configuration-file.ts'
 import type { AuthenticationConfig, JwtAuthenticatorConfig } from '#server/access/oidc/authentication-configuration.ts'
 import type { StrangersSource } from '#server/access/oidc/strangers.ts'
 import type { AuthorizerChoice } from '#server/access/webhooks/authorization-configuration.ts'
 import { readWebhookKubeconfig } from '#server/access/webhooks/kubeconfig.ts'
+import { parsed, toldBeside } from './flag-values.ts'
 
 /** `issuer` is the cluster's own where none is named. Throws UsageError. */
 export async function accessOptions(flags: AccessFlags, issuer: string): Promise<AccessOptions> {
@@ -29,12 +30,12 @@ export async function accessOptions(flags: AccessFlags, issuer: string): Promise
     ...(extend === undefined ? {} : { extendTokens: extend }),
     ...(anonymous === undefined ? {} : { anonymous }),
     ...(authorizers ? { authorizers } : {}),
-    ...(policies ? { abacPolicies: await read('--authorization-policy-file', policies, parsePolicies) } : {}),
+    ...(policies ? { abacPolicies: await parsed('--authorization-policy-file', policies, parsePolicies) } : {}),
     ...(strangers ? { strangers } : {}),
     ...(webhook
       ? {
           tokenWebhook: {
-            place: await from('--authentication-token-webhook-config-file', webhook, () => readWebhookKubeconfig(webhook)),
+            place: await toldBeside('--authentication-token-webhook-config-file', webhook, () => readWebhookKubeconfig(webhook)),
             version: flags.authenticationTokenWebhookVersion ?? 'v1beta1',
             cacheTtlMs: parseDuration(flags.authenticationTokenWebhookCacheTtl ?? '2m')!,
           },
@@ -46,9 +47,10 @@ export async function accessOptions(flags: AccessFlags, issuer: string): Promise
 /** Which admission plugins run, and how. Throws UsageError. */
 export async function admissionOptions(flags: AccessFlags): Promise<AdmissionOptions> {
   const { enableAdmissionPlugins: enabled = [], disableAdmissionPlugins: disabled = [], admissionControlConfigFile: file } = flags
-  if (enabled.length > 0) await from('--enable-admission-plugins', enabled.join(','), () => checkPluginNames({ enabled }))
-  if (disabled.length > 0) await from('--disable-admission-plugins', disabled.join(','), () => checkPluginNames({ enabled, disabled }))
-  const configured = file ? await from('--admission-control-config-file', file, () => readAdmissionConfiguration(file)) : {}
+  if (enabled.length > 0) await toldBeside('--enable-admission-plugins', enabled.join(','), () => checkPluginNames({ enabled }))
+  if (disabled.length > 0)
+    await toldBeside('--disable-admission-plugins', disabled.join(','), () => checkPluginNames({ enabled, disabled }))
+  const configured = file ? await toldBeside('--admission-control-config-file', file, () => readAdmissionConfiguration(file)) : {}
   return { disabled, ...configured }
 }
 
@@ -56,7 +58,7 @@ async function authorizersOf(flags: AccessFlags): Promise<AuthorizerChoice[] | u
   const { authorizationConfig: file, authorizationMode: modes } = flags
   if (file) {
     const { checkAuthorization, parseAuthorizationConfiguration } = await import('#server/access/webhooks/authorization-configuration.ts')
-    return read('--authorization-config', file, (text) => checkAuthorization(parseAuthorizationConfiguration(text)))
+    return parsed('--authorization-config', file, (text) => checkAuthorization(parseAuthorizationConfiguration(text)))
   }
   return modes && Promise.all(modes.map((mode) => choiceOf(mode, flags)))
 }
@@ -66,7 +68,7 @@ async function choiceOf(mode: string, flags: AccessFlags): Promise<AuthorizerCho
   const file = flags.authorizationWebhookConfigFile!
   const webhook = {
     name: 'default',
-    place: await from('--authorization-webhook-config-file', file, () => readWebhookKubeconfig(file)),
+    place: await toldBeside('--authorization-webhook-config-file', file, () => readWebhookKubeconfig(file)),
     version: flags.authorizationWebhookVersion ?? 'v1beta1',
     timeoutMs: 30_000,
     authorizedTtlMs: parseDuration(flags.authorizationWebhookCacheAuthorizedTtl ?? '5m')!,
@@ -81,8 +83,10 @@ async function strangersOf(flags: AccessFlags, issuers: readonly string[]): Prom
   if (!file && !flags.oidcIssuerUrl) return undefined
   const { checkAuthentication, parseAuthenticationConfiguration } = await import('#server/access/oidc/authentication-configuration.ts')
   const check = (text: string) => checkAuthentication(parseAuthenticationConfiguration(text), issuers)
-  if (file) return { configuration: await read('--authentication-config', file, check), file, read: check }
-  return { configuration: await from('--oidc-issuer-url', flags.oidcIssuerUrl!, () => checkAuthentication(oidcConfig(flags), issuers)) }
+  if (file) return { configuration: await parsed('--authentication-config', file, check), file, read: check }
+  return {
+    configuration: await toldBeside('--oidc-issuer-url', flags.oidcIssuerUrl!, () => checkAuthentication(oidcConfig(flags), issuers)),
+  }
 }
 
 /** One issuer, as the older flags describe it. */
@@ -90,7 +94,7 @@ function oidcConfig(flags: AccessFlags): AuthenticationConfig {
   const { oidcIssuerUrl: url = '', oidcClientId = '', oidcUsernameClaim: claim = 'sub', oidcGroupsClaim, oidcGroupsPrefix = '' } = flags
   // User names of two sources must not be taken for one another; an e-mail address says by itself where it is from.
   const prefix = flags.oidcUsernamePrefix ?? (claim === 'email' ? '' : `${url}#`)
-  const authority = flags.oidcCaFile && readText('--oidc-ca-file', flags.oidcCaFile)
+  const authority = flags.oidcCaFile && readNamedFile('--oidc-ca-file', flags.oidcCaFile)
   const jwt: JwtAuthenticatorConfig = {
     issuer: { url, audiences: [oidcClientId], ...(authority ? { certificateAuthority: authority } : {}) },
     claimMappings: {
@@ -101,26 +105,4 @@ function oidcConfig(flags: AccessFlags): AuthenticationConfig {
     signingAlgorithms: flags.oidcSigningAlgs ?? ['RS256'],
   }
   return { jwt: [jwt] }
-}
-
-function read<T>(flag: string, file: string, parse: (text: string) => T | Promise<T>): Promise<T> {
-  return from(flag, file, () => parse(readText(flag, file)))
-}
-
-/** What is wrong with a value is told beside the flag that gave it. */
-async function from<T>(flag: string, value: string, make: () => T | Promise<T>): Promise<T> {
-  try {
-    return await make()
-  } catch (error) {
-    if (error instanceof ConfigurationError) throw new UsageError(`${flag} ${value}: ${error.message.replace(`${value}: `, '')}`)
-    throw error
-  }
-}
-
-function readText(flag: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new UsageError(`${flag} ${file}: ${(error as Error).message}`)
-  }
 }

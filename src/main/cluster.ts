@@ -1,11 +1,11 @@
 // One cluster: the ordered list of its services, started as read and stopped in reverse.
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createServer, isIPv4 } from 'node:net'
 import { flushCompileCache } from 'node:module'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { ClusterConfig } from '#cli/config.ts'
+import { readNamedFile } from '#cli/named-file.ts'
 import { readSchedulerConfiguration } from '#cli/scheduler-config.ts'
 import type { RunningCluster } from '#cli/platform.ts'
 import { programVersion } from '#cli/version.ts'
@@ -14,7 +14,7 @@ import type { Client, UserInfo } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
 import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
-import { type Clock, systemClock } from '#lib/clock.ts'
+import type { Clock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
 import { createLogger, type Logger } from '#lib/log.ts'
 import type { MetricSource } from '#lib/metric-family.ts'
@@ -26,12 +26,9 @@ import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import type { AccessOptions } from '#server/access/access-control.ts'
 import type { AdmissionOptions } from '#server/admission/admission-configuration.ts'
 import type { ActorsAtWork } from '#server/subresources/component-statuses.ts'
+import type { Auditor } from '#server/audit/auditor.ts'
 import { clusterExtensions, serviceAccountIssuer } from '#server/cluster-extensions.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
-import { type AuditBackend, Auditor } from '#server/audit/auditor.ts'
-import { auditBackend } from '#server/audit/delivery.ts'
-import { AuditLog } from '#server/audit/log-file.ts'
-import { AuditPolicy } from '#server/audit/policy.ts'
 import { Encryption, type EncryptionParts } from '#server/encryption/encryption.ts'
 import { localEncryption } from '#server/encryption/local-key.ts'
 import { OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
@@ -42,6 +39,7 @@ import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
 import { controllersOf, informersOf, schedulerOf, signersOf, SIMULATED_NODES } from './actors.ts'
 import { accessOptions, admissionOptions } from './access-options.ts'
+import { auditorOf } from './auditor.ts'
 import { claimMachine, machineTaken } from './machine-claim.ts'
 import { createMovedTime } from './moved-time.ts'
 import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
@@ -89,7 +87,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     access,
     admission,
     encryption,
-    auditor: await auditorOf(config, { clock, random, log: log.child({ service: 'audit' }) }),
+    auditor: config.audit && (await auditorOf(config.audit, { clock, random, log: log.child({ service: 'audit' }) })),
     store: moved?.activity.store(store) ?? store,
     pki,
     log,
@@ -162,31 +160,10 @@ async function encryptionOf(config: ClusterConfig, parts: EncryptionParts & { st
   const { encryption } = config
   if (encryption) {
     const { file: path, reload } = encryption
-    return Encryption.create({ path, read: () => readFileSync(path, 'utf8'), reload }, parts)
+    return Encryption.create({ path, read: () => readNamedFile('--encryption-provider-config', path), reload }, parts)
   }
   if (config.store.type === 'memory') return undefined
   return Encryption.create(await localEncryption(new OwnerOnlyFiles(config.pkiDirectory), parts), parts)
-}
-
-async function auditorOf(
-  { audit }: ClusterConfig,
-  { clock, random, log }: { clock: Clock; random: Random; log: Logger },
-): Promise<Auditor | undefined> {
-  if (!audit) return undefined
-  const policy = new AuditPolicy(readFileSync(audit.policyFile, 'utf8'))
-  const backends: AuditBackend[] = []
-  if (audit.log) backends.push(auditBackend(new AuditLog(audit.log, { clock }), audit.log.delivery, { clock, log }))
-  if (audit.webhook) {
-    const { configFile, initialBackoffMs, delivery } = audit.webhook
-    const [{ auditWebhook }, { readWebhookKubeconfig }] = await Promise.all([
-      import('#server/audit/webhook.ts'),
-      import('#server/access/webhooks/kubeconfig.ts'),
-    ])
-    // A stranger lives in real time, whatever time the cluster keeps.
-    const real = { clock: systemClock, random, log }
-    backends.push(auditBackend(auditWebhook({ place: readWebhookKubeconfig(configFile), initialBackoffMs }, real), delivery, real))
-  }
-  return new Auditor(policy, { backends, clock })
 }
 
 interface ServerParts {

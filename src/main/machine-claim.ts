@@ -2,7 +2,7 @@
 // socket, which the kernel keeps for each network namespace and frees when its holder dies, however that happens.
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { CommandError } from '#cli/config.ts'
+import { CommandError } from '#cli/errors.ts'
 
 const NAME = '\0sampan-real-node'
 

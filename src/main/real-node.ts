@@ -2,7 +2,8 @@
 // below one data directory; an orderly stop takes it all away.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ClusterConfig, CommandError, DEFAULTS } from '#cli/config.ts'
+import { type ClusterConfig, DEFAULTS } from '#cli/config.ts'
+import { CommandError } from '#cli/errors.ts'
 import type { ImageTools } from '#cli/platform.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'

@@ -1,9 +1,10 @@
 // The store on this machine's disk: LMDB as durable journal and restart image; reads and watches are served from memory. A write is on disk
 // when it is acknowledged. Refuses by name a data file that is corrupt, cut short, or not its own.
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { type Database, open } from 'lmdb'
+import { makeDirectories } from '#lib/make-directories.ts'
 import { createRevisionedStore, type Journal, type Mutation } from './revisioned.ts'
 import type { Entry, Revision, Store } from './store.ts'
 
@@ -32,7 +33,7 @@ export interface EmbeddedOptions {
 }
 
 export function openEmbeddedStore({ directory, historyLimit, freeBytes = () => available(directory) }: EmbeddedOptions): Store {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectories(directory, { mode: 0o700 })
   const file = join(directory, 'data.mdb')
   if (existsSync(file)) checkImage(file)
   const database = openDatabase(directory, file)

@@ -1,9 +1,10 @@
 // The audit log: what comes while a block is being written goes out in the next one. Rotated by size; old files go by age and number. Only its
 // owner may read it.
-import { createWriteStream, mkdirSync } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { chmod, type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import type { Clock } from '#lib/clock.ts'
+import { makeDirectories } from '#lib/make-directories.ts'
 import type { AuditSink } from './delivery.ts'
 
 export interface AuditLogOptions {
@@ -30,7 +31,7 @@ export class AuditLog implements AuditSink {
   constructor(options: AuditLogOptions, { clock }: { clock: Clock }) {
     this.#options = options
     this.#clock = clock
-    if (options.path !== '-') mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 })
+    if (options.path !== '-') makeDirectories(dirname(options.path), { mode: 0o700 })
   }
 
   /** Resolves when they are in the file, in the order in which they came. */

@@ -1,6 +1,7 @@
 // The audit policy (audit.k8s.io/v1 Policy): how much is recorded of which request. The first rule that matches decides; no rule, no record.
 import { isObject } from '#api/clone.ts'
 import { parseYaml } from '#api/codec/yaml.ts'
+import { ConfigurationError } from '#api/configuration-file.ts'
 import type { RequestAttributes } from '#server/request.ts'
 
 export const LEVELS = ['None', 'Metadata', 'Request', 'RequestResponse'] as const
@@ -32,15 +33,12 @@ interface PolicyRule {
   omitManagedFields?: boolean
 }
 
-class BadAuditPolicy extends Error {
-  override name = 'BadAuditPolicy'
-}
-
 const NOTHING: AuditDecision = { level: 'None', omitStages: new Set(), omitManagedFields: false }
 
 export class AuditPolicy {
   readonly #rules: readonly { rule: PolicyRule; decision: AuditDecision }[]
 
+  /** Throws ConfigurationError. */
   constructor(text: string) {
     const { rules, omitStages, omitManagedFields } = read(text)
     this.#rules = rules.map((rule) => ({
@@ -66,17 +64,17 @@ function read(text: string): { rules: PolicyRule[]; omitStages: AuditStage[]; om
   try {
     policy = parseYaml(text).value
   } catch (error) {
-    throw new BadAuditPolicy(`failed decoding the audit policy: ${(error as Error).message}`)
+    throw new ConfigurationError(`failed decoding the audit policy: ${(error as Error).message}`)
   }
   if (!isObject(policy) || policy.kind !== 'Policy' || policy.apiVersion !== 'audit.k8s.io/v1')
-    throw new BadAuditPolicy('failed decoding the audit policy: a Policy of audit.k8s.io/v1 is needed')
+    throw new ConfigurationError('failed decoding the audit policy: a Policy of audit.k8s.io/v1 is needed')
   const errors: string[] = []
   const rules = Array.isArray(policy.rules) ? (policy.rules as PolicyRule[]) : []
   if (rules.length === 0) errors.push('loaded illegal policy with 0 rules')
   const omitStages = (policy.omitStages ?? []) as AuditStage[]
   checkStages('omitStages', omitStages, errors)
   for (const [at, rule] of rules.entries()) check(rule, `rules[${at}]`, errors)
-  if (errors.length > 0) throw new BadAuditPolicy(`the audit policy is not valid: ${errors.join('; ')}`)
+  if (errors.length > 0) throw new ConfigurationError(`the audit policy is not valid: ${errors.join('; ')}`)
   return { rules, omitStages, omitManagedFields: policy.omitManagedFields === true }
 }
 

@@ -1,7 +1,8 @@
 // Where keys are kept. On disk: files only their owner may read, replaced in one step: after a crash either the old text is there or the new one, never half.
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '#lib/clock.ts'
+import { makeDirectories } from '#lib/make-directories.ts'
 
 /** What keys and certificates are read from and written to. */
 export interface KeyFiles {
@@ -56,7 +57,7 @@ export class OwnerOnlyFiles implements KeyFiles {
   /** Creates the directory (0700) if it is absent. */
   constructor(directory: string) {
     this.directory = directory
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectories(directory, { mode: 0o700 })
   }
 
   path(name: string): string {

@@ -1,5 +1,6 @@
 // The store in an etcd cluster (v3 API, etcd 3.4 or later), which other API servers may share: revisions are etcd's own, a write is durable on a
 // majority when it is acknowledged. Nothing is kept in memory here; a watch outlives lost connections. Never leases, never authentication by password.
+import { hostPort } from '#lib/dial-error.ts'
 import { GrpcChannel, type GrpcTarget } from '#lib/grpc/channel.ts'
 import { GrpcError, hasGrpcCode } from '#lib/grpc/grpc-error.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -31,6 +32,7 @@ export function openEtcdStore(options: EtcdOptions): Store {
 class EtcdStore implements Store {
   readonly #channel: GrpcChannel
   readonly #clock: Clock
+  readonly #place: string
   readonly #closed = new AbortController()
   readonly #watches = new Map<EtcdWatch, string>()
   #revision = 0
@@ -40,6 +42,7 @@ class EtcdStore implements Store {
   constructor({ target, clock }: EtcdOptions) {
     this.#channel = new GrpcChannel(target, { schema: etcdSchema(), clock })
     this.#clock = clock
+    this.#place = typeof target === 'string' ? target : target.addresses.map(hostPort).join(', ')
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -168,7 +171,7 @@ class EtcdStore implements Store {
       return answer
     } catch (error) {
       if (hasGrpcCode(error, 'UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED'))
-        throw new EtcdUnavailable(`etcd does not answer: ${error.message}`, { cause: error })
+        throw new EtcdUnavailable(`etcd does not answer at ${this.#place}: ${error.message}`, { cause: error })
       throw error
     }
   }

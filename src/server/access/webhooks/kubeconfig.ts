@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { isObject } from '#api/clone.ts'
 import { parseYaml, YamlError } from '#api/codec/yaml.ts'
 import { ConfigurationError } from '#api/configuration-file.ts'
+import { systemReason } from '#lib/system-reason.ts'
 import type { Calls } from '#server/access/outgoing-call.ts'
 
 export interface WebhookPlace {
@@ -61,7 +62,7 @@ function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new ConfigurationError(`${file}: ${(error as Error).message}`)
+    throw new ConfigurationError(`${file}: ${systemReason(error)}`)
   }
 }
 

@@ -1,0 +1,14 @@
+// `mkdir -p`. Node's own goes round for ever where a folder says that what is to be made in it does not exist, as those of /proc do.
+import { mkdirSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+export function makeDirectories(path: string, { mode = 0o777 }: { mode?: number } = {}): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return
+  if (dirname(path) !== path) makeDirectories(dirname(path), { mode })
+  try {
+    mkdirSync(path, { mode })
+  } catch (error) {
+    // Somebody else may have made it just now.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(path).isDirectory()) throw error
+  }
+}
