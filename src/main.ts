@@ -30,7 +30,9 @@ const platform: Platform = {
   },
   async startRole(config, options) {
     const { startRole } = await import('./main/roles.ts')
-    return startRole(config, { ...options, clock })
+    const role = await startRole(config, { ...options, clock })
+    clock.after(SETTLED_MS, letYoungGenerationGrow)
+    return role
   },
   async images(dataDirectory) {
     const { imageTools } = await import('./main/real-node.ts')

@@ -131,9 +131,11 @@ export class Cluster {
   renewPod(uid: string, pod: Pod): void {
     const located = this.#located(uid)
     if (!located) return
-    this.#count(located, -1)
+    const { metadata } = located.info.pod
+    const same = pod.metadata?.deletionTimestamp === metadata?.deletionTimestamp && equal(pod.metadata?.labels, metadata?.labels)
+    if (!same) this.#count(located, -1)
     located.info.pod = pod
-    this.#count(located, 1)
+    if (!same) this.#count(located, 1)
   }
 
   /** What a pod counts for, where it was assumed and now is. Answers whether there was such an assumption. */
@@ -201,9 +203,9 @@ export class Cluster {
     if (required.length || preferred.length || preferredAnti.length) this.affine.set(info.uid, located)
   }
 
-  #count({ info, node }: Located, by: 1 | -1): void {
-    this.#matchCounts.change(info.pod, node, by)
-    this.#company.change(info, node, by)
+  #count(located: Located, by: 1 | -1): void {
+    this.#matchCounts.change(located, by)
+    this.#company.change(located.info, located.node, by)
   }
 
   #located(uid: string): Located | undefined {

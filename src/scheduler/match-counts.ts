@@ -6,6 +6,11 @@ import type { NodeInfo } from './node-info.ts'
 
 export type Counts = ReadonlyMap<NodeInfo, number>
 
+interface Placed {
+  info: { pod: Pod }
+  node: NodeInfo
+}
+
 interface Entry {
   namespace: string
   selector: Selector
@@ -18,9 +23,11 @@ export class MatchCounts {
   readonly #entries = new Map<string, Entry>()
   /** By namespace and one label that pods must have, where the selector names one: a pod is held against few of many selectors. */
   readonly #drawers = new Map<string, Set<Entry>>()
+  /** By namespace and each of their labels: a new selector is held against few of many pods. */
+  readonly #pods = new Map<string, Set<Placed>>()
 
-  /** `pods` are all of the namespace: looked at only for a selector that is new here. */
-  of(namespace: string, selector: Selector, pods: Iterable<{ info: { pod: Pod }; node: NodeInfo }>): Counts {
+  /** `pods` are all of the namespace: looked at only for a selector that is new here and names no label. */
+  of(namespace: string, selector: Selector, pods: Iterable<Placed>): Counts {
     if (selector.nothing) return new Map()
     const key = `${namespace}|${formatLabelSelector(selector)}`
     let entry = this.#entries.get(key)
@@ -28,24 +35,32 @@ export class MatchCounts {
     if (entry) this.#entries.delete(key)
     else {
       entry = { namespace, selector, counts: new Map() }
-      for (const { info, node } of pods) if (isCounted(entry, info.pod)) change(entry.counts, node, 1)
-      const drawer = this.#drawers.get(drawerOf(entry)) ?? new Set()
-      this.#drawers.set(drawerOf(entry), drawer.add(entry))
+      const name = drawerOf(entry)
+      const candidates = name === namespace ? pods : (this.#pods.get(name) ?? [])
+      for (const { info, node } of candidates) if (isCounted(entry, info.pod)) change(entry.counts, node, 1)
+      this.#drawers.set(name, (this.#drawers.get(name) ?? new Set()).add(entry))
     }
     this.#entries.set(key, entry)
     if (this.#entries.size > MAX_ENTRIES) this.#drop(this.#entries.keys().next().value!)
     return entry.counts
   }
 
-  change(pod: Pod, node: NodeInfo, by: 1 | -1): void {
-    if (this.#entries.size === 0) return
-    const { namespace = '', labels = {} } = pod.metadata ?? {}
-    this.#changeIn(namespace, pod, { node, by })
-    for (const name of Object.keys(labels)) this.#changeIn(drawer(namespace, name, labels[name]!), pod, { node, by })
+  /** What has come is the very object that goes, with the labels it came with. */
+  change(placed: Placed, by: 1 | -1): void {
+    const { namespace = '', labels = {} } = placed.info.pod.metadata ?? {}
+    this.#changeIn(namespace, placed, by)
+    for (const label of Object.keys(labels)) {
+      const name = drawer(namespace, label, labels[label]!)
+      const pods = this.#pods.get(name)
+      if (by > 0 && pods) pods.add(placed)
+      else if (by > 0) this.#pods.set(name, new Set([placed]))
+      else if (pods?.delete(placed) && pods.size === 0) this.#pods.delete(name)
+      this.#changeIn(name, placed, by)
+    }
   }
 
-  #changeIn(name: string, pod: Pod, { node, by }: { node: NodeInfo; by: 1 | -1 }): void {
-    for (const entry of this.#drawers.get(name) ?? []) if (isCounted(entry, pod)) change(entry.counts, node, by)
+  #changeIn(name: string, { info, node }: Placed, by: 1 | -1): void {
+    for (const entry of this.#drawers.get(name) ?? []) if (isCounted(entry, info.pod)) change(entry.counts, node, by)
   }
 
   #drop(key: string): void {

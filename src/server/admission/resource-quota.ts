@@ -24,13 +24,13 @@ export function resourceQuota(context: ServerContext): AdmissionPlugin {
   const underWay = new UnderWay(context)
   return {
     name: 'ResourceQuota',
-    async validate(request) {
+    validate(request) {
       const { attributes, operation, object, kind } = request
       if (!object || !attributes.namespace || kind.virtual) return
       const what = target(request)
       if (operation === 'CREATE' ? attributes.subresource !== '' : operation !== 'UPDATE' || !UPDATED.has(what)) return
       const quotas = [...context.reader.list(ResourceQuota, attributes.namespace)].filter(({ spec }) => spec && inScope(spec, kind, object))
-      if (quotas.length > 0) await charge(request, quotas, { context, underWay })
+      return quotas.length > 0 ? charge(request, quotas, { context, underWay }) : undefined
     },
   }
 }
