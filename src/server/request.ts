@@ -110,6 +110,8 @@ export type Annotate = (key: string, value: string, level?: AuditLevel) => void
 /** One admission plugin. All `admit`s run in order, then all `validate`s. Both refuse by throwing StatusError. */
 export interface AdmissionPlugin {
   name: string
+  /** Resources and subresources that concern it, as `target` names them; all unless given. */
+  of?: readonly string[]
   admit?(request: AdmissionRequest): Promise<void> | void
   validate?(request: AdmissionRequest): Promise<void> | void
 }

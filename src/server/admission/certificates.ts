@@ -11,6 +11,7 @@ const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client'
 export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateApproval',
+    of: [`${RESOURCE}/approval`],
     async validate(request) {
       if (target(request) !== `${RESOURCE}/approval` || request.operation !== 'UPDATE') return
       const { signerName = '' } = (request.oldObject as CertificateSigningRequest | undefined)?.spec ?? {}
@@ -23,6 +24,7 @@ export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
 export function certificateSigning(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateSigning',
+    of: [`${RESOURCE}/status`],
     async validate(request) {
       if (target(request) !== `${RESOURCE}/status` || request.operation !== 'UPDATE') return
       const next = request.object as CertificateSigningRequest
@@ -38,6 +40,7 @@ export function certificateSigning(authorizer: Authorizer): AdmissionPlugin {
 
 export const certificateSubjectRestriction: AdmissionPlugin = {
   name: 'CertificateSubjectRestriction',
+  of: [RESOURCE],
   async validate(request) {
     if (target(request) !== RESOURCE || request.operation !== 'CREATE') return
     const { spec } = request.object as CertificateSigningRequest

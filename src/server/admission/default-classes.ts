@@ -11,6 +11,7 @@ import { target } from './refusal.ts'
 export function defaultStorageClass({ reader }: ServerContext): AdmissionPlugin {
   return {
     name: 'DefaultStorageClass',
+    of: ['persistentvolumeclaims'],
     admit(request) {
       if (target(request) !== 'persistentvolumeclaims' || request.operation !== 'CREATE') return
       const claim = request.object as PersistentVolumeClaim
@@ -27,6 +28,7 @@ export function defaultStorageClass({ reader }: ServerContext): AdmissionPlugin 
 export function defaultIngressClass({ reader }: ServerContext): AdmissionPlugin {
   return {
     name: 'DefaultIngressClass',
+    of: ['ingresses.networking.k8s.io'],
     admit(request) {
       if (target(request) !== 'ingresses.networking.k8s.io' || request.operation !== 'CREATE') return
       const ingress = request.object as Ingress

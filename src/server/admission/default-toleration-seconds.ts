@@ -8,6 +8,7 @@ const KEYS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
 
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
+  of: ['pods'],
   admit(request) {
     if (target(request) !== 'pods' || (request.operation !== 'CREATE' && request.operation !== 'UPDATE')) return
     const { spec } = request.object as Pod

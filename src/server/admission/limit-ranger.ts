@@ -15,6 +15,7 @@ export function limitRanger({ reader }: ServerContext): AdmissionPlugin {
   }
   return {
     name: 'LimitRanger',
+    of: ['pods', 'pods/resize', 'persistentvolumeclaims'],
     admit(request) {
       if (target(request) !== 'pods' || request.operation !== 'CREATE') return
       const pod = request.object as Pod

@@ -26,6 +26,7 @@ const FEATURES: readonly Feature[] = [
 export function nodeDeclaredFeatureValidator({ reader }: ServerContext): AdmissionPlugin {
   return {
     name: 'NodeDeclaredFeatureValidator',
+    of: ['pods', 'pods/resize'],
     validate(request) {
       const { group, resource, subresource } = request.attributes
       if (group || resource !== 'pods' || (subresource && subresource !== 'resize') || request.operation !== 'UPDATE') return

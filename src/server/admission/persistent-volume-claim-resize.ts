@@ -9,6 +9,7 @@ import { denied, target } from './refusal.ts'
 export function persistentVolumeClaimResize({ reader }: ServerContext): AdmissionPlugin {
   return {
     name: 'PersistentVolumeClaimResize',
+    of: ['persistentvolumeclaims'],
     validate(request) {
       if (target(request) !== 'persistentvolumeclaims' || request.operation !== 'UPDATE') return
       const next = request.object as PersistentVolumeClaim

@@ -11,6 +11,7 @@ import { podUsage } from './pod-usage.ts'
 export function podResizeValidator({ reader }: ServerContext): AdmissionPlugin {
   return {
     name: 'PodResizeValidator',
+    of: ['pods/resize'],
     validate(request) {
       if (target(request) !== 'pods/resize' || request.operation !== 'UPDATE') return
       const pod = request.object as Pod

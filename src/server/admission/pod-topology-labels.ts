@@ -9,6 +9,7 @@ const LABELS = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region']
 export function podTopologyLabels({ reader }: ServerContext): AdmissionPlugin {
   return {
     name: 'PodTopologyLabels',
+    of: ['pods', 'pods/binding', 'bindings'],
     admit(request) {
       const { object, operation } = request
       if (operation !== 'CREATE' || !object) return

@@ -7,6 +7,7 @@ import { denied, target } from './refusal.ts'
 export function priority(context: ServerContext): AdmissionPlugin {
   return {
     name: 'Priority',
+    of: ['pods', 'priorityclasses.scheduling.k8s.io'],
     admit(request) {
       if (target(request) !== 'pods') return
       if (request.operation === 'CREATE') assign(request, context)

@@ -16,6 +16,7 @@ export function runtimeClass({ reader }: ServerContext): AdmissionPlugin {
   const concerns = (request: AdmissionRequest) => target(request) === 'pods' && request.operation === 'CREATE'
   return {
     name: 'RuntimeClass',
+    of: ['pods'],
     admit(request) {
       if (!concerns(request)) return
       const found = classOf(request)

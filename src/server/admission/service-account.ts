@@ -16,6 +16,7 @@ const ATTEMPTS = 20
 export function serviceAccount(context: ServerContext): AdmissionPlugin {
   return {
     name: 'ServiceAccount',
+    of: ['pods', 'pods/ephemeralcontainers'],
     async admit(request) {
       if (target(request) !== 'pods' || request.operation !== 'CREATE') return
       const pod = request.object as Pod

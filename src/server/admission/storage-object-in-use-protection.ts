@@ -11,6 +11,7 @@ const FINALIZERS: Record<string, string> = {
 
 export const storageObjectInUseProtection: AdmissionPlugin = {
   name: 'StorageObjectInUseProtection',
+  of: Object.keys(FINALIZERS),
   admit(request) {
     const finalizer = FINALIZERS[target(request)]
     if (!finalizer || request.operation !== 'CREATE' || !request.object) return

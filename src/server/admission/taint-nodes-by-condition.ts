@@ -7,6 +7,7 @@ const KEY = 'node.kubernetes.io/not-ready'
 
 export const taintNodesByCondition: AdmissionPlugin = {
   name: 'TaintNodesByCondition',
+  of: ['nodes'],
   admit(request) {
     if (target(request) !== 'nodes' || request.operation !== 'CREATE') return
     const spec = ((request.object as Node).spec ??= {})

@@ -1,11 +1,21 @@
-// How long admission took, each plugin and each step: upstream's names and buckets. Measured between plugins, so that one reading of the clock serves two.
+// Asks the admission plugins that a request concerns, and notes how long each and each step took: upstream's names and buckets. Measured between
+// plugins, so that one reading of the clock serves two.
 import type { Clock } from '#lib/clock.ts'
 import { Histogram, type Series } from '#lib/histogram.ts'
 import type { MetricFamily } from '#lib/metric-family.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '#server/request.ts'
+import { target } from './refusal.ts'
 
 const BOUNDS = [0.005, 0.025, 0.1, 0.5, 1, 2.5]
+/** Custom resources come and go. */
+const MAX_CHAINS = 4096
 type Step = 'admit' | 'validate'
+
+interface Link {
+  plugin: AdmissionPlugin
+  /** Of requests it let pass: several plugins are counted with every write. Made at the first. */
+  passed?: Series | undefined
+}
 
 export class AdmissionTimes {
   readonly #clock: Clock
@@ -22,31 +32,28 @@ export class AdmissionTimes {
     bounds: BOUNDS,
   })
 
-  /** Of plugins that let pass, by operation and step: thirty of them are counted with every write. */
-  readonly #passed = new Map<string, Map<AdmissionPlugin, Series | undefined>>()
+  /** Who is asked, by step, operation and target. */
+  readonly #chains = new Map<string, Link[]>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** Asks all plugins that have the step, in order. */
+  /** Asks all plugins that have the step and that the request concerns, in order. `plugins` are the same at every call. */
   async run(step: Step, plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Promise<void> {
     const { operation } = request
-    const passed = getOrAdd(this.#passed, `${step} ${operation}`)
     const began = this.#clock.monotonic()
     let before = began
     let rejected = 'true'
     let asked = ''
     try {
-      for (const plugin of plugins) {
-        if (!plugin[step]) continue
-        asked = plugin.name
-        const pending = plugin[step](request)
+      for (const link of this.#chain(step, plugins, request)) {
+        asked = link.plugin.name
+        const pending = link.plugin[step]!(request)
         if (pending) await pending
         const now = this.#clock.monotonic()
-        let series = passed.get(plugin)
-        if (!series) passed.set(plugin, (series = this.#plugins.series([asked, operation, 'false', step])))
-        series?.observe((now - before) / 1000)
+        link.passed ??= this.#plugins.series([asked, operation, 'false', step])
+        link.passed?.observe((now - before) / 1000)
         before = now
       }
       rejected = 'false'
@@ -57,14 +64,20 @@ export class AdmissionTimes {
     }
   }
 
+  #chain(step: Step, plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Link[] {
+    const what = target(request)
+    const key = `${step} ${request.operation} ${what}`
+    let chain = this.#chains.get(key)
+    if (!chain) {
+      chain = plugins.filter((plugin) => plugin[step] && (plugin.of?.includes(what) ?? true)).map((plugin) => ({ plugin }))
+      if (this.#chains.size >= MAX_CHAINS) this.#chains.clear()
+      this.#chains.set(key, chain)
+    }
+    return chain
+  }
+
   *families(): Generator<MetricFamily> {
     yield this.#plugins.family()
     yield this.#steps.family()
   }
-}
-
-function getOrAdd<K, L, V>(maps: Map<K, Map<L, V>>, key: K): Map<L, V> {
-  let map = maps.get(key)
-  if (!map) maps.set(key, (map = new Map()))
-  return map
 }
