@@ -3,6 +3,7 @@ import { clone, deepFreeze } from '#api/clone.ts'
 import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type GroupVersionKind, type KubeObject } from '#api/object.ts'
 import type { Conversion, Registry } from '#server/registry.ts'
+import { internalError } from '#server/admission/refusal.ts'
 import type { AdmissionRequest } from '#server/request.ts'
 
 /** All kinds that show the same stored objects, the requested one first. Subresources have the same versions as what they are of. */
@@ -55,6 +56,15 @@ export async function seenAs(request: AdmissionRequest, kind: Kind, registry: Re
   const converted = await conversion.convert([...(object ? [object] : []), ...(oldObject ? [oldObject] : [])], kind)
   const [newer, older] = object ? converted : [undefined, converted[0]]
   return { ...(newer ? { object: deepFreeze(newer) } : {}), ...(older ? { oldObject: deepFreeze(older) } : {}) }
+}
+
+/** As `seenAs`, for plugins that can do nothing without it: whoever should convert and does not is an internal error. */
+export async function mustBeSeenAs(request: AdmissionRequest, kind: Kind, registry: Registry): Promise<Seen> {
+  try {
+    return await seenAs(request, kind, registry)
+  } catch (error) {
+    throw internalError(error as Error)
+  }
 }
 
 /** As `replaceObject`, through whoever converts between the versions. */

@@ -6,7 +6,7 @@ import { MutatingAdmissionPolicy } from '#api/kinds/admissionregistration/mutati
 import type { KubeObject } from '#api/object.ts'
 import { type CompiledMutatingPolicy, compileMutatingPolicy } from '#api/policies/compile.ts'
 import { StatusError, type StatusReason } from '#api/status.ts'
-import { putBack, seenAs } from '#server/admission/matching/equivalents.ts'
+import { mustBeSeenAs, putBack } from '#server/admission/matching/equivalents.ts'
 import { exemptFromPolicies } from '#server/admission/matching/exempt.ts'
 import { namespaceOf } from '#server/admission/matching/selectors.ts'
 import type { Matched } from '#server/admission/matching/match-index.ts'
@@ -125,7 +125,7 @@ class Mutating {
     const failed = this.#failures.length
     const compiled = await active.compiled()
     const { registry } = this.#context
-    let view = await seenAs(this.#request, kind, registry)
+    let view = await mustBeSeenAs(this.#request, kind, registry)
     const conditions = await this.#authorizations.settled(() =>
       conditionsHold(new Evaluation(this.#activation(invocation, view)), compiled.matchConditions),
     )
@@ -140,7 +140,7 @@ class Mutating {
         const next = await this.#authorizations.settled(() => this.#mutate(invocation, { compiled, mutation, view }))
         if (!next) continue
         await putBack(this.#request, next, { kind, registry })
-        view = await seenAs(this.#request, kind, registry)
+        view = await mustBeSeenAs(this.#request, kind, registry)
         changed = true
       } catch (error) {
         if (!(error instanceof MutationError)) throw error

@@ -1,4 +1,5 @@
 // ValidatingAdmissionPolicy: asks every policy a request concerns through each of its bindings, then refuses, warns and annotates as the bindings say.
+import type { Kind } from '#api/kind.ts'
 import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding.ts'
 import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy.ts'
 import { type CompiledValidatingPolicy, compileValidatingPolicy } from '#api/policies/compile.ts'
@@ -84,19 +85,30 @@ class Validation {
         about,
       )
       if (!params) continue
-      const view = await seenAs(this.#request, kind, this.#context.registry)
+      const seen = await this.#configured(() => this.#seenAs(kind), about)
+      if (!seen) continue
+      const view = seen.value
       for (const param of params.value) {
         const started = this.#context.clock.now()
         const compiled = await active.compiled()
         const judgement = await this.#authorizations.settled(() => {
-          const seen = { request: this.#request, kind, namespace: this.#namespace(), params: param, authorizations: this.#authorizations }
-          return judge(spec, compiled, activationOf({ ...seen, object: view.object, oldObject: view.oldObject }))
+          const about = { request: this.#request, kind, namespace: this.#namespace(), params: param, authorizations: this.#authorizations }
+          return judge(spec, compiled, activationOf({ ...about, object: view.object, oldObject: view.oldObject }))
         })
         const seconds = Math.max(0, this.#context.clock.now() - started) / 1000
         this.#take(judgement, { policy: active.name, binding, published, seconds })
       }
     }
     for (const [key, value] of published.texts()) this.#request.annotate?.(`${active.name}/${key}`, value)
+  }
+
+  /** Throws ConfigurationError where whoever should convert does not. */
+  async #seenAs(kind: Kind) {
+    try {
+      return await seenAs(this.#request, kind, this.#context.registry)
+    } catch (error) {
+      throw new ConfigurationError(`failed to convert object version: ${(error as Error).message}`)
+    }
   }
 
   /** What cannot be configured refuses the request, unless that is to be ignored. */

@@ -73,3 +73,61 @@ test('policies judge and change what is sent in another version than theirs', as
   assert.deepEqual((await create('a', '1:5')).body['spec'], { hostPort: '1:10' })
   assert.equal((await create('b', '2:5')).status, 422)
 })
+
+/** A conversion that fails while somebody looks at what was sent, and how that reads. */
+const broken = `conversion webhook for ${GROUP}/v1, Kind=Endpoint failed: `
+const matchV2 = rules(`${GROUP}/endpoints`, { apiVersions: ['v2'] })
+
+for (const failurePolicy of ['Fail', 'Ignore'])
+  test(`ValidatingAdmissionPolicy that cannot see the object in its version: ${failurePolicy}`, async () => {
+    await using f = await startPolicies()
+    await f.make('ValidatingAdmissionPolicy', { failurePolicy, matchConstraints: matchV2, validations: [{ expression: 'true' }] })
+    await f.make('ValidatingAdmissionPolicyBinding', { policyName: 'p', validationActions: ['Deny'] })
+    f.stranger.answerer = () => ({ status: 503 }) as never
+    const { status, body } = await f.send('POST', at('v1'), f.object('a', 'v1'))
+    if (failurePolicy === 'Ignore') return assert.equal(status, 201)
+    assert.deepEqual([status, body['reason']], [422, 'Invalid'])
+    const said = `ValidatingAdmissionPolicy 'p' with binding 'p' denied request: failed to configure binding: failed to convert object version: ${broken}`
+    assert.ok(body['message'].startsWith(`endpoints.${GROUP} "a" is forbidden: ${said}`), body['message'])
+  })
+
+test('MutatingAdmissionPolicy that cannot see the object in its version is an internal error', async () => {
+  await using f = await startPolicies()
+  await f.make('MutatingAdmissionPolicy', {
+    matchConstraints: matchV2,
+    failurePolicy: 'Ignore',
+    reinvocationPolicy: 'Never',
+    mutations: [{ patchType: 'ApplyConfiguration', applyConfiguration: { expression: 'Object{}' } }],
+  })
+  await f.make('MutatingAdmissionPolicyBinding', { policyName: 'p' })
+  f.stranger.answerer = () => ({ status: 503 }) as never
+  const { status, body } = await f.send('POST', at('v1'), f.object('a', 'v1'))
+  assert.deepEqual([status, body['reason']], [500, 'InternalError'])
+  assert.ok(body['message'].startsWith(`Internal error occurred: ${broken}`), body['message'])
+  assert.ok(body['details'].causes[0].message.startsWith(broken))
+})
+
+test('a webhook that cannot be shown the object in its version is an internal error, whatever its failure policy', async () => {
+  await using f = await startConverted()
+  const configuration = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingWebhookConfiguration',
+    metadata: { name: 'w' },
+    webhooks: [
+      {
+        name: 'w.example.com',
+        failurePolicy: 'Ignore',
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+        clientConfig: { url: `${f.stranger.url}/admit`, caBundle: f.stranger.caBundle },
+        rules: [{ apiGroups: [GROUP], apiVersions: ['v2'], operations: ['CREATE'], resources: ['*'] }],
+      },
+    ],
+  }
+  const path = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations'
+  assert.equal((await f.send('POST', path, configuration)).status, 201)
+  f.stranger.answerer = () => ({ status: 503 }) as never
+  const { status, body } = await f.send('POST', at('v1'), f.object('a', 'v1'))
+  assert.deepEqual([status, body['reason']], [500, 'InternalError'])
+  assert.ok(body['message'].startsWith(`Internal error occurred: ${broken}`), body['message'])
+})

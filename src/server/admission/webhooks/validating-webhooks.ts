@@ -3,10 +3,11 @@ import { ValidatingWebhookConfiguration } from '#api/kinds/admissionregistration
 import { exemptFromWebhooks } from '#server/admission/matching/exempt.ts'
 import type { Matched } from '#server/admission/matching/match-index.ts'
 import type { Registry } from '#server/registry.ts'
+import { internalError } from '#server/admission/refusal.ts'
 import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '#server/request.ts'
 import { conditionsHold, type Hook, WebhookConfigurations } from './configurations.ts'
 import { viewOf } from './view.ts'
-import { type Asking, askCounted, FailedCall, internalError, type WebhookContext } from './webhook-call.ts'
+import { type Asking, askCounted, FailedCall, type WebhookContext } from './webhook-call.ts'
 
 export function validatingWebhooks(context: WebhookContext, authorizer: Authorizer): AdmissionPlugin {
   const configurations = new WebhookConfigurations(context, ValidatingWebhookConfiguration)

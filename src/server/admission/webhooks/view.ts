@@ -5,7 +5,7 @@ import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import { decodeInto } from '#api/schema/decode.ts'
 import { StatusError } from '#api/status.ts'
-import { putBack, seenAs } from '#server/admission/matching/equivalents.ts'
+import { mustBeSeenAs, putBack, seenAs } from '#server/admission/matching/equivalents.ts'
 import { scaleOf, withReplicas } from '#server/engine/scale.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
@@ -16,7 +16,7 @@ import type { AdmissionRequest } from '#server/request.ts'
 import type { View } from './review.ts'
 
 export async function viewOf(request: AdmissionRequest, kind: Kind, registry: Registry): Promise<View> {
-  const { object, oldObject } = await seenAs(request, kind, registry)
+  const { object, oldObject } = await mustBeSeenAs(request, kind, registry)
   if (!isScale(request)) return { kind, object, oldObject }
   const scale = (one: KubeObject | undefined) => one && scaleOf(kind, one)
   return { kind, object: scale(object), oldObject: scale(oldObject) }

@@ -119,10 +119,3 @@ export async function askCounted(context: WebhookContext, hook: Hook, asking: As
     if (asking.type === 'admit') asking.request.within?.waited?.(clock.monotonic() - began)
   }
 }
-
-export function internalError(error: Error): StatusError {
-  return new StatusError('InternalError', `Internal error occurred: ${error.message}`, {
-    details: { causes: [{ message: error.message }] },
-    cause: error,
-  })
-}
