@@ -259,7 +259,10 @@ class Server implements ApiServer {
         this.#log.error('request failed beyond recovery', { path: exchange.path, error })
         exchange.abort()
       })
-      .finally(() => this.#running.delete(exchange))
+      .finally(() => {
+        this.#running.delete(exchange)
+        call.room?.[Symbol.dispose]()
+      })
     this.#running.set(exchange, served)
   }
 

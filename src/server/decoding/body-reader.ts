@@ -6,6 +6,7 @@ import { StatusError } from '#api/status.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Step, StepOutcome } from '#server/engine/steps.ts'
+import { BodyRoom } from './body-room.ts'
 import { carryOut, type Job, type Outcome } from './jobs.ts'
 import { assemble } from './pieces.ts'
 import type { Answer, Order } from './worker.ts'
@@ -24,6 +25,7 @@ interface Waiting {
 }
 
 export class BodyReader implements AsyncDisposable {
+  readonly room: BodyRoom
   readonly #clock: Clock
   readonly #log: Logger
   #worker: Worker | undefined
@@ -34,6 +36,7 @@ export class BodyReader implements AsyncDisposable {
   constructor({ clock, log }: { clock: Clock; log: Logger }) {
     this.#clock = clock
     this.#log = log
+    this.room = new BodyRoom(clock)
   }
 
   /** At once where the body is small. Throws only what is a fault of the program, or StatusError where the body could not be read in time. */

@@ -1,37 +1,80 @@
 // Reads a request's body whole, within bounds of size and time. An upload that breaks off is an error, never a short body.
+import type { Readable } from 'node:stream'
 import { StatusError } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
-import type { Exchange } from '#server/request.ts'
+import { type BodyReader, LARGE_BYTES } from '#server/decoding/body-reader.ts'
+import type { Call } from './call.ts'
 
 const MAX_BODY_BYTES = 3 * 1024 * 1024
 const BODY_TIMEOUT_MS = 60_000
+const LATE = 'request did not complete within the allotted timeout'
 
 const EMPTY = Buffer.alloc(0)
 
-export function readBody(exchange: Exchange, { clock, limit = MAX_BODY_BYTES }: { clock: Clock; limit?: number }): Promise<Buffer> {
-  const { input, headers } = exchange
+export interface BodyOptions {
+  clock: Clock
+  bodies: Pick<BodyReader, 'room'>
+}
+
+/** A large one is read once there is room for it, which it holds for as long as the call lasts. */
+export async function readBody(call: Call, { clock, bodies }: BodyOptions): Promise<Buffer> {
+  const { input, headers } = call.exchange
   const declared = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
-  if (declared !== undefined && declared > limit) return Promise.reject(tooLarge(limit))
-  if (input.readableEnded) return Promise.resolve(EMPTY)
+  if (declared !== undefined && declared > MAX_BODY_BYTES) throw tooLarge()
+  if (input.readableEnded) return EMPTY
+  const makeRoom = async (bytes: number) => {
+    const { user, within, exchange } = call
+    call.room = await bodies.room.take(bytes, {
+      user: user.username,
+      signal: exchange.signal,
+      ...(within ? { remainingMs: within.remainingMs() } : {}),
+    })
+  }
+  if (declared !== undefined && declared >= LARGE_BYTES) await makeRoom(declared)
+  return readAll(input, { clock, declared, makeRoom })
+}
+
+interface Incoming {
+  clock: Clock
+  /** undefined: told by the end alone. */
+  declared: number | undefined
+  makeRoom(bytes: number): Promise<void>
+}
+
+function readAll(input: Readable, { clock, declared, makeRoom }: Incoming): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
-    const timer = clock.after(BODY_TIMEOUT_MS, () =>
-      fail(new StatusError('Timeout', 'request did not complete within the allotted timeout')),
-    )
+    let over = false
+    let hasRoom = declared !== undefined
+    const begin = () => clock.after(BODY_TIMEOUT_MS, () => fail(new StatusError('Timeout', LATE)))
+    let timer = begin()
     const finish = () => {
+      over = true
       timer.cancel()
       input.off('data', take).off('end', end).off('aborted', broken).off('close', broken).off('error', broken)
     }
-    const fail = (error: StatusError) => {
+    const fail = (error: unknown) => {
+      if (over) return
       finish()
       input.resume()
       reject(error)
     }
+    const proceed = () => {
+      if (over) return
+      timer = begin()
+      input.resume()
+    }
     const take = (chunk: Buffer) => {
       size += chunk.length
-      if (size > limit) fail(tooLarge(limit))
-      else chunks.push(chunk)
+      if (size > MAX_BODY_BYTES) return fail(tooLarge())
+      chunks.push(chunk)
+      if (hasRoom || size < LARGE_BYTES) return
+      // Nobody said how much it would be.
+      hasRoom = true
+      input.pause()
+      timer.cancel()
+      makeRoom(MAX_BODY_BYTES).then(proceed, fail)
     }
     const broken = () => fail(new StatusError('BadRequest', 'the request was aborted before its body was complete'))
     const end = () => {
@@ -44,6 +87,6 @@ export function readBody(exchange: Exchange, { clock, limit = MAX_BODY_BYTES }: 
   })
 }
 
-function tooLarge(limit: number): StatusError {
-  return new StatusError('RequestEntityTooLarge', `Request entity is too large: limit is ${limit}`)
+function tooLarge(): StatusError {
+  return new StatusError('RequestEntityTooLarge', `Request entity is too large: limit is ${MAX_BODY_BYTES}`)
 }

@@ -26,6 +26,8 @@ export interface Call {
   within?: Within // deadline
   /** Whether its body is so large that others should have turns while it is worked on. */
   large?: boolean
+  /** What a large body holds until the call has come to its end. */
+  room?: Disposable
 }
 
 export type Link = (call: Call, next: () => Promise<void>) => Promise<void>

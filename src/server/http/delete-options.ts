@@ -4,16 +4,15 @@ import { DeleteOptionsKind } from '#api/codec/meta-kinds.ts'
 import { type FieldError, invalid, notSupported } from '#api/field-error.ts'
 import type { DeleteOptions } from '#api/generated/types.ts'
 import { invalidError } from '#api/status.ts'
-import type { Clock } from '#lib/clock.ts'
 import type { DeletionOptions } from '#server/engine/deletion.ts'
-import { readBody } from './body.ts'
+import { type BodyOptions, readBody } from './body.ts'
 import type { Call } from './call.ts'
 import { dryRunOf, flag, integer } from './parameters.ts'
 
 const POLICIES = ['Background', 'Foreground', 'Orphan']
 
-export async function readDeleteOptions(call: Call, { clock }: { clock: Clock }): Promise<DeletionOptions & { dryRun: boolean }> {
-  const body = await readBody(call.exchange, { clock })
+export async function readDeleteOptions(call: Call, options: BodyOptions): Promise<DeletionOptions & { dryRun: boolean }> {
+  const body = await readBody(call, options)
   const { query } = call.exchange
   const sent: DeleteOptions = body.length > 0 ? decodeOptions(call, body) : fromQuery(query)
   return checkedOptions({ ...sent, dryRun: [...(sent.dryRun ?? []), ...(body.length > 0 ? [] : query.getAll('dryRun'))] })

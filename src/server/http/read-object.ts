@@ -19,7 +19,7 @@ export async function readObject(
   call: Call,
   { kind, fieldValidation }: { kind: Kind; fieldValidation: FieldValidation },
 ): Promise<KubeObject> {
-  const body = await readBody(call.exchange, { clock: engine.clock })
+  const body = await readBody(call, engine)
   call.large = body.length >= LARGE_OBJECT_BYTES
   const asked = {
     body,

@@ -233,7 +233,7 @@ export async function readPatch(call: Call, engine: Engine, { custom = false } =
   const known = Object.hasOwn(kind, type) ? kind[type as keyof typeof kind] : undefined
   if (custom && known === 'strategic') throw unsupportedMediaType(CUSTOM_PATCH_TYPES)
   if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(custom ? CUSTOM_PATCH_TYPES : PATCH_TYPES)
-  const bytes = await readBody(call.exchange, engine)
+  const bytes = await readBody(call, engine)
   call.large = bytes.length >= LARGE_OBJECT_BYTES
   if (!known) return { type: 'apply', outcome: await engine.bodies.read({ read: 'yaml' }, bytes) }
   const complain = call.exchange.query.get('fieldValidation') !== 'Ignore'
