@@ -222,7 +222,8 @@ test('what a webhook gets wrong is an internal error with upstream words, unless
     [() => ({ patchType: 'Merge', patch: 'W10=' }), `${failed}unsupported patch type "Merge"`],
     [() => broken({}), /^Internal error occurred: json: cannot unmarshal object/],
     [() => broken([{ op: 'add', path: '/nowhere/at/all', value: 1 }]), /^Internal error occurred: missing container/],
-    [() => broken([{ op: 'replace', path: '', value: 7 }]), /^Internal error occurred: the patched object has no metadata$/],
+    [() => broken([{ op: 'replace', path: '', value: 7 }]), /^Internal error occurred: replace operation value must be object or array$/],
+    [() => broken([{ op: 'replace', path: '', value: [7] }]), /^Internal error occurred: the patched object has no metadata$/],
     [() => broken([{ op: 'add', path: '/data', value: [1] }]), /^Internal error occurred: /],
     [
       () =>
