@@ -143,8 +143,16 @@ export function validateVolumes(
   return { errors, known }
 }
 
+const SOURCE_NAMES = Object.keys(SOURCES) as Source[]
+
+/** Of thirty sources a volume has one: asking for each is left to those that have more. */
+function sourcesOf(volume: Volume): Source[] {
+  const present = Object.keys(volume).filter((name) => name !== 'name' && Object.hasOwn(SOURCES, name))
+  return present.length === 1 && volume[present[0] as Source] ? (present as Source[]) : presentMembers(volume, SOURCE_NAMES)
+}
+
 function checkSources(volume: Volume, path: string, podName: string | undefined, errors: Errors): void {
-  const [first, ...further] = presentMembers(volume, Object.keys(SOURCES) as Source[])
+  const [first, ...further] = sourcesOf(volume)
   if (first === undefined) return void errors.push(required(path, 'must specify a volume type'))
   ;(SOURCES as Record<string, Check<any>>)[first]!(volume[first], `${path}.${SPELLED[first] ?? first}`, errors)
   refuseFurther(further, path, REFUSED, errors)

@@ -25,8 +25,9 @@ export function claimSpecWarnings(spec: PersistentVolumeClaimSpec | undefined, p
 
 /** Amounts of bytes that are no whole number. */
 export function fractionWarnings(amounts: Record<string, string> | undefined, path: string, resources: readonly string[]): string[] {
+  if (!amounts) return []
   return resources.flatMap((resource) => {
-    const amount = amounts?.[resource]
+    const amount = amounts[resource]
     if (amount === undefined || quantityMilliValue(amount) % 1000 === 0) return []
     return [`${path}[${resource}]: fractional byte value ${JSON.stringify(canonicalQuantity(amount))} is invalid, must be an integer`]
   })

@@ -1,5 +1,5 @@
 // Files of one volume that lie in each other's way: the later hides the earlier, or neither can be written.
-import type { PodSpec, Volume, VolumeProjection } from '#api/generated/types.ts'
+import type { Volume, VolumeProjection } from '#api/generated/types.ts'
 
 /** Of one volume; and volumes that are looked at. */
 const [MOST_FILES, MOST_VOLUMES] = [200, 100]
@@ -10,19 +10,17 @@ interface Placed {
   source?: string
 }
 
-export function pathWarnings({ volumes }: Pick<PodSpec, 'volumes'>): string[] {
-  return (volumes ?? []).slice(0, MOST_VOLUMES).flatMap((volume) => {
+export function pathWarnings(volumes: readonly Volume[]): string[] {
+  return volumes.slice(0, MOST_VOLUMES).flatMap((volume) => {
     const { name, configMap, secret, downwardAPI, projected } = volume
-    const told = (what: string, files: readonly { path: string }[] | undefined) =>
-      overlaps((files ?? []).map(({ path }) => ({ path }))).map(
-        (overlap) => `volume ${quote(name)} (${what}): overlapping paths: ${overlap}`,
-      )
-    return [
-      ...told(`ConfigMap ${quote(configMap?.name)}`, configMap?.items),
-      ...told(`Secret ${quote(secret?.secretName)}`, secret?.items),
-      ...told('DownwardAPI', downwardAPI?.items),
-      ...(projected ? projectedWarnings(volume, projected.sources ?? []) : []),
-    ]
+    const told = (what: string, files: readonly { path: string }[]) =>
+      overlaps(files.map(({ path }) => ({ path }))).map((overlap) => `volume ${quote(name)} (${what}): overlapping paths: ${overlap}`)
+    const found: string[] = []
+    if (configMap?.items) found.push(...told(`ConfigMap ${quote(configMap.name)}`, configMap.items))
+    if (secret?.items) found.push(...told(`Secret ${quote(secret.secretName)}`, secret.items))
+    if (downwardAPI?.items) found.push(...told('DownwardAPI', downwardAPI.items))
+    if (projected?.sources) found.push(...projectedWarnings(volume, projected.sources))
+    return found
   })
 }
 
@@ -55,13 +53,14 @@ function filesOf(projection: VolumeProjection): Placed[] {
 
 /** Each file that is the same as an earlier one, or in its way. All pairs are looked at, so of very many files the first only. */
 function overlaps(files: readonly Placed[]): string[] {
-  const earlier: Placed[] = []
+  const earlier: (Placed & { below: string })[] = []
   const found: string[] = []
-  for (const { path, ...rest } of files.slice(0, MOST_FILES)) {
-    const file = { path: path.replace(/\/+$/, ''), ...rest }
+  for (const { path: given, source } of files.slice(0, MOST_FILES)) {
+    const path = given.replace(/\/+$/, '')
+    if (!path) continue
+    const file = { path, below: `${path}/`, ...(source ? { source } : {}) }
     for (const other of earlier)
-      if (file.path && other.path && (`${file.path}/`.startsWith(`${other.path}/`) || `${other.path}/`.startsWith(`${file.path}/`)))
-        found.push(`${show(file)} with ${show(other)}`)
+      if (file.below.startsWith(other.below) || other.below.startsWith(file.below)) found.push(`${show(file)} with ${show(other)}`)
     earlier.push(file)
   }
   return found

@@ -1,5 +1,5 @@
 // What is allowed in a pod or template but probably not meant: sent back as Warning headers.
-import type { Affinity, Container, PodAffinityTerm, Pod, PodSpec, PodTemplateSpec } from '#api/generated/types.ts'
+import type { Affinity, Container, PodAffinityTerm, Pod, PodSpec, PodTemplateSpec, Volume } from '#api/generated/types.ts'
 import { dnsLabel } from '#api/names.ts'
 import { ipWarnings } from '#api/validation/ip.ts'
 import { APP_ARMOR } from '#api/validation/pod-annotations.ts'
@@ -29,6 +29,7 @@ const VOLUMES = {
   cephfs: 'deprecated in v1.28, non-functional in v1.31+',
   rbd: 'deprecated in v1.28, non-functional in v1.31+',
 } as const
+const DEPRECATED = Object.keys(VOLUMES) as (keyof typeof VOLUMES)[]
 
 export function podWarnings(next: Pod, previous?: Pod): string[] {
   // Pods are written all the time and by programs: who made one has been told.
@@ -65,9 +66,9 @@ export function templateWarnings({ metadata, spec }: PodTemplateSpec, prefix: st
   const at = prefix ? `${prefix}.spec` : 'spec'
   const notes = `${prefix ? `${prefix}.` : ''}metadata.annotations`
   const annotations = metadata?.annotations ?? {}
-  const warnings = [...schedulingWarnings(spec, at)]
+  const warnings = schedulingWarnings(spec, at)
   for (const [key, warning] of ANNOTATIONS) if (Object.hasOwn(annotations, key)) warnings.push(`${notes}[${key}]: ${warning}`)
-  warnings.push(...volumeWarnings(spec, at), ...pathWarnings(spec))
+  if (spec.volumes) warnings.push(...volumeWarnings(spec.volumes, at), ...pathWarnings(spec.volumes))
   warnings.push(...repeated(spec.hostAliases, ({ ip }) => ip, [`${at}.hostAliases`, 'ip']))
   warnings.push(...repeated(spec.imagePullSecrets, ({ name }) => name ?? '', [`${at}.imagePullSecrets`, 'name']))
   for (const [index, { name }] of (spec.imagePullSecrets ?? []).entries())
@@ -77,7 +78,8 @@ export function templateWarnings({ metadata, spec }: PodTemplateSpec, prefix: st
     warnings.push(`${notes}[${SECCOMP_POD}]: ${SECCOMP}`)
   // Of pods it is told while the annotation becomes a field.
   const armoured = prefix === '' || spec.securityContext?.appArmorProfile !== undefined
-  for (const [container, where] of everyContainer(spec, at)) {
+  const containers = everyContainer(spec, at)
+  for (const [container, where] of containers) {
     const { name, securityContext } = container
     if (!securityContext?.seccompProfile && Object.hasOwn(annotations, SECCOMP_CONTAINER + name))
       warnings.push(`${notes}[${SECCOMP_CONTAINER}${name}]: ${SECCOMP}`)
@@ -85,7 +87,7 @@ export function templateWarnings({ metadata, spec }: PodTemplateSpec, prefix: st
       warnings.push(`${notes}[${APP_ARMOR}${name}]: deprecated since v1.30; use the "appArmorProfile" field instead`)
     warnings.push(...containerWarnings(container, where))
   }
-  warnings.push(...portWarnings(everyContainer(spec, at)))
+  warnings.push(...portWarnings(containers))
   if ((spec.terminationGracePeriodSeconds ?? 0) < 0)
     warnings.push(`${at}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`)
   warnings.push(...podAffinityWarnings(spec.affinity, `${at}.affinity`))
@@ -95,13 +97,17 @@ export function templateWarnings({ metadata, spec }: PodTemplateSpec, prefix: st
   return warnings
 }
 
-function* everyContainer(spec: PodSpec, path: string): Generator<[Container, string]> {
+function everyContainer(spec: PodSpec, path: string): [Container, string][] {
+  const all: [Container, string][] = []
   for (const list of ['initContainers', 'containers', 'ephemeralContainers'] as const)
-    for (const [index, container] of (spec[list] ?? []).entries()) yield [container, `${path}.${list}[${index}]`]
+    spec[list]?.forEach((container: Container, index) => all.push([container, `${path}.${list}[${index}]`]))
+  return all
 }
 
 function schedulingWarnings({ nodeSelector, affinity, topologySpreadConstraints }: PodSpec, path: string): string[] {
   const warnings: string[] = []
+  // Pods are made all the time, and most say nothing of this.
+  if (!nodeSelector && !affinity && !topologySpreadConstraints) return warnings
   for (const key of Object.keys(nodeSelector ?? {})) {
     const warning = nodeLabelWarning(key)
     if (warning) warnings.push(`${path}.nodeSelector[${key}]: ${warning}`)
@@ -124,13 +130,13 @@ function schedulingWarnings({ nodeSelector, affinity, topologySpreadConstraints 
   return warnings
 }
 
-function volumeWarnings({ volumes }: PodSpec, path: string): string[] {
-  return (volumes ?? []).flatMap((volume, index) => {
+function volumeWarnings(volumes: readonly Volume[], path: string): string[] {
+  return volumes.flatMap((volume, index) => {
     const at = `${path}.volumes[${index}]`
     const warnings: string[] = []
     // Upstream spells this one as its own field is called.
-    for (const source of Object.keys(VOLUMES) as (keyof typeof VOLUMES)[])
-      if (Object.hasOwn(volume, source)) warnings.push(`${at}.${source === 'storageos' ? 'storageOS' : source}: ${VOLUMES[source]}`)
+    for (const source of DEPRECATED)
+      if (volume[source] !== undefined) warnings.push(`${at}.${source === 'storageos' ? 'storageOS' : source}: ${VOLUMES[source]}`)
     const { volumeClaimTemplate: claim } = volume.ephemeral ?? {}
     return claim ? [...warnings, ...claimSpecWarnings(claim.spec, `${at}.ephemeral.volumeClaimTemplate.spec`)] : warnings
   })
@@ -138,9 +144,10 @@ function volumeWarnings({ volumes }: PodSpec, path: string): string[] {
 
 function containerWarnings({ resources, env }: Container, path: string): string[] {
   const warnings: string[] = []
-  for (const resource of ['memory', 'ephemeral-storage'])
-    for (const amounts of ['limits', 'requests'] as const)
-      warnings.push(...fractionWarnings(resources?.[amounts], `${path}.resources.${amounts}`, [resource]))
+  if (resources?.limits || resources?.requests)
+    for (const resource of ['memory', 'ephemeral-storage'])
+      for (const amounts of ['limits', 'requests'] as const)
+        warnings.push(...fractionWarnings(resources[amounts], `${path}.resources.${amounts}`, [resource]))
   const seen = new Set<string>()
   for (const [index, { name, value = '', valueFrom }] of (env ?? []).entries()) {
     const reference = `$(${name})`
@@ -153,8 +160,9 @@ function containerWarnings({ resources, env }: Container, path: string): string[
 }
 
 function repeated<T>(list: readonly T[] | undefined, key: (item: T) => string, [path, field]: readonly [string, string]): string[] {
+  if (!list || list.length < 2) return []
   const seen = new Set<string>()
-  return (list ?? []).flatMap((item, index) => {
+  return list.flatMap((item, index) => {
     const value = key(item)
     if (seen.has(value)) return [`${path}[${index}].${field}: duplicate ${field} ${JSON.stringify(value)}`]
     seen.add(value)
@@ -164,9 +172,10 @@ function repeated<T>(list: readonly T[] | undefined, key: (item: T) => string, [
 
 function podAffinityWarnings(affinity: Affinity | undefined, path: string): string[] {
   const warnings: string[] = []
+  if (!affinity) return warnings
   for (const member of ['podAffinity', 'podAntiAffinity'] as const) {
     const { requiredDuringSchedulingIgnoredDuringExecution: required, preferredDuringSchedulingIgnoredDuringExecution: preferred } =
-      affinity?.[member] ?? {}
+      affinity[member] ?? {}
     const check = ({ labelSelector }: PodAffinityTerm, at: string) => {
       if (!labelSelector) warnings.push(`${at}.labelSelector: ${NO_SELECTOR}`)
     }
