@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -110,4 +110,43 @@ test('userKubeconfig is what kubectl would write to', () => {
   assert.equal(userKubeconfig({ KUBECONFIG: ':/a:/b', HOME: '/h' }), '/a')
   assert.equal(userKubeconfig({ HOME: '/h' }), '/h/.kube/config')
   assert.equal(userKubeconfig({}), join(userInfo().homedir, '.kube/config'))
+})
+
+test('userKubeconfig is under sudo that of whoever called sudo, unless HOME says otherwise', () => {
+  const home = mkdtempSync(join(root, 'home-'))
+  const users = join(home, 'passwd')
+  writeFileSync(users, `root:x:0:0::/root:/bin/sh\nann:x:1234:1234:Ann,,,:${home}:/bin/sh\nbob:x:1235:1235::/gone/bob:/bin/sh\n`)
+  const own = userInfo().homedir
+  for (const [environment, where] of [
+    [{ SUDO_UID: '1234', HOME: own }, home],
+    [{ SUDO_UID: '1234' }, home],
+    [{ SUDO_UID: '1234', HOME: '/h' }, '/h'],
+    [{ SUDO_UID: '1235', HOME: own }, own],
+    [{ SUDO_UID: '9', HOME: own }, own],
+  ] as const)
+    assert.equal(userKubeconfig(environment, { users }), join(where, '.kube/config'))
+  assert.equal(userKubeconfig({ SUDO_UID: '1234', KUBECONFIG: '/a' }, { users }), '/a')
+})
+
+test('mergeKubeconfig leaves what it writes to the owner of the place', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
+  const home = mkdtempSync(join(root, 'home-'))
+  const { undo } = setUp()
+  const file = join(home, '.kube', 'config')
+  const owner = (path: string) => [statSync(path).uid, statSync(path).gid]
+  chownSync(home, 1234, 1235)
+  mergeKubeconfig(file, credentials, undo)
+  assert.deepEqual(
+    [owner(file), owner(join(home, '.kube'))],
+    [
+      [1234, 1235],
+      [1234, 1235],
+    ],
+  )
+  removeFromKubeconfig(undo)
+  writeFileSync(file, OTHER)
+  chownSync(file, 4321, 4321)
+  mergeKubeconfig(file, credentials, undo)
+  assert.deepEqual(owner(file), [4321, 4321])
+  removeFromKubeconfig(undo)
+  assert.deepEqual(owner(file), [4321, 4321])
 })

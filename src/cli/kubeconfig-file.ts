@@ -1,7 +1,18 @@
 // Puts the cluster's context into the user's kubeconfig atomically, and takes it out again without a trace: byte for byte where nobody
 // else has written in between, entry by entry otherwise.
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CORE_SCHEMA, dump, load } from 'js-yaml'
@@ -101,10 +112,21 @@ export function removeFromKubeconfig(undoDirectory: string): void {
   rmSync(undoFile(undoDirectory), { force: true })
 }
 
-/** The file `kubectl` would write to. */
-export function userKubeconfig(environment: Readonly<Record<string, string | undefined>>): string {
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** The file that `kubectl` would write to; under sudo that of whoever called sudo. `users` is /etc/passwd. */
+export function userKubeconfig(environment: Environment, { users = '/etc/passwd' }: { users?: string } = {}): string {
   const listed = environment.KUBECONFIG?.split(':').find((one) => one !== '')
-  return listed ?? join(environment.HOME || homedir(), '.kube', 'config')
+  return listed ?? join(homeOf(environment, users), '.kube', 'config')
+}
+
+function homeOf({ HOME: home = '', SUDO_UID: caller }: Environment, users: string): string {
+  if (caller && (home === '' || home === homedir())) {
+    const entries = existsSync(users) ? readFileSync(users, 'utf8').split('\n') : []
+    const called = entries.map((line) => line.split(':')).find((fields) => fields[2] === caller)?.[5]
+    if (called && existsSync(called)) return called
+  }
+  return home || homedir()
 }
 
 /**
@@ -168,11 +190,28 @@ function parse(file: string, text: string | undefined): Kubeconfig {
 }
 
 function writeAtomically(file: string, text: string, mode: number): void {
-  makeDirectories(dirname(file), { mode: 0o700 })
+  const owner = ownerOf(file)
+  const folder = dirname(file)
+  if (!existsSync(folder)) {
+    makeDirectories(folder, { mode: 0o700 })
+    handOver(folder, owner)
+  }
   const draft = `${file}.sampan-${process.pid}`
-  writeFileSync(draft, text, { mode })
+  rmSync(draft, { force: true })
+  writeFileSync(draft, text, { mode, flag: 'wx' })
   chmodSync(draft, mode)
+  handOver(draft, owner)
   renameSync(draft, file)
+}
+
+/** Whose the file is, or what it would be in. */
+function ownerOf(path: string): Stats {
+  return statSync(path, { throwIfNoEntry: false }) ?? ownerOf(dirname(path))
+}
+
+/** What root writes in somebody's home is theirs. */
+function handOver(path: string, { uid, gid }: Stats): void {
+  if (process.getuid?.() === 0) chownSync(path, uid, gid)
 }
 
 function readUndo(directory: string): Undo | undefined {

@@ -74,7 +74,7 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
     const context = writeCredentials(options, { config, cluster })
     const elapsed = Math.round(platform.clock.monotonic() - began)
     say(`${cluster.credentials.url}  ${cluster.nodes}  data in ${config.dataDirectory}`)
-    if (context && context !== 'sampan') say(`kubectl context ${context}: the name sampan is another cluster's`)
+    if (context) say(`kubectl: context ${context} in ${userKubeconfig(process.env)}`)
     say(`ready in ${elapsed} ms`)
     // Last: whoever waits for it, as --detach does, finds every line said.
     lock.update({
