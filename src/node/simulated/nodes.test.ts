@@ -10,7 +10,7 @@ import { keyOf } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import { createInformers } from '#client/informers.ts'
-import { silentLogger } from '#lib/log.ts'
+import { createLogger, type Logger, silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { until } from '#node/testing.ts'
@@ -18,14 +18,17 @@ import { startTestServer } from '#server/testing.ts'
 import { AddressPool, subnetOf } from './addresses.ts'
 import { createSimulatedNodes } from './nodes.ts'
 
-async function world(count: number, { through = (client) => client }: { through?(client: Client): Client } = {}) {
+async function world(
+  count: number,
+  { through = (client) => client, log = silentLogger }: { through?(client: Client): Client; log?: Logger } = {},
+) {
   await using parts = new AsyncDisposableStack()
   const clock = createVirtualClock()
   const { client } = parts.use(await startTestServer({ clock }))
   const stop = new AbortController()
   parts.defer(() => stop.abort(new Error('the test is over')))
-  const informers = createInformers({ client, clock, random: seededRandom(1), log: silentLogger, signal: stop.signal })
-  const start = () => createSimulatedNodes({ count, client: through(client), informers, clock, log: silentLogger }).start(stop.signal)
+  const informers = createInformers({ client, clock, random: seededRandom(1), log, signal: stop.signal })
+  const start = () => createSimulatedNodes({ count, client: through(client), informers, clock, log }).start(stop.signal)
   let running = await start()
   parts.defer(() => running[Symbol.asyncDispose]())
   const all = parts.move()
@@ -283,6 +286,33 @@ test('createSimulatedNodes ends pods whose time came while their node was lost',
     await own.clock.advance(0)
     return (await own.pods())[0]?.status?.phase === 'Succeeded'
   })
+})
+
+test('createSimulatedNodes lets go of a pod that somebody else ended while it could not be told how it lives', async () => {
+  let refusing = true
+  const warnings: string[] = []
+  const log = createLogger({ write: (line) => void warnings.push(line), now: () => 0, level: 'warn' })
+  const through = (client: Client): Client => ({
+    ...client,
+    get: (...args) => client.get(...args),
+    async patch(kind, ...rest) {
+      if (refusing && kind.plural === 'pods') throw new Error('nobody answers')
+      return client.patch(kind, ...rest)
+    },
+    create: (...args) => client.create(...args),
+    update: (...args) => client.update(...args),
+  })
+  await using own = await world(1, { through, log })
+  const pod = await own.create('ended', 0, {}, { 'sampan.dev/ready-delay': '5' })
+  await own.until(async () => warnings.length > 0)
+  await own.client.patch(Pod, keyOf(pod), { type: 'merge', patch: { status: { phase: 'Failed' } } }, { subresource: 'status' })
+  refusing = false
+  await own.clock.advance(120_000)
+  assert.deepEqual(
+    warnings.filter((line) => !line.includes('nobody answers')),
+    [],
+  )
+  assert.equal(warnings.length, 1)
 })
 
 test('createSimulatedNodes gives no address twice, though a node was lost when the process began anew', async () => {

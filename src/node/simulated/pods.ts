@@ -214,9 +214,9 @@ export class SimulatedPods {
 
   async #step(known: Known): Promise<void> {
     const { clock, pool, events } = this.#options
-    const { life, pod, nodeIp } = known.scripted!
-    // A node that is lost does nothing for its pods.
-    if (known.deleted || known.done || !this.#options.node(known.node)) return
+    // What was about to be done when somebody else ended the pod is not done; a node that is lost does nothing for its pods.
+    if (!known.scripted || known.deleted || known.done || !this.#options.node(known.node)) return
+    const { life, pod, nodeIp } = known.scripted
     const now = clock.now()
     const warn: Tell = (reason, message, container) => {
       const fieldPath = container && { fieldPath: fieldPathOf(container) }
