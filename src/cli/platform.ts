@@ -27,10 +27,21 @@ export interface ImageTools {
   save(name: string, file: string): Promise<void>
 }
 
+/** Where a part of a cluster serves its health and its metrics. */
+export interface PagesConfig {
+  address: string
+  /** 0: any free port. */
+  port: number
+  /** Nobody asked for that port: where it is taken there are no pages. */
+  byDefault: boolean
+  /** PEM. */
+  tls?: { key: string; certificate: string }
+}
+
 /** One part of a cluster on its own, and the API server it works for. */
 export type RoleConfig = { access: Access } & (
-  | { role: 'controllers'; podCidr: string /** With it certificates are signed. */; pkiDirectory?: string }
-  | { role: 'scheduler'; configuration?: SchedulerConfiguration }
+  | { role: 'controllers'; podCidr: string /** With it certificates are signed. */; pkiDirectory?: string; pages?: PagesConfig }
+  | { role: 'scheduler'; configuration?: SchedulerConfiguration; pages?: PagesConfig }
   | { role: 'simulated-nodes'; count: number; namePrefix: string /** Any that is free unless given. */; firstSubnet?: number }
 )
 

@@ -13,6 +13,7 @@ import { printKubeconfig } from './kubeconfig.ts'
 import { complain, say } from './output.ts'
 import type { Platform } from './platform.ts'
 import { reset } from './reset.ts'
+import { CONTROLLERS_PORT, SCHEDULER_PORT } from './pages-flags.ts'
 import { runControllers, runScheduler, simulateNodes } from './role.ts'
 import { status } from './status.ts'
 import { up } from './up.ts'
@@ -108,10 +109,16 @@ function addParts(add: Add, platform: Platform): void {
   )
   const withCluster = (command: Command) =>
     command.option('--kubeconfig <file>', "an administrator's access to the cluster; default: the user's own kubeconfig")
-  withCluster(add('controllers', 'run the controllers of a cluster, or stand by while another process does'))
+  const withPages = (command: Command, port: number) =>
+    withCluster(command)
+      .option('--bind-address <ip>', 'where health and metrics are served', '127.0.0.1')
+      .option('--secure-port <n>', `their port, for HTTPS; 0: none (default: ${port}, where it is free)`)
+      .option('--tls-cert-file <file>', 'certificate to serve them with; default: one made at the start')
+      .option('--tls-private-key-file <file>', 'its key')
+  withPages(add('controllers', 'run the controllers of a cluster, or stand by while another process does'), CONTROLLERS_PORT)
     .option('--pki-dir <dir>', "the API server's keys: with them certificate signing requests are signed")
     .action((options) => runControllers(options, platform))
-  withCluster(add('scheduler', 'run the scheduler of a cluster, or stand by while another process does'))
+  withPages(add('scheduler', 'run the scheduler of a cluster, or stand by while another process does'), SCHEDULER_PORT)
     .option('--config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', fullPath)
     .action((options) => runScheduler(options, platform))
   withCluster(addTo(add('node', 'nodes that join a cluster'))('simulate', 'join simulated nodes, without containers'))

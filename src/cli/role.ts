@@ -8,6 +8,7 @@ import { DEFAULTS, MOST_SIMULATED_NODES } from './config.ts'
 import { CommandError, UsageError } from './errors.ts'
 import { userKubeconfig } from './kubeconfig-file.ts'
 import { say } from './output.ts'
+import { CONTROLLERS_PORT, type PagesFlags, readPagesFlags, SCHEDULER_PORT } from './pages-flags.ts'
 import type { Platform, RoleConfig } from './platform.ts'
 import { readSchedulerConfiguration } from './scheduler-config.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -17,19 +18,24 @@ export interface RoleFlags {
   pkiDir?: string
 }
 
-export async function runControllers({ kubeconfig, pkiDir }: RoleFlags, platform: Platform): Promise<void> {
+export async function runControllers({ kubeconfig, pkiDir, ...flags }: RoleFlags & PagesFlags, platform: Platform): Promise<void> {
+  const pages = readPagesFlags(flags, CONTROLLERS_PORT)
   const pkiDirectory = pkiDir === undefined ? undefined : resolve(pkiDir)
   if (pkiDirectory !== undefined && !existsSync(join(pkiDirectory, 'ca.key')))
     throw new UsageError(`--pki-dir ${pkiDir}: there is no ca.key in it; name the directory that the API server was started with`)
   const own = { role: 'controllers' as const, podCidr: DEFAULTS.podCidr, access: access(kubeconfig) }
   if (pkiDirectory === undefined) say('no --pki-dir: certificate signing requests stay unsigned')
-  await run({ ...own, ...(pkiDirectory ? { pkiDirectory } : {}) }, platform)
+  await run({ ...own, ...(pkiDirectory ? { pkiDirectory } : {}), ...(pages ? { pages } : {}) }, platform)
 }
 
-export async function runScheduler({ kubeconfig, config }: RoleFlags & { config?: string }, platform: Platform): Promise<void> {
+export async function runScheduler(
+  { kubeconfig, config, ...flags }: RoleFlags & PagesFlags & { config?: string },
+  platform: Platform,
+): Promise<void> {
+  const pages = readPagesFlags(flags, SCHEDULER_PORT)
   const configuration = config === undefined ? undefined : await readSchedulerConfiguration('--config', config)
   const own = { role: 'scheduler' as const, access: access(kubeconfig ?? configuration?.kubeconfig) }
-  await run({ ...own, ...(configuration ? { configuration } : {}) }, platform)
+  await run({ ...own, ...(configuration ? { configuration } : {}), ...(pages ? { pages } : {}) }, platform)
 }
 
 export interface SimulateFlags extends RoleFlags {

@@ -19,6 +19,8 @@ export interface LeaderElectionOptions {
   leaseDurationMs?: number
   renewDeadlineMs?: number
   retryPeriodMs?: number
+  /** The lease was taken, or renewed. */
+  onRenewed?(): void
 }
 
 export interface Leadership extends AsyncDisposable {
@@ -40,6 +42,7 @@ export async function becomeLeader(options: LeaderElectionOptions, signal: Abort
   const attempt = async () => {
     const outcome = await tryLease(options, observed)
     observed = outcome.observed
+    if (outcome.held) options.onRenewed?.()
     return outcome.held
   }
   for (;;) {

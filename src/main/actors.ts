@@ -13,6 +13,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import type { SchedulerConfiguration } from '#scheduler/configuration/configuration.ts'
+import type { SchedulerMetrics } from '#scheduler/metrics.ts'
 import { createScheduler } from '#scheduler/scheduler.ts'
 import { legacyToken } from '#server/access/legacy-tokens.ts'
 import type { Pki } from '#server/pki/pki.ts'
@@ -57,10 +58,11 @@ export function schedulerOf({
   log,
   informers,
   configuration,
+  metrics,
   host,
   ...shared
-}: ActorOptions & { informers: Informers; configuration?: SchedulerConfiguration; host?: string }): Service {
+}: ActorOptions & { informers: Informers; configuration?: SchedulerConfiguration; host?: string; metrics?: SchedulerMetrics }): Service {
   const own = { ...shared, client: clientFor(SCHEDULER), log: log.child({ service: 'scheduler' }) }
   const eventsFor = (component: string) => createEventRecorder({ ...own, component, api: 'events.k8s.io', ...(host ? { host } : {}) })
-  return createScheduler({ ...own, informers, eventsFor, ...(configuration ? { configuration } : {}) })
+  return createScheduler({ ...own, informers, eventsFor, ...(configuration ? { configuration } : {}), ...(metrics ? { metrics } : {}) })
 }

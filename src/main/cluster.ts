@@ -21,6 +21,7 @@ import type { MetricSource } from '#lib/metric-family.ts'
 import { type Random, systemRandom } from '#lib/random.ts'
 import { type Service, startAll } from '#lib/service.ts'
 import { createControllerMetrics } from '#controllers/metrics.ts'
+import { createSchedulerMetrics } from '#scheduler/metrics.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import type { AccessOptions } from '#server/access/access-control.ts'
@@ -80,9 +81,9 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     ? { configuration: await readSchedulerConfiguration('--scheduler-config', config.schedulerConfig, { within: true }) }
     : {}
   let acting = false
-  const metrics = createControllerMetrics()
+  const metrics = { controllers: createControllerMetrics(), scheduler: createSchedulerMetrics() }
   const server = createServerOf(config, {
-    metrics: config.serverOnly ? [] : [() => metrics.families()],
+    metrics: config.serverOnly ? [] : [() => metrics.controllers.families(), () => metrics.scheduler.families()],
     ...(config.serverOnly ? {} : { actorsAtWork: () => acting }),
     access,
     admission,
@@ -113,9 +114,16 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     const actors: Service[] = [
       inOrder(
         'controllers',
-        controllersOf({ ...shared, informers, rootCa: pki.authority, clusterCidr: config.podCidr, metrics, ...signersOf(pki) }),
+        controllersOf({
+          ...shared,
+          informers,
+          rootCa: pki.authority,
+          clusterCidr: config.podCidr,
+          metrics: metrics.controllers,
+          ...signersOf(pki),
+        }),
       ),
-      schedulerOf({ ...shared, informers, host: hostname(), ...scheduling }),
+      schedulerOf({ ...shared, informers, host: hostname(), metrics: metrics.scheduler, ...scheduling }),
       ...(await nodesOf(config, {
         ...options,
         ...shared,

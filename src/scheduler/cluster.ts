@@ -58,6 +58,11 @@ export class Cluster {
     return (this.#schedulable ??= [...this.#nodes.values()].filter(({ node }) => node))
   }
 
+  get sizes(): { nodes: number; pods: number; assumed: number } {
+    const places = [...this.#places.values()]
+    return { nodes: this.nodes.length, pods: places.length, assumed: places.filter(({ assumed }) => assumed).length }
+  }
+
   node(name: string): NodeInfo | undefined {
     const info = this.#nodes.get(name)
     return info?.node ? info : undefined

@@ -25,6 +25,7 @@ import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { startTestServer } from '#server/testing.ts'
 import { parseSchedulerConfiguration, type SchedulerConfiguration } from './configuration/configuration.ts'
+import { createSchedulerMetrics } from './metrics.ts'
 import { createScheduler } from './scheduler.ts'
 import { mounting, nodeOf, podOf, type PodShape } from './testing.ts'
 
@@ -48,12 +49,21 @@ async function startCluster(t: TestContext, configuration?: SchedulerConfigurati
       api: 'events.k8s.io',
       signal: stop.signal,
     })
+  const metrics = createSchedulerMetrics()
   await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } })
   cleanUp.use(
-    await createScheduler({ client, informers, eventsFor, clock, random, log, ...(configuration ? { configuration } : {}) }).start(
-      stop.signal,
-    ),
+    await createScheduler({
+      client,
+      informers,
+      eventsFor,
+      clock,
+      random,
+      log,
+      metrics,
+      ...(configuration ? { configuration } : {}),
+    }).start(stop.signal),
   )
+  const metric = (name: string) => [...metrics.families()].filter((family) => family.name === name).flatMap(({ samples }) => [...samples])
   const createNode = async (name: string, shape = {}) => {
     const { status, ...node } = nodeOf(name, shape)
     const created = await client.create(Node, { ...node, metadata: { name, labels: node.metadata!.labels! } })
@@ -83,7 +93,7 @@ async function startCluster(t: TestContext, configuration?: SchedulerConfigurati
     (await client.list(EventsEvent)).items
       .filter(({ regarding }) => regarding?.name === name)
       .map(({ type, reason, note }) => `${type} ${reason}: ${note}`)
-  return { client, clock, createNode, createPod, pod, bound, told, eventually, eventsOf }
+  return { client, clock, createNode, createPod, pod, bound, told, eventually, eventsOf, metric }
 }
 
 test('scheduler binds a pod and says so', async (t) => {
@@ -93,6 +103,37 @@ test('scheduler binds a pod and says so', async (t) => {
   assert.equal(await bound('p'), 'a')
   await eventually(async () => (await eventsOf('p')).length > 0)
   assert.deepEqual(await eventsOf('p'), ['Normal Scheduled: Successfully assigned default/p to a'])
+})
+
+test('scheduler counts attempts, waiting pods and what it knows under upstream’s names', async (t) => {
+  const { createNode, createPod, bound, told, eventually, eventsOf, metric } = await startCluster(t)
+  const value = (name: string, labels: Record<string, string>) =>
+    metric(name).find((one) => !one.suffix && Object.entries(labels).every(([label, text]) => one.labels[label] === text))?.value
+  const count = (name: string) => metric(name).find(({ suffix }) => suffix === '_count')?.value
+  await createNode('a', { cpu: '2' })
+  await createPod('fits')
+  await bound('fits')
+  await eventually(async () => (await eventsOf('fits')).length > 0)
+  await createPod('large', { cpu: '3' })
+  await told('large')
+  const profile = 'default-scheduler'
+  assert.deepEqual(
+    ['scheduled', 'unschedulable', 'error'].map((result) => value('scheduler_schedule_attempts_total', { result, profile })),
+    [1, 1, undefined],
+  )
+  assert.deepEqual(
+    ['active', 'backoff', 'unschedulable', 'gated'].map((queue) => value('scheduler_pending_pods', { queue })),
+    [0, 0, 1, 0],
+  )
+  assert.deepEqual(
+    ['nodes', 'pods', 'assumed_pods'].map((type) => value('scheduler_cache_size', { type })),
+    [1, 1, 0],
+  )
+  assert.equal(value('scheduler_unschedulable_pods', { plugin: 'NodeResourcesFit', profile }), 1)
+  assert.equal(value('scheduler_preemption_attempts_total', {}), 1)
+  assert.equal(count('scheduler_scheduling_algorithm_duration_seconds'), 2)
+  assert.equal(count('scheduler_pod_scheduling_attempts'), 1)
+  assert.equal(metric('scheduler_pod_scheduling_sli_duration_seconds')[0]?.labels.attempts, '1')
 })
 
 test('scheduler tells a pod why it waits and places it once a node comes', async (t) => {

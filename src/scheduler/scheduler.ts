@@ -13,6 +13,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import type { SchedulerConfiguration } from './configuration/configuration.ts'
+import { Attempts } from './attempts.ts'
 import { Cluster } from './cluster.ts'
 import { feedCluster } from './cluster-feed.ts'
 import type { Diagnosis } from './diagnosis.ts'
@@ -20,6 +21,7 @@ import { ClaimWriter } from './devices/claim-writer.ts'
 import { DeviceAllocator } from './devices/device-allocator.ts'
 import { Extenders } from './extenders/extenders.ts'
 import type { NodeInfo } from './node-info.ts'
+import { createSchedulerMetrics, type SchedulerMetrics } from './metrics.ts'
 import { NominatedPods } from './nominations.ts'
 import { evictVictims } from './evict-victims.ts'
 import { bestOf, type CycleOptions, filtersFor, findNodes, type Placement, placePod, refusalOf } from './place.ts'
@@ -42,6 +44,7 @@ export interface SchedulerOptions {
   log: Logger
   /** Absent: the default profile alone. */
   configuration?: Pick<SchedulerConfiguration, 'profiles'> & Partial<SchedulerConfiguration>
+  metrics?: SchedulerMetrics
 }
 
 /** How pods of one scheduler name are served. */
@@ -98,6 +101,7 @@ class Scheduler {
   readonly #nominations = new NominatedPods()
   readonly #status: PodStatusWriter
   readonly queue: SchedulingQueue
+  readonly #attempts: Attempts
   #bindings = 0
   #start = 0
   #wake: (() => void) | undefined
@@ -127,6 +131,9 @@ class Scheduler {
       ...(configuration?.podMaxBackoffMs ? { maxBackoffMs: configuration.podMaxBackoffMs } : {}),
       wake: () => this.wake(),
     })
+    const metrics = options.metrics ?? createSchedulerMetrics()
+    this.#attempts = new Attempts({ metrics, clock, profileOf: (pod) => this.#servedOf(pod)!.profile.schedulerName })
+    this.#attempts.watch(this.queue, this.#cluster)
   }
 
   #serve(profile: Profile): Served {
@@ -162,6 +169,7 @@ class Scheduler {
         sliceBegan = this.#options.clock.monotonic()
         continue
       }
+      this.#attempts.begin(queued)
       if (this.#extenders.concerned(queued.info).length) await this.#scheduleExtended(queued)
       else this.#schedule(queued)
       if (this.#options.clock.monotonic() - sliceBegan > SLICE_MS) {
@@ -180,6 +188,7 @@ class Scheduler {
     const { info } = queued
     try {
       const placement = placePod(info, this.#cluster, this.#cycleOptions(info))
+      this.#attempts.searched(queued)
       this.#moveOn(placement.examined)
       if ('diagnosis' in placement) this.#refused(queued, placement, this.#preempt(info, placement))
       else this.#place(queued, placement.node)
@@ -204,6 +213,7 @@ class Scheduler {
         const { profile, random } = this.#cycleOptions(info)
         const chosen = bestOf(feasible, info, { profile, random, cluster: this.#cluster, extra })
         const asked = filtersFor(info, this.#cluster, profile)
+        this.#attempts.searched(queued)
         const still = 'filters' in asked && asked.candidates.includes(chosen) && !refusalOf(info, chosen, asked.filters, this.#nominations)
         if (still) return this.#place(queued, chosen)
       }
@@ -236,6 +246,7 @@ class Scheduler {
 
   #refused(queued: QueuedPod, { diagnosis }: Refused, candidate: Candidate | undefined): void {
     const { info } = queued
+    this.#attempts.ended(queued, 'unschedulable')
     this.queue.refused(queued, diagnosis.plugins)
     const { events } = this.#servedOf(info.pod)!
     events.event(info.pod, 'Warning', 'FailedScheduling', diagnosis.message, { action: 'Scheduling' })
@@ -268,6 +279,7 @@ class Scheduler {
       if (said) diagnosis.postFilterMessages.push(said)
     }
     if (!profile.preemption) return undefined
+    this.#attempts.preempting()
     const { random, informers } = this.#options
     const found = preemptionCandidates(info, {
       cluster: this.#cluster,
@@ -284,6 +296,7 @@ class Scheduler {
   }
 
   #makeRoom(info: PodInfo, candidate: Candidate): Candidate {
+    this.#attempts.preempted(candidate.victims.length)
     void this.#evict(candidate, info)
     return candidate
   }
@@ -309,6 +322,7 @@ class Scheduler {
   }
 
   #erred(queued: QueuedPod, message: string): void {
+    this.#attempts.ended(queued, 'error')
     this.queue.failed(queued)
     this.#servedOf(queued.info.pod)!.events.event(queued.info.pod, 'Warning', 'FailedScheduling', message, { action: 'Scheduling' })
     this.#status.write(queued.info, { reason: 'SchedulerError', message })
@@ -350,6 +364,7 @@ class Scheduler {
       this.wake()
     }
     this.queue.done(queued)
+    this.#attempts.ended(queued, 'scheduled')
     const { events } = this.#servedOf(info.pod)!
     events.event(info.pod, 'Normal', 'Scheduled', `Successfully assigned ${info.key} to ${node}`, { action: 'Binding' })
   }

@@ -11,6 +11,8 @@ export interface QueuedPod {
   info: PodInfo
   /** Times it was tried. */
   attempts: number
+  /** When it could be tried first, by the monotonic clock; undefined: it never could. */
+  ready: number | undefined
   /** When it last came in, and its turn among those of the same moment. */
   since: number
   turn: number
@@ -146,20 +148,26 @@ export class SchedulingQueue implements Disposable {
     if (change.type === 'object') for (const queued of this.#gated) if (!this.#options.isGated(queued.info)) this.#open(queued)
   }
 
-  get waiting(): { active: number; backoff: number; refused: number } {
+  get waiting(): { active: number; backoff: number; refused: number; gated: number } {
     let active = 0
     let backoff = 0
     for (const { state } of this.#pods.values()) {
       if (state === 'active') active++
       else if (state === 'backoff') backoff++
     }
-    return { active, backoff, refused: this.#refused.size }
+    return { active, backoff, refused: this.#refused.size, gated: this.#gated.size }
+  }
+
+  /** Pods for which there was no node. */
+  get refusedPods(): Iterable<Readonly<QueuedPod>> {
+    return this.#refused
   }
 
   #add(info: PodInfo): void {
     const queued: QueuedPod = {
       info,
       attempts: 0,
+      ready: undefined,
       since: this.#options.clock.now(),
       turn: this.#turn++,
       state: 'gated',
@@ -204,6 +212,7 @@ export class SchedulingQueue implements Disposable {
   }
 
   #activate(queued: QueuedPod): void {
+    queued.ready ??= this.#options.clock.monotonic()
     queued.state = 'active'
     this.#active.push(queued)
     this.#options.wake()

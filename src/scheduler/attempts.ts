@@ -1,0 +1,79 @@
+// Counts and times attempts to place pods, and tells at every scrape how many wait. Decides nothing.
+import type { Pod } from '#api/kinds/core/pod.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Cluster } from './cluster.ts'
+import type { SchedulerMetrics } from './metrics.ts'
+import type { QueuedPod, SchedulingQueue } from './queue/scheduling-queue.ts'
+
+const MOST_TOLD = 15
+
+export class Attempts {
+  readonly #metrics: SchedulerMetrics
+  readonly #clock: Clock
+  readonly #profileOf: (pod: Pod) => string
+  /** When those under way began. */
+  readonly #begun = new WeakMap<QueuedPod, number>()
+
+  constructor({ metrics, clock, profileOf }: { metrics: SchedulerMetrics; clock: Clock; profileOf(pod: Pod): string }) {
+    this.#metrics = metrics
+    this.#clock = clock
+    this.#profileOf = profileOf
+  }
+
+  watch(queue: SchedulingQueue, cluster: Cluster): void {
+    this.#metrics.measure('scheduler_pending_pods', () => {
+      const { active, backoff, refused, gated } = queue.waiting
+      return [
+        [['active'], active],
+        [['backoff'], backoff],
+        [['unschedulable'], refused],
+        [['gated'], gated],
+      ]
+    })
+    this.#metrics.measure('scheduler_cache_size', () => {
+      const { nodes, pods, assumed } = cluster.sizes
+      return [
+        [['nodes'], nodes],
+        [['pods'], pods],
+        [['assumed_pods'], assumed],
+      ]
+    })
+    this.#metrics.measure('scheduler_unschedulable_pods', () =>
+      Array.from(queue.refusedPods).flatMap(({ plugins, info: { pod } }) =>
+        Array.from(plugins, (plugin): [string[], number] => [[plugin, this.#profileOf(pod)], 1]),
+      ),
+    )
+  }
+
+  begin(queued: QueuedPod): void {
+    this.#begun.set(queued, this.#clock.monotonic())
+  }
+
+  /** A node was found, or none. */
+  searched(queued: QueuedPod): void {
+    this.#metrics.observe('scheduler_scheduling_algorithm_duration_seconds', [], this.#seconds(this.#begun.get(queued)))
+  }
+
+  ended(queued: QueuedPod, result: 'scheduled' | 'unschedulable' | 'error'): void {
+    const labels = [result, this.#profileOf(queued.info.pod)]
+    this.#metrics.add('scheduler_schedule_attempts_total', labels)
+    this.#metrics.observe('scheduler_scheduling_attempt_duration_seconds', labels, this.#seconds(this.#begun.get(queued)))
+    if (result !== 'scheduled') return
+    const { attempts, ready } = queued
+    this.#metrics.observe('scheduler_pod_scheduling_attempts', [], attempts)
+    const told = attempts > MOST_TOLD ? `${MOST_TOLD + 1}+` : String(attempts)
+    this.#metrics.observe('scheduler_pod_scheduling_sli_duration_seconds', [told], this.#seconds(ready))
+  }
+
+  preempting(): void {
+    this.#metrics.add('scheduler_preemption_attempts_total')
+  }
+
+  preempted(victims: number): void {
+    this.#metrics.observe('scheduler_preemption_victims', [], victims)
+  }
+
+  #seconds(since: number | undefined): number {
+    return since === undefined ? 0 : (this.#clock.monotonic() - since) / 1000
+  }
+}

@@ -1,0 +1,43 @@
+// What the scheduler counts, under upstream's names. Left out: what only tells of upstream's inner life (goroutines, extension points, plugins one
+// by one, queueing hints).
+import { exponentialBounds, Metrics, type MetricTable } from '#lib/metrics.ts'
+
+const SECONDS = exponentialBounds(0.001, 2, 15)
+const attempt = ['result', 'profile']
+
+const table = {
+  scheduler_schedule_attempts_total: { type: 'counter', help: 'Attempts to place a pod, by what came of them.', labels: attempt },
+  scheduler_scheduling_attempt_duration_seconds: {
+    type: 'histogram',
+    help: 'How long an attempt takes, with its binding.',
+    labels: attempt,
+    bounds: SECONDS,
+  },
+  scheduler_scheduling_algorithm_duration_seconds: { type: 'histogram', help: 'How long it takes to find a node.', bounds: SECONDS },
+  scheduler_pod_scheduling_sli_duration_seconds: {
+    type: 'histogram',
+    help: 'From when a pod may be tried to when it is bound.',
+    labels: ['attempts'],
+    bounds: exponentialBounds(0.01, 2, 20),
+  },
+  scheduler_pod_scheduling_attempts: {
+    type: 'histogram',
+    help: 'Attempts that pods needed which were bound.',
+    bounds: exponentialBounds(1, 2, 5),
+  },
+  scheduler_preemption_attempts_total: { type: 'counter', help: 'Attempts to make room for a pod.' },
+  scheduler_preemption_victims: { type: 'histogram', help: 'Pods that had to go for another.', bounds: exponentialBounds(1, 2, 7) },
+  scheduler_pending_pods: { type: 'gauge', help: 'Pods that wait, by what they wait for.', labels: ['queue'] },
+  scheduler_unschedulable_pods: {
+    type: 'gauge',
+    help: 'Pods that were refused, by each plugin that did.',
+    labels: ['plugin', 'profile'],
+  },
+  scheduler_cache_size: { type: 'gauge', help: 'Nodes and pods as the scheduler knows them.', labels: ['type'] },
+} as const satisfies MetricTable
+
+export type SchedulerMetrics = Metrics<typeof table>
+
+export function createSchedulerMetrics(): SchedulerMetrics {
+  return new Metrics(table)
+}
