@@ -12,7 +12,7 @@ export type PlainKey = (source: string) => unknown
 interface Mapping {
   keys: Set<string>
   /** The key whose value comes next. */
-  key: { text: string; repeated: boolean } | undefined
+  key: { text: string; repeated: boolean; at: number } | undefined
   mapping: boolean
   /** Of the repeated key this collection is the value of. */
   told: string | undefined
@@ -55,12 +55,12 @@ function place(
 ): string | undefined {
   if (!around?.mapping) return undefined
   if (around.key) {
-    const { text: shown, repeated } = around.key
+    const { text: shown, repeated, at } = around.key
     around.key = undefined
-    return repeated ? `line ${lines.at(startOf(node))}: key ${shown} already set in map` : undefined
+    return repeated ? `line ${lines.at(startOf(node, text) ?? at)}: key ${shown} already set in map` : undefined
   }
   const shown = shownKey(node, text, plain)
-  around.key = { text: shown ?? '', repeated: shown !== undefined && around.keys.has(shown) }
+  around.key = { text: shown ?? '', repeated: shown !== undefined && around.keys.has(shown), at: startOf(node, text) ?? 0 }
   if (shown !== undefined) around.keys.add(shown)
   return undefined
 }
@@ -74,8 +74,17 @@ function shownKey(node: Node, text: string, plain: PlainKey): string | undefined
   return typeof value === 'string' ? JSON.stringify(value.slice(0, LONGEST_KEY)) : String(value)
 }
 
-const startOf = (node: Node): number =>
-  node.type === EVENT_ID.SCALAR ? node.valueStart : node.type === EVENT_ID.ALIAS ? node.anchorStart : node.start
+/** Where a node's tag, or else its value begins; nothing for values that are not there. */
+function startOf(node: Node, text: string): number | undefined {
+  if (node.type === EVENT_ID.ALIAS) return node.anchorStart
+  if (node.type !== EVENT_ID.SCALAR) return node.start
+  const marks = [node.anchorStart, node.tagStart].filter((start) => start >= 0)
+  if (marks.length > 0) return Math.min(...marks)
+  const block = node.style === SCALAR_STYLE.LITERAL_BLOCK || node.style === SCALAR_STYLE.FOLDED_BLOCK
+  // Of a block the text is known, which begins below its mark.
+  if (block) return Math.max(text.lastIndexOf('|', node.valueStart - 1), text.lastIndexOf('>', node.valueStart - 1))
+  return node.valueEnd > node.valueStart ? node.valueStart : undefined
+}
 
 /** Counts on from the last place asked for. */
 class LineCounter {

@@ -34,6 +34,14 @@ for (const [text, value] of [
   ['"q"', 'q'],
   ['!!str 5', '5'],
   ['!!binary aGVsbG8=', 'hello'],
+  ['1e400', '1e400'],
+  ['-1e400', '-1e400'],
+  ['-.nan', '-.nan'],
+  ['!own 1', '1'],
+  ['!own {x: yes}', { x: true }],
+  ['!own [1]', [1]],
+  ['!!set {a, b}', { a: null, b: null }],
+  ['!!float 0x10', 16],
 ] as const) {
   test(`parseYaml reads ${text} as ${JSON.stringify(value)}`, () => assert.deepEqual(parseYaml(`a: ${text}\n`), { value: { a: value } }))
 }
@@ -63,6 +71,12 @@ test('parseYaml tells duplicates and keeps the last', () => {
 test('parseYaml refuses what has no JSON form, bombs and broken text', () => {
   assert.throws(() => parseYaml('a: .inf'), new YamlError('json: unsupported value: +Inf'))
   assert.throws(() => parseYaml('a: [1'), YamlError)
+  assert.throws(() => parseYaml('a: !!int b'), new YamlError('yaml: cannot decode !!str `b` as a !!int'))
+  assert.throws(() => parseYaml('a: !!int 1.5'), new YamlError('yaml: cannot decode !!float `1.5` as a !!int'))
+  assert.throws(() => parseYaml('a: !!float yes'), new YamlError('yaml: cannot decode !!bool `yes` as a !!float'))
+  assert.throws(() => parseYaml('a: !!binary x!'), new YamlError('yaml: !!binary value contains invalid base64 data'))
+  assert.throws(() => parseYaml('# first\n%YAML 1.2\n---\na: 1'), new YamlError('yaml: found incompatible YAML document'))
+  assert.deepEqual(parseYaml('%YAML 1.1\n---\na: 1').value, { a: 1 })
   assert.throws(() => parseYaml('a: *b'), YamlError)
   const layers = 'abcdefgh'.split('').map((name, index, all) => `${name}: &${name} [${Array(10).fill(index ? `*${all[index - 1]}` : 'x')}]`)
   assert.throws(() => parseYaml(layers.join('\n')), new YamlError('yaml: document contains excessive aliasing'))
@@ -86,6 +100,9 @@ const REPEATS: [text: string, told: string[]][] = [
   ['a: {x: 1, "x": 2}\nb: 1\na:\n  - 1\n', ['line 1: key "x" already set in map', 'line 4: key "a" already set in map']],
   ['1: a\n1: b\n"1": c\ntrue: d\nyes: e\n', ['line 2: key 1 already set in map', 'line 5: key true already set in map']],
   ['a: 1\na:\n  b: 1\n  b: 2\n', ['line 4: key "b" already set in map', 'line 3: key "a" already set in map']],
+  ['# first\n\na: 1\na: |\n  text\n', ['line 4: key "a" already set in map']],
+  ['- a: 1\n  a:\n', ['line 2: key "a" already set in map']],
+  ['a: 1\na: !!str\n', ['line 2: key "a" already set in map']],
   ['a: &x {b: 1}\na: *x\n---\nc: 1\nc: 1\n', ['line 2: key "a" already set in map']],
   [`${'k: 1\n'.repeat(500)}`, Array.from({ length: 100 }, (_, at) => `line ${at + 2}: key "k" already set in map`)],
 ]

@@ -6,9 +6,11 @@ import {
   defineScalarTag,
   loadAll,
   type LoadOptions,
+  mapTag,
   mergeTag,
   NOT_RESOLVED,
   type ScalarTagDefinition,
+  seqTag,
   YAMLException,
 } from 'js-yaml'
 import { MAX_DEPTH } from '#api/schema/decode.ts'
@@ -32,6 +34,8 @@ const MAX_EXPANDED = 400_000
 
 /** Reads the first document and leaves the rest, as upstream does. Throws YamlError. */
 export function parseYaml(text: string): YamlDocument {
+  const version = /^\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+(\d+\.\d+)/.exec(text)?.[1] ?? '1.1'
+  if (version !== '1.1') throw new YamlError('yaml: found incompatible YAML document')
   const options: LoadOptions = { schema: SCHEMA, maxDepth: MAX_DEPTH, maxAliases: MAX_ALIASES }
   try {
     return { value: unshared(first(text, options), text) }
@@ -111,17 +115,38 @@ function unshared(value: unknown, text: string): unknown {
   return copy(value)
 }
 
-function scalar<T>(
-  name: string,
-  options: { implicit?: boolean; resolve(source: string): T | typeof NOT_RESOLVED },
-): ScalarTagDefinition<T> {
+interface Resolving<T> {
+  implicit?: boolean
+  resolve(source: string, isExplicit: boolean): T | typeof NOT_RESOLVED
+}
+
+function scalar<T>(name: string, options: Resolving<T>): ScalarTagDefinition<T> {
   return defineScalarTag(`tag:yaml.org,2002:${name}`, { ...options, identify: () => false })
+}
+
+/** Tags of one's own mean nothing: scalars are text, collections what they look like. */
+function unknownTags(prefix: string) {
+  const matched = { tagName: prefix, matchByTagPrefix: true, identify: () => false }
+  return [defineScalarTag(prefix, { ...matched, resolve: (source) => source }), { ...seqTag, ...matched }, { ...mapTag, ...matched }]
 }
 
 const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/
 const INTEGER = /^([-+]?)(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)$/
 
-function integer(source: string): number | typeof NOT_RESOLVED {
+function integer(source: string, isExplicit: boolean): number | typeof NOT_RESOLVED {
+  const value = plainInteger(source)
+  if (value === NOT_RESOLVED && isExplicit) throw new YamlError(`yaml: cannot decode !!${typeOf(source)} \`${source}\` as a !!int`)
+  return value
+}
+
+function typeOf(source: string): string {
+  if (plainInteger(source) !== NOT_RESOLVED) return 'int'
+  if (plainFloat(source) !== NOT_RESOLVED) return 'float'
+  const value = plainValue(source)
+  return value === null ? 'null' : typeof value === 'boolean' ? 'bool' : 'str'
+}
+
+function plainInteger(source: string): number | typeof NOT_RESOLVED {
   if (!/^[-+0-9]/.test(source)) return NOT_RESOLVED
   const match = INTEGER.exec(source.replaceAll('_', ''))
   if (!match) return NOT_RESOLVED
@@ -130,17 +155,31 @@ function integer(source: string): number | typeof NOT_RESOLVED {
   return match[1] === '-' ? 0 - value : value
 }
 
-function float(source: string): number | typeof NOT_RESOLVED {
-  const plain = /^[-+0-9]/.test(source) ? source.replaceAll('_', '') : source
-  if (FLOAT.test(plain)) return finite(Number(plain), source)
-  if (/^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$/.test(source)) return finite(Number.NaN, source)
-  return NOT_RESOLVED
+function float(source: string, isExplicit: boolean): number | typeof NOT_RESOLVED {
+  const value = plainFloat(source)
+  if (value === NOT_RESOLVED && isExplicit) {
+    const whole = plainInteger(source)
+    if (whole === NOT_RESOLVED) throw new YamlError(`yaml: cannot decode !!${typeOf(source)} \`${source}\` as a !!float`)
+    return whole
+  }
+  if (value === NOT_RESOLVED || Number.isFinite(value)) return value
+  const name = Number.isNaN(value) ? 'NaN' : value < 0 ? '-Inf' : '+Inf'
+  throw new YamlError(`json: unsupported value: ${name}`)
 }
 
-function finite(value: number, source: string): number {
-  if (Number.isFinite(value)) return value
-  const name = /nan/i.test(source) ? 'NaN' : source.startsWith('-') ? '-Inf' : '+Inf'
-  throw new YamlError(`json: unsupported value: ${name}`)
+/** Numbers beyond all floats are text. */
+function plainFloat(source: string): number | typeof NOT_RESOLVED {
+  const plain = /^[-+0-9]/.test(source) ? source.replaceAll('_', '') : source
+  if (FLOAT.test(plain)) return Number.isFinite(Number(plain)) ? Number(plain) : NOT_RESOLVED
+  const [, sign, name] = /^([-+]?)\.(inf|Inf|INF|nan|NaN|NAN)$/.exec(source) ?? []
+  if (!name || (sign && /nan/i.test(name))) return NOT_RESOLVED
+  return /nan/i.test(name) ? Number.NaN : sign === '-' ? -Infinity : Infinity
+}
+
+function binary(source: string): string {
+  const bytes = Buffer.from(source, 'base64')
+  if (bytes.toString('base64') !== source.replace(/[\r\n]/g, '')) throw new YamlError('yaml: !!binary value contains invalid base64 data')
+  return bytes.toString('utf8')
 }
 
 const SCHEMA = CORE_SCHEMA.withTags(
@@ -149,5 +188,7 @@ const SCHEMA = CORE_SCHEMA.withTags(
   scalar('int', { implicit: true, resolve: integer }),
   scalar('float', { implicit: true, resolve: float }),
   scalar('timestamp', { resolve: (source) => source }),
-  scalar('binary', { resolve: (source) => Buffer.from(source, 'base64').toString('utf8') }),
+  scalar('binary', { resolve: binary }),
+  ...unknownTags('!'),
+  ...unknownTags('tag:'),
 )
