@@ -44,6 +44,15 @@ for (const [body, message] of [
   ],
   ['{"apiVersion":"a/b/c"}', `${UNRECOGNIZED}unexpected GroupVersion string: a/b/c ({"apiVersion":"a/b/c"})`],
   ['{"spec":{"replicas":"x"}}', `${HANDLED}json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`],
+  // As Go spells numbers, not as they are worth.
+  ...['1.0', '1e3', '1E0', '10e-1', '2147483648', '9223372036854775807', '1e400'].map((number): [string, string] => [
+    `{"spec":{"replicas":${number}}}`,
+    `${HANDLED}json: cannot unmarshal number ${number} into Go struct field DeploymentSpec.spec.replicas of type int32`,
+  ]),
+  [
+    '{"metadata":{"generation":9223372036854775808}}',
+    `${HANDLED}json: cannot unmarshal number 9223372036854775808 into Go struct field ObjectMeta.metadata.generation of type int64`,
+  ],
   [
     '{"kind":"Foo"}',
     'Foo in version "v1" cannot be handled as a Deployment: no kind "Foo" is registered for version "apps/v1" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"',
@@ -72,6 +81,21 @@ test('decodeBody fills in apiVersion and kind', () => {
   const spec = { strategy: {}, template }
   assert.deepEqual(object, { kind: 'Deployment', apiVersion: 'apps/v1', metadata: { name: 'web' }, spec, status: {} })
   assert.deepEqual(warnings, [])
+})
+
+test('decodeBody takes numbers as they are spelled where they need not be whole, and whole ones up to the last', () => {
+  const read = (text: string) => decode(text).object as any
+  assert.equal(read('{"metadata":{"generation":-9223372036854775808}}').metadata.generation, -(2 ** 63))
+  const limits = '{"spec":{"template":{"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":1.50,"memory":1e3}}}]}}}}'
+  assert.deepEqual(read(limits).spec.template.spec.containers[0].resources.limits, { cpu: '1500m', memory: '1e3' })
+  // What no field knows is not read.
+  assert.deepEqual(decode('{"other":1e400}').warnings, ['unknown field "other"'])
+})
+
+test('decodeBody makes whole characters of halves', () => {
+  const { metadata } = decode('{"metadata":{"labels":{"a\\udc00":"\\uD83D\\ude00 \\ud800"}}}').object
+  assert.deepEqual(metadata?.labels, { 'a\ufffd': '😀 \ufffd' })
+  assert.deepEqual(decode('{"metadata":{"labels":{"a":"\\\\ud800 \\ud800"}}}').object.metadata?.labels, { a: '\\ud800 \ufffd' })
 })
 
 test('decodeBody takes DeleteOptions of any version', () => {

@@ -3,9 +3,10 @@
 import { apiVersionOf, type GroupVersionKind, type KubeObject, parseApiVersion } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
 import { DecodeError, decodeInto, MAX_DEPTH } from '#api/schema/decode.ts'
+import { parseNumerals, withPlainNumbers } from '#api/schema/numeral.ts'
 import { planOf } from '#api/schema/plan.ts'
 import { StatusError } from '#api/status.ts'
-import { countKeys, JsonSyntaxError, strictErrors, syntaxErrorOf } from './json-scanner.ts'
+import { JsonSyntaxError, strictErrors, surveyJson, syntaxErrorOf } from './json-scanner.ts'
 import { type BodyFormat, bodyFormat } from './media-type.ts'
 import { decodeMessage } from './protobuf-decode.ts'
 import { openEnvelope } from './protobuf-envelope.ts'
@@ -126,12 +127,15 @@ const READERS: Record<BodyFormat, Reader> = {
     const value = (reading.value = parseJson(bytes))
     reading.found = kindIn(value, expected)
     const strict = options.fieldValidation !== 'Ignore'
-    const repeats = strict && countKeys(bytes) !== keysOf(value)
+    const { keys, oddNumerals } = surveyJson(bytes)
+    const repeats = strict && keys !== keysOf(value)
     if (expected.decode) {
       if (repeats) reading.complaints = strictErrors(bytes)
       return
     }
-    const unknown = readValue(value, expected, options)
+    const read = oddNumerals ? parseNumerals(textOf(bytes)) : value
+    const unknown = readValue(read, expected, options)
+    if (oddNumerals) reading.value = withPlainNumbers(read)
     if (strict && (repeats || unknown.length > 0)) reading.complaints = strictErrors(bytes, planOf(expected.schema))
   },
 
@@ -178,12 +182,22 @@ function readValue(value: unknown, { schema, decode }: Expected, { keepUnknown }
 function parseJson(bytes: Buffer): unknown {
   try {
     // Go reads null into an object nothing is said about.
-    return JSON.parse(bytes.toString('utf8')) ?? {}
+    return JSON.parse(textOf(bytes)) ?? {}
   } catch (error) {
     const text = syntaxErrorOf(bytes) ?? (error as Error).message
     throw new JsonSyntaxError(`couldn't get version/kind; json parse error: ${text}`, { cause: error })
   }
 }
+
+/** As Go reads texts: half a character that is spelled out becomes the one that stands for what cannot be read. */
+function textOf(bytes: Buffer): string {
+  const text = bytes.toString('utf8')
+  if (!bytes.includes('\\ud') && !bytes.includes('\\uD')) return text
+  return text.replace(ESCAPES, (escape, half?: string) => (half ? '\\ufffd' : escape))
+}
+
+/** Pairs of halves, single halves, and every other escape, so that none is taken for the beginning of another. */
+const ESCAPES = /\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(\\u[dD][89a-fA-F][\da-fA-F]{2})|\\./g
 
 function kindIn(value: unknown, expected: Expected): GroupVersionKind {
   const interpret = (problem: string) => new DecodeError(`couldn't get version/kind; json parse error: json: cannot unmarshal ${problem}`)

@@ -11,9 +11,17 @@ const MAX_ERRORS = 100
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
-/** How many keys all objects of a well-formed text have together. */
-export function countKeys(bytes: Uint8Array): number {
+/** What a glance at a well-formed text tells. */
+export interface Survey {
+  /** How many keys all objects have together. */
+  keys: number
+  /** Whether a number may be spelled as no small integer is: `1.0`, `1e3`, sixteen digits. */
+  oddNumerals: boolean
+}
+
+export function surveyJson(bytes: Uint8Array): Survey {
   let keys = 0
+  let oddNumerals = false
   const end = bytes.length
   for (let at = 0; at < end; at++) {
     const byte = bytes[at]
@@ -21,9 +29,18 @@ export function countKeys(bytes: Uint8Array): number {
     else if (byte === QUOTE) {
       at++
       for (let inside = bytes[at]; inside !== QUOTE && at < end; inside = bytes[at]) at += inside === BACKSLASH ? 2 : 1
+    } else if (byte === 0x2e || byte === 0x45 || (byte === 0x65 && isDigit(bytes[at - 1])) || (isDigit(byte) && isDigit(bytes[at + 15]))) {
+      oddNumerals = true
     }
   }
-  return keys
+  return { keys, oddNumerals }
+}
+
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39
+
+/** How many keys all objects of a well-formed text have together. */
+export function countKeys(bytes: Uint8Array): number {
+  return surveyJson(bytes).keys
 }
 
 /**

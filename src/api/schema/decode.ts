@@ -4,6 +4,7 @@ import { canonicalQuantity, QuantityError } from '#api/quantity.ts'
 import type { Schema } from '#api/schema.ts'
 import { canonicalBase64 } from './base64.ts'
 import { canonicalMicroTime, canonicalTime, TimeError } from './go-time.ts'
+import { Numeral } from './numeral.ts'
 import { type Plan, planOf } from './plan.ts'
 
 /** A value of the wrong type; the message is what Go's JSON decoder says. */
@@ -64,9 +65,10 @@ class Walk {
         return this.#mismatch(plan, value, depth)
       case 'int64':
         if (typeof value === 'number' && Number.isInteger(value) && value >= -(2 ** 63) && value <= 2 ** 63) return value
+        if (value instanceof Numeral && value.isInt64) return value
         return this.#mismatch(plan, value, depth)
       case 'double':
-        return typeof value === 'number' && Number.isFinite(value) ? value : this.#mismatch(plan, value, depth)
+        return jsonKind(value) === 'number' && isFiniteNumber(value) ? value : this.#mismatch(plan, value, depth)
       case 'any':
         this.#bound(value, depth)
         return value
@@ -76,13 +78,13 @@ class Walk {
   }
 
   #struct(plan: Plan, value: unknown, depth: number): unknown {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return this.#mismatch(plan, value, depth)
-    const object = value as Record<string, unknown>
+    if (!isObject(value) || value instanceof Numeral) return this.#mismatch(plan, value, depth)
+    const object: Record<string, unknown> = value
     for (const name in object) {
       const field = plan.fields.get(name)
       this.#path[depth] = name
       if (field === undefined) {
-        this.#bound(object[name], depth + 1)
+        this.#bound(object[name], depth + 1, plan.open || this.#keep)
         if (plan.open) continue
         if (this.#silent === 0 && this.unknown.length < MAX_UNKNOWN) this.unknown.push(this.#where(depth + 1))
         if (!this.#keep) delete object[name]
@@ -114,8 +116,8 @@ class Walk {
   }
 
   #map(plan: Plan, value: unknown, depth: number): unknown {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return this.#mismatch(plan, value, depth)
-    const object = value as Record<string, unknown>
+    if (!isObject(value) || value instanceof Numeral) return this.#mismatch(plan, value, depth)
+    const object: Record<string, unknown> = value
     const items = plan.items!
     for (const key in object) {
       this.#path[depth] = key
@@ -130,7 +132,8 @@ class Walk {
   #special(plan: Plan, value: unknown, depth: number): unknown {
     switch (plan.shape) {
       case 'quantity':
-        return typeof value === 'string' && PLAIN_QUANTITY.test(value) ? value : quantity(value)
+        if (typeof value === 'string' && PLAIN_QUANTITY.test(value)) return value
+        return quantity(value instanceof Numeral ? value.source : value)
       case 'time':
       case 'micro-time':
         if (typeof value !== 'string') return this.#mismatch(plan, value, depth, 'string')
@@ -169,18 +172,19 @@ class Walk {
     return result
   }
 
-  /** What no schema describes: only its depth, and that its numbers are numbers, is asked for. */
-  #bound(value: unknown, depth: number): void {
-    if (typeof value === 'number' && !Number.isFinite(value)) this.#mismatch(ANY_NUMBER, value, 0)
+  /** What no schema describes: only its depth, and that its numbers are numbers where they are kept, is asked for. */
+  #bound(value: unknown, depth: number, kept = true): void {
+    if (kept && !isFiniteNumber(value)) this.#mismatch(ANY_NUMBER, value, 0)
     if (typeof value !== 'object' || value === null) return
     if (depth > MAX_DEPTH) throw new DecodeError('exceeded max depth')
-    if (Array.isArray(value)) for (const item of value) this.#bound(item, depth + 1)
-    else for (const key in value) this.#bound((value as Record<string, unknown>)[key], depth + 1)
+    if (Array.isArray(value)) for (const item of value) this.#bound(item, depth + 1, kept)
+    else for (const key in value) this.#bound((value as Record<string, unknown>)[key], depth + 1, kept)
   }
 
   #mismatch(plan: Plan, value: unknown, depth: number, goType = plan.goType): never {
     const numeric = goType === 'int32' || goType === 'int64' || goType === 'float64'
-    const kind = typeof value === 'number' ? (numeric ? `number ${value}` : 'number') : jsonKind(value)
+    const spelled = value instanceof Numeral ? value.source : value
+    const kind = jsonKind(value) === 'number' && numeric ? `number ${String(spelled)}` : jsonKind(value)
     const { struct, fields } = this.#context(depth)
     const where = fields === '' ? 'value' : `struct field ${struct}.${fields}`
     throw new DecodeError(`json: cannot unmarshal ${kind} into Go ${where} of type ${goType}`)
@@ -317,7 +321,11 @@ function zeroOf(plan: Plan): unknown {
 function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array'
   if (typeof value === 'boolean') return 'bool'
-  return typeof value
+  return value instanceof Numeral ? 'number' : typeof value
 }
+
+/** Of what is a number at all. */
+const isFiniteNumber = (value: unknown): boolean =>
+  value instanceof Numeral ? Number.isFinite(Number(value.source)) : typeof value !== 'number' || Number.isFinite(value)
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
