@@ -27,7 +27,7 @@ export interface ClusterConfig {
   pkiDirectory: string
   /** The API server alone: controllers, scheduler and nodes are processes of their own. */
   serverOnly: boolean
-  /** Address the API listens on; loopback unless told otherwise. */
+  /** Address the API listens on. */
   host: string
   /** 0 picks a free one. */
   port: number
