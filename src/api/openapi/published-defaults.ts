@@ -19,6 +19,7 @@ const NAMED: Readonly<Record<string, Defaults>> = {
   ConfigMapProjection: NAME,
   ConfigMapVolumeSource: NAME,
   ContainerPort: { protocol: 'TCP' },
+  FileKeySelector: { optional: false },
   ISCSIPersistentVolumeSource: INTERFACE,
   ISCSIVolumeSource: INTERFACE,
   LocalObjectReference: NAME,
