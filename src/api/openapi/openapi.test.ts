@@ -242,8 +242,7 @@ const asV2 = (value: any): any => {
   if (Array.isArray(value)) return value.map(asV2)
   if (typeof value !== 'object' || value === null) return value
   const { default: _default, allOf, ...rest } = value
-  const own =
-    Array.isArray(allOf) && allOf.length === 1 && '$ref' in allOf[0] ? { ...allOf[0], ...rest } : value === rest ? rest : { ...rest }
+  const own: Json = allOf?.length === 1 ? { ...allOf[0], ...rest } : allOf ? { ...rest, allOf } : rest
   return Object.fromEntries(
     Object.entries(own).map(([key, inner]) => [
       key,
