@@ -3,7 +3,7 @@ import { clone } from '#api/clone.ts'
 import { type FieldError, invalid } from '#api/field-error.ts'
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSchemaProps } from '#api/generated/types.ts'
 import { ALL_VERBS, type Kind, type Subresource } from '#api/kind.ts'
-import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import { paced } from '#lib/paced.ts'
 import { customColumns } from './columns.ts'
@@ -72,7 +72,7 @@ export function customKind(
     ...(scale ? { scale: scalePaths(scale) } : {}),
     ...(storage === version ? {} : { storageVersion: { group, version: storage.name } }),
     // What was written before the definition last changed may miss defaults or hold what is no field any more.
-    ...(storage !== version || (metadata?.generation ?? 1) > 1 ? { convert: readThrough(root) } : {}),
+    ...(storage !== version || (metadata?.generation ?? 1) > 1 ? { convert: readThrough(spec, version) } : {}),
     fields: selectors(version),
     requireResourceVersionOnUpdate: true,
     ...(version.deprecated ? { deprecated: deprecationOf(version, { group, kind: names.kind }) } : {}),
@@ -145,14 +145,34 @@ function checkReplicas(object: Resource, { specReplicasPath, statusReplicasPath 
   }
 }
 
-/** All versions have one shape: what differs is what each version's schema knows. */
-function readThrough(root: JSONSchemaProps): NonNullable<Kind<Resource>['convert']> {
+/**
+ * All versions have one shape: what differs is what each version's schema knows. What the stored version does not know is not kept, and its
+ * defaults are those that what was stored is read with, whichever version is asked for.
+ */
+function readThrough(
+  { versions }: CustomResourceDefinition['spec'],
+  version: CustomResourceDefinitionVersion,
+): NonNullable<Kind<Resource>['convert']> {
+  const rootOf = (one: CustomResourceDefinitionVersion | undefined) => one?.schema?.openAPIV3Schema
+  const pruned = (object: Resource, root: JSONSchemaProps | undefined) => {
+    if (root) pruneResource(object, root)
+  }
+  const storage = versions.find((one) => one.storage) ?? version
+  const own = rootOf(version)
   return {
-    toStorage: (object) => object,
+    toStorage(object) {
+      if (storage === version) return object
+      const stored = clone(object) as Resource
+      pruned(stored, rootOf(storage))
+      return stored
+    },
     fromStorage(stored) {
       const object = clone(stored) as Resource
-      pruneResource(object, root)
-      applySchemaDefaults(object, root)
+      const written = versions.find(({ name }) => name === parseApiVersion(object.apiVersion ?? '').version) ?? version
+      const root = rootOf(written)
+      pruned(object, root)
+      if (root) applySchemaDefaults(object, root)
+      if (root !== own) pruned(object, own)
       return object
     },
   }

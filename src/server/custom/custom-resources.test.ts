@@ -271,6 +271,27 @@ test('CustomResources serves several versions of one object, each as it knows it
   assert.equal((await ask('GET', `${PATH.replace('v1/', 'v1alpha1/')}/a`)).status, 404)
 })
 
+test('CustomResources keeps what the stored version knows, and reads it with the defaults of that version', async (t) => {
+  const { client, ask } = await started(t)
+  await establish(client, ({ spec }) => {
+    const [v1] = spec.versions
+    const v2 = { ...structuredClone(v1!), name: 'v2', storage: false, selectableFields: [{ jsonPath: '.spec.later' }] }
+    const { properties } = v2.schema!.openAPIV3Schema!.properties!.spec!
+    Object.assign(properties!, { color: { type: 'string', default: 'blue' }, later: { type: 'integer', default: 7 } })
+    spec.versions = [v1!, v2]
+  })
+  const second = PATH.replace('/v1/', '/v2/')
+  await ask('POST', PATH, widget('a', { size: 1 }))
+  assert.deepEqual((await ask('GET', `${second}/a`)).body.spec, { size: 1, color: 'red' })
+  // Its own defaults are there while it is written, and what the stored version does not know is gone afterwards.
+  const { body } = await ask('POST', second, { ...widget('b', { size: 2, later: 8 }), apiVersion: 'shop.example.com/v2' })
+  assert.deepEqual(body.spec, { size: 2, color: 'blue' })
+  assert.deepEqual((await ask('GET', `${PATH}/b`)).body.spec, { size: 2, color: 'blue' })
+  const found = await ask('GET', `${second}?fieldSelector=spec.later%3D7`)
+  assert.deepEqual([found.status, found.body.items], [200, []])
+  assert.equal((await ask('GET', `${PATH}?fieldSelector=spec.later%3D7`)).status, 400)
+})
+
 test('CustomResources deletes the objects of a deleted definition, then lets it go', async (t) => {
   const { client, ask, server } = await started(t)
   await establish(client)

@@ -30,7 +30,13 @@ export function validateCrd(next: Crd, previous: Crd | undefined, { subresource 
   checkStored({ ...next, spec }, errors)
   checkApproval({ ...next, spec }, previous, errors)
   if (spec.preserveUnknownFields)
-    errors.push(invalid('spec.preserveUnknownFields', true, 'must be false in order to use defaults in the schema'))
+    errors.push(
+      invalid(
+        'spec.preserveUnknownFields',
+        true,
+        'cannot set to true, set x-preserve-unknown-fields to true in spec.versions[*].schema instead',
+      ),
+    )
   return errors
 }
 

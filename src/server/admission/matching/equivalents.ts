@@ -23,6 +23,8 @@ export function objectKind(kind: Kind, subresource: string): GroupVersionKind {
 function convertObject(object: KubeObject, from: Kind, to: Kind): KubeObject {
   const own = clone(object)
   if (from === to || own.kind !== from.kind) return own
+  // Versions of a custom resource are of one shape; what one does not know, others may.
+  if (from.madeOf) return { ...own, apiVersion: apiVersionOf(to) }
   const storage = from.convert ? from.convert.toStorage(own) : own
   const converted = to.convert ? to.convert.fromStorage(storage) : storage
   return { ...converted, kind: to.kind, apiVersion: apiVersionOf(to) }
