@@ -70,7 +70,7 @@ export function checkFrozen(path: string, next: unknown, previous: unknown, erro
   if (!sameJson(next, previous)) errors.push(forbidden(path, detail))
 }
 
-/** Visits a list with the path of each item; `key` reports repetitions at `at` below the item. */
+/** Visits a list with the path of each item. */
 export function each<T>(list: readonly T[] | null | undefined, path: string, visit: (item: T, path: string, index: number) => void): void {
   if (list) for (let index = 0; index < list.length; index++) visit(list[index]!, `${path}[${index}]`, index)
 }

@@ -22,6 +22,11 @@ const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', arm64: 'a
 export function createImageTools({ endpoint, runtime, clock }: { endpoint: string; runtime: Runtime; clock: Clock }): ImageTools {
   const images = openContainerdImages({ endpoint, clock })
   const architecture = ARCHITECTURES[process.arch] ?? process.arch
+  const present = async (name: string) => {
+    const found = await runtime.imageStatus(name)
+    if (!found) throw new Error(`no image ${name} here: \`sampan image list\` shows those there are`)
+    return found
+  }
 
   return {
     async load(file) {
@@ -45,16 +50,14 @@ export function createImageTools({ endpoint, runtime, clock }: { endpoint: strin
       }))
     },
     async remove(name) {
-      const found = await runtime.imageStatus(name)
-      if (!found) throw new Error(`no image ${name} here`)
+      const found = await present(name)
       // CRI would take every other name of the image away with this one.
       const full = found.tags.length > 1 ? found.tags.find((tag) => tag === normaliseReference(name)) : undefined
       if (full) await images.untag(full)
       else await runtime.removeImage(name)
     },
     async save(name, file) {
-      const found = await runtime.imageStatus(name)
-      if (!found) throw new Error(`no image ${name} here`)
+      const found = await present(name)
       // An id has no name of its own to save under.
       const full = found.id.startsWith(name) || found.id === `sha256:${name}` ? found.tags[0] : normaliseReference(name)
       const target = full && (await images.find(full))

@@ -1,6 +1,7 @@
 // ConversionReview: the question put to a conversion webhook, and the objects in its answer.
 import { isObject } from '#api/clone.ts'
 import { parseApiVersion, type KubeObject } from '#api/object.ts'
+import { parseReview, type ReadJson } from '#server/outgoing/review-body.ts'
 
 const GROUP = 'apiextensions.k8s.io'
 
@@ -14,9 +15,9 @@ export function conversionBody(
 /** Throws an Error that says what is wrong. The objects are not looked at. */
 export async function convertedObjects(
   body: Buffer,
-  { uid, version, read }: { uid: string; version: string; read(text: Buffer): Promise<unknown> },
+  { uid, version, read }: { uid: string; version: string; read: ReadJson },
 ): Promise<unknown[]> {
-  const review = await parse(body, read)
+  const review = await parseReview(body, read)
   const { kind, apiVersion, response } = review
   if (version === 'v1' && (kind !== 'ConversionReview' || apiVersion !== `${GROUP}/v1`)) {
     const found = parseApiVersion(typeof apiVersion === 'string' ? apiVersion : '')
@@ -35,15 +36,4 @@ export async function convertedObjects(
   }
   const objects = response['convertedObjects']
   return Array.isArray(objects) ? objects : []
-}
-
-async function parse(body: Buffer, read: (text: Buffer) => Promise<unknown>): Promise<Record<string, unknown>> {
-  let value: unknown
-  try {
-    value = await read(body)
-  } catch (error) {
-    throw new Error(`couldn't get version/kind; json parse error: ${(error as Error).message}`, { cause: error })
-  }
-  if (!isObject(value)) throw new Error("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value")
-  return value
 }

@@ -13,13 +13,19 @@ export function optionalSelector(selector: LabelSelector | undefined): Selector 
 }
 
 /** The namespace a request is in: absent for cluster-scoped ones, the object itself for a namespace being written. */
-export function namespaceOf({ attributes, object }: AdmissionRequest, reader: ObjectReader): Namespace | undefined {
+function namespaceOf({ attributes, object }: AdmissionRequest, reader: ObjectReader): Namespace | undefined {
   const { resource, group, namespace, name, subresource } = attributes
   if (resource === 'namespaces' && group === '') {
     if (object && !subresource) return object as Namespace
     return reader.get(Namespace, { name: name || namespace })
   }
   return namespace ? reader.get(Namespace, { name: namespace }) : undefined
+}
+
+/** The namespace that what is asked for is in; none for namespaces themselves. */
+export function surroundings(request: AdmissionRequest, reader: ObjectReader): Namespace | undefined {
+  const { resource, group } = request.attributes
+  return resource === 'namespaces' && group === '' ? undefined : namespaceOf(request, reader)
 }
 
 /** A namespace that is not there is an error of its own: of interest only to whom the request concerns otherwise. */

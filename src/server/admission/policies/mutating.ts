@@ -8,7 +8,7 @@ import { type CompiledMutatingPolicy, compileMutatingPolicy } from '#api/policie
 import { StatusError, type StatusReason } from '#api/status.ts'
 import { mustBeSeenAs, putBack } from '#server/admission/matching/equivalents.ts'
 import { exemptFromPolicies } from '#server/admission/matching/exempt.ts'
-import { namespaceOf } from '#server/admission/matching/selectors.ts'
+import { surroundings } from '#server/admission/matching/selectors.ts'
 import type { Matched } from '#server/admission/matching/match-index.ts'
 import { denied } from '#server/admission/refusal.ts'
 import { bodyKind } from '#server/engine/subresource.ts'
@@ -17,7 +17,7 @@ import { type Activation, activationOf } from './activation.ts'
 import { Authorizations } from './authorizations.ts'
 import { conditionsHold, Evaluation, OutOfBudget } from './evaluation.ts'
 import { isChanged, mutated, MutationError } from './mutation.ts'
-import { collectParams, ConfigurationError, resolveParamKind } from './params.ts'
+import { collectParams, configured, resolveParamKind } from './params.ts'
 import type { PolicyMetrics } from './policy-metrics.ts'
 import { type ActivePolicy, PolicySource } from './policy-source.ts'
 
@@ -108,14 +108,8 @@ class Mutating {
     return found
   }
 
-  async #configured<T>(configure: () => T | Promise<T>, about: Pick<Failure, 'active' | 'binding'>): Promise<{ value: T } | undefined> {
-    try {
-      return { value: await configure() }
-    } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error
-      this.#failures.push({ ...about, message: `failed to configure ${about.binding ? 'binding' : 'policy'}: ${error.message}` })
-      return undefined
-    }
+  #configured<T>(configure: () => T | Promise<T>, about: Pick<Failure, 'active' | 'binding'>): Promise<{ value: T } | undefined> {
+    return configured(about.binding ? 'binding' : 'policy', configure, (message) => void this.#failures.push({ ...about, message }))
   }
 
   /** Whether the object is another afterwards. */
@@ -171,8 +165,7 @@ class Mutating {
 
   /** Of the object as it is by now. */
   #activation({ kind, params }: Invocation, { object, oldObject }: Step['view']): Activation {
-    const { resource, group } = this.#request.attributes
-    const namespace = resource === 'namespaces' && group === '' ? undefined : namespaceOf(this.#request, this.#context.reader)
+    const namespace = surroundings(this.#request, this.#context.reader)
     return activationOf({ request: this.#request, kind, object, oldObject, namespace, params, authorizations: this.#authorizations })
   }
 }

@@ -6,18 +6,33 @@ import { type KubeObject, parseApiVersion } from '#api/object.ts'
 import type { MatchSource } from '#server/admission/matching/match-index.ts'
 
 /** A policy or binding that asks for what cannot be: its failurePolicy decides. */
-export class ConfigurationError extends Error {
-  override name = 'ConfigurationError'
+export class Misconfigured extends Error {
+  override name = 'Misconfigured'
 }
 
-/** undefined where the policy has no parameters. Throws ConfigurationError where nobody serves them. */
+/** What `configure` comes to; undefined where it cannot be, of which `failed` is told. */
+export async function configured<T>(
+  what: 'policy' | 'binding',
+  configure: () => T | Promise<T>,
+  failed: (message: string) => void,
+): Promise<{ value: T } | undefined> {
+  try {
+    return { value: await configure() }
+  } catch (error) {
+    if (!(error instanceof Misconfigured)) throw error
+    failed(`failed to configure ${what}: ${error.message}`)
+    return undefined
+  }
+}
+
+/** undefined where the policy has no parameters. Throws Misconfigured where nobody serves them. */
 export function resolveParamKind({ registry }: MatchSource, paramKind: ParamKind | undefined): Kind | undefined {
   if (!paramKind) return undefined
   const { apiVersion = '', kind: name = '' } = paramKind
   const kind = registry.findKind(apiVersion, name)?.kind
   if (kind && !kind.virtual) return kind
   const { group, version } = parseApiVersion(apiVersion)
-  throw new ConfigurationError(`failed to find resource referenced by paramKind: '${group}/${version}, Kind=${name}'`)
+  throw new Misconfigured(`failed to find resource referenced by paramKind: '${group}/${version}, Kind=${name}'`)
 }
 
 interface Asked {
@@ -27,16 +42,16 @@ interface Asked {
   namespace: string
 }
 
-/** `[undefined]`: to be evaluated once, without. Empty: not at all. Throws ConfigurationError. */
+/** `[undefined]`: to be evaluated once, without. Empty: not at all. Throws Misconfigured. */
 export async function collectParams(source: MatchSource, { kind, paramRef, namespace }: Asked): Promise<(KubeObject | undefined)[]> {
   if (!kind || !paramRef) return [undefined]
   if (kind.scope === 'Cluster' && paramRef.namespace)
-    throw new ConfigurationError('paramRef.namespace must not be provided for a cluster-scoped `paramKind`')
+    throw new Misconfigured('paramRef.namespace must not be provided for a cluster-scoped `paramKind`')
   const within = kind.scope === 'Namespaced' ? paramRef.namespace || namespace : undefined
-  if (within === '') throw new ConfigurationError('cannot use namespaced paramRef in policy binding that matches cluster-scoped resources')
+  if (within === '') throw new Misconfigured('cannot use namespaced paramRef in policy binding that matches cluster-scoped resources')
   const found = await selected(source, { kind, paramRef, within })
   if (found.length === 0 && paramRef.parameterNotFoundAction === 'Deny')
-    throw new ConfigurationError('no params found for policy binding with `Deny` parameterNotFoundAction')
+    throw new Misconfigured('no params found for policy binding with `Deny` parameterNotFoundAction')
   return found
 }
 
@@ -59,6 +74,6 @@ async function selected(
   try {
     return (await conversion.read(registry.of(kind), stored)).map((one) => one.object())
   } catch (error) {
-    throw new ConfigurationError((error as Error).message, { cause: error })
+    throw new Misconfigured((error as Error).message, { cause: error })
   }
 }

@@ -6,14 +6,14 @@ import { type CompiledValidatingPolicy, compileValidatingPolicy } from '#api/pol
 import { StatusError, type StatusReason } from '#api/status.ts'
 import { seenAs } from '#server/admission/matching/equivalents.ts'
 import { exemptFromPolicies } from '#server/admission/matching/exempt.ts'
-import { namespaceOf } from '#server/admission/matching/selectors.ts'
+import { surroundings } from '#server/admission/matching/selectors.ts'
 import type { Matched } from '#server/admission/matching/match-index.ts'
 import { denied } from '#server/admission/refusal.ts'
 import type { AdmissionPlugin, AdmissionRequest, Authorizer, ServerContext } from '#server/request.ts'
 import { activationOf } from './activation.ts'
 import { Authorizations } from './authorizations.ts'
 import { AuditAnnotations } from './audit-annotations.ts'
-import { collectParams, ConfigurationError, resolveParamKind } from './params.ts'
+import { collectParams, configured, Misconfigured, resolveParamKind } from './params.ts'
 import { type ActivePolicy, PolicySource } from './policy-source.ts'
 import type { PolicyMetrics } from './policy-metrics.ts'
 import { judge, type Judgement, type Verdict } from './validator.ts'
@@ -92,7 +92,8 @@ class Validation {
         const started = this.#context.clock.now()
         const compiled = await active.compiled()
         const judgement = await this.#authorizations.settled(() => {
-          const about = { request: this.#request, kind, namespace: this.#namespace(), params: param, authorizations: this.#authorizations }
+          const namespace = surroundings(this.#request, this.#context.reader)
+          const about = { request: this.#request, kind, namespace, params: param, authorizations: this.#authorizations }
           return judge(spec, compiled, activationOf({ ...about, object: view.object, oldObject: view.oldObject }))
         })
         const seconds = Math.max(0, this.#context.clock.now() - started) / 1000
@@ -102,31 +103,20 @@ class Validation {
     for (const [key, value] of published.texts()) this.#request.annotate?.(`${active.name}/${key}`, value)
   }
 
-  /** Throws ConfigurationError where whoever should convert does not. */
+  /** Throws Misconfigured where whoever should convert does not. */
   async #seenAs(kind: Kind) {
     try {
       return await seenAs(this.#request, kind, this.#context.registry)
     } catch (error) {
-      throw new ConfigurationError(`failed to convert object version: ${(error as Error).message}`)
+      throw new Misconfigured(`failed to convert object version: ${(error as Error).message}`)
     }
   }
 
   /** What cannot be configured refuses the request, unless that is to be ignored. */
-  async #configured<T>(configure: () => T | Promise<T>, { failurePolicy, ...about }: Configuring): Promise<{ value: T } | undefined> {
-    try {
-      return { value: await configure() }
-    } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error
-      const what = about.binding === undefined ? 'policy' : 'binding'
-      if (failurePolicy !== 'Ignore') this.#denials.push({ ...about, message: `failed to configure ${what}: ${error.message}` })
-      return undefined
-    }
-  }
-
-  /** The namespace a request is in; none for namespaces themselves. */
-  #namespace() {
-    const { resource, group } = this.#request.attributes
-    return resource === 'namespaces' && group === '' ? undefined : namespaceOf(this.#request, this.#context.reader)
+  #configured<T>(configure: () => T | Promise<T>, { failurePolicy, ...about }: Configuring): Promise<{ value: T } | undefined> {
+    return configured(about.binding === undefined ? 'policy' : 'binding', configure, (message) => {
+      if (failurePolicy !== 'Ignore') this.#denials.push({ ...about, message })
+    })
   }
 
   #take({ verdicts, annotations }: Judgement, about: About): void {

@@ -5,6 +5,7 @@ import type { KubeObject } from '#api/object.ts'
 import { parseApiVersion } from '#api/object.ts'
 import type { Status } from '#api/status.ts'
 import { objectKind } from '#server/admission/matching/equivalents.ts'
+import { parseReview, type ReadJson } from '#server/outgoing/review-body.ts'
 import type { AdmissionRequest } from '#server/request.ts'
 
 /** Object and old object in the version the webhook asked for. */
@@ -58,14 +59,13 @@ export interface ReviewAnswer {
 }
 
 /** Reads JSON. Throws an Error that says what is wrong with it. */
-export type ReadJson = (text: Buffer) => Promise<unknown>
-
 /** Throws an Error that says what is wrong with it. */
 export async function readAnswer(
   body: Buffer,
   { uid, version, mutating, read }: { uid: string; version: string; mutating: boolean; read: ReadJson },
 ): Promise<ReviewAnswer> {
-  const review = await parse(body, read)
+  if (body.length === 0) throw new Error('0-length response with status code: 200 and content type: application/json')
+  const review = await parseReview(body, read)
   const response = review['response']
   if (!isObject(response)) throw new InvalidAnswer('webhook response was absent')
   if (version === 'v1') checkV1(review, response, { uid, mutating })
@@ -85,18 +85,6 @@ export async function readAnswer(
 
 /** Came, but is not what was asked for. */
 export class InvalidAnswer extends Error {}
-
-async function parse(body: Buffer, read: ReadJson): Promise<Record<string, unknown>> {
-  if (body.length === 0) throw new Error('0-length response with status code: 200 and content type: application/json')
-  let value: unknown
-  try {
-    value = await read(body)
-  } catch (error) {
-    throw new Error(`couldn't get version/kind; json parse error: ${(error as Error).message}`, { cause: error })
-  }
-  if (!isObject(value)) throw new Error("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value")
-  return value
-}
 
 function checkV1(
   review: Record<string, unknown>,
