@@ -23,7 +23,15 @@ for (const [schedule, zone, after, next] of [
   ['0 12 2 11 *', 'America/New_York', '2026-10-31T12:00:00Z', '2026-11-02T17:00:00Z'],
   // Days that begin at one o'clock.
   ['0 0 * * *', 'Africa/Cairo', '2026-04-22T22:00:00Z', '2026-04-24T21:00:00Z'],
-  ['0 1 24 4 *', 'Africa/Cairo', '2026-04-20T12:00:00Z', '2026-04-23T22:00:00Z'],
+  // A day that begins at one o'clock is never looked at for itself.
+  ['0 1 24 4 *', 'Africa/Cairo', '2026-04-20T12:00:00Z', '2027-04-23T23:00:00Z'],
+  ['30 1 24 4 *', 'Africa/Cairo', '2026-04-20T12:00:00Z', '2027-04-23T23:30:00Z'],
+  // Nor does it ask again which day it is where midnight was left out.
+  ['59 9 * * 3,1,6', 'Pacific/Apia', '2010-09-25T20:59:00Z', '2010-09-26T19:59:00Z'],
+  ['11 9 * * 6', 'Atlantic/Azores', '2017-03-25T10:11:00Z', '2017-03-26T09:11:00Z'],
+  // Half an hour left out.
+  ['* 15-21 8 */16,*/3 */20', 'Australia/Lord_Howe', '2012-08-25T08:50:48Z', '2012-10-07T04:30:00Z'],
+  ['59 23 31 12 *', 'Asia/Kathmandu', '2026-01-01T00:00:30Z', '2026-12-31T18:14:00Z'],
   ['0 3 26 4 *', 'Africa/Cairo', '2026-04-20T12:00:00Z', '2026-04-26T00:00:00Z'],
   ['0 12 * 11 *', 'America/Sao_Paulo', '2018-10-01T00:00:00Z', '2018-11-01T15:00:00Z'],
   // A day that never was.

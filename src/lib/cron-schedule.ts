@@ -1,5 +1,5 @@
 // Cron schedules: five fields, names, steps, ranges, `@daily` and its like, `@every 1h30m`; in a time zone of the tz database.
-import { parseGoDuration } from './duration.ts'
+import { goDurationFault, parseGoDuration } from './duration.ts'
 
 const NAMED: Record<string, string> = {
   '@yearly': '0 0 1 1 *',
@@ -11,10 +11,13 @@ const NAMED: Record<string, string> = {
   '@hourly': '0 * * * *',
 }
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat']
-const MINUTE = 60_000
-/** A schedule that never comes (30 February) is given up after five years. */
-const HORIZON_MS = 5 * 366 * 86_400_000
+/** A schedule that never comes (30 February) is given up after so many years. */
+const HORIZON_YEARS = 5
 
 export interface CronSchedule {
   /** The first time strictly after `afterMs`, in milliseconds since the epoch; undefined when there is none. */
@@ -37,27 +40,74 @@ export function parseCronSchedule(text: string, timeZone = 'UTC'): CronSchedule 
   const days = parseField(fields[2]!, { min: 1, max: 31 })
   const months = parseField(fields[3]!, { min: 1, max: 12, names: MONTHS, firstName: 1 })
   const weekdays = parseField(fields[4]!, { min: 0, max: 6, names: DAYS, firstName: 0 })
-  const wall = wallClock(timeZone)
+  const clock = wallClock(timeZone)
 
-  const dayMatches = (day: number, weekday: number) => {
+  const dayMatches = ({ day, weekday }: Wall) => {
     // Both restricted: either will do. Otherwise both must hold, which the free one always does.
     const [byDay, byWeekday] = [days.values.has(day), weekdays.values.has(weekday)]
     return days.any || weekdays.any ? byDay && byWeekday : byDay || byWeekday
   }
-  return {
-    next(afterMs) {
-      const end = afterMs + HORIZON_MS
-      let time = Math.floor(afterMs / MINUTE) * MINUTE + MINUTE
-      while (time < end) {
-        const { month, day, weekday, hour, minute } = wall(time)
-        if (!months.values.has(month) || !dayMatches(day, weekday)) time = nextDay(time, wall)
-        else if (!hours.values.has(hour)) time += (60 - minute) * MINUTE
-        else if (!minutes.values.has(minute)) time += MINUTE
-        else return time
-      }
-      return undefined
-    },
+  const matches = {
+    month: ({ month }: Wall) => months.values.has(month),
+    day: dayMatches,
+    hour: ({ hour }: Wall) => hours.values.has(hour),
   }
+  return { next: (afterMs) => nextTime(clock, { ...matches, minute: ({ minute }) => minutes.values.has(minute) }, afterMs) }
+}
+
+type Matches = Record<'month' | 'day' | 'hour' | 'minute', (at: Wall) => boolean>
+
+/**
+ * The way robfig/cron goes, with what comes of it where clocks are put forward: month, day, hour and minute one after the other, each from
+ * its first value on once one before it has moved, and all over again where one begins anew.
+ */
+function nextTime({ wall, at }: WallClock, matches: Matches, afterMs: number): number | undefined {
+  let time = Math.floor(afterMs / SECOND) * SECOND + SECOND
+  let moved = false
+  const last = wall(time).year + HORIZON_YEARS
+  /** Moves until it matches; false where it began anew on the way. */
+  const settle = (unit: keyof Matches, how: { start(now: Wall): number; step(now: Wall): number; anew(now: Wall): boolean }): boolean => {
+    for (let now = wall(time); !matches[unit](now); now = wall(time)) {
+      if (!moved) time = how.start(now)
+      moved = true
+      time = how.step(wall(time))
+      if (how.anew(wall(time))) return false
+    }
+    return true
+  }
+  while (wall(time).year <= last) {
+    const found =
+      settle('month', {
+        start: (now) => at({ ...now, day: 1, hour: 0, minute: 0, second: 0 }),
+        step: (now) => at({ ...now, month: now.month + 1 }),
+        anew: (now) => now.month === 1,
+      }) &&
+      settle('day', {
+        start: (now) => at({ ...now, hour: 0, minute: 0, second: 0 }),
+        step(now) {
+          const next = at({ ...now, day: now.day + 1 })
+          const { hour } = wall(next)
+          // Midnight may be left out: then the day begins an hour before or after.
+          return next + (hour > 12 ? 24 - hour : 0 - hour) * HOUR
+        },
+        anew: (now) => now.day === 1,
+      }) &&
+      settle('hour', {
+        start: (now) => at({ ...now, minute: 0, second: 0 }),
+        step: () => time + HOUR,
+        anew: (now) => now.hour === 0,
+      }) &&
+      settle('minute', {
+        start: () => Math.floor(time / MINUTE) * MINUTE,
+        step: () => time + MINUTE,
+        anew: (now) => now.minute === 0,
+      })
+    if (!found) continue
+    if (wall(time).second === 0) return time
+    time = (Math.floor(time / MINUTE) + 1) * MINUTE
+    moved = true
+  }
+  return undefined
 }
 
 export function isTimeZone(name: string): boolean {
@@ -79,51 +129,63 @@ export function formatTimeIn(time: number, timeZone = 'UTC'): string {
 }
 
 interface Wall {
+  year: number
   month: number
   day: number
   weekday: number
   hour: number
   minute: number
+  second: number
 }
 
-function wallClock(timeZone: string): (time: number) => Wall {
-  if (timeZone === 'UTC' || timeZone === 'Etc/UTC') {
-    return (time) => {
-      const date = new Date(time)
+interface WallClock {
+  wall(time: number): Wall
+  /** The time when the wall shows that; of an hour that is left out, as Go's time.Date. */
+  at(wall: Omit<Wall, 'weekday'>): number
+}
+
+function wallClock(timeZone: string): WallClock {
+  const offsetAt = offsets(timeZone)
+  return {
+    wall(time) {
+      const date = new Date(time + offsetAt(time))
       return {
+        year: date.getUTCFullYear(),
         month: date.getUTCMonth() + 1,
         day: date.getUTCDate(),
         weekday: date.getUTCDay(),
         hour: date.getUTCHours(),
         minute: date.getUTCMinutes(),
+        second: date.getUTCSeconds(),
       }
-    }
-  }
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    hourCycle: 'h23',
-    month: 'numeric',
-    day: 'numeric',
-    weekday: 'short',
-    hour: 'numeric',
-    minute: 'numeric',
-  })
-  return (time) => {
-    const parts = new Map(format.formatToParts(time).map(({ type, value }) => [type, value]))
-    const number = (type: Intl.DateTimeFormatPartTypes) => Number(parts.get(type))
-    const weekday = DAYS.indexOf((parts.get('weekday') ?? '').toLowerCase())
-    return { month: number('month'), day: number('day'), weekday, hour: number('hour'), minute: number('minute') }
+    },
+    at({ year, month, day, hour, minute, second }) {
+      const shown = Date.UTC(year, month - 1, day, hour, minute, second)
+      const guess = offsetAt(shown)
+      return guess === 0 ? shown : shown - offsetAt(shown - guess)
+    },
   }
 }
 
-/** When the next day begins by the wall, which need not be at midnight: clocks may be put forward just then. Always later than `time`. */
-function nextDay(time: number, wall: (time: number) => Wall): number {
-  const { day } = wall(time)
-  let next = time
-  for (let at = wall(next); at.day === day; at = wall(next)) next += ((24 - at.hour) * 60 - at.minute) * MINUTE
-  // In a day that lost an hour that was too far.
-  for (let at = wall(next - MINUTE); at.day !== day; at = wall(next - MINUTE)) next -= (at.hour * 60 + at.minute + 1) * MINUTE
-  return Math.max(next, time + MINUTE)
+/** How far the zone's wall clock is ahead, in milliseconds. */
+function offsets(timeZone: string): (time: number) => number {
+  if (timeZone === 'UTC' || timeZone === 'Etc/UTC') return () => 0
+  const numeric = { year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' } as const
+  const format = new Intl.DateTimeFormat('en-US', { timeZone, hourCycle: 'h23', ...numeric })
+  const ask = (time: number): number => {
+    const parts = new Map(format.formatToParts(time).map(({ type, value }) => [type, Number(value)]))
+    const of = (type: Intl.DateTimeFormatPartTypes) => parts.get(type)!
+    const shown = Date.UTC(of('year'), of('month') - 1, of('day'), of('hour'), of('minute'), of('second'))
+    return shown - Math.floor(time / SECOND) * SECOND
+  }
+  // Clocks are not put forward and back within a day.
+  let known = { from: 0, to: 0, offset: 0 }
+  return (time) => {
+    if (time >= known.from && time < known.to) return known.offset
+    const offset = ask(time)
+    if (ask(time + DAY) === offset) known = { from: time, to: time + DAY, offset }
+    return offset
+  }
 }
 
 interface Field {
@@ -177,6 +239,6 @@ function parseNumber(text: string, { names = [], firstName = 0 }: { names?: read
 function durationMs(text: string): number {
   const given = text.slice('@every '.length)
   const ms = parseGoDuration(given)
-  if (ms === undefined) throw new RangeError(`failed to parse duration ${text}: time: invalid duration ${JSON.stringify(given)}`)
+  if (ms === undefined) throw new RangeError(`failed to parse duration ${text}: ${goDurationFault(given)}`)
   return ms
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseDuration, parseGoDuration } from './duration.ts'
+import { goDurationFault, parseDuration, parseGoDuration } from './duration.ts'
 
 for (const [text, ms] of [
   ['90s', 90_000],
@@ -34,6 +34,24 @@ for (const [text, ms] of [
   ['.s', undefined],
   ['1d', undefined],
   ['1h ', undefined],
+  ['2562047h', 9_223_369_200_000],
+  ['2562048h', undefined],
 ] as const) {
   test(`parseGoDuration ${JSON.stringify(text)} is ${ms}`, () => assert.equal(parseGoDuration(text), ms))
+}
+
+for (const [text, fault] of [
+  ['', 'time: invalid duration ""'],
+  ['soon', 'time: invalid duration "soon"'],
+  ['1', 'time: missing unit in duration "1"'],
+  ['1h30', 'time: missing unit in duration "1h30"'],
+  ['1d', 'time: unknown unit "d" in duration "1d"'],
+  ['1h ', 'time: unknown unit "h " in duration "1h "'],
+  ['1h.', 'time: invalid duration "1h."'],
+  ['1.2.3s', 'time: missing unit in duration "1.2.3s"'],
+  ['-1w', 'time: unknown unit "w" in duration "-1w"'],
+  ['1é"', String.raw`time: unknown unit "\xc3\xa9\"" in duration "1\xc3\xa9\""`],
+  ['99999999999999999999h', 'time: invalid duration "99999999999999999999h"'],
+] as const) {
+  test(`goDurationFault says ${fault}`, () => assert.equal(goDurationFault(text), fault))
 }
