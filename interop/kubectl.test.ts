@@ -1,12 +1,12 @@
-// Every kubectl on this machine, and the newest there is, against a real node: the commands people type, in a namespace per version.
+// Every kubectl on this machine, the newest there is, and Helm against a real node: the commands people type, in a namespace per version.
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { fetchPinned } from './clients/pinned.ts'
+import { fetchPinned, pinned } from './clients/pinned.ts'
 import { loadTestImages } from './images/load.ts'
-import { eventually, Instance, kubectls, noKubectl, noRealNode } from './instance.ts'
+import { eventually, Instance, kubectls, noKubectl, noRealNode, root } from './instance.ts'
 
 const skip = noRealNode || noKubectl
 const files = mkdtempSync(join(tmpdir(), 'sampan-kubectl-'))
@@ -221,6 +221,30 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
         await eventually(async () => (await k('get pods --no-headers --ignore-not-found')) === '', { what: 'all pods gone' })
         assert.match(await cluster.ok(`delete namespace ${ns} --timeout=60s`, { program }), /namespace ".*" deleted/)
       })
+    })
+  }
+
+  for (const program of pinned('helm').slice(-1)) {
+    const version = basename(program).replace('helm-', '')
+    const ns = `h-${version.replaceAll('.', '-')}`
+    test(`helm ${version} waits for containers, and shows what the tests of a chart said`, async () => {
+      const ran = (words: string) =>
+        cluster.inside([program, `--kubeconfig=${cluster.kubeconfig}`, '-n', ns, ...words.split(' ')], {
+          env: { HELM_CACHE_HOME: join(files, 'cache'), HELM_CONFIG_HOME: join(files, 'config'), HELM_DATA_HOME: join(files, 'data') },
+        })
+      const helm = async (words: string) => {
+        const { code, stdout, stderr } = await ran(words)
+        assert.equal(code, 0, stdout + stderr)
+        return stdout
+      }
+      const chart = join(root, 'interop/charts/harbour')
+      await helm(`install dock ${chart} --create-namespace --wait --wait-for-jobs --timeout 90s`)
+      assert.match(await helm('test dock --logs --timeout 60s'), /Phase: +Succeeded[\s\S]*POD LOGS: dock-connection\ndock-\w+-\w+\nv1\n/)
+      const failed = await ran(`upgrade dock ${chart} --set image=web:v2,hookExit=3 --wait --timeout 90s`)
+      assert.match(failed.stderr, /UPGRADE FAILED: post-upgrade hooks failed/)
+      assert.match(await helm('test dock --logs --timeout 60s'), /POD LOGS: dock-connection\ndock-\w+-\w+\nv2\n/)
+      await helm('uninstall dock --wait --timeout 60s')
+      assert.match(await cluster.ok(`delete namespace ${ns} --timeout=60s`), /deleted/)
     })
   }
 
