@@ -6,7 +6,7 @@ export function clone<T>(value: T): T {
   if (Array.isArray(value)) return value.map((item) => clone(item)) as T
   const source = value as Record<string, unknown>
   const copy: Record<string, unknown> = {}
-  for (const key of Object.keys(source)) {
+  for (const key in source) {
     const member = source[key]
     if (member === undefined) continue
     if (key === '__proto__') setOwn(copy, key, clone(member))

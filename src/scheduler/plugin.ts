@@ -32,7 +32,7 @@ export interface Score {
 
 /** What a plugin says of all nodes together, where nodes of one zone are alike to it but for a few, which are never better than the rest. */
 export interface ZonedScore {
-  /** Those that are not like the rest of their zone. */
+  /** Those that are not like the rest of their zone; of one zone and with the same value they are like each other. */
   readonly apart: ReadonlyMap<NodeInfo, unknown>
   /** `some`: of each zone that has any, one node like the rest; and all those apart. `count`: how many nodes they stand for. */
   over(some: readonly NodeInfo[], count: number): Score

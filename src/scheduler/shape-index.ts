@@ -48,6 +48,13 @@ export class ShapeIndex {
   }
 }
 
+/** Nodes alike, and one of them. */
+interface Offer {
+  nodes: readonly NodeInfo[]
+  rank: number
+  one: NodeInfo
+}
+
 class Ranks {
   readonly stale: Set<NodeInfo>
   readonly #places = new Map<NodeInfo, { rank: number; index: number; zone: Zone }>()
@@ -65,7 +72,7 @@ class Ranks {
 
   /** The same with the score of each node's zone, or of itself where it stands apart, added. */
   bestWith({ weight, score: { apart, over } }: NonNullable<Rating['zoned']>, random: Random): NodeInfo | undefined {
-    const offers: { nodes: readonly NodeInfo[]; rank: number; one: NodeInfo }[] = []
+    const offers: Offer[] = []
     for (const zone of this.#zones.values()) {
       const offer = zone.bestBut(apart)
       if (offer) offers.push(offer)
@@ -78,10 +85,7 @@ class Ranks {
       return choice.make(random)
     }
     const alike = offers.length
-    for (const one of apart.keys()) {
-      const place = this.#places.get(one)
-      if (place) offers.push({ nodes: [one], rank: place.rank, one })
-    }
+    offers.push(...this.#bestApart(apart))
     const some = offers.map(({ one }) => one)
     const score = over(some, this.#places.size)
     const points = some.map((node) => score.of(node))
@@ -89,6 +93,22 @@ class Ranks {
     const choice = new Choice()
     for (const [i, { nodes, rank }] of offers.entries()) choice.offer(nodes, rank + weight * points[i]!, i < alike ? apart : undefined)
     return choice.make(random)
+  }
+
+  /** Of those apart that are alike to the score the highest rank, and all of that rank. */
+  #bestApart(apart: ReadonlyMap<NodeInfo, unknown>): Offer[] {
+    const groups: (Offer & { zone: Zone; like: unknown; nodes: NodeInfo[] })[] = []
+    // Asked for every pod and often hundreds: no iterator, whose results would be garbage.
+    apart.forEach((like, one) => {
+      const place = this.#places.get(one)
+      if (!place) return
+      const { zone, rank } = place
+      const group = groups.find((other) => other.like === like && other.zone === zone)
+      if (!group) groups.push({ zone, like, rank, nodes: [one], one })
+      else if (rank === group.rank) group.nodes.push(one)
+      else if (rank > group.rank) Object.assign(group, { rank, nodes: [one], one })
+    })
+    return groups
   }
 
   set(node: NodeInfo, rank: number | undefined): void {
@@ -126,7 +146,7 @@ class Zone {
   }
 
   /** The highest rank that a node has which is none of these; one such node, and all of that rank. Looks at no more nodes than `others` are. */
-  bestBut(others: Nodes): { nodes: readonly NodeInfo[]; rank: number; one: NodeInfo } | undefined {
+  bestBut(others: Nodes): Offer | undefined {
     for (let rank = this.highest; rank >= 0; rank--) {
       const nodes = this.#byRank.get(rank)
       const one = nodes?.find((node) => !others.has(node))
