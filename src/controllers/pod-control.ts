@@ -5,6 +5,7 @@ import type { PodTemplateSpec } from '#api/generated/types.ts'
 import { keyOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { ControllerContext } from '#client/controller.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { controllerReference } from './owners.ts'
 
 type Tools = Pick<ControllerContext, 'client' | 'events'>
@@ -49,18 +50,30 @@ export function isNamespaceTerminating(error: unknown): boolean {
   return hasReason(error, 'Forbidden') && (error.details?.causes ?? []).some(({ reason }) => reason === 'NamespaceTerminating')
 }
 
+const BEGUN_PER_TURN = 32
+
 /** Runs `task` `count` times in batches of 1, 2, 4 ...: stops after a batch with a failure, so that a wall is met by few. Returns successes. */
 export async function slowStart(count: number, task: () => Promise<unknown>): Promise<{ succeeded: number; error?: unknown }> {
   let remaining = count
   let succeeded = 0
   for (let batch = Math.min(1, remaining); batch > 0; batch = Math.min(2 * batch, remaining)) {
-    const results = await Promise.allSettled(Array.from({ length: batch }, () => task()))
+    const results = await together(batch, task)
     const failed = results.find((result) => result.status === 'rejected')
     succeeded += results.filter((result) => result.status === 'fulfilled').length
     if (failed) return { succeeded, error: failed.reason }
     remaining -= batch
   }
   return { succeeded }
+}
+
+/** All at once, begun a few in each turn of the event loop: hundreds would keep everybody else waiting. */
+async function together(count: number, task: () => Promise<unknown>): Promise<PromiseSettledResult<unknown>[]> {
+  const running: Promise<PromiseSettledResult<unknown>[]>[] = []
+  for (let begun = 0; begun < count; begun++) {
+    if (begun > 0 && begun % BEGUN_PER_TURN === 0) await nextTurn()
+    running.push(Promise.allSettled([task()]))
+  }
+  return (await Promise.all(running)).flat()
 }
 
 export function textOf(error: unknown): string {

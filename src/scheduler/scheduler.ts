@@ -61,7 +61,7 @@ interface Reserved {
   reservation: Reservation
 }
 
-const MAX_BINDINGS = 64
+const MAX_BINDINGS = 192
 /** While extenders are asked, the cluster goes on: so often the question is put anew before the pod must wait. */
 const MAX_EXTENDED_ROUNDS = 3
 /** Longer than this nothing else of the process should wait for its turn. */

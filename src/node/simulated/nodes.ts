@@ -51,7 +51,7 @@ const BEATS = 20
 /** A kubelet of whose node nothing has changed says so this often. */
 const REPORT_MS = 5 * 60_000
 const CONDITIONS: ReadonlySet<string> = new Set(['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready'])
-const CONCURRENCY = 64
+const CONCURRENCY = 192
 /** Leases and heartbeats go past whatever else waits: nodes whose pods are many are as alive as others. */
 const HEARTBEAT_CONCURRENCY = 16
 const RETRY_MS = 500

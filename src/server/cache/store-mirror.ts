@@ -3,6 +3,7 @@
 import type { KubeObject } from '#api/object.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import type { Logger } from '#lib/log.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { type Change, Compacted, type Entry, type Store } from '#store/store.ts'
 import { ResourceCache } from './resource-cache.ts'
 import { type ParsedCache, StoredObject, unreadable } from './stored-object.ts'
@@ -11,6 +12,8 @@ const ROOT = '/registry/'
 const RECENT_OBJECTS = 5000
 const RECENT_BYTES = 32 * 1024 * 1024
 const LOAD_PAGE = 2000
+/** Whoever follows and whoever waits for these has work to do: others get a turn in between. */
+const CHANGES_PER_TURN = 64
 
 export class StoreMirror {
   #store: Store
@@ -90,7 +93,11 @@ export class StoreMirror {
 
   async #follow(changes: AsyncIterable<Change[]>, signal: AbortSignal): Promise<void> {
     try {
-      for await (const batch of changes) this.#apply(batch)
+      for await (const batch of changes)
+        for (let at = 0; at < batch.length; at += CHANGES_PER_TURN) {
+          if (at > 0) await nextTurn()
+          this.#apply(batch.slice(at, at + CHANGES_PER_TURN))
+        }
       if (signal.aborted) return
       this.lost = true
       this.#log.error('the store ended its watch')
