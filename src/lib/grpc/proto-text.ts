@@ -37,49 +37,77 @@ export interface ProtoSchema {
 const SCALARS = new Set(['double', 'int32', 'int64', 'uint32', 'uint64', 'bool', 'string', 'bytes', 'fixed64'])
 
 export function parseProto(text: string): ProtoSchema {
-  const schema: ProtoSchema = { messages: new Map(), enums: new Map(), methods: new Map() }
-  const tokens = text.replaceAll(/\/\/.*$/gm, '').match(/"[^"]*"|[\w.]+|[^\s\w]/g) ?? []
-  let at = 0
-  let pack = ''
+  const { schema } = new ProtoReader(text)
+  for (const one of schema.messages.values()) for (const field of one.fields) resolve(schema, one.name, field)
+  return schema
+}
 
-  const next = () => tokens[at++] ?? fail('more text')
-  const expect = (...words: string[]) => {
-    for (const word of words) if (next() !== word) fail(word)
-  }
-  const fail = (wanted: string): never => {
-    throw new SyntaxError(`proto text: expected ${wanted} near ${tokens.slice(Math.max(0, at - 4), at + 1).join(' ')}`)
+/** Reads declaration by declaration; names of types are left as they are written. */
+class ProtoReader {
+  readonly schema: ProtoSchema = { messages: new Map(), enums: new Map(), methods: new Map() }
+  readonly #tokens: readonly string[]
+  #at = 0
+  #package = ''
+
+  constructor(text: string) {
+    this.#tokens = text.replaceAll(/\/\/.*$/gm, '').match(/"[^"]*"|[\w.]+|[^\s\w]/g) ?? []
+    while (this.#at < this.#tokens.length) this.#declaration(this.#next())
   }
 
-  const enumeration = (scope: string) => {
+  #next(): string {
+    return this.#tokens[this.#at++] ?? this.#fail('more text')
+  }
+
+  #expect(...words: string[]): void {
+    for (const word of words) if (this.#next() !== word) this.#fail(word)
+  }
+
+  #fail(wanted: string): never {
+    const near = this.#tokens.slice(Math.max(0, this.#at - 4), this.#at + 1).join(' ')
+    throw new SyntaxError(`proto text: expected ${wanted} near ${near}`)
+  }
+
+  #declaration(word: string): void {
+    if (word === 'syntax') this.#expect('=', '"proto3"', ';')
+    else if (word === 'package') {
+      this.#package = this.#next()
+      this.#expect(';')
+    } else if (word === 'message') this.#message(this.#package)
+    else if (word === 'enum') this.#enumeration(this.#package)
+    else if (word === 'service') this.#service()
+    else this.#fail('syntax, package, message, enum or service')
+  }
+
+  #enumeration(scope: string): void {
     const byNumber = new Map<number, string>()
     const byName = new Map<string, number>()
-    const name = next()
-    expect('{')
-    for (let word = next(); word !== '}'; word = next()) {
-      expect('=')
-      const number = Number(next())
+    const name = this.#next()
+    this.#expect('{')
+    for (let word = this.#next(); word !== '}'; word = this.#next()) {
+      this.#expect('=')
+      const number = Number(this.#next())
       byNumber.set(number, word)
       byName.set(word, number)
-      expect(';')
+      this.#expect(';')
     }
-    schema.enums.set(`${scope}.${name}`, { byNumber, byName })
+    this.schema.enums.set(`${scope}.${name}`, { byNumber, byName })
   }
 
-  const message = (scope: string) => {
-    const name = `${scope}.${next()}`
+  #message(scope: string): void {
+    const name = `${scope}.${this.#next()}`
     const fields: ProtoField[] = []
-    expect('{')
-    for (let word = next(), oneof = false; word !== '}' || oneof; word = next()) {
+    this.#expect('{')
+    for (let word = this.#next(), oneof = false; word !== '}' || oneof; word = this.#next()) {
       if (word === '}') oneof = false
       else if (word === 'oneof') {
-        next()
-        expect('{')
+        this.#next()
+        this.#expect('{')
         oneof = true
-      } else if (word === 'message') message(name)
-      else if (word === 'enum') enumeration(name)
-      else fields.push(field(word))
+      } else if (word === 'message') this.#message(name)
+      else if (word === 'enum') this.#enumeration(name)
+      else fields.push(this.#field(word))
     }
-    schema.messages.set(name, {
+    this.schema.messages.set(name, {
       name,
       fields,
       byNumber: new Map(fields.map((one) => [one.number, one])),
@@ -87,56 +115,43 @@ export function parseProto(text: string): ProtoSchema {
     })
   }
 
-  const field = (word: string): ProtoField => {
+  #field(word: string): ProtoField {
     let map: { key: string } | undefined
-    let type = word === 'repeated' ? next() : word
+    let type = word === 'repeated' ? this.#next() : word
     if (type === 'map') {
-      expect('<')
-      map = { key: next() }
-      expect(',')
-      type = next()
-      expect('>')
+      this.#expect('<')
+      map = { key: this.#next() }
+      this.#expect(',')
+      type = this.#next()
+      this.#expect('>')
     }
-    const name = next().replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
-    expect('=')
-    const number = Number(next())
-    expect(';')
+    const name = this.#next().replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+    this.#expect('=')
+    const number = Number(this.#next())
+    this.#expect(';')
     return { name, number, kind: SCALARS.has(type) ? type : '', type, repeated: word === 'repeated', ...(map ? { map } : {}) }
   }
 
-  const service = () => {
-    const name = next()
-    expect('{')
-    const type = () => {
-      expect('(')
-      let word = next()
-      if (word === 'stream') word = next()
-      expect(')')
-      return word.includes('.') ? word : `${pack}.${word}`
-    }
-    for (let word = next(); word !== '}'; word = next()) {
-      if (word !== 'rpc') fail('rpc')
-      const method = next()
-      const request = type()
-      expect('returns')
-      schema.methods.set(`${name}.${method}`, { path: `/${pack}.${name}/${method}`, request, response: type() })
-      expect(';')
+  #service(): void {
+    const name = this.#next()
+    this.#expect('{')
+    for (let word = this.#next(); word !== '}'; word = this.#next()) {
+      if (word !== 'rpc') this.#fail('rpc')
+      const method = this.#next()
+      const request = this.#methodType()
+      this.#expect('returns')
+      this.schema.methods.set(`${name}.${method}`, { path: `/${this.#package}.${name}/${method}`, request, response: this.#methodType() })
+      this.#expect(';')
     }
   }
 
-  while (at < tokens.length) {
-    const word = next()
-    if (word === 'syntax') expect('=', '"proto3"', ';')
-    else if (word === 'package') {
-      pack = next()
-      expect(';')
-    } else if (word === 'message') message(pack)
-    else if (word === 'enum') enumeration(pack)
-    else if (word === 'service') service()
-    else fail('syntax, package, message, enum or service')
+  #methodType(): string {
+    this.#expect('(')
+    let word = this.#next()
+    if (word === 'stream') word = this.#next()
+    this.#expect(')')
+    return word.includes('.') ? word : `${this.#package}.${word}`
   }
-  for (const one of schema.messages.values()) for (const field of one.fields) resolve(schema, one.name, field)
-  return schema
 }
 
 /** Gives a field of a named type its full name, looking outwards from the message that holds it. */

@@ -15,7 +15,7 @@ import type {
 } from '#client/client.ts'
 import { queryText, resourcePath } from '#client/resource-path.ts'
 import type { Random } from '#lib/random.ts'
-import type { Annotate } from '#server/request.ts'
+import type { Annotate, RequestAttributes } from '#server/request.ts'
 import type { AuditRecord } from './audit-record.ts'
 import type { Auditor } from './auditor.ts'
 
@@ -36,43 +36,32 @@ interface Asked {
   query?: Parameters<typeof queryText>[0]
 }
 
-export function auditedClient({ auditor, user, random, client }: AuditedOptions): Client {
-  const begin = ({ verb, kind, namespace, name, subresource, query = {} }: Asked) => {
+class LocalAudit {
+  readonly #options: AuditedOptions
+
+  constructor(options: AuditedOptions) {
+    this.#options = options
+  }
+
+  /** Its arrival is recorded before anything is done. `record` is absent where the policy wants none. */
+  async arrived(asked: Asked): Promise<{ record: AuditRecord | undefined; actor: Client }> {
+    const { auditor, random, client, user } = this.#options
     const annotations = new Map<string, string>()
-    const scoped = kind.scope === 'Namespaced' ? (namespace ?? '') : kind.plural === 'namespaces' ? (name ?? '') : ''
-    const inNamespace = namespace ? { namespace } : {}
-    const key = { ...(namespace ? { namespace } : {}), ...(name ? { name } : {}) }
-    const attributes = {
-      user,
-      verb,
-      isResourceRequest: true,
-      path: '',
-      group: kind.group,
-      version: kind.version,
-      resource: kind.plural,
-      subresource: subresource ?? '',
-      namespace: scoped,
-      name: name ?? '',
-    }
-    const requestUri = resourcePath(kind, verb === 'create' && !subresource ? inNamespace : key, subresource) + queryText(query)
-    const source = { auditId: random.uuid(), requestUri, sourceIPs: ['127.0.0.1'], userAgent: 'sampan' }
-    const record = auditor.begin(attributes, source, annotations)
+    const source = { auditId: random.uuid(), requestUri: uriOf(asked), sourceIPs: ['127.0.0.1'], userAgent: 'sampan' }
+    const record = auditor.begin(attributesOf(asked, user), source, annotations)
     const annotate: Annotate = (name, value, level) => {
       if (!level || record?.keeps(level)) annotations.set(name, value)
     }
-    return { record, actor: client(annotate) }
-  }
-
-  const arrived = async (asked: Asked) => {
-    const begun = begin(asked)
-    if (!begun.record) return begun
-    const taken = auditor.tell(begun.record, 'RequestReceived')
+    const actor = client(annotate)
+    if (!record) return { record, actor }
+    const taken = auditor.tell(record, 'RequestReceived')
     if (!(taken === true || (await taken))) throw new StatusError('InternalError', 'Internal error occurred: failed to store audit event')
-    return begun
+    return { record, actor }
   }
 
-  const run = async <R>(asked: Asked, act: (actor: Client, record: AuditRecord | undefined) => Promise<R>, code = 200): Promise<R> => {
-    const { record, actor } = await arrived(asked)
+  async run<R>(asked: Asked, act: (actor: Client, record: AuditRecord | undefined) => Promise<R>, code = 200): Promise<R> {
+    const { auditor } = this.#options
+    const { record, actor } = await this.arrived(asked)
     try {
       const result = await act(actor, record)
       if (record) {
@@ -87,36 +76,40 @@ export function auditedClient({ auditor, user, random, client }: AuditedOptions)
     }
   }
 
+  async *watch(asked: Asked, act: (actor: Client) => ReturnType<Client['watch']>): AsyncGenerator<any> {
+    const { auditor } = this.#options
+    const { record, actor } = await this.arrived(asked)
+    try {
+      if (record) {
+        record.status = { code: 200 }
+        void auditor.tell(record, 'ResponseStarted')
+      }
+      yield* act(actor)
+    } catch (error) {
+      if (record && error instanceof StatusError) record.answered(error.toStatus())
+      throw error
+    } finally {
+      if (record) void auditor.tell(record, 'ResponseComplete')
+    }
+  }
+}
+
+export function auditedClient(options: AuditedOptions): Client {
+  const audit = new LocalAudit(options)
   return {
     get: (kind, key: ObjectKey, options: ReadOptions & { subresource?: string } = {}) =>
-      run({ verb: 'get', kind, ...key, subresource: options.subresource }, (actor) => actor.get(kind, key, options)),
+      audit.run({ verb: 'get', kind, ...key, subresource: options.subresource }, (actor) => actor.get(kind, key, options)),
     list: (kind, options: ListOptions = {}) =>
-      run({ verb: 'list', kind, namespace: options.namespace, query: selectorsOf(options) }, (actor) => actor.list(kind, options)),
-    async *watch(kind, options: WatchOptions & { signal: AbortSignal }) {
-      const { record, actor } = await arrived({
-        verb: 'watch',
-        kind,
-        namespace: options.namespace,
-        query: { ...selectorsOf(options), watch: true },
-      })
-      try {
-        if (record) {
-          record.status = { code: 200 }
-          void auditor.tell(record, 'ResponseStarted')
-        }
-        yield* actor.watch(kind, options)
-      } catch (error) {
-        if (record && error instanceof StatusError) record.answered(error.toStatus())
-        throw error
-      } finally {
-        if (record) void auditor.tell(record, 'ResponseComplete')
-      }
-    },
+      audit.run({ verb: 'list', kind, namespace: options.namespace, query: selectorsOf(options) }, (actor) => actor.list(kind, options)),
+    watch: (kind, options: WatchOptions & { signal: AbortSignal }) =>
+      audit.watch({ verb: 'watch', kind, namespace: options.namespace, query: { ...selectorsOf(options), watch: true } }, (actor) =>
+        actor.watch(kind, options),
+      ),
     create: (kind, object, options: CreateOptions = {}) => {
       const { subresource } = options
       const namespace = options.namespace ?? object.metadata?.namespace
       const name = subresource ? (options.name ?? object.metadata?.name) : undefined
-      return run(
+      return audit.run(
         { verb: 'create', kind, namespace, name, subresource, query: writing(options) },
         (actor, record) => {
           record?.request(object)
@@ -126,22 +119,43 @@ export function auditedClient({ auditor, user, random, client }: AuditedOptions)
       )
     },
     update: (kind, object, options: WriteOptions = {}) =>
-      run({ verb: 'update', kind, ...keyOf(object), subresource: options.subresource, query: writing(options) }, (actor, record) => {
+      audit.run({ verb: 'update', kind, ...keyOf(object), subresource: options.subresource, query: writing(options) }, (actor, record) => {
         record?.request(object)
         return actor.update(kind, object, options)
       }),
     patch: (kind, key: ObjectKey, patch: Patch, options: WriteOptions = {}) =>
-      run({ verb: 'patch', kind, ...key, subresource: options.subresource, query: writing(options) }, (actor, record) => {
+      audit.run({ verb: 'patch', kind, ...key, subresource: options.subresource, query: writing(options) }, (actor, record) => {
         record?.patch(patch.patch)
         return actor.patch(kind, key, patch, options)
       }),
     delete: (kind, key: ObjectKey, options: DeleteOptions = {}) =>
-      run({ verb: 'delete', kind, ...key }, (actor) => actor.delete(kind, key, options)),
+      audit.run({ verb: 'delete', kind, ...key }, (actor) => actor.delete(kind, key, options)),
     deleteCollection: (kind, options: DeleteOptions & ListOptions = {}) =>
-      run({ verb: 'deletecollection', kind, namespace: options.namespace, query: selectorsOf(options) }, (actor) =>
+      audit.run({ verb: 'deletecollection', kind, namespace: options.namespace, query: selectorsOf(options) }, (actor) =>
         actor.deleteCollection(kind, options),
       ),
   }
+}
+
+function attributesOf({ verb, kind, namespace, name, subresource }: Asked, user: UserInfo): RequestAttributes {
+  return {
+    user,
+    verb,
+    isResourceRequest: true,
+    path: '',
+    group: kind.group,
+    version: kind.version,
+    resource: kind.plural,
+    subresource: subresource ?? '',
+    namespace: kind.scope === 'Namespaced' ? (namespace ?? '') : kind.plural === 'namespaces' ? (name ?? '') : '',
+    name: name ?? '',
+  }
+}
+
+function uriOf({ verb, kind, namespace, name, subresource, query = {} }: Asked): string {
+  const inNamespace = namespace ? { namespace } : {}
+  const key = { ...inNamespace, ...(name ? { name } : {}) }
+  return resourcePath(kind, verb === 'create' && !subresource ? inNamespace : key, subresource) + queryText(query)
 }
 
 function failed(auditor: Auditor, record: AuditRecord, error: unknown): void {
