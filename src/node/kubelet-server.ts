@@ -3,7 +3,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { availableParallelism } from 'node:os'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
@@ -11,11 +10,9 @@ import type { Service } from '#lib/service.ts'
 import { admit, allowApiServer, type AuthorizeNodeRequest } from './kubelet/authentication.ts'
 import { serveContainerLogs } from './kubelet/container-logs.ts'
 import { HttpError } from './kubelet/http-error.ts'
-import { cadvisorMetrics, kubeletMetrics, resourceMetrics } from './kubelet/metrics.ts'
-import { readMachineStats } from './kubelet/machine-stats.ts'
+import { kubeletPages } from './kubelet/pages.ts'
 import { runCommand, segments, serveUpgrade } from './kubelet/remote-access.ts'
-import { statsSummary } from './kubelet/stats-summary.ts'
-import { createUsageReader, type PodUsage } from './kubelet/usage.ts'
+import { createUsageReader } from './kubelet/usage.ts'
 import type { PodDirectory, Runtime } from './runtime.ts'
 import type { NodeStats } from './stats.ts'
 import { refuseUpgrade } from './streaming/upgrade.ts'
@@ -44,17 +41,16 @@ const KUBELET_PORT = 10250
 const SOCKET_LISTENERS = 32
 /** As long as upstream's kubelet keeps them. */
 const IDLE_CONNECTION_MS = 90_000
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 const DISABLED = new Map([
   ['logs', 'logs endpoint is disabled.'],
   ['debug', 'profiling endpoint is disabled.'],
 ])
 
 export function createKubeletServer(options: KubeletServerOptions): Service & { readonly port: number } {
-  const { clock, log, nodeName, directory, runtime } = options
+  const { clock, log, directory, runtime } = options
   const authorize = options.authorize ?? allowApiServer(['kube-apiserver-kubelet-client'])
   const access = { directory, runtime, clock }
-  const usage = createUsageReader(runtime, options.stats)
+  const pages = kubeletPages({ ...options, usage: createUsageReader(runtime, options.stats) })
   let bound = 0
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -74,36 +70,10 @@ export function createKubeletServer(options: KubeletServerOptions): Service & { 
       if (!container) throw new HttpError(400, '{"message": "Missing container name."}')
       return serveContainerLogs(response, { place: { namespace, pod, container }, query: url.searchParams, directory, clock })
     }
-    const page = pages[url.pathname.replace(/(.)\/$/, '$1')]
+    const page = pages.get(url.pathname.replace(/(.)\/$/, '$1'))
     if (!page) throw new HttpError(404, '404 page not found\n')
     const { type, body } = await page()
     send(response, type, body)
-  }
-
-  const json = (value: unknown) => ({ type: 'application/json', body: JSON.stringify(value) })
-  const text = (body: string, type = 'text/plain; charset=utf-8') => ({ type, body })
-  const podList = (items: unknown[]) => json({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items })
-  const pages: Record<string, () => { type: string; body: string } | Promise<{ type: string; body: string }>> = {
-    '/healthz': () => text('ok'),
-    '/healthz/ping': () => text('ok'),
-    '/pods': () => podList(directory.pods()),
-    '/runningpods': async () => podList((await usage.read()).map(runningPod)),
-    '/configz': () =>
-      json({ kubeletconfig: { kind: 'KubeletConfiguration', apiVersion: 'kubelet.config.k8s.io/v1beta1', ...options.configuration } }),
-    '/stats/summary': async () =>
-      json(
-        statsSummary(await usage.read(), {
-          nodeName,
-          node: readMachineStats(),
-          now: clock.now(),
-          dataDirectory: options.dataDirectory ?? '/',
-        }),
-      ),
-    '/metrics': async () => text(kubeletMetrics(await usage.read(), { nodeName }), METRICS_TYPE),
-    '/metrics/resource': async () =>
-      text(resourceMetrics(await usage.read(), { node: readMachineStats(), now: clock.now() }), METRICS_TYPE),
-    '/metrics/cadvisor': async () =>
-      text(cadvisorMetrics(await usage.read(), { node: readMachineStats(), cores: availableParallelism() }), METRICS_TYPE),
   }
 
   return {
@@ -160,12 +130,4 @@ function fail(error: unknown, { response, log }: { response: ServerResponse; log
   if (response.headersSent) return void response.destroy()
   response.writeHead(error instanceof HttpError ? error.status : 500, { 'content-type': 'text/plain; charset=utf-8' })
   response.end((error as Error).message)
-}
-
-function runningPod({ namespace, name, uid, containers }: PodUsage): object {
-  return {
-    metadata: { name, namespace, uid },
-    spec: { containers: containers.map((one) => ({ name: one.name, image: one.image, resources: {} })) },
-    status: {},
-  }
 }

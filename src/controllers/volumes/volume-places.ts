@@ -1,0 +1,142 @@
+// A CSI volume on one node after the other: asking its driver to attach it there or to detach it, and saying how that goes. The attachments are the
+// state of the world: nothing is remembered but since when a detach is wanted and what was said.
+import { Node } from '#api/kinds/core/node.ts'
+import type { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
+import { ignoreNotFound } from '#api/status.ts'
+import type { ControllerContext } from '#client/controller.ts'
+import type { Informers } from '#client/informer.ts'
+import { isNodeReady } from '#controllers/node-lifecycle/node-lifecycle.ts'
+import { textOf } from '#controllers/pod-control.ts'
+import { setAttached } from './attached-volumes.ts'
+import { attachmentName, attachmentsOf, isManaged, podsByNode, uniqueName } from './attachments.ts'
+
+const UNMOUNT_WAIT_MS = 360_000
+const ATTACH_WAIT_MS = 120_000
+
+/** A node where a volume is or should be. */
+export interface Place {
+  attachment?: VolumeAttachment
+  pods: readonly Pod[]
+  memory: Memory
+}
+
+/** Of a volume on a node. */
+interface Memory {
+  volumeName: string
+  attachmentName: string
+  /** Since when nobody wants it there, in monotonic milliseconds. */
+  unwantedSince?: number
+  /** Its pods know that it is attached. */
+  announced?: boolean
+  /** By uid of a pod: what it was told last, so that it is said once. */
+  refusals: Map<string, string>
+}
+
+export class VolumePlaces {
+  /** Volume -> node -> what is to be remembered while it is attached or wanted there. */
+  readonly #memories = new Map<string, Map<string, Memory>>()
+  readonly #detaching: Set<string>
+
+  /** `detaching`: names of attachments on their way out, which nodes are told of no longer. */
+  constructor(detaching: Set<string>) {
+    this.#detaching = detaching
+  }
+
+  /** Everywhere the volume is or should be. */
+  of(name: string, volume: PersistentVolume | undefined, informers: Informers): Map<string, Place> {
+    const known = this.#memories.get(name) ?? new Map<string, Memory>()
+    const wanted = volume ? podsByNode(volume, informers) : new Map<string, Pod[]>()
+    const places = new Map<string, Place>()
+    const place = (node: string): Place => {
+      const fresh = { volumeName: volume ? uniqueName(volume) : '', attachmentName: volume ? attachmentName(volume, node) : '' }
+      const memory = known.get(node) ?? { ...fresh, refusals: new Map() }
+      return { pods: wanted.get(node) ?? [], memory }
+    }
+    for (const attachment of attachmentsOf(name, informers)) {
+      const node = attachment.spec.nodeName
+      // What was made by other hands is left to them.
+      if (volume ? attachment.metadata?.name === attachmentName(volume, node) : known.has(node))
+        places.set(node, { ...place(node), attachment })
+    }
+    for (const node of wanted.keys()) if (!places.has(node)) places.set(node, place(node))
+    for (const [node, { attachmentName: gone }] of known) if (!places.get(node)?.attachment) this.#detaching.delete(gone)
+    if (places.size === 0) this.#memories.delete(name)
+    else this.#memories.set(name, new Map([...places].map(([node, { memory }]) => [node, memory])))
+    return places
+  }
+
+  /** How long to wait before it may be tried; undefined: done, or something else must happen first. */
+  async detach(node: string, { attachment, memory }: Place, context: ControllerContext): Promise<number | undefined> {
+    const { informers, clock, client, metrics } = context
+    const { metadata, status } = attachment!
+    if (metadata?.deletionTimestamp) return undefined
+    const now = clock.monotonic()
+    memory.unwantedSince ??= now
+    const found = informers.of(Node).get({ name: node })
+    // Of a node that is gone nobody knows whether it still writes.
+    const mounted = found ? found.status?.volumesInUse?.includes(memory.volumeName) : status?.attached
+    const outOfService = found?.spec?.taints?.some(({ key }) => key === 'node.kubernetes.io/out-of-service')
+    const waitMs = memory.unwantedSince + UNMOUNT_WAIT_MS - now
+    const healthy = found !== undefined && isNodeReady(found)
+    if (mounted && !outOfService && (healthy || waitMs > 0)) return waitMs > 0 ? waitMs : undefined
+    if (mounted) metrics.add('attachdetach_controller_forced_detaches', [outOfService ? 'out-of-service' : 'timeout'])
+    // The node hears of it first: whatever it mounts afterwards would be lost.
+    this.#detaching.add(metadata!.name!)
+    if (isManaged(found)) await setAttached(found!, { informers, client, detaching: this.#detaching })
+    await client.delete(VolumeAttachment, { name: metadata!.name! }, { preconditions: { uid: metadata!.uid! } }).catch(ignoreNotFound)
+    return undefined
+  }
+
+  /** Says how attaching goes; returns how long until it must be said that it takes too long. */
+  watchOver({ attachment, memory, pods }: Place, volume: PersistentVolume, { events, clock }: ControllerContext): number | undefined {
+    const { metadata, status } = attachment!
+    const since = Date.parse(metadata?.creationTimestamp ?? '')
+    const age = clock.now() - since
+    if (status?.attached) {
+      // What was attached long before this process began is no news.
+      if (!memory.announced && age <= ATTACH_WAIT_MS)
+        for (const pod of pods)
+          events.event(pod, 'Normal', 'SuccessfulAttachVolume', `AttachVolume.Attach succeeded for volume ${quoted(volume)} `)
+      memory.announced = true
+      memory.refusals.clear()
+      return undefined
+    }
+    if (!status?.attachError && age < ATTACH_WAIT_MS) return ATTACH_WAIT_MS - age
+    const { driver, volumeHandle } = volume.spec!.csi!
+    const late = `timed out waiting for external-attacher of ${driver} CSI driver to attach volume ${volumeHandle}`
+    const text = `AttachVolume.Attach failed for volume ${quoted(volume)} : ${status?.attachError?.message ?? late}`
+    refuse({ memory, pods }, () => text, events)
+    return undefined
+  }
+
+  async attach(node: string, place: Place, { volume, context }: { volume: PersistentVolume; context: ControllerContext }): Promise<void> {
+    const name = attachmentName(volume, node)
+    delete place.memory.unwantedSince
+    place.memory.announced = false
+    const spec = { nodeName: node, attacher: volume.spec!.csi!.driver, source: { persistentVolumeName: volume.metadata!.name! } }
+    try {
+      await context.client.create(VolumeAttachment, { apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttachment', metadata: { name }, spec })
+    } catch (error) {
+      const text = `AttachVolume.Attach failed for volume ${quoted(volume)} : ${textOf(error)}`
+      refuse(place, () => text, context.events)
+      throw error
+    }
+  }
+}
+
+export function refuse(
+  { memory, pods }: Pick<Place, 'memory' | 'pods'>,
+  text: (pod: Pod) => string,
+  events: ControllerContext['events'],
+): void {
+  for (const pod of pods) {
+    const { uid = '' } = pod.metadata!
+    if (memory.refusals.get(uid) === text(pod)) continue
+    memory.refusals.set(uid, text(pod))
+    events.event(pod, 'Warning', 'FailedAttachVolume', text(pod))
+  }
+}
+
+export const quoted = ({ metadata }: PersistentVolume): string => JSON.stringify(metadata?.name)
