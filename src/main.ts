@@ -6,10 +6,10 @@ import { runProgram } from '#cli/program.ts'
 import { systemClock } from '#lib/clock.ts'
 import { findSources } from '#lib/source-imports.ts'
 import { createCommands } from '#lib/spawn-commands.ts'
-import { holdYoungGeneration, letYoungGenerationGrow } from './main/young-generation.ts'
+import { tuneForStart, tuneForWork } from './main/v8-tuning.ts'
 
 findSources(new URL('.', import.meta.url).href)
-holdYoungGeneration()
+tuneForStart()
 
 // Root's PATH may lack the folders of system programs (after a plain `su`), and what is looked for there is always in one of them.
 process.env.PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
@@ -25,13 +25,13 @@ const platform: Platform = {
   async startCluster(config, options) {
     const { startCluster } = await import('./main/cluster.ts')
     const cluster = await startCluster(config, { ...options, clock, commands, env: process.env })
-    clock.after(SETTLED_MS, letYoungGenerationGrow)
+    clock.after(SETTLED_MS, tuneForWork)
     return cluster
   },
   async startRole(config, options) {
     const { startRole } = await import('./main/roles.ts')
     const role = await startRole(config, { ...options, clock })
-    clock.after(SETTLED_MS, letYoungGenerationGrow)
+    clock.after(SETTLED_MS, tuneForWork)
     return role
   },
   async images(dataDirectory) {
