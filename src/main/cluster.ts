@@ -1,46 +1,26 @@
 // One cluster: the ordered list of its services, started as read and stopped in reverse.
 import { once } from 'node:events'
-import { createServer, isIPv4 } from 'node:net'
+import { createServer } from 'node:net'
 import { flushCompileCache } from 'node:module'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import type { ClusterConfig } from '#cli/config.ts'
-import { readNamedFile } from '#cli/named-file.ts'
 import { readSchedulerConfiguration } from '#cli/scheduler-config.ts'
 import type { RunningCluster } from '#cli/platform.ts'
-import { programVersion } from '#cli/version.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import type { Client, UserInfo } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
 import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
-import type { Clock } from '#lib/clock.ts'
-import { addressAt } from '#lib/ipv4.ts'
 import { createLogger, type Logger } from '#lib/log.ts'
-import type { MetricSource } from '#lib/metric-family.ts'
 import { type Random, systemRandom } from '#lib/random.ts'
 import { type Service, startAll } from '#lib/service.ts'
 import { createControllerMetrics } from '#controllers/metrics.ts'
 import { createSchedulerMetrics } from '#scheduler/metrics.ts'
 import { createSimulatedNodes } from '#node/simulated/nodes.ts'
-import { type ApiServer, createApiServer } from '#server/api-server.ts'
-import type { AccessOptions } from '#server/access/access-control.ts'
-import type { AdmissionOptions } from '#server/admission/admission-configuration.ts'
-import type { ActorsAtWork } from '#server/subresources/component-statuses.ts'
-import type { Auditor } from '#server/audit/auditor.ts'
-import { clusterExtensions, serviceAccountIssuer } from '#server/cluster-extensions.ts'
-import type { Endpoint } from '#server/endpoints/endpoint.ts'
-import { Encryption, type EncryptionParts } from '#server/encryption/encryption.ts'
-import { localEncryption } from '#server/encryption/local-key.ts'
-import { OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
-import { ensurePki, type Pki } from '#server/pki/pki.ts'
-import { openEmbeddedStore } from '#store/embedded.ts'
-import { openEtcdStore } from '#store/etcd/etcd.ts'
-import { createMemoryStore } from '#store/memory.ts'
-import type { Store } from '#store/store.ts'
+import type { ApiServer } from '#server/api-server.ts'
+import type { Pki } from '#server/pki/pki.ts'
 import { controllersOf, informersOf, schedulerOf, signersOf, SIMULATED_NODES } from './actors.ts'
-import { accessOptions, admissionOptions } from './access-options.ts'
-import { auditorOf } from './auditor.ts'
+import { apiServerOf, openStore } from './api-server.ts'
 import { claimMachine, machineTaken } from './machine-claim.ts'
 import { createMovedTime } from './moved-time.ts'
 import { gatewayOf, machineServices, nodeServices, type Surroundings } from './real-node.ts'
@@ -64,38 +44,20 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
   await using starting = new AsyncDisposableStack()
   if (real) starting.use((await claimMachine()) ?? refuse(machineTaken()))
   const store = starting.use(openStore(config, options.clock))
-  // Before new credentials are made: where keys are missing that the store needs, nothing is touched.
-  const encryption = await encryptionOf(config, { store, clock, random, log: log.child({ service: 'server' }) })
-  const pki = await ensurePki({
-    directory: config.pkiDirectory,
-    clock,
-    random,
-    hostName: hostname(),
-    serviceAddress: addressAt(config.serviceCidr, 1),
-    clusterDomain: config.clusterDomain,
-    addresses: [config.host, gatewayOf(config), ...(config.serverNames ?? [])],
-  })
-  const access = await accessOptions(config.access ?? {}, serviceAccountIssuer(config.clusterDomain))
-  const admission = await admissionOptions(config.access ?? {})
   const scheduling = config.schedulerConfig
     ? { configuration: await readSchedulerConfiguration('--scheduler-config', config.schedulerConfig, { within: true }) }
     : {}
   let acting = false
   const metrics = { controllers: createControllerMetrics(), scheduler: createSchedulerMetrics() }
-  const server = createServerOf(config, {
+  const { server, pki } = await apiServerOf(config, {
+    store,
+    seen: moved?.activity.store(store),
     metrics: config.serverOnly ? [] : [() => metrics.controllers.families(), () => metrics.scheduler.families()],
     ...(config.serverOnly ? {} : { actorsAtWork: () => acting }),
-    access,
-    admission,
-    encryption,
-    auditor: config.audit && (await auditorOf(config.audit, { clock, random, log: log.child({ service: 'audit' }) })),
-    store: moved?.activity.store(store) ?? store,
-    pki,
+    endpoints: moved ? [moved.endpoint] : [],
     log,
     clock,
     random,
-    real: real !== undefined,
-    endpoints: moved ? [moved.endpoint] : [],
   })
   const started = {
     signal,
@@ -150,88 +112,6 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
 
 function refuse(error: Error): never {
   throw error
-}
-
-function openStore({ store, dataDirectory }: ClusterConfig, clock: Clock): Store {
-  switch (store.type) {
-    case 'memory':
-      return createMemoryStore()
-    case 'embedded':
-      return openEmbeddedStore({ directory: join(dataDirectory, 'store') })
-    case 'etcd':
-      return openEtcdStore({ target: { addresses: store.addresses, ...(store.tls ? { tls: store.tls } : {}) }, clock })
-  }
-}
-
-/** As the file says; else Secrets with the cluster's own key, wherever the store outlives the process. */
-async function encryptionOf(config: ClusterConfig, parts: EncryptionParts & { store: Store }): Promise<Encryption | undefined> {
-  const { encryption } = config
-  if (encryption) {
-    const { file: path, reload } = encryption
-    return Encryption.create({ path, read: () => readNamedFile('--encryption-provider-config', path), reload }, parts)
-  }
-  if (config.store.type === 'memory') return undefined
-  return Encryption.create(await localEncryption(new OwnerOnlyFiles(config.pkiDirectory), parts), parts)
-}
-
-interface ServerParts {
-  actorsAtWork?: ActorsAtWork
-  auditor: Auditor | undefined
-  encryption: Encryption | undefined
-  access: AccessOptions
-  admission: AdmissionOptions
-  endpoints: readonly Endpoint[]
-  metrics: readonly MetricSource[]
-  store: Store
-  pki: Pki
-  log: Logger
-  clock: Clock
-  random: Random
-  real: boolean
-}
-
-function createServerOf(
-  config: ClusterConfig,
-  { store, encryption, auditor, pki, log, clock, random, real, endpoints, metrics, access, admission, actorsAtWork }: ServerParts,
-): ApiServer {
-  const { host, port, serviceCidr, clusterDns, clusterDomain } = config
-  const tls = { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority }
-  return createApiServer({
-    store,
-    ...(encryption ? { encryption } : {}),
-    ...(auditor ? { auditor } : {}),
-    clock,
-    random,
-    log: log.child({ service: 'server' }),
-    listen: { host, port, tls },
-    // Pods reach the API on the node's own side of the bridge; nobody outside the machine can.
-    ...(real ? { alsoOn: [gatewayOf(config)] } : {}),
-    extensions: (context) =>
-      clusterExtensions(context, {
-        pki,
-        serviceCidr,
-        dnsAddress: clusterDns,
-        clusterDomain,
-        advertiseAddress: advertisedOf(config),
-        port,
-        hostName: hostname(),
-        shared: config.store.type === 'etcd',
-        ...(actorsAtWork ? { actorsAtWork } : {}),
-        access,
-        admission,
-      }),
-    endpoints,
-    metrics,
-    sampanVersion: programVersion(),
-    ...(config.flags ? { flags: config.flags } : {}),
-  })
-}
-
-/** Machines that share a store know each other by the address they listen on; pods reach the API on their own side of the bridge. */
-function advertisedOf(config: ClusterConfig): string {
-  const { store, host } = config
-  const reachable = isIPv4(host) && host !== '0.0.0.0' && !host.startsWith('127.')
-  return store.type === 'etcd' && config.nodes.type === 'none' && reachable ? host : gatewayOf(config)
 }
 
 interface NodeParts extends StartOptions {
