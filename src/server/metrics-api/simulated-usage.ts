@@ -1,29 +1,31 @@
 // What the pods of simulated nodes use: as annotations say, else half of what they request. The objects and the time tell it all, so one history of
 // the cluster has one history of usage. Looked at once in a window, when somebody asks: like kubelets, it tells the same until the next. What was worked
 // out for one window holds for the next if nothing it was worked out from has changed.
-import type { Container } from '#api/generated/types.ts'
+import type { OwnerReference } from '#api/generated/types.ts'
 import { isConditionTrue } from '#api/kinds/columns.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
-import { isQuantity, quantityOf } from '#api/quantity.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Registry } from '#server/registry.ts'
 import type { ObjectReader } from '#server/request.ts'
+import { amountIn, amountsAt, factsOf, type PodFacts, type Resource } from './pod-facts.ts'
 import { type NodeReading, type PodReading, RESOLUTION_MS } from './reading.ts'
 
 export const SIMULATED = 'node.sampan.dev/simulated'
-/** Of a pod: what it uses, or with `.CONTAINER` behind it what that container uses. */
-const USAGE = { cpu: 'sampan.dev/usage-cpu', memory: 'sampan.dev/usage-memory' } as const
 /** Of a workload: what all its running pods use together, in equal parts. */
 const LOAD = { cpu: 'sampan.dev/load-cpu', memory: 'sampan.dev/load-memory' } as const
-const USED_OF_REQUEST = 0.5
 /** Deployments own through replica sets, CronJobs through Jobs; deeper chains end here. */
 const MOST_OWNERS = 4
 
-type Resource = keyof typeof USAGE
-type Loads = Partial<Record<Resource, { owner: string; amount: number }>>
+interface Load {
+  /** The same text for all pods that share it. */
+  sharing: string
+  amount: number
+}
+type Loads = Partial<Record<Resource, Load>>
+const NO_LOADS: Loads = {}
 
 /** Everything besides pods and nodes that readings were worked out from. */
 interface Basis {
@@ -104,7 +106,7 @@ export class SimulatedUsage {
     const owners: Basis['owners'] = []
     let steady = true
     const alive = new Map<string, boolean>()
-    const measured: { pod: Pod; containers: Container[]; loads: Loads }[] = []
+    const measured: { pod: Pod; facts: PodFacts; loads: Loads }[] = []
     const sharers = new Map<string, number>()
     const known = new Map<string, Loads>()
     for (const pod of reader.list(Pod, namespace || undefined)) {
@@ -112,33 +114,20 @@ export class SimulatedUsage {
       if (!node || pod.status?.phase !== 'Running') continue
       if (!alive.has(node)) alive.set(node, this.#measures(node))
       if (!alive.get(node)) continue
-      const { containers, more } = runningContainers(pod, timestamp)
-      if (more) steady = false
-      if (containers.length === 0) continue
-      const loads = this.#loadsOf(pod, { known, owners })
-      for (const resource of RESOURCES) {
-        const owner = loads[resource]?.owner
-        if (owner) sharers.set(`${resource} ${owner}`, (sharers.get(`${resource} ${owner}`) ?? 0) + 1)
-      }
-      measured.push({ pod, containers, loads })
+      const facts = factsOf(pod)
+      // Others have started since the window ended.
+      if (!facts.containers.every(({ startedAtMs }) => startedAtMs <= timestamp)) steady = false
+      if (!facts.containers.some(({ startedAtMs }) => startedAtMs <= timestamp)) continue
+      const loads = this.#loadsOf(pod, facts, { known, owners })
+      for (const load of [loads.cpu, loads.memory]) if (load) sharers.set(load.sharing, (sharers.get(load.sharing) ?? 0) + 1)
+      measured.push({ pod, facts, loads })
     }
+    const shareOf = (load: Load | undefined) => load && load.amount / sharers.get(load.sharing)!
     const readings = new Map<string, PodReading>()
-    for (const { pod, containers, loads } of measured) {
-      const amounts = (resource: Resource) => {
-        const load = loads[resource]
-        const share = load && load.amount / sharers.get(`${resource} ${load.owner}`)!
-        return amountsOf(pod, containers, { resource, share })
-      }
-      const [cpu, memory] = [amounts('cpu'), amounts('memory')]
-      readings.set(`${pod.metadata!.namespace}/${pod.metadata!.name}`, {
-        timestamp,
-        windowMs: RESOLUTION_MS,
-        containers: containers.map(({ name }, at) => ({
-          name,
-          cpuNanoCores: Math.ceil(cpu[at]! * 1e9),
-          memoryBytes: Math.ceil(memory[at]!),
-        })),
-      })
+    for (const { pod, facts, loads } of measured) {
+      const share = { cpu: shareOf(loads.cpu), memory: shareOf(loads.memory) }
+      const containers = amountsAt({ timestamp, facts, share })
+      readings.set(`${pod.metadata!.namespace}/${pod.metadata!.name}`, { timestamp, windowMs: RESOLUTION_MS, containers })
     }
     this.#basis.set(namespace, { readings, owners, steady })
     return readings
@@ -173,27 +162,25 @@ export class SimulatedUsage {
   }
 
   /** The outermost owner that names a load: what a Deployment says is copied to its replica sets. */
-  #loadsOf(pod: Pod, { known, owners }: { known: Map<string, Loads>; owners: Basis['owners'] }): Loads {
+  #loadsOf(pod: Pod, { owner: first }: PodFacts, { known, owners }: { known: Map<string, Loads>; owners: Basis['owners'] }): Loads {
     const { reader, registry } = this.#context
-    const owned = (object: KubeObject) => object.metadata?.ownerReferences?.find(({ controller }) => controller)
-    const first = owned(pod)
-    if (!first) return {}
+    if (!first) return NO_LOADS
     const before = known.get(first.uid)
     if (before) return before
     const loads: Loads = {}
-    let reference: typeof first | undefined = first
+    let reference: OwnerReference | undefined = first
     for (let depth = 0; reference && depth < MOST_OWNERS; depth++) {
-      const kind = registry.findKind(reference.apiVersion, reference.kind)?.kind
+      const kind: Kind<any> | undefined = registry.findKind(reference.apiVersion, reference.kind)?.kind
       if (!kind || kind.virtual) break
-      const key = { ...(kind.scope === 'Namespaced' ? { namespace: pod.metadata!.namespace! } : {}), name: reference.name }
+      const key: ObjectKey = { ...(kind.scope === 'Namespaced' ? { namespace: pod.metadata!.namespace! } : {}), name: reference.name }
       const owner: KubeObject | undefined = reader.get(kind, key)
       owners.push({ kind, key, owner })
       if (owner?.metadata?.uid !== reference.uid) break
       for (const resource of RESOURCES) {
         const amount = amountIn(owner, LOAD[resource])
-        if (amount !== undefined) loads[resource] = { owner: reference.uid, amount }
+        if (amount !== undefined) loads[resource] = { sharing: `${resource} ${reference.uid}`, amount }
       }
-      reference = owned(owner)
+      reference = owner.metadata?.ownerReferences?.find(({ controller }) => controller)
     }
     known.set(first.uid, loads)
     return loads
@@ -205,37 +192,3 @@ const RESOURCES: readonly Resource[] = ['cpu', 'memory']
 export function isSimulated(node: Node | undefined): boolean {
   return node?.metadata?.labels?.[SIMULATED] === 'true'
 }
-
-/** Those that ran when the window ended, sidecars too; `more`: others have started since. */
-function runningContainers({ spec, status }: Pod, timestamp: number): { containers: Container[]; more: boolean } {
-  const sidecars = spec!.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always') ?? []
-  const statuses = new Map([...(status!.containerStatuses ?? []), ...(status!.initContainerStatuses ?? [])].map((one) => [one.name, one]))
-  const running = [...sidecars, ...spec!.containers].filter(({ name }) => statuses.get(name)?.state?.running)
-  const containers = running.filter(({ name }) => Date.parse(statuses.get(name)!.state!.running!.startedAt ?? '') <= timestamp)
-  return { containers, more: containers.length < running.length }
-}
-
-/** In cores or bytes, container by container: what each is said to use, a share of what the pod is said to use, else half of its request. */
-function amountsOf(
-  pod: Pod,
-  containers: readonly Container[],
-  { resource, share }: { resource: Resource; share: number | undefined },
-): number[] {
-  const requests = containers.map(({ resources }) => numberOf(resources?.requests?.[resource]))
-  const requested = requests.reduce((sum, one) => sum + one, 0)
-  const whole = amountIn(pod, USAGE[resource]) ?? share
-  return containers.map(({ name }, at) => {
-    const own = amountIn(pod, `${USAGE[resource]}.${name}`)
-    if (own !== undefined) return own
-    if (whole === undefined) return requests[at]! * USED_OF_REQUEST
-    return whole * (requested > 0 ? requests[at]! / requested : 1 / containers.length)
-  })
-}
-
-function amountIn({ metadata }: KubeObject, annotation: string): number | undefined {
-  const annotations = metadata?.annotations
-  const text = annotations && Object.hasOwn(annotations, annotation) ? annotations[annotation] : undefined
-  return isQuantity(text) ? Math.max(0, numberOf(text)) : undefined
-}
-
-const numberOf = (text: string | undefined): number => Number(quantityOf(text).nanos) / 1e9
