@@ -35,7 +35,7 @@ export function union(left: Fields, right: Fields): Fields {
 }
 
 /** Whether everything in `part` is in `whole`. */
-function covers(whole: Fields, part: Fields): boolean {
+export function covers(whole: Fields, part: Fields): boolean {
   if (whole === part) return true
   for (const element in part) {
     if (element === '.') continue

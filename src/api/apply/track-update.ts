@@ -40,8 +40,9 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
   let tookSomething = false
   // An object nobody owns a field of stays so until someone applies to it.
   if (managers.size > 0 || !live) {
+    const updater = identityOf({ manager, operation: 'Update', apiVersion, subresource })
     const fields =
-      live || managers.size > 0 ? yield* changedFields(managers, { live, next: bare, ...options }) : createdFields(bare, options)
+      live || managers.size > 0 ? yield* changedFields(managers, { live, next: bare, updater, ...options }) : createdFields(bare, options)
     tookSomething = !isEmpty(fields)
     if (tookSomething) {
       const own: Manager = {
@@ -52,9 +53,8 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
         fields,
         ...(subresource ? { subresource } : {}),
       }
-      const id = identityOf(own)
-      const previous = managers.get(id)
-      managers.set(id, previous ? { ...own, fields: union(own.fields, previous.fields) } : own)
+      const previous = managers.get(updater)
+      managers.set(updater, previous ? { ...own, fields: union(own.fields, previous.fields) } : own)
     }
     capUpdateManagers(managers)
   }
@@ -65,7 +65,7 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
 /** Taken from whoever had them. What the endpoint does not own is not among them. */
 function* changedFields(
   managers: Managers,
-  { live, next, ...ownership }: Ownership & { live: KubeObject | undefined; next: KubeObject },
+  { live, next, ...ownership }: Ownership & { live: KubeObject | undefined; next: KubeObject; updater: string },
 ): Converting<Fields> {
   const { schema } = ownership
   const from = live ? withEmptyStatus(schema, withoutManagedFields(live)) : emptyObject(schema)

@@ -3,7 +3,7 @@ import type { KubeObject } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
 import { type Comparison, compareObjects } from './compare.ts'
 import type { Converting, Versions } from './conversions.ts'
-import { difference, type Fields, fieldsOf, intersection, isEmpty, NO_FIELDS, recursiveDifference, union } from './fields.ts'
+import { covers, difference, type Fields, fieldsOf, intersection, isEmpty, NO_FIELDS, recursiveDifference, union } from './fields.ts'
 import type { Manager, Managers } from './managers.ts'
 
 export interface Ownership {
@@ -54,14 +54,14 @@ export interface Conflict {
 }
 
 /**
- * Takes changed fields from all managers but `self`, and removed ones from all. Returns the comparison at the change's own version,
+ * Takes changed fields from all managers but `self`, and removed ones from all. What `updater` would lose he is given back by whoever asks. Returns the comparison at the change's own version,
  * and those who lost something: conflicts, if the change was an apply.
  */
 export function* takeOver(
   managers: Managers,
   live: KubeObject,
   next: KubeObject,
-  { self, ...ownership }: Ownership & { self?: string },
+  { self, updater, ...ownership }: Ownership & { self?: string; updater?: string },
 ): Converting<{ comparison: Comparison; conflicts: Conflict[] }> {
   const { ignored = NO_FIELDS, schema, apiVersion, versions } = ownership
   const without = (comparison: Comparison) => withoutIgnored(comparison, ignored)
@@ -85,7 +85,10 @@ export function* takeOver(
       managers.delete(id)
       continue
     }
-    const lost = intersection(owner.fields, union(change.modified, change.added))
+    const taken = union(change.modified, change.added)
+    // Who writes his own fields again, as heartbeats do.
+    if (id === updater && change.removed === NO_FIELDS && covers(owner.fields, taken)) continue
+    const lost = intersection(owner.fields, taken)
     if (!isEmpty(lost)) conflicts.push({ owner, fields: lost })
     const fields = difference(difference(owner.fields, lost), change.removed)
     if (isEmpty(fields)) managers.delete(id)

@@ -71,13 +71,21 @@ export async function keep(context: ServerContext, options: BootstrapOptions, si
   const [always, flow] = [namespaces(), flowControl()]
   /** What was found right is right as long as it is the same object. */
   const right = new WeakMap<Desired, KubeObject>()
+  let system = { servers: '', desired: [] as Desired[] }
+  /** The same as long as the same servers live. */
+  const systemServices = () => {
+    const living = lease.living()
+    const servers = JSON.stringify(living)
+    if (servers !== system.servers) system = { servers, desired: services({ ...options, servers: living, now: context.clock.now() }) }
+    return system.desired
+  }
   for (let round = 1; !signal.aborted; round++) {
     await context.clock.sleep(KEEP_PERIOD_MS, signal).catch(() => {})
     if (signal.aborted) return
     await renew()
     if (round % COLLECT_ROUNDS === 0) await lease.collect()
-    const system = { ...options, servers: lease.living(), now: context.clock.now() }
-    for (const desired of [...always, ...services(system), ...(round % FLOW_CONTROL_ROUNDS === 0 ? flow : [])]) {
+    const wanted = systemServices()
+    for (const desired of [...always, ...wanted, ...(round % FLOW_CONTROL_ROUNDS === 0 ? flow : [])]) {
       if (signal.aborted) return
       const present = context.reader.get(desired.kind, keyOf(desired.object))
       if (present && right.get(desired) === present) continue
@@ -88,7 +96,7 @@ export async function keep(context: ServerContext, options: BootstrapOptions, si
       if (present && !written) right.set(desired, present)
     }
     if (round % FLOW_CONTROL_ROUNDS === 0) await removeLeftovers(context, flow)
-    if (options.shared) await removeSlices(context, services(system))
+    if (options.shared) await removeSlices(context, wanted)
   }
 }
 

@@ -10,15 +10,15 @@ export function isUnchanged({ convert }: Kind, next: KubeObject, present: KubeOb
   return convert !== undefined && isSame(convert.toStorage(clone(next)), convert.toStorage(clone(present)))
 }
 
-/** Times of field managers alone are no change. */
+/** Times of field managers alone are no change. What is mostly changed is looked at first: all but metadata. */
 function isSame(next: KubeObject, present: KubeObject): boolean {
-  if (equal(next, present)) return true
-  if (!next.metadata?.managedFields && !present.metadata?.managedFields) return false
-  const timeless = (object: KubeObject) => object.metadata?.managedFields?.map(({ time: _time, ...entry }) => entry) ?? []
-  return (
-    equal(
-      { ...next, metadata: { ...next.metadata, managedFields: [] } },
-      { ...present, metadata: { ...present.metadata, managedFields: [] } },
-    ) && equal(timeless(next), timeless(present))
-  )
+  const { metadata: after, ...rest } = next
+  const { metadata: before, ...restBefore } = present
+  if (!equal(rest, restBefore)) return false
+  if (equal(after, before)) return true
+  const { managedFields: managers, ...meta } = after ?? {}
+  const { managedFields: managersBefore, ...metaBefore } = before ?? {}
+  if (!managers && !managersBefore) return false
+  const timeless = (entries: typeof managers) => entries?.map(({ time: _time, ...entry }) => entry) ?? []
+  return equal(meta, metaBefore) && equal(timeless(managers), timeless(managersBefore))
 }
