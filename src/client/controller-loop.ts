@@ -62,7 +62,7 @@ export function createControllerService(controller: Controller, options: Control
         }
         starting.use(
           informers.of(trigger.kind).subscribe(({ object, previous }) => {
-            enqueue(previous)
+            if (!trigger.same || !object) enqueue(previous)
             enqueue(object)
           }),
         )

@@ -13,6 +13,8 @@ export interface Trigger<T extends KubeObject = KubeObject> {
   kind: Kind<T>
   /** Keys to reconcile when `object` (or what it was before) changes. */
   keys(object: T, informers: Informers): Iterable<ObjectKey>
+  /** Every version of an object names the same keys. */
+  same?: true
 }
 
 export interface ControllerContext {

@@ -6,7 +6,7 @@ import type { Informers } from './informer.ts'
 
 /** The object's own key. */
 export function itself<T extends KubeObject>(kind: Kind<T>): Trigger<T> {
-  return { kind, keys: (object) => [keyOf(object)] }
+  return { kind, keys: (object) => [keyOf(object)], same: true }
 }
 
 /** The key of the `owner` that controls the object. */

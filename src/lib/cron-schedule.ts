@@ -1,4 +1,5 @@
 // Cron schedules: five fields, names, steps, ranges, `@daily` and its like, `@every 1h30m`; in a time zone of the tz database.
+import { formatTime } from './clock.ts'
 import { goDurationFault, parseGoDuration } from './duration.ts'
 
 const NAMED: Record<string, string> = {
@@ -120,6 +121,8 @@ export function isTimeZone(name: string): boolean {
 
 /** RFC 3339 by the wall clock of the zone. */
 export function formatTimeIn(time: number, timeZone = 'UTC'): string {
+  // Formats of zones take long to make.
+  if (isUtc(timeZone)) return formatTime(time)
   const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' })
   const name = format.formatToParts(time).find(({ type }) => type === 'timeZoneName')?.value ?? ''
   const [, sign, hours = '0', minutes = '0'] = /^GMT([+-])(\d\d):(\d\d)/.exec(name) ?? []
@@ -127,6 +130,8 @@ export function formatTimeIn(time: number, timeZone = 'UTC'): string {
   const local = new Date(time + offset * MINUTE).toISOString().slice(0, 19)
   return offset === 0 ? `${local}Z` : `${local}${sign}${hours}:${minutes}`
 }
+
+const isUtc = (timeZone: string): boolean => timeZone === 'UTC' || timeZone === 'Etc/UTC'
 
 interface Wall {
   year: number
@@ -169,7 +174,7 @@ function wallClock(timeZone: string): WallClock {
 
 /** How far the zone's wall clock is ahead, in milliseconds. */
 function offsets(timeZone: string): (time: number) => number {
-  if (timeZone === 'UTC' || timeZone === 'Etc/UTC') return () => 0
+  if (isUtc(timeZone)) return () => 0
   const numeric = { year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' } as const
   const format = new Intl.DateTimeFormat('en-US', { timeZone, hourCycle: 'h23', ...numeric })
   const ask = (time: number): number => {

@@ -46,7 +46,11 @@ export function validateObjectMetaUpdate(next: ObjectMeta, previous: ObjectMeta,
     if (!sameJson(next[field] ?? undefined, previous[field] ?? undefined))
       errors.push(invalid(`${path}.${field}`, next[field], 'field is immutable'))
   }
-  return [...errors, ...validateChangeable(next, path), ...validateStandardFinalizers(kind, next.finalizers, `${path}.finalizers`)]
+  return [
+    ...errors,
+    ...validateChangeable(next, path, previous),
+    ...validateStandardFinalizers(kind, next.finalizers, `${path}.finalizers`),
+  ]
 }
 
 /** Labels as they stand in metadata, selectors' matchLabels and pod templates. */
@@ -85,13 +89,15 @@ export function validateTemplateObjectMeta(meta: ObjectMeta | undefined, path: s
   return errors
 }
 
-function validateChangeable(meta: ObjectMeta, path: string): FieldError[] {
+/** What is the very same as before was found in order when it was written. */
+function validateChangeable(meta: ObjectMeta, path: string, previous: ObjectMeta = {}): FieldError[] {
+  const { labels, annotations, ownerReferences, finalizers, managedFields } = meta
   return [
-    ...validateLabels(meta.labels, `${path}.labels`),
-    ...validateAnnotations(meta.annotations, `${path}.annotations`),
-    ...validateOwnerReferences(meta.ownerReferences, `${path}.ownerReferences`),
-    ...validateFinalizers(meta.finalizers, `${path}.finalizers`),
-    ...validateManagedFields(meta.managedFields, `${path}.managedFields`),
+    ...(labels === previous.labels ? [] : validateLabels(labels, `${path}.labels`)),
+    ...(annotations === previous.annotations ? [] : validateAnnotations(annotations, `${path}.annotations`)),
+    ...(ownerReferences === previous.ownerReferences ? [] : validateOwnerReferences(ownerReferences, `${path}.ownerReferences`)),
+    ...(finalizers === previous.finalizers ? [] : validateFinalizers(finalizers, `${path}.finalizers`)),
+    ...(managedFields === previous.managedFields ? [] : validateManagedFields(managedFields, `${path}.managedFields`)),
   ]
 }
 

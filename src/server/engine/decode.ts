@@ -1,9 +1,9 @@
 // What the engine makes of objects whose JSON is already read: types checked, canonical, defaulted; unknown fields refused, warned of or dropped.
 import type { FieldValidation } from '#api/codec/decode-body.ts'
-import { clone } from '#api/clone.ts'
+import { clone, setOwn } from '#api/clone.ts'
 import { invalid } from '#api/field-error.ts'
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
+import { apiVersionOf, type KubeObject, type ObjectMeta, parseApiVersion } from '#api/object.ts'
 import { DecodeError, decodeInto } from '#api/schema/decode.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
@@ -39,29 +39,47 @@ export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, 
   const badPatch = (patched: KubeObject, why: string) => refusedPatch(patched, why, patch)
   const found = { kind: value.kind ?? '', apiVersion: value.apiVersion ?? '' }
   if (found.kind !== kind.kind || found.apiVersion !== apiVersionOf(kind)) throw badPatch(value, wrongKind(kind, found))
-  const own = present ? ownParts(value, present) : value
+  const { own, shared } = present ? ownParts(value, present) : { own: value }
   const { unknown } = walk(kind, own, (message) => badPatch(value, message))
   const complaints = [...(patch?.complaints ?? []), ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)]
   if (complaints.length > 0 && fieldValidation === 'Strict') throw badPatch(value, `strict decoding error: ${complaints.join(', ')}`)
   if (fieldValidation === 'Warn') for (const complaint of complaints) warn(complaint)
   const next = settled(kind, own)
-  return present ? withRest(next, present) : next
+  return present ? withRest(next, { present, shared }) : next
 }
 
-/** Copies of metadata and status, to be read; the rest stays out of it, and so do managers that are those of the present object. */
-function ownParts(value: KubeObject, present: KubeObject): KubeObject {
+interface OwnParts {
+  /** Copies, to be read. */
+  own: KubeObject
+  /** Members of metadata that are the very ones of the present object: read, canonical and frozen. */
+  shared: ObjectMeta | undefined
+}
+
+/** What of metadata and status is not there already; the rest of the object stays out of it. */
+function ownParts(value: KubeObject, present: KubeObject): OwnParts {
+  const { own: metadata, shared } = ownMetadata(value.metadata, present.metadata)
   const own: Record<string, unknown> = {}
-  for (const name of Object.keys(value)) {
-    if (!OWN.has(name)) continue
-    const { managedFields, ...metadata } = value.metadata ?? {}
-    const spared = name === 'metadata' && managedFields && managedFields === present.metadata?.managedFields
-    own[name] = clone(spared ? metadata : member(value, name))
+  for (const name of Object.keys(value)) if (OWN.has(name)) own[name] = name === 'metadata' ? metadata : clone(member(value, name))
+  return { own: own as unknown as KubeObject, shared }
+}
+
+function ownMetadata(
+  given: ObjectMeta | undefined,
+  present: ObjectMeta = {},
+): { own: ObjectMeta | undefined; shared: ObjectMeta | undefined } {
+  if (typeof given !== 'object' || given === null) return { own: given, shared: undefined }
+  const own: Record<string, unknown> = {}
+  const shared: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(given)) {
+    if (typeof value === 'object' && value !== null && value === present[name as keyof ObjectMeta]) shared[name] = value
+    else setOwn(own, name, clone(value))
   }
-  return own as unknown as KubeObject
+  return { own: own as ObjectMeta, shared: shared as ObjectMeta }
 }
 
 /** The rest as it is there, each member in its place. */
-function withRest(own: KubeObject, present: KubeObject): KubeObject {
+function withRest(own: KubeObject, { present, shared }: { present: KubeObject; shared: ObjectMeta | undefined }): KubeObject {
+  Object.assign(own.metadata ?? {}, shared)
   const { managedFields } = present.metadata ?? {}
   if (managedFields && own.metadata) own.metadata.managedFields ??= managedFields
   const next: Record<string, unknown> = {}
@@ -91,19 +109,22 @@ export function decodeLocal(kind: Kind, value: KubeObject): KubeObject {
   return settled(kind, value)
 }
 
-/** The same for an update; the object is copied, but for managers that are those of the present one. */
+/** The same for an update; the object is copied, but for members of metadata that are those of the present one. */
 export function decodeLocalUpdate(kind: Kind, value: KubeObject, present: KubeObject | undefined): KubeObject {
-  const { managedFields, ...metadata } = value.metadata ?? {}
-  if (!managedFields || managedFields !== present?.metadata?.managedFields) return decodeLocal(kind, clone(value))
-  const next = decodeLocal(kind, clone({ ...value, metadata }))
-  next.metadata!.managedFields = managedFields
+  if (kind.decode || !present) return decodeLocal(kind, clone(value))
+  const { own: metadata, shared } = ownMetadata(value.metadata, present.metadata)
+  const own: Record<string, unknown> = {}
+  for (const name of Object.keys(value)) own[name] = name === 'metadata' ? metadata : clone(member(value, name))
+  const next = decodeLocal(kind, own as unknown as KubeObject)
+  Object.assign(next.metadata ?? {}, shared)
   return next
 }
 
 /** The same for a write of status: nothing else of it counts, and it is copied. */
 export function decodeLocalStatus(kind: Kind, value: KubeObject, present: KubeObject): KubeObject {
   if (kind.decode || kind.defaultsWhole) return decodeLocal(kind, clone(value))
-  return withRest(decodeLocal(kind, ownParts(value, present)), present)
+  const { own, shared } = ownParts(value, present)
+  return withRest(decodeLocal(kind, own), { present, shared })
 }
 
 function walk(kind: Kind, value: KubeObject, refusal: (message: string) => StatusError): { unknown: string[] } {

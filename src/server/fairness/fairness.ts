@@ -1,6 +1,7 @@
 // Priority and fairness: the levels and flows there are, as the cluster's objects say now, and the seats each level has. The two levels every server has,
 // `exempt` and `catch-all`, are there without objects too. Requests of this process do not come here: the control plane's own loops are bounded by
 // their work queues and cost no connection, and were they to wait behind strangers, nothing would mend what the strangers do.
+import { equal } from '#api/equal.ts'
 import type { FlowSchemaSpec, PriorityLevelConfigurationSpec } from '#api/generated/types.ts'
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
@@ -8,7 +9,7 @@ import type { UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { RequestInfo } from '#server/http/request-info.ts'
 import type { ObjectReader } from '#server/request.ts'
-import { boundsOf, Demand, type SeatBounds, share, sharesOf } from './concurrency.ts'
+import { boundsOf, type Claim, Demand, type SeatBounds, share, sharesOf } from './concurrency.ts'
 import { FairQueues, type Queuing, type Rejection } from './fair-queues.ts'
 import { FlowSchemas } from './flow-schemas.ts'
 
@@ -86,6 +87,8 @@ export class Fairness {
   readonly #levels = new Map<string, PriorityLevel>()
   readonly #counts = new Map<string, FlowCounts>()
   #schemas: FlowSchemas<Flow>
+  /** What seats were last shared out by. */
+  #shared: { claims: readonly Claim[]; seats: readonly number[] } = { claims: [], seats: [] }
   fraction = 1
 
   constructor(parts: FairnessParts) {
@@ -138,9 +141,12 @@ export class Fairness {
       level.target = Math.max(lower, level.demand.smoothed)
       return { least: lower, most: Math.max(lower, most), target: Math.max(level.target, 1) }
     })
-    const { seats, fraction } = share(claims, this.#parts.seats)
-    this.fraction = fraction
-    for (const [at, level] of limited.entries()) level.queues.limit = seats[at]!
+    if (!equal(claims, this.#shared.claims)) {
+      const { seats, fraction } = share(claims, this.#parts.seats)
+      this.fraction = fraction
+      this.#shared = { claims, seats }
+    }
+    for (const [at, level] of limited.entries()) level.queues.limit = this.#shared.seats[at]!
   }
 
   #configure(schemas: readonly FlowSchema[], objects: readonly PriorityLevelConfiguration[]): FlowSchemas<Flow> {
