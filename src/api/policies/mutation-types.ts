@@ -57,8 +57,8 @@ export function patchOperations(list: Value): PatchOperation[] {
     const text = (name: string) => String(item.select(name))
     const from = text('from')
     const value = item.select('value')
-    // A value begins a path of its own, wherever it is put.
-    const root = value !== undefined && isDynamic(value) ? value.typeName : ROOT
+    // A value begins a path of its own, wherever it is put; what lists and maps hold is as it is named.
+    const root = value !== undefined && isDynamic(value) ? value.typeName : undefined
     const made = value === undefined ? {} : { value: conversion.convert(value, root) }
     return { op: text('op'), path: text('path'), ...(from ? { from } : {}), ...made }
   })
@@ -75,7 +75,8 @@ class Conversion {
     if (this.#members > MAX_MEMBERS) throw new ResultTooLarge('the result of the expression is too large')
   }
 
-  convert(value: Value, path: string): unknown {
+  /** Without a path nothing is checked against it. */
+  convert(value: Value, path: string | undefined): unknown {
     if (isDynamic(value)) return this.#object(value, path)
     if (value instanceof ListValue) {
       this.count(value.size)
@@ -91,15 +92,15 @@ class Conversion {
     return toJson(value)
   }
 
-  #object(value: ObjectValue, path: string): unknown {
-    if (value.typeName !== path)
+  #object(value: ObjectValue, path: string | undefined): unknown {
+    if (path !== undefined && value.typeName !== path)
       throw new CelError(
         `type mismatch: unexpected type name ${JSON.stringify(value.typeName)}, expected ${JSON.stringify(path)}, which matches field name path from root Object type`,
       )
     const members = Object.entries(value.raw)
     this.count(members.length)
     const made = {}
-    for (const [key, member] of members) setOwn(made, key, this.convert(member as Value, `${path}.${key}`))
+    for (const [key, member] of members) setOwn(made, key, this.convert(member as Value, path && `${path}.${key}`))
     return made
   }
 }

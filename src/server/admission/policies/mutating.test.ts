@@ -135,6 +135,21 @@ for (const { title, mutation, message } of failures)
     assert.equal((await server.send('POST', DEPLOYMENTS, deployment('web'))).status, 201)
   })
 
+test('MutatingAdmissionPolicy patches with lists and maps of objects, by whatever name', async () => {
+  await using server = await startPolicies()
+  const expression = `[
+    JSONPatch{op: "add", path: "/spec/volumes", value: [Object.spec.volumes{name: "v", emptyDir: Object.spec.volumes.emptyDir{}}]},
+    JSONPatch{op: "add", path: "/spec/securityContext", value: {"seccompProfile": Object.anything{type: "RuntimeDefault"}}},
+  ]`
+  await enforce(server, { matchConstraints: rules('pods'), mutations: [patch(expression)] })
+  const { json } = await server.send('POST', `${IN_DEFAULT}/pods`, pod('p'))
+  assert.deepEqual(
+    [json.spec.volumes, json.spec.securityContext],
+    [[{ name: 'v', emptyDir: {} }], { seccompProfile: { type: 'RuntimeDefault' } }],
+    json.message,
+  )
+})
+
 test('MutatingAdmissionPolicy stops what costs too much', async () => {
   await using server = await startPolicies()
   const list = `[${Array.from({ length: 100 }, (_, index) => index).join()}]`
