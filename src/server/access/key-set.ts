@@ -39,7 +39,8 @@ export function tokenEndpoints(options: { issuer: string; publicKey: KeyObject; 
   const documents = () => tokenDocuments({ ...options, url: options.url() })
   return [DISCOVERY_PATH, KEY_SET_PATH].map((path) => ({
     path,
-    serves: (asked) => asked === path,
+    // Clients made from the OpenAPI document end it with a slash.
+    serves: (asked) => asked === path || asked === `${path}/`,
     answer(call) {
       const { contentType, body } = documents().get(path)!
       // Keys change rarely, and whoever checks tokens would else ask for each.

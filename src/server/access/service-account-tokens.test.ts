@@ -10,7 +10,7 @@ import { systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import type { ObjectWriter } from '#server/request.ts'
 import { bearerTokens } from './authenticators.ts'
-import { KEY_SET_PATH, tokenDocuments } from './key-set.ts'
+import { KEY_SET_PATH, tokenDocuments, tokenEndpoints } from './key-set.ts'
 import { LegacyTokens, legacyToken } from './legacy-tokens.ts'
 import { MemoryReader } from './memory-reader.ts'
 import { ServiceAccountTokens } from './service-account-tokens.ts'
@@ -173,4 +173,13 @@ test('tokenDocuments publish what a stranger needs to verify tokens', async () =
   const keys = createLocalJWKSet(JSON.parse(documents.get(KEY_SET_PATH)!.body))
   const { payload } = await jwtVerify(issue(), keys, { issuer: ISSUER, audience: ISSUER })
   assert.equal(payload.sub, 'system:serviceaccount:x:sa')
+})
+
+test('tokenEndpoints serve their documents with a slash at the end as well', () => {
+  const endpoints = tokenEndpoints({ issuer: ISSUER, publicKey: fixture().key.publicKey, url: () => 'https://127.0.0.1:6443' })
+  for (const path of ['/.well-known/openid-configuration', KEY_SET_PATH])
+    assert.deepEqual(
+      ['', '/', '/x'].map((end) => endpoints.some((one) => one.serves(`${path}${end}`))),
+      [true, true, false],
+    )
 })

@@ -1,10 +1,12 @@
 // Where the pods behind a service listen: one of its ready endpoints, chosen at random. Cluster addresses are not asked: they lead nowhere from a
 // machine without the cluster's network.
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { Node } from '#api/kinds/core/node.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
 import type { Address } from '#lib/dial-error.ts'
 import type { Random } from '#lib/random.ts'
+import { isSimulated } from '#server/metrics-api/simulated-usage.ts'
 import type { ObjectReader } from '#server/request.ts'
 
 export interface ServiceReference {
@@ -25,14 +27,16 @@ export function serviceAddress(reader: ObjectReader, reference: ServiceReference
   return choices[Math.floor(random.float() * choices.length)]!
 }
 
-/** Ready endpoints behind one port of a service. */
+/** Ready endpoints behind one port of a service. Nobody answers at those of simulated nodes. */
 export function readyAddresses(reader: ObjectReader, { namespace, name }: ServiceReference, portName: string): Address[] {
   const found: Address[] = []
   for (const { ports, endpoints } of slicesOf(reader, { namespace, name })) {
     const port = ports?.find((one) => (one.name ?? '') === portName)?.port
     if (port === undefined) continue
-    for (const { addresses, conditions } of endpoints ?? [])
-      if (conditions?.ready !== false) for (const host of addresses) found.push({ host, port })
+    for (const { addresses, conditions, nodeName } of endpoints ?? []) {
+      if (conditions?.ready === false || (nodeName && isSimulated(reader.get(Node, { name: nodeName })))) continue
+      for (const host of addresses) found.push({ host, port })
+    }
   }
   return found
 }

@@ -4,7 +4,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { Node } from '#api/kinds/core/node.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
 import type { Address } from '#lib/dial-error.ts'
-import { SIMULATED } from '#server/metrics-api/simulated-usage.ts'
+import { isSimulated } from '#server/metrics-api/simulated-usage.ts'
 import type { ObjectReader } from '#server/request.ts'
 
 export interface KubeletCredentials {
@@ -36,16 +36,25 @@ export class Kubelets implements Disposable {
   address(nodeName: string): Address {
     const node = this.#reader.get(Node, { name: nodeName })
     if (!node) throw notFoundError(Node, nodeName)
-    if (node.metadata?.labels?.[SIMULATED] === 'true')
-      throw new StatusError(
-        'BadRequest',
-        `node "${nodeName}" is simulated: it runs no containers, so there is nothing to read of them or to connect to`,
-      )
+    this.assertReal(nodeName)
     const addresses = node.status?.addresses ?? []
     const host = PREFERRED.map((type) => addresses.find((one) => one.type === type)?.address).find(Boolean)
     if (!host)
       throw new StatusError('', `no preferred addresses found; known addresses: [${addresses.map(({ address }) => address).join(' ')}]`)
     return { host, port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || DEFAULT_PORT }
+  }
+
+  /** Throws StatusError BadRequest: nobody is at the addresses of a simulated node's pods, or somebody else is. */
+  assertReal(nodeName: string | undefined): void {
+    if (!this.isSimulated(nodeName)) return
+    throw new StatusError(
+      'BadRequest',
+      `node "${nodeName}" is simulated: it runs no containers, so there is nothing to read of them or to connect to`,
+    )
+  }
+
+  isSimulated(nodeName: string | undefined): boolean {
+    return nodeName !== undefined && isSimulated(this.#reader.get(Node, { name: nodeName }))
   }
 
   [Symbol.dispose](): void {

@@ -82,9 +82,10 @@ function assertReachable(address: string): void {
 /** Certificates of pods and services are nobody's the API server knows. */
 const unverified = { rejectUnauthorized: false }
 
-function podBackend({ reader }: ProxyContext, key: ObjectKey): Backend {
+function podBackend({ reader, kubelets }: ProxyContext, key: ObjectKey): Backend {
   const { scheme, name, port } = parseTarget(key.name)
   const pod = podOf(reader, { ...key, name })
+  kubelets.assertReal(pod.spec?.nodeName)
   const first = pod.spec?.containers.find(({ ports }) => ports?.length)?.ports?.[0]?.containerPort
   const host = pod.status?.podIP ?? ''
   assertReachable(host)
@@ -106,7 +107,7 @@ function nodeBackend({ reader, kubelets }: ProxyContext, key: ObjectKey): Backen
   return { scheme: scheme || 'http', host: address.host, port: portNumber(port), tls: unverified }
 }
 
-function serviceBackend({ reader, random }: ProxyContext, key: ObjectKey): Backend {
+function serviceBackend({ reader, kubelets, random }: ProxyContext, key: ObjectKey): Backend {
   const { scheme, name, port } = parseTarget(key.name)
   const namespace = key.namespace ?? ''
   const service = reader.get(Service, { namespace, name })
@@ -117,13 +118,18 @@ function serviceBackend({ reader, random }: ProxyContext, key: ObjectKey): Backe
   if (!wanted || (port === '' && ports.length > 1 && !ports.some((one) => !one.name)))
     throw unavailable(`no service port ${JSON.stringify(port)} found for service ${JSON.stringify(name)}`)
   const choices: { host: string; port: number }[] = []
+  let simulated: string | undefined
   for (const slice of reader.list(EndpointSlice, namespace)) {
     if (slice.metadata?.labels?.['kubernetes.io/service-name'] !== name) continue
     const target = slice.ports?.find((one) => (one.name ?? '') === (wanted.name ?? ''))?.port
     if (target === undefined) continue
-    for (const { addresses, conditions } of slice.endpoints ?? [])
-      if (conditions?.ready !== false) for (const host of addresses) choices.push({ host, port: target })
+    for (const { addresses, conditions, nodeName } of slice.endpoints ?? []) {
+      if (conditions?.ready === false) continue
+      if (kubelets.isSimulated(nodeName)) simulated = nodeName
+      else for (const host of addresses) choices.push({ host, port: target })
+    }
   }
+  if (choices.length === 0) kubelets.assertReal(simulated)
   if (choices.length === 0) throw unavailable(`no endpoints available for service ${JSON.stringify(name)}`)
   const choice = choices[Math.floor(random.float() * choices.length)]!
   assertReachable(choice.host)

@@ -10,6 +10,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import WebSocket, { WebSocketServer } from 'ws'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
@@ -118,13 +119,25 @@ test("podLogs streams the kubelet's answer, asking it as the API server", async 
   assert.deepEqual([(await get('pods/unbound/log')).code, (await get('pods/unbound/log')).text], [200, ''])
 })
 
-test('podLogs and podStreams dial nobody for pods of simulated nodes', async (t) => {
+test('podLogs, podStreams and proxies dial nobody for pods of simulated nodes', async (t) => {
   const { get, client, kubelet } = await fixture(t)
   await client.create(Node, { metadata: { name: 'made-up', labels: { 'node.sampan.dev/simulated': 'true' } } })
   const spec = { containers: [{ name: 'c', image: 'i' }], nodeName: 'made-up' }
   await client.create(Pod, { metadata: { name: 'simulated', namespace: 'default' }, spec })
   for (const path of ['log', 'exec?command=ls&stdout=true']) {
     const { code, text } = await get(`pods/simulated/${path}`, { connection: 'upgrade', upgrade: 'SPDY/3.1' })
+    assert.equal(code, 400, path)
+    assert.match(text, /node \\"made-up\\" is simulated: it runs no containers/)
+  }
+  await client.create(Service, { metadata: { name: 'simulated', namespace: 'default' }, spec: { ports: [{ port: 80 }] } })
+  await client.create(EndpointSlice, {
+    metadata: { name: 'simulated', namespace: 'default', labels: { 'kubernetes.io/service-name': 'simulated' } },
+    addressType: 'IPv4',
+    ports: [{ name: '', port: 80 }],
+    endpoints: [{ addresses: ['10.244.0.7'], nodeName: 'made-up' }],
+  })
+  for (const path of ['pods/simulated/proxy/', 'services/simulated/proxy/', 'services/simulated:80/proxy/x']) {
+    const { code, text } = await get(path)
     assert.equal(code, 400, path)
     assert.match(text, /node \\"made-up\\" is simulated: it runs no containers/)
   }
