@@ -44,7 +44,7 @@ export interface Controller {
   triggers: readonly Trigger<any>[]
   /** Kinds it reads but is not triggered by. */
   reads?: readonly Kind<any>[]
-  /** Keys worked on at once; upstream's concurrency. */
+  /** Keys worked on at once: upstream's concurrency, and more where hundreds change together, since every write waits for the disk. */
   workers?: number
   /** Does not run again for a key until the informers have seen this actor's own last write. */
   reconcile(key: ObjectKey, context: ControllerContext): Promise<void | NextPass>

@@ -17,7 +17,7 @@ import { recreate, resize, rollingUpdate } from './strategies.ts'
 
 export const deploymentController: Controller = {
   name: 'deployment-controller',
-  workers: 5,
+  workers: 20,
   triggers: [itself(Deployment), ownersOf(ReplicaSet, Deployment), mapped(ReplicaSet, forOrphan), mapped(Pod, forRecreate)],
   async reconcile(key, context) {
     const deployment = context.informers.of(Deployment).get(key)

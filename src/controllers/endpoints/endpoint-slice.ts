@@ -52,7 +52,7 @@ export function endpointSliceController(): Controller {
   return {
     name: 'endpointslice-controller',
     component: 'endpoint-slice-controller',
-    workers: 5,
+    workers: 20,
     triggers: [itself(Service), mapped(Pod, servicesOf), mapped(EndpointSlice, serviceOfSlice), mapped(Node, autoServices)],
     async reconcile(key, context) {
       const service = context.informers.of(Service).get(key)

@@ -36,7 +36,7 @@ export function endpointsController(): Controller {
     name: 'endpoints-controller',
     account: 'endpoint-controller',
     component: 'endpoint-controller',
-    workers: 5,
+    workers: 20,
     triggers: [
       itself(Service),
       mapped(Pod, servicesOf),

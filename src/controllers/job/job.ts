@@ -25,7 +25,7 @@ export function jobController(): Controller {
   const failures = new Map<string, Failures>()
   return {
     name: 'job-controller',
-    workers: 5,
+    workers: 20,
     triggers: [
       itself(Job),
       ownersOf(Pod, Job),

@@ -45,7 +45,7 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
     name: options.name,
     account: options.account,
     component: options.account,
-    workers: 5,
+    workers: 20,
     triggers: [itself(kind), ownersOf(Pod, kind), mapped(Pod, (pod, informers) => setsForOrphan(pod, informers, options))],
     async reconcile(key, context) {
       const { informers, clock } = context

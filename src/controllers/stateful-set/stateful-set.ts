@@ -26,7 +26,7 @@ export function statefulSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
   return {
     name: 'statefulset-controller',
-    workers: 5,
+    workers: 20,
     triggers: [
       itself(StatefulSet),
       ownersOf(Pod, StatefulSet),
