@@ -1,7 +1,7 @@
 // The house as a table: who may import whom. Rooms import from lower floors only; main.ts alone sees every room.
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
@@ -53,6 +53,24 @@ test('imports are spelled #room/file.ts across folders and ./file.ts below the o
       .filter((target) => /\.\.\//.test(target) || !/\.(ts|json)$/.test(target))
       .map((target) => `${file} imports ${target}`),
   )
+  assert.deepEqual(wrong, [])
+})
+
+/** By name, or as their first line says. The product `sampan/testing` is main's. */
+const isForTests = (file: string) =>
+  !file.startsWith('main/') &&
+  (/(\.test|(^|\/)testing(-[^/]*)?)\.ts$/.test(file) ||
+    /^\/\/ (For [^.:]*|[^.:]*, for )tests/i.test(readFileSync(join(root, file), 'utf8')))
+
+test('what is for tests is imported by tests alone', () => {
+  const wrong = files
+    .filter((file) => !isForTests(file) && !file.startsWith('main/') && !file.endsWith('.test.ts'))
+    .flatMap((file) =>
+      importsOf(file)
+        .map((target) => (target.startsWith('#') ? target.slice(1) : join(dirname(file), target)))
+        .filter((target) => target.endsWith('.ts') && existsSync(join(root, target)) && isForTests(target))
+        .map((target) => `${file} imports ${target}`),
+    )
   assert.deepEqual(wrong, [])
 })
 

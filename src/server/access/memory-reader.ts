@@ -1,4 +1,4 @@
-// An ObjectReader over objects put in by hand: for tests of authorisers, admission and allocators without a server.
+// For tests of authorisers, admission and allocators without a server: an ObjectReader over objects put in by hand.
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import type { Outgoing } from '#server/outgoing/outgoing.ts'
