@@ -22,8 +22,21 @@ export class NodeInfo {
   /** Changes whenever anything here does. */
   generation = 0
 
+  /** Of the pods as they were at a generation. */
+  #lowest = { generation: -1, priority: Infinity }
+
   constructor(name: string) {
     this.name = name
+  }
+
+  /** Of all pods here; Infinity where there are none. */
+  get lowestPriority(): number {
+    if (this.#lowest.generation !== this.generation) {
+      let lowest = Infinity
+      for (const { priority } of this.pods.values()) if (priority < lowest) lowest = priority
+      this.#lowest = { generation: this.generation, priority: lowest }
+    }
+    return this.#lowest.priority
   }
 
   setNode(node: Node | undefined): void {

@@ -79,9 +79,10 @@ function hasLeavingPod(node: NodeInfo | undefined, { priority }: PodInfo): boole
 
 /** Takes all of lower priority off, then lets back whom it can, the most important first; else the reasons. */
 function victimsOn(original: NodeInfo, pod: PodInfo, { filters, nominations, budgets }: PreemptionOptions): Candidate | string[] {
+  // Where all are worth as much, as mostly, nothing need be imagined.
+  if (original.lowestPriority >= pod.priority) return [NO_VICTIMS]
   const node = original.copy()
   const lower = [...node.pods.values()].filter(({ priority }) => priority < pod.priority)
-  if (lower.length === 0) return [NO_VICTIMS]
   const fits = () => refusalOf(pod, node, filters, nominations)
   for (const other of lower) imagine(node, other, -1, filters)
   const off = new Set(lower)

@@ -107,20 +107,31 @@ function pendingIndexes(job: Job, taken: readonly Pod[], { tally, count }: { tal
 
 /** At least `count` pods: all that have no index, one that does not exist, or one that another has as well; then the least useful. */
 function surplusOf(job: Job, active: readonly Pod[], count: number): Pod[] {
+  // Looked for at every pass, and hardly ever there.
+  if (count === 0 && !(isIndexed(job) && hasMisfits(job, active))) return []
   const removed: Pod[] = []
   let left = [...active].sort(byUsefulness)
   if (isIndexed(job)) {
-    const seen = new Set<number>()
+    const fits = indexFits(job)
     const kept: Pod[] = []
-    for (const pod of left.toReversed()) {
-      const index = indexOf(pod)
-      if (index === undefined || index >= (job.spec?.completions ?? 0) || seen.has(index)) removed.push(pod)
-      else {
-        seen.add(index)
-        kept.unshift(pod)
-      }
-    }
-    left = kept
+    for (const pod of left.toReversed()) (fits(pod) ? kept : removed).push(pod)
+    left = kept.reverse()
   }
   return [...removed, ...left.slice(0, Math.max(0, count - removed.length))]
+}
+
+function hasMisfits(job: Job, active: readonly Pod[]): boolean {
+  const fits = indexFits(job)
+  return active.some((pod) => !fits(pod))
+}
+
+/** Asked of one pod after another: whether its index exists and is nobody's so far. */
+function indexFits(job: Job): (pod: Pod) => boolean {
+  const seen = new Set<number>()
+  return (pod) => {
+    const index = indexOf(pod)
+    if (index === undefined || index >= (job.spec?.completions ?? 0) || seen.has(index)) return false
+    seen.add(index)
+    return true
+  }
 }
