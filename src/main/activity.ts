@@ -6,20 +6,30 @@ import type { Store } from '#store/store.ts'
 const HEARTBEATS = '/registry/leases/'
 /** A request that waits for time to move has no answer however long one waits. */
 const PATIENCE_TURNS = 64
+/** Who asks without end is not waited for either. */
+const MOST_TURNS = 50_000
 const QUIET_MS = 1000
 /** An hour of the cluster's time. */
 const MOST_STEPS = 3600
 
 export class Activity {
   #inFlight = 0
+  /** Requests that have begun or ended. */
+  #moves = 0
   /** Writes so far, heartbeats apart. */
   writes = 0
 
   /** Lets everything that has been set off come to rest, as far as it does not wait for time to move. */
   async settle(): Promise<void> {
-    let turns = 0
-    do await nextTurn()
-    while (this.#inFlight > 0 && ++turns < PATIENCE_TURNS)
+    let seen = this.#moves
+    // Who does much a little at a time has nothing in flight in between: a whole turn must pass in which nobody asked for anything.
+    for (let turn = 0, waited = 0; turn < MOST_TURNS; turn++) {
+      await nextTurn()
+      const moved = this.#moves !== seen
+      seen = this.#moves
+      if (moved) waited = 0
+      else if (this.#inFlight === 0 || ++waited >= PATIENCE_TURNS) return
+    }
   }
 
   /**
@@ -37,10 +47,12 @@ export class Activity {
   client(client: Client): Client {
     const counted = async <T>(request: Promise<T>): Promise<T> => {
       this.#inFlight++
+      this.#moves++
       try {
         return await request
       } finally {
         this.#inFlight--
+        this.#moves++
       }
     }
     return {
