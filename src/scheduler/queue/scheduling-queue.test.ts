@@ -130,3 +130,22 @@ test('SchedulingQueue forgets deleted pods wherever they are', async (t) => {
   await clock.advance(20_000)
   assert.equal(take(), undefined)
 })
+
+test('SchedulingQueue tries few of many that back off early, again after each change, and all of them in time', async (t) => {
+  const { clock, queue, add, take } = queueOf(t)
+  const refuseAll = () => {
+    let tried = 0
+    for (let queued = queue.take(); queued; queued = queue.take(), tried++) queue.refused(queued, new Set(['NodeResourcesFit']))
+    return tried
+  }
+  for (let i = 0; i < 500; i++) add(`p${i}`)
+  assert.equal(refuseAll(), 500)
+  queue.changed(gone('other'))
+  assert.equal(refuseAll(), 10)
+  queue.changed(gone('other'))
+  // Who finds room costs nobody else his turn.
+  assert.ok(take())
+  assert.equal(refuseAll(), 10)
+  await clock.advance(2000)
+  assert.equal(refuseAll(), 489, 'those that were tried early have the longer to wait')
+})

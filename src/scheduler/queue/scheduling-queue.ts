@@ -20,12 +20,16 @@ export interface QueuedPod {
   /** Names of the plugins that refused it last. */
   plugins: ReadonlySet<string>
   backoffUntil: number
+  /** Tried before its time. */
+  early: boolean
   /** Failed by an error rather than for want of a node. */
   erred: boolean
 }
 
 export const INITIAL_BACKOFF_MS = 1000
 export const MAX_BACKOFF_MS = 10_000
+/** So many pods may be tried early after a change without finding room; the others wait for their time. */
+const MOST_VAIN = 10
 const MAX_REMEMBERED = 256
 const MAX_REFUSED_MS = 5 * 60_000
 const FLUSH_PERIOD_MS = 30_000
@@ -56,6 +60,8 @@ export class SchedulingQueue implements Disposable {
   readonly #slow = new Map<QueuedPod, ClusterChange[] | undefined>()
   readonly #flush: Timer
   #backoffTimer: Timer | undefined
+  /** Tried early since the last change, and refused. */
+  #vain = 0
   #turn = 0
 
   constructor(options: SchedulingQueueOptions) {
@@ -101,10 +107,18 @@ export class SchedulingQueue implements Disposable {
 
   /** The next pod to try, its attempt counted. With nothing ready, one that backs off for want of a node may go early. */
   take(): QueuedPod | undefined {
-    const queued = takeLive(this.#active, 'active') ?? takeLive(this.#backoff, 'backoff')
+    const queued = takeLive(this.#active, 'active') ?? this.#takeEarly()
     if (!queued) return undefined
     queued.state = 'taken'
     queued.attempts++
+    return queued
+  }
+
+  /** Where ever so many wait for room, each change would have all of them tried, for nothing but to hear again that others came first. */
+  #takeEarly(): QueuedPod | undefined {
+    if (this.#vain >= MOST_VAIN) return undefined
+    const queued = takeLive(this.#backoff, 'backoff')
+    if (queued) queued.early = true
     return queued
   }
 
@@ -139,6 +153,8 @@ export class SchedulingQueue implements Disposable {
 
   /** Wakes pods that the change may help. */
   changed(change: ClusterChange): void {
+    if (this.#vain >= MOST_VAIN) this.#options.wake()
+    this.#vain = 0
     for (const [queued, missed] of this.#slow) {
       if (missed && missed.length < MAX_REMEMBERED) missed.push(change)
       else this.#slow.set(queued, undefined)
@@ -173,6 +189,7 @@ export class SchedulingQueue implements Disposable {
       state: 'gated',
       plugins: new Set(),
       backoffUntil: 0,
+      early: false,
       erred: false,
     }
     this.#pods.set(info.uid, queued)
@@ -189,6 +206,8 @@ export class SchedulingQueue implements Disposable {
 
   #settle(queued: QueuedPod, plugins: ReadonlySet<string>, erred: boolean): void {
     this.#slow.delete(queued)
+    if (queued.early) this.#vain++
+    queued.early = false
     const now = this.#options.clock.now()
     queued.plugins = plugins
     queued.erred = erred
