@@ -1,4 +1,5 @@
 // What a body is read for, by the same functions whether it is read here or by the worker: only what can be sent between threads goes in and out.
+import { syntaxErrorOf } from '#api/codec/json-scanner.ts'
 import { decodeAhead, type DecodeOptions, type Expected, faultOf, type Reading, readAs } from '#api/codec/decode-body.ts'
 import type { BodyFormat } from '#api/codec/media-type.ts'
 import { parseYaml, YamlError } from '#api/codec/yaml.ts'
@@ -57,7 +58,7 @@ export function carryOut(job: Job, body: Uint8Array): Outcome {
       try {
         return { value: JSON.parse(bytes.toString('utf8')), complaints: [] }
       } catch (error) {
-        return { complaints: [], fault: told(error as Error) }
+        return { complaints: [], fault: { name: 'SyntaxError', message: syntaxErrorOf(bytes) ?? (error as Error).message } }
       }
     default:
       try {

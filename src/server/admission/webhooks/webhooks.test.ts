@@ -203,7 +203,12 @@ test('what a webhook gets wrong is an internal error with upstream words, unless
   const broken = (operations: unknown) => ({ patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(operations)).toString('base64') })
   const cases: [(request: Reviewed) => unknown, RegExp | string][] = [
     [() => undefined, `${failed}failed to call webhook: an error on the server ("nobody") has prevented the request from succeeding`],
-    [() => 'no json', /failed to call webhook: couldn't get version\/kind; json parse error/],
+    [
+      () => 'no json',
+      /failed to call webhook: couldn't get version\/kind; json parse error: invalid character 'o' in literal null \(expecting 'u'\)$/,
+    ],
+    [() => '<html>', /json parse error: invalid character '<' looking for beginning of value$/],
+    [() => '7', /json parse error: json: cannot unmarshal number into Go value of type struct \{ APIVersion string "json:/],
     [() => '[]', /failed to call webhook: couldn't get version\/kind/],
     [() => review({ response: null }), `${invalid}webhook response was absent`],
     [() => review({ response: response('other') }), /expected response.uid="[-0-9a-f]{36}", got "other"$/],
