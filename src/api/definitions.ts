@@ -1,5 +1,6 @@
 // The schemas of all built-in types, linked once on first use: a reference becomes the very object it names, so types may be recursive.
 import { readFileSync } from 'node:fs'
+import { mapValues } from '#lib/map-values.ts'
 import type { Schema } from './schema.ts'
 
 type Raw = Omit<Schema, 'properties' | 'items' | 'additionalProperties'> & {
@@ -45,8 +46,4 @@ function link(raw: Record<string, Raw>): Map<string, Schema> {
 /** Like `target`, with facts of one place where it is used. Reads through, because `target` may not be filled yet. */
 function viewOf(target: Schema, own: Partial<Schema>): Schema {
   return Object.assign(Object.create(target), own) as Schema
-}
-
-function mapValues<A, B>(record: Record<string, A>, map: (value: A) => B): Record<string, B> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]))
 }

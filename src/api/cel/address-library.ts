@@ -1,7 +1,7 @@
 // IP addresses and CIDR ranges in expressions: strict about what is one, IPv4 in IPv6 refused.
 import { isIPv4, isIPv6 } from 'node:net'
 import { canonicalIP, ipMessages } from '#api/validation/ip.ts'
-import { declare, type Declaration } from '#lib/cel/functions.ts'
+import { costOfText, declare, type Declaration } from '#lib/cel/functions.ts'
 import { quoted } from '#lib/cel/quoted.ts'
 import { Failure, Foreign, type Value } from '#lib/cel/values.ts'
 
@@ -129,7 +129,6 @@ function isGlobalUnicast(run: unknown, address: Address): Value {
 /** One spelling is made of each. */
 const READING = (): number => 150
 const ONE = (): number => 1
-const cost = (text: string): number => Math.ceil(text.length / 10)
 /** By the bytes of the prefix, twice; and once more to mask them. */
 const bytesOf = ({ length }: Range): number => Math.ceil(length / 8)
 const compared = (range: Range): number => Math.ceil(bytesOf(range) / 5)
@@ -146,8 +145,8 @@ function containsRange(range: Range, other: Range): boolean {
 }
 
 export const addressFunctions = (): Declaration[] => [
-  declare(`ip(string): ${IP}`, (_, text) => parseAddress(text), cost, READING),
-  declare('isIP(string): bool', (_, text) => !(parseAddress(text) instanceof Failure), cost, READING),
+  declare(`ip(string): ${IP}`, (_, text) => parseAddress(text), costOfText, READING),
+  declare('isIP(string): bool', (_, text) => !(parseAddress(text) instanceof Failure), costOfText, READING),
   declare(
     'ip.isCanonical(string): bool',
     (_, text: string) => ofText(parseAddress, (address) => (address as Address).text === text)(text),
@@ -161,8 +160,8 @@ export const addressFunctions = (): Declaration[] => [
   declare(`${IP}~isLinkLocalMulticast(): bool`, isLinkLocalMulticast),
   declare(`${IP}~isLinkLocalUnicast(): bool`, isLinkLocalUnicast),
   declare(`${IP}~isGlobalUnicast(): bool`, isGlobalUnicast),
-  declare(`cidr(string): ${CIDR}`, (_, text) => parseRange(text), cost, READING),
-  declare('isCIDR(string): bool', (_, text) => !(parseRange(text) instanceof Failure), cost, READING),
+  declare(`cidr(string): ${CIDR}`, (_, text) => parseRange(text), costOfText, READING),
+  declare('isCIDR(string): bool', (_, text) => !(parseRange(text) instanceof Failure), costOfText, READING),
   declare(`string(${CIDR}): string`, (_, range) => String(range)),
   declare(`${CIDR}~ip(): ${IP}`, (_, { address }: Range) => address),
   declare(`${CIDR}~masked(): ${CIDR}`, (_, range: Range) => masked(range), ONE, READING),
@@ -171,14 +170,14 @@ export const addressFunctions = (): Declaration[] => [
   declare(
     `${CIDR}~containsIP(string): bool`,
     (_, range: Range, text: string) => ofText(parseAddress, (address) => within(range, address as Address))(text),
-    (range, text) => compared(range) + cost(text),
+    (range, text) => compared(range) + costOfText(text),
     READING,
   ),
   declare(`${CIDR}~containsCIDR(${CIDR}): bool`, (_, range: Range, other: Range) => containsRange(range, other), masking),
   declare(
     `${CIDR}~containsCIDR(string): bool`,
     (_, range: Range, text: string) => ofText(parseRange, (other) => containsRange(range, other as Range))(text),
-    (range, text) => masking(range) + cost(text),
+    (range, text) => masking(range) + costOfText(text),
     READING,
   ),
 ]

@@ -1,6 +1,6 @@
 // Quantities in expressions, by the same arithmetic resources are counted with.
 import { Quantity, QuantityError } from '#api/quantity.ts'
-import { declare, type Declaration } from '#lib/cel/functions.ts'
+import { costOfText, declare, type Declaration } from '#lib/cel/functions.ts'
 import { Failure, Foreign, type Value } from '#lib/cel/values.ts'
 
 const TYPE = 'kubernetes.Quantity'
@@ -44,20 +44,19 @@ function whole({ quantity: { nanos } }: QuantityValue): bigint | undefined {
   return nanos % NANO === 0n && value < 2n ** 63n && value >= -(2n ** 63n) ? value : undefined
 }
 
-const cost = (text: string): number => Math.ceil(text.length / 10)
 const amount = (other: QuantityValue | bigint): Quantity => (typeof other === 'bigint' ? Quantity.of(other) : other.quantity)
 
 export const quantityFunctions = (): Declaration[] => [
   declare(
     `quantity(string): ${TYPE}`,
     (_, text) => quantityOf(text),
-    cost,
+    costOfText,
     () => 25,
   ),
   declare(
     'isQuantity(string): bool',
     (_, text) => !(parse(text) instanceof QuantityError),
-    cost,
+    costOfText,
     () => 25,
   ),
   declare(`${TYPE}~sign(): int`, (_, one: QuantityValue) => BigInt(one.quantity.sign)),

@@ -1,5 +1,5 @@
 // Semantic versions in expressions, compared by their precedence.
-import { declare, type Declaration } from '#lib/cel/functions.ts'
+import { costOfText, declare, type Declaration } from '#lib/cel/functions.ts'
 import { Failure, Foreign } from '#lib/cel/values.ts'
 
 const TYPE = 'kubernetes.Semver'
@@ -62,31 +62,29 @@ function normalized(text: string): string {
   return parts.join('.') + rest
 }
 
-const cost = (text: string): number => Math.ceil(text.length / 10)
-
 export const semverFunctions = (): Declaration[] => [
   declare(
     `semver(string): ${TYPE}`,
     (_, text) => parse(text),
-    cost,
+    costOfText,
     () => 40,
   ),
   declare(
     `semver(string, bool): ${TYPE}`,
     (_, text, normalize) => parse(text, normalize),
-    cost,
+    costOfText,
     () => 50,
   ),
   declare(
     'isSemver(string): bool',
     (_, text) => parse(text) instanceof Version,
-    cost,
+    costOfText,
     () => 40,
   ),
   declare(
     'isSemver(string, bool): bool',
     (_, text, normalize) => parse(text, normalize) instanceof Version,
-    cost,
+    costOfText,
     () => 50,
   ),
   ...['major', 'minor', 'patch'].map((name, at) =>

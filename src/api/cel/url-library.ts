@@ -1,5 +1,5 @@
 // URLs in expressions, read as Go's ParseRequestURI reads them: absolute, or an absolute path. Nothing is normalised.
-import { declare, type Declaration } from '#lib/cel/functions.ts'
+import { costOfText, declare, type Declaration } from '#lib/cel/functions.ts'
 import { quoted } from '#lib/cel/quoted.ts'
 import { Entries, Failure, Foreign, Items } from '#lib/cel/values.ts'
 
@@ -94,19 +94,17 @@ function queryOf(query: string): Entries {
   return entries
 }
 
-const cost = (text: string): number => Math.ceil(text.length / 10)
-
 export const urlFunctions = (): Declaration[] => [
   declare(
     `url(string): ${URL_TYPE}`,
     (_, text) => parse(text),
-    cost,
+    costOfText,
     () => 25,
   ),
   declare(
     'isURL(string): bool',
     (_, text) => !(parse(text) instanceof Failure),
-    cost,
+    costOfText,
     () => 25,
   ),
   declare(`${URL_TYPE}~getScheme(): string`, (_, { parts }: UrlValue) => parts.scheme),

@@ -18,7 +18,7 @@ function writeFields(writer: ProtobufWriter, object: Json, message: Message): vo
     if (field.inline) {
       const inner = messageNamed(field.message)!
       if (hasAny(object, inner)) {
-        writeNested(writer, field.number, () => writeFields(writer, object, inner))
+        writer.nested(field.number, () => writeFields(writer, object, inner))
       }
       continue
     }
@@ -41,19 +41,12 @@ function hasAny(object: Json, message: Message): boolean {
 
 function writeMap(writer: ProtobufWriter, field: WireField, map: Json): void {
   for (const key of Object.keys(map).toSorted().toReversed()) {
-    writeNested(writer, field.number, () => {
+    writer.nested(field.number, () => {
       writeField(writer, { ...field, number: 2, type: field.values }, map[key])
       writer.string(key)
       writer.tag(1, LENGTH)
     })
   }
-}
-
-function writeNested(writer: ProtobufWriter, number: number, write: () => void): void {
-  const before = writer.length
-  write()
-  writer.unsigned(writer.length - before)
-  writer.tag(number, LENGTH)
 }
 
 function writeField(
@@ -63,7 +56,7 @@ function writeField(
 ): void {
   switch (type) {
     case 'message':
-      return writeNested(writer, number, () => writeMessage(writer, value, message))
+      return writer.nested(number, () => writeMessage(writer, value, message))
     case 'string':
       writer.string(String(value))
       break

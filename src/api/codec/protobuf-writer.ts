@@ -1,4 +1,5 @@
 // Writes the wire form back to front, so that a message's length is known by the time it must be written; one growing buffer, no second pass.
+import { LENGTH } from './protobuf-reader.ts'
 
 const FIRST_SIZE = 1024
 
@@ -12,13 +13,21 @@ export class ProtobufWriter {
     this.#start = size
   }
 
-  /** How much is written: what a message adds to it between two calls is its length. */
+  /** How much is written. */
   get length(): number {
     return this.#bytes.length - this.#start
   }
 
   finish(): Buffer {
     return Buffer.from(this.#bytes.subarray(this.#start))
+  }
+
+  /** A message as field `number`: what `write` writes of it. */
+  nested(number: number, write: () => void): void {
+    const before = this.length
+    write()
+    this.unsigned(this.length - before)
+    this.tag(number, LENGTH)
   }
 
   tag(number: number, wire: number): void {

@@ -2,6 +2,7 @@
 import { definition } from '#api/definitions.ts'
 import type { JSONSchemaProps } from '#api/generated/types.ts'
 import type { Schema } from '#api/schema.ts'
+import { mapValues } from '#lib/map-values.ts'
 
 const STRUCTURAL = new Set([
   'type',
@@ -60,7 +61,3 @@ function schemaOf(raw: JSONSchemaProps): Schema {
 }
 
 const isSchema = (value: unknown): value is JSONSchemaProps => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function mapValues<A, B>(record: Record<string, A>, map: (value: A) => B): Record<string, B> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]))
-}

@@ -25,11 +25,11 @@ export async function gnosticDocument(parts: SwaggerParts): Promise<Buffer> {
   }
   return Buffer.concat([
     piece((writer) => text(writer, 1, parts.swagger)),
-    piece((writer) => message(writer, 2, () => writeFields(writer, parts.info, INFO))),
+    piece((writer) => writer.nested(2, () => writeFields(writer, parts.info, INFO))),
     ...joined(8, await pieces(2, parts.paths, pathItem)),
     ...joined(9, await pieces(1, parts.definitions, schema)),
     ...joined(10, await pieces(1, parts.parameters, parameter)),
-    ...parts.security.map((one) => piece((writer) => message(writer, 12, () => requirement(writer, one)))),
+    ...parts.security.map((one) => piece((writer) => writer.nested(12, () => requirement(writer, one)))),
     ...joined(13, await pieces(1, Object.entries(parts.securityDefinitions), security)),
   ])
 }
@@ -42,7 +42,7 @@ async function pieces(number: number, entries: Entries, write: Write): Promise<B
   const buffers: Buffer[] = []
   for (const entry of entries) {
     const writer = new ProtobufWriter()
-    message(writer, number, () => named(writer, entry, write))
+    writer.nested(number, () => named(writer, entry, write))
     buffers.push(writer.finish())
     await pause()
   }
@@ -59,20 +59,13 @@ function joined(number: number, buffers: Buffer[]): Buffer[] {
 
 // The writer works back to front: within a message the field with the greatest number comes first.
 
-function message(writer: ProtobufWriter, number: number, write: () => void): void {
-  const before = writer.length
-  write()
-  writer.unsigned(writer.length - before)
-  writer.tag(number, LENGTH)
-}
-
 function text(writer: ProtobufWriter, number: number, value: string): void {
   writer.string(value)
   writer.tag(number, LENGTH)
 }
 
 function named(writer: ProtobufWriter, [name, value]: [string, unknown], write: Write): void {
-  message(writer, 2, () => write(writer, value))
+  writer.nested(2, () => write(writer, value))
   text(writer, 1, name)
 }
 
@@ -87,7 +80,7 @@ function writeFields(writer: ProtobufWriter, object: Json, rows: readonly Row[])
       if (write === 'boolean') {
         writer.unsigned(item ? 1 : 0)
         writer.tag(number, VARINT)
-      } else if (write) message(writer, number, () => write(writer, item))
+      } else if (write) writer.nested(number, () => write(writer, item))
       else text(writer, number, String(item))
     }
   }
@@ -98,7 +91,7 @@ function writeExtensions(writer: ProtobufWriter, object: Json, number: number): 
   for (const key of Object.keys(object)
     .filter((one) => one.startsWith('x-'))
     .toReversed()) {
-    message(writer, number, () => named(writer, [key, object[key]], any))
+    writer.nested(number, () => named(writer, [key, object[key]], any))
   }
 }
 
@@ -121,9 +114,9 @@ const SCHEMA: readonly Row[] = [
   ['default', 5, any],
   ['required', 19],
   ['enum', 20, any],
-  ['additionalProperties', 21, (writer, value) => message(writer, 1, () => schema(writer, value))],
+  ['additionalProperties', 21, (writer, value) => writer.nested(1, () => schema(writer, value))],
   ['type', 22, (writer, value) => text(writer, 1, value)],
-  ['items', 23, (writer, value) => message(writer, 1, () => schema(writer, value))],
+  ['items', 23, (writer, value) => writer.nested(1, () => schema(writer, value))],
   ['properties', 25, (writer, value) => members(writer, 1, value, schema)],
 ]
 
@@ -166,7 +159,7 @@ const OPERATION: readonly Row[] = [
 
 const RESPONSE: readonly Row[] = [
   ['description', 1],
-  ['schema', 2, (writer, value) => message(writer, 1, () => schema(writer, value))],
+  ['schema', 2, (writer, value) => writer.nested(1, () => schema(writer, value))],
 ]
 
 const PATH_ITEM: readonly Row[] = [
@@ -202,24 +195,22 @@ function pathItem(writer: ProtobufWriter, value: Json): void {
 }
 
 function parameterOrReference(writer: ProtobufWriter, value: Json): void {
-  if ('$ref' in value) message(writer, 2, () => writeFields(writer, value, REFERENCE))
-  else message(writer, 1, () => parameter(writer, value))
+  if ('$ref' in value) writer.nested(2, () => writeFields(writer, value, REFERENCE))
+  else writer.nested(1, () => parameter(writer, value))
 }
 
 function parameter(writer: ProtobufWriter, value: Json): void {
-  if (value.in === 'body') return message(writer, 1, () => writeFields(writer, value, PARAMETER_IN_BODY))
+  if (value.in === 'body') return writer.nested(1, () => writeFields(writer, value, PARAMETER_IN_BODY))
   const inPath = value.in === 'path'
-  message(writer, 2, () =>
-    message(writer, inPath ? 4 : 3, () => writeFields(writer, value, inPath ? PARAMETER_IN_PATH : PARAMETER_IN_QUERY)),
-  )
+  writer.nested(2, () => writer.nested(inPath ? 4 : 3, () => writeFields(writer, value, inPath ? PARAMETER_IN_PATH : PARAMETER_IN_QUERY)))
 }
 
 function responseValue(writer: ProtobufWriter, value: Json): void {
-  message(writer, 1, () => writeFields(writer, value, RESPONSE))
+  writer.nested(1, () => writeFields(writer, value, RESPONSE))
 }
 
 function security(writer: ProtobufWriter, value: Json): void {
-  message(writer, 2, () => writeFields(writer, value, API_KEY))
+  writer.nested(2, () => writeFields(writer, value, API_KEY))
 }
 
 function requirement(writer: ProtobufWriter, value: Record<string, string[]>): void {
@@ -228,5 +219,5 @@ function requirement(writer: ProtobufWriter, value: Record<string, string[]>): v
 
 /** The entries of an object, each a named message in field `number`. */
 function members(writer: ProtobufWriter, number: number, value: Json, write: Write): void {
-  for (const entry of Object.entries(value).toReversed()) message(writer, number, () => named(writer, entry, write))
+  for (const entry of Object.entries(value).toReversed()) writer.nested(number, () => named(writer, entry, write))
 }

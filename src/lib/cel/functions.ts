@@ -19,6 +19,9 @@ export interface Declaration {
   work?: (...args: any[]) => number
 }
 
+/** Of a call that walks over a text once. */
+export const costOfText = (text: string): number => Math.ceil(text.length / 10)
+
 export interface Overload {
   readonly name: string
   readonly method: boolean

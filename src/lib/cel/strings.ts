@@ -1,5 +1,5 @@
 // The extension library of strings, version 2. Positions count code points.
-import { declare, type Declaration } from './functions.ts'
+import { costOfText, declare, type Declaration } from './functions.ts'
 import { showDouble } from './standard.ts'
 import { showDuration, showTimestamp } from './time.ts'
 import {
@@ -17,7 +17,6 @@ import {
   typeNameOf,
 } from './values.ts'
 
-const cost = (text: string): number => Math.ceil(text.length / 10)
 const twice = (text: string): number => Math.ceil(text.length / 5)
 /** Every character by itself. */
 const pieces = (text: string, by: string): number => (by === '' ? text.length * 3 : text.length)
@@ -231,18 +230,18 @@ function printCost(value: Value, depth = 0): number {
     return cost
   }
   if (value instanceof MapValue)
-    return value.keys().reduce<number>((cost, key) => cost + 2 + (depth < 20 ? printCost(value.get(key)!, depth + 1) : 0), 1)
+    return value.keys().reduce<number>((costOfText, key) => costOfText + 2 + (depth < 20 ? printCost(value.get(key)!, depth + 1) : 0), 1)
   return value instanceof Uint8Array ? value.length : 8
 }
 
 export const stringFunctions = (): Declaration[] => [
-  declare('string~charAt(int): string', (_, text, index) => charAt(text, index), cost),
-  declare('string~indexOf(string): int', (_, text, part) => indexOf(text, part), cost),
-  declare('string~indexOf(string, int): int', (_, text, part, from) => indexOf(text, part, from), cost),
-  declare('string~lastIndexOf(string): int', (_, text, part) => lastIndexOf(text, part), cost),
-  declare('string~lastIndexOf(string, int): int', (_, text, part, from) => lastIndexOf(text, part, from), cost),
-  declare('string~lowerAscii(): string', (_, text) => text.replace(/[A-Z]+/g, (part: string) => part.toLowerCase()), cost),
-  declare('string~upperAscii(): string', (_, text) => text.replace(/[a-z]+/g, (part: string) => part.toUpperCase()), cost),
+  declare('string~charAt(int): string', (_, text, index) => charAt(text, index), costOfText),
+  declare('string~indexOf(string): int', (_, text, part) => indexOf(text, part), costOfText),
+  declare('string~indexOf(string, int): int', (_, text, part, from) => indexOf(text, part, from), costOfText),
+  declare('string~lastIndexOf(string): int', (_, text, part) => lastIndexOf(text, part), costOfText),
+  declare('string~lastIndexOf(string, int): int', (_, text, part, from) => lastIndexOf(text, part, from), costOfText),
+  declare('string~lowerAscii(): string', (_, text) => text.replace(/[A-Z]+/g, (part: string) => part.toLowerCase()), costOfText),
+  declare('string~upperAscii(): string', (_, text) => text.replace(/[a-z]+/g, (part: string) => part.toUpperCase()), costOfText),
   declare('string~replace(string, string): string', (_, text, from, to) => replace(text, from, { to }), twice, replaceWork),
   declare(
     'string~replace(string, string, int): string',
@@ -252,12 +251,12 @@ export const stringFunctions = (): Declaration[] => [
   ),
   declare('string~split(string): list<string>', (_, text, by) => split(text, by), twice, pieces),
   declare('string~split(string, int): list<string>', (_, text, by, limit) => split(text, by, limit), twice, pieces),
-  declare('string~substring(int): string', (_, text, from) => substring(text, from), cost),
-  declare('string~substring(int, int): string', (_, text, from, to) => substring(text, from, to), cost),
-  declare('string~trim(): string', (_, text) => text.trim(), cost),
+  declare('string~substring(int): string', (_, text, from) => substring(text, from), costOfText),
+  declare('string~substring(int, int): string', (_, text, from, to) => substring(text, from, to), costOfText),
+  declare('string~trim(): string', (_, text) => text.trim(), costOfText),
   declare('list<string>~join(): string', (_, list) => join(list, ''), joinCost, joinWork),
   declare('list<string>~join(string): string', (_, list, separator) => join(list, separator), joinCost, joinWork),
-  declare('strings.quote(string): string', (_, text) => quote(text), cost),
+  declare('strings.quote(string): string', (_, text) => quote(text), costOfText),
   declare(
     'string~format(list<dyn>): string',
     (_, text, args) => format(text, args),
