@@ -1,8 +1,9 @@
 // Every kubectl on this machine against simulated nodes: what it says word for word, where only the server can make it say so.
 import assert from 'node:assert/strict'
-import { basename } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { fetchPinned } from './clients/pinned.ts'
+import { fetchPinned, pinned } from './clients/pinned.ts'
 import { Instance, kubectls, noKubectl } from './instance.ts'
 
 const OBJECTS = `
@@ -101,6 +102,45 @@ const SAYS: [line: string, output: RegExp][] = [
   ['get pods', /^No resources found in NS namespace.\n$/],
 ]
 
+const MAP_ONE = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\n'
+const MAP_TWO = MAP_ONE.replace('one', 'two')
+const PREFERENCES = `
+apiVersion: kubectl.config.k8s.io/v1beta1
+kind: Preference
+aliases:
+- {name: boats, command: get, prependArgs: [configmaps], options: [{name: output, default: name}]}
+`
+/** What came with kubectl 1.31 to 1.36, what is on standard input, and what it prints. */
+const NEW: [line: string, output: RegExp, input?: string][] = [
+  ['create configmap settings --from-literal=a=1', /^configmap\/settings created\n$/],
+  ['wait --for=create configmap/settings --timeout=20s', /^configmap\/settings condition met\n$/],
+  ['get configmap settings -o kyaml', /^---\n\{\n {2}apiVersion: "v1",\n {2}data: \{\n {4}a: "1",\n {2}\},\n {2}kind: "ConfigMap",\n/],
+  ['apply -f - --prune --applyset=fleet', /^configmap\/one created\nconfigmap\/two created\n$/, `${MAP_ONE}---\n${MAP_TWO}`],
+  ['apply -f - --prune --applyset=fleet', /^configmap\/one unchanged\nconfigmap\/two pruned\n$/, MAP_ONE],
+  ['get secret fleet -o jsonpath={.metadata.annotations}', /"applyset.kubernetes.io\/contains-group-kinds":"ConfigMap"/],
+  ['get configmaps -l applyset.kubernetes.io/part-of -o name', /^configmap\/one\n$/],
+  ['run box --image=box', /^pod\/box created\n$/],
+  ['wait --for=condition=Ready pod/box --timeout=20s', /condition met/],
+  ['get pod box --subresource=resize', /^NAME +READY +STATUS +RESTARTS +AGE\nbox +1\/1 +Running/],
+  [
+    'patch pod box --subresource=resize -p {"spec":{"containers":[{"name":"box","resources":{"requests":{"cpu":"1"}}}]}}',
+    /^The Pod "box" is invalid: spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing\n$/,
+  ],
+  ['events --for pod/box --types=Normal', /Normal +Scheduled +Pod\/box +Successfully assigned NS\/box to simulated-\d\n/],
+  ...['general', 'baseline', 'restricted', 'netadmin', 'sysadmin'].map((profile): [string, RegExp] => [
+    `debug box --image=b --profile=${profile} --copy-to=${profile}`,
+    /^Defaulting debug container name to /,
+  ]),
+  ['get pod sysadmin -o jsonpath={.spec.containers[1].securityContext}', /^\{"privileged":true\}$/],
+  ['get pod restricted -o jsonpath={.spec.containers[1].securityContext}', /^\{"allowPrivilegeEscalation":false,/],
+  ['auth whoami -o jsonpath={.status.userInfo.username}', /^kubernetes-admin$/],
+  [
+    'api-resources -o wide --api-group=apps',
+    /^deployments +deploy +apps\/v1 +true +Deployment +create,delete,deletecollection,get,list,patch,update,watch +all$/m,
+  ],
+  ['delete pods --all --now', /^pod "baseline" deleted/],
+]
+
 await fetchPinned()
 
 describe('kubectl', { skip: noKubectl, concurrency: 2 }, () => {
@@ -125,6 +165,26 @@ describe('kubectl', { skip: noKubectl, concurrency: 2 }, () => {
         const said = (stderr + stdout).replaceAll(/^[IWE]\d{4} .*\n/gm, '')
         assert.match(said, new RegExp(output.source.replaceAll('NS', ns), output.flags), `kubectl ${line}`)
       }
+    })
+  }
+
+  for (const program of pinned('kubectl')) {
+    const version = basename(program).replace('kubectl.', '')
+    test(`kubectl ${version} does what is new`, async () => {
+      const ns = `n-${version.replaceAll('.', '-')}`
+      const env = { KUBECTL_APPLYSET: 'true', KUBECTL_KYAML: 'true' }
+      await cluster.ok(`create namespace ${ns}`, { program })
+      for (const [line, output, input = ''] of NEW) {
+        const { stdout, stderr } = await cluster.kubectl(['-n', ns, ...line.split(' ')], { program, env, input })
+        const said = (stderr + stdout).replaceAll(/^[IWE]\d{4} .*\n/gm, '')
+        assert.match(said, new RegExp(output.source.replaceAll('NS', ns), output.flags), `kubectl ${line}`)
+      }
+      const preferences = join(cluster.directory, `${ns}.kuberc`)
+      writeFileSync(preferences, PREFERENCES)
+      // An alias is found only where it comes first.
+      const words = ['boats', '-n', ns, `--kuberc=${preferences}`, `--kubeconfig=${cluster.kubeconfig}`]
+      const { stdout, stderr } = await cluster.inside([program, ...words])
+      assert.match(stdout, /^configmap\/kube-root-ca.crt\nconfigmap\/one\nconfigmap\/settings\n$/, stderr)
     })
   }
 })
