@@ -24,3 +24,20 @@ test('LruMap forgets until what is left weighs little enough', () => {
   map.set('d', '123456789')
   assert.equal(map.size, 1)
 })
+
+test('LruMap goes on forgetting in order after all was forgotten, and what was used meanwhile last', () => {
+  const map = new LruMap<number, string>(3, { weightOf: (_, value) => value.length, maxWeight: 100 })
+  map.set(1, 'a')
+  map.set(2, 'x'.repeat(200))
+  assert.equal(map.size, 0)
+  // What was weighed when nothing was left has seen the end.
+  map.set(3, 'x'.repeat(200))
+  for (let key = 4; key < 8; key++) map.set(key, 'a')
+  map.get(5)
+  map.delete(6)
+  for (let key = 8; key < 10; key++) map.set(key, 'a')
+  assert.deepEqual(
+    [4, 5, 6, 7, 8, 9].filter((key) => map.get(key)),
+    [5, 8, 9],
+  )
+})

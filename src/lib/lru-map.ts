@@ -11,6 +11,8 @@ export class LruMap<K, V> {
   readonly #limit: number
   readonly #options: LruMapOptions<K, V> | undefined
   #entries = new Map<K, V>()
+  /** Stands behind all that was forgotten. A new one would have to pass over their places, of which there can be thousands. */
+  #oldest = this.#entries.keys()
   #weight = 0
 
   constructor(limit: number, options?: LruMapOptions<K, V>) {
@@ -34,8 +36,17 @@ export class LruMap<K, V> {
     this.delete(key)
     this.#entries.set(key, value)
     if (this.#options) this.#weight += this.#options.weightOf(key, value)
-    while (this.#entries.size > this.#limit || (this.#options && this.#weight > this.#options.maxWeight))
-      this.delete(this.#entries.keys().next().value!)
+    while (this.#entries.size > this.#limit || (this.#options && this.#weight > this.#options.maxWeight)) this.#forgetOldest()
+  }
+
+  #forgetOldest(): void {
+    let { value, done } = this.#oldest.next()
+    if (done) {
+      // It has seen the end once, and would go on saying so.
+      this.#oldest = this.#entries.keys()
+      value = this.#oldest.next().value
+    }
+    this.delete(value!)
   }
 
   delete(key: K): boolean {
