@@ -230,7 +230,7 @@ function printCost(value: Value, depth = 0): number {
     return cost
   }
   if (value instanceof MapValue)
-    return value.keys().reduce<number>((costOfText, key) => costOfText + 2 + (depth < 20 ? printCost(value.get(key)!, depth + 1) : 0), 1)
+    return value.keys().reduce<number>((sum, key) => sum + 2 + (depth < 20 ? printCost(value.get(key)!, depth + 1) : 0), 1)
   return value instanceof Uint8Array ? value.length : 8
 }
 
