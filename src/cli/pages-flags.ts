@@ -1,8 +1,8 @@
 // Flags that say where a part of a cluster on its own serves its health and its metrics, with upstream's names and ports.
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { UsageError } from './errors.ts'
+import { readNamedFile } from './named-file.ts'
 import type { PagesConfig } from './platform.ts'
 
 export const CONTROLLERS_PORT = 10_257
@@ -30,14 +30,7 @@ export function readPagesFlags(flags: PagesFlags, defaultPort: number): PagesCon
 }
 
 function readPair(certificateFile: string, keyFile: string): { certificate: string; key: string } {
-  const read = (flag: string, file: string) => {
-    try {
-      return readFileSync(file, 'utf8')
-    } catch (error) {
-      throw new UsageError(`${flag} ${file}: ${(error as Error).message}`)
-    }
-  }
-  const pair = { certificate: read('--tls-cert-file', certificateFile), key: read('--tls-private-key-file', keyFile) }
+  const pair = { certificate: readNamedFile('--tls-cert-file', certificateFile), key: readNamedFile('--tls-private-key-file', keyFile) }
   try {
     createSecureContext({ cert: pair.certificate, key: pair.key })
   } catch (error) {

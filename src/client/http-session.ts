@@ -135,6 +135,8 @@ export class HttpSession implements AsyncDisposable {
 }
 
 function unavailable(method: string, path: string, cause: unknown): StatusError {
-  const why = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : 'the connection was closed'
+  // Why there is no connection stands behind what became of the stream.
+  const first = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
+  const why = first instanceof Error ? first.message || (first as NodeJS.ErrnoException).code : 'the connection was closed'
   return new StatusError('ServiceUnavailable', `${method} ${path.split('?')[0]}: ${why}`, { cause })
 }

@@ -42,7 +42,11 @@ export class MessageReader {
     stream.pause()
     // Paused streams do not end by themselves, and an unread trailer must still arrive.
     stream.on('end', () => this.#finish())
-    stream.on('error', (error) => this.fail(new GrpcError(grpcCode('UNAVAILABLE'), `connection error: ${error.message}`, error)))
+    stream.on('error', (error) => {
+      // Why there is no connection stands behind what became of the stream.
+      const { message } = error.cause instanceof Error ? error.cause : error
+      this.fail(new GrpcError(grpcCode('UNAVAILABLE'), `connection error: ${message}`, error))
+    })
     stream.on('close', () => {
       if (!this.#status && this.#failure === undefined) {
         this.fail(
