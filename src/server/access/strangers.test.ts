@@ -252,3 +252,15 @@ test('checkAuthentication refuses in the words of upstream', async () => {
       message,
     })
 })
+
+for (const rule of ['claims.?email_verified.orValue(true) == true', 'claims.email_verified', 'has(claims.email_verified)'])
+  test(`checkAuthentication takes ${rule} for a look at whether the address was verified`, async () => {
+    const claimMappings = { username: { expression: 'claims.?email.orValue("x")' } }
+    const config = jwt({ claimMappings, claimValidationRules: [{ expression: rule }] })
+    assert.equal((await checkAuthentication(parseAuthenticationConfiguration(JSON.stringify(config)), [])).issuers.length, 1)
+    const without = JSON.stringify(jwt({ claimMappings }))
+    await assert.rejects(
+      async () => checkAuthentication(parseAuthenticationConfiguration(without), []),
+      /claims\.email_verified must be used/,
+    )
+  })

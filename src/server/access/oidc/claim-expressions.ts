@@ -40,10 +40,20 @@ export async function claimExpressions(errors: FieldError[]): Promise<ClaimExpre
   }
 }
 
-/** Any part of the tree that selects the claim, whatever the tree is made of. */
+interface Node {
+  kind?: string
+  name?: string
+  field?: string
+  operand?: Node
+  args?: Node[]
+  value?: unknown
+}
+
+/** Any part of the tree that selects the claim, optionally or not, whatever the tree is made of. */
 function reads(node: unknown, claim: string): boolean {
   if (typeof node !== 'object' || node === null) return false
-  const { kind, field, operand } = node as { kind?: string; field?: string; operand?: { kind?: string; name?: string } }
+  const { kind, field, operand, name, args } = node as Node
   if (kind === 'select' && field === claim && operand?.name === 'claims') return true
+  if (kind === 'call' && name === '_?._' && args?.[0]?.name === 'claims' && args[1]?.value === claim) return true
   return Object.values(node).some((part) => reads(part, claim))
 }
