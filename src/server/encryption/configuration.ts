@@ -2,6 +2,7 @@
 // once, in upstream's words, and no secret ever appears in a message.
 import { isObject } from '#api/clone.ts'
 import { parseYaml } from '#api/codec/yaml.ts'
+import { misfits, type Shape } from '#api/configuration-file.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Random } from '#lib/random.ts'
 import { aesCbc, aesGcm, type Cipher, identity, secretBox } from './ciphers.ts'
@@ -26,6 +27,26 @@ const CIPHERS: Record<string, (key: Uint8Array, random: Random) => Cipher | Prom
   aesgcm: aesGcm,
   aescbc: aesCbc,
   secretbox: secretBox,
+}
+
+const KEYS: Shape = { keys: [{ name: 'text', secret: 'text' }] }
+const SHAPE: Shape = {
+  apiVersion: 'text',
+  kind: 'text',
+  resources: [
+    {
+      resources: ['text'],
+      providers: [
+        {
+          aesgcm: KEYS,
+          aescbc: KEYS,
+          secretbox: KEYS,
+          identity: {},
+          kms: { apiVersion: 'text', name: 'text', cachesize: 'number', endpoint: 'text', timeout: 'text' },
+        },
+      ],
+    },
+  ],
 }
 
 export class BadEncryptionConfiguration extends Error {
@@ -72,6 +93,9 @@ function documentOf(text: string): Record<string, unknown> {
     throw new BadEncryptionConfiguration(
       `no kind ${JSON.stringify(kind ?? '')} is registered for version ${JSON.stringify(apiVersion ?? '')}: an EncryptionConfiguration of apiserver.config.k8s.io/v1 is needed`,
     )
+  // What is misspelt would be left out, and with it somebody's encryption.
+  const unfit = misfits(value, SHAPE)
+  if (unfit.length > 0) throw new BadEncryptionConfiguration(`strict decoding error: ${unfit.join(', ')}`)
   return value as Record<string, unknown>
 }
 
@@ -155,13 +179,15 @@ async function keysOf(kind: string, keys: unknown, { path, errors, making }: Rea
 }
 
 async function kmsOf(given: unknown, { path, errors, making }: Reading): Promise<Provider[]> {
-  const { apiVersion = 'v1', name, endpoint, timeout } = (given ?? {}) as Record<string, unknown>
+  const { apiVersion = 'v1', name, cachesize, endpoint, timeout } = (given ?? {}) as Record<string, unknown>
   const before = errors.length
   if (apiVersion !== 'v2') errors.push(`${path}.apiVersion: Invalid value: ${JSON.stringify(apiVersion)}: only kms v2 is supported here`)
   if (typeof name !== 'string' || name === '') errors.push(`${path}.name: Required value: name is required`)
   else if (name.includes(':')) errors.push(`${path}.name: Invalid value: ${JSON.stringify(name)}: must not contain ":"`)
   if (typeof endpoint !== 'string' || !/^unix:\/\/\/?./.test(endpoint))
     errors.push(`${path}.endpoint: Invalid value: ${JSON.stringify(endpoint ?? '')}: unsupported scheme, it must be "unix"`)
+  if (cachesize !== undefined && cachesize !== null)
+    errors.push(`${path}.cachesize: Invalid value: ${String(cachesize)}: cachesize is not supported in v2`)
   const timeoutMs = timeout === undefined ? 3000 : durationMs(timeout)
   if (timeoutMs === undefined || timeoutMs <= 0)
     errors.push(`${path}.timeout: Invalid value: ${JSON.stringify(timeout)}: should be a positive value`)
