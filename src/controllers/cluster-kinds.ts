@@ -44,8 +44,15 @@ export function createClusterKinds(builtin: readonly Kind<any>[], informers: Inf
     list: () => [...stored, ...custom()],
     find(apiVersion, name) {
       const { group, version } = parseApiVersion(apiVersion)
-      const matches = [...stored, ...custom(), ...remote.known()].filter((kind) => kind.group === group && kind.kind === name)
-      return matches.find((kind) => kind.version === version) ?? matches[0]
+      let other: Kind<any> | undefined
+      for (const kinds of [stored, custom(), remote.known()]) {
+        for (const kind of kinds) {
+          if (kind.kind !== name || kind.group !== group) continue
+          if (kind.version === version) return kind
+          other ??= kind
+        }
+      }
+      return other
     },
     each(handler) {
       const present = new Map<string, AbortController>()

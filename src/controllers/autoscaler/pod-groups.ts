@@ -46,14 +46,33 @@ export function groupPods(
 }
 
 function isStarting(pod: Pod, metric: PodMetric, now: number): boolean {
-  const condition = podCondition(pod, 'Ready')
-  const started = Date.parse(pod.status?.startTime ?? '')
-  if (!condition || Number.isNaN(started)) return true
-  const changed = Date.parse(condition.lastTransitionTime ?? '') || 0
-  const unready = condition.status === 'False'
+  const readiness = readinessOf(pod)
+  if (!readiness) return true
+  const { started, changed, unready } = readiness
   // A whole window must have passed in the state it is in.
   if (started + CPU_INITIALIZATION_MS > now) return unready || metric.timestamp < changed + metric.windowMs
   return unready && started + INITIAL_READINESS_MS > changed
+}
+
+interface Readiness {
+  /** Epoch milliseconds. */
+  started: number
+  changed: number
+  unready: boolean
+}
+
+const knownReadiness = new WeakMap<Pod, Readiness>()
+
+/** undefined where the pod does not tell; read once for each version of a pod. */
+function readinessOf(pod: Pod): Readiness | undefined {
+  const known = knownReadiness.get(pod)
+  if (known) return known
+  const condition = podCondition(pod, 'Ready')
+  const started = Date.parse(pod.status?.startTime ?? '')
+  if (!condition || Number.isNaN(started)) return undefined
+  const read = { started, changed: Date.parse(condition.lastTransitionTime ?? '') || 0, unready: condition.status === 'False' }
+  knownReadiness.set(pod, read)
+  return read
 }
 
 /** By list of pods, which stays the same while they do: an autoscaler asks about the same ones every 15 seconds. */

@@ -119,8 +119,11 @@ export class StoreMirror {
           this.#offered.delete(change.value)
           object.adopt(parsed.object, this.recent, parsed.partsFrozen)
         }
+        const before = cache?.get(change.key)
         if (cache) cache.put(object)
         else this.#unclaimed.set(change.key, object)
+        // Everyone has been told: what few will ask for again may go.
+        if (before) this.#release(before)
       } else if (cache) cache.delete(change.key, change.revision)
       else this.#unclaimed.delete(change.key)
       this.#revision = change.revision
@@ -130,6 +133,11 @@ export class StoreMirror {
       this.#waiting = this.#waiting.filter(({ revision }) => revision > this.#revision)
       for (const { resolve } of ready) resolve()
     }
+  }
+
+  #release(object: StoredObject): void {
+    this.recent.delete(object)
+    object.release()
   }
 
   #load(object: StoredObject): void {

@@ -60,6 +60,11 @@ export class StoredObject {
     recent?.set(this, object)
   }
 
+  /** Lets go of the parsed copy: whoever asks for it again has it parsed again. */
+  release(): void {
+    this.#parsed = undefined
+  }
+
   labels(): Record<string, string> | undefined {
     if (this.#labels === undefined) this.object()
     return this.#labels ?? undefined

@@ -2,7 +2,7 @@
 // the next, unless pods or nodes have changed.
 import { Pod } from '#api/kinds/core/pod.ts'
 import type { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
-import { keyOf, keyText, type KubeObject, parseKeyText } from '#api/object.ts'
+import { keyOf, type KubeObject, parseKeyText } from '#api/object.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import type { ObjectReader } from '#server/request.ts'
 import type { PodReading } from './reading.ts'
@@ -71,9 +71,17 @@ export class SimulatedPods {
   #make(namespace: string, readings: ReadonlyMap<string, PodReading>, before: Told | undefined): Told {
     const { reader, usage, metricsOf } = this.#context
     const { changes } = usage
-    const known = before?.madeAt === changes && haveSameKeys(before.readings, readings) ? before : undefined
-    const pods = known?.pods ?? [...readings.keys()].flatMap((key) => reader.get(Pod, parseKeyText(key)) ?? [])
-    const metrics = pods.map((pod) => metricsOf(pod, readings.get(keyText(keyOf(pod)))!))
+    const same = before?.madeAt === changes && before.pods.length === readings.size && haveSameKeys(before.readings, readings)
+    const known = same ? before : undefined
+    const pods: Pod[] = []
+    const metrics: PodMetrics[] = []
+    let at = 0
+    for (const [key, reading] of readings) {
+      const pod = known ? known.pods[at++] : reader.get(Pod, parseKeyText(key))
+      if (!pod) continue
+      pods.push(pod)
+      metrics.push(metricsOf(pod, reading))
+    }
     const told = { readings, madeAt: changes, checkedAt: changes, pods, metrics, picked: known?.picked ?? selections() }
     this.#told.set(namespace, told)
     return told

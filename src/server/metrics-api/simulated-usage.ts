@@ -81,7 +81,9 @@ export class SimulatedUsage {
     if (!basis?.steady) return undefined
     const { reader } = this.#context
     for (const { kind, key, owner } of basis.owners) if (reader.get(kind, key) !== owner) return undefined
-    return new Map([...basis.readings].map(([key, reading]) => [key, { ...reading, timestamp }]))
+    const readings = new Map<string, PodReading>()
+    for (const [key, { windowMs, containers }] of basis.readings) readings.set(key, { timestamp, windowMs, containers })
+    return readings
   }
 
   /** Pods and nodes tell when they change: whatever was worked out before is then out of date. */
