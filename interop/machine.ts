@@ -11,7 +11,8 @@ import { noRealNode } from './instance.ts'
 const TEST_PROGRAMS = ['/bin/busybox', '/usr/bin/redis-server', '/usr/bin/redis-cli', '/usr/bin/curl']
 
 export async function prepareMachine(): Promise<void> {
-  await fetchPinned()
+  // What goes wrong is told by the tests that need them.
+  await fetchPinned().catch(() => undefined)
   if (noRealNode || !existsSync('/usr/bin/apt-get')) return
   const commands = createCommands({ clock: systemClock, env: process.env })
   await ensurePackages({ commands, yes: true })
