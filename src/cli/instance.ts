@@ -38,11 +38,7 @@ export function takeDataDirectory(dataDirectory: string, version: string): { upd
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt > 3) throw unusable(dataDirectory, error)
       const other = runningInstance(dataDirectory)
-      if (other) {
-        throw new CommandError(
-          `${dataDirectory} is in use by a running instance (process ${other.pid}). Stop it with \`sampan down${flagFor(dataDirectory)}\`, or choose another --data-dir.`,
-        )
-      }
+      if (other) throw inUse(dataDirectory, other)
       rmSync(file(dataDirectory), { force: true })
     }
   }
@@ -76,6 +72,13 @@ export function runningInstance(dataDirectory: string): Instance | undefined {
   }
   const startTime = startTimeOf(instance.pid)
   return startTime !== undefined && startTime === instance.startTime ? instance : undefined
+}
+
+export function inUse(dataDirectory: string, { pid }: Instance): CommandError {
+  const stop = `sampan down${flagFor(dataDirectory)}`
+  return new CommandError(
+    `${dataDirectory} is in use by a running instance (process ${pid}). Stop it with \`${stop}\`, or choose another --data-dir.`,
+  )
 }
 
 export function pkiOf(dataDirectory: string, { pkiDirectory }: Instance): string {
