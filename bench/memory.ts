@@ -42,6 +42,7 @@ try {
   again[Symbol.dispose]()
   const { cpu } = await ask(server.child, 'usage')
   const full = await ask(server.child, 'collect')
+  await ask(server.child, 'loop')
   await ask(server.child, 'usage')
   const before = performance.now()
   await ask(server.child, `update ${UPDATES}`)

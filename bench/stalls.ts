@@ -14,6 +14,7 @@ const [only = '', profiles = ''] = process.argv.slice(2)
 const directory = mkdtempSync(join(tmpdir(), 'sampan-bench-'))
 const server = await start('api-server.ts', [directory, profiles])
 const { url, ca, cert, key } = server.ready
+await ask(server.child, 'loop')
 const stranger = await startHostileStranger()
 
 async function send({ path, type, body, method }: HostileRequest): Promise<number> {

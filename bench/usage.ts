@@ -4,7 +4,10 @@ import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 
-/** Answers `usage`, `sample` and `peak` (the largest memory since `sample`), `profile` and `profiled NAME`; other messages are the caller's. */
+/**
+ * Answers `usage`, `sample` and `peak` (the largest memory since `sample`), `profile` and `profiled NAME`; other messages are the caller's. After `loop`
+ * usage tells of the loop's stalls too: to look a thousand times a second costs a fiftieth of a core, which belongs into no other figure.
+ */
 export interface Usage {
   /** Seconds of processor time, all threads. */
   cpu: number
@@ -13,7 +16,7 @@ export interface Usage {
   anonymous: number
   /** Seconds in the collector, by the wall clock. */
   gc: number
-  /** Longest pause of the collector and longest stall of the loop since the last `usage`, in ms. */
+  /** Longest pause of the collector and, after `loop`, longest stall of the loop since the last `usage`, in ms. */
   worst: number
   stall: number
   /** Most processor time the main thread took in one turn of the loop, in ms: a stall on a machine with nothing else to do. */
@@ -33,14 +36,16 @@ export function tellUsage(other: (message: string) => Promise<void>, profileDire
   observer.observe({ entryTypes: ['gc'] })
   let sampling: NodeJS.Timeout | undefined
   const delay = monitorEventLoopDelay({ resolution: 1 })
-  delay.enable()
   let turn = 0
-  let cpu = process.threadCpuUsage()
-  setInterval(() => {
-    const { user, system } = process.threadCpuUsage(cpu)
-    turn = Math.max(turn, (user + system) / 1000)
-    cpu = process.threadCpuUsage()
-  }, 1).unref()
+  const watchLoop = () => {
+    delay.enable()
+    let cpu = process.threadCpuUsage()
+    setInterval(() => {
+      const { user, system } = process.threadCpuUsage(cpu)
+      turn = Math.max(turn, (user + system) / 1000)
+      cpu = process.threadCpuUsage()
+    }, 1).unref()
+  }
   const session = new Session()
   process.on('message', async (message: string) => {
     if (message === 'profile') {
@@ -60,6 +65,7 @@ export function tellUsage(other: (message: string) => Promise<void>, profileDire
       peak = 0
       sampling = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 10)
     } else if (message === 'peak') clearInterval(sampling)
+    else if (message === 'loop') watchLoop()
     else if (message !== 'usage') await other(message)
     const { user, system } = process.cpuUsage()
     const rss = process.memoryUsage.rss()

@@ -51,7 +51,7 @@ async function refuseAll(
   { next, previous, context }: Pick<Judged, 'next' | 'context'> & { previous: KubeObject | undefined },
   errors: FieldError[],
 ): Promise<void> {
-  for (const error of (await kind.validateFurther?.(next, previous, { ...context, errors, warn })) ?? []) errors.push(error)
+  if (kind.validateFurther) for (const error of await kind.validateFurther(next, previous, { ...context, errors, warn })) errors.push(error)
   if (errors.length > 0) throw invalidError(kind, next.metadata?.name ?? '', errors)
 }
 

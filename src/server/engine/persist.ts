@@ -6,7 +6,7 @@ import { MAX_OBJECT_BYTES, textOf, tooLarge } from './text-of.ts'
 import { encodeForStore, storageOf, unstored } from './encoding.ts'
 import type { Resource } from '#server/registry.ts'
 import { type Engine, storageKey, type Write } from './engine.ts'
-import { shown } from './shown.ts'
+import { isShownApart, shown } from './shown.ts'
 
 /** Throws RevisionMismatch when the key is not at `expected` (0: absent). `object` is given away: it becomes the shared copy. */
 export async function persist(
@@ -16,7 +16,7 @@ export async function persist(
 ): Promise<StoredObject> {
   const { resource } = write
   const key = storageKey(resource, { namespace: object.metadata!.namespace ?? '', name: object.metadata!.name! })
-  const converted = await resource.conversion?.encode(resource, object)
+  const converted = resource.conversion && (await resource.conversion.encode(resource, object))
   if (write.dryRun) return unstored(resource, { key, object, revision: expected })
   const { bytes, storage } = converted ?? (heavy ? await encodeInSlices(resource, object) : encodeForStore(resource, object))
   if (bytes.length > MAX_OBJECT_BYTES) throw tooLarge()
@@ -24,9 +24,10 @@ export async function persist(
   engine.mirror.offer(bytes, storage, { partsFrozen: heavy })
   try {
     const { revision } = await engine.store.put(key, bytes, expected)
-    await engine.mirror.seen(revision)
+    const seen = engine.mirror.seen(revision)
+    if (seen) await seen
     const stored = resource.cache.get(key)
-    if (stored?.revision === revision) return await shown(resource, stored)
+    if (stored?.revision === revision) return isShownApart(resource) ? await shown(resource, stored) : stored
     // Overwritten already: answer what this write made of it.
     if (converted) return await shown(resource, new StoredObject(key, bytes, revision))
     return unstored(resource, { key, object: JSON.parse(bytes.toString('utf8')) as KubeObject, revision })
