@@ -1,7 +1,6 @@
 // Which program this is, and which Kubernetes it speaks.
 import { readFileSync } from 'node:fs'
-
-const KUBERNETES_VERSION = 'v1.36.0'
+import { KUBERNETES_VERSION } from '#api/kubernetes-version.ts'
 
 export function programVersion(): string {
   return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { arch, availableParallelism, release, totalmem } from 'node:os'
 import type { NodeSystemInfo } from '#api/generated/types.ts'
+import { KUBERNETES_VERSION } from '#api/kubernetes-version.ts'
 import { Quantity } from '#api/quantity.ts'
 
-const KUBELET_VERSION = 'v1.36.0'
 const MAX_PODS = 110
 const ARCHITECTURES: Record<string, string> = {
   x64: 'amd64',
@@ -40,7 +40,7 @@ export function systemInfo(runtime: { name: string; version: string }): NodeSyst
     containerRuntimeVersion: `${runtime.name}://${runtime.version}`,
     kernelVersion: release(),
     kubeProxyVersion: '',
-    kubeletVersion: KUBELET_VERSION,
+    kubeletVersion: KUBERNETES_VERSION,
     machineID: firstLine('/etc/machine-id') || firstLine('/var/lib/dbus/machine-id'),
     operatingSystem: 'linux',
     osImage: osName(),

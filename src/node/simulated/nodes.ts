@@ -4,6 +4,7 @@ import type { Node as ApiNode, Pod as ApiPod } from '#api/generated/types.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
+import { KUBERNETES_VERSION } from '#api/kubernetes-version.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import { createEventRecorder } from '#client/event-recorder.ts'
@@ -61,7 +62,7 @@ const INFO = {
   containerRuntimeVersion: 'simulated://1',
   kernelVersion: 'simulated',
   kubeProxyVersion: '',
-  kubeletVersion: 'v1.36.0',
+  kubeletVersion: KUBERNETES_VERSION,
   machineID: '',
   operatingSystem: 'linux',
   osImage: 'Simulated',

@@ -1,8 +1,7 @@
 // /version: which Kubernetes this is. Clients compare minor versions; tools show the rest.
+import { KUBERNETES_VERSION } from '#api/kubernetes-version.ts'
 import { answer } from '#server/http/call.ts'
 import type { Endpoint } from './endpoint.ts'
-
-export const KUBERNETES_VERSION = 'v1.36.0'
 
 export type BuildVersion = ReturnType<typeof buildVersion>
 
