@@ -183,7 +183,11 @@ test('an AuthorizationConfiguration asks a webhook only for what its conditions 
           matchConditionSubjectAccessReviewVersion: 'v1',
           failurePolicy: 'Deny',
           connectionInfo: { type: 'KubeConfigFile', kubeConfigFile: write('webhook.json', kubeconfig) },
-          matchConditions: [{ expression: 'has(request.resourceAttributes) && request.resourceAttributes.resource == "pods"' }],
+          matchConditions: [
+            { expression: 'has(request.resourceAttributes) && request.resourceAttributes.resource == "pods"' },
+            { expression: '!has(request.resourceAttributes.namespace) || request.resourceAttributes.namespace == "x"' },
+            { expression: '!("system:serviceaccounts:kube-system" in request.groups)' },
+          ],
         },
       },
       { type: 'RBAC', name: 'rbac' },
@@ -193,6 +197,7 @@ test('an AuthorizationConfiguration asks a webhook only for what its conditions 
   const anna = server.clientFor({ username: 'anna', groups: ['system:authenticated'] })
   await anna.list(Pod)
   await assert.rejects(anna.list(Secret), { reason: 'Forbidden' })
+  await assert.rejects(anna.list(Pod, { namespace: 'y' }), { reason: 'Forbidden' })
   assert.equal(started.calls.length, 1)
   broken = true
   await assert.rejects(anna.list(Pod, { namespace: 'x' }), { code: 500, message: /the webhook answered 400/ })

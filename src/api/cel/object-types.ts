@@ -53,6 +53,12 @@ export function objectType(name: string, fields: () => Iterable<readonly [key: s
   return new Type('object', name, { field: (field) => all().get(field), fieldNames: () => all().keys(), minSize, maxSize: 0 })
 }
 
+/** Fields are called what they are called, `namespace` too: only an identifier could not be. */
+export function structType(name: string, fields: Record<string, Type>): Type {
+  const known = new Map(Object.entries(fields).map(([key, type]) => [key, { type, key }]))
+  return new Type('object', name, { field: (field) => known.get(field), fieldNames: () => known.keys() })
+}
+
 const builtIn = new WeakMap<Schema, Type>()
 
 /** The type of what a built-in kind's schema describes. */

@@ -1,7 +1,7 @@
 // What expressions of admission policies can name: the request and its objects, parameters, variables, and in mutations the types of patches.
 import { AUTHORIZER, RESOURCE_CHECK } from '#api/cel/authorizer-library.ts'
 import { BOOL, celEnvironment, DYN, INT, listOf, mapOf, STRING, Type } from '#api/cel/environment.ts'
-import { schemaType } from '#api/cel/object-types.ts'
+import { schemaType, structType as struct } from '#api/cel/object-types.ts'
 import { declare, functionTable, type FunctionTable } from '#lib/cel/functions.ts'
 import type { Environment } from '#lib/cel/program.ts'
 import { mutationType } from './mutation-types.ts'
@@ -16,12 +16,6 @@ export interface PolicyNames {
   /** What `object`, `oldObject` and `params` are known to be; anything unless said. */
   object?: Type
   params?: Type
-}
-
-/** Fields are called what they are called, `namespace` too: only an identifier could not be. */
-function struct(name: string, fields: Record<string, Type>): Type {
-  const known = new Map(Object.entries(fields).map(([key, type]) => [key, { type, key }]))
-  return new Type('object', name, { field: (field) => known.get(field), fieldNames: () => known.keys() })
 }
 
 const STRINGS = listOf(STRING)

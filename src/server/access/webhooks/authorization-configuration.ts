@@ -1,7 +1,6 @@
 // AuthorizationConfiguration: who is asked whether a request may pass, in order. Checked as upstream checks it; conditions compiled once.
 import { statSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
-import { definition } from '#api/definitions.ts'
 import { duplicate, type FieldError, invalid, notSupported, required, tooMany } from '#api/field-error.ts'
 import type { CelProgram } from '#api/cel/environment.ts'
 import { dnsSubdomain } from '#api/names.ts'
@@ -98,9 +97,26 @@ type Compile = (expression: string, field: string) => CelProgram | undefined
 
 /** Expressions over the spec of a SubjectAccessReview; loaded only when a file is read. */
 async function conditionCompiler(errors: FieldError[]): Promise<Compile> {
-  const { BOOL, celEnvironment, CelError, compileCel } = await import('#api/cel/environment.ts')
-  const { schemaType } = await import('#api/cel/object-types.ts')
-  const request = schemaType(definition('io.k8s.api.authorization.v1.SubjectAccessReviewSpec'))
+  const { BOOL, celEnvironment, CelError, compileCel, listOf, mapOf, STRING } = await import('#api/cel/environment.ts')
+  const { structType } = await import('#api/cel/object-types.ts')
+  const texts = (...names: string[]) => Object.fromEntries(names.map((name) => [name, STRING]))
+  const strings = listOf(STRING)
+  const selector = (name: string) => {
+    const requirement = structType(`kubernetes.${name}Requirement`, { ...texts('key', 'operator'), values: strings })
+    return structType(`kubernetes.${name}Attributes`, { rawSelector: STRING, requirements: listOf(requirement) })
+  }
+  const resourceAttributes = structType('kubernetes.ResourceAttributes', {
+    ...texts('namespace', 'verb', 'group', 'version', 'resource', 'subresource', 'name'),
+    fieldSelector: selector('FieldSelector'),
+    labelSelector: selector('LabelSelector'),
+  })
+  const request = structType('kubernetes.SubjectAccessReviewSpec', {
+    resourceAttributes,
+    nonResourceAttributes: structType('kubernetes.NonResourceAttributes', texts('path', 'verb')),
+    ...texts('user', 'uid'),
+    groups: strings,
+    extra: mapOf(STRING, strings),
+  })
   const environment = celEnvironment({ variables: { request } })
   return (expression, field) => {
     try {
