@@ -1,6 +1,7 @@
 // Cron schedules: five fields, names, steps, ranges, `@daily` and its like, `@every 1h30m`; in a time zone of the tz database.
 import { formatTime } from './clock.ts'
 import { goDurationFault, parseGoDuration } from './duration.ts'
+import { LruMap } from './lru-map.ts'
 
 const NAMED: Record<string, string> = {
   '@yearly': '0 0 1 1 *',
@@ -53,7 +54,22 @@ export function parseCronSchedule(text: string, timeZone = 'UTC'): CronSchedule 
     day: dayMatches,
     hour: ({ hour }: Wall) => hours.values.has(hour),
   }
-  return { next: (afterMs) => nextTime(clock, { ...matches, minute: ({ minute }) => minutes.values.has(minute) }, afterMs) }
+  const minute = (now: Wall) => minutes.values.has(now.minute)
+  return { next: remembered((afterMs) => nextTime(clock, { ...matches, minute }, afterMs)) }
+}
+
+const MOST_REMEMBERED = 16
+
+/** Whoever keeps a schedule asks about the same few times until the next one comes. */
+function remembered(next: CronSchedule['next']): CronSchedule['next'] {
+  const known = new LruMap<number, { time: number | undefined }>(MOST_REMEMBERED)
+  return (afterMs) => {
+    const before = known.get(afterMs)
+    if (before) return before.time
+    const time = next(afterMs)
+    known.set(afterMs, { time })
+    return time
+  }
 }
 
 type Matches = Record<'month' | 'day' | 'hour' | 'minute', (at: Wall) => boolean>

@@ -54,14 +54,18 @@ export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
     })
   }
   if (entries.length < 2) return entries
-  const keys = (one: ManagedFieldsEntry) => [
-    one.operation ?? '',
-    one.time ?? '',
-    one.manager ?? '',
-    one.apiVersion ?? '',
-    one.subresource ?? '',
-  ]
-  return entries.sort((a, b) => compareTexts(keys(a), keys(b)))
+  return entries.sort(compareEntries)
+}
+
+const ORDER = ['operation', 'time', 'manager', 'apiVersion', 'subresource'] as const
+
+function compareEntries(a: ManagedFieldsEntry, b: ManagedFieldsEntry): number {
+  for (const field of ORDER) {
+    const left = a[field] ?? ''
+    const right = b[field] ?? ''
+    if (left !== right) return left < right ? -1 : 1
+  }
+  return 0
 }
 
 /** At most ten update managers: the oldest of one version become one. */

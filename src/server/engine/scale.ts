@@ -37,9 +37,13 @@ export function scaleOf(kind: Kind, object: KubeObject): Scale {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {}
   const selector = paths.labelSelector ? read(object, paths.labelSelector) : undefined
   const text = typeof selector === 'string' ? selector : isObject(selector) ? selectorText(selector) : ''
-  const metadata = Object.fromEntries(
-    Object.entries({ name, namespace, uid, resourceVersion, creationTimestamp }).filter(([, value]) => value !== undefined),
-  )
+  const metadata = {
+    ...(name === undefined ? {} : { name }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
+  }
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
@@ -56,9 +60,16 @@ const scaleView = (kind: Kind): AdmissionView => ({
 })
 
 /** A replication controller's selector is a plain map of labels. */
+/** Of selectors that nobody changes any more: autoscalers ask for the same one every 15 seconds. */
+const selectorTexts = new WeakMap<object, string>()
+
 function selectorText(selector: Record<string, unknown>): string {
+  const known = selectorTexts.get(selector)
+  if (known !== undefined) return known
   const plain = !('matchLabels' in selector) && !('matchExpressions' in selector)
-  return formatLabelSelector(selectorOf(plain ? { matchLabels: selector as Record<string, string> } : selector))
+  const text = formatLabelSelector(selectorOf(plain ? { matchLabels: selector as Record<string, string> } : selector))
+  if (Object.isFrozen(selector)) selectorTexts.set(selector, text)
+  return text
 }
 
 /** `build` makes the wanted Scale from the present one. */
