@@ -49,6 +49,19 @@ describe('SpdyConnection', () => {
     await Promise.all([client.closed, server.closed])
   })
 
+  for (const last of ['a half-close', 'a reset'])
+    test(`keeps what a slow reader has not read yet when the connection ends after ${last}`, async () => {
+      const [a, b] = await pair(listener)
+      const client = new SpdyConnection(a, { role: 'client' })
+      const stream = client.open({ streamtype: 'data' })
+      const sent = 40 * 1024
+      b.write(Buffer.concat([dataHeader(1, sent, last === 'a half-close'), Buffer.alloc(sent, 'x')]))
+      if (last === 'a reset') b.write(controlFrame(3, 0, numbers(1, 5)))
+      b.end()
+      await client.closed
+      assert.equal((await text(stream)).length, sent)
+    })
+
   test('stops the sender when nobody reads, and loses nothing', async () => {
     const [a, b] = await pair(listener)
     const accepted = Promise.withResolvers<SpdyStream>()

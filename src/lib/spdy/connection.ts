@@ -30,8 +30,10 @@ export class SpdyConnection {
     this.#options = options
     this.#nextId = options.role === 'client' ? 1 : 2
     socket.on('error', () => {})
-    // Wakes a reader that waits for room in a stream nobody reads any more.
-    socket.on('close', () => this.#abandon())
+    // Where the other side ended it well, what it said last may still be on its way to whoever reads slowly.
+    socket.on('close', () => {
+      if (!socket.readableEnded) this.#abandon()
+    })
     this.closed = this.#read().finally(() => {
       socket.destroy()
       this.#abandon()
@@ -58,6 +60,8 @@ export class SpdyConnection {
 
   destroy(): void {
     this.#socket.destroy()
+    // Wakes a reader that waits for room in a stream nobody reads any more.
+    this.#abandon()
   }
 
   #add(id: number, headers: SpdyHeaders): SpdyStream {
@@ -174,11 +178,12 @@ export class SpdyStream extends Duplex {
     this.#end()
   }
 
-  /** From the connection: it is lost. */
+  /** From the connection: it is gone. What has come is still there to be read. */
   abandon(): void {
     this._read()
     if (this.#ended && this.writableFinished) return
-    if (!this.#ended && this.readableLength > 0) this.#end()
+    this.#unwanted = true
+    if (this.readableLength > 0) this.#end()
     else this.destroy(this.#ended ? undefined : new Error('the connection was lost'))
   }
 
@@ -206,7 +211,8 @@ export class SpdyStream extends Duplex {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#wanted?.()
     this.#wanted = undefined
-    if (this.#ended && this.writableFinished) this.#wire.done()
+    // Nothing is sent to who has done with the stream: a connection that is closed over there would be broken by it, with all that is still unread.
+    if (this.#unwanted || (this.#ended && this.writableFinished)) this.#wire.done()
     else this.#wire.reset()
     done(error)
   }

@@ -1,28 +1,32 @@
 // Several byte streams in one WebSocket, as `channel.k8s.io` and its successors number them: the first byte of a message (a digit in the base64
-// forms) names the channel. Sending waits for the socket; receiving stops while the receiver is full.
+// forms) names the channel. Sending waits for the socket; receiving stops while the receiver is full. Messages are written one by one and the
+// connection ends with the last: clients that wait for the connection, such as Python's, do not see what came in one TLS record with another.
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { acceptWebSocket } from './websocket.ts'
 import type { Upgrade } from './upgrade.ts'
 
 /** A message on this channel half-closes the channel it names. v5 only. */
 export const CLOSE_CHANNEL = 255
-const BUFFERED_LIMIT = 1024 * 1024
 const NORMAL_CLOSURE = 1000
 
 export class ChannelSocket {
   /** Resolves when the socket is gone. */
   readonly closed: Promise<void>
   readonly #socket: WebSocket
+  readonly #connection: Duplex
+  #sent: Promise<void> = Promise.resolve()
   readonly #base64: boolean
   readonly protocol: string
 
   static async accept(upgrade: Upgrade, protocols: readonly string[]): Promise<ChannelSocket | undefined> {
     const accepted = await acceptWebSocket(upgrade, protocols)
-    return accepted && new ChannelSocket(accepted.socket, accepted.protocol)
+    return accepted && new ChannelSocket(accepted.socket, upgrade.socket, accepted.protocol)
   }
 
-  private constructor(socket: WebSocket, protocol: string) {
+  private constructor(socket: WebSocket, connection: Duplex, protocol: string) {
     this.#socket = socket
+    this.#connection = connection
     this.protocol = protocol
     this.#base64 = protocol.includes('base64')
     this.closed = new Promise((resolve) => socket.on('close', () => resolve()))
@@ -44,18 +48,23 @@ export class ChannelSocket {
     })
   }
 
-  /** Resolves when there is room for more. */
-  async send(channel: number, data: Buffer): Promise<void> {
-    if (this.#socket.readyState !== this.#socket.OPEN) return
+  /** Resolves when the message is written. */
+  send(channel: number, data: Buffer): Promise<void> {
     const message = this.#base64 ? `${channel}${data.toString('base64')}` : Buffer.concat([Buffer.of(channel), data])
-    const sent = new Promise<void>((resolve) => {
-      this.#socket.send(message, () => resolve())
-    })
-    if (this.#socket.bufferedAmount > BUFFERED_LIMIT) await sent
+    this.#sent = this.#sent.then(() => this.#write(message))
+    return this.#sent
   }
 
-  /** Without a code clients take the end for a failure. */
+  #write(message: string | Buffer): Promise<void> {
+    if (this.#socket.readyState !== this.#socket.OPEN) return Promise.resolve()
+    return new Promise((resolve) => this.#socket.send(message, () => resolve()))
+  }
+
+  /** Without a code clients take the end for a failure; nobody waits for theirs. */
   close(): void {
-    this.#socket.close(NORMAL_CLOSURE)
+    void this.#sent.then(() => {
+      this.#socket.close(NORMAL_CLOSURE)
+      this.#connection.end()
+    })
   }
 }

@@ -78,15 +78,24 @@ function withoutToken(protocols: string): string {
     .join(', ')
 }
 
-/** The end of one side ends the other; an error of one destroys the other. */
+/** The end of one side ends the other, when all it said is passed on; an error of one destroys the other. */
 function join(client: Duplex, server: Duplex): void {
   client.pipe(server)
-  server.pipe(client)
-  for (const [one, other] of [
-    [client, server],
-    [server, client],
-  ] as const) {
-    one.on('error', () => other.destroy())
-    one.on('close', () => other.destroy())
-  }
+  passOn(server, client)
+  client.on('error', () => server.destroy())
+  client.on('close', () => server.destroy())
+  server.on('error', () => client.destroy())
+  server.on('close', () => {
+    if (!client.writable) return
+    client.end(() => client.destroy())
+  })
+}
+
+/** Piece by piece as it comes: clients that wait for the connection do not see what arrives in one TLS record with what they have read. */
+function passOn(from: Duplex, to: Duplex): void {
+  from.on('data', (piece: Buffer) => {
+    from.pause()
+    to.write(piece, () => from.resume())
+  })
+  from.on('end', () => to.end())
 }
