@@ -62,21 +62,29 @@ export function versionedHead({ head }: { head: string }, { revision }: StoredOb
   return revision > 0 ? `${head}"resourceVersion":"${revision}",` : head
 }
 
-/** The object as JSON bytes, in the version served. */
-export function servedBytes(resource: Resource, stored: StoredObject, { newline = false } = {}): Buffer {
-  if (!resource.converts) return withVersion(resource.head, stored, newline)
-  const known = resource.large?.known(stored)
-  if (known) return withVersion(headOf(resource.kind), known, newline)
-  return Buffer.from(`${JSON.stringify(servedObject(resource, stored))}${newline ? '\n' : ''}`)
+export interface Surroundings {
+  /** Of one byte a character. */
+  before?: string
+  after?: string
+  /** Whoever keeps the bytes wants no pool's slab kept with them. */
+  kept?: boolean
 }
 
-function withVersion(plain: string, stored: StoredObject, newline: boolean): Buffer {
-  const head = versionedHead({ head: plain }, stored)
-  const size = head.length + stored.bytes.length - plain.length
-  const bytes = Buffer.allocUnsafe(size + (newline ? 1 : 0))
+/** The object as JSON bytes, in the version served. */
+export function servedBytes(resource: Resource, stored: StoredObject, around: Surroundings = {}): Buffer {
+  if (!resource.converts) return withVersion(resource.head, stored, around)
+  const known = resource.large?.known(stored)
+  if (known) return withVersion(headOf(resource.kind), known, around)
+  return Buffer.from(`${around.before ?? ''}${JSON.stringify(servedObject(resource, stored))}${around.after ?? ''}`)
+}
+
+function withVersion(plain: string, stored: StoredObject, { before = '', after = '', kept = false }: Surroundings): Buffer {
+  const head = before + versionedHead({ head: plain }, stored)
+  const end = head.length + stored.bytes.length - plain.length
+  const bytes = kept ? Buffer.allocUnsafeSlow(end + after.length) : Buffer.allocUnsafe(end + after.length)
   bytes.write(head, 0, 'latin1')
   stored.bytes.copy(bytes, head.length, plain.length)
-  if (newline) bytes[size] = 10
+  if (after) bytes.write(after, end, 'latin1')
   return bytes
 }
 

@@ -32,7 +32,7 @@ export async function sendStored(call: Call, stored: StoredObject, sending: Send
   const { resource, negotiated, status = 200, engine } = sending
   if (call.audit?.keeps('RequestResponse')) return sendObject(call, servedObject(resource, stored, engine.mirror.recent), sending)
   if (negotiated.format === 'json' && !negotiated.as && !wantsPretty(call)) {
-    return sendBytes(call, { status, type: CONTENT_TYPES.json, body: servedBytes(resource, stored, { newline: true }) })
+    return sendBytes(call, { status, type: CONTENT_TYPES.json, body: servedBytes(resource, stored, { after: '\n' }) })
   }
   return sendObject(call, servedObject(resource, stored, engine.mirror.recent), sending)
 }

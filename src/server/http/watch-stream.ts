@@ -162,14 +162,7 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
   let first = true
   const make = (type: ChangeType, stored: StoredObject): Buffer => {
     const before = `{"type":"${type}","object":`
-    if (!as && !message) {
-      const object = servedBytes(resource, stored)
-      const frame = Buffer.allocUnsafeSlow(before.length + object.length + 2)
-      frame.write(before, 0, 'latin1')
-      object.copy(frame, before.length)
-      frame.write('}\n', before.length + object.length, 'latin1')
-      return frame
-    }
+    if (!as && !message) return servedBytes(resource, stored, { before, after: '}\n', kept: true })
     const object = servedObject(resource, stored, engine.mirror.recent)
     if (message) return encodeWatchFrame(type, encodeObject(as ? partialMetadata(object, metaVersion) : object, message))
     return Buffer.from(`${before}${JSON.stringify(as === 'Table' ? table(object) : partialMetadata(object, metaVersion))}}\n`)
