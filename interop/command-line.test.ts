@@ -12,6 +12,9 @@ after(() => rmSync(home, { recursive: true, force: true }))
 const sampan = (...words: string[]) => run([join(root, 'sampan'), ...words], { env: { HOME: home, KUBECONFIG: '' } })
 const fresh = () => mkdtempSync(join(home, 'data-'))
 
+/** A start that ends before anything runs. */
+const ended = (name: string) => ['up', '--nodes', 'none', '--port', '0', '--data-dir', join(home, name)]
+
 const WRONG_WORDS: [words: string[], complaint: RegExp][] = [
   [['up', '--nope'], /unknown option '--nope'/],
   [['up', '--data-dir', ''], /--data-dir is empty: name a directory/],
@@ -34,11 +37,16 @@ const WRONG_WORDS: [words: string[], complaint: RegExp][] = [
   [['clock', 'advance', 'soon'], /soon: a duration is written as/],
   [['up', 'extra'], /too many arguments/],
   [['image', 'load'], /missing required argument 'file.tar'/],
+  [[...ended('a'), '--encryption-provider-config', '/nowhere'], /--encryption-provider-config \/nowhere: no such file or directory$/m],
+  [
+    [...ended('b'), '--audit-log-path', '-', '--audit-policy-file', '/nowhere'],
+    /--audit-policy-file \/nowhere: no such file or directory$/m,
+  ],
 ]
 
 describe('the command line', { concurrency: 2 }, () => {
   for (const [words, complaint] of WRONG_WORDS) {
-    test(`sampan ${words.join(' ')} is refused in one line with exit code 2`, async () => {
+    test(`sampan ${words.join(' ')} is refused with exit code 2`, async () => {
       const { code, stdout, stderr } = await sampan(...words)
       assert.equal(code, 2)
       assert.equal(stdout, '')
@@ -68,9 +76,38 @@ describe('the command line', { concurrency: 2 }, () => {
       assert.match(stdout, new RegExp(`^  ${command} `, 'm'))
   })
 
+  for (const [words, hint] of [
+    [['upp'], 'sampan --help'],
+    [['up', '--nope'], 'sampan up --help'],
+    [['image', 'lod'], 'sampan image --help'],
+    [['image', 'load'], 'sampan image load --help'],
+  ] as const)
+    test(`sampan ${words.join(' ')} is followed by where the right words are`, async () => {
+      assert.match((await sampan(...words)).stderr, new RegExp(`^Run \`${hint}\` to see `, 'm'))
+    })
+
+  test('sampan up --help shows first what most people need', async () => {
+    const { stdout } = await sampan('up', '--help')
+    const at = ['--nodes <what>', '--store <what>', '--oidc-issuer-url <url>', '--audit-policy-file <file>'].map((flag) =>
+      stdout.indexOf(flag),
+    )
+    assert.deepEqual(
+      at,
+      at.toSorted((a, b) => a - b),
+    )
+    assert.ok(at[0]! > 0)
+  })
+
+  test('sampan up refuses a data directory in a place that denies what is made in it', { skip: process.platform !== 'linux' }, async () => {
+    const { code, stderr } = await sampan('up', '--nodes', 'none', '--port', '0', '--data-dir', '/proc/nobody/here')
+    assert.equal(code, 1)
+    assert.match(stderr, /^sampan: the data directory \/proc\/nobody\/here cannot be used: no such file or directory/)
+  })
+
   test('sampan version tells its own and the Kubernetes version', async () => {
     const { code, stdout } = await sampan('version')
     assert.equal(code, 0)
+    assert.equal((await sampan('--version')).stdout, stdout)
     assert.match(stdout, /^sampan \d+\.\d+\.\d+ \(Kubernetes v1\.36\.\d+, Node v2\d/)
   })
 
