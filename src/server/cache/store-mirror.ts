@@ -96,6 +96,8 @@ export class StoreMirror {
       for await (const batch of changes)
         for (let at = 0; at < batch.length; at += CHANGES_PER_TURN) {
           if (at > 0) await nextTurn()
+          // Begun anew meanwhile, the mirror must not be set back.
+          if (signal.aborted) return
           this.#apply(batch.slice(at, at + CHANGES_PER_TURN))
         }
       if (signal.aborted) return
