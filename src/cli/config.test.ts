@@ -16,6 +16,7 @@ const REFUSED: [string, () => unknown][] = [
   ['parseNodes of too many', () => parseNodes('simulated:10001')],
   ['parseStore of etcd without a URL', () => parseStore('etcd:')],
   ['parseStore of etcd with another scheme', () => parseStore('etcd:ftp://127.0.0.1')],
+  ['parseStore of etcd with a password', () => parseStore('etcd:http://root:secret@a:1')],
   ['parseStore of etcd with http and https', () => parseStore('etcd:http://a:1,https://b:2')],
   ['parseStore of etcd with certificates without TLS', () => parseStore('etcd:http://a:1', { etcdCafile: 'ca.crt' })],
   ['parseStore of etcd with half a key pair', () => parseStore('etcd:https://a:1', { etcdCertfile: 'tls.crt' })],

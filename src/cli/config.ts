@@ -115,6 +115,8 @@ function parseEtcdUrl(text: string, url: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (!parsed || !/^https?:$/.test(parsed.protocol) || !parsed.hostname)
     throw new UsageError(`--store ${text}: write it as etcd:http://127.0.0.1:2379, several URLs with commas between`)
+  if (parsed.username || parsed.password)
+    throw new UsageError(`--store etcd: names and passwords in URLs are not used, only certificates: see --etcd-certfile`)
   return parsed
 }
 
