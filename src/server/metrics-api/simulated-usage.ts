@@ -13,7 +13,7 @@ import type { ObjectReader } from '#server/request.ts'
 import { amountIn, amountsAt, factsOf, type PodFacts, type Resource } from './pod-facts.ts'
 import { type NodeReading, type PodReading, RESOLUTION_MS } from './reading.ts'
 
-export const SIMULATED = 'node.sampan.dev/simulated'
+const SIMULATED = 'node.sampan.dev/simulated'
 /** Of a workload: what all its running pods use together, in equal parts. */
 const LOAD = { cpu: 'sampan.dev/load-cpu', memory: 'sampan.dev/load-memory' } as const
 /** Deployments own through replica sets, CronJobs through Jobs; deeper chains end here. */
