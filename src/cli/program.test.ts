@@ -30,8 +30,17 @@ async function configured(...words: string[]): Promise<ClusterConfig | undefined
 test('runProgram passes on every flag as it stands', async () => {
   const { flags = {}, access } = (await configured('--port', '0', '--api-audiences', 'a,b', '--anonymous-auth=false'))!
   assert.deepEqual(
-    ['port', 'store', 'api-audiences', 'anonymous-auth', 'detach', 'kubeconfig', 'authorization-mode'].map((name) => flags[name]),
-    ['0', 'memory', '["a","b"]', 'false', 'false', '', ''],
+    [
+      'port',
+      'store',
+      'api-audiences',
+      'anonymous-auth',
+      'detach',
+      'kubeconfig',
+      'authorization-mode',
+      'service-account-extend-token-expiration',
+    ].map((name) => flags[name]),
+    ['0', 'memory', '["a","b"]', 'false', 'false', '', '', ''],
   )
   assert.deepEqual(access, { apiAudiences: ['a', 'b'], anonymousAuth: false })
 })

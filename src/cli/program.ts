@@ -189,7 +189,7 @@ function flagsOf(command: Command): Record<string, string> {
   return Object.fromEntries(
     command.options.map((option) => {
       const value: unknown = command.getOptionValue(option.attributeName())
-      return [option.name(), value === undefined ? (option.required ? '' : 'false') : textOf(value)]
+      return [option.name(), value === undefined ? (option.isBoolean() ? 'false' : '') : textOf(value)]
     }),
   )
 }
