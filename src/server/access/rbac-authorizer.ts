@@ -8,6 +8,8 @@ import type { Grant, RbacIndex } from './rbac-index.ts'
 export class RbacAuthorizer implements LocalAuthorizer {
   /** Built when first asked: the objects it is made of are read by then. */
   #index: () => RbacIndex
+  /** Said again with every request that is allowed. */
+  readonly #reasons = new WeakMap<Grant, string>()
 
   constructor(index: () => RbacIndex) {
     this.#index = index
@@ -19,12 +21,16 @@ export class RbacAuthorizer implements LocalAuthorizer {
     for (const grant of index.grantsFor(attributes.user, attributes.namespace)) {
       const role = index.role(grant.roleRef, grant.namespace)
       if (!role) (missing ??= new Set()).add(missingRole(grant))
-      else
-        for (const rule of role.compiled)
-          if (ruleAllows(rule, attributes)) return { allowed: true, reason: `RBAC: allowed by ${describe(grant)}` }
+      else for (const rule of role.compiled) if (ruleAllows(rule, attributes)) return { allowed: true, reason: this.#reasonOf(grant) }
     }
     if (!missing) return { allowed: false, reason: '' }
     return { allowed: false, reason: `RBAC: ${missing.size === 1 ? [...missing][0] : `[${[...missing].join(', ')}]`}` }
+  }
+
+  #reasonOf(grant: Grant): string {
+    let reason = this.#reasons.get(grant)
+    if (reason === undefined) this.#reasons.set(grant, (reason = `RBAC: allowed by ${describe(grant)}`))
+    return reason
   }
 
   /** All rules that apply to the user in the namespace ('' for cluster-wide ones alone). */
