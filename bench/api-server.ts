@@ -10,14 +10,14 @@ import { systemClock } from '#lib/clock.ts'
 import { systemRandom } from '#lib/random.ts'
 import { createLogger } from '#lib/log.ts'
 import { createApiServer } from '#server/api-server.ts'
-import { tuneForStart, tuneForWork } from '#main/v8-tuning.ts'
+import { AT_REST, tune, UNDER_LOAD } from '#main/v8-tuning.ts'
 import { clusterExtensions } from '#server/cluster-extensions.ts'
 import { ensurePki } from '#server/pki/pki.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
 import { tellUsage } from './usage.ts'
 
-tuneForStart()
+tune(AT_REST)
 const directory = process.argv[2]!
 const [clock, random] = [systemClock, systemRandom]
 const pki = await ensurePki({ directory: join(directory, 'pki'), clock, random, hostName: 'localhost', serviceAddress: '10.96.0.1' })
@@ -73,7 +73,7 @@ async function patches(count: number, kind: Kind<any>, key: (i: number) => { nam
   }
   await Promise.all(Array.from({ length: MAPS }, writer))
 }
-tuneForWork()
+tune(UNDER_LOAD)
 tellUsage((message) => {
   const [name = '', amount] = message.split(' ')
   return messages[name]!(Number(amount))

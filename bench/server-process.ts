@@ -13,8 +13,7 @@ export interface ServerProcess {
 /** Resolves once it listens. */
 export async function start(program: string, args: string[], flags: string[] = []): Promise<ServerProcess> {
   const sources = fileURLToPath(new URL('sources.ts', import.meta.url))
-  const young = ['--min-semi-space-size=4', '--max-semi-space-size=16']
-  const child = fork(new URL(program, import.meta.url), args, { execArgv: ['--import', sources, ...young, ...flags] })
+  const child = fork(new URL(program, import.meta.url), args, { execArgv: ['--import', sources, '--max-semi-space-size=16', ...flags] })
   const [ready] = (await once(child, 'message')) as [Access]
   return { child, ready }
 }

@@ -6,17 +6,15 @@ import { runProgram } from '#cli/program.ts'
 import { systemClock } from '#lib/clock.ts'
 import { findSources } from '#lib/source-imports.ts'
 import { createCommands } from '#lib/spawn-commands.ts'
-import { tuneForStart, tuneForWork } from './main/v8-tuning.ts'
+import { tuneByLoad } from './main/v8-tuning.ts'
 
 findSources(new URL('.', import.meta.url).href)
-tuneForStart()
 
 // Root's PATH may lack the folders of system programs (after a plain `su`), and what is looked for there is always in one of them.
 process.env.PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter(Boolean).join(':')
 
 const clock = systemClock
-/** After this nothing is left of a start. */
-const SETTLED_MS = 3000
+tuneByLoad(clock)
 const commands = createCommands({ clock, env: process.env })
 
 const platform: Platform = {
@@ -24,15 +22,11 @@ const platform: Platform = {
   commands,
   async startCluster(config, options) {
     const { startCluster } = await import('./main/cluster.ts')
-    const cluster = await startCluster(config, { ...options, clock, commands, env: process.env })
-    clock.after(SETTLED_MS, tuneForWork)
-    return cluster
+    return startCluster(config, { ...options, clock, commands, env: process.env })
   },
   async startRole(config, options) {
     const { startRole } = await import('./main/roles.ts')
-    const role = await startRole(config, { ...options, clock })
-    clock.after(SETTLED_MS, tuneForWork)
-    return role
+    return startRole(config, { ...options, clock })
   },
   async images(dataDirectory) {
     const { imageTools } = await import('./main/real-node.ts')

@@ -1,25 +1,26 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
-import { FOR_START, FOR_WORK } from './v8-tuning.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { AT_REST, tuneByLoad, UNDER_LOAD } from './v8-tuning.ts'
 
 const MB = 2 ** 20
 const PROGRAM = `
   import { getHeapSpaceStatistics } from 'node:v8'
-  import { tuneForStart, tuneForWork } from ${JSON.stringify(new URL('v8-tuning.ts', import.meta.url).href)}
+  import { AT_REST, tune, UNDER_LOAD } from ${JSON.stringify(new URL('v8-tuning.ts', import.meta.url).href)}
   const size = () => getHeapSpaceStatistics().find((space) => space.space_name === 'new_space').space_size
   const kept = []
   const load = () => {
     for (let i = 0; i < 2e6; i++) kept[i % 50_000] = [i, { i }]
     return size()
   }
-  tuneForStart()
+  tune(AT_REST)
   const held = load()
-  tuneForWork()
+  tune(UNDER_LOAD)
   console.log(JSON.stringify([held, load()]))
 `
 
-test('tuneForWork lets the young generation grow under load, and tuneForStart does not', () => {
+test('tune lets the young generation grow under load, and not at rest', () => {
   const flags = ['--min-semi-space-size=4', '--max-semi-space-size=16', '--input-type=module', '-e', PROGRAM]
   const [held, grown] = JSON.parse(execFileSync(process.execPath, flags, { encoding: 'utf8' }))
   assert.ok(held <= 8 * MB, `${held} bytes while held`)
@@ -27,7 +28,19 @@ test('tuneForWork lets the young generation grow under load, and tuneForStart do
 })
 
 // V8 passes over flags it does not know without a word.
-test('tuneForStart and tuneForWork ask for what this V8 knows', () => {
+test('tune asks for what this V8 knows', () => {
   const known = execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8' })
-  for (const flag of [...FOR_START, ...FOR_WORK]) assert.ok(known.includes(`${flag.split('=')[0]} `), flag)
+  for (const flag of [...AT_REST, ...UNDER_LOAD]) assert.ok(known.includes(`${flag.split('=')[0]} `), flag)
+})
+
+test('tuneByLoad goes by the processor time of the last two seconds', async () => {
+  const clock = createVirtualClock()
+  const applied: (readonly string[])[] = []
+  let used = 5000
+  using _timer = tuneByLoad(clock, { cpuMs: () => used, apply: (flags) => applied.push(flags) })
+  for (const ms of [0, 900, 1100, 2000, 100]) {
+    used += ms
+    await clock.advance(2000)
+  }
+  assert.deepEqual(applied, [AT_REST, UNDER_LOAD, AT_REST])
 })

@@ -1,16 +1,36 @@
-// What is asked of V8 at the two stages of a cluster's life. While it starts, the young generation stays as small as it begins, since what the start
-// leaves behind would make it grow for nothing. Afterwards it grows under load only, where fewer collections save a fifth of the work, and V8 shrinks it
-// at rest; and what is called again and again is compiled for good sooner, which saves a seventh in the first minute. The bounds of the young generation
-// are flags of the process (see the launcher): they cannot change once it runs.
+// What is asked of V8 at rest and under load. At rest, and while a cluster starts, the young generation stays as small as it is: what a start leaves
+// behind would make it grow for nothing. Under load it may grow, where fewer collections save a fifth of the work, and what is called again and again is
+// compiled for good sooner. Afterwards V8 makes it smaller by itself. Its bounds are flags of the process (see the launcher) and cannot change once it runs.
 import { setFlagsFromString } from 'node:v8'
+import type { Clock, Timer } from '#lib/clock.ts'
 
-export const FOR_START = ['--semi-space-growth-factor=1'] as const
-export const FOR_WORK = ['--semi-space-growth-factor=2', '--invocation-count-for-turbofan=1000'] as const
+export const AT_REST: readonly string[] = ['--semi-space-growth-factor=1']
+export const UNDER_LOAD: readonly string[] = ['--semi-space-growth-factor=2', '--invocation-count-for-turbofan=1000']
 
-export function tuneForStart(): void {
-  for (const flag of FOR_START) setFlagsFromString(flag)
+const LOOK_MS = 2000
+/** Of a core. A start is over before it has taken as much of two seconds. */
+const LOAD = 0.5
+
+export function tune(flags: readonly string[]): void {
+  for (const flag of flags) setFlagsFromString(flag)
 }
 
-export function tuneForWork(): void {
-  for (const flag of FOR_WORK) setFlagsFromString(flag)
+/** At rest first, then as the processor time of this process tells. */
+export function tuneByLoad(clock: Clock, { cpuMs = ownCpuMs, apply = tune } = {}): Timer {
+  let flags = AT_REST
+  let before = cpuMs()
+  apply(flags)
+  return clock.every(LOOK_MS, () => {
+    const now = cpuMs()
+    const wanted = now - before > LOOK_MS * LOAD ? UNDER_LOAD : AT_REST
+    before = now
+    if (wanted === flags) return
+    flags = wanted
+    apply(flags)
+  })
+}
+
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }
