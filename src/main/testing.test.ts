@@ -239,6 +239,27 @@ test('startCluster says so when a cluster that was disposed is asked', async () 
     await assert.rejects(async () => ask(), /the cluster was disposed/)
 })
 
+test('Cluster.advance refuses what is no duration', async () => {
+  await using cluster = await still()
+  for (const [duration, shown] of [
+    ['soon', '"soon"'],
+    [-1, '-1'],
+    [Number.NaN, 'NaN'],
+    [Number.POSITIVE_INFINITY, 'Infinity'],
+  ] as const)
+    await assert.rejects(cluster.advance(duration), {
+      name: 'TypeError',
+      message: `advance: ${shown} is no duration: say 90s, 1h30m, 24h or milliseconds`,
+    })
+})
+
+test('Cluster.advance fails where the cluster is disposed before its time is over', async () => {
+  const cluster = await still()
+  const advancing = assert.rejects(cluster.advance('1000h'), /the cluster was disposed/)
+  await cluster[Symbol.asyncDispose]()
+  await advancing
+})
+
 test('startCluster keeps clusters apart, many in one process', async () => {
   await using all = new AsyncDisposableStack()
   const clusters = await Promise.all(Array.from({ length: 20 }, async () => all.use(await still({ nodes: 1 }))))

@@ -139,6 +139,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       alive()
       if (!moved) throw new Error('the cluster runs on real time: start it with clock: virtual()')
       await moved.advance(milliseconds(duration))
+      alive()
     },
     async idle() {
       alive()
@@ -224,7 +225,9 @@ function unsigned(): Pki {
 
 function milliseconds(duration: string | number): number {
   const ms = typeof duration === 'number' ? duration : parseDuration(duration)
-  if (ms === undefined || !(ms >= 0))
-    throw new TypeError(`advance: ${JSON.stringify(duration)} is no duration: say 90s, 1h30m, 24h or milliseconds`)
+  if (ms === undefined || !Number.isFinite(ms) || ms < 0)
+    throw new TypeError(
+      `advance: ${typeof duration === 'string' ? JSON.stringify(duration) : duration} is no duration: say 90s, 1h30m, 24h or milliseconds`,
+    )
   return ms
 }

@@ -19,7 +19,22 @@ const hostPort = (port: number, hostIP?: string) => ({
   containers: [{ name: 'c', ports: [{ containerPort: port, hostPort: port, ...(hostIP ? { hostIP } : {}) }] }],
 })
 
+/** Has one processor and asks for three. */
+const growing = (conditions: NonNullable<Pod['status']>['conditions'] = []): Pod => {
+  const container = { name: 'c', image: 'i', imageID: '', ready: true, restartCount: 0, allocatedResources: { cpu: '1' } }
+  return podOf('x', { cpu: '3', status: { conditions, containerStatuses: [{ ...container, resources: { requests: { cpu: '1' } } }] } })
+}
+const pending = (reason: string) => [{ type: 'PodResizePending', status: 'True', reason }]
+
 const cases: [title: string, Pod, Node[], Pod[], expected: string][] = [
+  [
+    'keeps room for a pod that is being resized',
+    podOf('p', { cpu: '2' }),
+    [nodeOf('a')],
+    [on('a', growing(pending('Deferred')))],
+    '0/1 nodes are available: 1 Insufficient cpu.',
+  ],
+  ['keeps none for a resize that cannot be', podOf('p', { cpu: '2' }), [nodeOf('a')], [on('a', growing(pending('Infeasible')))], 'a'],
   ['says so when there are no nodes', podOf('p'), [], [], 'no nodes available to schedule pods'],
   ['takes the only node', podOf('p'), [nodeOf('a')], [], 'a'],
   ['prefers the emptier node', podOf('p', { cpu: '1' }), [nodeOf('a'), nodeOf('b')], [on('a', podOf('x', { cpu: '2' }))], 'b'],

@@ -26,7 +26,23 @@ const spread = (more: Partial<TopologySpreadConstraint> = {}): PodShape => ({
   topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule', labelSelector: selector, ...more }],
 })
 
+const closed = nodeOf('c', { labels: { zone: 'y' }, spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } })
+
 const cases: [title: string, Pod, Node[], Pod[], expected: string][] = [
+  [
+    'spreading counts domains of nodes that a pod does not tolerate',
+    podOf('p', spread()),
+    [zones[0]!, zones[1]!, closed],
+    [at('a', 'w'), at('b', 'v')],
+    "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't match pod topology spread constraints.",
+  ],
+  [
+    'spreading that honours taints does not',
+    podOf('p', spread({ nodeTaintsPolicy: 'Honor' })),
+    [zones[0]!, zones[1]!, closed],
+    [at('a', 'w'), at('b', 'v')],
+    'a|b',
+  ],
   ['required affinity finds its company', podOf('p', { affinity: near(term('zone')) }), zones, [at('c', 'w')], 'c'],
   [
     'required affinity without company',
