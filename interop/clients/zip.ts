@@ -1,4 +1,5 @@
-// Files out of a ZIP archive that is wholly in memory: stored and deflated ones, each checked against its sum. No encryption, no archives in parts or over 4 GiB.
+// Files out of a ZIP archive that is wholly in memory: stored and deflated ones, each checked against its sum. No encryption, no archives in parts or
+// over 4 GiB.
 import { crc32, inflateRawSync } from 'node:zlib'
 
 const END = 0x06054b50

@@ -175,7 +175,10 @@ export function quantityMilliValue(text: string | number | undefined): number {
 
 const MOST_PLAIN_DIGITS = 12
 
-/** What nearly all are written as, without big numbers: up to twelve digits, of wholes, thousandths or billionths. Autoscalers and schedulers ask by the thousand. */
+/**
+ * What nearly all are written as, without big numbers: up to twelve digits, of wholes, thousandths or billionths. Autoscalers and
+ * schedulers ask by the thousand.
+ */
 function plainMilliValue(text: string): number | undefined {
   const unit = text.at(-1)
   const digits = unit === 'm' || unit === 'n' ? text.length - 1 : text.length

@@ -1,4 +1,5 @@
-// PEM blocks in a text (RFC 7468), found as Go finds them: whatever is not a whole block is passed over. Takes time in proportion to the text, whatever is in it.
+// PEM blocks in a text (RFC 7468), found as Go finds them: whatever is not a whole block is passed over. Takes time in proportion to the text,
+// whatever is in it.
 
 export interface PemBlock {
   type: string

@@ -1,5 +1,5 @@
-// What no kind of its own keeps: reviews, requests for certificates and tokens, bindings, evictions and options, with pieces cut out, exchanged and made strange. Each gets an
-// answer, none an internal error.
+// What no kind of its own keeps: reviews, requests for certificates and tokens, bindings, evictions and options, with pieces cut out, exchanged and
+// made strange. Each gets an answer, none an internal error.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request.ts'

@@ -198,7 +198,10 @@ export interface SubresourceHandler {
   create?(request: SubresourceRequest): Promise<KubeObject | Status>
   get?(request: SubresourceRequest): Promise<KubeObject>
   list?(request: SubresourceRequest): Promise<KubeObject[]>
-  /** Answers by itself: log, exec, attach, portforward, proxy. Admission sees CONNECT unless the subresource is `log`. Errors thrown before anything was sent become a Status. */
+  /**
+   * Answers by itself: log, exec, attach, portforward, proxy. Admission sees CONNECT unless the subresource is `log`. Errors thrown before
+   * anything was sent become a Status.
+   */
   connect?(request: SubresourceRequest, exchange: Exchange): Promise<void>
 }
 

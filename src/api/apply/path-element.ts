@@ -1,4 +1,5 @@
-// Elements of field paths, spelled as they are stored: `f:name`, `k:{"name":"web"}`, `v:"x"`, `i:0`. One spelling each, upstream's order, and how messages show them.
+// Elements of field paths, spelled as they are stored: `f:name`, `k:{"name":"web"}`, `v:"x"`, `i:0`. One spelling each, upstream's order, and how
+// messages show them.
 import { goJson, goQuoted, goText } from '#lib/go-text.ts'
 
 /** The order in which sets are stored and conflicts listed: fields before keys, values and indices; numbers by what they are worth. */

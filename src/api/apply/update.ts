@@ -54,8 +54,8 @@ export interface Conflict {
 }
 
 /**
- * Takes changed fields from all managers but `self`, and removed ones from all. What `updater` would lose he is given back by whoever asks. Returns the comparison at the change's own version,
- * and those who lost something: conflicts, if the change was an apply.
+ * Takes changed fields from all managers but `self`, and removed ones from all. What `updater` would lose he is given back by whoever asks.
+ * Returns the comparison at the change's own version, and those who lost something: conflicts, if the change was an apply.
  */
 export function* takeOver(
   managers: Managers,

@@ -1,9 +1,6 @@
-// CEL as Kubernetes v1.36 has it. The contract, for whoever evaluates expressions:
-//   const environment = celEnvironment({ variables: { object: DYN, request: schemaType(schema) } })
-//   const program = compileCel(source, environment, { expects: [BOOL] })            // throws CelError: message as upstream words it, compilation failed: ERROR: <input>:1:1: ...
-//   const allowed = program.evaluate({ object, request }, { budget })               // throws CelError (the expression failed) or BudgetExceeded
-// Variables are plain JSON, read through their types as far as an expression looks and never copied; a value of one program may be a variable of the next (evaluateValue), a lazy
-// one is a getter on the record. Results are plain JSON again. Work is counted as upstream counts it and stopped when it costs more than it may; nothing here waits or forks.
+// CEL as Kubernetes v1.36 has it: `compileCel(source, celEnvironment({ variables }), { expects })`, then `program.evaluate(variables, { budget })`. Results
+// are plain JSON, and so are variables: read through their types as far as an expression looks, never copied; a lazy one is a getter on the record. Work is
+// counted as upstream counts it and stopped when it costs more than it may; nothing here waits or forks.
 import { BudgetExceeded, type Budget } from '#lib/cel/meter.ts'
 import { type Declaration, functionTable, type FunctionTable } from '#lib/cel/functions.ts'
 import { type Environment, Program } from '#lib/cel/program.ts'
@@ -111,6 +108,7 @@ export class CelProgram {
   }
 }
 
+/** Throws CelError in upstream's words: `compilation failed: ERROR: <input>:1:1: ...`. Evaluating throws it for an expression that failed, or BudgetExceeded. */
 export function compileCel(source: string, environment: Environment, { expects }: CompileOptions = {}): CelProgram {
   let program: Program
   try {

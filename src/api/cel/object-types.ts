@@ -1,4 +1,5 @@
-// The types of Kubernetes objects in expressions: from the schemas of built-in kinds and from those of custom resources. Made once for each schema, as its fields are asked for.
+// The types of Kubernetes objects in expressions: from the schemas of built-in kinds and from those of custom resources. Made once for each schema,
+// as its fields are asked for.
 import { isObject } from '#api/clone.ts'
 import { definition } from '#api/definitions.ts'
 import type { JSONSchemaProps } from '#api/generated/types.ts'

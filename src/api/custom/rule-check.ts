@@ -1,4 +1,5 @@
-// Whether a custom resource obeys the rules of its schema. A rule that fails over what an update left alone only warns; all rules together may cost so much and no more.
+// Whether a custom resource obeys the rules of its schema. A rule that fails over what an update left alone only warns; all rules together may cost
+// so much and no more.
 import { BudgetExceeded, type CelProgram, CelError, PER_CALL_LIMIT, RUNTIME_BUDGET } from '#api/cel/environment.ts'
 import { ResultTooLarge } from '#api/cel/to-json.ts'
 import { getOwn, isObject } from '#api/clone.ts'

@@ -1,5 +1,6 @@
-// One walk over a fresh JSON value by its schema: types are checked as Go's decoder would, values take their canonical form, zeros go or come as
-// Go would write them again, what no field knows is dropped and named. The value is changed in place and must be nobody else's. Semantics (ranges, enums) are validation's.
+// One walk over a fresh JSON value by its schema: types are checked as Go's decoder would, values take their canonical form, zeros go or come as Go
+// would write them again, what no field knows is dropped and named. The value is changed in place and must be nobody else's. Semantics (ranges,
+// enums) are validation's.
 import { canonicalQuantity, QuantityError } from '#api/quantity.ts'
 import type { Schema } from '#api/schema.ts'
 import { canonicalBase64 } from './base64.ts'

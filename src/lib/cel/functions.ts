@@ -1,4 +1,5 @@
-// Functions an expression can call: declared by signature, chosen by the types of their arguments, once when an expression is checked and again by what comes at run time.
+// Functions an expression can call: declared by signature, chosen by the types of their arguments, once when an expression is checked and again by
+// what comes at run time.
 import type { Meter } from './meter.ts'
 import { parseType, splitTypes, type Type } from './types.ts'
 import { Duration, Failure, Foreign, ListValue, MapValue, Optional, Timestamp, TypeValue, Uint, type Value } from './values.ts'

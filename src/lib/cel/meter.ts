@@ -1,5 +1,5 @@
-// What an evaluation may cost. Costs are counted as upstream counts them, before the work is done. Work that takes longer than its cost says is counted beside it, and may
-// be as much as the costs may: a run that takes long is stopped even where upstream holds it cheap.
+// What an evaluation may cost. Costs are counted as upstream counts them, before the work is done. Work that takes longer than its cost says is
+// counted beside it, and may be as much as the costs may: a run that takes long is stopped even where upstream holds it cheap.
 
 /** What expressions of one request may cost together. */
 export interface Budget {

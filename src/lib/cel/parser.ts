@@ -1,4 +1,5 @@
-// Reads an expression by recursive descent, with the messages and positions of CEL's own parser. Depth and size are bounded, so no later walk can run out of stack.
+// Reads an expression by recursive descent, with the messages and positions of CEL's own parser. Depth and size are bounded, so no later walk can run
+// out of stack.
 import type { Expr, List, MapLiteral, Struct } from './ast.ts'
 import { type Token, tokenize } from './lexer.ts'
 import { expandMacro } from './macros.ts'

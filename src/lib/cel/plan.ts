@@ -1,4 +1,5 @@
-// Turns a checked expression into closures, once. Running them charges every step before it is taken; what fails becomes a value, what costs too much ends the run.
+// Turns a checked expression into closures, once. Running them charges every step before it is taken; what fails becomes a value, what costs too much
+// ends the run.
 import type { Call, Constant, Expr, Fold, List, MapLiteral, Select, Struct } from './ast.ts'
 import type { Checked } from './checker.ts'
 import { TYPE_NAMES } from './checker.ts'

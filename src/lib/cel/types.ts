@@ -1,4 +1,5 @@
-// The types of CEL expressions, as declarations spell them (`list<T>`, `map<string, dyn>`) and as messages do (`list(int)`). Values carry no types: see values.ts.
+// The types of CEL expressions, as declarations spell them (`list<T>`, `map<string, dyn>`) and as messages do (`list(int)`). Values carry no types:
+// see values.ts.
 
 export type TypeKind =
   | 'dyn'

@@ -14,7 +14,10 @@ import type { ServerContext, SubresourceHandler } from '#server/request.ts'
 
 const SHORTEST_SECONDS = 600
 const LONGEST_SECONDS = 2 ** 32
-/** What projected volumes ask for. Such tokens for the API server live a year, for clients that never reload; users of one past this hour are counted by upstream. */
+/**
+ * What projected volumes ask for. Such tokens for the API server live a year, for clients that never reload; users of one past this hour
+ * are counted by upstream.
+ */
 const PROJECTED_SECONDS = 3607
 const EXTENDED_SECONDS = 365 * 24 * 3600
 

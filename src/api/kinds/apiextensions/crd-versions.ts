@@ -1,4 +1,5 @@
-// The versions of a definition: schemas, subresources, columns and selectable fields. What all versions say alike is told where upstream keeps it, once for all.
+// The versions of a definition: schemas, subresources, columns and selectable fields. What all versions say alike is told where upstream keeps it,
+// once for all.
 import { FieldPathError, resolveFieldPath } from '#api/custom/field-path.ts'
 import { equal } from '#api/equal.ts'
 import { duplicate, type FieldError, forbidden, invalid, required, tooMany } from '#api/field-error.ts'

@@ -1,5 +1,5 @@
-// What is wrong with a certificate request (PKCS#10, RFC 2986), in the words of Go's x509: that it can be read, and that its own key has signed it. What it asks for
-// is for admission and signers to judge.
+// What is wrong with a certificate request (PKCS#10, RFC 2986), in the words of Go's x509: that it can be read, and that its own key has signed it.
+// What it asks for is for admission and signers to judge.
 import { createPublicKey, constants, type KeyObject, verify } from 'node:crypto'
 import { objectId, partsOf } from '#lib/der.ts'
 import { firstPemBlock } from '#lib/pem.ts'

@@ -1,4 +1,5 @@
-// AppArmor profiles that a pod names by the annotation of old, as the fields they became. What the fields already say is left alone; nothing goes the other way.
+// AppArmor profiles that a pod names by the annotation of old, as the fields they became. What the fields already say is left alone; nothing goes the
+// other way.
 import type { AppArmorProfile, Pod } from '#api/generated/types.ts'
 import type { FieldError } from '#api/field-error.ts'
 import { equal } from '#api/equal.ts'

@@ -1,5 +1,6 @@
-// A claim that a token leaves to others to tell (OpenID Connect Core, 5.6.2): asked for at the endpoint the token names, believed if its own issuer signed it for us.
-// Only the claim that is configured is resolved. Claims that come along in the token itself (aggregated ones) are not looked into, as upstream does not.
+// A claim that a token leaves to others to tell (OpenID Connect Core, 5.6.2): asked for at the endpoint the token names, believed if its own issuer
+// signed it for us. Only the claim that is configured is resolved. Claims that come along in the token itself (aggregated ones) are not looked into,
+// as upstream does not.
 import { getOwn, isObject } from '#api/clone.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { claimedIssuer } from '#server/access/web-token.ts'

@@ -1,4 +1,5 @@
-// The issuers believed at present, and who may ask as nobody. When the file that says so changes, the new rules hold from then on; a wrong file changes nothing.
+// The issuers believed at present, and who may ask as nobody. When the file that says so changes, the new rules hold from then on; a wrong file
+// changes nothing.
 import { readFileSync, statSync } from 'node:fs'
 import type { UserInfo } from '#client/client.ts'
 import type { CheckedAuthentication, JwtAuthenticatorRules } from './authentication-configuration.ts'
