@@ -7,6 +7,7 @@ import type { Schema } from '#api/schema.ts'
 import { definitionOfKind, listDefinitionOf, META } from './definition-names.ts'
 import { fieldDefaults, zeroOf } from './published-defaults.ts'
 import type { DefinitionTexts, Descriptions } from './descriptions.ts'
+import { version2Schema } from './version-2-schema.ts'
 
 export type Dialect = 'v2' | 'v3'
 type Json = Record<string, unknown>
@@ -86,8 +87,10 @@ export class DefinitionDocuments {
     const text: Schema = { type: 'string' }
     const name = definitionOfKind(kind)
     const metadata = definitions().get(`${META}.ObjectMeta`)!
-    const { apiVersion: _version, kind: _kind, ...properties } = kind.schema.properties ?? {}
-    this.#custom.set(name, { ...kind.schema, properties: { apiVersion: text, kind: text, ...properties, metadata } })
+    const schema = this.#dialect === 'v2' ? version2Schema(kind.schema) : kind.schema
+    const { apiVersion: _version, kind: _kind, ...properties } = schema.properties ?? {}
+    const whole = kind.schema.preserveUnknownFields && this.#dialect === 'v2'
+    this.#custom.set(name, whole ? schema : { ...schema, properties: { apiVersion: text, kind: text, ...properties, metadata } })
     this.#custom.set(listDefinitionOf(kind), {
       type: 'object',
       description: `${kind.listKind} is a list of ${kind.kind}`,
