@@ -2,7 +2,7 @@
 import { HttpSession } from '#client/http-session.ts'
 import { parseDuration } from '#lib/duration.ts'
 import { CommandError, UsageError } from './errors.ts'
-import { flagFor, pkiOf, runningInstance } from './instance.ts'
+import { nothingRuns, pkiOf, runningInstance } from './instance.ts'
 import { say } from './output.ts'
 import type { Platform } from './platform.ts'
 
@@ -20,7 +20,7 @@ export async function advanceClock(duration: string, { dataDir }: { dataDir: str
 
 async function ask(request: { method: string; path: string }, dataDir: string, { clock, credentials }: Platform): Promise<string> {
   const instance = runningInstance(dataDir)
-  if (!instance?.url) throw new CommandError(`nothing runs in ${dataDir}: start it with \`sampan up${flagFor(dataDir)} --clock virtual\``)
+  if (!instance?.url) throw nothingRuns(dataDir, ' --clock virtual')
   const known = credentials(pkiOf(dataDir, instance), instance.url)
   if (!known) throw new CommandError(`${dataDir} holds no credentials`)
   await using session = new HttpSession({ url: known.url, ca: known.ca, cert: known.certificate, key: known.key, clock })

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { CommandError } from './errors.ts'
-import { flagFor, runningInstance } from './instance.ts'
+import { nothingRuns, runningInstance } from './instance.ts'
 import { bytesText, say, table } from './output.ts'
 import type { ImageTools, Platform } from './platform.ts'
 
@@ -43,7 +43,7 @@ export async function saveImage({ name, file }: { name: string; file: string }, 
 
 async function tools({ dataDir }: Options, platform: Platform): Promise<ImageTools> {
   const instance = runningInstance(dataDir)
-  if (!instance) throw new CommandError(`nothing runs in ${dataDir}: start it with \`sampan up${flagFor(dataDir)}\` first`)
+  if (!instance) throw nothingRuns(dataDir)
   if (!instance.nodes?.includes('real'))
     throw new CommandError('this instance has no real node, so no images are kept: its simulated nodes run any image name')
   return platform.images(dataDir)

@@ -1,6 +1,6 @@
 // Which process runs a data directory: a file taken before anything else is touched and removed at an orderly end. What a killed process
 // left behind is recognised by its start time, so a reused pid is never mistaken for it.
-import { openSync, readFileSync, renameSync, rmSync, writeSync, closeSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectories } from '#lib/make-directories.ts'
 import { systemReason } from '#lib/system-reason.ts'
@@ -8,6 +8,7 @@ import { CommandError } from './errors.ts'
 
 /** Grows when the layout of the data directory changes so that an older program could not read it. */
 const DATA_FORMAT = 1
+const ROOTS_DIRECTORY = '/var/lib/sampan'
 
 export interface Instance {
   pid: number
@@ -62,12 +63,14 @@ export function takeDataDirectory(dataDirectory: string, version: string): { upd
   }
 }
 
-/** The live instance of that directory, if there is one. */
+/** The live instance of that directory, if there is one. Throws CommandError where nobody may look. */
 export function runningInstance(dataDirectory: string): Instance | undefined {
   let instance: Instance
   try {
     instance = JSON.parse(readFileSync(file(dataDirectory), 'utf8')) as Instance
-  } catch {
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES')
+      throw new CommandError(`${dataDirectory} may not be read by this user. Use sudo, or name another with --data-dir.`)
     return undefined
   }
   const startTime = startTimeOf(instance.pid)
@@ -79,6 +82,14 @@ export function inUse(dataDirectory: string, { pid }: Instance): CommandError {
   return new CommandError(
     `${dataDirectory} is in use by a running instance (process ${pid}). Stop it with \`${stop}\`, or choose another --data-dir.`,
   )
+}
+
+/** `flags`: what else the instance is to be started with. */
+export function nothingRuns(dataDirectory: string, flags = ''): CommandError {
+  const start = `sampan up${flagFor(dataDirectory)}${flags}`
+  const others = process.getuid?.() !== 0 && dataDirectory === defaultDataDirectory() && existsSync(ROOTS_DIRECTORY)
+  const hint = others ? `; if root started one, use sudo` : ''
+  return new CommandError(`nothing runs in ${dataDirectory}: start it with \`${start}\`${hint}`)
 }
 
 export function pkiOf(dataDirectory: string, { pkiDirectory }: Instance): string {
@@ -108,7 +119,7 @@ export function flagFor(dataDirectory: string): string {
 
 export function defaultDataDirectory(): string {
   return process.getuid?.() === 0
-    ? '/var/lib/sampan'
+    ? ROOTS_DIRECTORY
     : join(process.env.XDG_DATA_HOME || join(process.env.HOME || '/tmp', '.local/share'), 'sampan')
 }
 

@@ -3,13 +3,13 @@ import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { createHttpClient } from '#client/http-client.ts'
 import { CommandError } from './errors.ts'
-import { flagFor, pkiOf, runningInstance } from './instance.ts'
+import { nothingRuns, pkiOf, runningInstance } from './instance.ts'
 import { say, table } from './output.ts'
 import type { Platform } from './platform.ts'
 
 export async function status({ dataDir }: { dataDir: string }, platform: Platform): Promise<void> {
   const instance = runningInstance(dataDir)
-  if (!instance) throw new CommandError(`nothing runs in ${dataDir}: start it with \`sampan up${flagFor(dataDir)}\``)
+  if (!instance) throw nothingRuns(dataDir)
   if (!instance.url) throw new CommandError(`process ${instance.pid} is still starting in ${dataDir}`)
   const credentials = platform.credentials(pkiOf(dataDir, instance), instance.url)
   if (!credentials) throw new CommandError(`${dataDir} holds no credentials`)
