@@ -239,6 +239,14 @@ test('startCluster says so when a cluster that was disposed is asked', async () 
     await assert.rejects(async () => ask(), /the cluster was disposed/)
 })
 
+test('Cluster.advance lets time go on only when all that is due has been done, however many pods it is', async () => {
+  await using cluster = await still({ nodes: 10 })
+  await cluster.client.create(Deployment, deployment('many', 400))
+  await cluster.advance('1s')
+  const { status } = await cluster.client.get(Deployment, { namespace: 'default', name: 'many' })
+  assert.equal(status?.availableReplicas, 400)
+})
+
 test('Cluster.advance refuses what is no duration', async () => {
   await using cluster = await still()
   for (const [duration, shown] of [
