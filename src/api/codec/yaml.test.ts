@@ -82,6 +82,19 @@ test('parseYaml refuses what has no JSON form, bombs and broken text', () => {
   assert.throws(() => parseYaml(layers.join('\n')), new YamlError('yaml: document contains excessive aliasing'))
 })
 
+for (const [text, why] of [
+  ['a: @x', 'found character that cannot start any token'],
+  ['x: 1\ny: `a`', 'line 2: found character that cannot start any token'],
+  ['- %x', 'found character that cannot start any token'],
+  ['x: 1\ny: - a', 'line 2: block sequence entries are not allowed in this context'],
+  ['a: ? b', 'mapping keys are not allowed in this context'],
+  ['a: ]', 'did not find expected node content'],
+  ['x: 1\ny: ]', 'line 1: did not find expected node content'],
+  ['a: b: c', 'mapping values are not allowed in this context'],
+] as const)
+  test(`parseYaml refuses ${JSON.stringify(text)} as go-yaml does`, () =>
+    assert.throws(() => parseYaml(text), new YamlError(`yaml: ${why}`)))
+
 test('parseYaml leaves prototypes alone', () => {
   const { value } = parseYaml('__proto__: {polluted: 1}\np: &p {__proto__: 2}\nq: *p\n') as { value: object }
   assert.equal(JSON.stringify(value), '{"__proto__":{"polluted":1},"p":{"__proto__":2},"q":{"__proto__":2}}')

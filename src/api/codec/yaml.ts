@@ -41,7 +41,7 @@ export function parseYaml(text: string): YamlDocument {
     return { value: unshared(first(text, options), text) }
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error
-    if (!error.reason?.startsWith('duplicated mapping key')) throw yamlError(error)
+    if (!error.reason?.startsWith('duplicated mapping key')) throw yamlError(error, text)
     const told = repeatedKeys(text, { maxDepth: MAX_DEPTH, plain: (source) => plainValue(source) })
     return { value: unshared(loadAnyway(text, options), text), duplicates: `${UNMARSHAL}${told.join('\n  ')}` }
   }
@@ -63,7 +63,7 @@ function loadAnyway(text: string, options: LoadOptions): unknown {
   try {
     return first(text, { ...options, json: true })
   } catch (error) {
-    throw error instanceof YAMLException ? yamlError(error) : error
+    throw error instanceof YAMLException ? yamlError(error, text) : error
   }
 }
 
@@ -80,12 +80,32 @@ const WORDS: [ours: RegExp, theirs: string][] = [
   [/^tab characters must not be used in indentation/, 'found character that cannot start any token'],
 ]
 
-function yamlError(error: YAMLException): YamlError {
-  const line = error.mark && error.mark.line > 0 ? `line ${error.mark.line + 1}: ` : ''
+/** What is said of a character with which nothing begins where it stands, instead of what it was taken for. */
+const STARTS: Record<string, string> = {
+  '@': 'found character that cannot start any token',
+  '`': 'found character that cannot start any token',
+  '%': 'found character that cannot start any token',
+  '-': 'block sequence entries are not allowed in this context',
+  '?': 'mapping keys are not allowed in this context',
+  ']': 'did not find expected node content',
+  '}': 'did not find expected node content',
+  ',': 'did not find expected node content',
+}
+const MISTAKEN = /^(bad indentation of a mapping entry|end of the stream or a document separator|missed comma between flow)/
+/** Go's parser counts lines from zero and says nothing of the first, its scanner from one. */
+const PARSERS = /^did not find expected (?!alphabetic)/
+
+function yamlError(error: YAMLException, text: string): YamlError {
   const reason = error.reason ?? ''
+  const { line = 0, position = 0 } = error.mark ?? {}
+  const start = text[position] ?? ''
+  const begins =
+    MISTAKEN.test(reason) && /[\s,[{]/.test(text[position - 1] ?? '\n') && Object.hasOwn(STARTS, start) ? STARTS[start] : undefined
   const alias = /^unidentified alias "(.*)"$/s.exec(reason)?.[1]
-  const words = alias === undefined ? WORDS.find(([ours]) => ours.test(reason))?.[1] : `unknown anchor '${alias}' referenced`
-  return new YamlError(`yaml: ${line}${words ?? reason}`, { cause: error })
+  const words =
+    begins ?? (alias === undefined ? WORDS.find(([ours]) => ours.test(reason))?.[1] : `unknown anchor '${alias}' referenced`) ?? reason
+  const shown = PARSERS.test(words) ? line : line + 1
+  return new YamlError(`yaml: ${line > 0 ? `line ${shown}: ` : ''}${words}`, { cause: error })
 }
 
 /** A plain scalar read by itself. */

@@ -120,7 +120,7 @@ export class DefinitionDocuments {
     return {
       ...typeOf(schema, this.#dialect),
       ...(properties.length > 0 ? { properties: Object.fromEntries(properties) } : {}),
-      ...(schema.required?.length ? { required: schema.required } : {}),
+      ...requiredOf(schema),
       ...(schema.items ? { items: held(schema.items) } : {}),
       ...(schema.additionalProperties ? { additionalProperties: held(schema.additionalProperties) } : {}),
       ...(schema.enum ? { enum: schema.enum } : {}),
@@ -188,6 +188,12 @@ function extensions(schema: Schema, told: (key: keyof Schema) => boolean): Json 
     ...(schema.patchMergeKey && told('patchMergeKey') ? { 'x-kubernetes-patch-merge-key': schema.patchMergeKey } : {}),
     ...(schema.patchStrategy && told('patchStrategy') ? { 'x-kubernetes-patch-strategy': schema.patchStrategy.join(',') } : {}),
   }
+}
+
+/** Whatever is an object of its own says what it is. */
+function requiredOf({ required = [], embeddedResource, properties }: Schema): Json {
+  const identity = embeddedResource && properties ? ['kind', 'apiVersion'].filter((field) => !required.includes(field)) : []
+  return required.length + identity.length > 0 ? { required: [...required, ...identity] } : {}
 }
 
 function typeOf({ name, type, format }: Schema, dialect: Dialect): Json {

@@ -126,6 +126,18 @@ test('v3 describes custom kinds, their lists, and no protobuf', async () => {
   assert.deepEqual(Object.keys(post.responses[201].content), ['application/json', 'application/yaml'])
 })
 
+test('v3 wants of an embedded object what it is, v2 tells nothing of one that may hold more', async () => {
+  const embedded: Schema = { type: 'object', embeddedResource: true, preserveUnknownFields: true, properties: { kind: { type: 'string' } } }
+  const schema: Schema = { type: 'object', properties: { spec: embedded } }
+  const custom = new OpenApi([...builtinKinds, widget(schema)], 'v1.36.0')
+  const { components } = json(await custom.v3('apis/stable.example.com/v1'))
+  const marks = { 'x-kubernetes-preserve-unknown-fields': true, 'x-kubernetes-embedded-resource': true }
+  const { description: _, ...v3 } = components.schemas['com.example.stable.v1.Widget'].properties.spec
+  assert.deepEqual(v3, { type: 'object', properties: { kind: { type: 'string' } }, required: ['kind', 'apiVersion'], ...marks })
+  const { description: __, ...v2 } = json(await custom.v2('json')).definitions['com.example.stable.v1.Widget'].properties.spec
+  assert.deepEqual(v2, marks)
+})
+
 test('index changes for the group whose kinds change, and for no other', () => {
   const hashes = (schema: Schema) => json(new OpenApi([...builtinKinds, widget(schema)], 'v1.36.0').index()).paths
   const [before, after] = [hashes(CUSTOM), hashes({ ...CUSTOM, description: 'Now told.' })]
