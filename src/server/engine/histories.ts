@@ -272,7 +272,7 @@ export class History {
         const places = [valueAt(answer, steps), valueAt(this.#applied[manager], steps)]
         const silent = (SILENT[this.#kind.kind] ?? []).some((taken) => taken.every((element, at) => steps[at] === element))
         assert.ok(
-          places.some((value) => value !== undefined) || silent || below(steps),
+          places.some((value) => value !== undefined) || silent || isContainer(schemaAt(this.#kind.schema, steps)) || below(steps),
           `${manager} owns ${steps.join(' ')}, which is not there`,
         )
       }
@@ -290,6 +290,22 @@ export class History {
       assert.ok(owned.has(steps.join(' ')), `${steps.join(' ')} was brought, and belongs to nobody`)
     }
   }
+}
+
+function schemaAt(schema: Schema | undefined, path: readonly string[]): Schema | undefined {
+  const [element, ...rest] = path
+  if (element === undefined || !schema) return schema
+  if (!element.startsWith('f:')) return schemaAt(schema.items, rest)
+  const member = (schema.properties && getOwn(schema.properties, element.slice(2))) ?? schema.additionalProperties
+  return schemaAt(member as Schema | undefined, rest)
+}
+
+/** Whoever owns one keeps it when an apply takes the last member out, and with it the container: what is left of it is nothing. */
+function isContainer(schema: Schema | undefined): boolean {
+  if (!schema || schema.mapType === 'atomic') return false
+  return (
+    schema.properties !== undefined || schema.additionalProperties !== undefined || schema.listType === 'map' || schema.listType === 'set'
+  )
 }
 
 /** What a strategy takes back without a word, after ownership was settled; upstream the same. */
