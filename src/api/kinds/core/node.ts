@@ -9,6 +9,7 @@ import { checkAmong, checkMessages, each, type Errors } from '#api/validation/ch
 import { cidrMessages, cidrWarnings, familyOf } from '#api/validation/ip.ts'
 import { checkResourceAmount } from '#api/validation/resources.ts'
 import { sameJson } from '#api/validation/same-json.ts'
+import { checkConfigSources } from './node-config-source.ts'
 
 export type Node = types.Node
 
@@ -88,6 +89,7 @@ function checkUpdate({ spec = {}, status }: Node, old: types.NodeSpec, errors: E
     errors.push(forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'))
   if (old.providerID && spec.providerID !== old.providerID)
     errors.push(forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'))
+  checkConfigSources({ spec, ...(status ? { status } : {}) }, errors)
   if ((spec.externalID ?? '') !== (old.externalID ?? '')) errors.push(forbidden('spec.externalID', 'may not be updated'))
 }
 
