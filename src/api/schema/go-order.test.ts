@@ -6,6 +6,7 @@ import { randomObject } from '#api/kinds/random-objects.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { seededRandom } from '#lib/random.ts'
 import { inGoOrder } from './go-order.ts'
 
@@ -62,4 +63,20 @@ test('inGoOrder changes no value, and returns what is in order itself', () => {
 test('inGoOrder keeps members called __proto__ as data', () => {
   const map = JSON.parse('{"data":{"b":"1","__proto__":"2","a":"3"},"kind":"ConfigMap"}')
   assert.equal(JSON.stringify(inGoOrder(map, ConfigMap.schema)), '{"kind":"ConfigMap","data":{"__proto__":"2","a":"3","b":"1"}}')
+})
+
+test('inGoOrder looks at each member once, however deep maps lie in maps', () => {
+  let schema: Record<string, unknown> = { type: 'string' }
+  let expected: Record<string, unknown> = schema
+  for (let depth = 0; depth < 60; depth++) {
+    schema = { type: 'object', properties: { b: schema, a: { type: 'string' } } }
+    expected = { type: 'object', properties: { a: { type: 'string' }, b: expected } }
+  }
+  const definition = (openAPIV3Schema: object) => ({
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    spec: { versions: [{ name: 'v1', schema: { openAPIV3Schema } }] },
+  })
+  const ordered = JSON.stringify(inGoOrder(definition(schema), CustomResourceDefinition.schema))
+  assert.ok(ordered.includes(JSON.stringify(expected)), ordered.slice(0, 300))
 })

@@ -67,15 +67,18 @@ function orderedEntries(items: Plan, map: Json, kept: boolean): Json {
   const isDeep = items.shape === 'struct' || items.shape === 'map' || items.shape === 'list'
   let last = ''
   let isOrdered = true
-  let changed = false
+  // Each entry is put in order once: maps within maps would take twice as long with every level.
+  let changed: Map<string, unknown> | undefined
   for (const key in map) {
     if (key < last) isOrdered = false
     last = key
-    if (isDeep && ordered(items, map[key], kept) !== map[key]) changed = true
+    if (!isDeep) continue
+    const after = ordered(items, map[key], kept)
+    if (after !== map[key]) (changed ??= new Map()).set(key, after)
   }
   if (isOrdered && !changed) return map
   const result: Json = {}
-  for (const key of Object.keys(map).sort()) setOwn(result, key, isDeep ? ordered(items, map[key], kept) : map[key])
+  for (const key of Object.keys(map).sort()) setOwn(result, key, changed?.get(key) ?? map[key])
   return result
 }
 

@@ -13,18 +13,26 @@ export function headOf(kind: Kind, stored: { group: string; version: string } = 
 
 type Encoded = Pick<Resource, 'kind' | 'head' | 'converts'>
 
-/** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
 export function encodeForStore(resource: Encoded, object: KubeObject): { bytes: Buffer; storage: KubeObject } {
-  const { kind, converts } = resource
-  const storage =
-    converts || !kind.schema.name ? storageOf(resource, object) : inGoOrder(storageOf(resource, object), kind.schema, { kept: true })
-  let text = resource.head + JSON.stringify(withoutRevision(storage.metadata!)).slice(1)
+  const storage = orderedStorage(resource, object)
+  return { bytes: bytesOf(resource, storage), storage }
+}
+
+/** What is kept of an object, its members where Go's encoder puts them. */
+export function orderedStorage({ kind, converts }: Encoded, object: KubeObject): KubeObject {
+  const storage = storageOf({ kind, converts }, object)
+  return converts || !kind.schema.name ? storage : inGoOrder(storage, kind.schema, { kept: true })
+}
+
+/** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
+export function bytesOf({ head }: { head: string }, storage: KubeObject): Buffer {
+  let text = head + JSON.stringify(withoutRevision(storage.metadata!)).slice(1)
   for (const [name, member] of Object.entries(storage))
     if (!IN_HEAD.has(name) && member !== undefined) text += `,${JSON.stringify(name)}:${JSON.stringify(member)}`
   text += '}'
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   bytes.write(text)
-  return { bytes, storage }
+  return bytes
 }
 
 const IN_HEAD = new Set(['kind', 'apiVersion', 'metadata'])

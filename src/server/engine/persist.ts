@@ -3,7 +3,8 @@ import type { KubeObject } from '#api/object.ts'
 import { StoredObject } from '#server/cache/stored-object.ts'
 import { freezeParts } from './apart.ts'
 import { MAX_OBJECT_BYTES, textOf, tooLarge } from './text-of.ts'
-import { encodeForStore, storageOf, unstored } from './encoding.ts'
+import { nextTurn } from '#lib/paced.ts'
+import { bytesOf, encodeForStore, orderedStorage, storageOf, unstored } from './encoding.ts'
 import type { Resource } from '#server/registry.ts'
 import { type Engine, storageKey, type Write } from './engine.ts'
 import { isShownApart, shown } from './shown.ts'
@@ -18,7 +19,8 @@ export async function persist(
   const key = storageKey(resource, { namespace: object.metadata!.namespace ?? '', name: object.metadata!.name! })
   const converted = resource.conversion && (await resource.conversion.encode(resource, object))
   if (write.dryRun) return unstored(resource, { key, object, revision: expected })
-  const { bytes, storage } = converted ?? (heavy ? await encodeInSlices(resource, object) : encodeForStore(resource, object))
+  const large = heavy ? encodeInSlices(resource, object) : write.large ? encodeInSteps(resource, object) : undefined
+  const { bytes, storage } = converted ?? (large ? await large : encodeForStore(resource, object))
   if (bytes.length > MAX_OBJECT_BYTES) throw tooLarge()
   if (heavy) await freezeParts(storage)
   engine.mirror.offer(bytes, storage, { partsFrozen: heavy })
@@ -42,7 +44,15 @@ export async function remove(engine: Engine, write: Write, stored: StoredObject)
   await engine.mirror.seen(await engine.store.delete(stored.key, stored.revision))
 }
 
-/** As `encodeForStore`, with turns for others. */
+/** As `encodeForStore`, with a turn for others before each step. */
+async function encodeInSteps(resource: Resource, object: KubeObject): Promise<{ bytes: Buffer; storage: KubeObject }> {
+  await nextTurn()
+  const storage = orderedStorage(resource, object)
+  await nextTurn()
+  return { bytes: bytesOf(resource, storage), storage }
+}
+
+/** As `encodeForStore`, with many turns for others and the members as they came. */
 async function encodeInSlices(resource: Resource, object: KubeObject): Promise<{ bytes: Buffer; storage: KubeObject }> {
   const storage = storageOf(resource, object)
   const { kind: _kind, apiVersion: _version, metadata, ...rest } = storage
