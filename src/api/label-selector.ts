@@ -1,4 +1,5 @@
 // Label selectors: the string grammar (`a=b,c in (d,e),!f`), the LabelSelector object, matching and printing. Errors are BadRequest with upstream's texts.
+import { lowerBound } from '#lib/sorted-keys.ts'
 import type { LabelSelector } from './generated/types.ts'
 import { labelValueMessages, qualifiedName } from './names.ts'
 import { StatusError } from './status.ts'
@@ -83,14 +84,7 @@ function meets({ key, operator, values }: LabelRequirement, labels: Labels): boo
 
 function includes(values: readonly string[], value: string): boolean {
   if (values.length <= MANY) return values.includes(value)
-  let low = 0
-  let high = values.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (values[middle]! < value) low = middle + 1
-    else high = middle
-  }
-  return values[low] === value
+  return values[lowerBound(values, value)] === value
 }
 
 const INTEGER = /^-?\d{1,19}$/

@@ -87,7 +87,8 @@ export class SortedKeys {
   }
 }
 
-function lowerBound(chunk: readonly string[], key: string): number {
+/** Where `key` is among sorted keys, or would be. */
+export function lowerBound(chunk: readonly string[], key: string): number {
   let low = 0
   let high = chunk.length
   while (low < high) {

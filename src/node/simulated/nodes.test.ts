@@ -44,6 +44,12 @@ async function world(
         metadata: { name, namespace: 'default', annotations },
         spec: { nodeName: `simulated-${node}`, containers: [{ name: 'main', image: 'app' }], ...spec },
       }),
+    annotate: (state: string | null) =>
+      client.patch(
+        Node,
+        { name: 'simulated-0' },
+        { type: 'merge', patch: { metadata: { annotations: { 'sampan.dev/node-state': state } } } },
+      ),
     async restart() {
       await running[Symbol.asyncDispose]()
       running = await start()
@@ -269,19 +275,13 @@ test('createSimulatedNodes starts a pod whose claims are there though it could n
 
 test('createSimulatedNodes ends pods whose time came while their node was lost', async () => {
   await using own = await world(1)
-  const annotate = (state: string | null) =>
-    own.client.patch(
-      Node,
-      { name: 'simulated-0' },
-      { type: 'merge', patch: { metadata: { annotations: { 'sampan.dev/node-state': state } } } },
-    )
   const phase = async (wanted: string) => own.until(async () => (await own.pods())[0]?.status?.phase === wanted)
   await own.create('short', 0, { restartPolicy: 'Never' }, { 'sampan.dev/run-seconds': '15' })
   await phase('Running')
-  await annotate('lost')
+  await own.annotate('lost')
   await own.clock.advance(60_000)
   assert.equal((await own.pods())[0]?.status?.phase, 'Running')
-  await annotate(null)
+  await own.annotate(null)
   await own.until(async () => {
     await own.clock.advance(0)
     return (await own.pods())[0]?.status?.phase === 'Succeeded'
@@ -317,22 +317,16 @@ test('createSimulatedNodes lets go of a pod that somebody else ended while it co
 
 test('createSimulatedNodes gives no address twice, though a node was lost when the process began anew', async () => {
   await using own = await world(1)
-  const annotate = (state: string | null) =>
-    own.client.patch(
-      Node,
-      { name: 'simulated-0' },
-      { type: 'merge', patch: { metadata: { annotations: { 'sampan.dev/node-state': state } } } },
-    )
   const metadata = { name: 'a-late', namespace: 'default' }
   await own.client.create<Pod>(Pod, { metadata, spec: { containers: [{ name: 'main', image: 'app' }] } })
   await own.create('b-first', 0)
   await own.until(async () => (await own.pods())[1]?.status?.phase === 'Running')
-  await annotate('lost')
+  await own.annotate('lost')
   await own.restart()
   // Known for longer than the other, bound later.
   const binding = { metadata, target: { kind: 'Node', name: 'simulated-0' } }
   await own.client.create<Pod, Binding>(Pod, binding, { ...metadata, subresource: 'binding' })
-  await annotate(null)
+  await own.annotate(null)
   const pods = await own.until(async () => {
     await own.clock.advance(0)
     const all = await own.pods()

@@ -38,8 +38,6 @@ export interface SimulatedNodesOptions {
   firstSubnet?: number
   capacity?: Record<string, string>
   labels?(index: number): Record<string, string>
-  /** Time between two heartbeats of one node. */
-  heartbeatMs?: number
   /** Others may simulate nodes of this cluster: names and ranges of theirs are refused. `firstSubnet` is any that is free unless given. */
   joining?: Pick<NamesOptions, 'identity' | 'isGone'>
   /** Stages are played, by this chance; without it none are. */
@@ -184,7 +182,7 @@ export function createSimulatedNodes(options: SimulatedNodesOptions): Service {
       let beat = 0
       // Few nodes wake no oftener than they have to.
       const beats = Math.max(1, Math.min(BEATS, all.length))
-      const period = (options.heartbeatMs ?? HEARTBEAT_MS) / beats
+      const period = HEARTBEAT_MS / beats
       starting.use(
         clock.every(period, () => {
           beat = (beat + 1) % beats

@@ -24,8 +24,6 @@ export interface ListenOptions {
   /** Further addresses, on the same port. One that is not there yet (a bridge to come) is tried again until it is. */
   alsoOn?: readonly string[]
   tls: TlsFiles
-  /** Certificate by the name the client asks for (SNI), where it is not `tls`'s own. */
-  sni?: (name: string) => tls.SecureContext | undefined
 }
 
 const MAX_HEADER_BYTES = 256 * 1024
@@ -111,7 +109,6 @@ export class Listener {
   }
 
   #createServer(): tls.Server {
-    const { sni } = this.#options
     const { key, cert, clientCa } = this.#options.tls
     const server = tls.createServer({
       key,
@@ -122,9 +119,6 @@ export class Listener {
       minVersion: 'TLSv1.2',
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: HANDSHAKE_MS,
-      ...(sni
-        ? { SNICallback: (name: string, done: (error: Error | null, context?: tls.SecureContext) => void) => done(null, sni(name)) }
-        : {}),
     })
     server.maxConnections = MAX_CONNECTIONS
     server.on('secureConnection', (socket) => this.#accept(socket))
