@@ -76,6 +76,14 @@ test('openEmbeddedStore refuses writes while the disk is full, keeps what it has
   assert.equal((await store.put('/b', Buffer.from('3'), 0)).revision, revision + 1)
 })
 
+test('openEmbeddedStore maps its file once, however much it grows', { skip: process.platform !== 'linux' }, async () => {
+  const directory = fresh()
+  await using store = openEmbeddedStore({ directory })
+  for (let i = 0; i < 20; i++) await store.put(`/k${i}`, Buffer.alloc(100_000, `${i}`), 0)
+  const maps = readFileSync('/proc/self/maps', 'utf8').split('\n')
+  assert.equal(maps.filter((line) => line.endsWith(join(directory, 'data.mdb'))).length, 1)
+})
+
 const DAMAGES: [string, (file: string) => void][] = [
   ['is cut short', (file) => truncateSync(file, readFileSync(file).length / 2)],
   ['is emptied', (file) => writeFileSync(file, '')],

@@ -25,6 +25,12 @@ export class StoreWriteFailed extends Error {
 /** Kept free on the disk: LMDB (and its binding) does not survive a page write that fails half-way, so writes are refused before that. */
 const RESERVE_BYTES = 16 * 1024 * 1024
 
+/**
+ * Address space reserved for the file: with room to grow it is mapped once. The binding would begin with 128 KB, map the whole file anew whenever it outgrew
+ * its map and keep the old maps, whose pages then count as resident twice and more.
+ */
+const MAP_BYTES = 64 * 1024 ** 3
+
 export interface EmbeddedOptions {
   directory: string
   historyLimit?: number
@@ -53,6 +59,7 @@ function openDatabase(directory: string, file: string): Database<Buffer, string>
       encoding: 'binary',
       keyEncoding: 'ordered-binary',
       overlappingSync: false,
+      mapSize: MAP_BYTES,
       cache: false,
     })
   } catch (error) {
