@@ -3,16 +3,33 @@ import { formatMicroTime } from '#lib/clock.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import { answer } from '#server/http/call.ts'
-import type { Fairness, PriorityLevel } from './fairness.ts'
+import type { Asked, Fairness, PriorityLevel } from './fairness.ts'
 
 const ROOT = '/debug/api_priority_and_fairness/'
+const TYPE = 'text/plain; charset=utf-8'
+const REQUEST_COLUMNS = [
+  'PriorityLevelName',
+  'FlowSchemaName',
+  'QueueIndex',
+  'RequestIndexInQueue',
+  'FlowDistingsher',
+  'ArriveTime',
+  'InitialSeats',
+  'FinalSeats',
+  'AdditionalLatency',
+  'StartTime',
+]
+const DETAIL_COLUMNS = ['UserName', 'Verb', 'APIPath', 'Namespace', 'Name', 'APIVersion', 'Resource', 'SubResource']
+/** When what waits began: Go's zero. */
+const NEVER = '0001-01-01T00:00:00Z'
+
 type Row = readonly (string | number | boolean)[]
 
 export function fairnessEndpoints(fairness: Fairness, clock: Clock): Endpoint[] {
   const dump = (name: string, head: readonly string[], rows: () => Iterable<Row>): Endpoint => ({
     path: ROOT + name,
     serves: (path) => path === ROOT + name,
-    answer: (call) => answer(call, 200, { type: 'text/plain; charset=utf-8', body: columns([head, ...rows()]) }),
+    answer: (call) => answer(call, 200, { type: TYPE, body: columns([head, ...rows()]) }),
   })
   const levels = () => [...fairness.levels].toSorted((a, b) => (a.name < b.name ? -1 : 1))
   return [
@@ -65,33 +82,47 @@ export function fairnessEndpoints(fairness: Fairness, clock: Clock): Endpoint[] 
         }
       },
     ),
-    dump(
-      'dump_requests',
-      [
-        'PriorityLevelName',
-        'FlowSchemaName',
-        'QueueIndex',
-        'RequestIndexInQueue',
-        'FlowDistingsher',
-        'ArriveTime',
-        'InitialSeats',
-        'FinalSeats',
-        'AdditionalLatency',
-      ],
-      function* () {
-        const offset = clock.now() - clock.monotonic()
-        for (const { name, exempt, queues } of levels()) {
-          if (exempt) continue
-          for (const { index, waiting } of queues.inspect())
-            for (const [at, { work, arrivedMs }] of waiting.entries())
-              yield [name, work.flowSchema, index, at, work.distinguisher, formatMicroTime(arrivedMs + offset), work.seats, 0, '0s']
-        }
+    {
+      ...dump('dump_requests', [], () => []),
+      answer: (call) => {
+        const details = (call.exchange.query.get('includeRequestDetails') ?? '') !== ''
+        const head = details ? [...REQUEST_COLUMNS, ...DETAIL_COLUMNS] : REQUEST_COLUMNS
+        answer(call, 200, { type: TYPE, body: columns([head, ...requestRows(levels(), { clock, details })]) })
       },
-    ),
+    },
   ]
 }
 
-function levelRow(fairness: Fairness, { name, exempt, executing, queues }: PriorityLevel): Row {
+/** Of each queue those that wait, then those that run (index -1); last those that no queue knows (queue -1). */
+function* requestRows(levels: Iterable<PriorityLevel>, { clock, details }: { clock: Clock; details: boolean }): Generator<Row> {
+  const offset = clock.now() - clock.monotonic()
+  const time = (ms: number) => formatMicroTime(ms + offset)
+  const about = ({ username, info }: Asked): Row =>
+    details ? [username, info.verb, info.path, info.namespace, info.name, groupVersion(info), info.resource, info.subresource] : []
+  for (const { name, passing, queues } of levels) {
+    const running = [...queues.running].map(({ work, queue, startedMs, waitedMs }): [queue: number, Row] => {
+      const { flowSchema, distinguisher, seats, request } = work
+      const times = { arrived: time(startedMs - waitedMs), started: time(startedMs) }
+      return [queue, [name, flowSchema, queue, -1, distinguisher, times.arrived, seats, 0, '0s', times.started, ...about(request as Asked)]]
+    })
+    for (const { index, waiting } of queues.inspect()) {
+      for (const [at, { work, arrivedMs }] of waiting.entries()) {
+        const { flowSchema, distinguisher, seats, request } = work
+        yield [name, flowSchema, index, at, distinguisher, time(arrivedMs), seats, 0, '0s', NEVER, ...about(request as Asked)]
+      }
+      for (const [queue, row] of running) if (queue === index) yield row
+    }
+    for (const [queue, row] of running) if (queue === -1) yield row
+    for (const one of passing) {
+      const started = time(one.startedMs)
+      yield [name, one.flowSchema, -1, -1, '', started, 1, 0, '0s', started, ...about(one)]
+    }
+  }
+}
+
+const groupVersion = ({ group, version }: Asked['info']): string => (group === '' ? version : `${group}/${version}`)
+
+function levelRow(fairness: Fairness, { name, exempt, passing, queues }: PriorityLevel): Row {
   const counts = [...fairness.counts].filter(({ level }) => level === name)
   const dispatched = counts.reduce((sum, one) => sum + one.dispatched, 0)
   const rejected = (...reasons: string[]) =>
@@ -99,10 +130,10 @@ function levelRow(fairness: Fairness, { name, exempt, executing, queues }: Prior
       (sum, one) => sum + [...one.rejected].reduce((some, [reason, value]) => some + (reasons.includes(reason) ? value : 0), 0),
       0,
     )
-  const running = exempt ? executing : queues.executing
+  const running = exempt ? passing.size : queues.executing
   return [
     name,
-    queues.activeQueues,
+    [...queues.inspect()].filter(({ waiting }) => waiting.length > 0).length,
     running + queues.waiting === 0,
     false,
     queues.waiting,

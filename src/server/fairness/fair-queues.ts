@@ -17,11 +17,15 @@ export interface Work {
   distinguisher: string
   seats: number
   signal?: AbortSignal | undefined
+  /** What people are told of it: not looked at here. */
+  request?: unknown
 }
 
 /** A request that runs: `finish` gives its seats back, once. */
 export interface Running {
   readonly work: Work
+  /** The queue it came from, -1 where there is none. */
+  readonly queue: number
   readonly waitedMs: number
   readonly startedMs: number
   /** `lasting` seats are held `lastingMs` longer. */
@@ -63,6 +67,7 @@ export class FairQueues {
   #virtual = 0
   #lastReal: number
   #robin = 0
+  readonly #running = new Set<Running>()
   seatsInUse = 0
   executing = 0
   waiting = 0
@@ -120,6 +125,11 @@ export class FairQueues {
 
   get activeQueues(): number {
     return this.#queues.filter((queue) => isActive(queue)).length
+  }
+
+  /** For people: what runs. */
+  get running(): Iterable<Running> {
+    return this.#running
   }
 
   /** For people: what each queue holds. */
@@ -204,14 +214,13 @@ export class FairQueues {
       queue.seatsInUse += seats
       queue.nextDispatch += seats * GUESS_MS
     }
-    let finished = false
-    return {
+    const running: Running = {
       work,
+      queue: queue?.index ?? -1,
       waitedMs,
       startedMs: now,
       finish: (lasting = 0, lastingMs = 0) => {
-        if (finished) return
-        finished = true
+        if (!this.#running.delete(running)) return
         this.executing--
         const end = this.#clock.monotonic()
         // What was charged for is set right: it ran for longer or shorter.
@@ -220,6 +229,8 @@ export class FairQueues {
         else this.#release(queue, seats, { done: true })
       },
     }
+    this.#running.add(running)
+    return running
   }
 
   /** Seats of what the request set off: the events its watchers are told. */

@@ -81,7 +81,18 @@ test('a level that queues serves one, lets one wait, and turns the third away wi
   const dump = await server.send('GET', '/debug/api_priority_and_fairness/dump_requests', undefined, {
     authorization: 'root system:masters',
   })
-  assert.match(dump.text, /^narrow, +narrow, +0, +0, +eve, /m)
+  assert.match(dump.text, /^narrow, +narrow, +0, +0, +eve, +[^ ]+, +1, +0, +0s, +0001-01-01T00:00:00Z$/m)
+  // What runs is told too, in no place of its queue; what is exempt, in no queue.
+  assert.match(dump.text, /^narrow, +narrow, +0, +-1, +eve, +([^ ,]+), +1, +0, +0s, +\1$/m)
+  assert.match(dump.text, /^exempt, +exempt, +-1, +-1, +, /m)
+  const detailed = await server.send('GET', '/debug/api_priority_and_fairness/dump_requests?includeRequestDetails=1', undefined, {
+    authorization: 'root system:masters',
+  })
+  assert.match(
+    detailed.text.split('\n')[0]!,
+    / StartTime, +UserName, +Verb, +APIPath, +Namespace, +Name, +APIVersion, +Resource, +SubResource$/,
+  )
+  assert.match(detailed.text, / eve, +create, +\/api\/v1\/namespaces\/default\/configmaps, +default, +, +v1, +configmaps, +$/m)
   await clock.advance(3000)
   gate.resolve()
   assert.deepEqual([(await first).status, (await second).status], [201, 201])

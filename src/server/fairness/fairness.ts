@@ -21,8 +21,19 @@ export interface PriorityLevel {
   bounds: SeatBounds
   demand: Demand
   target: number
-  /** Of exempt levels, whose requests pass uncounted by the queues. */
-  executing: number
+  /** Of exempt levels, whose requests pass by the queues. */
+  passing: Set<Passing>
+}
+
+/** Who asks for what. */
+export interface Asked {
+  username: string
+  info: RequestInfo
+}
+
+export interface Passing extends Asked {
+  flowSchema: string
+  startedMs: number
 }
 
 export interface Flow {
@@ -182,7 +193,7 @@ export class Fairness {
     if (!known) {
       const queues = new FairQueues({ clock, waitLimitMs: WAIT_LIMIT_MS, queuing })
       queues.limit = bounds.nominal
-      this.#levels.set(name, { name, uid, exempt, queues, bounds, demand: new Demand(), target: 0, executing: 0 })
+      this.#levels.set(name, { name, uid, exempt, queues, bounds, demand: new Demand(), target: 0, passing: new Set() })
       return
     }
     // What is on its way in a level keeps the level it came to.

@@ -1,7 +1,7 @@
 // Lets requests in as their priority level has seats for them; who finds none waits, within bounds, or is told to come again. Streams do not count;
 // a watch counts until what it begins with is on its way.
 import type { Clock } from '#lib/clock.ts'
-import { type Fairness, type Flow, type FlowCounts, noteDuration } from '#server/fairness/fairness.ts'
+import { type Asked, type Fairness, type Flow, type FlowCounts, noteDuration, type Passing } from '#server/fairness/fairness.ts'
 import { EVENT_MS, listSeats, watcherSeats } from '#server/fairness/seats.ts'
 import type { Rejection, Running } from '#server/fairness/fair-queues.ts'
 import type { RequestMetrics } from '#server/metrics.ts'
@@ -48,6 +48,7 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
     if (level.uid) call.headers['x-kubernetes-pf-prioritylevel-uid'] = level.uid
     const kind = READS.has(info.verb) ? 'readOnly' : 'mutating'
     let running: Running | undefined
+    let passing: Passing | undefined
     if (!level.exempt) {
       const admitted = admit(call, flow)
       const outcome = admitted instanceof Promise ? await waitFor(admitted, counts) : admitted
@@ -58,8 +59,9 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
       running = outcome
       noteDuration(counts.waited, running.waitedMs / 1000)
       call.waitedMs += running.waitedMs
-    } else level.executing++
+    }
     const started = clock.monotonic()
+    if (level.exempt) level.passing.add((passing = { username: call.user.username, info, flowSchema: flow.name, startedMs: started }))
     counts.dispatched++
     counts.executing++
     inFlight[kind]++
@@ -70,8 +72,8 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
       inFlight[kind]--
       counts.executing--
       noteDuration(info.verb === 'watch' ? counts.ranWatches : counts.ran, (clock.monotonic() - started) / 1000)
-      if (!running) level.executing--
-      else running.finish(watcherSeats(registry, info, mostOf(flow)), EVENT_MS)
+      if (passing) level.passing.delete(passing)
+      running?.finish(watcherSeats(registry, info, mostOf(flow)), EVENT_MS)
     }
     if (info.verb === 'watch') whenOpened(call, finish)
     try {
@@ -87,9 +89,10 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
     const seats = listing && info.isResourceRequest ? listSeats(registry, info, { query: exchange.query, most: mostOf(flow) }) : 1
     const distinguisher = flow.distinguisher === 'ByUser' ? user.username : flow.distinguisher === 'ByNamespace' ? info.namespace : ''
     const { queues } = flow.level
+    const request: Asked = { username: user.username, info }
     // A signal is made only for those who may have to wait.
     const crowded = queues.waiting > 0 || queues.seatsInUse + seats > queues.limit
-    return queues.admit({ flowSchema: flow.name, distinguisher, seats, ...(crowded ? { signal: exchange.signal } : {}) })
+    return queues.admit({ flowSchema: flow.name, distinguisher, seats, request, ...(crowded ? { signal: exchange.signal } : {}) })
   }
 
   return (call, next) => {
