@@ -75,6 +75,8 @@ test('CertificateSigningRequest status keeps decisions as they were made, where 
   await conditions(['Seen', 'Approved'], 'approval')
   assert.deepEqual(await conditions(['Seen', 'Approved', 'Done'], 'status'), ['Seen by status', 'Approved by approval', 'Done by status'])
   await assert.rejects(conditions(['Seen'], 'status'), /updates may not remove a condition of type "Approved"/)
+  for (const left of [['Seen'], []])
+    await assert.rejects(conditions(left, 'approval'), /updates may not remove a condition of type "Approved"/, left.join())
 })
 
 test('certificateSigningController fails requests that break the signer’s rules', async (t) => {

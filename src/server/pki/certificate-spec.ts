@@ -24,6 +24,8 @@ export const AUTHORITY_LIFETIME_MS = 3650 * DAY_MS
 export const LEAF_LIFETIME_MS = 365 * DAY_MS
 /** Issued that much before now, for clocks that are behind. */
 export const BACKDATE_MS = 5 * 60 * 1000
+/** Certificates for less than that last in full. */
+export const SHORT_MS = 8 * 3600 * 1000
 /** An authority outlives the clock it was made by: set back since, that would leave nothing that is valid yet. Leaves are issued anew. */
 export const AUTHORITY_BACKDATE_MS = 365 * DAY_MS
 /** A leaf with less than this left is replaced at start. */

@@ -17,6 +17,7 @@ import {
   AUTHORITY_LIFETIME_MS,
   AUTHORITY_BACKDATE_MS,
   BACKDATE_MS,
+  SHORT_MS,
   type CertificateSpec,
   type CertifiedKey,
   LEAF_LIFETIME_MS,
@@ -131,7 +132,8 @@ function signBy(authority: CertifiedKey, { now, random, publicKey, subject, life
       subject,
       publicKey,
       notBefore: now - BACKDATE_MS,
-      notAfter: Math.min(now + lifetimeMs, Date.parse(issuer.validTo)),
+      // What lives long ends that much earlier, too.
+      notAfter: Math.min(now + lifetimeMs - (lifetimeMs < SHORT_MS ? 0 : BACKDATE_MS), Date.parse(issuer.validTo)),
       extensions: [...extensions, basicConstraints(false), authorityKeyIdentifier(of.publicKey)],
     },
     { key: authority.key, random },

@@ -188,6 +188,20 @@ test('signCertificate certifies a request for its own key and subject', async (t
   assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2'])
 })
 
+test('signCertificate takes what it dates back off the end of long lives, and leaves short ones whole', async (t) => {
+  const pki = await ensurePki(options(t))
+  const { request } = await requestOf('CN=anna')
+  for (const [lifetimeMs, lasting] of [
+    [600_000, 900_000],
+    [8 * 3600_000 - 1000, 8 * 3600_000 + 299_000],
+    [8 * 3600_000, 8 * 3600_000],
+    [30 * 24 * 3600_000, 30 * 24 * 3600_000],
+  ] as const) {
+    const { validFrom, validTo } = new X509Certificate(await pki.signCertificate(request, { usages: ['client auth'], lifetimeMs }))
+    assert.equal(Date.parse(validTo) - Date.parse(validFrom), lasting, String(lifetimeMs))
+  }
+})
+
 test('signCertificate makes certificates that are believed, whichever usages were asked for', async (t) => {
   const pki = await ensurePki(options(t))
   const server = createServer({ cert: pki.serving.certificate, key: pki.serving.key, ca: pki.authority, requestCert: true })

@@ -35,7 +35,8 @@ export const CertificateSigningRequest = defineKind<CertificateSigningRequest>({
     next.spec = previous.spec
     const [status, old] = [next.status ?? {}, previous.status ?? {}]
     if (subresource === 'approval') {
-      next.status = { ...old, ...(status.conditions ? { conditions: status.conditions } : {}) }
+      const { conditions: _, ...rest } = old
+      next.status = status.conditions ? { ...rest, conditions: status.conditions } : rest
     } else if (subresource === 'status') {
       // A decision stands as it was made. That one is added or taken away here is for validation to refuse.
       const before = (type: string) =>
