@@ -135,8 +135,11 @@ export class AuditRecord {
 
   #text(object: KubeObject): string {
     if (!this.decision.omitManagedFields) return JSON.stringify(object)
-    const items = (object as { items?: KubeObject[] }).items
-    return JSON.stringify(items ? { ...object, items: items.map(withoutManagers) } : withoutManagers(object))
+    const { items, rows } = object as { items?: KubeObject[]; rows?: { object?: KubeObject }[] }
+    if (items) return JSON.stringify({ ...object, items: items.map(withoutManagers) })
+    if (object.kind !== 'Table' || !rows) return JSON.stringify(withoutManagers(object))
+    const bare = rows.map((row) => (row.object ? { ...row, object: withoutManagers(row.object) } : row))
+    return JSON.stringify({ ...object, rows: bare })
   }
 }
 

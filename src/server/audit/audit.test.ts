@@ -41,6 +41,21 @@ const asDave: ServerExtensions = {
   },
 }
 
+test('audit records what is applied, and leaves managers out of the rows of tables', async () => {
+  await using server = await audited([{ level: 'RequestResponse', omitManagedFields: true }], { extensions: asDave })
+  const type = { 'content-type': 'application/apply-patch+yaml', authorization: 'Bearer x' }
+  const path = `${IN_DEFAULT}/configmaps`
+  const body = 'apiVersion: v1\nkind: ConfigMap\ndata: { k: v }\n'
+  assert.equal((await server.send('PATCH', `${path}/a?fieldManager=me`, body, type)).status, 201)
+  const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+  assert.equal((await server.send('GET', path, undefined, { accept, authorization: 'Bearer x' })).status, 200)
+  const [, applied, , listed] = server.events()
+  assert.deepEqual(applied.requestObject, { apiVersion: 'v1', kind: 'ConfigMap', data: { k: 'v' } })
+  assert.equal(listed.responseObject.kind, 'Table')
+  assert.equal(listed.responseObject.rows[0].object.metadata.name, 'a')
+  assert.equal(listed.responseObject.rows[0].object.metadata.managedFields, undefined)
+})
+
 test('audit records a write with its objects, its reason and the identity the client gave it', async () => {
   await using server = await audited([{ level: 'RequestResponse', omitManagedFields: true }], { extensions: asDave })
   const answer = await server.send('POST', `${IN_DEFAULT}/configmaps?fieldManager=me`, configMap('a', { k: 'v' }), {

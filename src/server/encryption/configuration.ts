@@ -8,11 +8,8 @@ import type { Random } from '#lib/random.ts'
 import { aesCbc, aesGcm, type Cipher, identity, secretBox } from './ciphers.ts'
 import type { Provider, Providers } from './providers.ts'
 
-export interface EncryptionRule {
-  /** Resources by name: `secrets`, `deployments.apps`, `*.apps`, `*.` for the core group, `*.*` for all. */
-  resources: readonly string[]
-  providers: Providers
-}
+/** By names such as `secrets`, `deployments.apps`, `*.apps`, `*.` for the core group, `*.*` for all. */
+export type EncryptionRules = ReadonlyMap<string, Providers>
 
 export interface Making {
   clock: Clock
@@ -53,10 +50,11 @@ export class BadEncryptionConfiguration extends Error {
   override name = 'BadEncryptionConfiguration'
 }
 
-export async function readEncryptionConfiguration(text: string, making: Making): Promise<EncryptionRule[]> {
+export async function readEncryptionConfiguration(text: string, making: Making): Promise<EncryptionRules> {
   const errors: string[] = []
   const config = documentOf(text)
-  const lists: { resources: string[]; providers: Provider[] }[] = []
+  const rules = new Map<string, Provider[]>()
+  const names: string[] = []
   const entries = listOf(config.resources)
   if (entries.length === 0) errors.push('resources: Required value: at least one resource entry is required')
   for (const [at, entry] of entries.entries()) {
@@ -64,20 +62,23 @@ export async function readEncryptionConfiguration(text: string, making: Making):
     const resources = listOf(entry?.resources).map(String)
     if (resources.length === 0) errors.push(`${path}.resources: Required value: at least one resource name is required`)
     errors.push(...checkResources(`${path}.resources`, resources))
+    for (const name of resources.map(canonical)) {
+      const mask = wildcardsOver(name).find((wild) => rules.has(wild))
+      if (mask !== undefined) errors.push(`${path}: resource ${JSON.stringify(name)} is masked by earlier rule ${JSON.stringify(mask)}`)
+    }
     const configured = listOf(entry?.providers)
     if (configured.length === 0) errors.push(`${path}.providers: Required value: at least one provider is required`)
     const providers: Provider[] = []
     for (const [index, provider] of configured.entries())
       providers.push(...(await providersOf(provider, { path: `${path}.providers[${index}]`, errors, making })))
-    lists.push({ resources, providers })
+    names.push(...providers.filter(({ prefix }) => prefix.startsWith('k8s:enc:kms:')).map(({ prefix }) => prefix))
+    // What is named again has the further providers behind those it has.
+    for (const name of new Set(resources.map(canonical))) rules.set(name, [...(rules.get(name) ?? []), ...providers])
   }
-  const names = lists.flatMap(({ providers }) =>
-    providers.filter(({ prefix }) => prefix.startsWith('k8s:enc:kms:')).map(({ prefix }) => prefix),
-  )
   for (const prefix of new Set(names.filter((name, at) => names.indexOf(name) !== at)))
     errors.push(`resources: Invalid value: "${prefix.split(':').at(-2)}": duplicate KMS provider name, names must be unique`)
   if (errors.length > 0) throw new BadEncryptionConfiguration(errors.join('; '))
-  return lists
+  return rules
 }
 
 function documentOf(text: string): Record<string, unknown> {
@@ -103,26 +104,51 @@ function listOf(value: unknown): any[] {
   return Array.isArray(value) ? value : []
 }
 
+/** Of one entry: each name by itself, then all together. */
 function checkResources(path: string, resources: readonly string[]): string[] {
   const errors: string[] = []
-  const fault = (at: number, why: string) => errors.push(`${path}[${at}]: Invalid value: ${JSON.stringify(resources[at])}: ${why}`)
   for (const [at, name] of resources.entries()) {
-    if (name === '') fault(at, 'group resource cannot be empty')
-    else if (name.toLowerCase() !== name) fault(at, 'resource name cannot contain capital letters')
-    else if (name === '*') fault(at, "use '*.' to encrypt all the resources from core API group or *.* to encrypt all resources")
-    else if (name.split('*').length > 2 && name !== '*.*') fault(at, 'resource name is invalid: wildcards stand alone')
-    else if (name.includes('*') && !name.startsWith('*.')) fault(at, 'wildcard is only allowed for the resource name')
-    else if (resources.indexOf(name) !== at || masked(name, resources))
-      fault(at, "using overlapping resources such as 'secrets' and '*.' in the same resource list is not allowed as they will be masked")
+    const fault = faultOf(name)
+    if (fault) errors.push(`${path}[${at}]: Invalid value: ${JSON.stringify(name)}: ${fault}`)
   }
+  if (errors.length > 0) return errors
+  const names = resources.map(canonical)
+  const all = `${path}: Invalid value: ${JSON.stringify(resources)}`
+  if (new Set(names).size < names.length) errors.push(`${all}: the same resource cannot be specified multiple times`)
+  if (names.some((name) => wildcardsOver(name).some((wild) => wild !== name && names.includes(wild)))) errors.push(`${all}: ${OVERLAP}`)
   return errors
 }
 
-function masked(name: string, resources: readonly string[]): boolean {
-  const dot = name.indexOf('.')
-  const group = dot < 0 ? '' : name.slice(dot + 1)
-  return resources.some((other) => other !== name && (other === '*.*' || other === `*.${group}`))
+const OVERLAP = "using overlapping resources such as 'secrets' and '*.' in the same resource list is not allowed as they will be masked"
+/** What upstream keeps beside its objects. */
+const NO_RESOURCES = new Set(['apiserveripinfo', 'serviceipallocations', 'servicenodeportallocations'])
+
+function faultOf(name: string): string | undefined {
+  if (name === '') return 'group resource cannot be empty'
+  if (name.toLowerCase() !== name) return 'resource name should not contain capital letters'
+  if (name === '*') return "use '*.' to encrypt all the resources from core API group or *.* to encrypt all resources"
+  if (NO_RESOURCES.has(name)) return 'resources which do not have REST API/s cannot be encrypted'
+  const [resource, group] = partsOf(name)
+  if (group === 'events.k8s.io')
+    return "'*.events.k8s.io' objects are stored using the 'events' API group in etcd. Use 'events' instead in the config file"
+  if (group === 'extensions') return "'extensions' group has been removed and cannot be used for encryption"
+  if (group === '*' && resource !== '*') return 'encrypting the same resource across groups is not supported'
+  const stars = name.split('*').length - 1
+  return stars > (group === '*' ? 2 : 1) || (stars === 1 && resource !== '*')
+    ? 'resource name is invalid: wildcards stand alone'
+    : undefined
 }
+
+function partsOf(name: string): [resource: string, group: string] {
+  const dot = name.indexOf('.')
+  return dot < 0 ? [name, ''] : [name.slice(0, dot), name.slice(dot + 1)]
+}
+
+/** `secrets.` is `secrets`. */
+const canonical = (name: string): string => (name.endsWith('.') && name !== '*.' ? name.slice(0, -1) : name)
+
+/** The names that stand for it and others, itself if it is one. */
+const wildcardsOver = (name: string): string[] => [`*.${partsOf(name)[1]}`, '*.*']
 
 interface Reading {
   path: string

@@ -181,6 +181,11 @@ const REFUSED: [string, string, RegExp][] = [
   ['two in one', config({ ...identity, ...keys('aesgcm', ['a', KEY]) }), /more than one provider specified in a single element/],
   ['KMS v1', config({ kms: { name: 'k', endpoint: 'unix:///k' } }), /kms.apiVersion: Invalid value: "v1": only kms v2 is supported here/],
   ['overlap', configFor(['secrets', '*.'], identity), /overlapping resources/],
+  ['the same resource twice', configFor(['secrets', 'secrets.'], identity), /the same resource cannot be specified multiple times/],
+  ['a resource of all groups', configFor(['foos.*'], identity), /encrypting the same resource across groups is not supported/],
+  ['what is no resource', configFor(['serviceipallocations'], identity), /resources which do not have REST API\/s cannot be encrypted/],
+  ['the group that events are not kept in', configFor(['events.events.k8s.io'], identity), /Use 'events' instead/],
+  ['a group that is gone', configFor(['*.extensions'], identity), /'extensions' group has been removed/],
   ['a lone star', configFor(['*'], identity), /use '\*\.' to encrypt all/],
 ]
 for (const [what, text, message] of REFUSED)
@@ -197,11 +202,35 @@ test('wildcards cover the core group, a group, or all', async () => {
     ['*.apps', { group: 'apps', resource: 'deployments' }, true],
     ['*.*', { group: 'boats.example', resource: 'sloops' }, true],
     ['deployments.apps', { group: 'apps', resource: 'daemonsets' }, false],
+    ['secrets.', { group: '', resource: 'secrets' }, true],
   ]
   for (const [name, resource, covered] of rows) {
     const encryption = await encryptionOf(configFor([name], sealed))
     assert.equal(encryption.providersOf(resource)[0]!.prefix !== '', covered, `${name} ${resource.resource}`)
   }
+})
+
+test('a resource named in several entries has all their providers, and none behind a wildcard', async () => {
+  const entries = (...resources: object[]) =>
+    JSON.stringify({ apiVersion: 'apiserver.config.k8s.io/v1', kind: 'EncryptionConfiguration', resources })
+  const a = keys('aesgcm', ['a', KEY])
+  const b = keys('aescbc', ['b', OTHER])
+  const { providersOf } = await encryptionOf(
+    entries({ resources: ['secrets'], providers: [a] }, { resources: ['secrets'], providers: [b] }, { resources: ['*.'], providers: [b] }),
+  ).then((encryption) => ({
+    providersOf: (resource: string) => encryption.providersOf({ group: '', resource }).map(({ prefix }) => prefix),
+  }))
+  assert.deepEqual(providersOf('secrets'), ['k8s:enc:aesgcm:v1:a:', 'k8s:enc:aescbc:v1:b:'])
+  assert.deepEqual(providersOf('pods'), ['k8s:enc:aescbc:v1:b:'])
+  for (const [wild, name] of [
+    ['*.', 'secrets'],
+    ['*.*', '*.apps'],
+    ['*.apps', '*.apps'],
+  ])
+    await assert.rejects(
+      encryptionOf(entries({ resources: [wild], providers: [a] }, { resources: [name], providers: [b] })),
+      new RegExp(`resource "${name}" is masked by earlier rule "${wild}"`.replaceAll(/[.*]/g, '\\$&')),
+    )
 })
 
 test('a KMS v2 plugin is asked for one seed and its values open after a restart', async () => {

@@ -5,7 +5,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { MetricFamily } from '#lib/metric-family.ts'
 import { identity } from './ciphers.ts'
-import { BadEncryptionConfiguration, type EncryptionRule, readEncryptionConfiguration } from './configuration.ts'
+import { BadEncryptionConfiguration, type EncryptionRules, readEncryptionConfiguration } from './configuration.ts'
 import type { Providers } from './providers.ts'
 
 /** Where the configuration comes from. */
@@ -39,7 +39,7 @@ export class Encryption implements Disposable {
   readonly #source: EncryptionSource
   readonly #parts: EncryptionParts
   #text: string
-  #rules: readonly EncryptionRule[]
+  #rules: EncryptionRules
   #connections: DisposableStack
   readonly #reloads = { success: 0, failure: 0, lastSeconds: { success: 0, failure: 0 } }
   /** Grows with every configuration taken. */
@@ -48,7 +48,7 @@ export class Encryption implements Disposable {
   private constructor(
     source: EncryptionSource,
     parts: EncryptionParts,
-    first: { text: string; rules: EncryptionRule[]; connections: DisposableStack },
+    first: { text: string; rules: EncryptionRules; connections: DisposableStack },
   ) {
     this.rewrite = source.rewrite === true
     this.#source = source
@@ -71,9 +71,7 @@ export class Encryption implements Disposable {
 
   providersOf({ group, resource }: GroupResource): Providers {
     const name = group ? `${resource}.${group}` : resource
-    const wild = `*.${group}`
-    const rule = this.#rules.find(({ resources }) => resources.some((one) => one === name || one === wild || one === '*.*'))
-    return rule?.providers ?? CLEAR
+    return this.#rules.get(name) ?? this.#rules.get(`*.${group}`) ?? this.#rules.get('*.*') ?? CLEAR
   }
 
   /** Follows the configuration until the signal aborts, where that was asked for. */

@@ -235,7 +235,11 @@ export async function readPatch(call: Call, engine: Engine, { custom = false } =
   if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(custom ? CUSTOM_PATCH_TYPES : PATCH_TYPES)
   const bytes = await readBody(call, engine)
   call.large = bytes.length >= LARGE_OBJECT_BYTES
-  if (!known) return { type: 'apply', outcome: await engine.bodies.read({ read: 'yaml' }, bytes) }
+  if (!known) {
+    const outcome = await engine.bodies.read({ read: 'yaml' }, bytes)
+    if (!outcome.fault) call.audit?.patch(outcome.value)
+    return { type: 'apply', outcome }
+  }
   const complain = call.exchange.query.get('fieldValidation') !== 'Ignore'
   const { value: patch, complaints, fault } = await engine.bodies.read({ read: 'patch', type: known, complain }, bytes)
   if (fault) throw new StatusError('BadRequest', fault.message)
