@@ -84,6 +84,32 @@ test('openEmbeddedStore maps its file once, however much it grows', { skip: proc
   assert.equal(maps.filter((line) => line.endsWith(join(directory, 'data.mdb'))).length, 1)
 })
 
+/** Of the store's file in this process. */
+function residentBytes(directory: string): number {
+  const [, map] = readFileSync('/proc/self/smaps', 'utf8').split(join(directory, 'data.mdb'))
+  return Number(/Rss:\s+(\d+)/.exec(map!)?.[1]) * 1024
+}
+
+test('openEmbeddedStore keeps no pages of its file mapped that it has only read or passed over', {
+  skip: process.platform !== 'linux',
+}, async () => {
+  const directory = fresh()
+  const value = (text: string) => Buffer.alloc(17_000, text)
+  {
+    await using store = openEmbeddedStore({ directory })
+    await Promise.all(Array.from({ length: 2000 }, (_, i) => store.put(`/k${i}`, value(`${i}`), 0)))
+  }
+  await using store = openEmbeddedStore({ directory })
+  assert.ok(residentBytes(directory) < 1_000_000)
+  const { entries } = await store.list('/')
+  await Promise.all(entries.map(({ key, revision }) => store.put(key, value(`new ${key}`), revision)))
+  assert.ok(residentBytes(directory) < 1_000_000)
+  await store.put('/k7', value('last'), (await store.get('/k7'))!.revision)
+  await store[Symbol.asyncDispose]()
+  await using again = openEmbeddedStore({ directory })
+  for (const { key, value: found } of (await again.list('/')).entries) assert.deepEqual(found, value(key === '/k7' ? 'last' : `new ${key}`))
+})
+
 const DAMAGES: [string, (file: string) => void][] = [
   ['is cut short', (file) => truncateSync(file, readFileSync(file).length / 2)],
   ['is emptied', (file) => writeFileSync(file, '')],

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { type Database, open } from 'lmdb'
 import { makeDirectories } from '#lib/make-directories.ts'
+import { MappedPages } from './mapped-pages.ts'
 import { createRevisionedStore, type Journal, type Mutation } from './revisioned.ts'
 import type { Entry, Revision, Store } from './store.ts'
 
@@ -31,6 +32,9 @@ const RESERVE_BYTES = 16 * 1024 * 1024
  */
 const MAP_BYTES = 64 * 1024 ** 3
 
+/** A record that replaces another touches that one's page, and the system maps the 15 around it as well: of a large file at most 128 MB until the next release. */
+const RELEASE_EVERY = 2000
+
 export interface EmbeddedOptions {
   directory: string
   historyLimit?: number
@@ -44,10 +48,12 @@ export function openEmbeddedStore({ directory, historyLimit, freeBytes = () => a
   if (existsSync(file)) checkImage(file)
   const database = openDatabase(directory, file)
   const { entries, revision } = load(database, file)
+  const pages = new MappedPages(file)
+  pages.release()
   return createRevisionedStore({
     entries,
     revision,
-    journal: createJournal(database, freeBytes),
+    journal: createJournal(database, { freeBytes, pages }),
     ...(historyLimit === undefined ? {} : { historyLimit }),
   })
 }
@@ -89,7 +95,8 @@ function load(database: Database<Buffer, string>, file: string): { entries: Entr
   return { entries, revision }
 }
 
-function createJournal(database: Database<Buffer, string>, freeBytes: () => number): Journal {
+function createJournal(database: Database<Buffer, string>, { freeBytes, pages }: { freeBytes: () => number; pages: MappedPages }): Journal {
+  let records = 0
   return {
     async append(batch) {
       const needed = RESERVE_BYTES + batch.reduce((sum, { after }) => sum + 2 * ((after?.value.length ?? 0) + 4096), 0)
@@ -113,6 +120,10 @@ function createJournal(database: Database<Buffer, string>, freeBytes: () => numb
       } catch (error) {
         throw new StoreWriteFailed(`the store could not write to disk: ${(error as Error).message}`, { cause: error })
       }
+      records += batch.length
+      if (records < RELEASE_EVERY) return
+      records = 0
+      pages.release()
     },
     async [Symbol.asyncDispose]() {
       await database.close()
