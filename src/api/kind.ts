@@ -19,6 +19,8 @@ export interface ScalePaths {
 export interface Subresource {
   verbs: readonly string[]
   kind?: { group: string; version: string; kind: string }
+  /** Further versions that bodies of `kind` may be of; they have the same fields. */
+  alsoVersions?: readonly string[]
 }
 
 export interface Column<T> {

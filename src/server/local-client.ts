@@ -167,7 +167,11 @@ class LocalClient implements Client {
     const body = { type: patch.type, patch: patch.patch }
     if (options.subresource === 'scale') {
       const build = (present: Scale) =>
-        decodePatched(ScaleKind, clone(patchObject(present, body, ScaleKind.schema)), { fieldValidation, warn: write.warn }) as Scale
+        decodePatched(ScaleKind, clone(patchObject(present, body, ScaleKind.schema)), {
+          fieldValidation,
+          warn: write.warn,
+          patch: body,
+        }) as Scale
       return (await updateScale(this.#engine, write, { key, build })) as unknown as T
     }
     return this.#served(resource, await patchStored(this.#engine, write, { key, patch: body, fieldValidation })) as T

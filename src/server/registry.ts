@@ -1,6 +1,6 @@
 // Which resources are served, by group, version and plural. Looked up on every request, so kinds may come and go while the server runs.
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, type KubeObject } from '#api/object.ts'
+import { apiVersionOf, type GroupVersionKind, type KubeObject } from '#api/object.ts'
 import type { CacheEvent, ResourceCache } from './cache/resource-cache.ts'
 import type { StoredObject } from './cache/stored-object.ts'
 import type { StoreMirror } from './cache/store-mirror.ts'
@@ -115,6 +115,8 @@ export class Registry {
   find(group: string, version: string, plural: string): Resource | undefined {
     return this.#resources.get(`${group}/${version}/${plural}`)
   }
+
+  readonly knows = (found: GroupVersionKind): boolean => this.findKind(apiVersionOf(found), found.kind) !== undefined
 
   findKind(apiVersion: string, kind: string): Resource | undefined {
     return this.#kinds.get(`${apiVersion}/${kind}`)

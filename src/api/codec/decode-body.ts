@@ -30,6 +30,8 @@ export interface DecodeOptions {
   isKnown?(kind: GroupVersionKind): boolean
   /** Any apiVersion will do (DeleteOptions). */
   anyVersion?: boolean
+  /** Versions of the same group that will do as well. */
+  alsoVersions?: readonly string[] | undefined
   /** Fields no schema knows stay (custom resources: their own pruning decides). */
   keepUnknown?: boolean
 }
@@ -223,8 +225,8 @@ function withDefaults(found: { apiVersion?: string; kind?: string }, expected: E
   return { ...parseApiVersion(found.apiVersion), kind }
 }
 
-function checkKind(found: GroupVersionKind, expected: Expected, { isKnown, anyVersion }: DecodeOptions): void {
-  const sameVersion = found.group === expected.group && found.version === expected.version
+function checkKind(found: GroupVersionKind, expected: Expected, { isKnown, anyVersion, alsoVersions = [] }: DecodeOptions): void {
+  const sameVersion = found.group === expected.group && [expected.version, ...alsoVersions].includes(found.version)
   if (found.kind === expected.kind && (sameVersion || anyVersion)) return
   const known = isKnown?.(found) ?? false
   if (known && !sameVersion) {
@@ -237,11 +239,12 @@ function checkKind(found: GroupVersionKind, expected: Expected, { isKnown, anyVe
     const internal = expected.group === '' ? 'core' : expected.group.split('.', 1)[0]!
     throw new DecodeError(`converting (${found.version}.${found.kind}) to (${internal}.${expected.kind}): unknown conversion`)
   }
-  const version = apiVersionOf(found)
+  throw new DecodeError(notRegistered(found))
+}
+
+export function notRegistered(found: GroupVersionKind): string {
   const scheme = 'k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30'
-  throw new DecodeError(
-    `no kind ${JSON.stringify(found.kind)} is registered for version ${JSON.stringify(version)} in scheme ${JSON.stringify(scheme)}`,
-  )
+  return `no kind ${JSON.stringify(found.kind)} is registered for version ${JSON.stringify(apiVersionOf(found))} in scheme ${JSON.stringify(scheme)}`
 }
 
 /** How many keys all objects in a value have together. */

@@ -2,7 +2,7 @@
 import { clone } from '#api/clone.ts'
 import { type FieldError, invalid } from '#api/field-error.ts'
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSchemaProps } from '#api/generated/types.ts'
-import { ALL_VERBS, type Kind, type Subresource } from '#api/kind.ts'
+import type { Kind, Subresource, Verb } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import { paced } from '#lib/paced.ts'
@@ -18,6 +18,8 @@ import { Validator } from './validate.ts'
 
 type Resource = KubeObject & Record<string, unknown>
 
+/** In the order in which upstream lists those of custom resources. */
+const VERBS: readonly Verb[] = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
 const STATUS_VERBS = ['get', 'patch', 'update']
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
 
@@ -60,7 +62,7 @@ export function customKind(
     ...(names.shortNames?.length ? { shortNames: names.shortNames } : {}),
     ...(names.categories?.length ? { categories: names.categories } : {}),
     scope: spec.scope === 'Namespaced' ? 'Namespaced' : 'Cluster',
-    verbs: ALL_VERBS,
+    verbs: VERBS,
     get schema() {
       schema ??= resourceSchema(root, selectableFields(version))
       return schema

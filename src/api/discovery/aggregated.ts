@@ -1,6 +1,8 @@
 // Aggregated discovery (apidiscovery.k8s.io v2 and v2beta1): everything there is in two documents, one for `/api` and one for `/apis`.
 import type { Kind, Subresource } from '#api/kind.ts'
+import type { GroupVersionKind } from '#api/object.ts'
 import type { Group } from './group-order.ts'
+import { subresourcesOf } from './resource-lists.ts'
 
 export type AggregatedVersion = 'v2' | 'v2beta1'
 
@@ -19,12 +21,10 @@ function describe({ name, versions }: Group): object {
 }
 
 function resource(kind: Kind): object {
-  const subresources = Object.entries(kind.subresources)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, subresource]) => subresourceOf(kind, name, subresource))
+  const subresources = subresourcesOf(kind).map(([name, subresource]) => subresourceOf(kind, name, subresource))
   return {
     resource: kind.plural,
-    responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+    responseKind: ownKind(kind),
     scope: kind.scope === 'Namespaced' ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
     verbs: kind.verbs,
@@ -34,9 +34,14 @@ function resource(kind: Kind): object {
   }
 }
 
-function subresourceOf({ group, version, kind }: Kind, name: string, { kind: own, verbs }: Subresource): object {
-  const responseKind = own ?? { group, version, kind }
-  return { subresource: name, responseKind, ...(own && own.group !== group ? { acceptedTypes: [own] } : {}), verbs }
+function subresourceOf(parent: Kind, name: string, { kind, verbs }: Subresource): object {
+  const elsewhere = kind && (kind.group !== parent.group || kind.version !== parent.version)
+  return { subresource: name, responseKind: elsewhere ? kind : { ...ownKind(parent), ...(kind ? { kind: kind.kind } : {}) }, verbs }
+}
+
+/** Of what is built in, group and version are left to be read off the list they are in. */
+function ownKind({ group, version, kind, madeOf }: Kind): GroupVersionKind {
+  return madeOf ? { group, version, kind } : { group: '', version: '', kind }
 }
 
 /** What an Accept header asks of `/api` and `/apis`: aggregated in one of the versions, or, by default, the plain documents. */

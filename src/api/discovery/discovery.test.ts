@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { customKinds } from '#api/custom/custom-kind.ts'
 import { defineKind } from '#api/define-kind.ts'
+import type { CustomResourceDefinition } from '#api/generated/types.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import { aggregatedVersionOf } from './aggregated.ts'
 import { Discovery } from './discovery.ts'
@@ -70,9 +72,15 @@ test('aggregated discovery splits core from the rest and holds every resource', 
     [{}],
   )
   const pods = core.items[0].versions[0].resources.find((one: { resource: string }) => one.resource === 'pods')
-  assert.deepEqual(pods.responseKind, { group: '', version: 'v1', kind: 'Pod' })
+  assert.deepEqual(pods.responseKind, { group: '', version: '', kind: 'Pod' })
   const eviction = pods.subresources.find((one: { subresource: string }) => one.subresource === 'eviction')
-  assert.deepEqual(eviction.acceptedTypes, [{ group: 'policy', version: 'v1', kind: 'Eviction' }])
+  assert.deepEqual(eviction, {
+    subresource: 'eviction',
+    responseKind: { group: 'policy', version: 'v1', kind: 'Eviction' },
+    verbs: ['create'],
+  })
+  const binding = pods.subresources.find((one: { subresource: string }) => one.subresource === 'binding')
+  assert.deepEqual(binding.responseKind, { group: '', version: '', kind: 'Binding' })
   const rest = read('/apis', accept).items
   const count = [...core.items, ...rest].flatMap(({ versions }) => versions.flatMap(({ resources }: { resources: unknown[] }) => resources))
   assert.equal(count.length, builtinKinds.length)
@@ -112,4 +120,34 @@ test('groupsOf puts custom groups behind the built-in ones, by name', () => {
   const custom = (group: string) => defineKind({ group, version: 'v1', kind: 'Foo', plural: 'foos', scope: 'Namespaced' })
   const names = groupsOf([custom('b.example.com'), custom('a.example.com'), ...builtinKinds]).map(({ name }) => name)
   assert.deepEqual(names.slice(-3), ['flowcontrol.apiserver.k8s.io', 'a.example.com', 'b.example.com'])
+})
+
+test('custom resources are listed with their verbs and subresources in the order upstream gives them', () => {
+  const version = {
+    name: 'v1',
+    served: true,
+    storage: true,
+    schema: { openAPIV3Schema: { type: 'object' } },
+    subresources: { status: {}, scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' } },
+  }
+  const [gizmo] = customKinds({
+    spec: { group: 'example.com', scope: 'Namespaced', names: { plural: 'gizmos', kind: 'Gizmo' }, versions: [version] },
+  } as CustomResourceDefinition)
+  const own = new Discovery([gizmo!])
+  const of = (path: string, accept?: string) => JSON.parse(own.document(path, { ...options, accept })!.body.toString())
+  const { resources } = of('/apis/example.com/v1')
+  assert.deepEqual(
+    resources.map(({ name }: { name: string }) => name),
+    ['gizmos', 'gizmos/status', 'gizmos/scale'],
+  )
+  assert.deepEqual(resources[0].verbs, ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'])
+  const [listed] = of('/apis', 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList').items[0].versions[0].resources
+  assert.deepEqual(listed.responseKind, { group: 'example.com', version: 'v1', kind: 'Gizmo' })
+  assert.deepEqual(
+    listed.subresources.map(({ responseKind }: { responseKind: object }) => responseKind),
+    [
+      { group: 'example.com', version: 'v1', kind: 'Gizmo' },
+      { group: 'autoscaling', version: 'v1', kind: 'Scale' },
+    ],
+  )
 })

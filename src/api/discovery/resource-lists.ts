@@ -29,12 +29,16 @@ function describe({ name, versions }: Group): object {
 export function resourceList(group: string, { version, kinds }: VersionOfGroup): object {
   const resources = kinds.flatMap((kind) => [
     resource(kind),
-    ...Object.entries(kind.subresources)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, subresource]) => subresourceOf(kind, name, subresource)),
+    ...subresourcesOf(kind).map(([name, subresource]) => subresourceOf(kind, name, subresource)),
   ])
   const groupVersion = apiVersionOf({ group, version })
   return { kind: 'APIResourceList', ...(group ? { apiVersion: 'v1' } : {}), groupVersion, resources }
+}
+
+/** By name, but for custom resources, whose status comes before their scale. */
+export function subresourcesOf({ subresources, madeOf }: Kind): [name: string, subresource: Subresource][] {
+  const entries = Object.entries(subresources)
+  return madeOf ? entries : entries.toSorted(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function resource(kind: Kind): object {

@@ -46,7 +46,7 @@ const listOf = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(
 
 /** Subresources of a plain list stand beside their parents; aggregated discovery puts them inside. */
 function fromResourceList(own: GroupVersion, resources: Json[]): Json[] {
-  const responseKind = ({ group, version, kind }: Json) => ({ group: group || own.group, version: version || own.version, kind })
+  const responseKind = ({ group, version, kind }: Json) => ({ group: group ?? '', version: version ?? '', kind })
   const parents = new Map<string, Json>()
   for (const one of resources) {
     if (typeof one['name'] !== 'string' || one['name'].includes('/')) continue

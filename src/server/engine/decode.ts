@@ -1,9 +1,9 @@
 // What the engine makes of objects whose JSON is already read: types checked, canonical, defaulted; unknown fields refused, warned of or dropped.
-import type { FieldValidation } from '#api/codec/decode-body.ts'
+import { type FieldValidation, notRegistered } from '#api/codec/decode-body.ts'
 import { clone, setOwn } from '#api/clone.ts'
 import { invalid } from '#api/field-error.ts'
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, type KubeObject, type ObjectMeta, parseApiVersion } from '#api/object.ts'
+import { apiVersionOf, type GroupVersionKind, type KubeObject, type ObjectMeta, parseApiVersion } from '#api/object.ts'
 import { DecodeError, decodeInto } from '#api/schema/decode.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
@@ -20,6 +20,8 @@ export interface DecodeOptions {
   patch?: PatchBody
   /** See `leavesRest`. */
   present?: KubeObject | undefined
+  /** Whether there is such a kind: it decides the words of the refusal. */
+  isKnown?: ((kind: GroupVersionKind) => boolean) | undefined
 }
 
 /**
@@ -35,12 +37,21 @@ const OWN = new Set(['kind', 'apiVersion', 'metadata', 'status'])
 const member = (object: KubeObject, name: string) => (object as unknown as Record<string, unknown>)[name]
 
 /** The outcome of a patch; what is wrong with it is the patch's fault. `value` is the decoder's to change. */
-export function decodePatched(kind: Kind, value: KubeObject, { fieldValidation, warn, patch, present }: DecodeOptions): KubeObject {
+export function decodePatched(
+  kind: Kind,
+  value: KubeObject,
+  { fieldValidation, warn, patch, present, isKnown }: DecodeOptions,
+): KubeObject {
   const badPatch = (patched: KubeObject, why: string) => refusedPatch(patched, why, patch)
   const found = { kind: value.kind ?? '', apiVersion: value.apiVersion ?? '' }
-  if (found.kind !== kind.kind || found.apiVersion !== apiVersionOf(kind)) throw badPatch(value, wrongKind(kind, found))
+  const named = { kind: kind.kind, apiVersion: apiVersionOf(kind) }
+  // Strategic patches are made of what was read already: nobody asks the outcome what it is.
+  const strategic = patch?.type === 'strategic'
+  if (!strategic && (found.kind !== named.kind || found.apiVersion !== named.apiVersion))
+    throw badPatch(value, wrongKind(kind, found, isKnown))
   const { own, shared } = present ? ownParts(value, present) : { own: value }
   const { unknown } = walk(kind, own, (message) => badPatch(value, message))
+  if (strategic) Object.assign(own, named)
   const complaints = [...(patch?.complaints ?? []), ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)]
   if (complaints.length > 0 && fieldValidation === 'Strict') throw badPatch(value, `strict decoding error: ${complaints.join(', ')}`)
   if (fieldValidation === 'Warn') for (const complaint of complaints) warn(complaint)
@@ -97,8 +108,10 @@ function refusedPatch(patched: KubeObject, why: string, patch: PatchBody | undef
   return invalidError({ group: '', kind: '' }, '', [invalid('patch', shown, reason)])
 }
 
-function wrongKind({ group, kind }: Kind, found: { kind: string; apiVersion: string }): string {
-  const { version } = parseApiVersion(found.apiVersion)
+function wrongKind({ group, kind }: Kind, found: { kind: string; apiVersion: string }, isKnown: DecodeOptions['isKnown']): string {
+  const said = { ...parseApiVersion(found.apiVersion), kind: found.kind }
+  const { version } = said
+  if (isKnown && !isKnown(said)) return notRegistered(said)
   return `converting (${version}.${found.kind}) to (${group === '' ? 'core' : group.split('.', 1)[0]}.${kind}): unknown conversion`
 }
 

@@ -20,7 +20,7 @@ export interface PatchRequest {
 export function patchStored(engine: Engine, write: Write, { key, patch, fieldValidation }: PatchRequest): Promise<Written> {
   const { kind } = write.resource
   const finish = (patched: KubeObject, present?: KubeObject): KubeObject => {
-    const next = decodePatched(kind, patched, { fieldValidation, warn: write.warn, patch, present })
+    const next = decodePatched(kind, patched, { fieldValidation, warn: write.warn, patch, present, isKnown: engine.registry.knows })
     checkNames(write, key, next)
     return next
   }

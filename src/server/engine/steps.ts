@@ -90,7 +90,8 @@ function valueOf(step: Step, wanted: unknown, { kinds, present, warn }: Circumst
     case 'patch': {
       const { type, complaints, fieldValidation } = step
       const patch: PatchBody = { type, patch: wanted, ...(complaints ? { complaints } : {}) }
-      return decodePatched(kind, patchObject(present!, patch, kind.schema), { fieldValidation, warn, patch })
+      const isKnown = (found: GroupVersionKind) => named(found) !== undefined
+      return decodePatched(kind, patchObject(present!, patch, kind.schema), { fieldValidation, warn, patch, isKnown })
     }
     case 'own': {
       const next = wanted as KubeObject

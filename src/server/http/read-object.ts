@@ -1,7 +1,7 @@
 // The object in a request's body: read within bounds, decoded by its content type, defaulted.
 import { conclude, type FieldValidation, formatOf, readAs, type Reading } from '#api/codec/decode-body.ts'
 import type { Kind } from '#api/kind.ts'
-import type { GroupVersionKind, KubeObject } from '#api/object.ts'
+import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
@@ -17,7 +17,7 @@ export const contentType = (call: Call): string => (call.exchange.headers['conte
 export async function readObject(
   engine: Engine,
   call: Call,
-  { kind, fieldValidation }: { kind: Kind; fieldValidation: FieldValidation },
+  { kind, fieldValidation, alsoVersions }: { kind: Kind; fieldValidation: FieldValidation; alsoVersions?: readonly string[] | undefined },
 ): Promise<KubeObject> {
   const body = await readBody(call, engine)
   call.large = body.length >= LARGE_OBJECT_BYTES
@@ -25,8 +25,8 @@ export async function readObject(
     body,
     expected: kind,
     fieldValidation,
-    isKnown: ({ group, version, kind: name }: GroupVersionKind) =>
-      engine.registry.findKind(group ? `${group}/${version}` : version, name) !== undefined,
+    alsoVersions,
+    isKnown: engine.registry.knows,
   }
   const reading = await read(engine, call, asked)
   const { object, warnings } = conclude(reading, asked)

@@ -52,7 +52,8 @@ async function create(engine: Engine, call: Call, { resource, handler }: Handled
   const negotiated = negotiateObject(call, { transforms: false })
   const parameters = writeParameters(call, 'CreateOptions')
   const kind = bodyKind(resource.kind, call.info.subresource)
-  const object = await readObject(engine, call, { kind, fieldValidation: parameters.fieldValidation })
+  const { alsoVersions } = resource.kind.subresources[call.info.subresource ?? ''] ?? {}
+  const object = await readObject(engine, call, { kind, fieldValidation: parameters.fieldValidation, alsoVersions })
   recordAsked(object, {
     kind,
     manager: parameters.fieldManager,
@@ -138,6 +139,7 @@ export async function serveScale(engine: Engine, call: Call, resource: StoredRes
         fieldValidation: parameters.fieldValidation,
         warn: (text) => call.warnings.add(text),
         patch: body.patch,
+        isKnown: engine.registry.knows,
       }) as Scale
     return send(await updateScale(engine, write, { key, build }))
   }

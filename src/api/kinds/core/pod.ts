@@ -26,7 +26,7 @@ export const Pod = defineKind<Pod>({
     attach: { verbs: ['create', 'get'], kind: { group: '', version: 'v1', kind: 'PodAttachOptions' } },
     binding: { verbs: ['create'], kind: { group: '', version: 'v1', kind: 'Binding' } },
     ephemeralcontainers: { verbs: ['get', 'patch', 'update'] },
-    eviction: { verbs: ['create'], kind: { group: 'policy', version: 'v1', kind: 'Eviction' } },
+    eviction: { verbs: ['create'], kind: { group: 'policy', version: 'v1', kind: 'Eviction' }, alsoVersions: ['v1beta1'] },
     exec: { verbs: ['create', 'get'], kind: { group: '', version: 'v1', kind: 'PodExecOptions' } },
     log: { verbs: ['get'] },
     portforward: { verbs: ['create', 'get'], kind: { group: '', version: 'v1', kind: 'PodPortForwardOptions' } },
