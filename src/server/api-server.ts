@@ -10,6 +10,7 @@ import { systemClock } from '#lib/clock.ts'
 import { type Logger, silentLogger } from '#lib/log.ts'
 import { type Random, systemRandom } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
+import { Slots } from '#lib/slots.ts'
 import type { Store } from '#store/store.ts'
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
@@ -42,7 +43,7 @@ import { expireEvents } from './engine/event-expiry.ts'
 import { audit, auditRefusals } from './http/audit.ts'
 import { authenticate, impersonate } from './http/authentication.ts'
 import { authorize } from './http/authorization.ts'
-import { type Call, type Link, runChain } from './http/call.ts'
+import { type Call, chained, type Link, type Serve } from './http/call.ts'
 import { dispatch } from './http/dispatch.ts'
 import type { ServedExchange } from './http/exchange.ts'
 import { FanOut } from './http/fan-out.ts'
@@ -142,12 +143,14 @@ class Server implements ApiServer {
   readonly #aggregator: Aggregator | undefined
   readonly #outgoing: Outgoing
   readonly #extensions: ServerExtensions
-  readonly #chain: readonly Link[]
+  readonly #chain: Serve
   /** For requests from within the process: who asks is known. */
-  readonly #inner: readonly Link[]
+  readonly #inner: Serve
   readonly #log: Logger
   readonly #metrics = new RequestMetrics()
-  readonly #running = new Map<ServedExchange, Promise<void>>()
+  readonly #running = new Slots<ServedExchange>()
+  /** Told when nothing runs any more. */
+  #drained: (() => void) | undefined
   #state: 'new' | 'starting' | 'ready' | 'stopped' = 'new'
 
   constructor(options: ApiServerOptions) {
@@ -212,8 +215,8 @@ class Server implements ApiServer {
       ...(this.#aggregator ? [this.#aggregator.link] : []),
       dispatch({ engine: extended, pool: new SlabPool(), fanOut: new FanOut(), endpoints: this.#endpoints(), metrics: this.#metrics }),
     ]
-    this.#inner = [recover({ log }), describe, ...(auditor ? [audit(auditor)] : []), ...last]
-    this.#chain = [
+    this.#inner = chained([recover({ log }), describe, ...(auditor ? [audit(auditor)] : []), ...last])
+    this.#chain = chained([
       measure(this.#metrics, { clock }),
       recover({ log }),
       describe,
@@ -224,13 +227,13 @@ class Server implements ApiServer {
       impersonate(authorizer),
       fairness(this.#fairness, { registry: this.registry, metrics: this.#metrics, clock }),
       ...last,
-    ]
+    ])
   }
 
   clientFor(user: UserInfo): Client {
     const local = createLocalClient(this.#engine, { user, authorizer: this.#extensions.authorizer, auditor: this.#options.auditor })
     if (!this.#aggregator) return local
-    return withRemote(local, { aggregator: this.#aggregator, serve: (exchange) => this.#serve(exchange, this.#inner, user) })
+    return withRemote(local, { aggregator: this.#aggregator, serve: (exchange) => void this.#serve(exchange, this.#inner, user) })
   }
 
   async handle(request: MemoryRequest): Promise<MemoryResponse> {
@@ -241,10 +244,10 @@ class Server implements ApiServer {
 
   /** Never throws, never rejects: whatever happens is the exchange's own affair. */
   serve(exchange: ServedExchange): void {
-    this.#serve(exchange, this.#chain, ANONYMOUS)
+    void this.#serve(exchange, this.#chain, ANONYMOUS)
   }
 
-  #serve(exchange: ServedExchange, chain: readonly Link[], user: UserInfo): void {
+  async #serve(exchange: ServedExchange, chain: Serve, user: UserInfo): Promise<void> {
     const { random } = this.#engine
     const call = {
       exchange,
@@ -256,16 +259,17 @@ class Server implements ApiServer {
       audit: undefined,
       waitedMs: 0,
     } as unknown as Call
-    const served = runChain(chain, call)
-      .catch((error: unknown) => {
-        this.#log.error('request failed beyond recovery', { path: exchange.path, error })
-        exchange.abort()
-      })
-      .finally(() => {
-        this.#running.delete(exchange)
-        call.room?.[Symbol.dispose]()
-      })
-    this.#running.set(exchange, served)
+    const place = this.#running.add(exchange)
+    try {
+      await chain(call)
+    } catch (error) {
+      this.#log.error('request failed beyond recovery', { path: exchange.path, error })
+      exchange.abort()
+    } finally {
+      this.#running.remove(place)
+      call.room?.[Symbol.dispose]()
+      if (this.#running.size === 0) this.#drained?.()
+    }
   }
 
   async start(signal: AbortSignal): Promise<AsyncDisposable> {
@@ -322,11 +326,13 @@ class Server implements ApiServer {
 
   /** Lets what is being served finish, watches at once; what takes too long is cut. */
   async #drain(): Promise<void> {
-    for (const exchange of this.#running.keys()) exchange.cancel()
+    for (const exchange of this.#running) exchange.cancel()
+    if (this.#running.size === 0) return
     const patience = new AbortController()
-    await Promise.race([Promise.all(this.#running.values()), this.#engine.clock.sleep(DRAIN_MS, patience.signal).catch(() => {})])
+    const drained = new Promise<void>((resolve) => (this.#drained = resolve))
+    await Promise.race([drained, this.#engine.clock.sleep(DRAIN_MS, patience.signal).catch(() => {})])
     patience.abort()
-    for (const exchange of this.#running.keys()) exchange.abort()
+    for (const exchange of this.#running) exchange.abort()
   }
 
   async #listen(options: ListenOptions): Promise<Listener> {

@@ -41,7 +41,10 @@ export async function* watchLocally<T extends KubeObject>(
     using _watching = await watchObjects(engine, resource, {
       request: options,
       sink: {
-        change: (type, stored) => push(() => ({ type, object: servedObject(resource, stored, engine.mirror.recent) as T })),
+        change(type, stored) {
+          stored.share(engine.mirror.recent)
+          push(() => ({ type, object: servedObject(resource, stored, engine.mirror.recent) as T }))
+        },
         bookmark(revision, initialEventsEnd) {
           const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}
           const metadata = { resourceVersion: String(revision), ...annotations }

@@ -9,9 +9,10 @@ import { deleteObject } from './engine/delete.ts'
 import { servedObject } from './engine/encoding.ts'
 import { type Engine, storageKey, SYSTEM_USER, type Write } from './engine/engine.ts'
 import { applyDefaults } from './engine/schema.ts'
+import type { StoredObject } from './cache/stored-object.ts'
 import { updateObject } from './engine/update.ts'
 import type { StoredResource } from './registry.ts'
-import type { ModifyOptions, ObjectReader, ObjectWriter, RequestAttributes } from './request.ts'
+import type { ModifyOptions, ObjectChange, ObjectReader, ObjectWriter, RequestAttributes } from './request.ts'
 
 export function createObjectReader(engine: Engine): ObjectReader {
   const { mirror } = engine
@@ -26,16 +27,15 @@ export function createObjectReader(engine: Engine): ObjectReader {
       // Every write asks for quotas, limits, policies and webhooks, of which most clusters have none.
       return resource.cache.size === 0 ? [] : listed<T>(resource, namespace)
     },
-    onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: { object?: T; previous?: T }) => void) {
+    onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: ObjectChange<T>) => void, { glance = false } = {}) {
       const resource = storedResource(engine, kind)
+      const served = (stored: StoredObject) =>
+        (glance && !resource.converts ? stored.glance() : servedObject(resource, stored, mirror.recent)) as T
       return resource.cache.subscribe({
         failed: (error) => engine.log.error('changes can no longer be told', { kind: kind.kind, error }),
         event({ object, previous, deleted }) {
           try {
-            handler({
-              ...(deleted ? {} : { object: servedObject(resource, object, mirror.recent) as T }),
-              ...(previous ? { previous: servedObject(resource, previous, mirror.recent) as T } : {}),
-            })
+            handler(new LazyChange<T>({ object: deleted ? undefined : object, previous, served }))
           } catch (error) {
             // What follows objects (roles, allocations) must not stop following because one of them is odd.
             engine.log.error('a change could not be taken in', { kind: kind.kind, key: object.key, error })
@@ -43,6 +43,31 @@ export function createObjectReader(engine: Engine): ObjectReader {
         },
       })
     },
+  }
+}
+
+interface Stored<T> {
+  object: StoredObject | undefined
+  previous: StoredObject | undefined
+  served(stored: StoredObject): T
+}
+
+/** Reads what it is asked for. */
+class LazyChange<T> implements ObjectChange<T> {
+  readonly #stored: Stored<T>
+
+  constructor(stored: Stored<T>) {
+    this.#stored = stored
+  }
+
+  get object(): T | undefined {
+    const { object, served } = this.#stored
+    return object && served(object)
+  }
+
+  get previous(): T | undefined {
+    const { previous, served } = this.#stored
+    return previous && served(previous)
   }
 }
 

@@ -44,8 +44,8 @@ export interface AuthenticationRequest {
 }
 
 export interface Authenticator {
-  /** undefined: not mine, ask the next. Throws StatusError Unauthorized: mine, and bad. */
-  authenticate(request: AuthenticationRequest): Promise<UserInfo | undefined>
+  /** undefined: not mine, ask the next. A promise only where one has to wait. Throws StatusError Unauthorized: mine, and bad. */
+  authenticate(request: AuthenticationRequest): UserInfo | undefined | Promise<UserInfo | undefined>
 }
 
 export interface Decision {
@@ -116,12 +116,23 @@ export interface AdmissionPlugin {
   validate?(request: AdmissionRequest): Promise<void> | void
 }
 
+/** Read where it is asked for, and only then. */
+export interface ObjectChange<T> {
+  readonly object?: T | undefined
+  readonly previous?: T | undefined
+}
+
+export interface ChangeOptions {
+  /** The handler keeps nothing of what it is told of: it is lent, and not made to be shared. */
+  glance?: boolean
+}
+
 /** Synchronous reads of what the server holds in memory: frozen, parsed on demand. For authorisers, admission and allocators. */
 export interface ObjectReader {
   get<T extends KubeObject>(kind: Kind<T>, key: { namespace?: string; name: string }): T | undefined
   list<T extends KubeObject>(kind: Kind<T>, namespace?: string): Iterable<T>
   /** Called for every change of that kind from now on. */
-  onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: { object?: T; previous?: T }) => void): Disposable
+  onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: ObjectChange<T>) => void, options?: ChangeOptions): Disposable
 }
 
 /** Writes with the server's own authority: no authorisation, no admission; validation and the rules of storage hold. */

@@ -37,6 +37,18 @@ interface Pending {
   reject(error: unknown): void
 }
 
+/** What becomes durable together. */
+class Batch {
+  readonly writes: Pending[] = []
+  /** The last write of each key. */
+  readonly newest = new Map<string, Pending>()
+
+  add(write: Pending): void {
+    this.writes.push(write)
+    this.newest.set(write.mutation.key, write)
+  }
+}
+
 export function createRevisionedStore(options: RevisionedOptions = {}): Store {
   return new RevisionedStore(options)
 }
@@ -49,9 +61,9 @@ class RevisionedStore implements Store {
   #compacted: Revision
   #committed: Revision
   #assigned: Revision
-  /** The newest write per key that is numbered but not yet durable. */
-  #inFlight = new Map<string, Pending>()
-  #queue: Pending[] = []
+  /** Numbered but not yet durable: what the journal is at, and what waits for it. */
+  #flushed: Batch | undefined
+  #queue = new Batch()
   #flushing: Promise<void> | undefined
   #watchers = new Watchers()
   #journal: Journal | undefined
@@ -160,7 +172,7 @@ class RevisionedStore implements Store {
   ): Promise<Mutation> {
     for (;;) {
       if (this.#closed) throw new Error('the store is closed')
-      const pending = this.#inFlight.get(key)
+      const pending = this.#queue.newest.get(key) ?? this.#flushed?.newest.get(key)
       const before = pending ? pending.mutation.after : this.#entries.get(key)
       if ((before?.revision ?? 0) === expected) {
         const revision = ++this.#assigned
@@ -175,9 +187,7 @@ class RevisionedStore implements Store {
 
   #commit(mutation: Mutation): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      const pending = { mutation, resolve, reject }
-      this.#inFlight.set(mutation.key, pending)
-      this.#queue.push(pending)
+      this.#queue.add({ mutation, resolve, reject })
       this.#flushing ??= this.#flush()
     })
   }
@@ -185,11 +195,11 @@ class RevisionedStore implements Store {
   async #flush(): Promise<void> {
     // One turn of grace lets writers of the same event-loop turn share the first batch.
     await Promise.resolve()
-    while (this.#queue.length > 0) {
-      const batch = this.#queue
-      this.#queue = []
+    while (this.#queue.writes.length > 0) {
+      const batch = (this.#flushed = this.#queue)
+      this.#queue = new Batch()
       try {
-        await this.#journal?.append(batch.map(({ mutation }) => mutation))
+        await this.#journal?.append(batch.writes.map(({ mutation }) => mutation))
       } catch (error) {
         this.#abandon(batch, error)
         continue
@@ -201,17 +211,18 @@ class RevisionedStore implements Store {
   }
 
   /** A failed batch takes along what was numbered behind it: those writes may rest on ones that never happened. */
-  #abandon(batch: readonly Pending[], error: unknown): void {
-    const lost = [...batch, ...this.#queue]
-    this.#queue = []
-    this.#inFlight.clear()
+  #abandon(batch: Batch, error: unknown): void {
+    const lost = [...batch.writes, ...this.#queue.writes]
+    this.#queue = new Batch()
+    this.#flushed = undefined
     this.#assigned = this.#committed
     for (const { reject } of lost) reject(error)
   }
 
-  #publish(batch: readonly Pending[]): void {
-    for (const pending of batch) {
-      const { key, after, revision } = pending.mutation
+  #publish({ writes }: Batch): void {
+    this.#flushed = undefined
+    for (const { mutation } of writes) {
+      const { key, before, after, revision } = mutation
       if (after) {
         this.#entries.set(key, after)
         this.#keys.add(key)
@@ -219,14 +230,13 @@ class RevisionedStore implements Store {
         this.#entries.delete(key)
         this.#keys.delete(key)
       }
-      if (this.#inFlight.get(key) === pending) this.#inFlight.delete(key)
-      this.#history.push(pending.mutation)
-      this.#historyBytes += pending.mutation.before?.value.length ?? 0
+      this.#history.push(mutation)
+      this.#historyBytes += before?.value.length ?? 0
       this.#committed = revision
     }
     this.#trim()
-    this.#watchers.publish(batch.map(({ mutation }) => changeOf(mutation)))
-    for (const { resolve } of batch) resolve()
+    this.#watchers.publish(writes.map(({ mutation }) => changeOf(mutation)))
+    for (const { resolve } of writes) resolve()
   }
 
   /** What keys below `prefix` held at `revision`, for those written since; undefined when nothing was. */

@@ -17,7 +17,7 @@ export const openToAnyone = (path: string): boolean => OPEN_PATHS.test(path)
 export function clientCertificates(): Authenticator {
   const known = new WeakMap<object, UserInfo>()
   return {
-    async authenticate({ certificate }) {
+    authenticate({ certificate }) {
       if (!certificate?.commonName) return undefined
       let user = known.get(certificate)
       if (!user) known.set(certificate, (user = holderOf(certificate)))

@@ -4,7 +4,7 @@ import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
-import type { ObjectReader } from '#server/request.ts'
+import type { ObjectChange, ObjectReader } from '#server/request.ts'
 
 export type Reachable = 'pods' | 'secrets' | 'configmaps' | 'persistentvolumeclaims' | 'serviceaccounts' | 'resourceclaims'
 
@@ -19,10 +19,11 @@ export class NodeGraph implements Disposable {
   constructor(reader: ObjectReader) {
     this.#reader = reader
     for (const pod of reader.list(Pod)) this.#count(pod, 1)
-    this.#subscription = reader.onChange(Pod, ({ object, previous }) => {
+    const count = ({ object, previous }: ObjectChange<Pod>) => {
       if (object) this.#count(object, 1)
       if (previous) this.#count(previous, -1)
-    })
+    }
+    this.#subscription = reader.onChange(Pod, count, { glance: true })
   }
 
   reaches(node: string, what: Reachable, namespace: string, name: string): boolean {

@@ -161,7 +161,7 @@ test('bearerTokens reads the header and the protocol list, and refuses bad token
   for (const headers of [{ authorization: `Bearer ${token}` }, { 'sec-websocket-protocol': `v5.channel.k8s.io, ${carrier}` }])
     assert.equal((await authenticator.authenticate({ headers }))?.username, 'system:serviceaccount:x:sa')
   assert.equal(await authenticator.authenticate({ headers: { authorization: 'Basic eDp5' } }), undefined)
-  await assert.rejects(authenticator.authenticate({ headers: { authorization: 'Bearer nonsense' } }), {
+  await assert.rejects(async () => authenticator.authenticate({ headers: { authorization: 'Bearer nonsense' } }), {
     reason: 'Unauthorized',
     message: 'Unauthorized',
   })

@@ -9,7 +9,7 @@ import { Service } from '#api/kinds/core/service.ts'
 import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { Quantity, quantityOf, ZERO } from '#api/quantity.ts'
 import { ignoreNotFound, type StatusError } from '#api/status.ts'
-import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
+import type { AdmissionPlugin, AdmissionRequest, ObjectChange, ServerContext } from '#server/request.ts'
 import { type Amounts, add } from './pod-usage.ts'
 import { inScope, missingRequests, usageOf } from './quota-usage.ts'
 import { denied, target } from './refusal.ts'
@@ -131,11 +131,12 @@ class UnderWay {
   #follow(kind: Kind<any>): void {
     if (this.#followed.has(kind)) return
     this.#followed.add(kind)
-    this.#context.reader.onChange(kind, ({ object }) => {
+    const written = ({ object }: ObjectChange<KubeObject>) => {
       if (!object || this.#paid.size === 0) return
       const prefix = `${nameOf(kind, keyOf(object))} `
       for (const key of this.#paid.keys()) if (key.startsWith(prefix)) this.#paid.delete(key)
-    })
+    }
+    this.#context.reader.onChange(kind, written, { glance: true })
   }
 }
 

@@ -73,10 +73,10 @@ export class Aggregator {
 
   /** Before the resources of this server: who has an APIService has the group and version. */
   readonly link: Link = (call, next) => {
-    if (this.#remotes.size === 0) return next()
+    if (this.#remotes.size === 0) return next(call)
     const [, group = '', version = ''] = REMOTE_PATH.exec(call.exchange.path) ?? []
     const remote = this.#remotes.get(`${group}/${version}`)
-    if (!remote) return next()
+    if (!remote) return next(call)
     return proxyTo(call, remote, this.#context.clock)
   }
 

@@ -67,6 +67,25 @@ test('StoredObject parses once, frozen, with its revision as resourceVersion', (
   }, TypeError)
 })
 
+test('StoredObject lends what its writer made, and shares it once it is asked for', () => {
+  const lent = () => ({ kind: 'Pod', apiVersion: 'v1', metadata: { name: 'a', labels: { app: 'web' } } })
+  const [kept, given] = [stored('a', 7), stored('a', 8)]
+  const [first, second] = [lent(), lent()]
+  kept.lend(first)
+  given.lend(second)
+  assert.equal(kept.glance(), first)
+  assert.equal(Object.isFrozen(first), false)
+  kept.share()
+  assert.equal(Object.isFrozen(first.metadata.labels), true)
+  for (const one of [kept, given]) one.giveBack()
+  assert.equal(kept.object(), first)
+  // What is in the bytes, which know no labels here; labels alone are remembered.
+  assert.deepEqual(given.glance(), { kind: 'Pod', metadata: { name: 'a', resourceVersion: '8' } })
+  assert.notEqual(given.glance(), given.glance())
+  assert.deepEqual(given.labels(), { app: 'web' })
+  assert.equal(given.object(), given.glance())
+})
+
 test('ResourceCache ends the subscription of who throws, and tells the others', () => {
   const cache = new ResourceCache('/registry/pods/')
   const failures: unknown[] = []

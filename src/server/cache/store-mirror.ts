@@ -8,6 +8,12 @@ import { type Change, Compacted, type Entry, type Store } from '#store/store.ts'
 import { ResourceCache } from './resource-cache.ts'
 import { type ParsedCache, StoredObject, unreadable } from './stored-object.ts'
 
+interface Offer {
+  bytes: Uint8Array
+  object: KubeObject
+  partsFrozen: boolean
+}
+
 const ROOT = '/registry/'
 const RECENT_OBJECTS = 5000
 const RECENT_BYTES = 32 * 1024 * 1024
@@ -23,8 +29,10 @@ export class StoreMirror {
   #unclaimed = new Map<string, StoredObject>()
   #revision = 0
   #waiting: { revision: number; resolve(): void }[] = []
-  /** Parsed forms of bytes that are being written: adopted when the store tells of the write. */
-  #offered = new WeakMap<Uint8Array, { object: KubeObject; partsFrozen: boolean }>()
+  /** Parsed forms of bytes that are being written, mostly in the order the store is going to tell of them. */
+  #offered: Offer[] = []
+  /** Objects of the last changes, with what their writers made of them. */
+  #lent: StoredObject[] = []
   /** The store can no longer be followed: what is here goes stale. */
   lost = false
   readonly recent: ParsedCache = new LruMap(RECENT_OBJECTS, { weightOf: ({ bytes }) => bytes.length, maxWeight: RECENT_BYTES })
@@ -82,13 +90,14 @@ export class StoreMirror {
     return this.#store.latest ? this.#store.latest().then((revision) => this.seen(revision)) : this.seen(this.#store.revision())
   }
 
-  /** Says what `bytes`, about to be written, hold: saves parsing them again. */
+  /** Says what `bytes`, about to be written, hold: saves parsing them again. To be withdrawn, whatever comes of the write. */
   offer(bytes: Uint8Array, object: KubeObject, { partsFrozen = false } = {}): void {
-    this.#offered.set(bytes, { object, partsFrozen })
+    this.#offered.push({ bytes, object, partsFrozen })
   }
 
   withdraw(bytes: Uint8Array): void {
-    this.#offered.delete(bytes)
+    const place = this.#offered.findIndex((offer) => offer.bytes === bytes)
+    if (place >= 0) this.#offered.splice(place, 1)
   }
 
   async #follow(changes: AsyncIterable<Change[]>, signal: AbortSignal): Promise<void> {
@@ -112,14 +121,17 @@ export class StoreMirror {
   }
 
   #apply(batch: readonly Change[]): void {
+    // Whoever was told of them, and their writers, have had their turn.
+    for (const object of this.#lent) object.giveBack()
+    this.#lent = []
     for (const change of batch) {
       const cache = this.#cacheOf(change.key)
       if (change.type === 'put') {
         const object = storedObject(change)
-        const parsed = this.#offered.get(change.value)
-        if (parsed) {
-          this.#offered.delete(change.value)
-          object.adopt(parsed.object, this.recent, parsed.partsFrozen)
+        const offered = this.#offered.find(({ bytes }) => bytes === change.value)
+        if (offered) {
+          object.lend(offered.object, offered)
+          this.#lent.push(object)
         }
         const before = cache?.get(change.key)
         if (cache) cache.put(object)

@@ -1,5 +1,6 @@
 // One stored object at one revision: the bytes as written (without resourceVersion) and, on demand, one frozen parsed copy shared by everyone.
 // The parsed copy lives as long as anyone holds it, or while it is among the recently used: keeping all would cost half-second collector pauses.
+// What its writer made of it is lent for a moment, and shared only if somebody asks: most objects written are never asked for in this process.
 import { deepFreeze, freezeLarge } from '#api/clone.ts'
 import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
@@ -24,6 +25,8 @@ export class StoredObject {
   readonly bytes: Buffer
   readonly revision: number
   #parsed: WeakRef<KubeObject> | undefined
+  /** Not shared yet: a reference that is only weak outlives two collections all the same. */
+  #lent: { object: KubeObject; partsFrozen: boolean } | undefined
   #labels: Record<string, string> | null | undefined
 
   constructor(key: string, bytes: Buffer, revision: number) {
@@ -35,6 +38,7 @@ export class StoredObject {
   /** The same at another revision: what was there last when it went. */
   at(revision: number): StoredObject {
     const later = new StoredObject(this.key, this.bytes, revision)
+    this.share()
     const known = this.#parsed?.deref()
     if (known) later.adopt({ ...known, metadata: { ...known.metadata! } }, undefined, true)
     return later
@@ -42,11 +46,37 @@ export class StoredObject {
 
   /** In the storage version, frozen, with its resourceVersion. */
   object(recent?: ParsedCache): KubeObject {
+    this.share(recent)
     const known = this.#parsed?.deref()
     if (known) return known
-    const object = JSON.parse(this.bytes.toString('utf8')) as KubeObject
+    const object = this.#parse()
     this.adopt(object, recent)
     return object
+  }
+
+  /** The same for whoever takes one look now and keeps nothing of it. */
+  glance(): KubeObject {
+    return this.#parsed?.deref() ?? this.#lent?.object ?? this.#parse()
+  }
+
+  /** Takes `object`, which is what the bytes say and nobody's to change any more, until it is given back, or for good once anybody asks for it. */
+  lend(object: KubeObject, { partsFrozen = false } = {}): void {
+    if (this.revision > 0) object.metadata!.resourceVersion = String(this.revision)
+    this.#labels = object.metadata?.labels ?? null
+    this.#lent = { object, partsFrozen }
+  }
+
+  /** Keeps what was lent: somebody is going to ask for it. */
+  share(recent?: ParsedCache): void {
+    const lent = this.#lent
+    if (!lent) return
+    this.#lent = undefined
+    this.adopt(lent.object, recent, lent.partsFrozen)
+  }
+
+  /** What was lent and nobody asked for is given back. */
+  giveBack(): void {
+    this.#lent = undefined
   }
 
   /** Takes `object`, which is what the bytes say, as the shared parsed copy: it must be nobody's to change any more. */
@@ -62,7 +92,13 @@ export class StoredObject {
 
   /** Lets go of the parsed copy: whoever asks for it again has it parsed again. */
   release(): void {
-    this.#parsed = undefined
+    this.#parsed = this.#lent = undefined
+  }
+
+  #parse(): KubeObject {
+    const object = JSON.parse(this.bytes.toString('utf8')) as KubeObject
+    if (this.revision > 0) object.metadata!.resourceVersion = String(this.revision)
+    return object
   }
 
   labels(): Record<string, string> | undefined {

@@ -33,9 +33,8 @@ export async function persist(
     // Overwritten already: answer what this write made of it.
     if (converted) return await shown(resource, new StoredObject(key, bytes, revision))
     return unstored(resource, { key, object: JSON.parse(bytes.toString('utf8')) as KubeObject, revision })
-  } catch (error) {
+  } finally {
     engine.mirror.withdraw(bytes)
-    throw error
   }
 }
 

@@ -3,17 +3,21 @@ import { StatusError } from '#api/status.ts'
 import type { Auditor } from '#server/audit/auditor.ts'
 import type { AuditRecord, AuditSource } from '#server/audit/audit-record.ts'
 import { attributesOf } from './authorization.ts'
-import type { Call, Link } from './call.ts'
+import type { Call, Link, Serve } from './call.ts'
 import { isLongRunning } from './long-running.ts'
 
 const CLOSED_EARLY = { status: 'Success', message: 'Connection closed early', code: 200 } as const
 const SWITCHING_PROTOCOLS = 101
 
 export function audit(auditor: Auditor): Link {
-  return async (call, next) => {
+  return (call, next) => {
     const record = auditor.begin(attributesOf(call), sourceOf(call), call.annotations)
-    if (!record) return next()
+    if (!record) return next(call)
     call.audit = record
+    return recorded(record, call, next)
+  }
+
+  async function recorded(record: AuditRecord, call: Call, next: Serve): Promise<void> {
     const { exchange } = call
     const taken = auditor.tell(record, 'RequestReceived')
     if (!(taken === true || (await taken))) return refuse(call)
@@ -26,7 +30,7 @@ export function audit(auditor: Auditor): Link {
       started()
     }
     try {
-      await next()
+      await next(call)
     } catch (error) {
       tellFailure(auditor, record, { call, error })
       throw error
@@ -67,7 +71,7 @@ function tellFailure(auditor: Auditor, record: AuditRecord, { call, error }: { c
 export function auditRefusals(auditor: Auditor): Link {
   return async (call, next) => {
     try {
-      await next()
+      await next(call)
     } catch (error) {
       if (!call.audit && error instanceof StatusError && error.reason === 'Unauthorized') {
         const { authorization } = call.exchange.headers

@@ -5,12 +5,19 @@ import { StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { AuthenticationRequest, Authenticator, Authorizer } from '#server/request.ts'
 import { attributesOf } from './authorization.ts'
-import type { Link } from './call.ts'
+import type { Call, Link, Serve } from './call.ts'
 
 const STANDING = ['system:authenticated', 'system:unauthenticated']
 
 export function authenticate(authenticators: readonly Authenticator[], anonymous = openToAnyone): Link {
-  return async (call, next) => {
+  const enter = (call: Call, user: UserInfo | undefined) => {
+    const { peer, path } = call.exchange
+    // A certificate of some other authority is not the same as none. A server without authenticators knows nobody and lets authorisation decide.
+    if (!user && (peer.badCertificate || (authenticators.length > 0 && !anonymous(path))))
+      throw new StatusError('Unauthorized', 'Unauthorized')
+    call.user = user ? withStanding(user) : ANONYMOUS
+  }
+  return (call, next) => {
     const { headers, peer } = call.exchange
     const request: AuthenticationRequest = {
       headers,
@@ -18,28 +25,41 @@ export function authenticate(authenticators: readonly Authenticator[], anonymous
       warn: (text) => void call.warnings.add(text),
       annotate: (key, value) => void call.annotations.set(key, value),
     }
-    let user: UserInfo | undefined
-    for (const authenticator of authenticators) {
-      user = await authenticator.authenticate(request)
-      if (user) break
-    }
-    // A certificate of some other authority is not the same as none. A server without authenticators knows nobody and lets authorisation decide.
-    const refused = peer.badCertificate || (authenticators.length > 0 && !anonymous(call.exchange.path))
-    if (!user && refused) throw new StatusError('Unauthorized', 'Unauthorized')
-    call.user = user ? withStanding(user) : ANONYMOUS
-    return next()
+    const known = firstKnown(authenticators, request)
+    if (known instanceof Promise)
+      return known.then((user) => {
+        enter(call, user)
+        return next(call)
+      })
+    enter(call, known)
+    return next(call)
   }
+}
+
+/** Waits only for those who have to: a certificate is known at once. */
+function firstKnown(
+  authenticators: readonly Authenticator[],
+  request: AuthenticationRequest,
+  from = 0,
+): UserInfo | undefined | Promise<UserInfo | undefined> {
+  for (let index = from; index < authenticators.length; index++) {
+    const user = authenticators[index]!.authenticate(request)
+    if (user instanceof Promise) return user.then((settled) => settled ?? firstKnown(authenticators, request, index + 1))
+    if (user) return user
+  }
+  return undefined
 }
 
 export function impersonate(authorizer: Authorizer | undefined): Link {
   const assume = impersonation(authorizer ?? EVERYTHING)
-  return async (call, next) => {
-    const { headers } = call.exchange
-    if (Object.keys(headers).some((name) => name.startsWith('impersonate-'))) {
-      call.user = await assume(headers, attributesOf(call))
-      if (call.audit) call.audit.impersonated = call.user
-    }
-    return next()
+  const assumed = async (call: Call, next: Serve) => {
+    call.user = await assume(call.exchange.headers, attributesOf(call))
+    if (call.audit) call.audit.impersonated = call.user
+    return next(call)
+  }
+  return (call, next) => {
+    for (const name in call.exchange.headers) if (name.startsWith('impersonate-')) return assumed(call, next)
+    return next(call)
   }
 }
 

@@ -7,7 +7,7 @@ export function authorize(authorizer: Authorizer | undefined): Link {
   return (call, next) => {
     const annotate = call.audit && ((key: string, value: string) => call.annotations.set(key, value))
     const pending = authorizer && assertAllowed(authorizer, attributesOf(call), annotate)
-    return pending ? pending.then(next) : next()
+    return pending ? pending.then(() => next(call)) : next(call)
   }
 }
 

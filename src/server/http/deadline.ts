@@ -2,7 +2,7 @@
 // was answered yet; what the server does meanwhile still happens.
 import { StatusError } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
-import type { Link } from './call.ts'
+import type { Call, Link, Serve } from './call.ts'
 import type { Within } from '#server/request.ts'
 import { isLongRunning } from './long-running.ts'
 
@@ -12,31 +12,54 @@ const MAX_WRITE_MS = 34_000
 const UNITS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 export function deadline({ clock }: { clock: Clock }): Link {
-  return async (call, next) => {
+  return (call, next) => {
     const { exchange } = call
     const began = clock.monotonic()
     const lasting = isLongRunning(call)
-    const within = (milliseconds: number): Within => ({
-      get signal() {
-        return exchange.signal
-      },
-      remainingMs: () => began + milliseconds - clock.monotonic(),
-      waited: (strangers) => void (call.waitedMs += strangers),
-    })
-    call.within = within(lasting ? Infinity : MAX_WRITE_MS)
-    if (lasting || !exchange.url.includes('timeout=')) return next()
+    call.within = new WithinDeadline(call, { clock, end: lasting ? Infinity : began + MAX_WRITE_MS })
+    if (lasting || !exchange.url.includes('timeout=')) return next(call)
     const asked = exchange.query.get('timeout')
-    if (asked === null || asked === '') return next()
+    if (asked === null || asked === '') return next(call)
     const milliseconds = parseGoDuration(asked)
-    if (milliseconds <= 0) return next()
-    call.within = within(Math.min(milliseconds, MAX_WRITE_MS))
+    if (milliseconds <= 0) return next(call)
+    call.within = new WithinDeadline(call, { clock, end: began + Math.min(milliseconds, MAX_WRITE_MS) })
+    return timed(call, next, Math.min(milliseconds, MAX_MS))
+  }
+
+  async function timed(call: Call, next: Serve, milliseconds: number): Promise<void> {
     const late = Promise.withResolvers<never>()
-    using _timer = clock.after(Math.min(milliseconds, MAX_MS), () => {
+    using _timer = clock.after(milliseconds, () => {
       // A begun answer comes to its end.
-      if (!exchange.answered)
+      if (!call.exchange.answered)
         late.reject(new StatusError('Timeout', 'Timeout: request did not complete within the allotted timeout', { details: {} }))
     })
-    await Promise.race([next(), late.promise])
+    await Promise.race([next(call), late.promise])
+  }
+}
+
+/** A class, not an object of accessors: V8 keeps a form of its own for each of those, and with it the request, until the next full collection. */
+class WithinDeadline implements Within {
+  readonly #call: Call
+  readonly #clock: Clock
+  readonly #end: number
+
+  constructor(call: Call, { clock, end }: { clock: Clock; end: number }) {
+    this.#call = call
+    this.#clock = clock
+    this.#end = end
+  }
+
+  /** Made only for those who ask. */
+  get signal(): AbortSignal {
+    return this.#call.exchange.signal
+  }
+
+  remainingMs(): number {
+    return this.#end - this.#clock.monotonic()
+  }
+
+  waited(strangers: number): void {
+    this.#call.waitedMs += strangers
   }
 }
 

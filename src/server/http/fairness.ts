@@ -6,7 +6,7 @@ import { EVENT_MS, listSeats, watcherSeats } from '#server/fairness/seats.ts'
 import type { Rejection, Running } from '#server/fairness/fair-queues.ts'
 import type { RequestMetrics } from '#server/metrics.ts'
 import type { Registry } from '#server/registry.ts'
-import { answer, type Call, type Link } from './call.ts'
+import { answer, type Call, type Link, type Serve } from './call.ts'
 import { isLongRunning } from './long-running.ts'
 
 const READS = new Set(['get', 'list', 'watch', 'head', 'options'])
@@ -25,7 +25,7 @@ export interface FairnessOptions {
 export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight } }: FairnessOptions): Link {
   const watches = new Map<string, number>()
 
-  const watch = async (call: Call, next: () => Promise<void>) => {
+  const watch = async (call: Call, next: Serve) => {
     const { username } = call.user
     const open = watches.get(username) ?? 0
     const weight = 1 + Math.floor(call.exchange.url.length / CHARACTERS_OF_ONE_WATCH)
@@ -40,7 +40,7 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
     }
   }
 
-  const pass = async (call: Call, next: () => Promise<void>) => {
+  const pass = async (call: Call, next: Serve) => {
     const { info } = call
     const flow = fair.match(call.user, info)
     const { level, counts } = flow
@@ -77,7 +77,7 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
     }
     if (info.verb === 'watch') whenOpened(call, finish)
     try {
-      await next()
+      await next(call)
     } finally {
       finish()
     }
@@ -98,7 +98,7 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
   return (call, next) => {
     const { info } = call
     if (info.isResourceRequest && info.verb === 'watch') return watch(call, next)
-    return isLongRunning(call) ? next() : pass(call, next)
+    return isLongRunning(call) ? next(call) : pass(call, next)
   }
 }
 

@@ -7,7 +7,7 @@ export function measure(metrics: RequestMetrics, { clock }: { clock: Clock }): L
   return async (call, next) => {
     const began = clock.monotonic()
     try {
-      await next()
+      await next(call)
     } finally {
       if (call.info)
         metrics.observe(call, { code: call.exchange.status, seconds: (clock.monotonic() - began) / 1000, waited: call.waitedMs / 1000 })

@@ -9,7 +9,7 @@ import { encode, wantsPretty } from './respond.ts'
 export function recover({ log }: { log: Logger }): Link {
   return async (call, next) => {
     try {
-      await next()
+      await next(call)
     } catch (error) {
       const refusal = error instanceof StatusError ? error : internalError(error)
       if (refusal !== error) log.error('request failed', { method: call.exchange.method, path: call.exchange.path, error })

@@ -15,7 +15,7 @@ export type RequestInfo = Omit<RequestAttributes, 'user'> & {
 export const describe: Link = (call, next) => {
   const { exchange } = call
   call.info = requestInfo(exchange.method, exchange.path, () => exchange.query)
-  return next()
+  return next(call)
 }
 
 export function requestInfo(method: string, path: string, query: () => URLSearchParams): RequestInfo {
