@@ -78,8 +78,9 @@ export class EventSeries {
   }
 }
 
-function isomorphKey({ type, action, reason, reportingController, reportingInstance, regarding, related }: EventsEvent): string {
+/** What is said is part of it: a series tells one thing. Upstream takes the version of the object for that, which changes with what its status says. */
+function isomorphKey({ type, action, reason, note, reportingController, reportingInstance, regarding, related }: EventsEvent): string {
   const { resourceVersion: _, ...about } = regarding ?? {}
   const { resourceVersion: __, ...other } = related ?? {}
-  return JSON.stringify([type, action, reason, reportingController, reportingInstance, about, other])
+  return JSON.stringify([type, action, reason, note, reportingController, reportingInstance, about, other])
 }

@@ -109,18 +109,29 @@ function podChanged(options: ClusterFeedOptions, pod: Pod | undefined, previous:
   if (pod.metadata?.deletionTimestamp) return podGone(options, pod)
   const info: PodInfo = podInfoOf(pod)
   if (cluster.isAssumed(info.uid)) return
-  nominations.set(info, pod.status?.nominatedNodeName)
+  const promised = nominations.nodeOf(info.uid)
+  // A promise just made is not in what others write of the pod yet.
+  const told = pod.status?.nominatedNodeName ?? (previous?.status?.nominatedNodeName ? undefined : promised)
+  nominations.set(info, told)
   queue.set(info)
+  if (promised !== undefined && promised !== told) promiseEnded(queue, info)
 }
 
 function podGone({ cluster, queue, nominations, settled }: ClusterFeedOptions, pod: Pod): void {
   const uid = uidOf(pod)
   const counted = cluster.has(uid)
+  const promised = nominations.nodeOf(uid) !== undefined
   cluster.removePod(uid)
   queue.delete(uid)
   nominations.delete(uid)
   settled(uid)
   if (counted) queue.changed({ type: 'pod gone', pod })
+  else if (promised) promiseEnded(queue, podInfoOf(pod))
+}
+
+/** Pods no more important than this one made way for it as if it were there. */
+function promiseEnded(queue: SchedulingQueue, { pod, priority }: PodInfo): void {
+  queue.changed({ type: 'pod gone', pod, priority })
 }
 
 /** Whether the pod counts for as much as before: most changes of running pods are of their status only. */

@@ -43,14 +43,15 @@ export type ClusterChange =
   | { type: 'node'; node: Node; previous?: Node }
   | { type: 'pod assigned'; pod: Pod }
   | { type: 'pod changed'; pod: Pod; previous: Pod }
-  | { type: 'pod gone'; pod: Pod }
+  /** `priority`: had it only been promised a node, it stood in the way of none more important than that. */
+  | { type: 'pod gone'; pod: Pod; priority?: number }
   /** Something else a plugin cares about: a volume, a claim, a class. */
   | { type: 'object'; kind: string }
 
 /** What a plugin keeps for a pod between the choice of its node and its binding. */
 export interface Reservation {
-  /** Makes it so; the pod is bound after that. Absent: there is nothing to make. */
-  bind?(): Promise<void>
+  /** Makes it so; the pod is bound after that. Absent: there is nothing to make. Aborted when the pod is gone. */
+  bind?(signal: AbortSignal): Promise<void>
   /** Called in the end, whether the pod has its node or not. */
   release(placed: boolean): void
 }

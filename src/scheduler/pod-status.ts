@@ -32,6 +32,19 @@ export class PodStatusWriter {
     this.#next()
   }
 
+  /** Tells others where the pod is about to go. Not so important that anything should stop for it. */
+  async nominate(pod: Pod, node: string): Promise<Pod | undefined> {
+    if (pod.status?.nominatedNodeName === node) return undefined
+    return this.#patch(pod, { nominatedNodeName: node })
+  }
+
+  /** It is promised no node any more, whatever else is to be said of it. */
+  clearNominated({ uid, pod }: PodInfo): void {
+    const waiting = this.#latest.get(uid)
+    if (waiting) waiting.status.nominatedNodeName = ''
+    else if (pod.status?.nominatedNodeName) void this.#patch(pod, { nominatedNodeName: null })
+  }
+
   /** The pod found its node or went away. */
   forget(uid: string): void {
     this.#latest.delete(uid)
@@ -51,7 +64,7 @@ export class PodStatusWriter {
   }
 
   async #send(pod: Pod, { reason, message, nominatedNodeName }: UnscheduledStatus): Promise<void> {
-    const { client, clock, log, signal } = this.#options
+    const { clock } = this.#options
     const previous = conditionOf(pod)
     const condition = {
       type: 'PodScheduled',
@@ -63,12 +76,18 @@ export class PodStatusWriter {
       ...(pod.metadata?.generation ? { observedGeneration: pod.metadata.generation } : {}),
     }
     const nominated = nominatedNodeName === undefined ? {} : { nominatedNodeName: nominatedNodeName || null }
-    const patch = { metadata: { uid: pod.metadata?.uid }, status: { conditions: [condition], ...nominated } }
+    await this.#patch(pod, { conditions: [condition], ...nominated })
+  }
+
+  async #patch(pod: Pod, status: object): Promise<Pod | undefined> {
+    const { client, log, signal } = this.#options
+    const patch = { metadata: { uid: pod.metadata?.uid }, status }
     try {
-      await client.patch(Pod, keyOf(pod), { type: 'strategic', patch }, { subresource: 'status', signal })
+      return await client.patch(Pod, keyOf(pod), { type: 'strategic', patch }, { subresource: 'status', signal })
     } catch (error) {
       if (!signal.aborted && !hasReason(error, 'NotFound', 'Conflict'))
-        log.warn('could not tell a pod why it waits', { pod: pod.metadata?.name, error })
+        log.warn('could not tell a pod how it stands', { pod: pod.metadata?.name, error })
+      return undefined
     }
   }
 }

@@ -31,21 +31,26 @@ export interface PreemptionLimits {
   minCandidateNodesAbsolute?: number
 }
 
+/** Nobody is evicted, and why. `helpless`: nothing would help, so the pod has no node promised any more. */
+export interface NoPreemption {
+  message: string
+  helpless: boolean
+}
+
 const NOT_HELPFUL = 'Preemption is not helpful for scheduling'
 const NO_VICTIMS = 'No preemption victims found for incoming pod'
 
 /** The best candidate, or in upstream's words why there is none. */
 export function preempt(pod: PodInfo, options: PreemptionOptions): Candidate | string {
   const candidates = preemptionCandidates(pod, options)
-  return typeof candidates === 'string' ? candidates : leastHarmful(candidates)
+  return 'message' in candidates ? candidates.message : leastHarmful(candidates)
 }
 
 /** At least one, or why there is none. */
-export function preemptionCandidates(pod: PodInfo, options: PreemptionOptions): readonly Candidate[] | string {
+export function preemptionCandidates(pod: PodInfo, options: PreemptionOptions): readonly Candidate[] | NoPreemption {
   const { cluster, diagnosis, random } = options
-  if (pod.pod.spec?.preemptionPolicy === 'Never') return 'not eligible due to preemptionPolicy=Never.'
-  const nominated = pod.pod.status?.nominatedNodeName
-  if (nominated && hasLeavingPod(cluster.node(nominated), pod)) return 'not eligible due to a terminating pod on the nominated node.'
+  if (pod.pod.spec?.preemptionPolicy === 'Never') return { message: 'not eligible due to preemptionPolicy=Never.', helpless: false }
+  if (waitsForLeaving(pod, options)) return { message: 'not eligible due to a terminating pod on the nominated node.', helpless: false }
 
   const reasons: string[] = []
   const hopeful: NodeInfo[] = []
@@ -58,21 +63,31 @@ export function preemptionCandidates(pod: PodInfo, options: PreemptionOptions): 
   const enough = Math.max(count, Math.floor((hopeful.length * share) / 100))
   const start = Math.floor(random.float() * hopeful.length)
   const candidates: Candidate[] = []
-  for (let i = 0; i < hopeful.length && candidates.length < enough; i++) {
+  let harmless = 0
+  // While each would break a budget, the search goes on.
+  for (let i = 0; i < hopeful.length && (harmless === 0 || candidates.length < enough); i++) {
     const node = hopeful[(start + i) % hopeful.length]!
     const found = victimsOn(node, pod, options)
     if (Array.isArray(found)) reasons.push(...found)
-    else candidates.push(found)
+    else {
+      candidates.push(found)
+      if (found.violations === 0) harmless++
+    }
   }
-  return candidates.length ? candidates : `0/${cluster.nodes.length} nodes are available: ${histogram(reasons)}.`
+  if (candidates.length > 0) return candidates
+  return { message: `0/${cluster.nodes.length} nodes are available: ${histogram(reasons)}.`, helpless: true }
 }
 
-function hasLeavingPod(node: NodeInfo | undefined, { priority }: PodInfo): boolean {
-  for (const other of node?.pods.values() ?? []) {
-    const preempted = other.pod.status?.conditions?.some(
-      ({ type, reason }) => type === 'DisruptionTarget' && reason === 'PreemptionByScheduler',
-    )
-    if (other.priority < priority && other.pod.metadata?.deletionTimestamp && preempted) return true
+/** Whether those who must leave the node promised to the pod are on their way. Where nobody's leaving would help, it waits for none. */
+function waitsForLeaving(pod: PodInfo, { cluster, diagnosis }: PreemptionOptions): boolean {
+  const nominated = pod.pod.status?.nominatedNodeName
+  const refusal = nominated ? diagnosis.refusals.get(nominated) : undefined
+  if (!refusal || refusal.final) return false
+  for (const other of cluster.node(nominated!)?.pods.values() ?? []) {
+    const { metadata, status } = other.pod
+    const disrupted = status?.conditions?.find(({ type }) => type === 'DisruptionTarget')
+    const preempted = disrupted?.status === 'True' && disrupted.reason === 'PreemptionByScheduler'
+    if (other.priority < pod.priority && metadata?.deletionTimestamp && preempted) return true
   }
   return false
 }
@@ -103,6 +118,7 @@ function victimsOn(original: NodeInfo, pod: PodInfo, { filters, nominations, bud
     }
     for (const other of lower) if (violating.has(other) && !tryToKeep(other)) violations++
     for (const other of lower) if (!violating.has(other)) tryToKeep(other)
+    if (victims.length === 0) return [`expected at least one victim pod on node ${JSON.stringify(original.name)}`]
     return { node: original, victims: victims.sort(moreImportantFirst), violations }
   } finally {
     for (const other of off) imagine(node, other, 1, filters)
@@ -116,7 +132,10 @@ function breakingBudgets(pods: readonly PodInfo[], budgets: PreemptionOptions['b
   for (const info of pods) {
     for (const budget of budgets(info.namespace)) {
       const name = info.pod.metadata?.name ?? ''
-      if (!matchesLabels(selectorOf(budget.spec?.selector), info.pod.metadata?.labels)) continue
+      const { selector } = budget.spec ?? {}
+      // One that would select everything counts for nothing here, as upstream.
+      const says = Object.keys(selector?.matchLabels ?? {}).length + (selector?.matchExpressions?.length ?? 0)
+      if (says === 0 || !matchesLabels(selectorOf(selector), info.pod.metadata?.labels)) continue
       if (Object.hasOwn(budget.status?.disruptedPods ?? {}, name)) continue
       const allowed = (left.get(budget) ?? budget.status?.disruptionsAllowed ?? 0) - 1
       left.set(budget, allowed)

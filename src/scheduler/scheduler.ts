@@ -29,7 +29,7 @@ import type { PodInfo } from './pod-info.ts'
 import { objectsOf } from './objects.ts'
 import { PodStatusWriter } from './pod-status.ts'
 import type { Plugin, Reservation } from './plugin.ts'
-import { type Candidate, leastHarmful, preemptionCandidates } from './preemption.ts'
+import { type Candidate, leastHarmful, type NoPreemption, preemptionCandidates } from './preemption.ts'
 import { DEFAULT_SCHEDULER_NAME, defaultProfile, type Profile } from './profile.ts'
 import { VolumeBinder } from './volumes/volume-binder.ts'
 import { type QueuedPod, SchedulingQueue } from './queue/scheduling-queue.ts'
@@ -54,6 +54,8 @@ interface Served {
   events: EventRecorder
 }
 
+type Preemption = Candidate | NoPreemption
+
 type Refused = Extract<Placement, { diagnosis: Diagnosis }>
 
 interface Reserved {
@@ -62,6 +64,8 @@ interface Reserved {
 }
 
 const MAX_BINDINGS = 192
+/** As much as an event takes. */
+const MAX_NOTE = 1024
 /** While extenders are asked, the cluster goes on: so often the question is put anew before the pod must wait. */
 const MAX_EXTENDED_ROUNDS = 3
 /** Longer than this nothing else of the process should wait for its turn. */
@@ -102,6 +106,8 @@ class Scheduler {
   readonly #status: PodStatusWriter
   readonly queue: SchedulingQueue
   readonly #attempts: Attempts
+  /** Pods that have their node and wait for what must be ready before they are bound to it. */
+  readonly #preparing = new Map<string, AbortController>()
   #bindings = 0
   #start = 0
   #wake: (() => void) | undefined
@@ -151,7 +157,10 @@ class Scheduler {
       queue: this.queue,
       nominations: this.#nominations,
       isOurs: (pod) => this.#servedOf(pod) !== undefined,
-      settled: (uid) => this.#status.forget(uid),
+      settled: (uid) => {
+        this.#status.forget(uid)
+        this.#preparing.get(uid)?.abort(new Error('the pod is gone'))
+      },
     })
   }
 
@@ -194,7 +203,7 @@ class Scheduler {
       else this.#place(queued, placement.node)
     } catch (error) {
       this.#options.log.error('a scheduling cycle failed', { pod: info.key, error })
-      this.#erred(queued, error instanceof Error ? error.message : String(error))
+      this.#erred(queued, messageOf(error))
     }
   }
 
@@ -219,7 +228,7 @@ class Scheduler {
       }
       this.#erred(queued, 'nodes changed while extenders were asked about them')
     } catch (error) {
-      if (!this.#signal.aborted) this.#erred(queued, error instanceof Error ? error.message : String(error))
+      if (!this.#signal.aborted) this.#erred(queued, messageOf(error))
     }
   }
 
@@ -230,48 +239,63 @@ class Scheduler {
   #place(queued: QueuedPod, node: NodeInfo): void {
     const { info } = queued
     let reserved: Reserved[] | undefined
-    try {
-      for (const plugin of this.#servedOf(info.pod)!.plugins) {
-        const reservation = plugin.reserve?.(info, node, this.#cluster)
-        if (reservation) (reserved ??= []).push({ plugin: plugin.name, reservation })
+    for (const { name: plugin, reserve } of this.#servedOf(info.pod)!.plugins) {
+      try {
+        const reservation = reserve?.(info, node, this.#cluster)
+        if (reservation) (reserved ??= []).push({ plugin, reservation })
+      } catch (error) {
+        for (const { reservation } of reserved ?? []) reservation.release(false)
+        throw new Error(`running Reserve plugin ${JSON.stringify(plugin)}: ${messageOf(error)}`, { cause: error })
       }
-    } catch (error) {
-      for (const { reservation } of reserved ?? []) reservation.release(false)
-      throw error
     }
     this.#cluster.assume(info, node.name)
     this.#nominations.delete(info.uid)
     void this.#bind(queued, node.name, reserved)
   }
 
-  #refused(queued: QueuedPod, { diagnosis }: Refused, candidate: Candidate | undefined): void {
+  #refused(queued: QueuedPod, { diagnosis }: Refused, preemption: Preemption | undefined): void {
     const { info } = queued
+    const promised = preemption && 'node' in preemption ? preemption.node.name : undefined
     this.#attempts.ended(queued, 'unschedulable')
-    this.queue.refused(queued, diagnosis.plugins)
-    const { events } = this.#servedOf(info.pod)!
-    events.event(info.pod, 'Warning', 'FailedScheduling', diagnosis.message, { action: 'Scheduling' })
-    const nominated = candidate?.node.name ?? (this.#nominations.nodeOf(info.uid) && this.#mayStillCome(info) ? undefined : '')
-    this.#status.write(info, {
-      reason: 'Unschedulable',
-      message: diagnosis.message,
-      ...(nominated === undefined ? {} : { nominatedNodeName: nominated }),
-    })
-    if (nominated !== undefined) this.#nominations.set(info, nominated)
+    this.queue.refused(queued, diagnosis.plugins, { promised: promised !== undefined })
+    const { message } = diagnosis
+    this.#tell(info, message)
+    // Where preemption was not even considered, a promise stays what it was.
+    const nominatedNodeName =
+      promised ?? (diagnosis.total === 0 || (preemption && 'message' in preemption && preemption.helpless) ? '' : undefined)
+    this.#status.write(info, { reason: 'Unschedulable', message, ...(nominatedNodeName === undefined ? {} : { nominatedNodeName }) })
+    if (nominatedNodeName !== undefined) this.#nominate(info, nominatedNodeName)
+  }
+
+  /** '' ends a promise: who it stood in the way of may be helped. */
+  #nominate(info: PodInfo, node: string): void {
+    const ended = node === '' && this.#nominations.nodeOf(info.uid) !== undefined
+    this.#nominations.set(info, node)
+    if (ended) this.queue.changed({ type: 'pod gone', pod: info.pod, priority: info.priority })
+  }
+
+  #tell({ pod }: PodInfo, message: string): void {
+    const note = message.length > MAX_NOTE ? `${message.slice(0, MAX_NOTE - 4)} ...` : message
+    this.#servedOf(pod)!.events.event(pod, 'Warning', 'FailedScheduling', note, { action: 'Scheduling' })
   }
 
   /** The node that will have room, once those who must leave it for the pod have gone; else the diagnosis says why there is none. */
-  #preempt(info: PodInfo, refused: Refused): Candidate | undefined {
-    const candidates = this.#candidates(info, refused)
-    return candidates && this.#makeRoom(info, leastHarmful(candidates))
+  #preempt(info: PodInfo, refused: Refused): Preemption | undefined {
+    const found = this.#candidates(info, refused)
+    return found && ('message' in found ? found : this.#makeRoom(info, refused, leastHarmful(found)))
   }
 
-  async #preemptExtended(info: PodInfo, refused: Refused): Promise<Candidate | undefined> {
-    const candidates = this.#candidates(info, refused)
-    const agreed = candidates && (await this.#extenders.preempt(info, candidates))
-    return agreed?.length ? this.#makeRoom(info, leastHarmful(agreed)) : undefined
+  async #preemptExtended(info: PodInfo, refused: Refused): Promise<Preemption | undefined> {
+    const found = this.#candidates(info, refused)
+    if (!found || 'message' in found) return found
+    const agreed = await this.#extenders.preempt(info, found)
+    if (agreed.length > 0) return this.#makeRoom(info, refused, leastHarmful(agreed))
+    const message = 'no candidate node for preemption'
+    refused.diagnosis.postFilterMessages.push(`preemption: ${message}`)
+    return { message, helpless: false }
   }
 
-  #candidates(info: PodInfo, { diagnosis, filters }: Refused): readonly Candidate[] | undefined {
+  #candidates(info: PodInfo, { diagnosis, filters }: Refused): readonly Candidate[] | NoPreemption | undefined {
     if (diagnosis.total === 0) return undefined
     const { profile, plugins } = this.#servedOf(info.pod)!
     for (const plugin of plugins) {
@@ -290,13 +314,15 @@ class Scheduler {
       budgets: (namespace) => informers.of(PodDisruptionBudget).list(namespace),
       limits: profile.preemption,
     })
-    if (typeof found !== 'string') return found
-    diagnosis.postFilterMessages.push(`preemption: ${found}`)
-    return undefined
+    if ('message' in found) diagnosis.postFilterMessages.push(`preemption: ${found.message}`)
+    return found
   }
 
-  #makeRoom(info: PodInfo, candidate: Candidate): Candidate {
+  #makeRoom(info: PodInfo, { diagnosis }: Refused, candidate: Candidate): Candidate {
     this.#attempts.preempted(candidate.victims.length)
+    // Where one of those asked helps, what the others say is not told.
+    diagnosis.postFilterMessages.length = 0
+    this.queue.hold(info.uid)
     void this.#evict(candidate, info)
     return candidate
   }
@@ -305,27 +331,30 @@ class Scheduler {
     const { client, clock, log } = this.#options
     const { events, profile } = this.#servedOf(preemptor.pod)!
     const node = candidate.node.name
+    // They may no longer fit there, and find another place the sooner they know.
     for (const weaker of this.#nominations.on(node)) {
-      if (weaker.priority < preemptor.priority) this.#nominations.delete(weaker.uid)
+      if (weaker.priority >= preemptor.priority) continue
+      this.#nominate(weaker, '')
+      this.#status.clearNominated(weaker)
     }
+    let failed = false
     try {
       await evictVictims(candidate, preemptor, { client, events, clock, schedulerName: profile.schedulerName, signal: this.#signal })
     } catch (error) {
+      failed = true
       if (!this.#signal.aborted) log.warn('a preemption failed', { pod: preemptor.key, node, error })
     }
-  }
-
-  /** Whether the pods that must leave its node are on their way out. */
-  #mayStillCome({ uid, priority }: PodInfo): boolean {
-    const node = this.#cluster.node(this.#nominations.nodeOf(uid) ?? '')
-    return [...(node?.pods.values() ?? [])].some((other) => other.priority < priority && other.pod.metadata?.deletionTimestamp)
+    if (!this.#signal.aborted) this.queue.unhold(preemptor.uid, { failed })
   }
 
   #erred(queued: QueuedPod, message: string): void {
+    const { info } = queued
     this.#attempts.ended(queued, 'error')
     this.queue.failed(queued)
-    this.#servedOf(queued.info.pod)!.events.event(queued.info.pod, 'Warning', 'FailedScheduling', message, { action: 'Scheduling' })
-    this.#status.write(queued.info, { reason: 'SchedulerError', message })
+    if (queued.state === 'gone') return
+    this.#tell(info, message)
+    this.#status.write(info, { reason: 'SchedulerError', message, nominatedNodeName: '' })
+    this.#nominate(info, '')
   }
 
   /** Volumes first: a pod that waits for them (minutes, maybe) takes no place among the bindings. */
@@ -333,18 +362,33 @@ class Scheduler {
     const { info } = queued
     let placed = false
     try {
-      for (const one of reserved ?? []) await preBind(one)
+      if (reserved?.some(({ reservation }) => reservation.bind)) await this.#prepare(info, node, reserved)
       await this.#bindPod(queued, node)
       placed = true
     } catch (error) {
       this.#cluster.forget(info.uid)
       if (this.#signal.aborted) return
+      // What it was to have is free for others.
+      this.queue.changed({ type: 'pod gone', pod: info.pod })
       // Gone, or placed by someone else: the informer tells the rest.
       if (hasReason(error, 'NotFound')) return this.queue.done(queued)
       this.#options.log.warn('a pod could not be bound', { pod: info.key, node, error })
-      this.#erred(queued, error instanceof Error ? error.message : String(error))
+      this.#erred(queued, messageOf(error))
     } finally {
       for (const { reservation } of reserved ?? []) reservation.release(placed)
+    }
+  }
+
+  /** Others learn where the pod is going, as that may take minutes; it ends with the pod. */
+  async #prepare(info: PodInfo, node: string, reserved: readonly Reserved[]): Promise<void> {
+    const stop = new AbortController()
+    this.#preparing.set(info.uid, stop)
+    const signal = AbortSignal.any([this.#signal, stop.signal])
+    try {
+      info.pod = (await this.#status.nominate(info.pod, node)) ?? info.pod
+      for (const one of reserved) await preBind(one, signal)
+    } finally {
+      this.#preparing.delete(info.uid)
     }
   }
 
@@ -358,7 +402,7 @@ class Scheduler {
       else await client.create<Pod, Binding>(Pod, bindingOf(info, node), { ...nameOf(info), subresource: 'binding', signal: this.#signal })
     } catch (error) {
       if (hasReason(error, 'NotFound')) throw error
-      throw new Error(`binding rejected: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+      throw new Error(`binding rejected: ${messageOf(error)}`, { cause: error })
     } finally {
       this.#bindings--
       this.wake()
@@ -370,15 +414,15 @@ class Scheduler {
   }
 }
 
-async function preBind({ plugin, reservation }: Reserved): Promise<void> {
+async function preBind({ plugin, reservation }: Reserved, signal: AbortSignal): Promise<void> {
   try {
-    await reservation.bind?.()
+    await reservation.bind?.(signal)
   } catch (error) {
-    throw new Error(`running PreBind plugin ${JSON.stringify(plugin)}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    })
+    throw new Error(`running PreBind plugin ${JSON.stringify(plugin)}: ${messageOf(error)}`, { cause: error })
   }
 }
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 function nameOf({ pod }: PodInfo): { name: string; namespace: string } {
   return { name: pod.metadata?.name ?? '', namespace: pod.metadata?.namespace ?? '' }

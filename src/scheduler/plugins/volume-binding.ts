@@ -17,7 +17,7 @@ export function volumeBinding({ bindTimeoutMs = 600_000 }: { bindTimeoutMs?: num
     reserve(pod, node, cluster) {
       const binder = cluster.volumeBinder
       if (!binder?.reserve(pod, node)) return undefined
-      return { bind: () => binder.bind(pod, node.name, bindTimeoutMs), release: () => binder.release(pod) }
+      return { bind: (signal) => binder.bind(pod, node.name, { timeoutMs: bindTimeoutMs, signal }), release: () => binder.release(pod) }
     },
     helps: (change) => change.type === 'node' || (change.type === 'object' && KINDS.has(change.kind)),
   }

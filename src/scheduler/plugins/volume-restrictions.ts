@@ -13,6 +13,8 @@ export const VolumeRestrictions: Plugin = {
   name: 'VolumeRestrictions',
   filter(pod, cluster) {
     const disks = disksOf(pod.pod.spec)
+    const missing = missingClaim(pod, cluster)
+    if (missing !== undefined) return { message: `persistentvolumeclaim ${JSON.stringify(missing)} not found` }
     const exclusive = exclusiveClaims(pod, cluster)
     if (disks.length === 0 && exclusive.size === 0) return undefined
     const uses = (other: PodInfo) => other.namespace === pod.namespace && podClaims(other.pod).some(({ name }) => exclusive.has(name))
@@ -41,6 +43,11 @@ export const VolumeRestrictions: Plugin = {
     change.type === 'pod gone' ||
     (change.type === 'node' && !change.previous) ||
     (change.type === 'object' && change.kind === 'PersistentVolumeClaim'),
+}
+
+/** Those made for the pod alone come when they come. */
+function missingClaim({ pod, namespace }: PodInfo, { objects }: Cluster): string | undefined {
+  return podClaims(pod).find(({ name, ephemeral }) => !ephemeral && !objects.get(PersistentVolumeClaim, { namespace, name }))?.name
 }
 
 function exclusiveClaims({ pod, namespace }: PodInfo, { objects }: Cluster): ReadonlySet<string> {

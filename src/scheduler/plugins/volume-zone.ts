@@ -3,7 +3,7 @@ import { equal } from '#api/equal.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
-import type { Plugin } from '#scheduler/plugin.ts'
+import type { Plugin, PodRefusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
 import { podClaims } from '#scheduler/volumes/pod-claims.ts'
 
@@ -21,6 +21,7 @@ export const VolumeZone: Plugin = {
   name: 'VolumeZone',
   filter(pod, cluster) {
     const places = placesOf(pod, cluster)
+    if ('message' in places) return places
     if (places.length === 0) return undefined
     return {
       check({ labels }) {
@@ -43,10 +44,15 @@ interface Place {
 }
 
 /** Claims that are bound to nothing yet are left to those who bind them. */
-function placesOf({ pod, namespace }: PodInfo, { objects }: Cluster): Place[] {
-  return podClaims(pod).flatMap(({ name }) => {
+function placesOf({ pod, namespace }: PodInfo, { objects }: Cluster): Place[] | PodRefusal {
+  const places: Place[] = []
+  for (const { name } of podClaims(pod)) {
     const volumeName = objects.get(PersistentVolumeClaim, { namespace, name })?.spec?.volumeName
-    const labels = (volumeName ? objects.get(PersistentVolume, { name: volumeName }) : undefined)?.metadata?.labels ?? {}
-    return Object.keys(KEYS).flatMap((key) => (Object.hasOwn(labels, key) ? [{ key, values: labels[key]!.split('__') }] : []))
-  })
+    if (!volumeName) continue
+    const volume = objects.get(PersistentVolume, { name: volumeName })
+    if (!volume) return { message: `persistentvolume ${JSON.stringify(volumeName)} not found` }
+    const labels = volume.metadata?.labels ?? {}
+    for (const key of Object.keys(KEYS)) if (Object.hasOwn(labels, key)) places.push({ key, values: labels[key]!.split('__') })
+  }
+  return places
 }

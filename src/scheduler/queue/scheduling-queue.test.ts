@@ -131,21 +131,83 @@ test('SchedulingQueue forgets deleted pods wherever they are', async (t) => {
   assert.equal(take(), undefined)
 })
 
-test('SchedulingQueue tries few of many that back off early, again after each change, and all of them in time', async (t) => {
+const refusing = (queue: SchedulingQueue, plugin = 'NodeResourcesFit') => {
+  let tried = 0
+  for (let queued = queue.take(); queued; queued = queue.take(), tried++) queue.refused(queued, new Set([plugin]))
+  return tried
+}
+
+test('SchedulingQueue tries early, of those alike that back off, as many as find room, again after each change, and all in time', async (t) => {
   const { clock, queue, add, take } = queueOf(t)
-  const refuseAll = () => {
-    let tried = 0
-    for (let queued = queue.take(); queued; queued = queue.take(), tried++) queue.refused(queued, new Set(['NodeResourcesFit']))
-    return tried
-  }
   for (let i = 0; i < 500; i++) add(`p${i}`)
-  assert.equal(refuseAll(), 500)
+  add('smaller', { cpu: '1' })
+  assert.equal(refusing(queue), 501)
   queue.changed(gone('other'))
-  assert.equal(refuseAll(), 10)
+  assert.equal(refusing(queue), 2, 'one of each kind')
   queue.changed(gone('other'))
   // Who finds room costs nobody else his turn.
-  assert.ok(take())
-  assert.equal(refuseAll(), 10)
+  assert.deepEqual([take(), take()], ['p1', 'p2'])
+  assert.equal(refusing(queue), 2)
+  assert.equal(refusing(queue), 0)
   await clock.advance(2000)
-  assert.equal(refuseAll(), 489, 'those that were tried early have the longer to wait')
+  assert.equal(refusing(queue), 497, 'all but those placed, and those refused since')
+})
+
+test('SchedulingQueue tries early whoever differs in anything a node is asked for', (t) => {
+  const { queue, add } = queueOf(t)
+  const shapes: PodShape[] = [
+    {},
+    { memory: '1Gi' },
+    { labels: { a: 'b' } },
+    { namespace: 'other' },
+    { priority: 1 },
+    { nodeSelector: { a: 'b' } },
+    { tolerations: [{ operator: 'Exists' }] },
+    { hostNetwork: true },
+    { containers: [{ name: 'c', ports: [{ containerPort: 1, hostPort: 1 }] }] },
+    { containers: [{ name: 'c', resources: { requests: { 'example.com/x': '1' } } }] },
+  ]
+  for (const [i, shape] of shapes.entries()) for (const twin of ['a', 'b']) add(`${twin}${i}`, shape)
+  add('claims', { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] })
+  assert.equal(refusing(queue), 2 * shapes.length + 1)
+  queue.changed({ type: 'node', node: nodeOf('n') })
+  assert.equal(refusing(queue), shapes.length + 1)
+})
+
+test('SchedulingQueue goes on with those alike where one has others make room for it', (t) => {
+  const { queue, add, take } = queueOf(t)
+  for (const name of ['a', 'b', 'c']) add(name)
+  assert.equal(refusing(queue), 3)
+  queue.changed(gone('other'))
+  queue.refused(queue.take()!, new Set(['NodeResourcesFit']), { promised: true })
+  assert.equal(take(), 'b')
+})
+
+test('SchedulingQueue holds a pod while others are evicted for it, and makes up for what it missed', async (t) => {
+  const { queue, add, take, clock } = queueOf(t)
+  for (const [title, change, failed, expected] of [
+    ['nothing happened', undefined, false, undefined],
+    ['a victim left', gone('other'), false, 'p'],
+    ['nobody could be evicted', undefined, true, 'p'],
+  ] as const) {
+    add('p')
+    const queued = queue.take()!
+    queue.refused(queued, new Set(['NodeResourcesFit']), { promised: true })
+    queue.hold(queued.info.uid)
+    if (change) queue.changed(change)
+    await clock.advance(20_000)
+    assert.equal(take(), undefined, title)
+    assert.equal(queue.waiting.refused, 1, title)
+    queue.unhold(queued.info.uid, { failed })
+    assert.equal(take(), expected, title)
+    queue.delete(queued.info.uid)
+  }
+})
+
+test('SchedulingQueue wakes for a promise that ends none but those it stood in the way of', (t) => {
+  const { queue, add } = queueOf(t)
+  for (const priority of [1, 5, 9]) add(`p${priority}`, { priority })
+  assert.equal(refusing(queue), 3)
+  queue.changed({ ...gone('other'), priority: 5 })
+  assert.equal(queue.waiting.refused, 1)
 })

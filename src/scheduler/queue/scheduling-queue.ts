@@ -6,6 +6,7 @@ import { EXTENDER } from '#scheduler/diagnosis.ts'
 import type { ClusterChange, Plugin } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
 import { Heap } from '#lib/heap.ts'
+import { needsOf } from './needs.ts'
 
 export interface QueuedPod {
   info: PodInfo
@@ -20,16 +21,27 @@ export interface QueuedPod {
   /** Names of the plugins that refused it last. */
   plugins: ReadonlySet<string>
   backoffUntil: number
-  /** Tried before its time. */
-  early: boolean
+  /** Tried before its time, after that many changes. */
+  early: number | undefined
+  /** While it backs off: those that do, too, and need the same. */
+  alike: Alike | undefined
   /** Failed by an error rather than for want of a node. */
   erred: boolean
 }
 
+interface Alike {
+  readonly pods: Set<QueuedPod>
+  /** After that many changes one of them was tried early and found no room: until the next none will. */
+  vain: number | undefined
+}
+
+interface Due {
+  queued: QueuedPod
+  at: number
+}
+
 export const INITIAL_BACKOFF_MS = 1000
 export const MAX_BACKOFF_MS = 10_000
-/** So many pods may be tried early after a change without finding room; the others wait for their time. */
-const MOST_VAIN = 10
 const MAX_REMEMBERED = 256
 const MAX_REFUSED_MS = 5 * 60_000
 const FLUSH_PERIOD_MS = 30_000
@@ -52,16 +64,20 @@ export class SchedulingQueue implements Disposable {
   readonly #active = new Heap<QueuedPod>((a, b) =>
     a.info.priority !== b.info.priority ? a.info.priority > b.info.priority : a.since !== b.since ? a.since < b.since : a.turn < b.turn,
   )
-  readonly #backoff = new Heap<QueuedPod>((a, b) => a.backoffUntil < b.backoffUntil)
-  readonly #erred = new Heap<QueuedPod>((a, b) => a.backoffUntil < b.backoffUntil)
+  readonly #backoff = new Heap<Due>((a, b) => a.at < b.at)
+  /** Those that back off for want of a node, by what they need. */
+  readonly #alike = new Map<string, Alike>()
+  /** Of these some may be worth trying early, the last first; as of that many changes. */
+  #hopeful: { of: Alike[]; changes: number } = { of: [], changes: 0 }
+  #changes = 0
+  /** Pods for which others are being evicted, and whether something changed that may help them. */
+  readonly #held = new Map<string, boolean>()
   readonly #refused = new Set<QueuedPod>()
   readonly #gated = new Set<QueuedPod>()
   /** Being tried while the cluster goes on, and what changed meanwhile; undefined: too much to remember. */
   readonly #slow = new Map<QueuedPod, ClusterChange[] | undefined>()
   readonly #flush: Timer
   #backoffTimer: Timer | undefined
-  /** Tried early since the last change, and refused. */
-  #vain = 0
   #turn = 0
 
   constructor(options: SchedulingQueueOptions) {
@@ -86,6 +102,7 @@ export class SchedulingQueue implements Disposable {
       if (!gated) this.#open(queued)
     } else if (gated) {
       this.#refused.delete(queued)
+      this.#leaveBackoff(queued)
       queued.state = 'gated'
       this.#gated.add(queued)
     } else if (queued.state === 'active') {
@@ -102,6 +119,7 @@ export class SchedulingQueue implements Disposable {
     this.#refused.delete(queued)
     this.#gated.delete(queued)
     this.#slow.delete(queued)
+    this.#leaveBackoff(queued)
     queued.state = 'gone'
   }
 
@@ -114,12 +132,20 @@ export class SchedulingQueue implements Disposable {
     return queued
   }
 
-  /** Where ever so many wait for room, each change would have all of them tried, for nothing but to hear again that others came first. */
+  /** Where ever so many wait for room, each change would have all of them tried: the first of those alike that finds none speaks for the rest. */
   #takeEarly(): QueuedPod | undefined {
-    if (this.#vain >= MOST_VAIN) return undefined
-    const queued = takeLive(this.#backoff, 'backoff')
-    if (queued) queued.early = true
-    return queued
+    if (this.#hopeful.changes !== this.#changes) this.#hopeful = { of: [...this.#alike.values()].toReversed(), changes: this.#changes }
+    const { of } = this.#hopeful
+    for (let alike = of.at(-1); alike; of.pop(), alike = of.at(-1)) {
+      if (alike.vain === this.#changes) continue
+      for (const queued of alike.pods) {
+        this.#leaveBackoff(queued)
+        queued.alike = alike
+        queued.early = this.#changes
+        return queued
+      }
+    }
+    return undefined
   }
 
   /** Trying the pod takes a while: what changes until it is placed or refused is not lost on it. */
@@ -134,14 +160,15 @@ export class SchedulingQueue implements Disposable {
     queued.state = 'gone'
   }
 
-  /** No node would do; it waits until one of these plugins thinks a change helps. */
-  refused(queued: QueuedPod, plugins: ReadonlySet<string>): void {
+  /** No node would do; it waits until one of these plugins thinks a change helps. `promised`: not in vain, others are to make room for it. */
+  refused(queued: QueuedPod, plugins: ReadonlySet<string>, { promised = false } = {}): void {
     if (queued.state !== 'taken') return
+    if (!promised && queued.alike && queued.early !== undefined) queued.alike.vain = queued.early
     const missed = this.#slow.has(queued) ? this.#slow.get(queued) : []
     this.#settle(queued, plugins, false)
-    if (!missed || missed.some((change) => this.#mayHelp(change, queued))) return this.#requeue(queued)
     queued.state = 'refused'
     this.#refused.add(queued)
+    if (!missed || missed.some((change) => this.#mayHelp(change, queued))) this.#requeue(queued)
   }
 
   /** Something went wrong that is not the pod's fault: it comes back after its backoff. */
@@ -151,10 +178,23 @@ export class SchedulingQueue implements Disposable {
     this.#requeue(queued)
   }
 
+  /** The pod is not tried again until those are gone, or doomed, that make room for it. */
+  hold(uid: string): void {
+    this.#held.set(uid, false)
+  }
+
+  /** `failed`: nobody makes room after all. */
+  unhold(uid: string, { failed }: { failed: boolean }): void {
+    const missed = this.#held.get(uid)
+    this.#held.delete(uid)
+    const queued = this.#pods.get(uid)
+    if ((missed || failed) && queued?.state === 'refused') this.#requeue(queued)
+  }
+
   /** Wakes pods that the change may help. */
   changed(change: ClusterChange): void {
-    if (this.#vain >= MOST_VAIN) this.#options.wake()
-    this.#vain = 0
+    this.#changes++
+    if (this.#alike.size > 0) this.#options.wake()
     for (const [queued, missed] of this.#slow) {
       if (missed && missed.length < MAX_REMEMBERED) missed.push(change)
       else this.#slow.set(queued, undefined)
@@ -189,7 +229,8 @@ export class SchedulingQueue implements Disposable {
       state: 'gated',
       plugins: new Set(),
       backoffUntil: 0,
-      early: false,
+      early: undefined,
+      alike: undefined,
       erred: false,
     }
     this.#pods.set(info.uid, queued)
@@ -198,6 +239,7 @@ export class SchedulingQueue implements Disposable {
   }
 
   #mayHelp(change: ClusterChange, { plugins, info }: QueuedPod): boolean {
+    if (change.type === 'pod gone' && info.priority > (change.priority ?? Infinity)) return false
     // Refused by no plugin at all: there was no node.
     if (plugins.size === 0) return change.type === 'node' && !change.previous
     if (plugins.has(EXTENDER)) return true
@@ -206,8 +248,8 @@ export class SchedulingQueue implements Disposable {
 
   #settle(queued: QueuedPod, plugins: ReadonlySet<string>, erred: boolean): void {
     this.#slow.delete(queued)
-    if (queued.early) this.#vain++
-    queued.early = false
+    queued.early = undefined
+    queued.alike = undefined
     const now = this.#options.clock.now()
     queued.plugins = plugins
     queued.erred = erred
@@ -217,12 +259,31 @@ export class SchedulingQueue implements Disposable {
   }
 
   #requeue(queued: QueuedPod): void {
+    if (queued.state === 'refused' && this.#held.has(queued.info.uid)) return void this.#held.set(queued.info.uid, true)
     this.#refused.delete(queued)
     if (queued.backoffUntil <= this.#options.clock.now()) return this.#activate(queued)
     queued.state = 'backoff'
-    ;(queued.erred ? this.#erred : this.#backoff).push(queued)
+    if (!queued.erred) this.#joinAlike(queued)
+    this.#backoff.push({ queued, at: queued.backoffUntil })
     this.#armBackoff()
     this.#options.wake()
+  }
+
+  #joinAlike(queued: QueuedPod): void {
+    const needs = needsOf(queued.info)
+    const alike = this.#alike.get(needs) ?? { pods: new Set(), vain: undefined }
+    this.#alike.set(needs, alike)
+    alike.pods.add(queued)
+    queued.alike = alike
+    if (this.#hopeful.changes === this.#changes) this.#hopeful.of.push(alike)
+  }
+
+  #leaveBackoff(queued: QueuedPod): void {
+    const { alike } = queued
+    queued.alike = undefined
+    if (!alike?.pods.delete(queued) || alike.pods.size > 0) return
+    const needs = needsOf(queued.info)
+    if (this.#alike.get(needs) === alike) this.#alike.delete(needs)
   }
 
   #open(queued: QueuedPod): void {
@@ -231,6 +292,7 @@ export class SchedulingQueue implements Disposable {
   }
 
   #activate(queued: QueuedPod): void {
+    this.#leaveBackoff(queued)
     queued.ready ??= this.#options.clock.monotonic()
     queued.state = 'active'
     this.#active.push(queued)
@@ -247,15 +309,13 @@ export class SchedulingQueue implements Disposable {
 
   #armBackoff(): void {
     this.#backoffTimer?.cancel()
-    const due = Math.min(this.#backoff.peek()?.backoffUntil ?? Infinity, this.#erred.peek()?.backoffUntil ?? Infinity)
-    if (due === Infinity) return
+    const due = this.#backoff.peek()?.at
+    if (due === undefined) return
     this.#backoffTimer = this.#options.clock.after(Math.max(0, due - this.#options.clock.now()), () => {
       const now = this.#options.clock.now()
-      for (const heap of [this.#backoff, this.#erred]) {
-        while (heap.peek() && (heap.peek()!.state !== 'backoff' || heap.peek()!.backoffUntil <= now)) {
-          const queued = heap.pop()!
-          if (queued.state === 'backoff') this.#activate(queued)
-        }
+      for (let first = this.#backoff.peek(); first && (!backsOff(first) || first.at <= now); first = this.#backoff.peek()) {
+        this.#backoff.pop()
+        if (backsOff(first)) this.#activate(first.queued)
       }
       this.#armBackoff()
     })
@@ -265,6 +325,10 @@ export class SchedulingQueue implements Disposable {
     const now = this.#options.clock.now()
     for (const queued of this.#refused) if (now - queued.since > MAX_REFUSED_MS) this.#requeue(queued)
   }
+}
+
+function backsOff({ queued, at }: Due): boolean {
+  return queued.state === 'backoff' && queued.backoffUntil === at
 }
 
 function takeLive(heap: Heap<QueuedPod>, state: QueuedPod['state']): QueuedPod | undefined {

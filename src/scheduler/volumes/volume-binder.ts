@@ -1,12 +1,13 @@
 // Volumes of pods about to be placed: which node can reach or get them, keeping chosen ones from being chosen twice, and having them bound in time.
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { Node } from '#api/kinds/core/node.ts'
 import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
 import { CSIStorageCapacity } from '#api/kinds/storage/csi-storage-capacity.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { matchesLabels, selectorOf } from '#api/label-selector.ts'
 import { matchesNodeSelector } from '#api/node-selector.ts'
-import { keyOf } from '#api/object.ts'
+import { type KubeObject, keyOf } from '#api/object.ts'
 import { quantityOf } from '#api/quantity.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
 import type { Client } from '#client/client.ts'
@@ -31,10 +32,10 @@ const BOUND_BY_CONTROLLER = 'pv.kubernetes.io/bound-by-controller'
 const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
 const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
 
-const UNREACHABLE: Refusal = { reasons: ["node(s) didn't match PersistentVolume's node affinity"], final: true }
-const NO_VOLUME: Refusal = { reasons: ["node(s) didn't find available persistent volumes to bind"], final: true }
-const NO_SPACE: Refusal = { reasons: ['node(s) did not have enough free storage'], final: true }
-const VANISHED: Refusal = { reasons: ['node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)'], final: true }
+const UNREACHABLE = "node(s) didn't match PersistentVolume's node affinity"
+const NO_VOLUME = "node(s) didn't find available persistent volumes to bind"
+const NO_SPACE = 'node(s) did not have enough free storage'
+const VANISHED = 'node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)'
 
 export class VolumeBinder {
   readonly #options: { client: Client; informers: Informers; clock: Clock; signal: AbortSignal }
@@ -52,6 +53,7 @@ export class VolumeBinder {
     if (names.length === 0) return undefined
     const bound: PersistentVolumeClaim[] = []
     const waiting: PersistentVolumeClaim[] = []
+    let unbound = false
     for (const { name, ephemeral } of names) {
       const claim = this.#options.informers.of(PersistentVolumeClaim).get({ namespace, name })
       if (!claim) {
@@ -69,20 +71,22 @@ export class VolumeBinder {
       }
       if (isBound(claim)) bound.push(claim)
       else if (this.#waitsForConsumer(claim)) waiting.push(claim)
-      else return { message: 'pod has unbound immediate PersistentVolumeClaims' }
+      else unbound = true
     }
-    return { bound, waiting }
+    return unbound ? { message: 'pod has unbound immediate PersistentVolumeClaims' } : { bound, waiting }
   }
 
   refusalOf({ bound, waiting }: ClaimState, node: NodeInfo, pod: PodInfo): Refusal | undefined {
+    const reasons: string[] = []
     for (const claim of bound) {
       const volume = this.#options.informers.of(PersistentVolume).get({ name: claim.spec?.volumeName ?? '' })
-      if (!volume) return VANISHED
-      if (!isReachable(volume, node)) return UNREACHABLE
+      if (volume && isReachable(volume, node)) continue
+      reasons.push(volume ? UNREACHABLE : VANISHED)
+      break
     }
-    if (waiting.length === 0) return undefined
-    const choices = this.#choose(waiting, node, pod)
-    return Array.isArray(choices) ? undefined : choices
+    const choices = waiting.length === 0 ? [] : this.#choose(waiting, node, pod)
+    if (typeof choices === 'string') reasons.push(choices)
+    return reasons.length === 0 ? undefined : { reasons, final: true }
   }
 
   /** Keeps what suits the pod on the node for it, until bound or released. Whether there is anything to bind. */
@@ -90,7 +94,7 @@ export class VolumeBinder {
     const state = this.stateOf(pod)
     if (!state || 'message' in state || state.waiting.length === 0) return false
     const found = this.#choose(state.waiting, node, pod)
-    const choices = Array.isArray(found) ? found : []
+    const choices = typeof found === 'string' ? [] : found
     this.#choices.set(pod.uid, choices)
     for (const { volume } of choices) if (volume) this.#taken.set(volume.metadata?.name ?? '', pod.uid)
     return choices.length > 0
@@ -102,11 +106,15 @@ export class VolumeBinder {
   }
 
   /** Has the reserved volumes bound to their claims, and made where none was there; resolves when all are bound. */
-  async bind(pod: PodInfo, node: string, timeoutMs: number): Promise<void> {
+  async bind(pod: PodInfo, node: string, { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }): Promise<void> {
     const choices = this.#choices.get(pod.uid)
     if (!choices?.length) return
-    await Promise.all(choices.map((choice) => this.#request(choice, node)))
-    await this.#allBound(choices, timeoutMs)
+    await Promise.all(choices.map((choice) => this.#request(choice, node, signal)))
+    try {
+      await this.#allBound(choices, node, { timeoutMs, signal })
+    } catch (error) {
+      throw new Error(`binding volumes: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    }
   }
 
   #waitsForConsumer(claim: PersistentVolumeClaim): boolean {
@@ -117,7 +125,7 @@ export class VolumeBinder {
     return this.#options.informers.of(StorageClass).get({ name: storageClassOf(claim) ?? '' })
   }
 
-  #choose(claims: readonly PersistentVolumeClaim[], node: NodeInfo, { uid }: PodInfo): Choice[] | Refusal {
+  #choose(claims: readonly PersistentVolumeClaim[], node: NodeInfo, { uid }: PodInfo): Choice[] | string {
     const volumes = this.#options.informers.of(PersistentVolume).list()
     const chosen = new Set<string>()
     const choices: Choice[] = []
@@ -125,7 +133,8 @@ export class VolumeBinder {
       const taken = (name: string) => chosen.has(name) || (this.#taken.get(name) ?? uid) !== uid
       const selected = claim.metadata?.annotations?.[SELECTED_NODE]
       if (selected && selected !== node.name) return NO_VOLUME
-      const volume = suitableVolume(claim, volumes, { node, taken })
+      // A volume is being made for it already.
+      const volume = selected ? undefined : suitableVolume(claim, volumes, { node, taken })
       if (!volume) {
         const storageClass = this.#classOf(claim)
         if (!canProvision(storageClass, node)) return NO_VOLUME
@@ -155,12 +164,13 @@ export class VolumeBinder {
       )
   }
 
-  async #request({ claim, volume }: Choice, node: string): Promise<void> {
-    const { client, signal } = this.#options
+  /** Resolves once what was written is seen here. */
+  async #request({ claim, volume }: Choice, node: string, signal: AbortSignal): Promise<void> {
+    const { client, informers } = this.#options
     if (!volume) {
       const patch = { metadata: { annotations: { [SELECTED_NODE]: node } } }
-      await client.patch(PersistentVolumeClaim, keyOf(claim), { type: 'merge', patch }, { signal })
-      return
+      const { metadata } = await client.patch(PersistentVolumeClaim, keyOf(claim), { type: 'merge', patch }, { signal })
+      return informers.of(PersistentVolumeClaim).seen(metadata?.resourceVersion ?? '0')
     }
     if (volume.spec?.claimRef?.uid) return
     const { namespace, name, uid, resourceVersion } = claim.metadata ?? {}
@@ -169,28 +179,71 @@ export class VolumeBinder {
       metadata: { resourceVersion: volume.metadata?.resourceVersion, annotations: { [BOUND_BY_CONTROLLER]: 'yes' } },
       spec: { claimRef },
     }
-    await client.patch(PersistentVolume, { name: volume.metadata?.name ?? '' }, { type: 'merge', patch }, { signal })
+    const { metadata } = await client.patch(PersistentVolume, { name: volume.metadata?.name ?? '' }, { type: 'merge', patch }, { signal })
+    return informers.of(PersistentVolume).seen(metadata?.resourceVersion ?? '0')
   }
 
-  async #allBound(choices: readonly Choice[], timeoutMs: number): Promise<void> {
-    const { informers, clock, signal } = this.#options
-    const claims = informers.of(PersistentVolumeClaim)
+  async #allBound(
+    choices: readonly Choice[],
+    node: string,
+    { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<void> {
+    const { informers, clock } = this.#options
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const check = () => {
-      const current = choices.map(({ claim }) => claims.get(keyOf(claim)))
-      if (current.some((claim) => !claim)) reject(new Error('a claim of the pod was deleted'))
-      else if (current.every((claim) => isBound(claim!))) resolve()
+      try {
+        if (choices.map((choice) => this.#isReady(choice, node)).every(Boolean)) resolve()
+      } catch (error) {
+        reject(error)
+      }
     }
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
-    using _subscription = claims.subscribe(check)
-    using _timeout = clock.after(timeoutMs, () => reject(new Error('binding volumes: context deadline exceeded')))
+    using subscriptions = new DisposableStack()
+    for (const kind of [PersistentVolumeClaim, PersistentVolume, Node]) subscriptions.use(informers.of<KubeObject>(kind).subscribe(check))
+    using _timeout = clock.after(timeoutMs, () => reject(new Error('context deadline exceeded')))
     try {
+      signal.throwIfAborted()
       check()
       await promise
     } finally {
       signal.removeEventListener('abort', abort)
     }
+  }
+
+  /** Whether the claim is bound. Throws where it will not come about, so that the pod is placed anew. */
+  #isReady({ claim: { metadata }, volume: chosen }: Choice, nodeName: string): boolean {
+    const { informers } = this.#options
+    const key = { namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }
+    const node = informers.of(Node).get({ name: nodeName })
+    if (!node) throw new Error(`failed to get node ${JSON.stringify(nodeName)}: node ${JSON.stringify(nodeName)} not found`)
+    const what = chosen ? 'binding' : 'provisioning pvc'
+    const reachable = ({ metadata: { name = '' } = {}, spec }: PersistentVolume) => {
+      const required = spec?.nodeAffinity?.required
+      if (!required || matchesNodeSelector(required, { name: nodeName, labels: node.metadata?.labels ?? {} })) return
+      throw new Error(
+        `pv ${JSON.stringify(name)} node affinity doesn't match node ${JSON.stringify(nodeName)}: no matching NodeSelectorTerms`,
+      )
+    }
+    const volumeNamed = (name: string) => informers.of(PersistentVolume).get({ name })
+    if (chosen) {
+      const name = chosen.metadata?.name ?? ''
+      const volume = volumeNamed(name)
+      if (!volume) throw new Error(`failed to check binding: could not find v1.PersistentVolume ${JSON.stringify(name)}`)
+      reachable(volume)
+      if (!volume.spec?.claimRef?.uid) throw new Error(`ClaimRef got reset for pv ${JSON.stringify(name)}`)
+    }
+    const claim = informers.of(PersistentVolumeClaim).get(key)
+    if (!claim || claim.metadata?.uid !== metadata?.uid)
+      throw new Error(`failed to check ${what}: could not find v1.PersistentVolumeClaim ${JSON.stringify(`${key.namespace}/${key.name}`)}`)
+    if (chosen) return isBound(claim)
+    // Whoever should make the volume, and cannot, takes the node back.
+    const { [SELECTED_NODE]: selected } = claim.metadata?.annotations ?? {}
+    if (selected !== nodeName) throw new Error(`provisioning failed for PVC ${JSON.stringify(key.name)}`)
+    const made = claim.spec?.volumeName ? volumeNamed(claim.spec.volumeName) : undefined
+    if (claim.spec?.volumeName && !made) return false
+    if (made) reachable(made)
+    return isBound(claim)
   }
 }
 

@@ -64,6 +64,8 @@ function markScheduled(pod: Pod, now: string): void {
   const status = (pod.status ??= {})
   const others = (status.conditions ?? []).filter(({ type }) => type !== 'PodScheduled')
   const generation = pod.metadata?.generation
+  // It told others where the pod might go.
+  delete status.nominatedNodeName
   status.conditions = [
     ...others,
     {
