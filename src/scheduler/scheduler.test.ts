@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import type { Binding } from '#api/kinds/core/binding.ts'
 import { EventsEvent } from '#api/kinds/events/event.ts'
-import { Namespace } from '#api/kinds/core/namespace.ts'
-import { Node } from '#api/kinds/core/node.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -17,84 +15,9 @@ import type { Client } from '#client/client.ts'
 import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
 import { CSIStorageCapacity } from '#api/kinds/storage/csi-storage-capacity.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
-import { createEventRecorder } from '#client/event-recorder.ts'
-import { createInformers } from '#client/informers.ts'
-import { systemClock } from '#lib/clock.ts'
-import { silentLogger } from '#lib/log.ts'
-import { seededRandom } from '#lib/random.ts'
-import { createVirtualClock } from '#lib/virtual-clock.ts'
-import { startTestServer } from '#server/testing.ts'
-import { parseSchedulerConfiguration, type SchedulerConfiguration } from './configuration/configuration.ts'
-import { createSchedulerMetrics } from './metrics.ts'
-import { createScheduler } from './scheduler.ts'
-import { mounting, nodeOf, podOf, type PodShape } from './testing.ts'
-
-async function startCluster(t: TestContext, configuration?: SchedulerConfiguration) {
-  const clock = createVirtualClock()
-  const random = seededRandom(1)
-  const log = silentLogger
-  const cleanUp = new AsyncDisposableStack()
-  t.after(() => cleanUp.disposeAsync())
-  const { client } = cleanUp.use(await startTestServer({ clock, random }))
-  const stop = new AbortController()
-  cleanUp.defer(() => stop.abort(new Error('the test is over')))
-  const informers = createInformers({ client, clock, random, log, signal: stop.signal })
-  const eventsFor = (component: string) =>
-    createEventRecorder({
-      client,
-      clock,
-      random,
-      log,
-      component,
-      api: 'events.k8s.io',
-      signal: stop.signal,
-    })
-  const metrics = createSchedulerMetrics()
-  await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } })
-  cleanUp.use(
-    await createScheduler({
-      client,
-      informers,
-      eventsFor,
-      clock,
-      random,
-      log,
-      metrics,
-      ...(configuration ? { configuration } : {}),
-    }).start(stop.signal),
-  )
-  const metric = (name: string) => [...metrics.families()].filter((family) => family.name === name).flatMap(({ samples }) => [...samples])
-  const createNode = async (name: string, shape = {}) => {
-    const { status, ...node } = nodeOf(name, shape)
-    const created = await client.create(Node, { ...node, metadata: { name, labels: node.metadata!.labels! } })
-    await client.update(Node, { ...created, status: status! }, { subresource: 'status' })
-  }
-  const createPod = (name: string, shape: PodShape = {}) => {
-    const { uid: _, ...metadata } = podOf(name, shape).metadata!
-    return client.create(Pod, { ...podOf(name, shape), metadata })
-  }
-  const pod = (name: string) => client.get(Pod, { namespace: 'default', name })
-  const eventually = async <T>(check: () => Promise<T | undefined | false>): Promise<T> => {
-    for (let step = 0; step < 400; step++) {
-      const result = await check()
-      if (result) return result
-      await clock.advance(20)
-      // Extenders live in real time.
-      if (configuration?.extenders.length) await systemClock.sleep(5)
-    }
-    throw new Error('did not come about within 8 s of cluster time')
-  }
-  const bound = (name: string) => eventually(async () => (await pod(name)).spec!.nodeName)
-  const told = (name: string) =>
-    eventually(
-      async () => (await pod(name)).status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False')?.message,
-    )
-  const eventsOf = async (name: string) =>
-    (await client.list(EventsEvent)).items
-      .filter(({ regarding }) => regarding?.name === name)
-      .map(({ type, reason, note }) => `${type} ${reason}: ${note}`)
-  return { client, clock, createNode, createPod, pod, bound, told, eventually, eventsOf, metric }
-}
+import { parseSchedulerConfiguration } from './configuration/configuration.ts'
+import { startCluster } from './live/testing.ts'
+import { mounting, type PodShape } from './testing.ts'
 
 test('scheduler binds a pod and says so', async (t) => {
   const { createNode, createPod, bound, eventually, eventsOf } = await startCluster(t)
