@@ -229,6 +229,23 @@ test('proxyTo waits five seconds for what a server serves', async (t) => {
   extension.answers.clear()
 })
 
+test('proxyTo hands no redirect on', async (t) => {
+  const { server, extension, register } = await extended(t)
+  await register()
+  extension.answers.set(`${FLUNDERS}/elsewhere`, (_request, response) => {
+    response.writeHead(302, { location: 'https://elsewhere.example/' }).end('gone')
+  })
+  extension.answers.set(`${FLUNDERS}/same`, (_request, response) => {
+    response.writeHead(304).end()
+  })
+  const redirected = await server.handle({ path: `${FLUNDERS}/elsewhere`, peer: ADMIN })
+  assert.deepEqual(
+    [redirected.status, redirected.headers.location, redirected.text],
+    [502, undefined, 'the backend attempted to redirect this request, which is not permitted'],
+  )
+  assert.equal((await server.handle({ path: `${FLUNDERS}/same`, peer: ADMIN })).status, 304)
+})
+
 test('proxyTo tells who wants an upgrade that nobody is there', async (t) => {
   const { server, extension, register, pki } = await extended(t)
   await register()

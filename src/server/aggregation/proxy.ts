@@ -48,7 +48,13 @@ export async function proxyTo(call: Call, { server, available, wake }: ProxyTarg
     wake()
     return refuse(call, `error trying to reach service: ${late.signal.aborted ? 'context deadline exceeded' : reachError(error, backend)}`)
   }
-  const target = exchange.open(returned.statusCode ?? 502, { ...ownHeaders(call), ...returnedHeaders(returned.headers) })
+  const { statusCode = 502 } = returned
+  if (statusCode >= 300 && statusCode < 400 && returned.headers.location) {
+    // Clients would follow it, and show whoever is there their credentials.
+    returned.destroy()
+    return exchange.send(502, ownHeaders(call), 'the backend attempted to redirect this request, which is not permitted')
+  }
+  const target = exchange.open(statusCode, { ...ownHeaders(call), ...returnedHeaders(returned.headers) })
   // An answer that breaks off there must not look whole here.
   await pipeline(returned, target).catch(() => exchange.abort())
 }
