@@ -8,19 +8,19 @@ import type {
   MetricValueStatusV2,
 } from '#api/generated/types.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
+import type { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
 import { goSelector } from '#api/label-selector.ts'
 import { Quantity, quantityMilliValue, quantityOf } from '#api/quantity.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import type { ClusterKinds } from '#controllers/cluster-kinds.ts'
 import { textOf } from '#controllers/pod-control.ts'
-import { externalMetric, objectMetric, podsMetric, resourceMetrics } from './metrics-client.ts'
-import type { MetricsByPod } from './pod-groups.ts'
+import { amountsOf, externalMetric, objectMetric, podMetrics, podsMetric } from './metrics-client.ts'
+import { isSteady } from './pod-groups.ts'
 import {
   replicasForAverage,
   replicasForShare,
   replicasForUtilization,
   replicasForValue,
-  type Proposal,
   type Situation,
   type Tolerances,
 } from './replica-calculation.ts'
@@ -197,32 +197,80 @@ const SOURCES: Readonly<Record<string, Source>> = {
   },
 }
 
+interface ResourceMetric {
+  name: string
+  container: string
+  target: MetricTargetV2
+}
+
+interface ResourceAnswer {
+  replicas: number
+  label: string
+  current: MetricValueStatusV2
+}
+
 /** Of all containers or of one; of what they request or plainly. */
-async function byResource(
-  { context, namespace, target: { selector }, situation }: Asked,
-  { name, container, target }: { name: string; container: string; target: MetricTargetV2 },
-): Promise<{ replicas: number; label: string; current: MetricValueStatusV2 }> {
-  const { averageValue, averageUtilization } = target
-  const judge = async (what: string, calculate: (metrics: MetricsByPod) => Proposal): Promise<Proposal> => {
-    try {
-      const asked = { namespace, selector, resource: name, container }
-      const metrics = await resourceMetrics(context, asked).catch(prefixed(`unable to get metrics for resource ${name}`))
-      return calculate(metrics)
-    } catch (error) {
-      throw new Error(`failed to get ${name} ${what}: ${textOf(error)}`, { cause: error })
-    }
-  }
-  if (averageValue !== undefined) {
-    const rules = { resource: name, target: quantityMilliValue(averageValue) }
-    const { replicas, usage } = await judge('usage', (metrics) => replicasForAverage(situation, metrics, rules))
-    return { replicas, label: '', current: { averageValue: milli(usage) } }
-  }
-  if (averageUtilization === undefined)
+async function byResource({ context, namespace, target, situation }: Asked, metric: ResourceMetric): Promise<ResourceAnswer> {
+  const { name, container } = metric
+  const { averageValue, averageUtilization } = metric.target
+  if (averageValue === undefined && averageUtilization === undefined)
     throw new Error('invalid resource metric source: neither an average utilization target nor an average value (usage) target was set')
-  const rules = { resource: name, container, target: averageUtilization }
-  const { replicas, usage, utilization } = await judge('utilization', (metrics) => replicasForUtilization(situation, metrics, rules))
-  const current = { averageUtilization: utilization!, averageValue: milli(usage) }
-  return { replicas, label: ' utilization (percentage of request)', current }
+  const what = `failed to get ${name} ${averageValue === undefined ? 'utilization' : 'usage'}`
+  const unread = `unable to get metrics for resource ${name}`
+  const items = await podMetrics(context, { namespace, selector: target.selector }).catch(prefixed(unread)).catch(prefixed(what))
+  return answerOnce(metric, situation, items, () => {
+    const metrics = attempt(() => attempt(() => amountsOf(items, { namespace, resource: name, container }), unread), what)
+    if (averageValue !== undefined) {
+      const rules = { resource: name, target: quantityMilliValue(averageValue) }
+      const { replicas, usage } = attempt(() => replicasForAverage(situation, metrics, rules), what)
+      return { replicas, label: '', current: { averageValue: milli(usage) } }
+    }
+    const rules = { resource: name, container, target: averageUtilization! }
+    const { replicas, usage, utilization } = attempt(() => replicasForUtilization(situation, metrics, rules), what)
+    const current = { averageUtilization: utilization!, averageValue: milli(usage) }
+    return { replicas, label: ' utilization (percentage of request)', current }
+  })
+}
+
+interface Answered extends Omit<Situation, 'now'> {
+  name: string
+  container: string
+  items: readonly PodMetrics[]
+  answer: ResourceAnswer
+}
+
+const lastAnswers = new WeakMap<MetricTargetV2, Answered>()
+
+/** The same amounts of the same pods give the same answer every 15 seconds, but for pods that have only just started. */
+function answerOnce(
+  { name, container, target }: ResourceMetric,
+  { now, ...situation }: Situation,
+  items: readonly PodMetrics[],
+  work: () => ResourceAnswer,
+): ResourceAnswer {
+  const last = lastAnswers.get(target)
+  const { replicas, pods, tolerances } = situation
+  if (
+    last?.pods === pods &&
+    last.replicas === replicas &&
+    last.tolerances.up === tolerances.up &&
+    last.tolerances.down === tolerances.down &&
+    last.name === name &&
+    last.container === container &&
+    haveSameAmounts(last.items, items)
+  )
+    return last.answer
+  const answer = work()
+  if (isSteady(pods, { resource: name, now })) lastAnswers.set(target, { ...situation, name, container, items, answer })
+  return answer
+}
+
+/** Amounts that stay the same are shared from one answer to the next. */
+function haveSameAmounts(left: readonly PodMetrics[], right: readonly PodMetrics[]): boolean {
+  return (
+    left.length === right.length &&
+    left.every(({ containers, metadata }, at) => containers === right[at]!.containers && metadata?.name === right[at]!.metadata?.name)
+  )
 }
 
 const externalName = ({ name, selector }: { name: string; selector?: LabelSelector }): string =>

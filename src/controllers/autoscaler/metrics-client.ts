@@ -32,15 +32,23 @@ interface MetricValue extends KubeObject {
   value?: string
 }
 
-/** `container` '' sums up all of a pod's; a pod of which something is not known is missing. */
-export async function resourceMetrics(
+/** Of every pod that `selector` finds and that is measured; at least one. */
+export async function podMetrics(
   { client, signal }: Context,
-  { namespace, selector, resource, container }: { namespace: string; selector: string; resource: string; container: string },
-): Promise<MetricsByPod> {
+  { namespace, selector }: { namespace: string; selector: string },
+): Promise<readonly PodMetrics[]> {
   const { items } = await client
     .list(PodMetrics, { namespace, labelSelector: selector, signal })
     .catch(wrapped('unable to fetch metrics from resource metrics API', `pods.${METRICS_GROUP}`))
   if (items.length === 0) throw new Error('no metrics returned from resource metrics API')
+  return items
+}
+
+/** `container` '' sums up all of a pod's; a pod of which something is not known is missing. */
+export function amountsOf(
+  items: readonly PodMetrics[],
+  { namespace, resource, container }: { namespace: string; resource: string; container: string },
+): MetricsByPod {
   const found: MetricsByPod = new Map()
   let last = { timestamp: '', endedAt: 0, window: '', windowMs: 0 }
   for (const { metadata, containers, timestamp, window } of items) {

@@ -54,6 +54,11 @@ function isStarting(pod: Pod, metric: PodMetric, now: number): boolean {
   return unready && started + INITIAL_READINESS_MS > changed
 }
 
+/** Whether the passing of time alone can no longer put any of the pods into another group. */
+export function isSteady(pods: readonly Pod[], { resource, now }: { resource: string; now: number }): boolean {
+  return resource !== 'cpu' || pods.every((pod) => (readinessOf(pod)?.started ?? 0) + CPU_INITIALIZATION_MS <= now)
+}
+
 interface Readiness {
   /** Epoch milliseconds. */
   started: number

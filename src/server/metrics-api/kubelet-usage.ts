@@ -46,7 +46,7 @@ export class KubeletUsage implements Disposable {
   async wanted(): Promise<boolean> {
     const { clock } = this.#context
     this.#askedAt = clock.monotonic()
-    if (!this.#begun && this.#nodes().length === 0) return false
+    if (!this.#begun && !this.#hasKubelets()) return false
     this.#begun ??= this.#begin()
     await this.#begun
     return true
@@ -86,6 +86,11 @@ export class KubeletUsage implements Disposable {
       if (signal.aborted || clock.monotonic() - this.#askedAt > INTEREST_MS) return
       await this.#readAll()
     }
+  }
+
+  #hasKubelets(): boolean {
+    for (const node of this.#context.reader.list(Node)) if (!isSimulated(node)) return true
+    return false
   }
 
   #nodes(): string[] {

@@ -15,7 +15,7 @@ import { formatTime } from '#lib/clock.ts'
 import type { ServerContext, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
 import type { Kubelets } from '#server/subresources/kubelets.ts'
 import { KubeletUsage } from './kubelet-usage.ts'
-import type { Amounts, PodReading, Window } from './reading.ts'
+import type { Amounts, PodReading, PodReadings, Window } from './reading.ts'
 import { SimulatedPods } from './simulated-pods.ts'
 import { isSimulated, SimulatedUsage } from './simulated-usage.ts'
 
@@ -66,7 +66,8 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
   const podMetrics = async (request: SubresourceRequest): Promise<PodMetrics[]> => {
     const { namespace = '', labelSelector = '', fieldSelector = '' } = request.attributes
     const picks = () => matcher(Pod, request)
-    const found = simulatedPods.list(namespace, { text: `${labelSelector}\n${fieldSelector}`, picks })
+    const text = fieldSelector ? `${labelSelector}\0${fieldSelector}` : labelSelector
+    const found = simulatedPods.list(namespace, { text, picks })
     // They come in order, unless more are put among them.
     if (!(await measured.wanted())) return found
     const matches = picks()
@@ -103,7 +104,7 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
           await measured.wanted()
           const text = keyText(key)
           const reading =
-            pod.status?.phase === 'Running' ? (simulated.pods(key.namespace).get(text) ?? measured.pod(text, node)) : undefined
+            pod.status?.phase === 'Running' ? (readingIn(simulated.pods(key.namespace), text) ?? measured.pod(text, node)) : undefined
           if (!reading) throw notFoundError({ group: METRICS_GROUP, plural: 'podmetrics' }, `${key.namespace}/${key.name}`)
           return { ...typeOf(PodMetrics), ...metricsOf(pod, reading) }
         },
@@ -123,6 +124,11 @@ function matcher(kind: Kind<any>, { attributes }: SubresourceRequest): (object: 
   const fields = attributes.fieldSelector ? parseFieldSelector(attributes.fieldSelector) : undefined
   if (fields) checkFieldSelector({}, fields)
   return (object) => (!labels || matchesLabels(labels, object.metadata?.labels)) && (!fields || matchesFields(kind, fields, object))
+}
+
+function readingIn({ pods, ...window }: PodReadings, pod: string): PodReading | undefined {
+  const containers = pods.get(pod)
+  return containers && { ...window, containers }
 }
 
 /** By namespace and name. */

@@ -17,5 +17,10 @@ export interface PodReading extends Window {
   containers: ({ name: string } & Amounts)[]
 }
 
+/** Of pods that are measured together, by `namespace/name`. */
+export interface PodReadings extends Window {
+  pods: ReadonlyMap<string, PodReading['containers']>
+}
+
 /** How often usage is read, as metrics-server does it. */
 export const RESOLUTION_MS = 15_000

@@ -3,14 +3,14 @@ import { test } from 'node:test'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { KubeObject } from '#api/object.ts'
 import type { ObjectReader } from '#server/request.ts'
-import type { PodReading } from './reading.ts'
+import type { PodReadings } from './reading.ts'
 import { SimulatedPods } from './simulated-pods.ts'
 import type { SimulatedUsage } from './simulated-usage.ts'
 
 /** Pods in one namespace; every change of them is counted, and `window` begins another window. */
 function scene() {
   const pods = new Map<string, Pod>()
-  const state = { changes: 0, readings: new Map<string, PodReading>(), asked: 0 }
+  const state = { changes: 0, readings: { timestamp: 0, windowMs: 15_000, pods: new Map() } as PodReadings, asked: 0 }
   const told = new SimulatedPods({
     reader: { get: (_kind: unknown, { name }: { name: string }) => pods.get(name) } as unknown as ObjectReader,
     usage: {
@@ -36,7 +36,7 @@ function scene() {
       state.changes++
     },
     window(timestamp: number) {
-      state.readings = new Map([...pods.keys()].map((name) => [`default/${name}`, { timestamp, windowMs: 15_000, containers: [] }]))
+      state.readings = { timestamp, windowMs: 15_000, pods: new Map([...pods.keys()].map((name) => [`default/${name}`, []])) }
     },
     list(app: string) {
       const picks = () => {

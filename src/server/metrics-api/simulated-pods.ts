@@ -5,7 +5,7 @@ import type { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
 import { keyOf, type KubeObject, parseKeyText } from '#api/object.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import type { ObjectReader } from '#server/request.ts'
-import type { PodReading } from './reading.ts'
+import type { PodReading, PodReadings } from './reading.ts'
 import type { SimulatedUsage } from './simulated-usage.ts'
 
 export interface Selection {
@@ -16,7 +16,7 @@ export interface Selection {
 }
 
 interface Told {
-  readings: ReadonlyMap<string, PodReading>
+  readings: PodReadings
   /** How often pods and nodes had changed when this was made, and when it was last looked whether the pods are still there. */
   madeAt: number
   checkedAt: number
@@ -68,19 +68,20 @@ export class SimulatedPods {
     return before
   }
 
-  #make(namespace: string, readings: ReadonlyMap<string, PodReading>, before: Told | undefined): Told {
+  #make(namespace: string, readings: PodReadings, before: Told | undefined): Told {
     const { reader, usage, metricsOf } = this.#context
     const { changes } = usage
-    const same = before?.madeAt === changes && before.pods.length === readings.size && haveSameKeys(before.readings, readings)
+    const { pods: measured, ...window } = readings
+    const same = before?.madeAt === changes && before.pods.length === measured.size && haveSameKeys(before.readings.pods, measured)
     const known = same ? before : undefined
     const pods: Pod[] = []
     const metrics: PodMetrics[] = []
     let at = 0
-    for (const [key, reading] of readings) {
+    for (const [key, containers] of measured) {
       const pod = known ? known.pods[at++] : reader.get(Pod, parseKeyText(key))
       if (!pod) continue
       pods.push(pod)
-      metrics.push(metricsOf(pod, reading))
+      metrics.push(metricsOf(pod, { ...window, containers }))
     }
     const told = { readings, madeAt: changes, checkedAt: changes, pods, metrics, picked: known?.picked ?? selections() }
     this.#told.set(namespace, told)
@@ -91,6 +92,7 @@ export class SimulatedPods {
 const selections = () => new LruMap<string, readonly number[]>(MOST_SELECTIONS)
 
 function haveSameKeys(left: ReadonlyMap<string, unknown>, right: ReadonlyMap<string, unknown>): boolean {
+  if (left === right) return true
   if (left.size !== right.size) return false
   const others = right.keys()
   for (const key of left.keys()) if (others.next().value !== key) return false

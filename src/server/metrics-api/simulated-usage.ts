@@ -11,7 +11,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { Registry } from '#server/registry.ts'
 import type { ObjectReader } from '#server/request.ts'
 import { amountIn, amountsAt, factsOf, type PodFacts, type Resource } from './pod-facts.ts'
-import { type NodeReading, type PodReading, RESOLUTION_MS } from './reading.ts'
+import { type NodeReading, type PodReading, type PodReadings, RESOLUTION_MS } from './reading.ts'
 
 const SIMULATED = 'node.sampan.dev/simulated'
 /** Of a workload: what all its running pods use together, in equal parts. */
@@ -29,7 +29,7 @@ const NO_LOADS: Loads = {}
 
 /** Everything besides pods and nodes that readings were worked out from. */
 interface Basis {
-  readings: ReadonlyMap<string, PodReading>
+  pods: PodReadings['pods']
   owners: { kind: Kind; key: ObjectKey; owner: KubeObject | undefined }[]
   /** Nothing changes by the passing of time alone. */
   steady: boolean
@@ -45,7 +45,7 @@ export class SimulatedUsage {
   readonly #context: SimulatedUsageContext
   #readAt = NaN
   /** By namespace; '' is all. */
-  readonly #pods = new Map<string, ReadonlyMap<string, PodReading>>()
+  readonly #pods = new Map<string, PodReadings>()
   /** What the windows before were worked out from, by namespace. */
   readonly #basis = new Map<string, Basis>()
   #followed: Disposable[] = []
@@ -60,13 +60,16 @@ export class SimulatedUsage {
     return this.#changes
   }
 
-  /** Those of `namespace`, or of all; by `namespace/name`. */
-  pods(namespace = ''): ReadonlyMap<string, PodReading> {
+  /** Those of `namespace`, or of all. The same pods with the same amounts are the same map. */
+  pods(namespace = ''): PodReadings {
     const timestamp = this.#timestamp()
     if (this.#readAt !== timestamp) this.#pods.clear()
     this.#readAt = timestamp
     let readings = this.#pods.get(namespace)
-    if (!readings) this.#pods.set(namespace, (readings = this.#again(timestamp, namespace) ?? this.#read(timestamp, namespace)))
+    if (!readings) {
+      const pods = this.#again(namespace) ?? this.#read(timestamp, namespace)
+      this.#pods.set(namespace, (readings = { timestamp, windowMs: RESOLUTION_MS, pods }))
+    }
     return readings
   }
 
@@ -75,15 +78,13 @@ export class SimulatedUsage {
     this.#followed = []
   }
 
-  /** The same amounts at another time; undefined where something they depend on is not what it was. */
-  #again(timestamp: number, namespace: string): ReadonlyMap<string, PodReading> | undefined {
+  /** What was read before; undefined where something it depends on is not what it was. */
+  #again(namespace: string): PodReadings['pods'] | undefined {
     const basis = this.#basis.get(namespace)
     if (!basis?.steady) return undefined
     const { reader } = this.#context
     for (const { kind, key, owner } of basis.owners) if (reader.get(kind, key) !== owner) return undefined
-    const readings = new Map<string, PodReading>()
-    for (const [key, { windowMs, containers }] of basis.readings) readings.set(key, { timestamp, windowMs, containers })
-    return readings
+    return basis.pods
   }
 
   /** Pods and nodes tell when they change: whatever was worked out before is then out of date. */
@@ -102,7 +103,7 @@ export class SimulatedUsage {
     return Math.floor(this.#context.clock.now() / RESOLUTION_MS) * RESOLUTION_MS
   }
 
-  #read(timestamp: number, namespace: string): Map<string, PodReading> {
+  #read(timestamp: number, namespace: string): PodReadings['pods'] {
     this.#follow()
     const { reader } = this.#context
     const owners: Basis['owners'] = []
@@ -125,14 +126,13 @@ export class SimulatedUsage {
       measured.push({ pod, facts, loads })
     }
     const shareOf = (load: Load | undefined) => load && load.amount / sharers.get(load.sharing)!
-    const readings = new Map<string, PodReading>()
+    const pods = new Map<string, PodReading['containers']>()
     for (const { pod, facts, loads } of measured) {
       const share = { cpu: shareOf(loads.cpu), memory: shareOf(loads.memory) }
-      const containers = amountsAt({ timestamp, facts, share })
-      readings.set(`${pod.metadata!.namespace}/${pod.metadata!.name}`, { timestamp, windowMs: RESOLUTION_MS, containers })
+      pods.set(`${pod.metadata!.namespace}/${pod.metadata!.name}`, amountsAt({ timestamp, facts, share }))
     }
-    this.#basis.set(namespace, { readings, owners, steady })
-    return readings
+    this.#basis.set(namespace, { pods, owners, steady })
+    return pods
   }
 
   /** By name. A node uses what its pods use. */
@@ -144,12 +144,12 @@ export class SimulatedUsage {
       const name = metadata?.name ?? ''
       if (this.#measures(name)) readings.set(name, { timestamp, windowMs: RESOLUTION_MS, cpuNanoCores: 0, memoryBytes: 0 })
     }
-    const pods = this.pods()
+    const { pods } = this.pods()
     for (const { metadata, spec } of reader.list(Pod)) {
       const node = readings.get(spec?.nodeName ?? '')
-      const pod = pods.get(`${metadata?.namespace}/${metadata?.name}`)
-      if (!node || !pod) continue
-      for (const { cpuNanoCores, memoryBytes } of pod.containers) {
+      const containers = node && pods.get(`${metadata?.namespace}/${metadata?.name}`)
+      if (!containers) continue
+      for (const { cpuNanoCores, memoryBytes } of containers) {
         node.cpuNanoCores += cpuNanoCores
         node.memoryBytes += memoryBytes
       }
