@@ -265,11 +265,26 @@ function normalize({ autoscaler, conditions, history }: Pass, limits: Limits): n
   return limited.replicas
 }
 
+interface Outcome {
+  current: number
+  desired: number
+  metrics: MetricStatusV2[] | undefined
+  scaledAt?: number
+}
+
+/** What was found to be in the status already: mostly the next pass has nothing else to say. */
+const told = new WeakMap<HorizontalPodAutoscalerV2, Outcome>()
+
+function isTold(autoscaler: HorizontalPodAutoscalerV2, { current, desired, metrics = [], scaledAt }: Outcome): boolean {
+  const before = told.get(autoscaler)
+  if (!before || scaledAt !== undefined || before.current !== current || before.desired !== desired) return false
+  const { metrics: said = [] } = before
+  return said.length === metrics.length && metrics.every((metric, at) => metric === said[at])
+}
+
 /** `outcome` absent: only conditions changed. */
-async function writeStatus(
-  { autoscaler, conditions, context }: Pass,
-  outcome: { current: number; desired: number; metrics: MetricStatusV2[] | undefined; scaledAt?: number } | undefined,
-): Promise<void> {
+async function writeStatus({ autoscaler, conditions, context }: Pass, outcome: Outcome | undefined): Promise<void> {
+  if (outcome && !conditions.changed && isTold(autoscaler, outcome)) return
   const { lastScaleTime, observedGeneration } = autoscaler.status ?? {}
   const scaled = outcome?.scaledAt === undefined ? lastScaleTime : formatTime(outcome.scaledAt)
   const status: HorizontalPodAutoscalerStatusV2 = {
@@ -282,9 +297,12 @@ async function writeStatus(
           ...(outcome.metrics ? { currentMetrics: outcome.metrics } : {}),
         }
       : { desiredReplicas: 0, ...autoscaler.status }),
-    conditions: conditions.list,
+    conditions: [...conditions.list],
   }
-  if (equal(status, autoscaler.status)) return
+  if (equal(status, autoscaler.status)) {
+    if (outcome) told.set(autoscaler, outcome)
+    return
+  }
   try {
     await context.client.update(HorizontalPodAutoscalerV2, { ...autoscaler, status }, { subresource: 'status' })
   } catch (error) {

@@ -110,8 +110,11 @@ const SOURCES: Readonly<Record<string, Source>> = {
     what: ({ resource }) => `failed to get ${resource!.name} resource metric value`,
     async propose({ resource: source }, asked) {
       const { name, target } = source!
-      const { replicas, label, current } = await byResource(asked, { name, container: '', target })
-      return { replicas, name: `${name} resource${label}`, status: { type: 'Resource', resource: { name, current } } }
+      return byResource(asked, { name, container: '', target }, ({ replicas, label, current }) => ({
+        replicas,
+        name: `${name} resource${label}`,
+        status: { type: 'Resource', resource: { name, current } },
+      }))
     },
   },
   ContainerResource: {
@@ -119,9 +122,11 @@ const SOURCES: Readonly<Record<string, Source>> = {
     what: ({ containerResource }) => `failed to get ${containerResource!.container} container metric value`,
     async propose({ containerResource: source }, asked) {
       const { name, container, target } = source!
-      const { replicas, label, current } = await byResource(asked, { name, container, target })
-      const said = label === '' ? `${name} resource` : `${name} container resource${label}`
-      return { replicas, name: said, status: { type: 'ContainerResource', containerResource: { name, container, current } } }
+      return byResource(asked, { name, container, target }, ({ replicas, label, current }) => ({
+        replicas,
+        name: label === '' ? `${name} resource` : `${name} container resource${label}`,
+        status: { type: 'ContainerResource', containerResource: { name, container, current } },
+      }))
     },
   },
   Pods: {
@@ -210,7 +215,11 @@ interface ResourceAnswer {
 }
 
 /** Of all containers or of one; of what they request or plainly. */
-async function byResource({ context, namespace, target, situation }: Asked, metric: ResourceMetric): Promise<ResourceAnswer> {
+async function byResource(
+  { context, namespace, target, situation }: Asked,
+  metric: ResourceMetric,
+  proposalOf: (answer: ResourceAnswer) => MetricProposal,
+): Promise<MetricProposal> {
   const { name, container } = metric
   const { averageValue, averageUtilization } = metric.target
   if (averageValue === undefined && averageUtilization === undefined)
@@ -223,12 +232,12 @@ async function byResource({ context, namespace, target, situation }: Asked, metr
     if (averageValue !== undefined) {
       const rules = { resource: name, target: quantityMilliValue(averageValue) }
       const { replicas, usage } = attempt(() => replicasForAverage(situation, metrics, rules), what)
-      return { replicas, label: '', current: { averageValue: milli(usage) } }
+      return proposalOf({ replicas, label: '', current: { averageValue: milli(usage) } })
     }
     const rules = { resource: name, container, target: averageUtilization! }
     const { replicas, usage, utilization } = attempt(() => replicasForUtilization(situation, metrics, rules), what)
     const current = { averageUtilization: utilization!, averageValue: milli(usage) }
-    return { replicas, label: ' utilization (percentage of request)', current }
+    return proposalOf({ replicas, label: ' utilization (percentage of request)', current })
   })
 }
 
@@ -236,7 +245,7 @@ interface Answered extends Omit<Situation, 'now'> {
   name: string
   container: string
   items: readonly PodMetrics[]
-  answer: ResourceAnswer
+  answer: MetricProposal
 }
 
 const lastAnswers = new WeakMap<MetricTargetV2, Answered>()
@@ -246,8 +255,8 @@ function answerOnce(
   { name, container, target }: ResourceMetric,
   { now, ...situation }: Situation,
   items: readonly PodMetrics[],
-  work: () => ResourceAnswer,
-): ResourceAnswer {
+  work: () => MetricProposal,
+): MetricProposal {
   const last = lastAnswers.get(target)
   const { replicas, pods, tolerances } = situation
   if (

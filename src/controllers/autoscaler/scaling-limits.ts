@@ -70,7 +70,7 @@ export class ScalingHistory {
     const cutoff = now - DOWNSCALE_STABILIZATION_SECONDS * 1000
     let replicas = desired
     for (const recommendation of this.#recommendations)
-      if (recommendation.at >= cutoff) replicas = Math.max(replicas, recommendation.replicas)
+      if (recommendation.at >= cutoff && recommendation.replicas > replicas) replicas = recommendation.replicas
     this.#remember(desired, now, cutoff)
     return { replicas, ...(replicas === desired ? STEADY : WERE_HIGHER) }
   }

@@ -24,33 +24,42 @@ export interface Grant {
   subject: RbacSubject
 }
 
-type Grants = Map<string, Set<Grant>>
+/** By name of the user and of the group. Service accounts are users. */
+interface Grants {
+  users: Map<string, Set<Grant>>
+  groups: Map<string, Set<Grant>>
+}
+
+const noGrants = (): Grants => ({ users: new Map(), groups: new Map() })
+const NONE: readonly Grant[] = []
 
 export class RbacIndex implements Disposable {
+  #clusterRoles = new Map<string, CompiledRole>()
+  /** By `namespace/name`. */
   #roles = new Map<string, CompiledRole>()
-  #cluster: Grants = new Map()
+  #cluster = noGrants()
   #namespaces = new Map<string, Grants>()
   /** What each binding has put into the maps above, to take it out again. */
   #grantsOf = new Map<string, Grant[]>()
   #subscriptions = new DisposableStack()
 
   constructor(reader: ObjectReader) {
-    this.#follow(reader, ClusterRole, (change, key) => this.#setRole(key, change?.rules))
-    this.#follow(reader, Role, (change, key) => this.#setRole(key, change?.rules))
+    this.#follow(reader, ClusterRole, (change, key) => setRole(this.#clusterRoles, key.slice(1), change?.rules))
+    this.#follow(reader, Role, (change, key) => setRole(this.#roles, key, change?.rules))
     this.#follow(reader, ClusterRoleBinding, (change, key) => this.#setBinding(key, change))
     this.#follow(reader, RoleBinding, (change, key) => this.#setBinding(key, change))
   }
 
   role(ref: RoleRef, namespace: string): CompiledRole | undefined {
-    return this.#roles.get(ref.kind === 'ClusterRole' ? `/${ref.name}` : `${namespace}/${ref.name}`)
+    return ref.kind === 'ClusterRole' ? this.#clusterRoles.get(ref.name) : this.#roles.get(`${namespace}/${ref.name}`)
   }
 
   /** Cluster-wide grants first, then those of the namespace. */
   *grantsFor(user: UserInfo, namespace: string): Generator<Grant> {
     const inNamespace = namespace ? this.#namespaces.get(namespace) : undefined
     for (const grants of inNamespace ? [this.#cluster, inNamespace] : [this.#cluster]) {
-      yield* grants.get(`user ${user.username}`) ?? []
-      for (const group of user.groups) yield* grants.get(`group ${group}`) ?? []
+      for (const grant of grants.users.get(user.username) ?? NONE) yield grant
+      for (const group of user.groups) for (const grant of grants.groups.get(group) ?? NONE) yield grant
     }
   }
 
@@ -64,19 +73,14 @@ export class RbacIndex implements Disposable {
     this.#subscriptions.use(reader.onChange(kind, ({ object, previous }) => apply(object, keyOf((object ?? previous)!))))
   }
 
-  #setRole(key: string, rules: readonly PolicyRule[] | null | undefined): void {
-    if (rules === undefined) this.#roles.delete(key)
-    else this.#roles.set(key, { rules: rules ?? [], compiled: (rules ?? []).map(compileRule) })
-  }
-
   #setBinding(key: string, binding: RoleBinding | ClusterRoleBinding | undefined): void {
     const namespace = key.slice(0, key.indexOf('/'))
-    const grants = namespace ? (this.#namespaces.get(namespace) ?? new Map()) : this.#cluster
+    const grants = namespace ? (this.#namespaces.get(namespace) ?? noGrants()) : this.#cluster
     for (const grant of this.#grantsOf.get(key) ?? []) {
-      const subject = subjectKey(grant.subject, namespace)
-      const same = grants.get(subject)
+      const { from, name } = placeOf(grant, grants)
+      const same = from.get(name)
       same?.delete(grant)
-      if (same?.size === 0) grants.delete(subject)
+      if (same?.size === 0) from.delete(name)
     }
     this.#grantsOf.delete(key)
     if (binding) {
@@ -84,19 +88,26 @@ export class RbacIndex implements Disposable {
       const spelled = namespace ? `RoleBinding ${JSON.stringify(`${name}/${namespace}`)}` : `ClusterRoleBinding ${JSON.stringify(name)}`
       const added = (binding.subjects ?? []).map((subject) => ({ binding: spelled, roleRef: binding.roleRef, namespace, subject }))
       for (const grant of added) {
-        const subject = subjectKey(grant.subject, namespace)
-        const same = grants.get(subject)
+        const { from, name: subject } = placeOf(grant, grants)
+        const same = from.get(subject)
         if (same) same.add(grant)
-        else grants.set(subject, new Set([grant]))
+        else from.set(subject, new Set([grant]))
       }
       this.#grantsOf.set(key, added)
     }
-    if (namespace && grants.size > 0) this.#namespaces.set(namespace, grants)
+    if (namespace && grants.users.size + grants.groups.size > 0) this.#namespaces.set(namespace, grants)
     else this.#namespaces.delete(namespace)
   }
 }
 
-function subjectKey(subject: RbacSubject, bindingNamespace: string): string {
-  if (subject.kind === 'ServiceAccount') return `user system:serviceaccount:${subject.namespace || bindingNamespace}:${subject.name}`
-  return `${subject.kind === 'Group' ? 'group' : 'user'} ${subject.name}`
+function setRole(roles: Map<string, CompiledRole>, key: string, rules: readonly PolicyRule[] | null | undefined): void {
+  if (rules === undefined) roles.delete(key)
+  else roles.set(key, { rules: rules ?? [], compiled: (rules ?? []).map(compileRule) })
+}
+
+/** Where the grant is found, and by what. */
+function placeOf({ subject, namespace }: Grant, { users, groups }: Grants): { from: Map<string, Set<Grant>>; name: string } {
+  if (subject.kind === 'ServiceAccount')
+    return { from: users, name: `system:serviceaccount:${subject.namespace || namespace}:${subject.name}` }
+  return { from: subject.kind === 'Group' ? groups : users, name: subject.name }
 }

@@ -37,6 +37,9 @@ export class KubeletUsage implements Disposable {
   #scrapes = new Map<string, Scrapes>()
   #askedAt = -Infinity
   #begun: Promise<void> | undefined
+  /** Whether there are any; undefined: nobody has looked since a node changed. */
+  #kubelets: boolean | undefined
+  #followed: Disposable | undefined
 
   constructor(context: KubeletUsageContext) {
     this.#context = context
@@ -65,6 +68,7 @@ export class KubeletUsage implements Disposable {
 
   [Symbol.dispose](): void {
     this.#stop.abort(new Error('usage is read no more'))
+    this.#followed?.[Symbol.dispose]()
   }
 
   async #begin(): Promise<void> {
@@ -89,8 +93,8 @@ export class KubeletUsage implements Disposable {
   }
 
   #hasKubelets(): boolean {
-    for (const node of this.#context.reader.list(Node)) if (!isSimulated(node)) return true
-    return false
+    this.#followed ??= this.#context.reader.onChange(Node, () => (this.#kubelets = undefined))
+    return (this.#kubelets ??= this.#nodes().length > 0)
   }
 
   #nodes(): string[] {
