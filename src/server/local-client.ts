@@ -194,7 +194,7 @@ class LocalClient implements Client {
 
   /** Finds the resource and makes sure the user may. */
   async #ask(kind: Kind<any>, asked: Asked): Promise<{ resource: Resource; attributes: RequestAttributes }> {
-    const resource = this.#engine.registry.find(kind.group, kind.version, kind.plural)
+    const resource = this.#engine.registry.served(kind)
     if (!resource) throw new StatusError('NotFound', 'the server could not find the requested resource')
     const attributes: RequestAttributes = {
       user: this.#user,
@@ -207,9 +207,9 @@ class LocalClient implements Client {
       subresource: asked.subresource ?? '',
       namespace: kind.scope === 'Namespaced' ? (asked.namespace ?? '') : kind.plural === 'namespaces' ? (asked.name ?? '') : '',
       name: asked.name ?? '',
-      ...(asked.labelSelector ? { labelSelector: asked.labelSelector } : {}),
-      ...(asked.fieldSelector ? { fieldSelector: asked.fieldSelector } : {}),
     }
+    if (asked.labelSelector) attributes.labelSelector = asked.labelSelector
+    if (asked.fieldSelector) attributes.fieldSelector = asked.fieldSelector
     if (this.#authorizer) await assertAllowed(this.#authorizer, attributes, this.#annotate)
     return { resource, attributes }
   }

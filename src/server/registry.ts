@@ -118,21 +118,25 @@ export class Registry {
 
   readonly knows = (found: GroupVersionKind): boolean => this.findKind(apiVersionOf(found), found.kind) !== undefined
 
+  /** What is served of a kind that code of this process has. */
+  served(kind: Kind<any>): Resource | undefined {
+    return this.#byKind.get(kind) ?? this.#resources.get(pathOf(kind))
+  }
+
   findKind(apiVersion: string, kind: string): Resource | undefined {
     return this.#kinds.get(`${apiVersion}/${kind}`)
   }
 
   /** The resource of a kind handed in by code of this process. */
   of(kind: Kind<any>): Resource {
-    const resource = this.#byKind.get(kind) ?? this.#resources.get(pathOf(kind))
+    const resource = this.served(kind)
     if (!resource) throw new Error(`${kind.kind}.${kind.group} is not served here`)
     return resource
   }
 
   /** All resources that show the same stored objects: a kind's versions. */
   siblings({ prefix, kind }: Resource): Resource[] {
-    const own = this.#siblings.get(prefix ?? '') ?? []
-    return own.filter((other) => other.kind.kind === kind.kind)
+    return this.#siblings.get(`${prefix ?? ''} ${kind.kind}`) ?? []
   }
 
   hasGroupVersion(group: string, version: string): boolean {
@@ -151,7 +155,7 @@ export class Registry {
   #changed(): void {
     this.generation++
     this.#byKind = new Map([...this.#resources.values()].map((resource) => [resource.kind, resource]))
-    this.#siblings = Map.groupBy(this.#resources.values(), ({ prefix }) => prefix ?? '')
+    this.#siblings = Map.groupBy(this.#resources.values(), ({ prefix, kind }) => `${prefix ?? ''} ${kind.kind}`)
   }
 }
 
