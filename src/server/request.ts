@@ -104,8 +104,8 @@ export interface Within {
   waited?(milliseconds: number): void
 }
 
-/** `level`: only events that hold at least that much say it; any event unless given. */
-export type Annotate = (key: string, value: string, level?: AuditLevel) => void
+/** `level`: only events that hold at least that much say it; any event unless given. A value that takes its time is made where it is kept. */
+export type Annotate = (key: string, value: string | (() => string), level?: AuditLevel) => void
 
 /** One admission plugin. All `admit`s run in order, then all `validate`s. Both refuse by throwing StatusError. */
 export interface AdmissionPlugin {

@@ -1,5 +1,6 @@
 // Objects in other versions, asked for in the middle of a computation: who carries it out knows whether they are at hand or a stranger has to make them.
 import type { KubeObject } from '#api/object.ts'
+import { nextTurn } from '#lib/paced.ts'
 import type { Schema } from '#api/schema.ts'
 
 /** The same objects, in order, in that version. */
@@ -8,8 +9,11 @@ export interface Wanted {
   apiVersion: string
 }
 
+/** Between two walks over all of an object, where others may have a turn. */
+export const PAUSE = undefined
+
 /** `undefined`: they cannot be converted now. */
-export type Converting<T> = Generator<Wanted, T, readonly KubeObject[] | undefined>
+export type Converting<T> = Generator<Wanted | typeof PAUSE, T, readonly KubeObject[] | undefined>
 
 export interface Versions {
   /** undefined for versions that are gone, whose managers are then forgotten. */
@@ -20,7 +24,7 @@ export interface Versions {
 
 export function settle<T>(work: Converting<T>, versions: Versions | undefined): T {
   let step = work.next()
-  while (!step.done) step = work.next(versions?.convert(step.value))
+  while (!step.done) step = work.next(step.value && versions?.convert(step.value))
   return step.value
 }
 
@@ -29,6 +33,9 @@ export async function settleLater<T>(
   convert: (wanted: Wanted) => Promise<readonly KubeObject[] | undefined>,
 ): Promise<T> {
   let step = work.next()
-  while (!step.done) step = work.next(await convert(step.value))
+  while (!step.done) {
+    if (!step.value) await nextTurn()
+    step = work.next(step.value && (await convert(step.value)))
+  }
   return step.value
 }

@@ -5,7 +5,7 @@ import type { Schema } from '#api/schema.ts'
 import { type StatusCause, StatusError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import { checkApplied } from './check-applied.ts'
-import { type Converting, settle } from './conversions.ts'
+import { type Converting, PAUSE, settle } from './conversions.ts'
 import { emptyObject } from './empty-object.ts'
 import { difference, type Fields, intersection, isEmpty, NO_FIELDS, pathsOf, recursiveDifference, union } from './fields.ts'
 import { fieldSetOf, withNamedFields } from './field-set.ts'
@@ -53,6 +53,7 @@ export function* applying(live: KubeObject | undefined, patch: KubeObject, optio
   }
   if (result.conflicts.length) throw conflictError(result.conflicts)
 
+  yield PAUSE
   const merged = manager === KUBECTL ? renewLastApplied(result.object, patch) : result.object
   const own = result.managers.get(result.self)
   const changed = !live || !equal(merged, current)
@@ -73,13 +74,16 @@ interface Attempt {
 
 function* applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, options: ApplyOptions): Converting<Attempt> {
   const { schema, apiVersion, manager, subresource, force } = options
+  yield PAUSE
   const fields = recursiveDifference(fieldSetOf(schema, patch), options.ignored ?? NO_FIELDS)
   const applier: Manager = { manager, operation: 'Apply', apiVersion, fields, ...(subresource ? { subresource } : {}) }
   const self = identityOf(applier)
   const last = managers.get(self)
   managers.set(self, { ...applier, ...(last?.time ? { time: last.time } : {}) })
+  yield PAUSE
   const merged = mergeApplied(schema, current, patch) as KubeObject
   const object = last ? yield* prune(merged, { last, fields }, managers, options) : merged
+  yield PAUSE
   const { conflicts } = yield* takeOver(managers, current, object, { ...options, self })
   const owned = withoutNeverOwned(fields)
   if (isEmpty(owned)) managers.delete(self)

@@ -2,7 +2,7 @@
 import { equal } from '#api/equal.ts'
 import type { KubeObject, ManagedFieldsEntry } from '#api/object.ts'
 import { formatTime } from '#lib/clock.ts'
-import { type Converting, settle } from './conversions.ts'
+import { type Converting, PAUSE, settle } from './conversions.ts'
 import { createdFields } from './created-fields.ts'
 import { emptyObject, withEmptyStatus } from './empty-object.ts'
 import { type Fields, isEmpty, union } from './fields.ts'
@@ -35,7 +35,9 @@ export function trackUpdate(live: KubeObject | undefined, next: KubeObject, opti
 export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, options: TrackUpdateOptions): Converting<void> {
   const { manager, subresource = '', apiVersion, now } = options
   const before = live?.metadata?.managedFields
+  yield PAUSE
   const managers = managersFrom(before, next.metadata?.managedFields, subresource)
+  yield PAUSE
   const bare = withoutManagedFields(next)
   let tookSomething = false
   // An object nobody owns a field of stays so until someone applies to it.
@@ -43,6 +45,7 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
     const updater = identityOf({ manager, operation: 'Update', apiVersion, subresource })
     const fields =
       live || managers.size > 0 ? yield* changedFields(managers, { live, next: bare, updater, ...options }) : createdFields(bare, options)
+    yield PAUSE
     tookSomething = !isEmpty(fields)
     if (tookSomething) {
       const own: Manager = {
@@ -56,8 +59,10 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
       const previous = managers.get(updater)
       managers.set(updater, previous ? { ...own, fields: union(own.fields, previous.fields) } : own)
     }
+    yield PAUSE
     capUpdateManagers(managers)
   }
+  yield PAUSE
   const entries = encodeManagers(managers)
   setManagedFields(next, tookSomething ? entries : settled(before, entries))
 }

@@ -2,7 +2,7 @@
 import type { KubeObject } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
 import { type Comparison, compareObjects } from './compare.ts'
-import type { Converting, Versions } from './conversions.ts'
+import { type Converting, PAUSE, type Versions } from './conversions.ts'
 import { covers, difference, type Fields, fieldsOf, intersection, isEmpty, NO_FIELDS, recursiveDifference, union } from './fields.ts'
 import type { Manager, Managers } from './managers.ts'
 
@@ -65,7 +65,9 @@ export function* takeOver(
 ): Converting<{ comparison: Comparison; conflicts: Conflict[] }> {
   const { ignored = NO_FIELDS, schema, apiVersion, versions } = ownership
   const without = (comparison: Comparison) => withoutIgnored(comparison, ignored)
+  yield PAUSE
   const whole = compareObjects(schema, live, next)
+  yield PAUSE
   const comparison = without(whole)
   // Where nothing changes nothing changes in any version.
   const changed = !isEmpty(whole.added) || !isEmpty(whole.modified) || !isEmpty(whole.removed)
@@ -77,6 +79,7 @@ export function* takeOver(
     if (!byVersion.has(at)) {
       const theirs = versions?.schemaOf(at)
       const objects = theirs && changed ? yield { objects: [live, next], apiVersion: at } : undefined
+      yield PAUSE
       const seen = theirs && !changed ? comparison : objects && without(compareObjects(theirs!, objects[0]!, objects[1]!))
       byVersion.set(at, seen)
     }
@@ -85,6 +88,7 @@ export function* takeOver(
       managers.delete(id)
       continue
     }
+    yield PAUSE
     const taken = union(change.modified, change.added)
     // Who writes his own fields again, as heartbeats do.
     if (id === updater && change.removed === NO_FIELDS && covers(owner.fields, taken)) continue

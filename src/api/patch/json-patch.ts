@@ -15,10 +15,16 @@ interface Place {
 interface Document {
   root: unknown
   copiedBytes: number
+  readonly owned: boolean
+}
+
+export interface JsonPatchOptions {
+  /** The patch is given away: its values become parts of what it makes. */
+  owned?: boolean
 }
 
 /** `document` stays as it is. BadRequest: no JSON patch; 413: too many operations; 422: an operation does not apply. */
-export function jsonPatch(document: object, patch: unknown): unknown {
+export function jsonPatch(document: object, patch: unknown, { owned = false }: JsonPatchOptions = {}): unknown {
   if (patch === null) return clone(document)
   if (!Array.isArray(patch))
     throw new StatusError('BadRequest', `json: cannot unmarshal ${goKind(patch)} into Go value of type jsonpatch.Patch`)
@@ -31,7 +37,7 @@ export function jsonPatch(document: object, patch: unknown): unknown {
       throw new StatusError('BadRequest', `json: cannot unmarshal ${goKind(operation)} into Go value of type jsonpatch.Operation`)
     }
   }
-  const state: Document = { root: clone(document), copiedBytes: 0 }
+  const state: Document = { root: clone(document), copiedBytes: 0, owned }
   for (const operation of patch) apply(state, (operation ?? {}) as Record<string, unknown>)
   return state.root
 }
@@ -40,12 +46,12 @@ function apply(state: Document, operation: Record<string, unknown>): void {
   const path = pathOf(operation, 'path')
   switch (operation.op) {
     case 'add':
-      return insert(place(state, path), valueOf(operation))
+      return insert(place(state, path), valueOf(state, operation))
     case 'remove':
       return remove(place(state, path))
     case 'replace':
-      if (path === '') state.root = newRoot(valueOf(operation))
-      else replace(place(state, path), valueOf(operation))
+      if (path === '') state.root = newRoot(valueOf(state, operation))
+      else replace(place(state, path), valueOf(state, operation))
       return
     case 'move': {
       const from = pathOf(operation, 'from')
@@ -77,8 +83,9 @@ function pathOf(operation: Record<string, unknown>, member: 'path' | 'from'): st
   return path
 }
 
-function valueOf(operation: Record<string, unknown>): unknown {
-  return clone(getOwn(operation, 'value') ?? null)
+function valueOf({ owned }: Document, operation: Record<string, unknown>): unknown {
+  const value = getOwn(operation, 'value') ?? null
+  return owned ? value : clone(value)
 }
 
 function newRoot(value: unknown): unknown {

@@ -50,7 +50,7 @@ class LocalAudit {
     const source = { auditId: random.uuid(), requestUri: uriOf(asked), sourceIPs: ['127.0.0.1'], userAgent: 'sampan' }
     const record = auditor.begin(attributesOf(asked, user), source, annotations)
     const annotate: Annotate = (name, value, level) => {
-      if (!level || record?.keeps(level)) annotations.set(name, value)
+      if (!level || record?.keeps(level)) annotations.set(name, typeof value === 'string' ? value : value())
     }
     const actor = client(annotate)
     if (!record) return { record, actor }

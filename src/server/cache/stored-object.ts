@@ -4,6 +4,7 @@
 import { deepFreeze, freezeLarge } from '#api/clone.ts'
 import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
+import { nextTurn } from '#lib/paced.ts'
 import type { LruMap } from '#lib/lru-map.ts'
 
 /** From here on an object may have so many members that freezing takes long. */
@@ -77,6 +78,15 @@ export class StoredObject {
   /** What was lent and nobody asked for is given back. */
   giveBack(): void {
     this.#lent = undefined
+  }
+
+  /** As `object`, where that takes long: with a turn for others between reading and freezing. */
+  async objectInSteps(recent?: ParsedCache): Promise<KubeObject> {
+    if (this.#lent || this.#parsed?.deref()) return this.object(recent)
+    const object = this.#parse()
+    await nextTurn()
+    this.adopt(object, recent)
+    return object
   }
 
   /** Takes `object`, which is what the bytes say, as the shared parsed copy: it must be nobody's to change any more. */

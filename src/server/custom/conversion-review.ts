@@ -1,6 +1,7 @@
 // ConversionReview: the question put to a conversion webhook, and the objects in its answer.
 import { isObject } from '#api/clone.ts'
 import { parseApiVersion, type KubeObject } from '#api/object.ts'
+import { textOf } from '#server/engine/text-of.ts'
 import { parseReview, type ReadJson } from '#server/outgoing/review-body.ts'
 
 const GROUP = 'apiextensions.k8s.io'
@@ -8,8 +9,8 @@ const GROUP = 'apiextensions.k8s.io'
 export function conversionBody(
   objects: readonly KubeObject[],
   { uid, version, desiredAPIVersion }: { uid: string; version: string; desiredAPIVersion: string },
-): string {
-  return JSON.stringify({ kind: 'ConversionReview', apiVersion: `${GROUP}/${version}`, request: { uid, desiredAPIVersion, objects } })
+): Promise<Buffer> {
+  return textOf({ kind: 'ConversionReview', apiVersion: `${GROUP}/${version}`, request: { uid, desiredAPIVersion, objects } }, Infinity)
 }
 
 /** Throws an Error that says what is wrong. The objects are not looked at. */

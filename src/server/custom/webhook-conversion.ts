@@ -143,11 +143,17 @@ export class WebhookConversion implements Conversion {
     }
     let next = 0
     try {
-      const converted = objects.map((object) => {
-        if (object.apiVersion === wanted) return clone(object)
+      const converted: KubeObject[] = []
+      for (const object of objects) {
+        // Each is copied, at least its metadata.
+        await nextTurn()
+        if (object.apiVersion === wanted) {
+          converted.push(clone(object))
+          continue
+        }
         const index = next++
-        return checked(object, answered[index], { about, index: objects.length > 1 ? index : undefined, wanted })
-      })
+        converted.push(checked(object, answered[index], { about, index: objects.length > 1 ? index : undefined, wanted }))
+      }
       observed()
       return converted
     } catch (error) {
@@ -163,7 +169,7 @@ export class WebhookConversion implements Conversion {
     if (!version) throw new Error(`webhook does not accept known ConversionReview versions (${conversionReviewVersions.join(' ')})`)
     const uid = random.uuid()
     const answer = await outgoing.post(clientConfig, {
-      body: conversionBody(objects, { uid, version, desiredAPIVersion }),
+      body: await conversionBody(objects, { uid, version, desiredAPIVersion }),
       query: new URLSearchParams({ timeout: `${TIMEOUT_SECONDS}s` }),
       timeoutMs: TIMEOUT_SECONDS * 1000,
       maxBytes: MAX_ANSWER_BYTES,

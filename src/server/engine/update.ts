@@ -39,6 +39,7 @@ export async function updateObject(engine: Engine, write: Write, { key, change }
   for (let attempt = 1; ; attempt++) {
     const stored = await current(engine, write.resource, key)
     if (!stored && !change.create) throw await absent(kind, key, change)
+    if (stored && stored.bytes.length > LARGE_OBJECT_BYTES) await prepare(engine, write, stored)
     const present = stored && servedObject(write.resource, stored, engine.mirror.recent)
     const next = (await change.build(present, stored)) as Mutable
     if (!stored || !present) return await createAbsent(engine, write, { key, next, change })
@@ -52,6 +53,13 @@ export async function updateObject(engine: Engine, write: Write, { key, change }
       if (error.actual) await engine.mirror.seen(error.actual.revision)
     }
   }
+}
+
+async function prepare({ mirror }: Engine, { resource }: Write, stored: StoredObject): Promise<void> {
+  await nextTurn()
+  if (resource.converts) return
+  await stored.objectInSteps(mirror.recent)
+  await nextTurn()
 }
 
 async function createAbsent(

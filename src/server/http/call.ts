@@ -44,7 +44,7 @@ export function chained(links: readonly Link[]): Serve {
 /** Adds to the call's audit event. */
 export function annotateOf(call: Call): Annotate {
   return (key, value, level) => {
-    if (!level || call.audit?.keeps(level)) call.annotations.set(key, value)
+    if (!level || call.audit?.keeps(level)) call.annotations.set(key, typeof value === 'string' ? value : value())
   }
 }
 

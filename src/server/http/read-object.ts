@@ -5,8 +5,7 @@ import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
-import { readingOf } from '#server/decoding/jobs.ts'
-import { MAX_OBJECT_BYTES, textOf } from '#server/engine/text-of.ts'
+import { readApart } from '#server/decoding/read-apart.ts'
 import { type Engine, LARGE_OBJECT_BYTES } from '#server/engine/engine.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
 import { readBody } from './body.ts'
@@ -37,17 +36,13 @@ export async function readObject(
   return object
 }
 
-async function read(
+function read(
   { bodies }: Engine,
   { exchange }: Call,
-  { body, expected, fieldValidation }: { body: Buffer; expected: Kind; fieldValidation: FieldValidation },
-): Promise<Reading> {
-  const format = formatOf(exchange.headers['content-type'], expected)
-  if (body.length < LARGE_BYTES) return readAs(format, body, { expected, fieldValidation })
-  const { group, version, kind, schema, decode, madeOf } = expected
-  const job = { read: 'object', format, target: { group, version, kind }, options: { fieldValidation } } as const
-  if (madeOf) return readingOf(await bodies.read({ ...job, custom: await textOf(madeOf, MAX_OBJECT_BYTES) }, body))
-  return readingOf(await bodies.read(decode || !schema.name ? job : { ...job, definition: schema.name }, body))
+  asked: { body: Buffer; expected: Kind; fieldValidation: FieldValidation },
+): Reading | Promise<Reading> {
+  const format = formatOf(exchange.headers['content-type'], asked.expected)
+  return asked.body.length < LARGE_BYTES ? readAs(format, asked.body, asked) : readApart(bodies, { format, ...asked })
 }
 
 export function unsupportedMediaType(accepted: string): StatusError {

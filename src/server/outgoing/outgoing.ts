@@ -1,12 +1,13 @@
 // The one place from which the server calls strangers: webhooks of every sort. Each call is bounded in time, each answer in size, all connections
 // in number; redirects are not followed. Whoever streams or upgrades asks only where to (`resolve`).
-import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { StatusError } from '#api/status.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import type { Address } from '#lib/dial-error.ts'
+import { nextTurn } from '#lib/paced.ts'
 import type { Random } from '#lib/random.ts'
 import { serviceAddress } from '#server/aggregation/service-address.ts'
 import type { BodyReader } from '#server/decoding/body-reader.ts'
@@ -69,10 +70,10 @@ export class Outgoing implements Disposable {
   readonly #random: Random
   readonly #clock: Clock
   readonly #agent: Agent
-  readonly #bodies: OutgoingContext['bodies']
+  readonly bodies: OutgoingContext['bodies']
 
   constructor({ reader, random, clock = systemClock, bodies }: OutgoingContext) {
-    this.#bodies = bodies
+    this.bodies = bodies
     this.#reader = reader
     this.#random = random
     this.#clock = clock
@@ -159,7 +160,7 @@ export class Outgoing implements Disposable {
   /** What JSON of a stranger says; where there is much of it nobody else waits meanwhile. Throws SyntaxError. */
   async parse(text: Buffer): Promise<unknown> {
     const job = { read: 'json' } as const
-    const { value, fault } = await (this.#bodies?.read(job, text) ?? carryOut(job, text))
+    const { value, fault } = await (this.bodies?.read(job, text) ?? carryOut(job, text))
     if (fault) throw new SyntaxError(fault.message)
     return value
   }
@@ -181,13 +182,25 @@ export class Outgoing implements Disposable {
         reject(stale ? Object.assign(error, { stale }) : error)
       })
       sent.on('response', (answer) => void readAnswer(answer, maxBytes).then(resolve, reject))
-      sent.end(body)
+      void write(sent, body)
     })
   }
 
   [Symbol.dispose](): void {
     this.#agent.destroy()
   }
+}
+
+/** Encrypting megabytes at once takes long. */
+const PIECE_BYTES = 128 * 1024
+
+async function write(sent: ClientRequest, body: string | Uint8Array = ''): Promise<void> {
+  let rest = typeof body === 'string' ? Buffer.from(body) : body
+  for (; rest.length > PIECE_BYTES && !sent.destroyed; rest = rest.subarray(PIECE_BYTES)) {
+    sent.write(rest.subarray(0, PIECE_BYTES))
+    await nextTurn()
+  }
+  sent.end(rest)
 }
 
 const TIMED_OUT = 'context deadline exceeded'

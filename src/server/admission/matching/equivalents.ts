@@ -19,9 +19,8 @@ export function objectKind(kind: Kind, subresource: string): GroupVersionKind {
   return own ?? { group: kind.group, version: kind.version, kind: kind.kind }
 }
 
-/** A copy in another version of the same kind. What is a subresource's own stays as it is. */
-function convertObject(object: KubeObject, from: Kind, to: Kind): KubeObject {
-  const own = clone(object)
+/** In another version of the same kind; `own` is given away. What is a subresource's own stays as it is. */
+function convertOwned(own: KubeObject, from: Kind, to: Kind): KubeObject {
   if (from === to || own.kind !== from.kind) return own
   // Versions of a custom resource are of one shape; what one does not know, others may.
   if (from.madeOf) return { ...own, apiVersion: apiVersionOf(to) }
@@ -35,15 +34,19 @@ export function viewAs(request: AdmissionRequest, kind: Kind): Pick<AdmissionReq
   const { object, oldObject } = request
   if (kind === request.kind) return { ...(object ? { object } : {}), ...(oldObject ? { oldObject } : {}) }
   return {
-    ...(object ? { object: deepFreeze(convertObject(object, request.kind, kind)) } : {}),
-    ...(oldObject ? { oldObject: deepFreeze(convertObject(oldObject, request.kind, kind)) } : {}),
+    ...(object ? { object: deepFreeze(convertOwned(clone(object), request.kind, kind)) } : {}),
+    ...(oldObject ? { oldObject: deepFreeze(convertOwned(clone(oldObject), request.kind, kind)) } : {}),
   }
 }
 
 /** Puts what a mutation made of the object, in `kind`'s version, into the request: the object keeps its identity, its members are replaced. */
-export function replaceObject({ object, kind: own }: AdmissionRequest, mutated: KubeObject, kind: Kind): void {
+export function replaceObject(
+  { object, kind: own }: AdmissionRequest,
+  mutated: KubeObject,
+  { kind, owned = false }: { kind: Kind; owned?: boolean },
+): void {
   const target = object as Record<string, unknown>
-  const source = convertObject(mutated, kind, own) as Record<string, unknown>
+  const source = convertOwned(owned ? mutated : clone(mutated), kind, own) as Record<string, unknown>
   for (const key of Object.keys(target)) delete target[key]
   Object.assign(target, source)
 }
@@ -69,14 +72,14 @@ export async function mustBeSeenAs(request: AdmissionRequest, kind: Kind, regist
   }
 }
 
-/** As `replaceObject`, through whoever converts between the versions. */
+/** As `replaceObject`, through whoever converts between the versions. `owned`: it is given away. */
 export async function putBack(
   request: AdmissionRequest,
   mutated: KubeObject,
-  { kind, registry }: { kind: Kind; registry: Registry },
+  { kind, registry, owned = false }: { kind: Kind; registry: Registry; owned?: boolean },
 ): Promise<void> {
   const [converted] = (await conversionOf(request, kind, registry)?.convert([mutated], request.kind)) ?? []
-  replaceObject(request, converted ?? mutated, converted ? request.kind : kind)
+  replaceObject(request, converted ?? mutated, { kind: converted ? request.kind : kind, owned: owned || converted !== undefined })
 }
 
 /** Who converts between the request's version and another one, where that is not done here. */

@@ -137,7 +137,7 @@ test('viewAs and replaceObject carry an object over to another version and back'
   const seen: any = viewAs(request, v2).object
   assert.equal(seen.apiVersion, 'autoscaling/v2')
   assert.equal(seen.spec.metrics[0].resource.target.averageUtilization, 70)
-  replaceObject(request, { ...seen, spec: { ...seen.spec, maxReplicas: 4 } }, v2)
+  replaceObject(request, { ...seen, spec: { ...seen.spec, maxReplicas: 4 } }, { kind: v2 })
   assert.equal(request.object, object, 'the object keeps its identity')
   assert.deepEqual([object.apiVersion, object.spec.maxReplicas, object.spec.targetCPUUtilizationPercentage], ['autoscaling/v1', 4, 70])
 })

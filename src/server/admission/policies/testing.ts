@@ -32,7 +32,7 @@ export async function startPolicies({ authorizer = alwaysAllow, plugins = [] }: 
   const annotations = new Map<string, string>()
   const recorded = (plugin: AdmissionPlugin): AdmissionPlugin => ({
     ...plugin,
-    validate: (request) => plugin.validate?.({ ...request, annotate: (key, value) => void annotations.set(key, value) }),
+    validate: (request) => plugin.validate?.({ ...request, annotate: (key, value) => void annotations.set(key, String(value)) }),
   })
   const server = await startRequests({
     extensions: (context) => ({

@@ -95,13 +95,15 @@ async function apply(
       throw new Error(
         `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the object, which is not supported for this operation`,
       )
-    const patched = jsonPatch(view.object, operations)
+    if (large) await nextTurn()
+    const patched = jsonPatch(view.object, operations, { owned: true })
     if (large) await nextTurn()
     const changed = !equal(patched, view.object)
-    if (changed) await adopt(request, { view, patched, registry, large })
+    if (changed) await adopt(request, { view, patched, registry, ...(large && outgoing.bodies ? { apart: outgoing.bodies } : {}) })
     if (large) await nextTurn()
-    const told = { configuration, webhook: webhook.name, patch: operations, patchType: 'JSONPatch' }
-    request.annotate?.(`${PATCH}/${place}`, JSON.stringify(told), 'Request')
+    const told = () =>
+      JSON.stringify({ configuration, webhook: webhook.name, patch: JSON.parse(patch.toString('utf8')), patchType: 'JSONPatch' })
+    request.annotate?.(`${PATCH}/${place}`, told, 'Request')
     return changed
   } catch (error) {
     if (error instanceof StatusError && error.reason === 'BadRequest' && !(error.cause ?? undefined) && /namespace/.test(error.message))

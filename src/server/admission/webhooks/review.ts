@@ -5,6 +5,7 @@ import type { KubeObject } from '#api/object.ts'
 import { parseApiVersion } from '#api/object.ts'
 import type { Status } from '#api/status.ts'
 import { objectKind } from '#server/admission/matching/equivalents.ts'
+import { textOf } from '#server/engine/text-of.ts'
 import { parseReview, type ReadJson } from '#server/outgoing/review-body.ts'
 import type { AdmissionRequest } from '#server/request.ts'
 
@@ -39,13 +40,10 @@ export function requestOf({ attributes, operation, kind: asked, dryRun, options 
 
 const shown = ({ group, version, kind }: { group: string; version: string; kind: string }) => ({ group, version, kind })
 
-export function reviewBody(request: AdmissionRequest, view: View, { uid, version }: { uid: string; version: string }): string {
+export function reviewBody(request: AdmissionRequest, view: View, { uid, version }: { uid: string; version: string }): Promise<Buffer> {
   const { dryRun, options, ...head } = requestOf(request, view.kind)
-  return JSON.stringify({
-    kind: 'AdmissionReview',
-    apiVersion: `admission.k8s.io/${version}`,
-    request: { uid, ...head, object: view.object ?? null, oldObject: view.oldObject ?? null, dryRun, options },
-  })
+  const asked = { uid, ...head, object: view.object ?? null, oldObject: view.oldObject ?? null, dryRun, options }
+  return textOf({ kind: 'AdmissionReview', apiVersion: `admission.k8s.io/${version}`, request: asked }, Infinity)
 }
 
 export interface ReviewAnswer {
@@ -58,7 +56,6 @@ export interface ReviewAnswer {
   auditAnnotations: [string, string][]
 }
 
-/** Reads JSON. Throws an Error that says what is wrong with it. */
 /** Throws an Error that says what is wrong with it. */
 export async function readAnswer(
   body: Buffer,

@@ -11,6 +11,9 @@ import { nextTurn } from '#lib/paced.ts'
 import { applyDefaults } from '#server/engine/schema.ts'
 import { readOptions } from '#server/http/connect-options.ts'
 import { bodyKind } from '#server/engine/subresource.ts'
+import { MAX_OBJECT_BYTES, textOf } from '#server/engine/text-of.ts'
+import type { BodyReader } from '#server/decoding/body-reader.ts'
+import { readApart } from '#server/decoding/read-apart.ts'
 import type { Registry } from '#server/registry.ts'
 import type { AdmissionRequest } from '#server/request.ts'
 import type { View } from './review.ts'
@@ -30,12 +33,12 @@ export interface Adoption {
   view: View
   patched: unknown
   registry: Registry
-  /** Each walk over it takes long enough for others to have a turn between them. */
-  large: boolean
+  /** Reads it in this one's place, where that takes long. */
+  apart?: Pick<BodyReader, 'read'>
 }
 
 /** Makes `patched`, which a webhook made of the view's object and is given away, the request's. Decoded and defaulted like anything that is sent. */
-export async function adopt(request: AdmissionRequest, { view, patched, registry, large }: Adoption): Promise<void> {
+export async function adopt(request: AdmissionRequest, { view, patched, registry, apart }: Adoption): Promise<void> {
   const { kind, object } = view
   if (!isObject(patched) || (request.operation !== 'CONNECT' && !isObject(patched['metadata'])))
     throw new Error('the patched object has no metadata')
@@ -52,14 +55,28 @@ export async function adopt(request: AdmissionRequest, { view, patched, registry
   }
   if (request.operation === 'CONNECT') return putBack(request, readOptions(patched), { kind, registry })
   const body = request.attributes.subresource && next.kind !== kind.kind ? bodyKind(kind, request.attributes.subresource) : kind
-  const turn = async () => large && (await nextTurn())
-  await turn()
-  const own = next
-  if (body.decode) body.decode(own)
-  else decodeInto(own, body.schema)
-  await turn()
+  const own = apart ? await decodedApart(apart, body, next) : decoded(body, next)
   own.kind = body.kind
   own.apiVersion = apiVersionOf(body)
-  applyDefaults(body, own)
-  return putBack(request, own, { kind, registry })
+  return putBack(request, own, { kind, registry, owned: true })
+}
+
+function decoded(kind: Kind, own: KubeObject): KubeObject {
+  if (kind.decode) kind.decode(own)
+  else decodeInto(own, kind.schema)
+  applyDefaults(kind, own)
+  return own
+}
+
+async function decodedApart(bodies: Pick<BodyReader, 'read'>, kind: Kind, next: KubeObject): Promise<KubeObject> {
+  const body = await textOf(next, MAX_OBJECT_BYTES)
+  const { value, decoded, fault } = await readApart(bodies, { format: 'json', body, expected: kind, fieldValidation: 'Ignore' })
+  if (fault) throw fault
+  const own = value as KubeObject
+  if (!decoded) {
+    await nextTurn()
+    kind.decode?.(own)
+    applyDefaults(kind, own)
+  }
+  return own
 }

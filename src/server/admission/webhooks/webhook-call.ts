@@ -48,7 +48,7 @@ async function askWebhook(context: WebhookContext, { webhook }: Hook, { type, re
   if (timeoutMs <= 0) throw tooLate()
   const called = await context.outgoing
     .post(clientConfig, {
-      body: reviewBody(request, view, { uid, version }),
+      body: await reviewBody(request, view, { uid, version }),
       query: new URLSearchParams({ timeout: `${Math.ceil(timeoutMs / 1000)}s` }),
       timeoutMs,
       ...(within?.signal ? { signal: within.signal } : {}),

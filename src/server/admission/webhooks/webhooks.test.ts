@@ -265,6 +265,26 @@ test('what a webhook gets wrong is an internal error with upstream words, unless
   assert.deepEqual(Object.keys(body.data), ['__proto__', 'a'])
 })
 
+test('large patches of webhooks are read as small ones are', async () => {
+  await using f = await fixture()
+  const filler = { op: 'add', path: '/metadata/annotations', value: { filler: 'x'.repeat(200_000) } }
+  const container = { op: 'add', path: '/spec/initContainers', value: [{ name: 'i', image: 'busybox:1', unknown: 1 }] }
+  const wrong = { op: 'add', path: '/spec/initContainers', value: 7 }
+  await f.configure('Mutating', 'p', [{ rule: { resources: ['pods'] } }])
+  const answered = []
+  for (const more of [[], [filler]]) {
+    f.answers.set('/p-0', () => patch(...more, container))
+    const { body } = await f.send('POST', `${IN_DEFAULT}/pods?dryRun=All`, pod('x'))
+    f.answers.set('/p-0', () => patch(...more, wrong))
+    const { status, body: refusal } = await f.send('POST', `${IN_DEFAULT}/pods?dryRun=All`, pod('x'))
+    answered.push({ made: body.spec.initContainers, status, message: refusal.message })
+  }
+  const [small, large] = answered
+  assert.equal(small!.made[0].imagePullPolicy, 'IfNotPresent')
+  assert.equal(small!.status, 500)
+  assert.deepEqual(large, small)
+})
+
 test('webhooks asked again see the end of the first round once, if they want to', async () => {
   await using f = await fixture()
   const append = (request: Reviewed, name: string) => patch(set('seen', `${request['object'].data.seen ?? ''}${name}`))
