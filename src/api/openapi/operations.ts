@@ -86,6 +86,20 @@ class KindPaths {
       else if (name === 'log') yield this.#log(`${collection}/{name}/log`)
       else yield this.#item(`${collection}/{name}/${name}`, this.#subresource(name, subresource))
     }
+    if (this.#kind.schema.name && this.#kind.verbs.includes('watch')) yield* this.#watches(root)
+  }
+
+  /** Paths of old; kinds that came later, custom ones, have none. */
+  *#watches(root: string): Generator<PathItem> {
+    const { plural, kind } = this.#kind
+    const collection = `${root}/watch/${this.#scope ? 'namespaces/{namespace}/' : ''}${plural}`
+    const instead = "deprecated: use the 'watch' parameter with a list operation instead"
+    const of = { verb: 'watch', query: 'list', responses: ok({ definition: `${META}.WatchEvent` }) } as const
+    const many = { ...of, action: 'watchlist', description: `watch individual changes to a list of ${kind}. ${instead}.` }
+    if (this.#scope) yield this.#item(`${root}/watch/${plural}`, [['get', { ...many, suffix: 'ListForAllNamespaces' }]])
+    yield this.#item(collection, [['get', { ...many, suffix: 'List' }]])
+    const description = `watch changes to an object of kind ${kind}. ${instead}, filtered to a single item with the 'fieldSelector' parameter.`
+    yield this.#item(`${collection}/{name}`, [['get', { ...of, action: 'watch', description }]])
   }
 
   *#collection(): Generator<[Method, Draft]> {
@@ -156,9 +170,13 @@ class KindPaths {
 
   #item(path: string, drafts: Iterable<[Method, Draft]>): PathItem {
     const operations = [...drafts].map(([method, draft]): Operation => {
-      const place = draft.suffix === 'ForAllNamespaces' ? '' : draft.suffix === 'Collection' ? `Collection${this.#scope}` : this.#scope
+      const place = draft.suffix?.endsWith('ForAllNamespaces')
+        ? ''
+        : draft.suffix === 'Collection'
+          ? `Collection${this.#scope}`
+          : this.#scope
       const suffix = draft.suffix === 'Collection' ? '' : (draft.suffix ?? '')
-      const streams = draft.action === 'list' ? this.#media.filter((type) => type !== YAML_TYPE).map((type) => `${type};stream=watch`) : []
+      const streams = draft.query === 'list' ? this.#media.filter((type) => type !== YAML_TYPE).map((type) => `${type};stream=watch`) : []
       return {
         method,
         id: `${draft.verb}${prefixOf(this.#kind)}${place}${this.#kind.kind}${suffix}`,
