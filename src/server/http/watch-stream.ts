@@ -17,6 +17,7 @@ import { answerHeaders, type Call } from './call.ts'
 import { Patience } from './patience.ts'
 import { includeObjectOf, messageFor, partialMetadata } from './respond.ts'
 import { type FanOut, Outbox } from './fan-out.ts'
+import { openWatchSocket, watchUpgrade } from './watch-socket.ts'
 import { type SlabPool, SlabWriter } from './slab-writer.ts'
 
 const MIN_TIMEOUT_SECONDS = 1800
@@ -81,11 +82,12 @@ export async function streamWatch(call: Call, stream: WatchStream): Promise<void
     } catch (error) {
       // Too old a version is told inside the watch, as clients expect it.
       if (!(error instanceof StatusError) || error.reason !== 'Expired') throw error
-      call.exchange.open(200, watchHeaders(call, negotiated)).end(form.error(error.toStatus()))
-      return
+      const opened = await openWatch(call, negotiated)
+      return void opened?.end(form.error(error.toStatus()))
     }
     using _watching = watching
-    const opened = call.exchange.open(200, watchHeaders(call, negotiated))
+    const opened = await openWatch(call, negotiated)
+    if (!opened) return
     opened.on('error', end)
     opened.on('close', end)
     earlyLimit = early.length + MAX_EARLY_EVENTS
@@ -106,6 +108,13 @@ export async function streamWatch(call: Call, stream: WatchStream): Promise<void
   } finally {
     signal.removeEventListener('abort', end)
   }
+}
+
+/** Undefined where the client's handshake was refused. */
+async function openWatch(call: Call, negotiated: Negotiated): Promise<Writable | undefined> {
+  const upgrade = watchUpgrade(call.exchange)
+  if (upgrade) return openWatchSocket(call.exchange, upgrade, negotiated.format === 'protobuf' ? 'protobuf' : 'json')
+  return call.exchange.open(200, watchHeaders(call, negotiated))
 }
 
 type Told =
