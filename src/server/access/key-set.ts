@@ -39,6 +39,7 @@ export function tokenEndpoints(options: { issuer: string; publicKey: KeyObject; 
   const documents = () => tokenDocuments({ ...options, url: options.url() })
   return [DISCOVERY_PATH, KEY_SET_PATH].map((path) => ({
     path,
+    methods: ['GET'],
     // Clients made from the OpenAPI document end it with a slash.
     serves: (asked) => asked === path || asked === `${path}/`,
     answer(call) {

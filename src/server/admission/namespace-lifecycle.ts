@@ -17,7 +17,7 @@ export function namespaceLifecycle({ reader }: ServerContext): AdmissionPlugin {
       if (operation === 'DELETE' && what === 'namespaces' && IMMORTAL.has(attributes.name))
         throw denied(request, 'this namespace may not be deleted')
       const name = attributes.namespace
-      if (operation === 'DELETE' || !name || attributes.resource === 'namespaces' || QUESTIONS.has(what)) return
+      if (operation === 'DELETE' || operation === 'CONNECT' || !name || attributes.resource === 'namespaces' || QUESTIONS.has(what)) return
       const namespace = reader.get(Namespace, { name })
       if (!namespace) throw notFoundError(Namespace, name)
       if (operation !== 'CREATE' || (!namespace.metadata?.deletionTimestamp && namespace.status?.phase !== 'Terminating')) return

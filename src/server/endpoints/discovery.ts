@@ -1,5 +1,6 @@
 // /api and /apis and below: which resources there are. Documents are kept until the set of kinds changes; clients that have them get 304.
 import { Discovery } from '#api/discovery/discovery.ts'
+import { notAllowed } from '#server/engine/subresource.ts'
 import { answer, type Call } from '#server/http/call.ts'
 import { messageNamed } from '#api/codec/protobuf-tables.ts'
 import { type Format, negotiate } from '#server/http/negotiate.ts'
@@ -17,11 +18,17 @@ export function discoveryEndpoint(
     if (made?.generation !== generation) made = { generation, discovery: new Discovery(served.kinds(), served.order()) }
     return made.discovery
   }
+  /** Upstream serves these by routes, which are for GET alone; the others by handlers that do not look. */
+  const isRouted = (path: string) => {
+    const [root, group, version] = path.split('/').filter(Boolean)
+    return root === 'api' || (version !== undefined && served.kinds().some((kind) => kind.group === group && !kind.madeOf))
+  }
   return {
     discovery,
     serves: (path) => /^\/apis?(\/|$)/.test(path) && discovery().document(path, { serverAddress: serverAddress() }) !== undefined,
     async answer(call: Call) {
-      const { headers, path } = call.exchange
+      const { headers, path, method } = call.exchange
+      if (method === 'HEAD' && isRouted(path)) throw notAllowed()
       const document = discovery().document(path, { accept: headers.accept, serverAddress: serverAddress() })!
       if (document.contentType === 'application/json') {
         const { format } = negotiate(headers.accept, { formats: FORMATS })

@@ -27,6 +27,7 @@ export function versionEndpoint(version: BuildVersion): Endpoint {
   const body = JSON.stringify(version, null, 2)
   return {
     path: '/version',
+    methods: ['GET'],
     serves: (path) => path === '/version' || path === '/version/',
     answer: (call) => answer(call, 200, { type: 'application/json', body }),
   }

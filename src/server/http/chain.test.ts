@@ -174,6 +174,23 @@ test('chain serves subresources and virtual kinds by their handlers', async () =
   assert.equal((await t.send('POST', `${IN_DEFAULT}/pods/p/log`, {})).status, 405)
 })
 
+for (const [path, status] of Object.entries({
+  '/api': 405,
+  '/api/v1': 405,
+  '/apis': 200,
+  '/apis/apps': 200,
+  '/apis/apps/v1': 405,
+  '/version': 405,
+  '/openapi/v2': 200,
+  '/livez': 200,
+})) {
+  test(`chain answers HEAD of ${path} with ${status}, as upstream does`, async () => {
+    await using t = await startRequests()
+    assert.equal((await t.send('HEAD', path)).status, status)
+    assert.equal((await t.send('GET', path)).status, 200)
+  })
+}
+
 test('chain refuses HEAD of a resource, as upstream does', async () => {
   await using t = await startRequests()
   await t.send('POST', `${IN_DEFAULT}/configmaps`, configMap('a'))
