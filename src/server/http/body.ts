@@ -18,10 +18,9 @@ export interface BodyOptions {
 
 /** A large one is read once there is room for it, which it holds for as long as the call lasts. */
 export async function readBody(call: Call, { clock, bodies }: BodyOptions): Promise<Buffer> {
-  const { input, headers } = call.exchange
+  const { headers } = call.exchange
   const declared = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
   if (declared !== undefined && declared > MAX_BODY_BYTES) throw tooLarge()
-  if (input.readableEnded) return EMPTY
   const makeRoom = async (bytes: number) => {
     const { user, within, exchange } = call
     call.room = await bodies.room.take(bytes, {
@@ -30,6 +29,14 @@ export async function readBody(call: Call, { clock, bodies }: BodyOptions): Prom
       ...(within ? { remainingMs: within.remainingMs() } : {}),
     })
   }
+  const whole = call.exchange.takeWhole?.()
+  if (whole) {
+    if (declared !== undefined && declared !== whole.length) throw brokenOff()
+    if (whole.length >= LARGE_BYTES) await makeRoom(whole.length)
+    return whole
+  }
+  const { input } = call.exchange
+  if (input.readableEnded) return EMPTY
   if (declared !== undefined && declared >= LARGE_BYTES) await makeRoom(declared)
   return readAll(input, { clock, declared, makeRoom })
 }
@@ -76,7 +83,7 @@ function readAll(input: Readable, { clock, declared, makeRoom }: Incoming): Prom
       timer.cancel()
       makeRoom(MAX_BODY_BYTES).then(proceed, fail)
     }
-    const broken = () => fail(new StatusError('BadRequest', 'the request was aborted before its body was complete'))
+    const broken = () => fail(brokenOff())
     const end = () => {
       // An aborted HTTP/2 upload still tells "end", with a truncated body.
       if ((input as { aborted?: boolean }).aborted || (declared !== undefined && declared !== size)) return broken()
@@ -89,4 +96,8 @@ function readAll(input: Readable, { clock, declared, makeRoom }: Incoming): Prom
 
 function tooLarge(): StatusError {
   return new StatusError('RequestEntityTooLarge', `Request entity is too large: limit is ${MAX_BODY_BYTES}`)
+}
+
+function brokenOff(): StatusError {
+  return new StatusError('BadRequest', 'the request was aborted before its body was complete')
 }

@@ -1,8 +1,9 @@
 // The two ways an HTTP exchange is carried over sockets, behind one interface: HTTP/2 streams (core API: the hot path) and HTTP/1.1.
 // Nothing here throws at a peer that went away.
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { constants, type IncomingHttpHeaders as Http2Headers, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex, Readable, Writable } from 'node:stream'
+import { CODE } from '#lib/http2/frames.ts'
+import type { ServerStream } from '#lib/http2/server-stream.ts'
 import type { AuthenticationRequest, Exchange } from '#server/request.ts'
 
 export type ClientCertificate = NonNullable<AuthenticationRequest['certificate']>
@@ -21,6 +22,8 @@ export interface ServedExchange extends Exchange {
   readonly answered: boolean
   /** HTTP status of the answer; 0 before there is one. */
   readonly status: number
+  /** The body, where it has come already: then it need not be read as a stream. Told once. */
+  takeWhole?(): Buffer | undefined
   /** Called when an answer's head leaves that is sent as a stream. */
   opened?: ((status: number) => void) | undefined
   /** Tells who serves it to come to an end: aborts the signal, leaves the connection. */
@@ -76,52 +79,51 @@ abstract class SocketExchange {
 }
 
 export class Http2Exchange extends SocketExchange implements ServedExchange {
-  readonly method: string
-  readonly headers: IncomingHttpHeaders
-  readonly #stream: ServerHttp2Stream
+  readonly #stream: ServerStream
 
-  constructor(stream: ServerHttp2Stream, headers: Http2Headers, peer: Peer) {
-    super(headers[':path'] ?? '/', peer)
-    this.method = headers[':method'] ?? 'GET'
-    this.headers = headers
+  constructor(stream: ServerStream, peer: Peer) {
+    super(stream.head.path, peer)
     this.#stream = stream
-    stream.on('error', ignore)
-    stream.on('close', () => this.leave())
+    stream.closed = () => this.leave()
+  }
+
+  get method(): string {
+    return this.#stream.head.method
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#stream.head.headers
   }
 
   get input(): Readable {
-    return this.#stream
+    return this.#stream.input
+  }
+
+  takeWhole(): Buffer | undefined {
+    return this.#stream.takeWhole()
   }
 
   get answered(): boolean {
-    return this.#stream.headersSent
+    return this.#stream.answered
   }
 
   send(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
     const stream = this.#stream
-    if (stream.destroyed || stream.headersSent) return
+    if (stream.isClosed || stream.answered) return
     this.status = status
-    const head = { ':status': status, ...headers }
-    if (this.method === 'HEAD' || body === undefined) {
-      stream.respond(head, { endStream: true })
-    } else {
-      const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
-      stream.respond(length > TOLD_BELOW ? head : { ...head, 'content-length': length })
-      stream.end(body)
-    }
-    // A body nobody will read must not hold the connection's window. Where there is none, Node closes the stream by itself, and cheaper.
-    if (!stream.endAfterHeaders && !stream.readableEnded) stream.resume()
+    if (this.method === 'HEAD' || body === undefined) return stream.respond(status, headers)
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+    stream.respond(status, length > TOLD_BELOW ? headers : { ...headers, 'content-length': length }, body)
   }
 
   open(status: number, headers: OutgoingHttpHeaders): Writable {
     this.status = status
     this.opened?.(status)
-    if (!this.#stream.destroyed && !this.#stream.headersSent) this.#stream.respond({ ':status': status, ...headers })
-    return this.#stream
+    return this.#stream.open(status, headers)
   }
 
   abort(): void {
-    if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    this.#stream.reset(CODE.internal)
   }
 }
 

@@ -1,10 +1,10 @@
 // One TLS port that speaks HTTP/2 and HTTP/1.1, each by its own protocol server; ALPN decides. Hands exchanges on and bounds what a peer may cost.
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
-import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls, { type TLSSocket } from 'node:tls'
-import type { Clock, Timer } from '#lib/clock.ts'
+import { type Clock, systemClock, type Timer } from '#lib/clock.ts'
+import { ServerConnection } from '#lib/http2/server-connection.ts'
 import type { Logger } from '#lib/log.ts'
 import { http } from '#lib/node-http.ts'
 import { Http1Exchange, Http2Exchange, type Peer, type ServedExchange } from './exchange.ts'
@@ -32,12 +32,6 @@ const IDLE_MS = 180_000
 const KEEP_ALIVE_MS = 30_000
 const HANDSHAKE_MS = 10_000
 const RETRY_MS = 500
-const HTTP2_OPTIONS = {
-  // Node's own bound of 10 MB a connection would refuse small reads beside one large answer; answers are written in slices instead.
-  maxSessionMemory: 1000,
-  settings: { maxConcurrentStreams: 250, maxHeaderListSize: MAX_HEADER_BYTES, initialWindowSize: 256 * 1024 },
-  maxHeaderListPairs: 256,
-}
 
 export class Listener {
   /** One per address; the first is the one asked for. */
@@ -47,7 +41,6 @@ export class Listener {
   readonly #http1: HttpServer
   readonly #serve: (exchange: ServedExchange) => void
   readonly #sockets = new Set<TLSSocket>()
-  readonly #sessions = new Set<ServerHttp2Session>()
   readonly #peers = new WeakMap<Duplex, Peer>()
   readonly #options: ListenOptions
   readonly #log: Logger
@@ -130,7 +123,6 @@ export class Listener {
   async close(): Promise<void> {
     for (const retry of this.#retries) retry.cancel()
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
-    for (const session of this.#sessions) session.destroy()
     for (const socket of this.#sockets) socket.destroy()
     this.#http1.close()
     await Promise.all(closed)
@@ -158,12 +150,9 @@ export class Listener {
   }
 
   #serveHttp2(socket: TLSSocket, peer: Peer): void {
-    const session = http2.performServerHandshake(socket, HTTP2_OPTIONS)
-    this.#sessions.add(session)
-    session.on('close', () => this.#sessions.delete(session))
-    session.on('error', () => session.destroy())
-    session.on('stream', (stream, headers) => this.#serve(new Http2Exchange(stream as ServerHttp2Stream, headers, peer)))
-    session.setTimeout(IDLE_MS, () => session.ping(() => {}))
+    // Peers live in real time, whatever time the cluster has.
+    const connection = new ServerConnection(socket, { clock: systemClock, serve: (stream) => this.#serve(new Http2Exchange(stream, peer)) })
+    socket.setTimeout(IDLE_MS, () => connection.probe())
   }
 
   #peer(socket: Duplex): Peer {

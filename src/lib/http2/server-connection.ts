@@ -1,0 +1,432 @@
+// One HTTP/2 connection of a server (RFC 9113): reads frames, keeps streams and windows, and bounds what a peer may cost. Nothing is pushed, priorities
+// are not heeded, and streams with much to send take turns.
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Clock } from '#lib/clock.ts'
+import { Calm } from './calm.ts'
+import { FrameWriter } from './frame-writer.ts'
+import {
+  CODE,
+  ConnectionError,
+  DEFAULT_WINDOW,
+  FLAG,
+  FRAME,
+  type Frame,
+  FRAME_HEAD_BYTES,
+  FrameReader,
+  MAX_FRAME_BYTES,
+  MAX_WINDOW,
+  numberFrame,
+  SETTING,
+  writeFrameHead,
+} from './frames.ts'
+import { HeaderDecoder } from './header-decoder.ts'
+import { HeaderEncoder } from './header-encoder.ts'
+import { requestHead } from './request-head.ts'
+import { type Done, ServerStream, type StreamCarrier } from './server-stream.ts'
+
+/** As Kubernetes' own server allows. */
+const MAX_STREAMS = 250
+const STREAM_WINDOW = 256 * 1024
+const CONNECTION_WINDOW = MAX_STREAMS * STREAM_WINDOW
+const REPLENISH_BYTES = CONNECTION_WINDOW / 4
+const MAX_HEADER_BYTES = 256 * 1024
+/** A header block may come in so many frames. */
+const MAX_CONTINUATIONS = 32
+/** What waits for the socket before streams have to wait. */
+const HIGH_WATER = 256 * 1024
+/** A longer piece of an answer takes turns with others. */
+const AT_ONCE_BYTES = 64 * 1024
+/** Who makes us answer and does not read the answers. */
+const MAX_BACKLOG = 2 * 1024 * 1024
+/** Frames that say nothing, in all. */
+const MAX_EMPTY_FRAMES = 10_000
+
+export interface ConnectionOptions {
+  clock: Clock
+  /** Called with every request, once its head is here. */
+  serve(stream: ServerStream): void
+}
+
+export class ServerConnection implements StreamCarrier {
+  readonly #socket: Duplex
+  readonly #clock: Clock
+  readonly #serve: (stream: ServerStream) => void
+  readonly #reader = new FrameReader((frame) => this.#take(frame))
+  readonly #writer: FrameWriter
+  readonly #decoder = new HeaderDecoder(MAX_HEADER_BYTES)
+  readonly #encoder = new HeaderEncoder()
+  readonly #calm: Calm
+  readonly #streams = new Map<number, ServerStream>()
+  /** Streams with something to send, in turn. */
+  readonly #ready = new Set<ServerStream>()
+  /** Requests of the bytes just read: served when all of these have been looked at, for then small bodies are here. */
+  #begun: ServerStream[] = []
+  #lastStream = 0
+  #window = DEFAULT_WINDOW
+  #streamWindow = DEFAULT_WINDOW
+  #receiveWindow = CONNECTION_WINDOW
+  #settled = false
+  #emptyFrames = 0
+  #unanswered = false
+  #over = false
+  /** A header block whose end has not come. */
+  #block: { stream: number; end: boolean; parts: Buffer[]; bytes: number } | undefined
+  #date = { second: 0, text: '' }
+
+  constructor(socket: Duplex, { clock, serve }: ConnectionOptions) {
+    this.#socket = socket
+    this.#clock = clock
+    this.#serve = serve
+    this.#calm = new Calm(clock)
+    this.#writer = new FrameWriter(socket, () => this.#pump())
+    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('error', () => socket.destroy())
+    socket.on('end', () => socket.destroy())
+    socket.on('close', () => this.#gone())
+    this.#writer.add(settingsFrame())
+    this.#writer.add(numberFrame(FRAME.windowUpdate, 0, CONNECTION_WINDOW - DEFAULT_WINDOW))
+  }
+
+  /** Asks whether the peer is still there; destroys the connection where the last question was not answered. */
+  probe(): void {
+    if (this.#unanswered) return this.destroy()
+    this.#unanswered = true
+    this.#control(numberFrame(FRAME.ping, 0, 0, 0))
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  sendHead(stream: ServerStream, { status, headers, end }: { status: number; headers: OutgoingHttpHeaders; end: boolean }): void {
+    this.#sendBlock(stream.id, this.#encoder.encode(status, headers, this.#now()), end)
+    if (end) this.#ended(stream)
+  }
+
+  sendData(stream: ServerStream, { bytes, end, done }: { bytes: Buffer; end: boolean; done?: Done | undefined }): void {
+    if (stream.isClosed || this.#over) return done?.(new Error('the stream is closed'))
+    const { length } = bytes
+    const fits = length <= AT_ONCE_BYTES && length <= stream.window && length <= this.#window && this.#writer.backlog < HIGH_WATER
+    if (stream.queue.length === 0 && fits) {
+      for (let at = 0; at < length || at === 0; at += MAX_FRAME_BYTES)
+        this.#sendPart(stream, { bytes, start: at, end: Math.min(length, at + MAX_FRAME_BYTES), last: end })
+      if (done) this.#writer.whenWritten(done)
+      if (end) this.#ended(stream)
+      return
+    }
+    stream.queue.push({ bytes, at: 0, end, done })
+    this.#ready.add(stream)
+    this.#writer.schedule()
+  }
+
+  sendReset(stream: ServerStream, code: number): void {
+    this.#forget(stream)
+    this.#control(numberFrame(FRAME.reset, stream.id, code))
+  }
+
+  widen(stream: ServerStream, bytes: number): void {
+    this.#control(numberFrame(FRAME.windowUpdate, stream.id, bytes))
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#over) return
+    this.#unanswered = false
+    try {
+      this.#reader.read(chunk)
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error
+      this.#fail(error)
+    }
+    const begun = this.#begun
+    if (begun.length === 0) return
+    this.#begun = []
+    for (const stream of begun) if (!stream.isClosed) this.#serve(stream)
+  }
+
+  #take(frame: Frame): void {
+    const { type } = frame
+    if (!this.#settled && type !== FRAME.settings) throw wrong('the first frame is not SETTINGS')
+    if (this.#block && type !== FRAME.continuation) throw wrong('a header block is interrupted')
+    if (type === FRAME.data) this.#data(frame)
+    else if (type === FRAME.headers) this.#headers(frame)
+    else if (type === FRAME.continuation) this.#continuation(frame)
+    else if (type === FRAME.reset) this.#reset(frame)
+    else if (type === FRAME.settings) this.#settings(frame)
+    else if (type === FRAME.ping) this.#ping(frame)
+    else if (type === FRAME.windowUpdate) this.#windowUpdate(frame)
+    else if (type === FRAME.pushPromise) throw wrong('a client pushes')
+  }
+
+  #data(frame: Frame): void {
+    const { stream: id, start, end } = frame
+    const length = end - start
+    if (id === 0 || id > this.#lastStream) throw wrong('DATA of no stream')
+    this.#receiveWindow -= length
+    if (this.#receiveWindow < 0) throw new ConnectionError(CODE.flowControl, 'more DATA than the window allows')
+    // What streams may hold is bounded by their own windows.
+    const used = CONNECTION_WINDOW - this.#receiveWindow
+    if (used >= REPLENISH_BYTES) {
+      this.#receiveWindow = CONNECTION_WINDOW
+      this.#control(numberFrame(FRAME.windowUpdate, 0, used))
+    }
+    const [from, to] = unpadded(frame)
+    const ends = (frame.flags & FLAG.endStream) !== 0
+    if (from === to && !ends && ++this.#emptyFrames > MAX_EMPTY_FRAMES)
+      throw new ConnectionError(CODE.enhanceYourCalm, 'too many empty frames')
+    const stream = this.#streams.get(id)
+    if (!stream) return
+    // A copy: what was read from the socket is larger, and goes.
+    const bytes = Buffer.from(frame.bytes.subarray(from, to))
+    if (stream.received) this.#break(stream, CODE.streamClosed)
+    else if (!stream.receive(bytes, ends)) this.#break(stream, CODE.flowControl)
+  }
+
+  #headers(frame: Frame): void {
+    const { stream, flags, bytes } = frame
+    if (stream % 2 === 0) throw wrong('HEADERS of no stream of a client')
+    let [from, to] = unpadded(frame)
+    if (flags & FLAG.priority) from += 5
+    if (from > to) throw new ConnectionError(CODE.frameSize, 'HEADERS that are too short')
+    const end = (flags & FLAG.endStream) !== 0
+    if (flags & FLAG.endHeaders) return this.#begin(stream, { end, bytes, from, to })
+    this.#block = { stream, end, parts: [Buffer.from(bytes.subarray(from, to))], bytes: to - from }
+  }
+
+  #continuation({ stream, flags, bytes, start, end }: Frame): void {
+    const block = this.#block
+    if (!block || block.stream !== stream) throw wrong('CONTINUATION of nothing')
+    block.parts.push(Buffer.from(bytes.subarray(start, end)))
+    block.bytes += end - start
+    if (block.parts.length > MAX_CONTINUATIONS || block.bytes > MAX_HEADER_BYTES)
+      throw new ConnectionError(CODE.enhanceYourCalm, 'an endless header block')
+    if (!(flags & FLAG.endHeaders)) return
+    this.#block = undefined
+    this.#begin(stream, { end: block.end, bytes: Buffer.concat(block.parts, block.bytes), from: 0, to: block.bytes })
+  }
+
+  /** A whole header block: a request's head, or trailers, which nobody here reads. */
+  #begin(id: number, { end, bytes, from, to }: { end: boolean; bytes: Buffer; from: number; to: number }): void {
+    const { fields, tooLarge } = this.#decoder.decode(bytes, from, to)
+    const known = this.#streams.get(id)
+    if (known) {
+      if (!end || known.received) this.#break(known, CODE.protocol)
+      else known.receive(Buffer.alloc(0), true)
+      return
+    }
+    // Trailers of a stream that was answered meanwhile.
+    if (id <= this.#lastStream) return
+    this.#lastStream = id
+    const head = tooLarge ? { method: 'GET', path: '/', headers: {} } : requestHead(fields)
+    if (!head || this.#streams.size >= MAX_STREAMS) return this.#refuse(id, head ? CODE.refusedStream : CODE.protocol)
+    const stream = new ServerStream(id, head, { carrier: this, window: this.#streamWindow, receiveWindow: STREAM_WINDOW })
+    this.#streams.set(id, stream)
+    if (end) stream.receive(Buffer.alloc(0), true)
+    if (tooLarge) return stream.respond(431, { 'content-type': 'text/plain; charset=utf-8' }, 'Request Header Fields Too Large\n')
+    if (head.headers.expect === '100-continue' && !end) this.#sendBlock(id, this.#encoder.encode(100, {}), false)
+    this.#begun.push(stream)
+  }
+
+  #reset({ stream: id, start, end }: Frame): void {
+    if (end - start !== 4) throw new ConnectionError(CODE.frameSize, 'RST_STREAM of a wrong size')
+    if (id === 0 || id > this.#lastStream) throw wrong('RST_STREAM of no stream')
+    const stream = this.#streams.get(id)
+    if (!stream) return
+    this.#forget(stream)
+    stream.close()
+    this.#count()
+  }
+
+  #settings({ stream, flags, bytes, start, end }: Frame): void {
+    if (stream !== 0) throw wrong('SETTINGS of a stream')
+    if ((end - start) % 6 !== 0 || (flags & FLAG.ack && end > start)) throw new ConnectionError(CODE.frameSize, 'SETTINGS of a wrong size')
+    if (flags & FLAG.ack) return
+    this.#settled = true
+    for (let at = start; at < end; at += 6) this.#setting(bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2))
+    const answer = numberFrame(FRAME.settings, 0)
+    answer[4] = FLAG.ack
+    this.#control(answer)
+  }
+
+  #setting(name: number, value: number): void {
+    if (name === SETTING.headerTableSize) this.#encoder.limit(value)
+    else if (name === SETTING.enablePush) {
+      if (value > 1) throw wrong('a setting that is neither 0 nor 1')
+    } else if (name === SETTING.maxFrameSize) {
+      if (value < MAX_FRAME_BYTES || value > 2 ** 24 - 1) throw wrong('a frame size that is not allowed')
+    } else if (name === SETTING.initialWindowSize) {
+      if (value > MAX_WINDOW) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
+      for (const stream of this.#streams.values()) this.#open(stream, value - this.#streamWindow)
+      this.#streamWindow = value
+    }
+  }
+
+  #ping({ stream, flags, bytes, start, end }: Frame): void {
+    if (stream !== 0) throw wrong('PING of a stream')
+    if (end - start !== 8) throw new ConnectionError(CODE.frameSize, 'PING of a wrong size')
+    if (flags & FLAG.ack) return
+    const answer = numberFrame(FRAME.ping, 0, bytes.readUInt32BE(start), bytes.readUInt32BE(start + 4))
+    answer[4] = FLAG.ack
+    this.#control(answer)
+  }
+
+  #windowUpdate({ stream: id, bytes, start, end }: Frame): void {
+    if (end - start !== 4) throw new ConnectionError(CODE.frameSize, 'WINDOW_UPDATE of a wrong size')
+    const more = bytes.readUInt32BE(start) & MAX_WINDOW
+    if (id > this.#lastStream) throw wrong('WINDOW_UPDATE of no stream')
+    if (id === 0) {
+      if (more === 0) throw wrong('WINDOW_UPDATE of nothing')
+      this.#window += more
+      if (this.#window > MAX_WINDOW) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
+      if (this.#ready.size > 0) this.#writer.schedule()
+      return
+    }
+    const stream = this.#streams.get(id)
+    if (!stream) return
+    if (more === 0) this.#break(stream, CODE.protocol)
+    else this.#open(stream, more)
+  }
+
+  #open(stream: ServerStream, more: number): void {
+    if (!stream.addWindow(more)) return this.#break(stream, CODE.flowControl)
+    if (stream.queue.length === 0) return
+    this.#ready.add(stream)
+    this.#writer.schedule()
+  }
+
+  /** Sends what waits, a frame of each stream in turn, while there is room for it. */
+  #pump(): void {
+    for (const stream of this.#ready) {
+      if (this.#writer.backlog >= HIGH_WATER) return
+      this.#ready.delete(stream)
+      const queued = stream.queue[0]
+      if (!queued) continue
+      const left = queued.bytes.length - queued.at
+      const size = Math.max(0, Math.min(left, MAX_FRAME_BYTES, stream.window, this.#window))
+      if (left > 0 && size === 0) {
+        // Its own window opens by a frame that names it; the connection's for all.
+        if (stream.window <= 0) continue
+        this.#ready.add(stream)
+        return
+      }
+      const at = queued.at + size
+      this.#sendPart(stream, { bytes: queued.bytes, start: queued.at, end: at, last: queued.end })
+      queued.at = at
+      if (size === left) {
+        stream.queue.shift()
+        if (queued.done) this.#writer.whenWritten(queued.done)
+        if (queued.end) this.#ended(stream)
+      }
+      if (stream.queue.length > 0) this.#ready.add(stream)
+    }
+  }
+
+  #sendPart(stream: ServerStream, { bytes, start, end, last }: { bytes: Buffer; start: number; end: number; last: boolean }): void {
+    const length = end - start
+    const flags = last && end === bytes.length ? FLAG.endStream : 0
+    const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES)
+    writeFrameHead(head, 0, { length, type: FRAME.data, flags, stream: stream.id })
+    this.#writer.add(head)
+    if (length > 0) this.#writer.add(length === bytes.length ? bytes : bytes.subarray(start, end))
+    stream.window -= length
+    this.#window -= length
+  }
+
+  #sendBlock(stream: number, block: Buffer, end: boolean): void {
+    for (let at = 0; at < block.length; at += MAX_FRAME_BYTES) {
+      const length = Math.min(MAX_FRAME_BYTES, block.length - at)
+      const flags = (at === 0 && end ? FLAG.endStream : 0) | (at + length === block.length ? FLAG.endHeaders : 0)
+      const frame = Buffer.allocUnsafe(FRAME_HEAD_BYTES + length)
+      writeFrameHead(frame, 0, { length, type: at === 0 ? FRAME.headers : FRAME.continuation, flags, stream })
+      block.copy(frame, FRAME_HEAD_BYTES, at, at + length)
+      this.#writer.add(frame)
+    }
+  }
+
+  #ended(stream: ServerStream): void {
+    this.#forget(stream)
+    stream.endSent()
+  }
+
+  #forget(stream: ServerStream): void {
+    this.#streams.delete(stream.id)
+    this.#ready.delete(stream)
+  }
+
+  /** The peer broke a rule of one stream. */
+  #break(stream: ServerStream, code: number): void {
+    stream.reset(code)
+    this.#count()
+  }
+
+  #refuse(id: number, code: number): void {
+    this.#control(numberFrame(FRAME.reset, id, code))
+    this.#count()
+  }
+
+  #count(): void {
+    if (!this.#calm.allows()) throw new ConnectionError(CODE.enhanceYourCalm, 'too many streams that come to nothing')
+  }
+
+  #control(frame: Buffer): void {
+    if (this.#over) return
+    if (this.#writer.backlog > MAX_BACKLOG) return this.destroy()
+    this.#writer.add(frame)
+  }
+
+  /** Says why, and closes. */
+  #fail({ code, message }: ConnectionError): void {
+    this.#over = true
+    const text = Buffer.from(message)
+    const frame = Buffer.concat([numberFrame(FRAME.goAway, 0, this.#lastStream, code), text])
+    writeFrameHead(frame, 0, { length: 8 + text.length, type: FRAME.goAway, flags: 0, stream: 0 })
+    this.#writer.add(frame)
+    this.#writer.flush()
+    this.#socket.end(() => this.#socket.destroy())
+    this.#gone()
+  }
+
+  #gone(): void {
+    this.#over = true
+    this.#begun = []
+    this.#ready.clear()
+    const streams = [...this.#streams.values()]
+    this.#streams.clear()
+    for (const stream of streams) stream.close()
+  }
+
+  /** The date of answers, made once a second. */
+  #now(): string {
+    const second = Math.floor(this.#clock.now() / 1000)
+    if (this.#date.second !== second) this.#date = { second, text: new Date(second * 1000).toUTCString() }
+    return this.#date.text
+  }
+}
+
+function wrong(what: string): ConnectionError {
+  return new ConnectionError(CODE.protocol, what)
+}
+
+function settingsFrame(): Buffer {
+  const settings = [
+    [SETTING.maxConcurrentStreams, MAX_STREAMS],
+    [SETTING.initialWindowSize, STREAM_WINDOW],
+    [SETTING.maxHeaderListSize, MAX_HEADER_BYTES],
+  ] as const
+  const frame = Buffer.alloc(FRAME_HEAD_BYTES + settings.length * 6)
+  let at = writeFrameHead(frame, 0, { length: settings.length * 6, type: FRAME.settings, flags: 0, stream: 0 })
+  for (const [name, value] of settings) {
+    at = frame.writeUInt16BE(name, at)
+    at = frame.writeUInt32BE(value, at)
+  }
+  return frame
+}
+
+/** Where a payload begins and ends without its padding. */
+function unpadded({ flags, bytes, start, end }: Frame): [number, number] {
+  if (!(flags & FLAG.padded)) return [start, end]
+  if (start === end) throw new ConnectionError(CODE.frameSize, 'padding of nothing')
+  const to = end - bytes[start]!
+  if (to <= start) throw wrong('more padding than payload')
+  return [start + 1, to]
+}

@@ -1,0 +1,231 @@
+// One request and its answer on an HTTP/2 connection. A body that has come whole is there at once; streams are made only for who asks for them.
+import type { OutgoingHttpHeaders } from 'node:http'
+import { Readable, Writable } from 'node:stream'
+import { CODE, MAX_WINDOW } from './frames.ts'
+import type { RequestHead } from './request-head.ts'
+
+const EMPTY = Buffer.alloc(0)
+/** Told to the peer once so much of a body has been taken. */
+const REPLENISH_BYTES = 64 * 1024
+
+/** What a stream needs of its connection. */
+export interface StreamCarrier {
+  sendHead(stream: ServerStream, head: { status: number; headers: OutgoingHttpHeaders; end: boolean }): void
+  /** `done` is called once the bytes have left, with an error if they never will. */
+  sendData(stream: ServerStream, data: { bytes: Buffer; end: boolean; done?: Done | undefined }): void
+  sendReset(stream: ServerStream, code: number): void
+  /** The peer may send so much more of the body. */
+  widen(stream: ServerStream, bytes: number): void
+}
+
+export type Done = (error?: Error | null) => void
+
+interface Queued {
+  bytes: Buffer
+  /** How much of it has been sent. */
+  at: number
+  end: boolean
+  done: Done | undefined
+}
+
+export class ServerStream {
+  readonly id: number
+  readonly head: RequestHead
+  readonly #carrier: StreamCarrier
+  /** Called once, when nothing more comes or goes. */
+  closed: (() => void) | undefined
+  /** What may be sent before the peer says more: for the connection's eyes, like the queue. */
+  window: number
+  readonly queue: Queued[] = []
+  #receiveWindow: number
+  #chunks: Buffer[] = []
+  #input: RequestBody | undefined
+  #output: AnswerBody | undefined
+  /** The reader has room for more. */
+  #wanted = false
+  #taken = 0
+  #state: 'open' | 'closed' = 'open'
+  #received = false
+  #sent = false
+  #answered = false
+
+  constructor(
+    id: number,
+    head: RequestHead,
+    { carrier, window, receiveWindow }: { carrier: StreamCarrier; window: number; receiveWindow: number },
+  ) {
+    this.id = id
+    this.head = head
+    this.#carrier = carrier
+    this.window = window
+    this.#receiveWindow = receiveWindow
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  /** The peer has said that there is no more. */
+  get received(): boolean {
+    return this.#received
+  }
+
+  get answered(): boolean {
+    return this.#answered
+  }
+
+  /** The body, where it is here already and nobody reads it as a stream; told once. */
+  takeWhole(): Buffer | undefined {
+    if (!this.#received || this.#input || this.isClosed) return undefined
+    const chunks = this.#chunks
+    this.#chunks = []
+    return chunks.length === 0 ? EMPTY : chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  }
+
+  get input(): Readable {
+    if (this.#input) return this.#input
+    this.#input = new RequestBody(() => {
+      this.#wanted = true
+      this.#pull()
+    })
+    if (this.isClosed && !this.#received) this.#input.destroy()
+    return this.#input
+  }
+
+  /** A whole answer. */
+  respond(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
+    if (this.isClosed || this.#answered) return
+    this.#answered = true
+    const bytes = body === undefined ? EMPTY : typeof body === 'string' ? Buffer.from(body) : asBuffer(body)
+    const end = bytes.length === 0
+    this.#carrier.sendHead(this, { status, headers, end })
+    if (!end) this.#carrier.sendData(this, { bytes, end: true })
+  }
+
+  /** An answer whose body is written bit by bit. */
+  open(status: number, headers: OutgoingHttpHeaders): Writable {
+    if (!this.#output) {
+      this.#output = new AnswerBody(this, this.#carrier)
+      if (this.isClosed || this.#answered) this.#output.destroy()
+      else {
+        this.#answered = true
+        this.#carrier.sendHead(this, { status, headers, end: false })
+      }
+    }
+    return this.#output
+  }
+
+  /** Breaks it off, for both sides. */
+  reset(code: number): void {
+    if (this.isClosed) return
+    this.#carrier.sendReset(this, code)
+    this.close()
+  }
+
+  /** More of the body has come; `bytes` are the stream's to keep. False: more than was allowed, or after its end. */
+  receive(bytes: Buffer, end: boolean): boolean {
+    if (this.#received || bytes.length > this.#receiveWindow) return false
+    this.#receiveWindow -= bytes.length
+    this.#received = end
+    if (this.#sent) return true
+    if (bytes.length > 0) this.#chunks.push(bytes)
+    if (this.#input) this.#pull()
+    return true
+  }
+
+  /** False: more than can be counted. */
+  addWindow(bytes: number): boolean {
+    this.window += bytes
+    return this.window <= MAX_WINDOW
+  }
+
+  /** The end of the answer is on its way. Who is still sending may stop. */
+  endSent(): void {
+    this.#sent = true
+    if (!this.#received) this.#carrier.sendReset(this, CODE.none)
+    this.close()
+  }
+
+  /** Nothing more comes or goes: answered, reset, or the connection is gone. */
+  close(): void {
+    if (this.isClosed) return
+    this.#state = 'closed'
+    const queued = this.queue.splice(0)
+    if (!this.#received) {
+      this.#chunks = []
+      this.#input?.emit('aborted')
+      this.#input?.destroy()
+    }
+    if (!this.#sent) this.#output?.destroy()
+    for (const { done } of queued) done?.(new Error('the stream is closed'))
+    this.closed?.()
+  }
+
+  #pull(): void {
+    const input = this.#input!
+    while (this.#wanted && this.#chunks.length > 0) {
+      const chunk = this.#chunks.shift()!
+      this.#taken += chunk.length
+      this.#wanted = input.push(chunk)
+    }
+    if (this.#chunks.length === 0 && this.#received) input.push(null)
+    if (this.#taken < REPLENISH_BYTES || this.#received || this.isClosed) return
+    this.#receiveWindow += this.#taken
+    this.#carrier.widen(this, this.#taken)
+    this.#taken = 0
+  }
+}
+
+/** Where the handler reads. */
+class RequestBody extends Readable {
+  readonly #pull: () => void
+
+  constructor(pull: () => void) {
+    super()
+    this.#pull = pull
+    this.on('error', ignore)
+  }
+
+  override _read(): void {
+    this.#pull()
+  }
+}
+
+/** Where the handler writes; each write is done when the connection has taken it. */
+class AnswerBody extends Writable {
+  readonly #stream: ServerStream
+  readonly #carrier: StreamCarrier
+
+  constructor(stream: ServerStream, carrier: StreamCarrier) {
+    super()
+    this.#stream = stream
+    this.#carrier = carrier
+    // Who writes learns of it by the stream's end.
+    this.on('error', ignore)
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.#carrier.sendData(this.#stream, { bytes: chunk, end: false, done })
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
+    const last = chunks.length - 1
+    for (const [index, { chunk }] of chunks.entries())
+      this.#carrier.sendData(this.#stream, { bytes: chunk, end: false, done: index === last ? done : undefined })
+  }
+
+  override _final(done: Done): void {
+    this.#carrier.sendData(this.#stream, { bytes: EMPTY, end: true, done })
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (!this.writableFinished) this.#stream.reset(CODE.internal)
+    done(error)
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function ignore(): void {}
