@@ -1,6 +1,6 @@
 // Counters, gauges and histograms from one table: who counts names the metric and its labels' values, the table says all the rest.
 // The number of series of each is bounded: what would begin one too many is not counted.
-import { Histogram } from './histogram.ts'
+import { Histogram, type Series } from './histogram.ts'
 import type { MetricFamily } from './metric-family.ts'
 
 export interface MetricDefinition {
@@ -37,6 +37,11 @@ export class Metrics<Table extends MetricTable = MetricTable> {
 
   observe(name: keyof Table & string, labels: readonly string[], value: number): void {
     this.#histograms.get(name)?.observe(labels, value)
+  }
+
+  /** Of a histogram; who counts often keeps it. undefined where there are too many. */
+  series(name: keyof Table & string, labels: readonly string[]): Series | undefined {
+    return this.#histograms.get(name)?.series(labels)
   }
 
   /** Values that are asked for at every scrape. */

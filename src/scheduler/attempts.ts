@@ -2,6 +2,7 @@
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Cluster } from './cluster.ts'
+import { Meter } from './meter.ts'
 import type { SchedulerMetrics } from './metrics.ts'
 import type { QueuedPod, SchedulingQueue } from './queue/scheduling-queue.ts'
 
@@ -20,7 +21,17 @@ export class Attempts {
     this.#profileOf = profileOf
   }
 
-  watch(queue: SchedulingQueue, cluster: Cluster): void {
+  meterOf(profile: string): Meter {
+    return new Meter(profile, { clock: this.#clock, metrics: this.#metrics })
+  }
+
+  entered(queue: string, event: string): void {
+    this.#metrics.add('scheduler_queue_incoming_pods_total', [queue, event])
+  }
+
+  /** `bindings`: how many are under way. */
+  watch(queue: SchedulingQueue, cluster: Cluster, bindings: () => number): void {
+    this.#metrics.measure('scheduler_goroutines', () => [[['binding'], bindings()]])
     this.#metrics.measure('scheduler_pending_pods', () => {
       const { active, backoff, refused, gated } = queue.waiting
       return [
@@ -71,6 +82,12 @@ export class Attempts {
 
   preempted(victims: number): void {
     this.#metrics.observe('scheduler_preemption_victims', [], victims)
+  }
+
+  /** Whether they could be told; since when that was tried. */
+  evicted(result: 'success' | 'error', since: number): void {
+    this.#metrics.observe('scheduler_preemption_goroutines_duration_seconds', [result], this.#seconds(since))
+    this.#metrics.add('scheduler_preemption_goroutines_execution_total', [result])
   }
 
   #seconds(since: number | undefined): number {

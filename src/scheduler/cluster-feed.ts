@@ -64,7 +64,12 @@ export async function feedCluster(options: ClusterFeedOptions): Promise<Disposab
   options.cluster.objects = objectsOf(options.informers)
   const others = OTHER_KINDS.map((kind) => options.informers.of<KubeObject>(kind))
   for (const informer of others) {
-    subscriptions.use(informer.subscribe(() => options.queue.changed({ type: 'object', kind: informer.kind.kind })))
+    const { kind } = informer.kind
+    subscriptions.use(
+      informer.subscribe(({ object, previous }) =>
+        options.queue.changed({ type: 'object', kind, action: !object ? 'Delete' : previous ? 'Update' : 'Add' }),
+      ),
+    )
   }
   const budgets = options.informers.of(PodDisruptionBudget)
   const pods = options.informers.of(Pod)

@@ -1,5 +1,4 @@
-// What the scheduler counts, under upstream's names. Left out: what only tells of upstream's inner life (goroutines, extension points, plugins one
-// by one, queueing hints).
+// What the scheduler counts, under upstream's names. Left out: what only tells of upstream's inner life (queueing hints, informer events, batches).
 import { exponentialBounds, Metrics, type MetricTable } from '#lib/metrics.ts'
 
 const SECONDS = exponentialBounds(0.001, 2, 15)
@@ -25,6 +24,32 @@ const table = {
     help: 'Attempts that pods needed which were bound.',
     bounds: exponentialBounds(1, 2, 5),
   },
+  scheduler_queue_incoming_pods_total: { type: 'counter', help: 'Pods that came to wait, by where and why.', labels: ['queue', 'event'] },
+  scheduler_framework_extension_point_duration_seconds: {
+    type: 'histogram',
+    help: 'How long all plugins of a point take.',
+    labels: ['extension_point', 'status', 'profile'],
+    bounds: exponentialBounds(0.0001, 2, 12),
+  },
+  scheduler_plugin_execution_duration_seconds: {
+    type: 'histogram',
+    help: 'How long one plugin takes at a point, of one pod in ten.',
+    labels: ['plugin', 'extension_point', 'status'],
+    bounds: exponentialBounds(0.00001, 1.5, 20),
+  },
+  scheduler_plugin_evaluation_total: {
+    type: 'counter',
+    help: 'How often plugins are asked.',
+    labels: ['plugin', 'extension_point', 'profile'],
+  },
+  scheduler_goroutines: { type: 'gauge', help: 'What goes on beside the search for nodes.', labels: ['operation'] },
+  scheduler_preemption_goroutines_duration_seconds: {
+    type: 'histogram',
+    help: 'How long it takes to have victims go.',
+    labels: ['result'],
+    bounds: exponentialBounds(0.01, 2, 20),
+  },
+  scheduler_preemption_goroutines_execution_total: { type: 'counter', help: 'Times victims were told to go.', labels: ['result'] },
   scheduler_preemption_attempts_total: { type: 'counter', help: 'Attempts to make room for a pod.' },
   scheduler_preemption_victims: { type: 'histogram', help: 'Pods that had to go for another.', bounds: exponentialBounds(1, 2, 7) },
   scheduler_pending_pods: { type: 'gauge', help: 'Pods that wait, by what they wait for.', labels: ['queue'] },

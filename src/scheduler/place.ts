@@ -3,6 +3,7 @@ import type { Random } from '#lib/random.ts'
 import type { Cluster } from './cluster.ts'
 import { Diagnosis } from './diagnosis.ts'
 import type { NodeInfo } from './node-info.ts'
+import type { Meter } from './meter.ts'
 import { type Filter, isPodRefusal, type Refusal, type Score, type ZonedScore } from './plugin.ts'
 import type { PodInfo } from './pod-info.ts'
 import type { Profile } from './profile.ts'
@@ -10,6 +11,8 @@ import type { Profile } from './profile.ts'
 export interface NamedFilter {
   plugin: string
   filter: Filter
+  /** How often it was asked. */
+  asked: number
 }
 
 /** Pods that wait for their victims to leave a node: others of lower priority must not take the room. */
@@ -24,6 +27,7 @@ export interface CycleOptions {
   nominations: Nominations
   /** Where the search for nodes begins; moves on with every cycle so that all nodes get their turn. */
   start: number
+  meter?: Meter | undefined
 }
 
 export type Placement = { node: NodeInfo; examined: number } | { diagnosis: Diagnosis; filters: readonly NamedFilter[]; examined: number }
@@ -52,18 +56,26 @@ export function findNodes(pod: PodInfo, cluster: Cluster, options: CycleOptions 
   const all = cluster.nodes
   const diagnosis = new Diagnosis(all.length)
   if (all.length === 0) return { feasible: [], diagnosis, filters: [], examined: 0 }
-  const asked = filtersFor(pod, cluster, options.profile)
+  const { meter } = options
+  const asked = filtersFor(pod, cluster, options.profile, meter)
   if ('message' in asked) {
     diagnosis.refusePod(asked.plugin, asked.message)
     return { feasible: [], diagnosis, filters: [], examined: 0 }
   }
   const { filters, candidates } = asked
-  const found = (examined: number, feasible: readonly NodeInfo[], chosen?: NodeInfo): Search =>
-    chosen ? { chosen, feasible, diagnosis, filters, examined } : { feasible, diagnosis, filters, examined }
+  const began = meter?.now() ?? 0
+  const found = (examined: number, feasible: readonly NodeInfo[], chosen?: NodeInfo): Search => {
+    if (meter) {
+      meter.point('Filter', 'Success', began)
+      for (const { plugin, asked: times } of filters) if (times > 0) meter.asked(plugin, 'Filter', times)
+    }
+    return chosen ? { chosen, feasible, diagnosis, filters, examined } : { feasible, diagnosis, filters, examined }
+  }
+  const timed = meter?.sampled ? meter : undefined
 
   const nominated = pod.pod.status?.nominatedNodeName
   const kept = nominated ? cluster.node(nominated) : undefined
-  if (kept && candidates.includes(kept) && !refusalOf(pod, kept, filters, options.nominations))
+  if (kept && candidates.includes(kept) && !refusalOf(pod, kept, filters, options.nominations, timed))
     return options.others ? found(0, [kept]) : found(0, [kept], kept)
 
   const indexed = candidates === all && all.length >= MIN_FEASIBLE && options.nominations.size === 0 && !options.others
@@ -75,7 +87,7 @@ export function findNodes(pod: PodInfo, cluster: Cluster, options: CycleOptions 
   let examined = 0
   for (; examined < candidates.length && feasible.length < enough; examined++) {
     const node = candidates[(options.start + examined) % candidates.length]!
-    const refused = refusalOf(pod, node, filters, options.nominations)
+    const refused = refusalOf(pod, node, filters, options.nominations, timed)
     if (refused) diagnosis.refuse(node.name, refused.plugin, refused.refusal)
     else feasible.push(node)
   }
@@ -88,16 +100,27 @@ export function filtersFor(
   pod: PodInfo,
   cluster: Cluster,
   { plugins }: Profile,
+  meter?: Meter,
 ): { filters: NamedFilter[]; candidates: readonly NodeInfo[] } | { plugin: string; message: string } {
   const filters: NamedFilter[] = []
   let candidates = cluster.nodes
+  const began = meter?.now() ?? 0
   for (const { plugin } of plugins) {
-    const filter = plugin.filter?.(pod, cluster)
+    if (!plugin.filter) continue
+    const since = meter?.sampled ? meter.now() : 0
+    const filter = plugin.filter(pod, cluster)
+    const refused = filter && isPodRefusal(filter)
+    meter?.asked(plugin.name, 'PreFilter')
+    if (meter?.sampled) meter.ran(plugin.name, 'PreFilter', { since, status: refused ? 'UnschedulableAndUnresolvable' : 'Success' })
     if (!filter) continue
-    if (isPodRefusal(filter)) return { plugin: plugin.name, message: filter.message }
-    filters.push({ plugin: plugin.name, filter })
+    if (isPodRefusal(filter)) {
+      meter?.point('PreFilter', 'UnschedulableAndUnresolvable', began)
+      return { plugin: plugin.name, message: filter.message }
+    }
+    filters.push({ plugin: plugin.name, filter, asked: 0 })
     if (filter.only) candidates = filter.only.flatMap((name) => cluster.node(name) ?? []).filter((node) => candidates.includes(node))
   }
+  meter?.point('PreFilter', 'Success', began)
   return { filters, candidates }
 }
 
@@ -151,24 +174,33 @@ export function refusalOf(
   node: NodeInfo,
   filters: readonly NamedFilter[],
   nominations: Nominations,
+  timed?: Meter,
 ): { plugin: string; refusal: Refusal } | undefined {
   const coming = [...nominations.on(node.name)].filter((other) => other.priority >= pod.priority && other.uid !== pod.uid)
   if (coming.length) {
     const imagined = node.copy()
     for (const other of coming) imagine(imagined, other, 1, filters)
-    const refused = firstRefusal(imagined, filters)
+    const refused = firstRefusal(imagined, filters, timed)
     for (const other of coming) imagine(imagined, other, -1, filters)
     if (refused) return refused
   }
-  return firstRefusal(node, filters)
+  return firstRefusal(node, filters, timed)
 }
 
-function firstRefusal(node: NodeInfo, filters: readonly NamedFilter[]): { plugin: string; refusal: Refusal } | undefined {
-  for (const { plugin, filter } of filters) {
-    const refusal = filter.check(node)
-    if (refusal) return { plugin, refusal }
+function firstRefusal(node: NodeInfo, filters: readonly NamedFilter[], timed?: Meter): { plugin: string; refusal: Refusal } | undefined {
+  for (const one of filters) {
+    one.asked++
+    const refusal = timed ? timedCheck(node, one, timed) : one.filter.check(node)
+    if (refusal) return { plugin: one.plugin, refusal }
   }
   return undefined
+}
+
+function timedCheck(node: NodeInfo, { plugin, filter }: NamedFilter, meter: Meter): Refusal | undefined {
+  const since = meter.now()
+  const refusal = filter.check(node)
+  meter.ran(plugin, 'Filter', { since, status: refusal ? (refusal.final ? 'UnschedulableAndUnresolvable' : 'Unschedulable') : 'Success' })
+  return refusal
 }
 
 /** Puts a pod on a copied node or takes it off, and tells the filters. */
@@ -189,10 +221,19 @@ export function feasibleNodesWanted(nodes: number, percentage = 0): number {
 export function bestOf(
   nodes: readonly NodeInfo[],
   pod: PodInfo,
-  { profile, random, cluster, extra }: Pick<CycleOptions, 'profile' | 'random'> & { cluster: Cluster; extra?: readonly number[] },
+  {
+    profile,
+    random,
+    cluster,
+    extra,
+    meter,
+  }: Pick<CycleOptions, 'profile' | 'random' | 'meter'> & {
+    cluster: Cluster
+    extra?: readonly number[]
+  },
 ): NodeInfo {
   if (nodes.length === 1) return nodes[0]!
-  const totals = totalScores(nodes, pod, { profile, cluster })
+  const totals = totalScores(nodes, pod, { profile, cluster, meter })
   for (const [i, points] of (extra ?? []).entries()) totals[i]! += points
   let chosen = 0
   let equals = 1
@@ -211,15 +252,28 @@ export function bestOf(
 export function totalScores(
   nodes: readonly NodeInfo[],
   pod: PodInfo,
-  { profile, cluster }: { profile: Profile; cluster: Cluster },
+  { profile, cluster, meter }: { profile: Profile; cluster: Cluster; meter?: Meter | undefined },
 ): number[] {
-  const totals = nodes.map(() => 0)
+  const began = meter?.now() ?? 0
+  const asked: { name: string; weight: number; score: Score }[] = []
   for (const { plugin, weight } of profile.plugins) {
-    const score = weight ? plugin.score?.(pod, cluster, nodes) : undefined
-    if (!score) continue
+    if (!weight || !plugin.score) continue
+    const since = meter?.sampled ? meter.now() : 0
+    const score = plugin.score(pod, cluster, nodes)
+    meter?.asked(plugin.name, 'PreScore')
+    if (meter?.sampled) meter.ran(plugin.name, 'PreScore', { since })
+    if (score) asked.push({ name: plugin.name, weight, score })
+  }
+  const scoring = meter?.point('PreScore', 'Success', began) ?? 0
+  const totals = nodes.map(() => 0)
+  for (const { name, weight, score } of asked) {
+    const since = meter?.sampled ? meter.now() : 0
     const scores = nodes.map((node) => score.of(node))
     score.normalize?.(scores)
     for (let i = 0; i < scores.length; i++) totals[i]! += weight * scores[i]!
+    meter?.asked(name, 'Score', nodes.length)
+    if (meter?.sampled) meter.ran(name, 'Score', { since })
   }
+  meter?.point('Score', 'Success', scoring)
   return totals
 }

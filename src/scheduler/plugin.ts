@@ -46,7 +46,7 @@ export type ClusterChange =
   /** `priority`: had it only been promised a node, it stood in the way of none more important than that. */
   | { type: 'pod gone'; pod: Pod; priority?: number }
   /** Something else a plugin cares about: a volume, a claim, a class. */
-  | { type: 'object'; kind: string }
+  | { type: 'object'; kind: string; action?: 'Add' | 'Update' | 'Delete' }
 
 /** What a plugin keeps for a pod between the choice of its node and its binding. */
 export interface Reservation {

@@ -21,6 +21,7 @@ import { ClaimWriter } from './devices/claim-writer.ts'
 import { DeviceAllocator } from './devices/device-allocator.ts'
 import { Extenders } from './extenders/extenders.ts'
 import type { NodeInfo } from './node-info.ts'
+import type { Meter } from './meter.ts'
 import { createSchedulerMetrics, type SchedulerMetrics } from './metrics.ts'
 import { NominatedPods } from './nominations.ts'
 import { evictVictims } from './evict-victims.ts'
@@ -52,6 +53,7 @@ interface Served {
   profile: Profile
   plugins: readonly Plugin[]
   events: EventRecorder
+  meter: Meter
 }
 
 type Preemption = Candidate | NoPreemption
@@ -115,6 +117,8 @@ class Scheduler {
   constructor(options: SchedulerOptions, signal: AbortSignal) {
     const { client, clock, log, configuration } = options
     this.#options = options
+    const metrics = options.metrics ?? createSchedulerMetrics()
+    this.#attempts = new Attempts({ metrics, clock, profileOf: (pod) => this.#servedOf(pod)!.profile.schedulerName })
     this.#served = new Map((configuration?.profiles ?? [defaultProfile()]).map((profile) => [profile.schedulerName, this.#serve(profile)]))
     this.#extenders = new Extenders(configuration?.extenders ?? [], { log, signal })
     this.#signal = signal
@@ -136,14 +140,15 @@ class Scheduler {
       ...(configuration?.podInitialBackoffMs ? { initialBackoffMs: configuration.podInitialBackoffMs } : {}),
       ...(configuration?.podMaxBackoffMs ? { maxBackoffMs: configuration.podMaxBackoffMs } : {}),
       wake: () => this.wake(),
+      entered: (queue, event) => this.#attempts.entered(queue, event),
     })
-    const metrics = options.metrics ?? createSchedulerMetrics()
-    this.#attempts = new Attempts({ metrics, clock, profileOf: (pod) => this.#servedOf(pod)!.profile.schedulerName })
-    this.#attempts.watch(this.queue, this.#cluster)
+    this.#attempts.watch(this.queue, this.#cluster, () => this.#bindings + this.#preparing.size)
   }
 
   #serve(profile: Profile): Served {
-    return { profile, plugins: profile.plugins.map(({ plugin }) => plugin), events: this.#options.eventsFor(profile.schedulerName) }
+    const { schedulerName } = profile
+    const plugins = profile.plugins.map(({ plugin }) => plugin)
+    return { profile, plugins, events: this.#options.eventsFor(schedulerName), meter: this.#attempts.meterOf(schedulerName) }
   }
 
   #servedOf({ spec }: Pod): Served | undefined {
@@ -179,6 +184,7 @@ class Scheduler {
         continue
       }
       this.#attempts.begin(queued)
+      this.#servedOf(queued.info.pod)!.meter.begin()
       if (this.#extenders.concerned(queued.info).length) await this.#scheduleExtended(queued)
       else this.#schedule(queued)
       if (this.#options.clock.monotonic() - sliceBegan > SLICE_MS) {
@@ -189,8 +195,8 @@ class Scheduler {
   }
 
   #cycleOptions(info: PodInfo): CycleOptions {
-    const { profile } = this.#servedOf(info.pod)!
-    return { profile, random: this.#options.random, nominations: this.#nominations, start: this.#start }
+    const { profile, meter } = this.#servedOf(info.pod)!
+    return { profile, meter, random: this.#options.random, nominations: this.#nominations, start: this.#start }
   }
 
   #schedule(queued: QueuedPod): void {
@@ -219,8 +225,8 @@ class Scheduler {
         if (feasible.length === 0) return this.#refused(queued, search, await this.#preemptExtended(info, search))
         const extra = await this.#extenders.prioritize(info, feasible)
         if (queued.state !== 'taken') return
-        const { profile, random } = this.#cycleOptions(info)
-        const chosen = bestOf(feasible, info, { profile, random, cluster: this.#cluster, extra })
+        const { profile, random, meter } = this.#cycleOptions(info)
+        const chosen = bestOf(feasible, info, { profile, random, meter, cluster: this.#cluster, extra })
         const asked = filtersFor(info, this.#cluster, profile)
         this.#attempts.searched(queued)
         const still = 'filters' in asked && asked.candidates.includes(chosen) && !refusalOf(info, chosen, asked.filters, this.#nominations)
@@ -239,15 +245,19 @@ class Scheduler {
   #place(queued: QueuedPod, node: NodeInfo): void {
     const { info } = queued
     let reserved: Reserved[] | undefined
-    for (const { name: plugin, reserve } of this.#servedOf(info.pod)!.plugins) {
+    const { plugins, meter } = this.#servedOf(info.pod)!
+    const began = meter.now()
+    for (const { name: plugin, reserve } of plugins) {
       try {
         const reservation = reserve?.(info, node, this.#cluster)
         if (reservation) (reserved ??= []).push({ plugin, reservation })
       } catch (error) {
         for (const { reservation } of reserved ?? []) reservation.release(false)
+        meter.point('Reserve', 'Error', began)
         throw new Error(`running Reserve plugin ${JSON.stringify(plugin)}: ${messageOf(error)}`, { cause: error })
       }
     }
+    meter.point('Reserve', 'Success', began)
     this.#cluster.assume(info, node.name)
     this.#nominations.delete(info.uid)
     void this.#bind(queued, node.name, reserved)
@@ -297,7 +307,8 @@ class Scheduler {
 
   #candidates(info: PodInfo, { diagnosis, filters }: Refused): readonly Candidate[] | NoPreemption | undefined {
     if (diagnosis.total === 0) return undefined
-    const { profile, plugins } = this.#servedOf(info.pod)!
+    const { profile, plugins, meter } = this.#servedOf(info.pod)!
+    const began = meter.now()
     for (const plugin of plugins) {
       const said = plugin.postFilter?.(info, this.#cluster)
       if (said) diagnosis.postFilterMessages.push(said)
@@ -314,6 +325,7 @@ class Scheduler {
       budgets: (namespace) => informers.of(PodDisruptionBudget).list(namespace),
       limits: profile.preemption,
     })
+    meter.point('PostFilter', 'message' in found ? 'Unschedulable' : 'Success', began)
     if ('message' in found) diagnosis.postFilterMessages.push(`preemption: ${found.message}`)
     return found
   }
@@ -338,12 +350,14 @@ class Scheduler {
       this.#status.clearNominated(weaker)
     }
     let failed = false
+    const began = clock.monotonic()
     try {
       await evictVictims(candidate, preemptor, { client, events, clock, schedulerName: profile.schedulerName, signal: this.#signal })
     } catch (error) {
       failed = true
       if (!this.#signal.aborted) log.warn('a preemption failed', { pod: preemptor.key, node, error })
     }
+    this.#attempts.evicted(failed ? 'error' : 'success', began)
     if (!this.#signal.aborted) this.queue.unhold(preemptor.uid, { failed })
   }
 
@@ -384,10 +398,15 @@ class Scheduler {
     const stop = new AbortController()
     this.#preparing.set(info.uid, stop)
     const signal = AbortSignal.any([this.#signal, stop.signal])
+    const { meter } = this.#servedOf(info.pod)!
+    const began = meter.now()
+    let failed = true
     try {
       info.pod = (await this.#status.nominate(info.pod, node)) ?? info.pod
       for (const one of reserved) await preBind(one, signal)
+      failed = false
     } finally {
+      meter.point('PreBind', failed ? 'Error' : 'Success', began)
       this.#preparing.delete(info.uid)
     }
   }
@@ -396,20 +415,24 @@ class Scheduler {
     const { client } = this.#options
     const { info } = queued
     const binder = this.#extenders.binder(info)
+    const { events, meter } = this.#servedOf(info.pod)!
+    const began = meter.now()
+    let failed = true
     this.#bindings++
     try {
       if (binder) await binder.bind(info, node)
       else await client.create<Pod, Binding>(Pod, bindingOf(info, node), { ...nameOf(info), subresource: 'binding', signal: this.#signal })
+      failed = false
     } catch (error) {
       if (hasReason(error, 'NotFound')) throw error
       throw new Error(`binding rejected: ${messageOf(error)}`, { cause: error })
     } finally {
+      meter.point('Bind', failed ? 'Error' : 'Success', began)
       this.#bindings--
       this.wake()
     }
     this.queue.done(queued)
     this.#attempts.ended(queued, 'scheduled')
-    const { events } = this.#servedOf(info.pod)!
     events.event(info.pod, 'Normal', 'Scheduled', `Successfully assigned ${info.key} to ${node}`, { action: 'Binding' })
   }
 }

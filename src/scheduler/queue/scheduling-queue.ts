@@ -6,6 +6,7 @@ import { EXTENDER } from '#scheduler/diagnosis.ts'
 import type { ClusterChange, Plugin } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
 import { Heap } from '#lib/heap.ts'
+import { changeName } from './change-names.ts'
 import { needsOf } from './needs.ts'
 
 export interface QueuedPod {
@@ -42,6 +43,10 @@ interface Due {
 
 export const INITIAL_BACKOFF_MS = 1000
 export const MAX_BACKOFF_MS = 10_000
+/** Why pods come to wait, as upstream has it. */
+const POD_ADDED = 'UnscheduledPodAdd'
+const POD_UPDATED = 'UnscheduledPodUpdate'
+const ATTEMPT_FAILED = 'ScheduleAttemptFailure'
 const MAX_REMEMBERED = 256
 const MAX_REFUSED_MS = 5 * 60_000
 const FLUSH_PERIOD_MS = 30_000
@@ -56,6 +61,8 @@ export interface SchedulingQueueOptions {
   maxBackoffMs?: number
   /** Called when a pod may be ready. */
   wake(): void
+  /** A pod came to wait there, and why. */
+  entered?(queue: 'active' | 'backoff' | 'unschedulable', event: string): void
 }
 
 export class SchedulingQueue implements Disposable {
@@ -70,8 +77,8 @@ export class SchedulingQueue implements Disposable {
   /** Of these some may be worth trying early, the last first; as of that many changes. */
   #hopeful: { of: Alike[]; changes: number } = { of: [], changes: 0 }
   #changes = 0
-  /** Pods for which others are being evicted, and whether something changed that may help them. */
-  readonly #held = new Map<string, boolean>()
+  /** Pods for which others are being evicted, and what changed meanwhile that may help them. */
+  readonly #held = new Map<string, string | undefined>()
   readonly #refused = new Set<QueuedPod>()
   readonly #gated = new Set<QueuedPod>()
   /** Being tried while the cluster goes on, and what changed meanwhile; undefined: too much to remember. */
@@ -99,16 +106,15 @@ export class SchedulingQueue implements Disposable {
     if (queued.state === 'taken') return
     const gated = this.#options.isGated(info)
     if (queued.state === 'gated') {
-      if (!gated) this.#open(queued)
+      if (!gated) this.#activate(queued, POD_UPDATED)
     } else if (gated) {
       this.#refused.delete(queued)
       this.#leaveBackoff(queued)
-      queued.state = 'gated'
-      this.#gated.add(queued)
+      this.#gate(queued, POD_UPDATED)
     } else if (queued.state === 'active') {
       if (previous.priority !== info.priority) this.#replace(queued)
     } else if (queued.state === 'refused' && changesItsNeeds(previous.pod, info.pod)) {
-      this.#requeue(queued)
+      this.#requeue(queued, POD_UPDATED)
     }
   }
 
@@ -142,6 +148,7 @@ export class SchedulingQueue implements Disposable {
         this.#leaveBackoff(queued)
         queued.alike = alike
         queued.early = this.#changes
+        this.#options.entered?.('active', 'PopFromBackoffQ')
         return queued
       }
     }
@@ -168,19 +175,21 @@ export class SchedulingQueue implements Disposable {
     this.#settle(queued, plugins, false)
     queued.state = 'refused'
     this.#refused.add(queued)
-    if (!missed || missed.some((change) => this.#mayHelp(change, queued))) this.#requeue(queued)
+    this.#options.entered?.('unschedulable', ATTEMPT_FAILED)
+    const helping = missed?.find((change) => this.#mayHelp(change, queued))
+    if (!missed || helping) this.#requeue(queued, helping ? changeName(helping) : ATTEMPT_FAILED)
   }
 
   /** Something went wrong that is not the pod's fault: it comes back after its backoff. */
   failed(queued: QueuedPod): void {
     if (queued.state !== 'taken') return
     this.#settle(queued, new Set(), true)
-    this.#requeue(queued)
+    this.#requeue(queued, ATTEMPT_FAILED)
   }
 
   /** The pod is not tried again until those are gone, or doomed, that make room for it. */
   hold(uid: string): void {
-    this.#held.set(uid, false)
+    this.#held.set(uid, undefined)
   }
 
   /** `failed`: nobody makes room after all. */
@@ -188,7 +197,7 @@ export class SchedulingQueue implements Disposable {
     const missed = this.#held.get(uid)
     this.#held.delete(uid)
     const queued = this.#pods.get(uid)
-    if ((missed || failed) && queued?.state === 'refused') this.#requeue(queued)
+    if ((missed !== undefined || failed) && queued?.state === 'refused') this.#requeue(queued, missed ?? 'ForceActivate')
   }
 
   /** Wakes pods that the change may help. */
@@ -199,9 +208,11 @@ export class SchedulingQueue implements Disposable {
       if (missed && missed.length < MAX_REMEMBERED) missed.push(change)
       else this.#slow.set(queued, undefined)
     }
-    for (const queued of this.#refused) if (this.#mayHelp(change, queued)) this.#requeue(queued)
+    if (this.#refused.size + this.#gated.size === 0) return
+    const event = changeName(change)
+    for (const queued of this.#refused) if (this.#mayHelp(change, queued)) this.#requeue(queued, event)
     // Gates in the pod itself open with the pod; others may stand elsewhere.
-    if (change.type === 'object') for (const queued of this.#gated) if (!this.#options.isGated(queued.info)) this.#open(queued)
+    if (change.type === 'object') for (const queued of this.#gated) if (!this.#options.isGated(queued.info)) this.#activate(queued, event)
   }
 
   get waiting(): { active: number; backoff: number; refused: number; gated: number } {
@@ -234,8 +245,8 @@ export class SchedulingQueue implements Disposable {
       erred: false,
     }
     this.#pods.set(info.uid, queued)
-    if (this.#options.isGated(info)) this.#gated.add(queued)
-    else this.#activate(queued)
+    if (this.#options.isGated(info)) this.#gate(queued, POD_ADDED)
+    else this.#activate(queued, POD_ADDED)
   }
 
   #mayHelp(change: ClusterChange, { plugins, info }: QueuedPod): boolean {
@@ -258,10 +269,11 @@ export class SchedulingQueue implements Disposable {
     queued.backoffUntil = now + Math.min(maxBackoffMs, initialBackoffMs * 2 ** Math.min(10, queued.attempts - 1))
   }
 
-  #requeue(queued: QueuedPod): void {
-    if (queued.state === 'refused' && this.#held.has(queued.info.uid)) return void this.#held.set(queued.info.uid, true)
+  #requeue(queued: QueuedPod, event: string): void {
+    if (queued.state === 'refused' && this.#held.has(queued.info.uid)) return void this.#held.set(queued.info.uid, event)
     this.#refused.delete(queued)
-    if (queued.backoffUntil <= this.#options.clock.now()) return this.#activate(queued)
+    if (queued.backoffUntil <= this.#options.clock.now()) return this.#activate(queued, event)
+    this.#options.entered?.('backoff', event)
     queued.state = 'backoff'
     if (!queued.erred) this.#joinAlike(queued)
     this.#backoff.push({ queued, at: queued.backoffUntil })
@@ -286,13 +298,16 @@ export class SchedulingQueue implements Disposable {
     if (this.#alike.get(needs) === alike) this.#alike.delete(needs)
   }
 
-  #open(queued: QueuedPod): void {
-    this.#gated.delete(queued)
-    this.#activate(queued)
+  #gate(queued: QueuedPod, event: string): void {
+    queued.state = 'gated'
+    this.#gated.add(queued)
+    this.#options.entered?.('unschedulable', event)
   }
 
-  #activate(queued: QueuedPod): void {
+  #activate(queued: QueuedPod, event: string): void {
+    this.#gated.delete(queued)
     this.#leaveBackoff(queued)
+    this.#options.entered?.('active', event)
     queued.ready ??= this.#options.clock.monotonic()
     queued.state = 'active'
     this.#active.push(queued)
@@ -315,7 +330,7 @@ export class SchedulingQueue implements Disposable {
       const now = this.#options.clock.now()
       for (let first = this.#backoff.peek(); first && (!backsOff(first) || first.at <= now); first = this.#backoff.peek()) {
         this.#backoff.pop()
-        if (backsOff(first)) this.#activate(first.queued)
+        if (backsOff(first)) this.#activate(first.queued, 'BackoffComplete')
       }
       this.#armBackoff()
     })
@@ -323,7 +338,7 @@ export class SchedulingQueue implements Disposable {
 
   #flushRefused(): void {
     const now = this.#options.clock.now()
-    for (const queued of this.#refused) if (now - queued.since > MAX_REFUSED_MS) this.#requeue(queued)
+    for (const queued of this.#refused) if (now - queued.since > MAX_REFUSED_MS) this.#requeue(queued, 'UnschedulableTimeout')
   }
 }
 
