@@ -297,14 +297,14 @@ test('scheduler tells a new reason in an event of its own, the same again in a s
     const node = await client.get(Node, { name: 'a' })
     await client.update(
       Node,
-      { ...node, status: { ...node.status, allocatable: { cpu: `${4 + minute}`, pods: '9' } } },
+      { ...node, status: { ...node.status, allocatable: { cpu: `${9 + minute}`, pods: '0' } } },
       { subresource: 'status' },
     )
     await clock.advance(60_000)
   }
   assert.deepEqual((await notes()).toSorted(), [
-    '0/1 nodes are available: 1 Insufficient cpu x2',
     '0/1 nodes are available: 1 Insufficient cpu, 1 Too many pods x1',
+    '0/1 nodes are available: 1 Too many pods x2',
     'no nodes available to schedule pods x1',
   ])
 })

@@ -82,7 +82,12 @@ test('scheduler counts and times what plugins and points of a cycle do, and why 
   assert.deepEqual([came('active', 'UnscheduledPodAdd'), came('unschedulable', 'ScheduleAttemptFailure')], [2, 1])
 
   await createNode('c', { cpu: '1' })
-  assert.equal(came('backoff', 'NodeAdd') + came('active', 'NodeAdd'), 1)
+  const resized = 'NodeUpdateNodeAllocatable'
+  assert.equal(came('backoff', resized) + came('active', resized), 0, 'it is too small to help')
+  await createPod('tiny', { priority: -2 })
+  await bound('tiny')
+  await client.delete(Pod, { namespace: 'default', name: 'tiny' }, { gracePeriodSeconds: 0 })
+  await eventually(async () => came('backoff', 'AssignedPodDelete') + came('active', 'AssignedPodDelete') > 0)
   await clock.advance(1000)
   await createPod('low', { cpu: '2', priority: -1 })
   await bound('low')

@@ -46,8 +46,13 @@ export function nodeAffinity({ addedAffinity }: { addedAffinity?: Affinity } = {
         affinity?.nodeAffinity ?? {}
       return preferred?.length || (required && namedNodes(required)) ? undefined : JSON.stringify([said, nodeSelector, required])
     },
-    helps: (change) =>
-      change.type === 'node' && (!change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)),
+    helps(change, { pod }) {
+      if (change.type !== 'node') return false
+      const { name = '', labels = {} } = change.node.metadata ?? {}
+      if (change.previous && equal(labels, change.previous.metadata?.labels ?? {})) return false
+      const node = { name, labels }
+      return (!enforced || matchesNodeSelector(enforced, node)) && allowsNode(pod.spec ?? {}, node)
+    },
   }
 }
 

@@ -11,5 +11,7 @@ export const NodePorts: Plugin = {
     return { check: (node) => (hostPorts.some((port) => node.hostPorts.clashes(port)) ? REFUSAL : undefined) }
   },
   local: ({ hostPorts }) => (hostPorts.length ? JSON.stringify(hostPorts) : ''),
-  helps: (change) => (change.type === 'node' && !change.previous) || (change.type === 'pod gone' && hostPortsOf(change.pod).length > 0),
+  helps: (change, pod) =>
+    (change.type === 'node' && !change.previous) ||
+    (change.type === 'pod gone' && hostPortsOf(change.pod).some((one) => pod.hostPorts.some(({ port }) => port === one.port))),
 }

@@ -1,9 +1,11 @@
 // What the pod asks for must be free on the node; which nodes are preferred says the strategy (those with more left, unless told otherwise).
 import { equal } from '#api/equal.ts'
+import type { Node } from '#api/kinds/core/node.ts'
 import type { Delegated } from '#scheduler/devices/extended-resources.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { Plugin, Refusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
+import { parseResources } from '#scheduler/resources.ts'
 import { LEAST_ALLOCATED, type ScoringStrategy } from '#scheduler/scoring-strategy.ts'
 
 export interface NodeResourcesFitOptions {
@@ -28,13 +30,22 @@ export function nodeResourcesFit(options: NodeResourcesFitOptions = {}): Plugin 
       const plain = `${milliCpu} ${memory} ${ephemeralStorage} ${nonZero.milliCpu} ${nonZero.memory}`
       return scalars ? `${plain} ${JSON.stringify([...scalars])}` : plain
     },
-    helps(change) {
+    helps(change, pod) {
       if (change.type === 'object') return change.kind === 'DeviceClass'
       if (change.type === 'pod gone') return true
       if (change.type === 'pod changed') return !equal(change.pod.spec?.containers, change.previous.spec?.containers)
-      return change.type === 'node' && !equal(change.node.status?.allocatable, change.previous?.status?.allocatable)
+      if (change.type !== 'node' || equal(change.node.status?.allocatable, change.previous?.status?.allocatable)) return false
+      return mayFit(pod, change.node, ignored)
     },
   }
+}
+
+/** Whether an empty node like that would do. What devices may stand for is looked for elsewhere. */
+function mayFit({ requests }: PodInfo, { status }: Node, ignored: ((name: string) => boolean) | undefined): boolean {
+  const { milliCpu, memory, ephemeralStorage, scalars } = parseResources(status?.allocatable)
+  const { scalars: wanted } = requests
+  if (requests.milliCpu > milliCpu || requests.memory > memory || requests.ephemeralStorage > ephemeralStorage) return false
+  return [...(wanted ?? [])].every(([name, amount]) => ignored?.(name) || !scalars?.has(name) || amount <= scalars.get(name)!)
 }
 
 function insufficient(

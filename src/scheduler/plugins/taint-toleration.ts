@@ -1,5 +1,7 @@
 // Keeps pods off nodes whose taints they do not tolerate, and prefers nodes with fewer discouraging ones.
 import { equal } from '#api/equal.ts'
+import type { Node } from '#api/kinds/core/node.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
 import { tolerates } from '#api/toleration.ts'
 import { type Plugin, scaleToMax } from '#scheduler/plugin.ts'
 
@@ -8,13 +10,9 @@ const REFUSAL = { reasons: ['node(s) had untolerated taint(s)'], final: true }
 export const TaintToleration: Plugin = {
   name: 'TaintToleration',
   filter({ pod }) {
-    const tolerations = pod.spec?.tolerations
     return {
       check({ node }) {
-        for (const taint of node?.spec?.taints ?? []) {
-          if ((taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') && !tolerates(tolerations, taint)) return REFUSAL
-        }
-        return undefined
+        return untolerated(pod, node) ? REFUSAL : undefined
       },
     }
   },
@@ -31,5 +29,16 @@ export const TaintToleration: Plugin = {
   },
   // How much a discouraging taint weighs depends on what other nodes have.
   local: ({ pod }, cluster) => (cluster.discouragingNodes > 0 ? undefined : JSON.stringify(pod.spec?.tolerations ?? [])),
-  helps: (change) => change.type === 'node' && (!change.previous || !equal(change.node.spec?.taints, change.previous.spec?.taints)),
+  helps(change, { pod }) {
+    if (change.type !== 'node') return false
+    if (change.previous && equal(change.node.spec?.taints, change.previous.spec?.taints)) return false
+    return !untolerated(pod, change.node)
+  },
+}
+
+function untolerated({ spec }: Pod, node: Node | undefined): boolean {
+  for (const taint of node?.spec?.taints ?? []) {
+    if ((taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') && !tolerates(spec?.tolerations, taint)) return true
+  }
+  return false
 }
