@@ -39,7 +39,7 @@ export interface PagesConfig {
 }
 
 /** One part of a cluster on its own, and the API server it works for. */
-export type RoleConfig = { access: Access } & (
+export type RoleConfig = { access: Access /** The command line, by the flags' names. */; flags?: Readonly<Record<string, string>> } & (
   | { role: 'controllers'; podCidr: string /** With it certificates are signed. */; pkiDirectory?: string; pages?: PagesConfig }
   | { role: 'scheduler'; configuration?: SchedulerConfiguration; pages?: PagesConfig }
   | { role: 'simulated-nodes'; count: number; namePrefix: string /** Any that is free unless given. */; firstSubnet?: number }

@@ -16,25 +16,30 @@ import { stopSignal } from './stop-signal.ts'
 export interface RoleFlags {
   kubeconfig?: string
   pkiDir?: string
+  /** The whole command line. */
+  flags?: Readonly<Record<string, string>>
 }
 
-export async function runControllers({ kubeconfig, pkiDir, ...flags }: RoleFlags & PagesFlags, platform: Platform): Promise<void> {
+export async function runControllers(
+  { kubeconfig, pkiDir, flags: said = {}, ...flags }: RoleFlags & PagesFlags,
+  platform: Platform,
+): Promise<void> {
   const pages = readPagesFlags(flags, CONTROLLERS_PORT)
   const pkiDirectory = pkiDir === undefined ? undefined : resolve(pkiDir)
   if (pkiDirectory !== undefined && !existsSync(join(pkiDirectory, 'ca.key')))
     throw new UsageError(`--pki-dir ${pkiDir}: there is no ca.key in it; name the directory that the API server was started with`)
-  const own = { role: 'controllers' as const, podCidr: DEFAULTS.podCidr, access: access(kubeconfig) }
+  const own = { role: 'controllers' as const, flags: said, podCidr: DEFAULTS.podCidr, access: access(kubeconfig) }
   if (pkiDirectory === undefined) say('no --pki-dir: certificate signing requests stay unsigned')
   await run({ ...own, ...(pkiDirectory ? { pkiDirectory } : {}), ...(pages ? { pages } : {}) }, platform)
 }
 
 export async function runScheduler(
-  { kubeconfig, config, ...flags }: RoleFlags & PagesFlags & { config?: string },
+  { kubeconfig, config, flags: said = {}, ...flags }: RoleFlags & PagesFlags & { config?: string },
   platform: Platform,
 ): Promise<void> {
   const pages = readPagesFlags(flags, SCHEDULER_PORT)
   const configuration = config === undefined ? undefined : await readSchedulerConfiguration('--config', config)
-  const own = { role: 'scheduler' as const, access: access(kubeconfig ?? configuration?.kubeconfig) }
+  const own = { role: 'scheduler' as const, flags: said, access: access(kubeconfig ?? configuration?.kubeconfig) }
   await run({ ...own, ...(configuration ? { configuration } : {}), ...(pages ? { pages } : {}) }, platform)
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type ClusterConfig, DEFAULTS } from '#cli/config.ts'
 import { CommandError } from '#cli/errors.ts'
 import type { ImageTools } from '#cli/platform.ts'
+import { programVersion } from '#cli/version.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -24,6 +25,7 @@ import { createImageTools } from '#node/images/image-tools.ts'
 import { PAUSE_IMAGE } from '#node/images/pause-image.ts'
 import { createKubeletServer } from '#node/kubelet-server.ts'
 import { createNode } from '#node/node.ts'
+import { buildVersion } from '#server/endpoints/version.ts'
 import { claimMachine } from './machine-claim.ts'
 
 export interface Surroundings {
@@ -120,6 +122,7 @@ export function nodeServices(options: RealNodeOptions, { endpoint, identity }: {
       host: ip,
       port: kubeletPort,
       dataDirectory: join(dataDirectory, 'node'),
+      process: { version: buildVersion(programVersion()), flags: config.flags ?? {} },
       clock,
       log: log.child({ service: 'kubelet' }),
     }),

@@ -35,7 +35,7 @@ async function clusterFor(t: TestContext) {
       writeLog: () => {},
       say: (line: string) => void said.push(line),
     }
-    const running = cleanUp.use(await startRole({ ...config, access, pages }, options))
+    const running = cleanUp.use(await startRole({ ...config, access, pages, flags: { 'secure-port': '0' } }, options))
     return {
       said,
       stop: () => running[Symbol.asyncDispose](),
@@ -131,6 +131,20 @@ test('startRole shows health to everybody, and metrics to whom the API server le
     200,
   )
   assert.equal((await ask(`${url}/debug/pprof`, { as: access })).code, 404)
+  assert.match(
+    (await ask(`${url}/statusz`, { as: access })).body,
+    /^\nkube-scheduler statusz\n[^]*\nPaths: \/configz \/flagz \/healthz \/livez /,
+  )
+  assert.equal((await ask(`${url}/flagz`, { as: access })).body.split('\n').slice(3).join('\n'), 'secure-port=0\n')
+  const { componentconfig } = JSON.parse((await ask(`${url}/configz`, { as: access })).body)
+  assert.equal(componentconfig.PodMaxBackoffSeconds, 10)
+  assert.deepEqual([componentconfig.LeaderElection.LeaseDuration, componentconfig.LeaderElection.ResourceName], ['15s', 'kube-scheduler'])
+  const [{ SchedulerName, Plugins }] = componentconfig.Profiles
+  assert.equal(SchedulerName, 'default-scheduler')
+  assert.ok(
+    Plugins.MultiPoint.Enabled.some(({ Name, Weight }: { Name: string; Weight: number }) => Name === 'TaintToleration' && Weight === 3),
+  )
+  for (const path of ['/statusz', '/flagz', '/configz']) assert.equal((await ask(url + path)).code, 403, path)
   assert.equal((await ask(`${url}/metrics`, { as: access, method: 'POST' })).code, 405)
 })
 
@@ -142,6 +156,11 @@ test('startRole shows who leads and who stands by, and gives the lease back when
   assert.equal(await until(() => master(first.url)), '1')
   const second = await start('controllers', ANY)
   assert.equal(await until(() => master(second.url)), '0')
+  const { Generic, KubeCloudShared } = JSON.parse((await ask(`${first.url}/configz`, { as: access })).body)[
+    'kubecontrollermanager.config.k8s.io'
+  ]
+  assert.deepEqual([Generic.LeaderElection.RetryPeriod, KubeCloudShared.ClusterCIDR], ['2s', '10.244.0.0/16'])
+  assert.match((await ask(`${second.url}/statusz`, { as: access })).body, /^\nkube-controller-manager statusz\n/)
   assert.match((await ask(`${first.url}/metrics`, { as: access })).body, /^workqueue_adds_total\{name="deployment"\} \d/m)
   const lease = () => client.get(Lease, { namespace: 'kube-system', name: 'kube-controller-manager' })
   const held = (await lease()).spec

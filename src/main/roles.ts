@@ -14,6 +14,7 @@ import { createSimulatedNodes } from '#node/simulated/nodes.ts'
 import { createSchedulerMetrics } from '#scheduler/metrics.ts'
 import { ensurePki } from '#server/pki/pki.ts'
 import { type ActorOptions, controllersOf, informersOf, schedulerOf, SCHEDULER, signersOf, SIMULATED_NODES } from './actors.ts'
+import { controllersShown, schedulerShown } from './component/configurations.ts'
 import { type Component, electedService } from './component/elected.ts'
 
 export async function startRole(
@@ -37,6 +38,8 @@ export async function startRole(
         return elected('kube-controller-manager', {
           user: CONTROLLER_MANAGER,
           pages: config.pages,
+          flags: config.flags,
+          configuration: controllersShown(config),
           metricsOf: createControllerMetrics,
           async make(options, metrics) {
             const pki =
@@ -59,6 +62,8 @@ export async function startRole(
         return elected('kube-scheduler', {
           user: SCHEDULER,
           pages: config.pages,
+          flags: config.flags,
+          configuration: schedulerShown(configuration),
           election: configuration?.leaderElection,
           metricsOf: createSchedulerMetrics,
           make: async (options, metrics) => [
@@ -67,7 +72,7 @@ export async function startRole(
         })
       }
       case 'simulated-nodes': {
-        const { role: _role, access: _access, ...own } = config
+        const { role: _role, access: _access, flags: _flags, ...own } = config
         const nodes = { ...own, client: clientFor(SIMULATED_NODES), informers: informersOf(shared), clock, log }
         return createSimulatedNodes({ ...nodes, joining: joiningAs(random), stages: { random, define: true } })
       }

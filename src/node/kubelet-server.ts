@@ -4,6 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { StatusError } from '#api/status.ts'
+import type { ZPages } from '#api/z-pages.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Service } from '#lib/service.ts'
@@ -32,6 +34,8 @@ export interface KubeletServerOptions {
   authorize?: AuthorizeNodeRequest
   /** What /configz shows. */
   configuration?: object
+  /** What /statusz and /flagz tell of the process. Absent: they are not there. */
+  process?: Pick<ZPages, 'version' | 'flags'>
   dataDirectory?: string
   clock: Clock
   log: Logger
@@ -72,7 +76,7 @@ export function createKubeletServer(options: KubeletServerOptions): Service & { 
     }
     const page = pages.get(url.pathname.replace(/(.)\/$/, '$1'))
     if (!page) throw new HttpError(404, '404 page not found\n')
-    const { type, body } = await page()
+    const { type, body } = await page(request.headers.accept)
     send(response, type, body)
   }
 
@@ -126,8 +130,9 @@ function send(response: ServerResponse, type: string, body: string | Buffer): vo
 }
 
 function fail(error: unknown, { response, log }: { response: ServerResponse; log: Logger }): void {
-  if (!(error instanceof HttpError)) log.error('a request to the node failed', { error })
+  const status = error instanceof HttpError ? error.status : error instanceof StatusError ? error.code : 500
+  if (status === 500) log.error('a request to the node failed', { error })
   if (response.headersSent) return void response.destroy()
-  response.writeHead(error instanceof HttpError ? error.status : 500, { 'content-type': 'text/plain; charset=utf-8' })
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' })
   response.end((error as Error).message)
 }

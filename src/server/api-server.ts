@@ -37,7 +37,7 @@ import { pathsEndpoint } from './endpoints/paths.ts'
 import { metricsEndpoint } from './endpoints/metrics.ts'
 import { openApiEndpoints } from './endpoints/openapi.ts'
 import { buildVersion, versionEndpoint } from './endpoints/version.ts'
-import { zPages } from './endpoints/zpages.ts'
+import { zPageEndpoints } from './endpoints/zpages.ts'
 import type { Engine } from './engine/engine.ts'
 import { expireEvents } from './engine/event-expiry.ts'
 import { audit, auditRefusals } from './http/audit.ts'
@@ -397,7 +397,7 @@ class Server implements ApiServer {
         ...(this.#options.metrics ?? []),
       ]),
       ...fairnessEndpoints(this.#fairness, clock),
-      ...zPages({ clock, startedAt, version, flags: this.#options.flags ?? {}, paths: () => paths() }),
+      ...zPageEndpoints({ clock, startedAt, version, flags: this.#options.flags ?? {}, paths: () => paths() }),
       ...(this.#extensions.endpoints ?? []),
       ...(this.#options.endpoints ?? []),
     ]

@@ -19,6 +19,9 @@ export interface Component<M> {
   make(options: ActorOptions, metrics: M): Promise<Service[]>
   metricsOf(): M
   pages: PagesConfig | undefined
+  flags: Readonly<Record<string, string>> | undefined
+  /** What /configz shows. */
+  configuration: Readonly<Record<string, unknown>>
   election?: LeaderElectionSettings | undefined
 }
 
@@ -32,7 +35,7 @@ interface Around {
 /** Its services begin anew, with informers and counts of their own, every time this process comes to lead. */
 export function electedService<M extends Metrics<any>>(
   lease: string,
-  { user, make, metricsOf, pages, election }: Component<M>,
+  { user, make, metricsOf, pages, flags, configuration, election }: Component<M>,
   { shared, identity, say }: Around,
 ): Service {
   const { clientFor, clock, random, log } = shared
@@ -63,6 +66,9 @@ export function electedService<M extends Metrics<any>>(
           ...shared,
           client,
           say,
+          component: lease,
+          flags: flags ?? {},
+          configuration,
           checks: state.checks({ elects }),
           metrics: [
             () => state.families(),

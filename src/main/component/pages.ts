@@ -1,4 +1,5 @@
-// The pages of a component that runs apart from the API server: health, which everybody may read, and metrics, for whom the API server lets. HTTPS only.
+// The pages of a component that runs apart from the API server: health, which everybody may read; metrics, configuration and how it was started, for
+// whom the API server lets. HTTPS only.
 // Nothing here changes anything, and nothing of it is needed for the component's work.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
@@ -6,6 +7,8 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { StatusError } from '#api/status.ts'
+import { zPages } from '#api/z-pages.ts'
+import { programVersion } from '#cli/version.ts'
 import type { Client } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
@@ -13,6 +16,7 @@ import { formatMetrics, type MetricSource } from '#lib/metric-family.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { type HealthCheck, healthPages, type Page } from '#server/endpoints/health-pages.ts'
+import { buildVersion } from '#server/endpoints/version.ts'
 import type { CertifiedKey } from '#server/pki/certificate-spec.ts'
 import { DelegatedAccess } from './delegated-access.ts'
 
@@ -29,6 +33,12 @@ export interface PagesOptions {
   hostName: string
   checks: readonly HealthCheck[]
   metrics: readonly MetricSource[]
+  /** As upstream calls it. */
+  component: string
+  /** As the process was started, by the flags' names. */
+  flags: Readonly<Record<string, string>>
+  /** What /configz shows. */
+  configuration: Readonly<Record<string, unknown>>
 }
 
 const AUTHORITY = { namespace: 'kube-system', name: 'extension-apiserver-authentication' }
@@ -46,12 +56,26 @@ export function componentPages(options: PagesOptions): Service & { readonly port
     type: METRICS_TYPE,
     body: formatMetrics(options.metrics.flatMap((source) => [...source()])),
   })
+  const started = zPages({
+    component: options.component,
+    clock,
+    startedAt: clock.now(),
+    version: buildVersion(programVersion()),
+    flags: options.flags,
+    paths: () => [...health.keys(), '/metrics', '/configz', '/statusz', '/flagz'],
+  })
+  const pageOf = (path: string, request: IncomingMessage): ((query: URLSearchParams) => Page) | undefined => {
+    if (path === '/metrics') return metrics
+    if (path === '/configz') return () => ({ status: 200, type: 'application/json', body: JSON.stringify(options.configuration) })
+    const zPage = started.get(path)
+    return zPage ? () => ({ status: 200, ...zPage({ accept: request.headers.accept }) }) : health.get(path)
+  }
   let bound = 0
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'https://component')
     await access.admit(request, pathname)
-    const page = pathname === '/metrics' ? metrics : health.get(pathname)
+    const page = pageOf(pathname, request)
     if (!page) return send(response, { status: 404, type: 'text/plain; charset=utf-8', body: '404 page not found\n' })
     if (request.method !== 'GET' && request.method !== 'HEAD')
       throw new StatusError('MethodNotAllowed', 'only GET and HEAD are served here')

@@ -1,5 +1,6 @@
 // What the node's API shows without being asked for more than a path: health, pods, configuration, statistics, metrics.
 import { availableParallelism } from 'node:os'
+import { type ZPages, zPages } from '#api/z-pages.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { PodDirectory } from '#node/runtime.ts'
 import { readMachineStats } from './machine-stats.ts'
@@ -12,11 +13,15 @@ export interface Page {
   body: string
 }
 
+/** `accept`: the forms asked for, where there are several. */
+type PageMaker = (accept?: string) => Page | Promise<Page>
+
 interface PagesOptions {
   directory: PodDirectory
   usage: UsageReader
   nodeName: string
   configuration?: object
+  process?: Pick<ZPages, 'version' | 'flags'>
   dataDirectory?: string
   clock: Clock
 }
@@ -28,10 +33,11 @@ export function kubeletPages({
   usage,
   nodeName,
   configuration,
+  process,
   dataDirectory = '/',
   clock,
-}: PagesOptions): ReadonlyMap<string, () => Page | Promise<Page>> {
-  return new Map<string, () => Page | Promise<Page>>([
+}: PagesOptions): ReadonlyMap<string, PageMaker> {
+  const pages = new Map<string, PageMaker>([
     ['/healthz', () => text('ok')],
     ['/healthz/ping', () => text('ok')],
     ['/pods', () => podList(directory.pods())],
@@ -54,6 +60,9 @@ export function kubeletPages({
       async () => text(cadvisorMetrics(await usage.read(), { node: readMachineStats(), cores: availableParallelism() }), METRICS_TYPE),
     ],
   ])
+  const told = process ? zPages({ ...process, component: 'kubelet', clock, startedAt: clock.now(), paths: () => [...pages.keys()] }) : []
+  for (const [path, page] of told) pages.set(path, (accept) => page({ accept }))
+  return pages
 }
 
 const json = (value: unknown): Page => ({ type: 'application/json', body: JSON.stringify(value) })

@@ -1,103 +1,15 @@
-// /statusz and /flagz: what runs here since when, and how it was started; text for people, and objects of config.k8s.io for programs that ask for them by name.
-import { StatusError } from '#api/status.ts'
-import { type Clock, formatHttpDate, formatTime } from '#lib/clock.ts'
-import { answer, type Call } from '#server/http/call.ts'
-import { clauses } from '#server/http/negotiate.ts'
-import { encode, sendBytes, wantsPretty } from '#server/http/respond.ts'
+// /statusz and /flagz of the API server.
+import { zPages, type ZPages } from '#api/z-pages.ts'
+import { sendBytes, wantsPretty } from '#server/http/respond.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { BuildVersion } from './version.ts'
 
-const COMPONENT = 'kube-apiserver'
-const GROUP = 'config.k8s.io'
-const VERSIONS = ['v1alpha1', 'v1beta1']
-const WARNING =
-  'Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.'
-/** Roots that are no help in finding out what is wrong. */
-const NOT_LISTED = ['/apis', '/api', '/openid', '/openapi', '/.well-known', '/']
-
-export interface ZPages {
-  clock: Clock
-  startedAt: number
-  version: BuildVersion
-  /** As the process was started, by the flags' names. */
-  flags: Readonly<Record<string, string>>
-  /** Every path there is. */
-  paths(): readonly string[]
-}
-
-type Form = 'text' | { format: 'json' | 'yaml'; version: string }
-
-export function zPages({ clock, startedAt, version, flags, paths }: ZPages): Endpoint[] {
-  const statusz = () => {
-    const uptimeSeconds = Math.max(0, Math.floor((clock.now() - startedAt) / 1000))
-    return {
-      startTime: formatTime(startedAt),
-      uptimeSeconds,
-      goVersion: version.goVersion,
-      binaryVersion: version.gitVersion.slice(1),
-      emulationVersion: `${version.emulationMajor}.${version.emulationMinor}`,
-      paths: rootsOf(paths()),
-    }
-  }
-  const statuszText = () => {
-    const { uptimeSeconds: up, goVersion, binaryVersion, emulationVersion, paths: roots } = statusz()
-    const lines = {
-      Started: unixDate(startedAt),
-      Up: `${Math.floor(up / 3600)} hr ${padded(Math.floor(up / 60) % 60)} min ${padded(up % 60)} sec`,
-      'Go version': goVersion,
-      'Binary version': binaryVersion,
-      'Emulation version': emulationVersion,
-      Paths: roots.join(' '),
-    }
-    return `\n${Object.entries(lines)
-      .map(([name, value]) => `${name}: ${value}\n`)
-      .join('')}`
-  }
-  const sorted = Object.entries(flags).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  const flagzText = () => sorted.map(([name, value]) => `${name}=${value}\n`).join('')
-  return [zPage('Statusz', { fields: statusz, text: statuszText }), zPage('Flagz', { fields: () => ({ flags }), text: flagzText })]
-}
-
-function zPage(kind: string, { fields, text }: { fields: () => object; text: () => string }): Endpoint {
-  const path = `/${kind.toLowerCase()}`
-  return {
+export function zPageEndpoints(options: Omit<ZPages, 'component'>): Endpoint[] {
+  return Array.from(zPages({ ...options, component: 'kube-apiserver' }), ([path, page]) => ({
     path,
     serves: (asked) => asked === path,
     async answer(call) {
-      const form = formOf(call, kind)
-      if (form === 'text') {
-        const body = `\n${COMPONENT} ${kind.toLowerCase()}\n${WARNING}\n${text()}`
-        return answer(call, 200, { type: 'text/plain; charset=utf-8', body })
-      }
-      const object = { kind, apiVersion: `${GROUP}/${form.version}`, metadata: { name: COMPONENT }, ...fields() }
-      await sendBytes(call, { status: 200, ...encode(object, { format: form.format, pretty: wantsPretty(call) }) })
+      const { accept } = call.exchange.headers
+      await sendBytes(call, { status: 200, ...page({ accept, pretty: wantsPretty(call) }) })
     },
-  }
+  }))
 }
-
-/** Text for whoever names no kind; objects for who names the very one that is here. */
-function formOf({ exchange }: Call, kind: string): Form {
-  const { accept = '' } = exchange.headers
-  if (accept.trim() === '') return 'text'
-  for (const { type, parameters } of clauses(accept)) {
-    const version = parameters.get('v') ?? ''
-    const named = parameters.get('as') === kind && parameters.get('g') === GROUP && VERSIONS.includes(version)
-    if (named && ['application/json', 'application/*', '*/*'].includes(type)) return { format: 'json', version }
-    if (named && type === 'application/yaml') return { format: 'yaml', version }
-    if (!parameters.has('as') && ['text/plain', 'text/*', '*/*'].includes(type)) return 'text'
-  }
-  throw new StatusError('NotAcceptable', 'only the following media types are accepted: application/json, application/yaml, text/plain')
-}
-
-function rootsOf(paths: readonly string[]): string[] {
-  const roots = paths.map((path) => `/${path.split('/')[1]}`)
-  return [...new Set(roots)].filter((root) => !NOT_LISTED.includes(root)).toSorted()
-}
-
-/** As `date` writes it. */
-function unixDate(time: number): string {
-  const [weekday = '', day = '', month = '', year = '', hour = ''] = formatHttpDate(time).replace(',', '').split(' ')
-  return `${weekday} ${month} ${String(Number(day)).padStart(2)} ${hour} UTC ${year}`
-}
-
-const padded = (number: number): string => String(number).padStart(2, '0')

@@ -1,5 +1,6 @@
 // Which of the forms we speak a client wants: JSON, YAML or protobuf, of the object itself, a Table or its metadata only.
 import { StatusError } from '#api/status.ts'
+import { clauses } from '#lib/accept.ts'
 
 export type Format = 'json' | 'yaml' | 'protobuf'
 
@@ -61,30 +62,4 @@ export function negotiate(
 function notAcceptable(formats: readonly Format[]): StatusError {
   const accepted = formats.map((format) => CONTENT_TYPES[format]).join(', ')
   return new StatusError('NotAcceptable', `only the following media types are accepted: ${accepted}`)
-}
-
-/** Media ranges by quality, then as written. */
-export function clauses(accept: string): { type: string; parameters: Map<string, string> }[] {
-  return accept
-    .split(',', 64)
-    .map((clause) => {
-      const [type = '', ...rest] = clause.split(';').map((part) => part.trim())
-      const parameters = new Map<string, string>()
-      for (const parameter of rest) {
-        const equals = parameter.indexOf('=')
-        if (equals > 0)
-          parameters.set(
-            parameter.slice(0, equals).trim(),
-            parameter
-              .slice(equals + 1)
-              .trim()
-              .replaceAll('"', ''),
-          )
-      }
-      const quality = Number(parameters.get('q') ?? 1)
-      parameters.delete('q')
-      return { type: type.toLowerCase(), parameters, quality: Number.isFinite(quality) ? quality : 0 }
-    })
-    .filter(({ quality }) => quality > 0)
-    .toSorted((a, b) => b.quality - a.quality)
 }
