@@ -222,6 +222,7 @@ class LocalClient implements Client {
       attributes,
       dryRun,
       fieldManager: named ?? managerOf(this.#user),
+      local: true,
       warn: () => {},
       within: this.#within(),
       ...(this.#annotate ? { annotate: this.#annotate } : {}),

@@ -47,6 +47,8 @@ export interface Write {
   readonly view?: AdmissionView
   /** The server's own authority: admission is not asked; `plain` records no field manager either. */
   readonly trusted?: 'plain' | 'managed'
+  /** Who writes is of this process and is answered with the object itself, not with its bytes. */
+  readonly local?: boolean
 }
 
 export interface AdmissionView {

@@ -29,6 +29,7 @@ export async function persist(
     const seen = engine.mirror.seen(revision)
     if (seen) await seen
     const stored = resource.cache.get(key)
+    if (write.local && stored?.revision === revision) stored.share(engine.mirror.recent)
     if (stored?.revision === revision) return isShownApart(resource) ? await shown(resource, stored) : stored
     // Overwritten already: answer what this write made of it.
     if (converted) return await shown(resource, new StoredObject(key, bytes, revision))
