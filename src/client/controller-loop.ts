@@ -62,7 +62,7 @@ export function createControllerService(controller: Controller, options: Control
         }
         starting.use(
           informers.of(trigger.kind).subscribe(({ object, previous }) => {
-            if (!trigger.same || !object) enqueue(previous)
+            if (!object || !previous || !trigger.same?.(object, previous)) enqueue(previous)
             enqueue(object)
           }),
         )

@@ -13,8 +13,8 @@ export interface Trigger<T extends KubeObject = KubeObject> {
   kind: Kind<T>
   /** Keys to reconcile when `object` (or what it was before) changes. */
   keys(object: T, informers: Informers): Iterable<ObjectKey>
-  /** Every version of an object names the same keys. */
-  same?: true
+  /** Whether two versions of an object are known to name the same keys: then one is asked. */
+  same?(object: T, previous: T): boolean
 }
 
 export interface ControllerContext {

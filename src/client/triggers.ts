@@ -6,7 +6,7 @@ import type { Informers } from './informer.ts'
 
 /** The object's own key. */
 export function itself<T extends KubeObject>(kind: Kind<T>): Trigger<T> {
-  return { kind, keys: (object) => [keyOf(object)], same: true }
+  return { kind, keys: (object) => [keyOf(object)], same: () => true }
 }
 
 /** The key of the `owner` that controls the object. */
@@ -14,6 +14,7 @@ export function ownersOf<T extends KubeObject>(kind: Kind<T>, owner: Kind<any>):
   const group = `${owner.group}/`
   return {
     kind,
+    same: ({ metadata: after }, { metadata: before }) => after?.ownerReferences === before?.ownerReferences,
     keys({ metadata }) {
       const reference = metadata?.ownerReferences?.find((one) => one.controller)
       if (!reference || reference.kind !== owner.kind) return []

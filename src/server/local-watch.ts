@@ -39,7 +39,8 @@ export async function* watchLocally<T extends KubeObject>(
   using _timer = timeoutSeconds ? engine.clock.after(timeoutSeconds * 1000, end) : undefined
   try {
     using _watching = await watchObjects(engine, resource, {
-      request: options,
+      // It breaks only together with what it watches: there is nothing to go on from.
+      request: options.sendInitialEvents ? options : { ...options, allowWatchBookmarks: false },
       sink: {
         change(type, stored) {
           stored.share(engine.mirror.recent)

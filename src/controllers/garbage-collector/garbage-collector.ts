@@ -37,6 +37,7 @@ export function garbageCollector(kinds: ClusterKinds): Controller {
           syncs.push(informer.synced().catch(() => {}))
           graph.watch({ kind, informer })
           const subscription = informer.subscribe(({ object, previous }) => {
+            if (object && previous && isUnaffected(object, previous)) return
             graph.update(kind, object, previous)
             for (const node of affected(kind, { object, previous, graph })) enqueue(node)
           })
@@ -72,6 +73,12 @@ async function work(queue: WorkQueue, waiting: Map<string, Node>, options: Colle
       queue.done(text)
     }
   }
+}
+
+/** Most changes: it lives, and its owners are the very list they were. */
+function isUnaffected({ metadata: after = {} }: KubeObject, { metadata: before = {} }: KubeObject): boolean {
+  if (after.deletionTimestamp || before.deletionTimestamp || after.uid !== before.uid) return false
+  return after.ownerReferences === before.ownerReferences
 }
 
 /** Which objects a change calls for a look at. */

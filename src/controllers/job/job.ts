@@ -206,14 +206,12 @@ function tellChanges(
 
 /** Pods of a job that is finished or gone need no counting any more. */
 async function releasePods(key: ObjectKey, job: Job | undefined, context: ControllerContext): Promise<void> {
-  const pods = context.informers
-    .of(Pod)
-    .list(key.namespace)
-    .filter((pod) => {
-      const owner = controllerOf(pod)
-      return isTracked(pod) && owner?.kind === 'Job' && (job ? owner.uid === job.metadata?.uid : owner.name === key.name)
-    })
-  await untrack(pods, context.client)
+  const pods = context.informers.of(Pod)
+  const own = job ? pods.ownedBy(job.metadata?.uid ?? '') : pods.list(key.namespace).filter((pod) => controllerOf(pod)?.name === key.name)
+  await untrack(
+    own.filter((pod) => isTracked(pod) && controllerOf(pod)?.kind === 'Job'),
+    context.client,
+  )
 }
 
 async function claimPods(job: Job, { client, informers }: ControllerContext): Promise<Pod[]> {

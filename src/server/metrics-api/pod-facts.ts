@@ -22,8 +22,13 @@ interface RunningContainer {
 }
 
 export interface PodFacts {
+  /** `namespace/name` */
+  key: string
   /** Those that run, sidecars first. */
   containers: readonly RunningContainer[]
+  /** When the first of them and the last of them started. */
+  firstStartMs: number
+  lastStartMs: number
   /** What annotations say of the whole pod. */
   said: Amount
   owner: OwnerReference | undefined
@@ -42,7 +47,7 @@ export function factsOf(pod: Pod): PodFacts {
 /** Of the containers that ran at that time; `share` is the pod's part of what its owner is said to use. The same amounts are the same list. */
 export function amountsAt({ timestamp, facts, share }: { timestamp: number; facts: PodFacts; share: Amount }): PodReading['containers'] {
   const { last, containers } = facts
-  const measured = containers.filter(({ startedAtMs }) => startedAtMs <= timestamp)
+  const measured = facts.lastStartMs <= timestamp ? containers : containers.filter(({ startedAtMs }) => startedAtMs <= timestamp)
   if (last && last.count === measured.length && last.share.cpu === share.cpu && last.share.memory === share.memory) return last.amounts
   const of = (resource: Resource) => {
     const requested = measured.reduce((sum, { requests }) => sum + requests[resource], 0)
@@ -80,9 +85,17 @@ function readFacts(pod: Pod): PodFacts {
     const { name } = container
     const running = statuses.get(name)?.state?.running
     if (!running) return []
-    return { name, startedAtMs: Date.parse(running.startedAt ?? ''), requests: requestsOf(container), said: said(`.${name}`) }
+    return { name, startedAtMs: Date.parse(running.startedAt ?? '') || Infinity, requests: requestsOf(container), said: said(`.${name}`) }
   })
-  return { containers, said: said(''), owner: metadata?.ownerReferences?.find(({ controller }) => controller) }
+  const starts = containers.map(({ startedAtMs }) => startedAtMs)
+  return {
+    key: `${metadata?.namespace}/${metadata?.name}`,
+    containers,
+    firstStartMs: Math.min(...starts),
+    lastStartMs: Math.max(...starts),
+    said: said(''),
+    owner: metadata?.ownerReferences?.find(({ controller }) => controller),
+  }
 }
 
 function requestsOf({ resources }: Container): Record<Resource, number> {

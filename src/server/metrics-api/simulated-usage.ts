@@ -55,7 +55,7 @@ export class SimulatedUsage {
     this.#context = context
   }
 
-  /** How often pods and nodes have changed since somebody first asked. */
+  /** How often running pods, and nodes that are measured, have changed since somebody first asked. */
   get changes(): number {
     return this.#changes
   }
@@ -87,7 +87,7 @@ export class SimulatedUsage {
     return basis.pods
   }
 
-  /** Pods and nodes tell when they change: whatever was worked out before is then out of date. */
+  /** Pods that run and nodes tell when they change: whatever was worked out before is then out of date. */
   #follow(): void {
     if (this.#followed.length > 0) return
     const { reader } = this.#context
@@ -95,7 +95,14 @@ export class SimulatedUsage {
       this.#changes++
       this.#basis.clear()
     }
-    this.#followed = [reader.onChange(Pod, changed), reader.onChange(Node, changed)]
+    this.#followed = [
+      reader.onChange(Pod, ({ object, previous }) => {
+        if (isRunning(object) || isRunning(previous)) changed()
+      }),
+      reader.onChange(Node, ({ object, previous }) => {
+        if (isMeasured(object) !== isMeasured(previous)) changed()
+      }),
+    ]
   }
 
   /** Everything is read at the same moments. */
@@ -109,27 +116,27 @@ export class SimulatedUsage {
     const owners: Basis['owners'] = []
     let steady = true
     const alive = new Map<string, boolean>()
-    const measured: { pod: Pod; facts: PodFacts; loads: Loads }[] = []
+    const measured: { facts: PodFacts; loads: Loads }[] = []
     const sharers = new Map<string, number>()
     const known = new Map<string, Loads>()
     for (const pod of reader.list(Pod, namespace || undefined)) {
-      const node = pod.spec?.nodeName
-      if (!node || pod.status?.phase !== 'Running') continue
+      if (!isRunning(pod)) continue
+      const node = pod.spec!.nodeName!
       if (!alive.has(node)) alive.set(node, this.#measures(node))
       if (!alive.get(node)) continue
       const facts = factsOf(pod)
       // Others have started since the window ended.
-      if (!facts.containers.every(({ startedAtMs }) => startedAtMs <= timestamp)) steady = false
-      if (!facts.containers.some(({ startedAtMs }) => startedAtMs <= timestamp)) continue
+      if (facts.lastStartMs > timestamp) steady = false
+      if (!(facts.firstStartMs <= timestamp)) continue
       const loads = this.#loadsOf(pod, facts, { known, owners })
       for (const load of [loads.cpu, loads.memory]) if (load) sharers.set(load.sharing, (sharers.get(load.sharing) ?? 0) + 1)
-      measured.push({ pod, facts, loads })
+      measured.push({ facts, loads })
     }
     const shareOf = (load: Load | undefined) => load && load.amount / sharers.get(load.sharing)!
     const pods = new Map<string, PodReading['containers']>()
-    for (const { pod, facts, loads } of measured) {
+    for (const { facts, loads } of measured) {
       const share = { cpu: shareOf(loads.cpu), memory: shareOf(loads.memory) }
-      pods.set(`${pod.metadata!.namespace}/${pod.metadata!.name}`, amountsAt({ timestamp, facts, share }))
+      pods.set(facts.key, amountsAt({ timestamp, facts, share }))
     }
     this.#basis.set(namespace, { pods, owners, steady })
     return pods
@@ -157,10 +164,8 @@ export class SimulatedUsage {
     return readings
   }
 
-  /** A simulated node that is lost tells nothing. */
   #measures(name: string): boolean {
-    const node = this.#context.reader.get(Node, { name })
-    return isSimulated(node) && isConditionTrue(node?.status?.conditions, 'Ready')
+    return isMeasured(this.#context.reader.get(Node, { name }))
   }
 
   /** The outermost owner that names a load: what a Deployment says is copied to its replica sets. */
@@ -190,6 +195,15 @@ export class SimulatedUsage {
 }
 
 const RESOURCES: readonly Resource[] = ['cpu', 'memory']
+
+function isRunning(pod: Pod | undefined): boolean {
+  return pod?.status?.phase === 'Running' && !!pod.spec?.nodeName
+}
+
+/** A simulated node that is lost tells nothing. */
+function isMeasured(node: Node | undefined): boolean {
+  return isSimulated(node) && isConditionTrue(node?.status?.conditions, 'Ready')
+}
 
 export function isSimulated(node: Node | undefined): boolean {
   return node?.metadata?.labels?.[SIMULATED] === 'true'
