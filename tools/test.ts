@@ -1,6 +1,7 @@
 // Runs every test file with Node's own runner: unit tests and actors side by side, interop where this machine allows it.
 import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { prepareMachine } from '../interop/machine.ts'
 
@@ -11,9 +12,10 @@ const files =
   wanted.length > 0
     ? wanted
     : globSync(['src/**/*.test.ts', 'interop/**/*.test.ts', 'sim/**/*.test.ts', 'tools/**/*.test.ts'], { cwd: root }).toSorted()
+// Each file is a process: what one has compiled the others need not.
 const result = spawnSync(
   process.execPath,
   ['--disable-warning=ExperimentalWarning', '--test', '--test-reporter=spec', '--test-concurrency=2', ...files],
-  { cwd: root, stdio: 'inherit' },
+  { cwd: root, stdio: 'inherit', env: { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compiled'), ...process.env } },
 )
 process.exit(result.status ?? 1)
