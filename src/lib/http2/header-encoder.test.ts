@@ -51,11 +51,12 @@ test('HeaderEncoder leaves out what belongs to connections, and lets no value en
   const block = new HeaderEncoder().encode(
     200,
     { Connection: 'close', 'transfer-encoding': 'chunked', 'x-a': 'a\r\nset-cookie: b', 'x-b': 'ü' },
-    'now',
+    { date: 'now', length: 3 },
   )
   assert.deepEqual(read(new HeaderDecoder(65_536), block), [
     [':status', '200'],
     ['date', 'now'],
+    ['content-length', '3'],
     ['x-a', 'a  set-cookie: b'],
     ['x-b', Buffer.from('ü').toString('latin1')],
   ])

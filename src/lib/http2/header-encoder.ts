@@ -24,6 +24,14 @@ interface Name {
   readonly added: Map<string, number>
 }
 
+/** Fields beside the headers. */
+export interface Added {
+  /** Where the headers have none. */
+  date?: string
+  /** The content's. */
+  length?: number | undefined
+}
+
 export class HeaderEncoder {
   readonly #names = new Map<string, Name>()
   readonly #table = new FieldTable(({ name, value }) => this.#names.get(name)?.added.delete(value))
@@ -38,8 +46,8 @@ export class HeaderEncoder {
     this.#table.limit = this.#limitToTell
   }
 
-  /** With `date` where the headers have none. The block is only lent: it is written over by the next. */
-  encode(status: number, headers: OutgoingHttpHeaders, date?: string): Buffer {
+  /** The block is only lent: it is written over by the next. */
+  encode(status: number, headers: OutgoingHttpHeaders, { date, length }: Added = {}): Buffer {
     this.#at = 0
     if (this.#limitToTell !== undefined) {
       this.#number(0x20, 5, this.#limitToTell)
@@ -47,6 +55,7 @@ export class HeaderEncoder {
     }
     this.#field(':status', String(status))
     if (date !== undefined && headers.date === undefined) this.#field('date', date)
+    if (length !== undefined) this.#field('content-length', String(length))
     for (const name in headers) {
       const value = headers[name]
       if (typeof value === 'string') this.#field(name, value)

@@ -1,6 +1,5 @@
 // One HTTP/2 connection of a server (RFC 9113): reads frames, keeps streams and windows, and bounds what a peer may cost. Nothing is pushed, priorities
 // are not heeded, and streams with much to send take turns.
-import type { OutgoingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '#lib/clock.ts'
 import { Calm } from './calm.ts'
@@ -23,7 +22,7 @@ import {
 import { HeaderDecoder } from './header-decoder.ts'
 import { HeaderEncoder } from './header-encoder.ts'
 import { requestHead } from './request-head.ts'
-import { type Done, ServerStream, type StreamCarrier } from './server-stream.ts'
+import { type AnswerHead, type Done, ServerStream, type StreamCarrier } from './server-stream.ts'
 
 /** As Kubernetes' own server allows. */
 const MAX_STREAMS = 250
@@ -99,8 +98,8 @@ export class ServerConnection implements StreamCarrier {
     this.#socket.destroy()
   }
 
-  sendHead(stream: ServerStream, { status, headers, end }: { status: number; headers: OutgoingHttpHeaders; end: boolean }): void {
-    this.#sendBlock(stream.id, this.#encoder.encode(status, headers, this.#now()), end)
+  sendHead(stream: ServerStream, { status, headers, end, length }: AnswerHead): void {
+    this.#sendBlock(stream.id, this.#encoder.encode(status, headers, { date: this.#now(), length }), end)
     if (end) this.#ended(stream)
   }
 

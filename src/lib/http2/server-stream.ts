@@ -7,15 +7,26 @@ import type { RequestHead } from './request-head.ts'
 const EMPTY = Buffer.alloc(0)
 /** Told to the peer once so much of a body has been taken. */
 const REPLENISH_BYTES = 64 * 1024
+/** Go's servers tell the length of what fits into their first buffer. */
+const TOLD_BELOW = 4096
 
 /** What a stream needs of its connection. */
 export interface StreamCarrier {
-  sendHead(stream: ServerStream, head: { status: number; headers: OutgoingHttpHeaders; end: boolean }): void
+  sendHead(stream: ServerStream, head: AnswerHead): void
   /** `done` is called once the bytes have left, with an error if they never will. */
   sendData(stream: ServerStream, data: { bytes: Buffer; end: boolean; done?: Done | undefined }): void
   sendReset(stream: ServerStream, code: number): void
   /** The peer may send so much more of the body. */
   widen(stream: ServerStream, bytes: number): void
+}
+
+export interface AnswerHead {
+  status: number
+  headers: OutgoingHttpHeaders
+  /** Nothing follows. */
+  end: boolean
+  /** Told to the peer: bytes of the body. */
+  length?: number | undefined
 }
 
 export type Done = (error?: Error | null) => void
@@ -98,7 +109,8 @@ export class ServerStream {
     this.#answered = true
     const bytes = body === undefined ? EMPTY : typeof body === 'string' ? Buffer.from(body) : asBuffer(body)
     const end = bytes.length === 0
-    this.#carrier.sendHead(this, { status, headers, end })
+    const length = body !== undefined && bytes.length <= TOLD_BELOW ? bytes.length : undefined
+    this.#carrier.sendHead(this, { status, headers, end, length })
     if (!end) this.#carrier.sendData(this, { bytes, end: true })
   }
 

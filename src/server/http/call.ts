@@ -50,7 +50,10 @@ export function annotateOf(call: Call): Annotate {
 
 /** Answers whole, with the headers and warnings gathered on the way. */
 export function answer(call: Call, status: number, { type, body, headers }: Answer): void {
-  call.exchange.send(status, { ...answerHeaders(call), ...(type ? { 'content-type': type } : {}), ...headers }, body)
+  const told = answerHeaders(call)
+  if (type) told['content-type'] = type
+  for (const name in headers) told[name] = headers[name]!
+  call.exchange.send(status, told, body)
 }
 
 export interface Answer {

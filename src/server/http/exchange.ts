@@ -32,9 +32,6 @@ export interface ServedExchange extends Exchange {
   abort(): void
 }
 
-/** Go's servers tell the length of what fits into their first buffer. */
-const TOLD_BELOW = 4096
-
 abstract class SocketExchange {
   readonly url: string
   readonly path: string
@@ -111,9 +108,7 @@ export class Http2Exchange extends SocketExchange implements ServedExchange {
     const stream = this.#stream
     if (stream.isClosed || stream.answered) return
     this.status = status
-    if (this.method === 'HEAD' || body === undefined) return stream.respond(status, headers)
-    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
-    stream.respond(status, length > TOLD_BELOW ? headers : { ...headers, 'content-length': length }, body)
+    stream.respond(status, headers, this.method === 'HEAD' ? undefined : body)
   }
 
   open(status: number, headers: OutgoingHttpHeaders): Writable {
