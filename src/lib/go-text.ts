@@ -55,6 +55,7 @@ export function goValue(value: unknown): string {
 export function goType(value: unknown): string {
   if (value === null || value === undefined) return '<nil>'
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
+  if (typeof value === 'bigint') return 'int64'
   if (typeof value === 'object') return Array.isArray(value) ? '[]interface {}' : 'map[string]interface {}'
   return typeof value === 'boolean' ? 'bool' : typeof value
 }

@@ -5,6 +5,7 @@ import { builtinKinds } from '#api/kinds.ts'
 import { APIService } from '#api/kinds/apiregistration/api-service.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import type { Client, UserInfo } from '#client/client.ts'
+import { writeBigIntegers } from '#lib/exact-json.ts'
 import type { Clock } from '#lib/clock.ts'
 import { systemClock } from '#lib/clock.ts'
 import { type Logger, silentLogger } from '#lib/log.ts'
@@ -123,6 +124,7 @@ const START_HOOKS = [
 const DEFAULT_SEATS = 600
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
+  writeBigIntegers()
   return new Server(options)
 }
 

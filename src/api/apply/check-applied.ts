@@ -60,7 +60,7 @@ function expectation(schema: Schema, value: unknown): string | undefined {
   if (type === 'boolean') return typeof value === 'boolean' ? undefined : `expected boolean, ${shown}`
   if (type === 'string')
     return typeof value === 'string' ? undefined : `expected string, got &value.valueUnstructured{Value:${goValue(value)}}`
-  return typeof value === 'number' ? undefined : `expected numeric (int or float), got ${goType(value)}`
+  return typeof value === 'number' || typeof value === 'bigint' ? undefined : `expected numeric (int or float), got ${goType(value)}`
 }
 
 function unnamed(schema: Schema, shape: 'keyed' | 'set', item: unknown): string {

@@ -1,5 +1,6 @@
 // Elements of field paths, spelled as they are stored: `f:name`, `k:{"name":"web"}`, `v:"x"`, `i:0`. One spelling each, upstream's order, and how
 // messages show them.
+import { parseExactly } from '#lib/exact-json.ts'
 import { goJson, goQuoted, goText } from '#lib/go-text.ts'
 
 /** The order in which sets are stored and conflicts listed: fields before keys, values and indices; numbers by what they are worth. */
@@ -8,7 +9,7 @@ export function compareElements(a: string, b: string): number {
   const [left, right] = [rank(a), rank(b)]
   if (left !== right) return left - right
   if (a === b) return 0
-  const [mine, other]: unknown[] = [JSON.parse(a.slice(2)), JSON.parse(b.slice(2))]
+  const [mine, other]: unknown[] = [parseExactly(a.slice(2)), parseExactly(b.slice(2))]
   return a.startsWith('k:') ? compareKeys(mine as object, other as object) : compareValues(mine, other)
 }
 
@@ -25,7 +26,7 @@ function compareKeys(left: object, right: object): number {
   return mine.length - others.length
 }
 
-const TYPES = ['number', 'string', 'boolean', 'object']
+const TYPES = ['number', 'bigint', 'string', 'boolean', 'object']
 
 function compareValues(left: unknown, right: unknown): number {
   const [mine, other] = [TYPES.indexOf(typeof left), TYPES.indexOf(typeof right)]
@@ -41,8 +42,8 @@ export function canonicalElement(element: string): string | undefined {
   if (element === '.' || element.startsWith('f:')) return element
   try {
     if (element.startsWith('i:')) return /^i:\d+$/.test(element) ? element : undefined
-    if (element.startsWith('v:')) return valueElement(JSON.parse(element.slice(2)))
-    if (element.startsWith('k:')) return keyElement(JSON.parse(element.slice(2)))
+    if (element.startsWith('v:')) return valueElement(parseExactly(element.slice(2)))
+    if (element.startsWith('k:')) return keyElement(parseExactly(element.slice(2)) as Record<string, unknown>)
   } catch {
     return undefined
   }
@@ -74,12 +75,12 @@ function formatElement(element: string): string {
   const text = element.slice(2)
   if (element.startsWith('f:')) return `.${text}`
   if (element.startsWith('i:')) return `[${text}]`
-  if (element.startsWith('v:')) return `[=${formatValue(JSON.parse(text))}]`
-  const fields = Object.entries(JSON.parse(text) as Record<string, unknown>)
+  if (element.startsWith('v:')) return `[=${formatValue(parseExactly(text))}]`
+  const fields = Object.entries(parseExactly(text) as Record<string, unknown>)
   return `[${fields.map(([key, value]) => `${key}=${formatValue(value)}`).join(',')}]`
 }
 
 function formatValue(value: unknown): string {
   if (typeof value === 'string') return goQuoted(value)
-  return typeof value === 'number' ? goText(value) : JSON.stringify(value)
+  return typeof value === 'number' || typeof value === 'bigint' ? goText(value) : JSON.stringify(value)
 }

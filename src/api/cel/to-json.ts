@@ -18,7 +18,7 @@ export function toJson(value: Value): unknown {
     if (members > MAX_MEMBERS) throw new ResultTooLarge('the result of the expression is too large')
   }
   const convert = (one: Value): unknown => {
-    if (typeof one === 'bigint') return Number(one)
+    if (typeof one === 'bigint') return Number.isSafeInteger(Number(one)) ? Number(one) : one
     if (typeof one !== 'object' || one === null) return one
     if (one instanceof ListValue) {
       count(one.size)

@@ -6,6 +6,7 @@ import { DecodeError, decodeInto, MAX_DEPTH } from '#api/schema/decode.ts'
 import { parseNumerals, withPlainNumbers } from '#api/schema/numeral.ts'
 import { planOf } from '#api/schema/plan.ts'
 import { StatusError } from '#api/status.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 import { JsonSyntaxError, strictErrors, surveyJson, syntaxErrorOf } from './json-scanner.ts'
 import { type BodyFormat, bodyFormat } from './media-type.ts'
 import { decodeMessage } from './protobuf-decode.ts'
@@ -132,6 +133,7 @@ const READERS: Record<BodyFormat, Reader> = {
     const { keys, oddNumerals } = surveyJson(bytes)
     const repeats = strict && keys !== keysOf(value)
     if (expected.decode) {
+      if (oddNumerals) reading.value = parseExactly(textOf(bytes))
       if (repeats) reading.complaints = strictErrors(bytes)
       return
     }

@@ -14,6 +14,7 @@ import {
   YAMLException,
 } from 'js-yaml'
 import { MAX_DEPTH } from '#api/schema/decode.ts'
+import { longInteger } from '#lib/exact-json.ts'
 import { repeatedKeys } from './yaml-duplicates.ts'
 
 export class YamlError extends Error {
@@ -151,9 +152,11 @@ function unknownTags(prefix: string) {
 }
 
 const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/
+/** Of 64 bits, each a digit. */
+const LONGEST_INTEGER = 66
 const INTEGER = /^([-+]?)(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)$/
 
-function integer(source: string, isExplicit: boolean): number | typeof NOT_RESOLVED {
+function integer(source: string, isExplicit: boolean): number | bigint | typeof NOT_RESOLVED {
   const value = plainInteger(source)
   if (value === NOT_RESOLVED && isExplicit) throw new YamlError(`yaml: cannot decode !!${typeOf(source)} \`${source}\` as a !!int`)
   return value
@@ -166,12 +169,15 @@ function typeOf(source: string): string {
   return value === null ? 'null' : typeof value === 'boolean' ? 'bool' : 'str'
 }
 
-function plainInteger(source: string): number | typeof NOT_RESOLVED {
+function plainInteger(source: string): number | bigint | typeof NOT_RESOLVED {
   if (!/^[-+0-9]/.test(source)) return NOT_RESOLVED
   const match = INTEGER.exec(source.replaceAll('_', ''))
   if (!match) return NOT_RESOLVED
   const digits = match[2]!
-  const value = /^0[0-7]+$/.test(digits) ? Number(`0o${digits.slice(1)}`) : Number(digits)
+  const spelled = /^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits
+  const value = Number(spelled)
+  if (!Number.isSafeInteger(value) && spelled.length <= LONGEST_INTEGER)
+    return longInteger(`${match[1] === '-' ? '-' : ''}${BigInt(spelled)}`) ?? (match[1] === '-' ? -value : value)
   return match[1] === '-' ? 0 - value : value
 }
 
@@ -180,7 +186,7 @@ function float(source: string, isExplicit: boolean): number | typeof NOT_RESOLVE
   if (value === NOT_RESOLVED && isExplicit) {
     const whole = plainInteger(source)
     if (whole === NOT_RESOLVED) throw new YamlError(`yaml: cannot decode !!${typeOf(source)} \`${source}\` as a !!float`)
-    return whole
+    return Number(whole)
   }
   if (value === NOT_RESOLVED || Number.isFinite(value)) return value
   const name = Number.isNaN(value) ? 'NaN' : value < 0 ? '-Inf' : '+Inf'

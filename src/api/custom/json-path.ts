@@ -88,7 +88,9 @@ function take(value: unknown, step: Step): unknown[] {
     case 'all':
       return items
     case 'filter':
-      return items.filter((item) => step.path.find(item).some((found) => compare(found, step.operator, step.literal)))
+      return items.filter((item) =>
+        step.path.find(item).some((found) => compare(typeof found === 'bigint' ? Number(found) : found, step.operator, step.literal)),
+      )
   }
 }
 

@@ -34,7 +34,7 @@ export class Validator {
         ),
       )
     if (typeof value === 'string') this.#string(schema, value, { path, errors })
-    else if (typeof value === 'number') checkNumber(schema, value, { path, errors })
+    else if (typeof value === 'number' || typeof value === 'bigint') checkNumber(schema, value, { path, errors })
     else if (Array.isArray(value)) this.#list(schema, value, { path, previous, errors })
     else if (isObject(value)) this.#map(schema, value, { path, previous, errors })
     this.#junctors(schema, value, { path, errors })
@@ -119,18 +119,18 @@ interface Place extends Site {
   previous: unknown
 }
 
-function checkNumber(schema: JSONSchemaProps, value: number, { path, errors }: Site): void {
+function checkNumber(schema: JSONSchemaProps, value: number | bigint, { path, errors }: Site): void {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, format } = schema
   const refuse = (text: string) => errors.push(invalid(path, value, `${path} in body ${text}`))
   if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum))
     refuse(`should be less than ${exclusiveMaximum ? '' : 'or equal to '}${maximum}`)
   if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum))
     refuse(`should be greater than ${exclusiveMinimum ? '' : 'or equal to '}${minimum}`)
-  if (multipleOf !== undefined && !isMultiple(value, multipleOf)) refuse(`should be a multiple of ${multipleOf}`)
+  if (multipleOf !== undefined && !isMultiple(Number(value), multipleOf)) refuse(`should be a multiple of ${multipleOf}`)
   const outside =
     (format === 'int32' && (value < -2147483648 || value > 2147483647)) ||
-    (format === 'int64' && Math.abs(value) > 2 ** 63) ||
-    (format === 'float' && Math.abs(value) > 3.4028234663852886e38)
+    (format === 'int64' && Math.abs(Number(value)) > 2 ** 63) ||
+    (format === 'float' && Math.abs(Number(value)) > 3.4028234663852886e38)
   if (outside) errors.push(typeInvalid(path, value, `${path} in body must be of type ${format}: ${JSON.stringify(String(value))}`))
 }
 
@@ -148,6 +148,7 @@ function typeOf(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'array'
   if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number'
+  if (typeof value === 'bigint') return 'integer'
   return typeof value
 }
 

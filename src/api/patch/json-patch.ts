@@ -150,5 +150,6 @@ function refused(cause: string): StatusError {
 export function goKind(value: unknown): string {
   if (Array.isArray(value)) return 'array'
   if (value === null || value === undefined) return 'null'
+  if (typeof value === 'bigint') return 'number'
   return typeof value === 'boolean' ? 'bool' : typeof value
 }

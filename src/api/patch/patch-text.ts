@@ -1,6 +1,7 @@
 // A patch's text, read. Only JSON and merge patches say what was being read when it failed.
 import { isObject } from '#api/clone.ts'
 import { syntaxErrorOf } from '#api/codec/json-scanner.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 import { goKind } from './json-patch.ts'
 import type { PatchBody } from './patch.ts'
 
@@ -9,7 +10,7 @@ export function parsePatchText(bytes: Buffer, type: PatchBody['type']): { patch?
   const refuse = (why: string) => ({ fault: type === 'strategic' ? why : `error decoding patch: ${why}` })
   let patch: unknown
   try {
-    patch = JSON.parse(bytes.toString('utf8'))
+    patch = parseExactly(bytes.toString('utf8'))
   } catch (error) {
     return refuse(syntaxErrorOf(bytes) ?? (error as Error).message)
   }

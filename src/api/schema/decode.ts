@@ -65,10 +65,11 @@ class Walk {
         if (typeof value === 'number' && Number.isInteger(value) && value >= -2147483648 && value <= 2147483647) return value
         return this.#mismatch(plan, value, depth)
       case 'int64':
-        if (typeof value === 'number' && Number.isInteger(value) && value >= -(2 ** 63) && value <= 2 ** 63) return value
-        if (value instanceof Numeral && value.isInt64) return value
+        if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 63) return value
+        if (typeof value === 'bigint') return nearest(value)
         return this.#mismatch(plan, value, depth)
       case 'double':
+        if (typeof value === 'bigint') return Number(value)
         return jsonKind(value) === 'number' && isFiniteNumber(value) ? value : this.#mismatch(plan, value, depth)
       case 'any':
         this.#bound(value, depth)
@@ -134,7 +135,7 @@ class Walk {
     switch (plan.shape) {
       case 'quantity':
         if (typeof value === 'string' && PLAIN_QUANTITY.test(value)) return value
-        return quantity(value instanceof Numeral ? value.source : value)
+        return quantity(value instanceof Numeral ? value.source : typeof value === 'bigint' ? String(value) : value)
       case 'time':
       case 'micro-time':
         if (typeof value !== 'string') return this.#mismatch(plan, value, depth, 'string')
@@ -322,7 +323,13 @@ function zeroOf(plan: Plan): unknown {
 function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array'
   if (typeof value === 'boolean') return 'bool'
-  return value instanceof Numeral ? 'number' : typeof value
+  return value instanceof Numeral || typeof value === 'bigint' ? 'number' : typeof value
+}
+
+/** The number next to it that is one of 64 bits as well, however it is spelled: fields with a type are there to be reckoned with. */
+function nearest(value: bigint): number {
+  const number = Number(value)
+  return Math.abs(number) < 2 ** 63 ? number : Math.sign(number) * (2 ** 63 - 1024)
 }
 
 /** Of what is a number at all. */

@@ -1,24 +1,27 @@
 // A JSON number as it is spelled, where the spelling matters: Go reads neither `1.0` nor `1e3` nor 2^63 into a field of whole numbers.
 
+import { longInteger } from '#lib/exact-json.ts'
+
 export class Numeral {
   readonly source: string
 
   constructor(source: string) {
     this.source = source
   }
-
-  get isInt64(): boolean {
-    return INTEGER.test(this.source) && this.source.length <= 20 && BigInt.asIntN(64, BigInt(this.source)) === BigInt(this.source)
-  }
 }
 
 const INTEGER = /^-?\d+$/
 
-/** The value of a JSON text, with a Numeral for every number that is not spelled as a plain integer. */
+/** The value of a JSON text, with a Numeral for every number that is not spelled as a plain integer of 64 bits. */
 export function parseNumerals(text: string): unknown {
   return JSON.parse(text, (_, value: unknown, { source = '' }: { source?: string } = {}) =>
-    typeof value !== 'number' || (Number.isSafeInteger(value) && INTEGER.test(source)) ? value : new Numeral(source),
+    typeof value === 'number' ? (exactOf(value, source) ?? new Numeral(source)) : value,
   )
+}
+
+function exactOf(value: number, source: string): number | bigint | undefined {
+  if (!INTEGER.test(source)) return undefined
+  return Number.isSafeInteger(value) ? value : source.length <= 20 ? longInteger(source) : undefined
 }
 
 /** Numbers in place of Numerals, in place. */

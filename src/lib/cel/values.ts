@@ -292,8 +292,9 @@ export function adapt(raw: unknown, type: Type): Value {
   switch (typeof raw) {
     case 'string':
     case 'boolean':
-    case 'bigint':
       return raw
+    case 'bigint':
+      return type.kind === 'double' ? Number(raw) : raw
     case 'number':
       if (type.kind === 'double') return raw
       return Number.isInteger(raw) ? BigInt(raw) : raw

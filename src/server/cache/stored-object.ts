@@ -4,6 +4,7 @@
 import { deepFreeze, freezeLarge } from '#api/clone.ts'
 import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 import { nextTurn } from '#lib/paced.ts'
 import type { LruMap } from '#lib/lru-map.ts'
 
@@ -106,7 +107,7 @@ export class StoredObject {
   }
 
   #parse(): KubeObject {
-    const object = JSON.parse(this.bytes.toString('utf8')) as KubeObject
+    const object = parseExactly(this.bytes.toString('utf8')) as KubeObject
     if (this.revision > 0) object.metadata!.resourceVersion = String(this.revision)
     return object
   }

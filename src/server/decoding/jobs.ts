@@ -11,6 +11,7 @@ import { patchComplaints } from '#api/patch/patch-complaints.ts'
 import { parsePatchText } from '#api/patch/patch-text.ts'
 import type { GroupVersionKind } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 
 export type ObjectOptions = Pick<DecodeOptions, 'fieldValidation' | 'keepUnknown'>
 
@@ -56,7 +57,7 @@ export function carryOut(job: Job, body: Uint8Array): Outcome {
     }
     case 'json':
       try {
-        return { value: JSON.parse(bytes.toString('utf8')), complaints: [] }
+        return { value: parseExactly(bytes.toString('utf8')), complaints: [] }
       } catch (error) {
         return { complaints: [], fault: { name: 'SyntaxError', message: syntaxErrorOf(bytes) ?? (error as Error).message } }
       }
@@ -73,7 +74,7 @@ export function carryOut(job: Job, body: Uint8Array): Outcome {
 
 /** A custom kind reads by itself, and fills in what its schema says. */
 function readCustom({ format, target, options }: Job & { read: 'object' }, definition: Uint8Array, bytes: Buffer): Reading {
-  const made = JSON.parse(Buffer.from(definition).toString('utf8')) as CustomResourceDefinition
+  const made = parseExactly(Buffer.from(definition).toString('utf8')) as CustomResourceDefinition
   const kind = customKinds(made).find(({ version }) => version === target.version)!
   const reading = readAs(format, bytes, { expected: kind, ...options })
   decodeAhead(reading, { expected: kind, ...options })

@@ -1,5 +1,6 @@
 // A large JSON value in texts that are each read in about a millisecond, so that whoever puts it together can let others have a turn between them.
 import { getOwn, setOwn } from '#api/clone.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 
 /** One step of putting a value together: what is at `path` becomes, or gets more of, what `text` says. */
 export interface Piece {
@@ -30,7 +31,7 @@ export async function assemble(pieces: readonly Piece[], turn: () => Promise<unk
   let root: unknown
   for (const [index, { path, how, text }] of pieces.entries()) {
     if (index > 0) await turn()
-    const part: unknown = JSON.parse(text)
+    const part: unknown = parseExactly(text)
     const last = path.at(-1)
     if (how === 'whole') {
       if (last === undefined) root = part

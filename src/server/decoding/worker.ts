@@ -1,5 +1,6 @@
 // The thread that reads large bodies. It knows no objects of the cluster: bytes come in, values in pieces go out.
 import { parentPort } from 'node:worker_threads'
+import { writeBigIntegers } from '#lib/exact-json.ts'
 import type { Step, StepOutcome } from '#server/engine/steps.ts'
 import { carryOut, type Job, type Outcome } from './jobs.ts'
 import { type Piece, piecesOf } from './pieces.ts'
@@ -13,6 +14,7 @@ export interface StepOrder {
 
 export type Answer = { outcome: Omit<Outcome, 'value'> | Omit<StepOutcome, 'value'>; pieces?: Piece[] } | { error: string }
 
+writeBigIntegers()
 parentPort!.on('message', async (order: Order) => parentPort!.postMessage(await answer(order)))
 
 async function answer(order: Order): Promise<Answer> {

@@ -3,6 +3,7 @@ import type { KubeObject } from '#api/object.ts'
 import { StoredObject } from '#server/cache/stored-object.ts'
 import { freezeParts } from './apart.ts'
 import { MAX_OBJECT_BYTES, textOf, tooLarge } from './text-of.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { bytesOf, encodeForStore, orderedStorage, storageOf, unstored } from './encoding.ts'
 import type { Resource } from '#server/registry.ts'
@@ -33,7 +34,7 @@ export async function persist(
     if (stored?.revision === revision) return isShownApart(resource) ? await shown(resource, stored) : stored
     // Overwritten already: answer what this write made of it.
     if (converted) return await shown(resource, new StoredObject(key, bytes, revision))
-    return unstored(resource, { key, object: JSON.parse(bytes.toString('utf8')) as KubeObject, revision })
+    return unstored(resource, { key, object: parseExactly(bytes.toString('utf8')) as KubeObject, revision })
   } finally {
     engine.mirror.withdraw(bytes)
   }

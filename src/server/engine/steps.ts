@@ -13,6 +13,7 @@ import { builtinKinds } from '#api/kinds.ts'
 import type { GroupVersionKind, KubeObject } from '#api/object.ts'
 import { patchObject, type PatchBody } from '#api/patch/patch.ts'
 import { invalidError, StatusError } from '#api/status.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 import { decodePatched } from './decode.ts'
 import { encodeForStore, headOf } from './encoding.ts'
 import { ownershipOf } from './field-managers.ts'
@@ -128,5 +129,5 @@ function trackOptions(kind: Kind, siblings: readonly Kind[], { manager, subresou
 }
 
 function parse(text: Uint8Array): unknown {
-  return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'))
+  return parseExactly(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'))
 }

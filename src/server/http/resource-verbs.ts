@@ -21,6 +21,7 @@ import { getObject, type Listing, listObjects, type ListRequest } from '#server/
 import { patchStored } from '#server/engine/patch.ts'
 import { checkNames, updateObject } from '#server/engine/update.ts'
 import { clone } from '#api/clone.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 import type { StoredResource } from '#server/registry.ts'
 import { attributesOf } from './authorization.ts'
 import { readBody } from './body.ts'
@@ -99,7 +100,7 @@ export const resourceVerbs: Readonly<Record<string, VerbHandler>> = {
     let first = true
     const build = () => {
       // A retry needs what was sent untouched.
-      const own = first ? sent : Buffer.isBuffer(pristine) ? (JSON.parse(pristine.toString()) as KubeObject) : clone(pristine)
+      const own = first ? sent : Buffer.isBuffer(pristine) ? (parseExactly(pristine.toString()) as KubeObject) : clone(pristine)
       first = false
       return own
     }

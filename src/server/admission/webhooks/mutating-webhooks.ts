@@ -3,6 +3,7 @@ import { equal } from '#api/equal.ts'
 import { MutatingWebhookConfiguration } from '#api/kinds/admissionregistration/mutating-webhook-configuration.ts'
 import { jsonPatch } from '#api/patch/json-patch.ts'
 import { StatusError } from '#api/status.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import { exemptFromWebhooks } from '#server/admission/matching/exempt.ts'
@@ -102,7 +103,7 @@ async function apply(
     if (changed) await adopt(request, { view, patched, registry, ...(large && outgoing.bodies ? { apart: outgoing.bodies } : {}) })
     if (large) await nextTurn()
     const told = () =>
-      JSON.stringify({ configuration, webhook: webhook.name, patch: JSON.parse(patch.toString('utf8')), patchType: 'JSONPatch' })
+      JSON.stringify({ configuration, webhook: webhook.name, patch: parseExactly(patch.toString('utf8')), patchType: 'JSONPatch' })
     request.annotate?.(`${PATCH}/${place}`, told, 'Request')
     return changed
   } catch (error) {
