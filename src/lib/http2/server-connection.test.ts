@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
-import { systemClock } from '#lib/clock.ts'
+import { type Clock, systemClock } from '#lib/clock.ts'
 import { seededRandom } from '#lib/random.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { FLAG, FRAME, numberFrame, PREFACE, writeFrameHead } from './frames.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { ServerStream } from './server-stream.ts'
@@ -29,7 +30,10 @@ async function echo(stream: ServerStream): Promise<void> {
   stream.respond(200, { 'x-method': stream.head.method, 'x-whole': String(whole !== undefined) }, whole ?? Buffer.concat(chunks))
 }
 
-function serve(handle: (stream: ServerStream) => unknown = echo): {
+function serve(
+  handle: (stream: ServerStream) => unknown = echo,
+  clock: Clock = systemClock,
+): {
   near: Duplex
   far: Duplex
   served: ServerStream[]
@@ -38,7 +42,7 @@ function serve(handle: (stream: ServerStream) => unknown = echo): {
   const [near, far] = duplexPair()
   const served: ServerStream[] = []
   const connection = new ServerConnection(far, {
-    clock: systemClock,
+    clock,
     serve(stream) {
       served.push(stream)
       void (async () => handle(stream))().catch(() => {})
@@ -383,6 +387,22 @@ test('ServerConnection leaves a peer that asks and never reads', async () => {
     await turn()
   }
   assert.equal(far.destroyed, true)
+})
+
+test('ServerConnection gives up an answer nobody takes, not one that is taken slowly', async () => {
+  const clock = createVirtualClock()
+  const { near, served } = serve((stream) => stream.respond(200, {}, Buffer.alloc(100_000)), clock)
+  near.on('data', () => {})
+  const smallWindow = frame(FRAME.settings, 0, 0, '0004000003e8')
+  near.write(Buffer.concat([PREFACE, smallWindow, get(1), get(3)]))
+  await turn()
+  for (let minute = 0; minute < 3; minute++) {
+    near.write(numberFrame(FRAME.windowUpdate, 1, 10))
+    for (let i = 0; i < 5; i++) await turn()
+    await clock.advance(60_000)
+  }
+  assert.deepEqual([served[0]!.isClosed, served[1]!.isClosed], [false, true])
+  near.destroy()
 })
 
 test('ServerConnection survives frames cut and broken anywhere', async () => {

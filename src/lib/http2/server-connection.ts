@@ -38,6 +38,8 @@ const HIGH_WATER = 256 * 1024
 const AT_ONCE_BYTES = 64 * 1024
 /** Who makes us answer and does not read the answers. */
 const MAX_BACKLOG = 2 * 1024 * 1024
+/** An answer of which nothing is taken for so long is given up: who served it has done all they can. */
+const STALLED_MS = 60_000
 /** Frames that say nothing, in all. */
 const MAX_EMPTY_FRAMES = 10_000
 
@@ -117,6 +119,7 @@ export class ServerConnection implements StreamCarrier {
     stream.queue.push({ bytes, at: 0, end, done })
     this.#ready.add(stream)
     this.#writer.schedule()
+    if (end) this.#lookAfter(stream)
   }
 
   sendReset(stream: ServerStream, code: number): void {
@@ -318,6 +321,14 @@ export class ServerConnection implements StreamCarrier {
       }
       if (stream.queue.length > 0) this.#ready.add(stream)
     }
+  }
+
+  #lookAfter(stream: ServerStream): void {
+    const { waiting } = stream
+    stream.patience = this.#clock.after(STALLED_MS, () => {
+      if (stream.waiting === waiting) stream.reset(CODE.cancel)
+      else this.#lookAfter(stream)
+    })
   }
 
   #sendPart(stream: ServerStream, { bytes, start, end, last }: { bytes: Buffer; start: number; end: number; last: boolean }): void {

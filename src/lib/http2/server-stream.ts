@@ -1,6 +1,7 @@
 // One request and its answer on an HTTP/2 connection. A body that has come whole is there at once; streams are made only for who asks for them.
 import type { OutgoingHttpHeaders } from 'node:http'
 import { Readable, Writable } from 'node:stream'
+import type { Timer } from '#lib/clock.ts'
 import { CODE, MAX_WINDOW } from './frames.ts'
 import type { RequestHead } from './request-head.ts'
 
@@ -48,6 +49,8 @@ export class ServerStream {
   /** What may be sent before the peer says more: for the connection's eyes, like the queue. */
   window: number
   readonly queue: Queued[] = []
+  /** Runs while the rest of a whole answer waits to be sent. */
+  patience: Timer | undefined
   #receiveWindow: number
   #chunks: Buffer[] = []
   #input: RequestBody | undefined
@@ -145,6 +148,11 @@ export class ServerStream {
     return true
   }
 
+  /** Bytes of the answer that have not been sent. */
+  get waiting(): number {
+    return this.queue.reduce((sum, { bytes, at }) => sum + bytes.length - at, 0)
+  }
+
   /** False: more than can be counted. */
   addWindow(bytes: number): boolean {
     this.window += bytes
@@ -162,6 +170,7 @@ export class ServerStream {
   close(): void {
     if (this.isClosed) return
     this.#state = 'closed'
+    this.patience?.cancel()
     const queued = this.queue.splice(0)
     if (!this.#received) {
       this.#chunks = []
