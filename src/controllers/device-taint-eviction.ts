@@ -1,5 +1,6 @@
 // device-taint-eviction-controller: deletes pods whose allocated devices carry a NoExecute taint that the claim does not tolerate, or not for
 // longer. Taints come from ResourceSlices: DeviceTaintRules are behind a gate that is off.
+import { isFinished } from '#api/finished-pod.ts'
 import type { DeviceRequestAllocationResult, DeviceTaint } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceResourceClaim } from '#api/kinds/resource/resource-claim.ts'
@@ -14,7 +15,7 @@ import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { withCondition } from './conditions.ts'
 import { isControlledBy } from './owners.ts'
-import { isFinished, observedGenerationOf } from './pod-state.ts'
+import { observedGenerationOf } from './pod-state.ts'
 
 export function deviceTaintEvictionController(): Controller {
   /** Pods with a deletion ahead, so that calling it off can be told. */

@@ -1,5 +1,6 @@
 // pod-garbage-collector-controller: deletes pods nobody else will: of nodes that are gone, unscheduled and terminating, of nodes declared
 // out of service, and the oldest finished ones once there are too many.
+import { isFinished } from '#api/finished-pod.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
@@ -9,7 +10,7 @@ import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { isNodeReady } from './node-lifecycle/node-lifecycle.ts'
-import { isFinished, nodeNameOf, observedGenerationOf } from './pod-state.ts'
+import { nodeNameOf, observedGenerationOf } from './pod-state.ts'
 
 const QUARANTINE_MS = 40_000
 const PERIOD_MS = 20_000

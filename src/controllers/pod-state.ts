@@ -1,10 +1,7 @@
 // What controllers ask of a pod: is it alive, ready, available, and since when.
+import { isFinished } from '#api/finished-pod.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { PodCondition } from '#api/generated/types.ts'
-
-export function isFinished(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
-}
 
 /** Neither finished nor on its way out. */
 export function isActive(pod: Pod): boolean {

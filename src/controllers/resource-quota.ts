@@ -1,4 +1,5 @@
 // resourcequota-controller: recomputes what a namespace uses. Admission adds to it as things are made; here it shrinks when they go.
+import { isFinished } from '#api/finished-pod.ts'
 import { CronJob } from '#api/kinds/batch/cron-job.ts'
 import { Job } from '#api/kinds/batch/job.ts'
 import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
@@ -21,7 +22,6 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informer, Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { type ClusterKinds, onePerResource } from './cluster-kinds.ts'
-import { isFinished } from './pod-state.ts'
 
 /** What objects count against quotas: the very rules by which admission charges. */
 export interface QuotaMeter {

@@ -1,11 +1,12 @@
 // The disruption controller's second loop: pods that were marked as to be disrupted and were not deleted after all lose the mark.
+import { isFinished } from '#api/finished-pod.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import type { Controller } from '#client/controller.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
-import { isFinished, observedGenerationOf, podCondition } from './pod-state.ts'
+import { observedGenerationOf, podCondition } from './pod-state.ts'
 
 const STALE_MS = 120_000
 

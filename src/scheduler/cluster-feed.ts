@@ -1,5 +1,6 @@
 // Carries what informers see into the cluster view and the queue, and says what may help pods that wait.
 import { equal } from '#api/equal.ts'
+import { isFinished } from '#api/finished-pod.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
@@ -19,7 +20,7 @@ import type { KubeObject } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Cluster } from './cluster.ts'
 import type { NominatedPods } from './nominations.ts'
-import { isAssigned, isTerminal, type PodInfo, podInfoOf, uidOf } from './pod-info.ts'
+import { isAssigned, type PodInfo, podInfoOf, uidOf } from './pod-info.ts'
 import { objectsOf } from './objects.ts'
 import { siblingSelector } from './siblings.ts'
 import type { SchedulingQueue } from './queue/scheduling-queue.ts'
@@ -92,7 +93,7 @@ function podChanged(options: ClusterFeedOptions, pod: Pod | undefined, previous:
     previous = undefined
   }
   if (!pod) return
-  if (isTerminal(pod)) return podGone(options, pod)
+  if (isFinished(pod)) return podGone(options, pod)
   if (isAssigned(pod)) {
     const counted = previous && isAssigned(previous) ? previous : undefined
     const uid = uidOf(pod)

@@ -38,10 +38,6 @@ export function uidOf(pod: Pod): string {
 }
 
 /** Whether the pod's containers are over and it needs nothing any more. */
-export function isTerminal(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
-}
-
 export function isAssigned(pod: Pod): boolean {
   return Boolean(pod.spec?.nodeName)
 }

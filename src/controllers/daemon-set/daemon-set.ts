@@ -1,4 +1,5 @@
 // daemonset-controller: one pod on every node that fits, and updates node by node.
+import { isFinished } from '#api/finished-pod.ts'
 import type { DaemonSetStatus } from '#api/generated/types.ts'
 import { scaledValue } from '#api/int-or-string.ts'
 import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
@@ -12,7 +13,7 @@ import { isEmptySelector, selectorMatcher } from '#api/validation/label-selector
 import { FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
-import { availableInMs, isAvailable, isFinished, isReady } from '#controllers/pod-state.ts'
+import { availableInMs, isAvailable, isReady } from '#controllers/pod-state.ts'
 import { hashOf, syncHistory, truncateHistory } from '#controllers/revision-history.ts'
 import { equal } from '#api/equal.ts'
 import { isUpdated, newPod, nodeOf } from './daemon-pods.ts'

@@ -1,7 +1,7 @@
 // How a deployment gets from the old sets to the new one: bit by bit, all at once, or, while paused or resized, in proportion.
+import { isFinished } from '#api/finished-pod.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
-import { isFinished } from '#controllers/pod-state.ts'
 import type { Rollout } from './rollout.ts'
 import {
   actualReplicas,

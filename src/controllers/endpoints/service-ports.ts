@@ -1,11 +1,11 @@
 // Which port of a pod a service's port leads to, and which pods of a namespace a service selects.
+import { isFinished } from '#api/finished-pod.ts'
 import type { ServicePort } from '#api/generated/types.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
 import { hasLabels } from '#api/labels.ts'
-import { isFinished } from '#controllers/pod-state.ts'
 
 export interface EndpointPort {
   name: string

@@ -1,5 +1,6 @@
 // The resourceclaim-controller's other half: gives back claims. Pods that will not run any more lose their reservation, a claim that nobody has
 // reserved loses its devices, and a claim made for a pod that is done goes before its pod does. Consumers other than pods are left alone.
+import { isFinished } from '#api/finished-pod.ts'
 import type { ResourceClaimConsumerReference } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceResourceClaim } from '#api/kinds/resource/resource-claim.ts'
@@ -8,7 +9,6 @@ import { ignoreNotFound } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { controllerOf } from '#controllers/owners.ts'
-import { isFinished } from '#controllers/pod-state.ts'
 
 export const resourceClaimReservations: Controller = {
   name: 'resourceclaim-reservations-controller',

@@ -1,5 +1,6 @@
 // What attaching goes by: which volumes are attached at all, under which names, and which pods want them where. Pure but for reading informers.
 import { createHash } from 'node:crypto'
+import { isFinished } from '#api/finished-pod.ts'
 import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
@@ -9,7 +10,6 @@ import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
 import type { ObjectKey } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
 import { isControlledBy } from '#controllers/owners.ts'
-import { isFinished } from '#controllers/pod-state.ts'
 
 const MANAGED = 'volumes.kubernetes.io/controller-managed-attach-detach'
 const KEEP_TERMINATED = 'volumes.kubernetes.io/keep-terminated-pod-volumes'

@@ -1,4 +1,5 @@
 // persistentvolume-binder-controller: brings claims and volumes together. It provisions nothing itself: that is for the class's provisioner.
+import { isFinished } from '#api/finished-pod.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -10,7 +11,6 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { equal } from '#api/equal.ts'
-import { isFinished } from '#controllers/pod-state.ts'
 import { claimsOf } from './attachments.ts'
 import { bestMatch } from './matching.ts'
 

@@ -1,4 +1,5 @@
 // Keeps claims that pods use, volumes that are bound, and classes that volumes have from vanishing while they are needed: a finalizer until nobody does.
+import { isFinished } from '#api/finished-pod.ts'
 import type { Kind } from '#api/kind.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
@@ -7,7 +8,6 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
-import { isFinished } from '#controllers/pod-state.ts'
 
 export const claimProtectionController: Controller = {
   name: 'persistentvolumeclaim-protection-controller',

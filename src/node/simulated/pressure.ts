@@ -1,5 +1,6 @@
 // A simulated node that is short of something ends its pods one by one, as a kubelet does: first those that use more than they requested, of these the
 // least important, of these the one that is furthest over. Pods use what their annotations say, else half of what they request.
+import { isFinished } from '#api/finished-pod.ts'
 import type { Container, Pod } from '#api/generated/types.ts'
 import { isQuantity, quantityValue } from '#api/quantity.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
@@ -80,7 +81,7 @@ export interface Victim {
 /** Who goes next. */
 export function victimOf(pods: readonly Pod[], resource: string): Victim | undefined {
   const rated = pods
-    .filter((pod) => !isCritical(pod) && !pod.metadata?.deletionTimestamp && !isOver(pod))
+    .filter((pod) => !isCritical(pod) && !pod.metadata?.deletionTimestamp && !isFinished(pod))
     .map((pod) => {
       const used = (pod.spec?.containers ?? []).reduce((sum, container) => sum + usageOf(pod, container, resource), 0)
       const over = used - (resource === 'pids' ? 0 : podRequest(pod, resource).value())
@@ -112,8 +113,4 @@ function usageOf({ metadata, spec }: Pod, container: Container, resource: string
 
 function nameOf({ metadata }: Pod): string {
   return `${metadata?.namespace}/${metadata?.name}`
-}
-
-function isOver({ status }: Pod): boolean {
-  return status?.phase === 'Succeeded' || status?.phase === 'Failed'
 }

@@ -1,4 +1,5 @@
 // What objects count against resource quotas: by kind, by what they ask for, and by the scopes they fall into.
+import { isFinished } from '#api/finished-pod.ts'
 import type { PersistentVolumeClaim, Pod, ResourceQuotaSpec, ScopedResourceSelectorRequirement, Service } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
 import { Pod as PodKind } from '#api/kinds/core/pod.ts'
@@ -35,9 +36,9 @@ function podAmounts(pod: Pod, now: number): Amounts {
   return usage
 }
 
-function isOver({ metadata, status }: Pod, now: number): boolean {
-  if (status?.phase === 'Failed' || status?.phase === 'Succeeded') return true
-  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata ?? {}
+function isOver(pod: Pod, now: number): boolean {
+  if (isFinished(pod)) return true
+  const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata ?? {}
   return deletionTimestamp !== undefined && deletionGracePeriodSeconds !== undefined && now > Date.parse(deletionTimestamp)
 }
 

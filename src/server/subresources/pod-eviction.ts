@@ -1,4 +1,5 @@
 // Evicting a pod: a deletion that asks the pod's disruption budget first and charges it.
+import { isFinished } from '#api/finished-pod.ts'
 import type { Eviction, PodDisruptionBudget as Budget } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
@@ -28,7 +29,7 @@ async function evict(context: ServerContext, { object, key, dryRun: dryQuery }: 
     checkPreconditions(pod, options)
     if (!needsNoBudget(pod)) return evictByBudget(context, pod, options)
     try {
-      await disrupt(context, pod, isTerminal(pod) || pod.metadata?.deletionTimestamp ? options : asItIs(pod, options))
+      await disrupt(context, pod, isFinished(pod) || pod.metadata?.deletionTimestamp ? options : asItIs(pod, options))
       return SUCCESS
     } catch (error) {
       if (!hasReason(error, 'Conflict') || options.preconditions?.resourceVersion || attempt >= MOST_TRIES) throw error
@@ -83,10 +84,8 @@ function checkPreconditions({ metadata }: Pod, { preconditions: { uid, resourceV
     )
 }
 
-const isTerminal = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
-
 const needsNoBudget = (pod: Pod): boolean =>
-  isTerminal(pod) || pod.status?.phase === 'Pending' || pod.metadata?.deletionTimestamp !== undefined
+  isFinished(pod) || pod.status?.phase === 'Pending' || pod.metadata?.deletionTimestamp !== undefined
 
 /** Refuses, or charges the budget; answers with the budget where the pod may go without a charge. */
 async function budgetAllows({ reader, writer, clock }: ServerContext, pod: Pod, dryRun: boolean): Promise<Budget | undefined> {
