@@ -107,9 +107,14 @@ export function assertAllowed(authorizer: Authorizer, attributes: RequestAttribu
 /** Of the audit event. */
 type Annotate = (key: string, value: string) => void
 
-function refuse(attributes: RequestAttributes, { allowed, reason, error }: Decision, annotate: Annotate | undefined): void {
-  annotate?.('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid')
-  annotate?.('authorization.k8s.io/reason', error ? 'internal error' : reason)
+export function annotateDecision({ allowed, reason, error }: Decision, annotate: Annotate): void {
+  annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid')
+  annotate('authorization.k8s.io/reason', error ? 'internal error' : reason)
+}
+
+function refuse(attributes: RequestAttributes, decision: Decision, annotate: Annotate | undefined): void {
+  if (annotate) annotateDecision(decision, annotate)
+  const { allowed, reason, error } = decision
   if (allowed) return
   if (error) throw new StatusError('InternalError', `Internal error occurred: ${error}`, { details: { causes: [{ message: error }] } })
   throw refusal(attributes, reason)

@@ -5,6 +5,7 @@ import type { AuditRecord, AuditSource } from '#server/audit/audit-record.ts'
 import { attributesOf } from './authorization.ts'
 import type { Call, Link, Serve } from './call.ts'
 import { isLongRunning } from './long-running.ts'
+import { answerInternalError } from './plain-refusal.ts'
 
 const CLOSED_EARLY = { status: 'Success', message: 'Connection closed early', code: 200 } as const
 const SWITCHING_PROTOCOLS = 101
@@ -20,7 +21,7 @@ export function audit(auditor: Auditor): Link {
   async function recorded(record: AuditRecord, call: Call, next: Serve): Promise<void> {
     const { exchange } = call
     const taken = auditor.tell(record, 'RequestReceived')
-    if (!(taken === true || (await taken))) return refuse(call)
+    if (!(taken === true || (await taken))) return answerInternalError(call, 'failed to store audit event')
     const longRunning = isLongRunning(call)
     const started = () => {
       if (longRunning) void auditor.tell(record, 'ResponseStarted')
@@ -48,14 +49,6 @@ export function audit(auditor: Auditor): Link {
     else complete()
   }
 }
-
-/** In upstream's plain words: nobody can say what would have come of it. */
-function refuse({ exchange, headers }: Call): void {
-  const text = `Internal Server Error: ${JSON.stringify(exchange.url).replace(/[<>&]/g, (one) => ESCAPES[one]!)}: failed to store audit event\n`
-  exchange.send(500, { ...headers, 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }, text)
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { '<': '&lt;', '>': '&gt;', '&': '&amp;' }
 
 function tellFailure(auditor: Auditor, record: AuditRecord, { call, error }: { call: Call; error: unknown }): void {
   if (!(error instanceof StatusError)) {

@@ -5,7 +5,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { StatusError } from '#api/status.ts'
 import { TokenReview } from '#api/kinds/authentication/token-review.ts'
 import { configMap, deployment, IN_DEFAULT, pod, startRequests } from '#server/engine/requests.ts'
-import type { AdmissionPlugin, RequestAttributes, ServerExtensions } from '#server/request.ts'
+import type { AdmissionPlugin, Authorizer, RequestAttributes, ServerExtensions } from '#server/request.ts'
 
 const asUser = {
   authenticate: async ({ headers }: { headers: Record<string, unknown> }) =>
@@ -121,6 +121,20 @@ test('chain turns what plugins and handlers throw into answers', async () => {
   assert.deepEqual([(await post('refused')).status, (await post('refused')).json.message], [403, 'not that name'])
   const broken = await post('broken')
   assert.deepEqual([broken.status, broken.json.reason, broken.json.message], [500, 'InternalError', 'Internal error occurred: oops'])
+})
+
+test('chain says in plain words that nobody could be asked whether it may', async () => {
+  const authorizer: Authorizer = {
+    async authorize({ verb }) {
+      if (verb === 'list') return { allowed: false, reason: '', error: 'Post "https://hook/": <nobody>' }
+      return { allowed: true, reason: '', error: 'one of them failed' }
+    },
+  }
+  await using t = await startRequests({ extensions: () => ({ authorizer }) })
+  const { status, text, headers } = await t.send('GET', `${IN_DEFAULT}/configmaps`)
+  const said = `Internal Server Error: "${IN_DEFAULT}/configmaps": Post "https://hook/": &lt;nobody&gt;\n`
+  assert.deepEqual([status, text, headers['content-type']], [500, said, 'text/plain; charset=utf-8'])
+  assert.equal((await t.send('GET', `${IN_DEFAULT}/configmaps/a`)).status, 404, 'who is allowed nonetheless')
 })
 
 test('chain undoes what was allocated for a write that failed', async () => {
