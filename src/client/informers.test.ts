@@ -16,7 +16,7 @@ const object = (name: string, version: number, more: KubeObject['metadata'] = {}
 })
 
 /** A server reduced to what an informer can tell: lists as told, watches fed by hand, every request noted. */
-function script(t: { after(fn: () => void): void }) {
+function script(t: { after(fn: () => void): void }, log = silentLogger) {
   const clock = createVirtualClock()
   const stop = new AbortController()
   t.after(() => stop.abort())
@@ -47,7 +47,7 @@ function script(t: { after(fn: () => void): void }) {
       }
     },
   } as unknown as Client
-  const informers = createInformers({ client, clock, random: seededRandom(1), log: silentLogger, signal: stop.signal })
+  const informers = createInformers({ client, clock, random: seededRandom(1), log, signal: stop.signal })
   return {
     clock,
     requests,
@@ -114,6 +114,23 @@ test('createInformers waits longer and longer, at most a minute, while nobody an
   const informer = informers.of(ConfigMap)
   await clock.advance(600_000)
   assert.ok(requests.length > 12 && requests.length < 24, `${requests.length} requests in ten minutes`)
+  state.listError = undefined
+  await clock.advance(60_000)
+  await informer.synced()
+})
+
+test('createInformers tells ever more rarely of one who does not answer, and of which', async (t) => {
+  const told: (number | undefined)[] = []
+  const warn = (_: string, { resource, failures }: { resource?: string; failures?: number } = {}) => {
+    assert.equal(resource, 'v1/configmaps')
+    told.push(failures)
+  }
+  const { clock, informers, state } = script(t, { ...silentLogger, warn } as typeof silentLogger)
+  state.listError = new StatusError('InternalError', 'conversion webhook failed')
+  const informer = informers.of(ConfigMap)
+  await clock.advance(3600_000)
+  assert.deepEqual(told.slice(0, 5), [undefined, 2, 4, 8, 16])
+  assert.ok(told.length < 9, `told ${told.length} times in an hour`)
   state.listError = undefined
   await clock.advance(60_000)
   await informer.synced()

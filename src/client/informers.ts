@@ -76,19 +76,28 @@ async function follow(cache: InformerCache<any>, options: InformersOptions): Pro
   const { clock, random, log, signal } = options
   const backoff = createBackoff({ ...RETRY_MS, clock, random })
   let version: string | undefined
+  let failures = 0
+  const advance = (latest: string) => {
+    version = latest
+    failures = 0
+  }
   while (!signal.aborted) {
     try {
       version ??= await listInto(cache, options)
-      version = await watchInto(cache, { ...options, from: version, onVersion: (latest) => (version = latest) })
+      version = await watchInto(cache, { ...options, from: version, onVersion: advance })
     } catch (error) {
       if (signal.aborted) break
       if (hasReason(error, 'Expired', 'Gone')) version = undefined
-      else log.warn('list or watch failed', { resource: resourceName(cache.kind), error })
+      // Whoever is down for hours (a conversion webhook) is told of ever more rarely.
+      else if (isPowerOfTwo(++failures))
+        log.warn('list or watch failed', { resource: resourceName(cache.kind), ...(failures > 1 ? { failures } : {}), error })
       if (!(await pause(backoff, options))) break
     }
   }
   cache.close(signal.reason)
 }
+
+const isPowerOfTwo = (count: number): boolean => (count & (count - 1)) === 0
 
 async function pause(backoff: Backoff, { clock, signal }: InformersOptions): Promise<boolean> {
   return clock.sleep(backoff.nextMs(), signal).then(

@@ -24,6 +24,7 @@ export async function* watchLocally<T extends KubeObject>(
   let wake: (() => void) | undefined
   const state = { ended: false, retired: false }
   let behind: StatusError | undefined
+  let failure: { error: unknown } | undefined
   const push = (event: () => WatchEvent<T>) => {
     if (waiting.length >= limit) {
       behind ??= tooOld(engine.mirror.revision, resource.cache.floor)
@@ -52,7 +53,7 @@ export async function* watchLocally<T extends KubeObject>(
           push(() => ({ type: 'BOOKMARK', object: { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata } }))
         },
         failed(error) {
-          engine.log.error('watch failed', { kind: kind.kind, error })
+          failure ??= { error }
           end()
         },
         end() {
@@ -73,10 +74,11 @@ export async function* watchLocally<T extends KubeObject>(
       const batch = waiting
       waiting = []
       for (const event of batch) {
-        if (state.ended) return
+        if (state.ended) break
         yield event()
       }
     }
+    if (failure && !signal.aborted) throw failure.error
   } finally {
     signal.removeEventListener('abort', end)
   }

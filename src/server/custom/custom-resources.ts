@@ -150,7 +150,7 @@ export class CustomResources {
         metrics: this.metrics,
         bodies: this.#engine.bodies,
       },
-      { definition: definition.metadata?.name ?? '', webhook: conversion.webhook, storage: customKind(definition, storage) },
+      { definition, webhook: conversion.webhook, versions: versions.map((version) => customKind(definition, version)) },
     )
   }
 

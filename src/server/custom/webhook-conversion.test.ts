@@ -34,6 +34,40 @@ test('a resource is written and read in each version, and stored in one', async 
   assert.equal((await f.send('GET', at('v1', 'a'))).status, 404)
 })
 
+test('what a version lacks is filled in by the version it is stored in, before it is converted', async () => {
+  await using f = await startConverted()
+  await f.send('POST', at('v1'), f.object('before', 'v1', { spec: {} }))
+  const { body: definition } = await f.send('GET', `${DEFINITIONS}/${NAME}`)
+  const [v1, v2] = definition['spec'].versions.map((one: Json) => one['schema'].openAPIV3Schema.properties.spec)
+  v1.default = {}
+  v1.properties.hostPort.default = 'stored:1'
+  v2.properties.host.default = 'sent'
+  assert.equal((await f.send('PUT', `${DEFINITIONS}/${NAME}`, definition)).status, 200)
+  const specOf = async (version: string, name: string) => (await f.send('GET', at(version, name))).body['spec']
+  while (!(await specOf('v1', 'before')).hostPort) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(await specOf('v1', 'before'), { hostPort: 'stored:1' })
+  assert.deepEqual(await specOf('v2', 'before'), { host: 'stored', port: '1' })
+  // A body is filled in by the version it is sent in, and once more by the one it is stored in.
+  await f.send('POST', at('v2'), f.object('sent', 'v2', { spec: { port: '9' } }))
+  assert.deepEqual(await specOf('v1', 'sent'), { hostPort: 'sent:9' })
+})
+
+test('what is sent in another version has the defaults of the stored one from the first', async () => {
+  await using f = await startConverted()
+  const definition = definitionOf(f.stranger) as Json
+  const { body } = await f.send('GET', `${DEFINITIONS}/${NAME}`)
+  definition['metadata'] = { ...body['metadata'] }
+  const [v1] = definition['spec'].versions.map((one: Json) => one['schema'].openAPIV3Schema.properties.spec)
+  v1.properties.zone = { type: 'string', default: 'z' }
+  assert.equal((await f.send('PUT', `${DEFINITIONS}/${NAME}`, definition)).status, 200)
+  let made: Json = {}
+  for (let turns = 0; made['spec']?.zone === undefined && turns < 1000; turns++) {
+    await f.send('POST', at('v2'), f.object(`a${turns}`, 'v2'))
+    made = (await f.send('GET', at('v1', `a${turns}`))).body
+  }
+  assert.deepEqual(made['spec'], { hostPort: `${made['metadata'].name}:2`, zone: 'z' })
+})
+
 test('a list of what was stored in several versions is one call, and comes in the version asked for', async () => {
   await using f = await startConverted()
   await f.send('POST', at('v1'), f.object('a', 'v1'))

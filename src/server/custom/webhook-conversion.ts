@@ -5,7 +5,7 @@ import type { Kind } from '#api/kind.ts'
 import { validateObjectMeta } from '#api/meta/object-meta.ts'
 import { apiVersionOf, type KubeObject, parseApiVersion } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
-import type { WebhookConversion as WebhookConfiguration } from '#api/generated/types.ts'
+import type { CustomResourceDefinition, WebhookConversion as WebhookConfiguration } from '#api/generated/types.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { nextTurn } from '#lib/paced.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -41,17 +41,20 @@ export interface WebhookConversionContext {
 }
 
 export interface ConversionSource {
-  /** Its name. */
-  definition: string
+  definition: CustomResourceDefinition
   webhook: WebhookConfiguration
-  storage: Kind<any>
+  /** All of them, served or not. */
+  versions: readonly Kind<any>[]
 }
 
 export class WebhookConversion implements Conversion {
   readonly #context: WebhookConversionContext
   readonly #definition: string
   readonly #webhook: WebhookConfiguration
+  readonly #versions: readonly Kind<any>[]
   readonly #storage: Kind<any>
+  /** What was written before the definition last changed may miss defaults. */
+  readonly #changed: boolean
   /** What was shown last: watchers of one version share it. */
   readonly #recent = new LruMap<StoredObject, StoredObject>(RECENT, {
     weightOf: (stored, shown) => stored.bytes.length + shown.bytes.length,
@@ -60,11 +63,14 @@ export class WebhookConversion implements Conversion {
   readonly #events = new WeakMap<CacheEvent, Promise<CacheEvent>>()
 
   /** One for each version that is served. */
-  constructor(context: WebhookConversionContext, { definition, webhook, storage }: ConversionSource) {
-    this.#definition = definition
+  constructor(context: WebhookConversionContext, { definition, webhook, versions }: ConversionSource) {
+    const { metadata, spec } = definition
+    this.#definition = metadata?.name ?? ''
     this.#context = context
     this.#webhook = webhook
-    this.#storage = storage
+    this.#versions = versions
+    this.#storage = versions[spec.versions.findIndex(({ storage }) => storage)]!
+    this.#changed = (metadata?.generation ?? 1) > 1
   }
 
   async read(resource: Resource, stored: readonly StoredObject[]): Promise<StoredObject[]> {
@@ -75,17 +81,19 @@ export class WebhookConversion implements Conversion {
     for (const [index, one] of stored.entries()) {
       const known = this.#recent.get(one)
       if (known) shown[index] = known
-      else if (one.object().apiVersion === wanted) shown[index] = await this.#show(resource, one, one.object())
+      else if (one.object().apiVersion === wanted) shown[index] = await this.#show(resource, one, { object: one.object() })
       else foreign.push(index)
     }
     for (const batch of batches(foreign, (index) => stored[index]!.bytes.length)) {
-      const converted = await this.convert(
-        batch.map((index) => stored[index]!.object()),
-        kind,
-      )
+      const written: KubeObject[] = []
+      for (const index of batch) {
+        written.push(this.#asWritten(stored[index]!.object()))
+        if (this.#changed) await nextTurn()
+      }
+      const converted = await this.convert(written, kind)
       let bytes = 0
       for (const [at, index] of batch.entries()) {
-        const one = await this.#show(resource, stored[index]!, converted[at]!)
+        const one = await this.#show(resource, stored[index]!, { object: converted[at]!, converted: true })
         shown[index] = one
         bytes += one.bytes.length
         if (bytes < SLICE_BYTES) continue
@@ -118,6 +126,7 @@ export class WebhookConversion implements Conversion {
     // Each of these walks all of it.
     await nextTurn()
     storage.decode?.(converted!)
+    storage.default?.(converted!)
     await nextTurn()
     return encodeForStore({ ...resource, kind: storage, head: headOf(storage) }, converted!)
   }
@@ -177,25 +186,47 @@ export class WebhookConversion implements Conversion {
     return convertedObjects(answer, { uid, version, read: (text) => outgoing.parse(text) })
   }
 
-  /** With what the version's schema knows and defaults. */
-  async #show(resource: Resource, stored: StoredObject, object: KubeObject): Promise<StoredObject> {
+  /** With the defaults of the version it was written in: a stranger converts what was read, and nothing is filled in after that. */
+  #asWritten(stored: KubeObject): KubeObject {
+    const kind = this.#changed ? this.#versions.find((one) => apiVersionOf(one) === stored.apiVersion) : undefined
+    if (!kind) return stored
+    const own = clone(stored)
+    kind.decode?.(own)
+    kind.default?.(own)
+    return own
+  }
+
+  /** With what the version's schema knows. */
+  async #show(resource: Resource, stored: StoredObject, { object, converted = false }: Showing): Promise<StoredObject> {
     const { kind } = resource
-    if (object === stored.object() && !kind.convert) return stored
-    const apart = kind.convert !== undefined && stored.bytes.length >= LARGE_SHOWN_BYTES
-    const shown = apart
-      ? new StoredObject(stored.key, await showApart(this.#context.bodies, kind, await textOf(object, MAX_ANSWER_BYTES)), stored.revision)
-      : this.#showHere(resource, stored, object)
+    if (!converted && !kind.convert) return stored
+    const shown =
+      stored.bytes.length >= LARGE_SHOWN_BYTES
+        ? await this.#showApart(kind, stored, { object, converted })
+        : this.#showHere(resource, stored, { object, converted })
     this.#recent.set(stored, shown)
     return shown
   }
 
-  #showHere(resource: Resource, stored: StoredObject, object: KubeObject): StoredObject {
-    const own = resource.kind.convert ? resource.kind.convert.fromStorage(object) : object
-    const { bytes, storage } = encodeForStore(resource, own)
+  async #showApart(kind: Kind, stored: StoredObject, { object, converted = false }: Showing): Promise<StoredObject> {
+    const bytes = await showApart(this.#context.bodies, kind, { bytes: await textOf(object, MAX_ANSWER_BYTES), converted })
+    return new StoredObject(stored.key, bytes, stored.revision)
+  }
+
+  #showHere(resource: Resource, stored: StoredObject, { object, converted }: Showing): StoredObject {
+    const { kind } = resource
+    if (converted) kind.decode?.(object)
+    const { bytes, storage } = encodeForStore(resource, converted ? object : kind.convert!.fromStorage(object))
     const shown = new StoredObject(stored.key, bytes, stored.revision)
     shown.adopt(storage)
     return shown
   }
+}
+
+interface Showing {
+  object: KubeObject
+  /** A stranger made it: what is missing is missing. */
+  converted?: boolean
 }
 
 function* batches(items: readonly number[], sizeOf: (item: number) => number): Generator<number[]> {

@@ -11,10 +11,14 @@ export const LARGE_SHOWN_BYTES = 64 * 1024
 const RECENT = 16
 
 /** The bytes as the kind shows them. */
-export async function showApart(bodies: BodyReader, { group, version, kind, madeOf }: Kind, bytes: Uint8Array): Promise<Buffer> {
+export async function showApart(
+  bodies: BodyReader,
+  { group, version, kind, madeOf }: Kind,
+  { bytes, converted = false }: { bytes: Uint8Array; converted?: boolean },
+): Promise<Buffer> {
   const name = { group, version, kind }
   const texts = [bytes, await textOf(madeOf, MAX_OBJECT_BYTES)]
-  const { value } = await bodies.step({ step: 'show', kind: name, siblings: [], custom: true }, texts)
+  const { value } = await bodies.step({ step: 'show', converted, kind: name, siblings: [], custom: true }, texts)
   return Buffer.from(value as string)
 }
 
@@ -54,7 +58,7 @@ export class LargeReads {
   }
 
   async #show(stored: StoredObject): Promise<void> {
-    const bytes = await showApart(this.#bodies, this.#kind, stored.bytes)
+    const bytes = await showApart(this.#bodies, this.#kind, { bytes: stored.bytes })
     this.#recent.set(stored, bytes.equals(stored.bytes) ? stored : new StoredObject(stored.key, bytes, stored.revision))
   }
 }

@@ -39,7 +39,7 @@ export type Step = StepKind &
     | { step: 'apply'; owner: Owner; force: boolean; fieldValidation: FieldValidation }
     | { step: 'patch'; type: PatchBody['type']; complaints?: readonly string[]; fieldValidation: FieldValidation }
     | { step: 'own'; owner: Owner }
-    | { step: 'show' }
+    | { step: 'show'; converted: boolean }
     | { step: 'judge'; context: Pick<HookContext, 'now' | 'user' | 'subresource'> }
   )
 
@@ -100,7 +100,9 @@ function valueOf(step: Step, wanted: unknown, { kinds, present, warn }: Circumst
       return next.metadata?.managedFields ?? null
     }
     case 'show': {
-      const shown = kind.convert ? kind.convert.fromStorage(wanted as KubeObject) : (wanted as KubeObject)
+      // Where a stranger converted it, it only loses what is not known.
+      if (step.converted) kind.decode?.(wanted as KubeObject)
+      const shown = !step.converted && kind.convert ? kind.convert.fromStorage(wanted as KubeObject) : (wanted as KubeObject)
       return encodeForStore({ kind, head: headOf(kind), converts: false }, shown).bytes.toString('utf8')
     }
     default:

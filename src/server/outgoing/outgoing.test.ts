@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { Node } from '#api/kinds/core/node.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { systemRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
@@ -135,6 +136,13 @@ test('Outgoing finds a service at its ready endpoints, and under the name of the
   await client.create(EndpointSlice, slice(false, '10.0.0.1') as EndpointSlice)
   assert.match((await failure(call(config, { outgoing }))).message, /no endpoints available/)
   await client.create(EndpointSlice, slice(true, '10.0.0.2') as EndpointSlice)
+  // Where that is a pod of a simulated node there is nobody.
+  const simulated = { labels: { 'node.sampan.dev/simulated': 'true' } }
+  await client.create(Node, { metadata: { name: 'simulated', ...simulated } } as Node)
+  const fake = { ...slice(true, '10.0.0.3'), metadata: { ...meta('hook-fake'), labels: { 'kubernetes.io/service-name': 'hook' } } }
+  const { endpoints: [endpoint] = [] } = fake
+  await client.create(EndpointSlice, { ...fake, endpoints: [{ ...endpoint, nodeName: 'simulated' }] } as EndpointSlice)
+  for (let i = 0; i < 20; i++) assert.equal(outgoing.resolve(config).host, '10.0.0.2')
   const { host, port: target, tls } = outgoing.resolve(config)
   assert.deepEqual([host, target, tls.servername], ['10.0.0.2', port, 'hook.default.svc'])
   // Reached for real where the name leads outside the cluster.
