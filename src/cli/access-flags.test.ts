@@ -17,6 +17,9 @@ const WRONG: [flag: string, text: string, message: RegExp][] = [
   ['--service-account-max-token-expiration', '30m', /must be between 1 hour and 2\^32 seconds/],
   ['--service-account-max-token-expiration', '2 hours', /a duration is needed/],
   ['--service-account-extend-token-expiration', 'no', /say true or false/],
+  ['--cors-allowed-origins', 'https:(', /^--cors-allowed-origins https:\(: missing closing \)/],
+  ['--cors-allowed-origins', 'example.com', /does not pin to start\/end of host in the origin header/],
+  ['--cors-allowed-origins', '//example.com', /does not pin to start\/end/],
   ['--anonymous-auth', 'yes', /^--anonymous-auth yes: say true or false/],
 ]
 

@@ -1,6 +1,7 @@
 // Who may come in and do what, as it is said on the command line: upstream's flags by upstream's names. What the files hold is checked by the server.
 import { resolve } from 'node:path'
 import { parseGoDuration } from '#lib/duration.ts'
+import { patternProblem } from '#lib/pattern/pattern.ts'
 import { UsageError } from './errors.ts'
 
 export interface AccessFlags {
@@ -33,6 +34,7 @@ export interface AccessFlags {
   enableAdmissionPlugins?: string[]
   disableAdmissionPlugins?: string[]
   admissionControlConfigFile?: string
+  corsAllowedOrigins?: string[]
 }
 
 export interface Flag {
@@ -111,6 +113,18 @@ function claim(text: string, before: unknown): [string, string][] {
   return [...((before as [string, string][] | undefined) ?? []), [text.slice(0, at), text.slice(at + 1)]]
 }
 
+/** Checked as upstream does: a pattern that holds neither the host's beginning nor its end would let in strangers who end their name alike. */
+function origins(text: string, before: unknown): string[] {
+  const all = joined(text, before)
+  for (const one of all) {
+    const problem =
+      patternProblem(one) ??
+      (/\^|\/\//.test(one) && /[$:]/.test(one) ? undefined : 'regular expression does not pin to start/end of host in the origin header')
+    if (problem) throw new UsageError(`--cors-allowed-origins ${one}: ${problem}`)
+  }
+  return all
+}
+
 const flag = (flags: string, description: string, parse: Flag['parse'] = plain): Flag => ({ flags, description, parse })
 
 export const ACCESS_FLAGS: readonly Flag[] = [
@@ -171,6 +185,7 @@ export const ACCESS_FLAGS: readonly Flag[] = [
   flag('--enable-admission-plugins <list>', 'admission plugins beside those on by default', joined),
   flag('--disable-admission-plugins <list>', 'admission plugins to leave out', joined),
   flag('--admission-control-config-file <file>', 'AdmissionConfiguration: defaults and exemptions of PodSecurity', file),
+  flag('--cors-allowed-origins <list>', 'patterns of origins whose pages may ask from a browser; default: none', origins),
 ]
 
 const NAMES = ACCESS_FLAGS.map(({ flags }) => flags.split(' ')[0]!)

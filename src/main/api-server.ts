@@ -9,6 +9,7 @@ import type { Clock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
 import type { Logger } from '#lib/log.ts'
 import type { MetricSource } from '#lib/metric-family.ts'
+import { Pattern } from '#lib/pattern/pattern.ts'
 import type { Random } from '#lib/random.ts'
 import { type ApiServer, createApiServer } from '#server/api-server.ts'
 import type { ActorsAtWork } from '#server/subresources/component-statuses.ts'
@@ -63,6 +64,7 @@ export async function apiServerOf(config: ClusterConfig, parts: ServerParts): Pr
     clock,
     random,
     log: log.child({ service: 'server' }),
+    ...(config.access?.corsAllowedOrigins ? { allowedOrigins: config.access.corsAllowedOrigins.map((one) => new Pattern(one)) } : {}),
     listen: { host, port, tls: { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority } },
     // Pods reach the API on the node's own side of the bridge; nobody outside the machine can.
     ...(config.nodes.type === 'real' ? { alsoOn: [gatewayOf(config)] } : {}),

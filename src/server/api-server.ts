@@ -53,11 +53,13 @@ import { SlabPool } from './http/slab-writer.ts'
 import { Listener, type ListenOptions } from './http/listener.ts'
 import { MemoryExchange, type MemoryRequest, type MemoryResponse } from './http/memory-exchange.ts'
 import { measure } from './http/measure.ts'
+import { crossOrigin } from './http/cross-origin.ts'
 import { recover } from './http/recover.ts'
 import { deadline } from './http/deadline.ts'
 import { describe } from './http/request-info.ts'
 import { createLocalClient } from './local-client.ts'
 import type { MetricFamily, MetricSource } from '#lib/metric-family.ts'
+import type { Pattern } from '#lib/pattern/pattern.ts'
 import { buildMetrics, processMetrics, RequestMetrics } from './metrics.ts'
 import { Outgoing } from './outgoing/outgoing.ts'
 import { BodyReader } from './decoding/body-reader.ts'
@@ -84,6 +86,8 @@ export interface ApiServerOptions {
   /** How many requests are served at once, shared out by priority and fairness. */
   seats?: number
   endpoints?: readonly Endpoint[]
+  /** Origins whose pages may talk to this server from a browser; absent: none but its own. */
+  allowedOrigins?: readonly Pattern[]
   /** Further families for /metrics. */
   metrics?: readonly MetricSource[]
   healthChecks?: readonly HealthCheck[]
@@ -223,6 +227,7 @@ class Server implements ApiServer {
       recover({ log }),
       describe,
       deadline({ clock }),
+      ...(options.allowedOrigins ? [crossOrigin(options.allowedOrigins)] : []),
       ...(auditor ? [auditRefusals(auditor)] : []),
       authenticate(authenticators, this.#extensions.anonymous),
       ...(auditor ? [audit(auditor)] : []),
