@@ -33,7 +33,7 @@ const HISTORY_BYTES = 128 * 1024 * 1024
 
 interface Pending {
   mutation: Mutation
-  resolve(): void
+  resolve(written: Mutation): void
   reject(error: unknown): void
 }
 
@@ -112,18 +112,11 @@ class RevisionedStore implements Store {
   }
 
   async put(key: string, value: Uint8Array, expected: Revision): Promise<Entry> {
-    const { after } = await this.#write(key, expected, (revision, before) => ({
-      key,
-      value,
-      revision,
-      createRevision: before?.createRevision ?? revision,
-    }))
-    return after!
+    return (await this.#write(key, value, expected)).after!
   }
 
   async delete(key: string, expected: Revision): Promise<Revision> {
-    const { revision } = await this.#write(key, expected || -1, () => undefined)
-    return revision
+    return (await this.#write(key, undefined, expected || -1)).revision
   }
 
   watch(prefix: string, { after, signal }: { after: Revision; signal: AbortSignal }): AsyncIterable<Change[]> {
@@ -165,30 +158,18 @@ class RevisionedStore implements Store {
   }
 
   /** Checks, numbers and queues without a pause between. A mismatch against a write in flight is told only once that write is decided. */
-  async #write(
-    key: string,
-    expected: Revision,
-    make: (revision: Revision, before: Entry | undefined) => Entry | undefined,
-  ): Promise<Mutation> {
-    for (;;) {
-      if (this.#closed) throw new Error('the store is closed')
+  #write(key: string, value: Uint8Array | undefined, expected: Revision): Promise<Mutation> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new Error('the store is closed'))
       const pending = this.#queue.newest.get(key) ?? this.#flushed?.newest.get(key)
       const before = pending ? pending.mutation.after : this.#entries.get(key)
       if ((before?.revision ?? 0) === expected) {
         const revision = ++this.#assigned
-        const mutation = { key, revision, before, after: make(revision, before) }
-        await this.#commit(mutation)
-        return mutation
-      }
-      if (!pending) throw new RevisionMismatch(key, before)
-      await this.#flushing
-    }
-  }
-
-  #commit(mutation: Mutation): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      this.#queue.add({ mutation, resolve, reject })
-      this.#flushing ??= this.#flush()
+        const after = value && { key, value, revision, createRevision: before?.createRevision ?? revision }
+        this.#queue.add({ mutation: { key, revision, before, after }, resolve, reject })
+        this.#flushing ??= this.#flush()
+      } else if (pending) resolve(this.#flushing!.then(() => this.#write(key, value, expected)))
+      else reject(new RevisionMismatch(key, before))
     })
   }
 
@@ -236,7 +217,7 @@ class RevisionedStore implements Store {
     }
     this.#trim()
     this.#watchers.publish(writes.map(({ mutation }) => changeOf(mutation)))
-    for (const { resolve } of writes) resolve()
+    for (const { mutation, resolve } of writes) resolve(mutation)
   }
 
   /** What keys below `prefix` held at `revision`, for those written since; undefined when nothing was. */

@@ -44,6 +44,12 @@ const MOST_FORMS = 8
 const MOST_MEMBERS = 1000
 
 const remembered = new WeakMap<Schema, Remembered[]>()
+const texts = new WeakMap<object, string>()
+
+/** The JSON of fields that many objects share; undefined: these are one object's own. */
+export function sharedText(fields: object): string | undefined {
+  return texts.get(fields)
+}
 
 /** As they are stored. `object` has no managers yet. */
 export function createdFields(object: KubeObject, { schema, ignored = NO_FIELDS }: Pick<Ownership, 'schema' | 'ignored'>): Fields {
@@ -61,7 +67,10 @@ export function createdFields(object: KubeObject, { schema, ignored = NO_FIELDS 
   const { added, modified } = withoutIgnored(compareObjects(schema, empty, withEmptyStatus(schema, object)), ignored)
   const fields = encodeFields(withoutNeverOwned(union(added, modified)))
   const form = formOf(schema, object, { empty, budget: { left: MOST_MEMBERS } })
-  if (form) known.unshift({ ignored, form, fields })
+  if (form) {
+    known.unshift({ ignored, form, fields })
+    texts.set(fields, JSON.stringify(fields))
+  }
   if (known.length > MOST_FORMS) known.pop()
   return fields
 }

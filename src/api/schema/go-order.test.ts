@@ -80,3 +80,22 @@ test('inGoOrder looks at each member once, however deep maps lie in maps', () =>
   const ordered = JSON.stringify(inGoOrder(definition(schema), CustomResourceDefinition.schema))
   assert.ok(ordered.includes(JSON.stringify(expected)), ordered.slice(0, 300))
 })
+
+test('inGoOrder remembers how names are put in order, and does so for each object anew', () => {
+  const sent = (name: string, more: object = {}) => ({ value: 'v', name, ...more })
+  const list = Array.from({ length: 3 }, (_, at) => sent(`e${at}`))
+  const env = (value: unknown) => inGoOrder(value, Pod.schema.properties!['spec']!.properties!['containers']!.items!.properties!['env']!)
+  assert.equal(JSON.stringify(env(list)), '[{"name":"e0","value":"v"},{"name":"e1","value":"v"},{"name":"e2","value":"v"}]')
+  // Fewer, more, other and absent members than those seen before.
+  assert.equal(
+    JSON.stringify(env([{ value: 'v' }, sent('a', { strange: 1 }), { strange: 1, name: 'b' }])),
+    '[{"value":"v"},{"name":"a","value":"v","strange":1},{"name":"b","strange":1}]',
+  )
+  assert.deepEqual(Object.keys((env([{ value: undefined, name: 'c' }]) as object[])[0]!), ['name'])
+  // As many ways as there are to spell them are not all remembered.
+  for (let round = 0; round < 2; round++)
+    for (let many = 0; many < 20; many++) {
+      const object = { [`x${many}`]: many, value: 'v', name: 'n' }
+      assert.deepEqual(Object.keys((env([object]) as object[])[0]!), ['name', 'value', `x${many}`])
+    }
+})

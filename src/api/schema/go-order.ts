@@ -25,46 +25,83 @@ function ordered(plan: Plan, value: unknown, kept: boolean): unknown {
   }
 }
 
+/** How objects with these names, in this order, are put in order. */
+interface Order {
+  readonly names: readonly string[]
+  /** By the same places: what there is to be put in order below, of members that are not scalars. */
+  readonly plans: readonly (Plan | undefined)[]
+  /** Absent: it is in order. */
+  readonly sorted: readonly string[] | undefined
+}
+
+const MOST_ORDERS = 8
+/** Only what is open to any name has more. */
+const MOST_NAMES = 100
+/** Most objects of a type have the names of one of the last few: to see that costs a look at each. */
+const orders = new WeakMap<Plan, Order[]>()
+
 function orderedFields(plan: Plan, object: Json, kept: boolean): Json {
-  const { fields, places } = plan
-  let last = 0
-  let isOrdered = true
+  const { names, plans, sorted } = orderOf(plan, object)
   let changed: Json | undefined
-  for (const name in object) {
-    const place = places.get(name) ?? fields.size
-    if (place < last) isOrdered = false
-    last = place
-    const before = object[name]
-    if (typeof before !== 'object' || before === null || place === fields.size || (kept && Object.isFrozen(before))) continue
-    const after = ordered(fields.get(name)!, before, kept)
-    if (after !== before) (changed ??= {})[name] = after
+  for (let i = 0; i < names.length; i++) {
+    const below = plans[i]
+    if (!below) continue
+    const before = object[names[i]!]
+    if (typeof before !== 'object' || before === null || (kept && Object.isFrozen(before))) continue
+    const after = ordered(below, before, kept)
+    if (after !== before) (changed ??= {})[names[i]!] = after
   }
-  if (isOrdered) return changed ? { ...object, ...changed } : object
+  if (!sorted) return changed ? { ...object, ...changed } : object
   const result: Json = {}
-  for (const name of inPlace(object, places)) setOwn(result, name, changed?.[name] ?? object[name])
+  for (const name of sorted) {
+    const value = changed?.[name] ?? object[name]
+    if (value !== undefined) setOwn(result, name, value)
+  }
   return result
 }
 
-/** Names of members by their places; those that have none come last, as they came. By insertion: there are few, and most are where they belong. */
-function inPlace(object: Json, places: ReadonlyMap<string, number>): string[] {
-  const names: string[] = []
-  const at: number[] = []
-  for (const name in object) {
-    const place = places.get(name) ?? Infinity
-    if (place !== Infinity && object[name] === undefined) continue
-    let index = names.length
-    for (; index > 0 && at[index - 1]! > place; index--) {
-      names[index] = names[index - 1]!
-      at[index] = at[index - 1]!
+function orderOf(plan: Plan, object: Json): Order {
+  let known = orders.get(plan)
+  if (!known) orders.set(plan, (known = []))
+  for (let i = 0; i < known.length; i++) {
+    const order = known[i]!
+    if (!hasNames(object, order.names)) continue
+    if (i > 0) {
+      known[i] = known[i - 1]!
+      known[i - 1] = order
     }
-    names[index] = name
-    at[index] = place
+    return order
   }
-  return names
+  const order = newOrder(plan, object)
+  if (order.names.length > MOST_NAMES) return order
+  if (known.length === MOST_ORDERS) known.pop()
+  known.push(order)
+  return order
 }
 
+function hasNames(object: Json, names: readonly string[]): boolean {
+  let at = 0
+  for (const name in object) if (names[at++] !== name) return false
+  return at === names.length
+}
+
+/** Those that have no place come last, as they came. */
+function newOrder({ fields, places }: Plan, object: Json): Order {
+  const names = Object.keys(object)
+  const placeOf = (name: string) => places.get(name) ?? Infinity
+  const isOrdered = names.every((name, at) => at === 0 || placeOf(names[at - 1]!) <= placeOf(name))
+  const plans = names.map((name) => {
+    const field = fields.get(name)
+    return field && isDeep(field) ? field : undefined
+  })
+  return { names, plans, sorted: isOrdered ? undefined : names.toSorted((a, b) => compare(placeOf(a), placeOf(b))) }
+}
+
+const compare = (a: number, b: number): number => (a === b ? 0 : a < b ? -1 : 1)
+const isDeep = ({ shape }: Plan): boolean => shape === 'struct' || shape === 'map' || shape === 'list'
+
 function orderedEntries(items: Plan, map: Json, kept: boolean): Json {
-  const isDeep = items.shape === 'struct' || items.shape === 'map' || items.shape === 'list'
+  const deep = isDeep(items)
   let last = ''
   let isOrdered = true
   // Each entry is put in order once: maps within maps would take twice as long with every level.
@@ -72,7 +109,7 @@ function orderedEntries(items: Plan, map: Json, kept: boolean): Json {
   for (const key in map) {
     if (key < last) isOrdered = false
     last = key
-    if (!isDeep) continue
+    if (!deep) continue
     const after = ordered(items, map[key], kept)
     if (after !== map[key]) (changed ??= new Map()).set(key, after)
   }

@@ -22,12 +22,11 @@ export interface EscalationChecks {
 export function preventEscalation(checks: EscalationChecks): AdmissionPlugin {
   return {
     name: 'RoleEscalation',
-    async validate(request) {
+    validate(request) {
       const { attributes, operation, kind } = request
       if (attributes.group !== GROUP || (operation !== 'CREATE' && operation !== 'UPDATE') || !request.object) return
       if (attributes.user.groups.includes('system:masters')) return
-      if (kind.plural === 'roles' || kind.plural === 'clusterroles') await checkRole(request, checks)
-      else await checkBinding(request, checks)
+      return kind.plural === 'roles' || kind.plural === 'clusterroles' ? checkRole(request, checks) : checkBinding(request, checks)
     },
   }
 }

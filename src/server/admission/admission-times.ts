@@ -17,6 +17,22 @@ interface Link {
   passed?: Series | undefined
 }
 
+interface Chain {
+  links: readonly Link[]
+  /** Of requests all let pass. */
+  passed?: Series | undefined
+}
+
+/** One request's way along a chain. */
+interface Round {
+  step: Step
+  request: AdmissionRequest
+  chain: Chain
+  began: number
+  /** When the last plugin was done. */
+  before: number
+}
+
 export class AdmissionTimes {
   readonly #clock: Clock
   readonly #plugins = new Histogram({
@@ -33,43 +49,66 @@ export class AdmissionTimes {
   })
 
   /** Who is asked, by step, operation and target. */
-  readonly #chains = new Map<string, Link[]>()
+  readonly #chains = new Map<string, Chain>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** Asks all plugins that have the step and that the request concerns, in order. `plugins` are the same at every call. */
-  async run(step: Step, plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Promise<void> {
-    const { operation } = request
+  /** Asks all plugins that have the step and that the request concerns, in order. `plugins` are the same at every call. Waits only for those who do. */
+  run(step: Step, plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Promise<void> | void {
+    const chain = this.#chain(step, plugins, request)
     const began = this.#clock.monotonic()
-    let before = began
-    let rejected = 'true'
-    let asked = ''
-    try {
-      for (const link of this.#chain(step, plugins, request)) {
-        asked = link.plugin.name
-        const pending = link.plugin[step]!(request)
-        if (pending) await pending
-        const now = this.#clock.monotonic()
-        link.passed ??= this.#plugins.series([asked, operation, 'false', step])
-        link.passed?.observe((now - before) / 1000)
-        before = now
-      }
-      rejected = 'false'
-    } finally {
-      const now = this.#clock.monotonic()
-      if (rejected === 'true') this.#plugins.observe([asked, operation, rejected, step], (now - before) / 1000)
-      this.#steps.observe([operation, rejected, step], (now - began) / 1000)
-    }
+    return this.#ask({ step, request, chain, began, before: began }, 0)
   }
 
-  #chain(step: Step, plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Link[] {
+  #ask(round: Round, from: number): Promise<void> | void {
+    const { step, request, chain } = round
+    for (let at = from; at < chain.links.length; at++) {
+      const link = chain.links[at]!
+      let pending: Promise<void> | void
+      try {
+        pending = link.plugin[step]!(request)
+      } catch (error) {
+        throw this.#refused(round, link, error)
+      }
+      if (pending)
+        return pending.then(
+          () => {
+            this.#passed(round, link)
+            return this.#ask(round, at + 1)
+          },
+          (error: unknown) => {
+            throw this.#refused(round, link, error)
+          },
+        )
+      this.#passed(round, link)
+    }
+    chain.passed ??= this.#steps.series([request.operation, 'false', step])
+    chain.passed?.observe((round.before - round.began) / 1000)
+  }
+
+  #passed(round: Round, link: Link): void {
+    const now = this.#clock.monotonic()
+    link.passed ??= this.#plugins.series([link.plugin.name, round.request.operation, 'false', round.step])
+    link.passed?.observe((now - round.before) / 1000)
+    round.before = now
+  }
+
+  #refused({ step, request: { operation }, began, before }: Round, { plugin }: Link, error: unknown): unknown {
+    const now = this.#clock.monotonic()
+    this.#plugins.observe([plugin.name, operation, 'true', step], (now - before) / 1000)
+    this.#steps.observe([operation, 'true', step], (now - began) / 1000)
+    return error
+  }
+
+  #chain(step: Step, plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Chain {
     const what = target(request)
     const key = `${step} ${request.operation} ${what}`
     let chain = this.#chains.get(key)
     if (!chain) {
-      chain = plugins.filter((plugin) => plugin[step] && (plugin.of?.includes(what) ?? true)).map((plugin) => ({ plugin }))
+      const concerned = plugins.filter((plugin) => plugin[step] && (plugin.of?.includes(what) ?? true))
+      chain = { links: concerned.map((plugin) => ({ plugin })) }
       if (this.#chains.size >= MAX_CHAINS) this.#chains.clear()
       this.#chains.set(key, chain)
     }

@@ -10,9 +10,11 @@ export class Reinvocation {
   again = false
   /** Somebody changed the object in the first round. */
   needed = false
-  readonly #plugins = new Map<string, PluginReinvocation>()
+  /** Made for the first of them: most requests concern none. */
+  #plugins: Map<string, PluginReinvocation> | undefined
 
   of(plugin: string): PluginReinvocation {
+    this.#plugins ??= new Map()
     let own = this.#plugins.get(plugin)
     if (!own) {
       own = new PluginReinvocation(this)

@@ -17,41 +17,50 @@ export function serviceAccount(context: ServerContext): AdmissionPlugin {
   return {
     name: 'ServiceAccount',
     of: ['pods', 'pods/ephemeralcontainers'],
-    async admit(request) {
+    admit(request) {
       if (target(request) !== 'pods' || request.operation !== 'CREATE') return
       const pod = request.object as Pod
       if (isMirror(pod) || !pod.spec) return
       pod.spec.serviceAccountName ||= 'default'
       pod.spec.serviceAccount = pod.spec.serviceAccountName
-      const account = await accountOf(request, context)
-      if (pod.spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(pod, context)
-      if (!pod.spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
-        pod.spec.imagePullSecrets = account.imagePullSecrets.map((one) => ({ ...one }))
+      return withAccount(request, context, (account) => runAs(pod, account, context))
     },
-    async validate(request) {
+    validate(request) {
       const what = target(request)
       if (what !== 'pods' && what !== 'pods/ephemeralcontainers') return
       if (request.operation !== (what === 'pods' ? 'CREATE' : 'UPDATE')) return
       const pod = request.object as Pod
       if (isMirror(pod)) return checkMirror(request, pod)
-      const account = await accountOf(request, context)
-      if (account.metadata?.annotations?.[ENFORCE] === 'true') checkSecrets(request, pod, account)
+      return withAccount(request, context, (account) => {
+        if (account.metadata?.annotations?.[ENFORCE] === 'true') checkSecrets(request, pod, account)
+      })
     },
   }
 }
 
 const isMirror = (pod: Pod): boolean => pod.metadata?.annotations?.[MIRROR] !== undefined
 
-async function accountOf(request: AdmissionRequest, { reader, clock }: ServerContext): Promise<ServiceAccount> {
+/** Waits only for an account that is not there yet. */
+function withAccount(
+  request: AdmissionRequest,
+  { reader, clock }: Pick<ServerContext, 'reader' | 'clock'>,
+  act: (account: ServiceAccount) => void,
+  attempt = 1,
+): Promise<void> | void {
   const { namespace } = request.attributes
   const name = (request.object as Pod).spec?.serviceAccountName ?? ''
-  for (let attempt = 1; ; attempt++) {
-    const account = reader.get(ServiceAccount, { namespace, name })
-    if (account) return account
-    if (name !== 'default' || attempt === ATTEMPTS)
-      throw denied(request, `error looking up service account ${namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`)
-    await clock.sleep(WAIT_MS)
-  }
+  const account = reader.get(ServiceAccount, { namespace, name })
+  if (account) return act(account)
+  if (name !== 'default' || attempt === ATTEMPTS)
+    throw denied(request, `error looking up service account ${namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`)
+  return clock.sleep(WAIT_MS).then(() => withAccount(request, { reader, clock }, act, attempt + 1))
+}
+
+function runAs(pod: Pod, account: ServiceAccount, context: ServerContext): void {
+  const spec = pod.spec!
+  if (spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(pod, context)
+  if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
+    spec.imagePullSecrets = account.imagePullSecrets.map((one) => ({ ...one }))
 }
 
 function mountToken({ spec }: Pod, { random }: ServerContext): void {

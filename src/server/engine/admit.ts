@@ -20,17 +20,23 @@ export function admissionCase(write: Write, about: Pick<AdmissionCase, 'operatio
   }
 }
 
-/** Tells whether webhooks or policies changed the object. */
-export async function mutatingAdmission(engine: Engine, request: AdmissionCase): Promise<boolean> {
+/** Tells whether webhooks or policies changed the object. Waits only for those who do. */
+export function mutatingAdmission(engine: Engine, request: AdmissionCase): Promise<boolean> | boolean {
   const reinvocation = new Reinvocation()
   const asked = { ...request, reinvocation }
-  await engine.admissionTimes.run('admit', engine.admission, asked)
+  const ask = () => engine.admissionTimes.run('admit', engine.admission, asked)
+  const pending = ask()
+  return pending || reinvocation.needed ? again(reinvocation, pending, ask) : false
+}
+
+async function again(reinvocation: Reinvocation, first: Promise<void> | void, ask: () => Promise<void> | void): Promise<boolean> {
+  await first
   if (!reinvocation.needed) return false
   reinvocation.again = true
-  await engine.admissionTimes.run('admit', engine.admission, asked)
+  await ask()
   return true
 }
 
-export async function validatingAdmission(engine: Engine, request: AdmissionCase): Promise<void> {
-  await engine.admissionTimes.run('validate', engine.admission, request)
+export function validatingAdmission(engine: Engine, request: AdmissionCase): Promise<void> | void {
+  return engine.admissionTimes.run('validate', engine.admission, request)
 }

@@ -42,6 +42,7 @@ export async function createObject(engine: Engine, write: Write, sent: KubeObjec
   }
 }
 
+/** Steps are waited for though most have nothing to wait for: requests of one turn go through each together, while its code is at hand. */
 async function createNamed(engine: Engine, write: Write, { object, managed }: { object: Mutable; managed: boolean }): Promise<Written> {
   const { resource, large } = write
   const { kind } = resource

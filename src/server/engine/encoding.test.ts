@@ -50,3 +50,25 @@ test('servedObject of another version than the stored one is in order too', asyn
     'kind apiVersion metadata eventTime reason regarding note type deprecatedSource deprecatedFirstTimestamp deprecatedLastTimestamp',
   )
 })
+
+test('encodeForStore writes what objects of one form share as it writes what is their own', async () => {
+  await using t = await startRequests()
+  const sent = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, labels: { 'a/b': 'c' } }, data: { k: name } })
+  const made = []
+  for (const name of ['one', 'two', 'three']) made.push(await t.send('POST', `${PATH}/configmaps`, sent(name)))
+  for (const { json, text } of made) {
+    assert.equal(text, `${JSON.stringify(json)}\n`)
+    const [entry] = json.metadata.managedFields
+    assert.match(namesOf(entry), / fieldsType fieldsV1$/)
+    assert.deepEqual(entry.fieldsV1, {
+      'f:data': { '.': {}, 'f:k': {} },
+      'f:metadata': { 'f:labels': { '.': {}, 'f:a/b': {} } },
+    })
+  }
+  const scaled = await t.send('PATCH merge', `${PATH}/configmaps/two?fieldManager=zoe`, { data: { more: '1' } })
+  assert.equal(scaled.text, `${JSON.stringify(scaled.json)}\n`)
+  assert.deepEqual(
+    scaled.json.metadata.managedFields.map(({ fieldsV1 }: { fieldsV1: object }) => fieldsV1),
+    [made[1]!.json.metadata.managedFields[0].fieldsV1, { 'f:data': { 'f:more': {} } }],
+  )
+})

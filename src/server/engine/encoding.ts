@@ -1,7 +1,8 @@
 // Objects to bytes and back. A stored value is JSON of the storage version without resourceVersion: its revision is that, and is spliced in
 // behind the known head when bytes are sent, so that an object is serialised once in its life.
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
+import { sharedText } from '#api/apply/created-fields.ts'
+import { apiVersionOf, type KubeObject, type ManagedFieldsEntry, type ObjectMeta } from '#api/object.ts'
 import { inGoOrder } from '#api/schema/go-order.ts'
 import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource } from '#server/registry.ts'
@@ -26,7 +27,7 @@ export function orderedStorage({ kind, converts }: Encoded, object: KubeObject):
 
 /** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
 export function bytesOf({ head }: { head: string }, storage: KubeObject): Buffer {
-  let text = head + JSON.stringify(withoutRevision(storage.metadata!)).slice(1)
+  let text = head + metadataText(storage.metadata!).slice(1)
   for (const [name, member] of Object.entries(storage))
     if (!IN_HEAD.has(name) && member !== undefined) text += `,${JSON.stringify(name)}:${JSON.stringify(member)}`
   text += '}'
@@ -37,10 +38,19 @@ export function bytesOf({ head }: { head: string }, storage: KubeObject): Buffer
 
 const IN_HEAD = new Set(['kind', 'apiVersion', 'metadata'])
 
-function withoutRevision(metadata: ObjectMeta): ObjectMeta {
-  if (metadata.resourceVersion === undefined) return metadata
-  const { resourceVersion: _, ...rest } = metadata
-  return rest
+/** Without the version. What managers own is a third of a small object's text, and mostly what they own of others too. */
+function metadataText(versioned: ObjectMeta): string {
+  const { resourceVersion: _, ...metadata } = versioned
+  const { managedFields, ...rest } = metadata
+  if (!managedFields?.some(({ fieldsV1 }) => fieldsV1 && sharedText(fieldsV1) !== undefined)) return JSON.stringify(metadata)
+  return `${JSON.stringify(rest).slice(0, -1)},"managedFields":[${managedFields.map(entryText).join(',')}]}`
+}
+
+function entryText(entry: ManagedFieldsEntry): string {
+  const { fieldsV1, ...rest } = entry
+  const fields = fieldsV1 && sharedText(fieldsV1)
+  if (fields === undefined || entry.subresource) return JSON.stringify(entry)
+  return `${JSON.stringify(rest).slice(0, -1)},"fieldsV1":${fields}}`
 }
 
 /** What is kept of an object, in the version it is kept in; the object itself where it can be. */
