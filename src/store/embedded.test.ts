@@ -84,6 +84,19 @@ test('openEmbeddedStore maps its file once, however much it grows', { skip: proc
   assert.equal(maps.filter((line) => line.endsWith(join(directory, 'data.mdb'))).length, 1)
 })
 
+test('openEmbeddedStore opens and grows where addresses are limited', { skip: process.platform !== 'linux' }, async () => {
+  const directory = fresh()
+  const program = `
+    const { openEmbeddedStore } = await import(${JSON.stringify(new URL('embedded.ts', import.meta.url).href)})
+    await using store = openEmbeddedStore({ directory: ${JSON.stringify(directory)} })
+    for (let i = 0; i < 20; i++) await store.put('/k' + i, Buffer.alloc(100_000), 0)`
+  const words = ['-c', 'ulimit -v 16000000; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', program]
+  const child = spawn('sh', words, { stdio: 'inherit' })
+  assert.deepEqual(await once(child, 'exit'), [0, null])
+  await using store = openEmbeddedStore({ directory })
+  assert.equal((await store.list('/')).entries.length, 20)
+})
+
 /** Of the store's file in this process. */
 function residentBytes(directory: string): number {
   const [, map] = readFileSync('/proc/self/smaps', 'utf8').split(join(directory, 'data.mdb'))

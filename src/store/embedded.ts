@@ -1,6 +1,6 @@
 // The store on this machine's disk: LMDB as durable journal and restart image; reads and watches are served from memory. A write is on disk
 // when it is acknowledged. Refuses by name a data file that is corrupt, cut short, or not its own.
-import { closeSync, existsSync, fstatSync, openSync, readSync, statfsSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { type Database, open } from 'lmdb'
@@ -65,11 +65,20 @@ function openDatabase(directory: string, file: string): Database<Buffer, string>
       encoding: 'binary',
       keyEncoding: 'ordered-binary',
       overlappingSync: false,
-      mapSize: MAP_BYTES,
+      ...(addressesAreLimited() ? {} : { mapSize: MAP_BYTES }),
       cache: false,
     })
   } catch (error) {
     throw new CorruptStore(`the store ${file} cannot be opened: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** The binding does not survive a map it does not get. */
+function addressesAreLimited(): boolean {
+  try {
+    return !/^Max address space +unlimited/m.test(readFileSync('/proc/self/limits', 'utf8'))
+  } catch {
+    return false
   }
 }
 

@@ -6,13 +6,17 @@ import { lib, type Posix } from '#lib/posix.ts'
 /** Smaller files are not worth loading the C library for. */
 const LEAST_BYTES = 32 * 1024 * 1024
 
+type Release = Posix['releasePages']
+
 export class MappedPages {
   readonly #file: string
-  #map: { address: number; posix: Posix } | undefined
+  readonly #releasePages: Release
+  #map: { address: number; bytes: number } | undefined
   #absent = false
 
-  constructor(file: string) {
+  constructor(file: string, { releasePages = (address, bytes) => lib().releasePages(address, bytes) }: { releasePages?: Release } = {}) {
     this.#file = file
+    this.#releasePages = releasePages
   }
 
   /** Takes them out of this process: who touches one again finds it in the page cache. Does nothing where the system does not tell where the file is mapped. */
@@ -21,19 +25,23 @@ export class MappedPages {
     const { size } = statSync(this.#file)
     if (size < LEAST_BYTES) return
     try {
-      this.#map ??= { address: addressOf(this.#file), posix: lib() }
-      this.#map.posix.releasePages(this.#map.address, size)
+      this.#map ??= mapOf(this.#file)
+      // Never beyond the map, whose neighbours are someone's memory.
+      this.#releasePages(this.#map.address, Math.min(size, this.#map.bytes))
     } catch {
       this.#absent = true
     }
   }
 }
 
-function addressOf(file: string): number {
+/** A map stays where it is until the store is closed. */
+function mapOf(file: string): { address: number; bytes: number } {
   const path = ` ${realpathSync(file)}`
   const line = readFileSync('/proc/self/maps', 'utf8')
     .split('\n')
     .find((one) => one.endsWith(path))
-  if (line === undefined) throw new Error(`${file} is not mapped`)
-  return Number.parseInt(line, 16)
+  const range = /^([0-9a-f]+)-([0-9a-f]+) r--s 00000000 /.exec(line ?? '')
+  if (!range) throw new Error(`${file} is not mapped from its beginning, to be read only`)
+  const [address, end] = [Number.parseInt(range[1]!, 16), Number.parseInt(range[2]!, 16)]
+  return { address, bytes: end - address }
 }
