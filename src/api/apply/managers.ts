@@ -11,6 +11,8 @@ export interface Manager {
   subresource?: string
   time?: string
   fields: Fields
+  /** It was read from this one: the same again, unless something of it has changed. */
+  entry?: ManagedFieldsEntry
 }
 
 export type Managers = Map<string, Manager>
@@ -22,17 +24,21 @@ type Identity = Pick<Manager, 'manager' | 'operation' | 'apiVersion' | 'subresou
 
 /** Who an entry belongs to. An applier stays the same whatever version it applies. */
 export function identityOf({ manager, operation, apiVersion, subresource = '' }: Identity): string {
-  return JSON.stringify([manager, operation, operation === 'Apply' ? '' : apiVersion, subresource])
+  return `${manager}\0${operation}\0${operation === 'Apply' ? '' : apiVersion}\0${subresource}`
 }
 
 /** undefined where the entries are not of a form that can be read. */
 export function decodeManagers(entries: readonly ManagedFieldsEntry[] | undefined): Managers | undefined {
   const managers: Managers = new Map()
-  for (const { manager = '', operation, apiVersion = '', subresource, time, fieldsType, fieldsV1 } of entries ?? []) {
+  for (const entry of entries ?? []) {
+    const { manager = '', operation, apiVersion = '', subresource, time, fieldsType, fieldsV1 } = entry
     const fields = decodeFields(fieldsV1 ?? {})
     if (!fields || (fieldsType !== undefined && fieldsType !== 'FieldsV1') || (operation !== 'Apply' && operation !== 'Update'))
       return undefined
-    const decoded: Manager = { manager, operation, apiVersion, fields, ...(subresource ? { subresource } : {}), ...(time ? { time } : {}) }
+    const decoded: Manager = { manager, operation, apiVersion, fields }
+    if (subresource) decoded.subresource = subresource
+    if (time) decoded.time = time
+    if (fields === fieldsV1 && Object.isFrozen(entry)) decoded.entry = entry
     managers.set(identityOf(decoded), decoded)
   }
   return managers
@@ -41,8 +47,13 @@ export function decodeManagers(entries: readonly ManagedFieldsEntry[] | undefine
 /** Sorted as upstream stores them; empty sets are left out. */
 export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
   const entries: ManagedFieldsEntry[] = []
-  for (const { manager, operation, apiVersion, subresource, time, fields } of managers.values()) {
+  for (const owner of managers.values()) {
+    const { manager, operation, apiVersion, subresource, time, fields } = owner
     if (isEmpty(fields)) continue
+    if (owner.entry && saysTheSame(owner.entry, owner)) {
+      entries.push(owner.entry)
+      continue
+    }
     entries.push({
       manager,
       operation,
@@ -55,6 +66,18 @@ export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
   }
   if (entries.length < 2) return entries
   return entries.sort(compareEntries)
+}
+
+function saysTheSame(entry: ManagedFieldsEntry, { manager, operation, apiVersion, subresource, time, fields }: Manager): boolean {
+  return (
+    entry.fieldsV1 === fields &&
+    entry.time === time &&
+    entry.subresource === subresource &&
+    entry.manager === manager &&
+    entry.operation === operation &&
+    entry.apiVersion === apiVersion &&
+    entry.fieldsType === 'FieldsV1'
+  )
 }
 
 const ORDER = ['operation', 'time', 'manager', 'apiVersion', 'subresource'] as const
