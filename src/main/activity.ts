@@ -45,15 +45,15 @@ export class Activity {
   }
 
   client(client: Client): Client {
-    const counted = async <T>(request: Promise<T>): Promise<T> => {
+    const ended = () => {
+      this.#inFlight--
+      this.#moves++
+    }
+    const counted = <T>(request: Promise<T>): Promise<T> => {
       this.#inFlight++
       this.#moves++
-      try {
-        return await request
-      } finally {
-        this.#inFlight--
-        this.#moves++
-      }
+      request.then(ended, ended)
+      return request
     }
     return {
       get: (kind, key, options) => counted(client.get(kind, key, options)),

@@ -109,9 +109,9 @@ class LocalClient implements Client {
     }
   }
 
-  async *watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions & { signal: AbortSignal }): AsyncGenerator<WatchEvent<T>> {
-    const { resource } = await this.#ask(kind, { verb: 'watch', ...options })
-    yield* watchLocally<T>(this.#engine, storedOf(resource), options)
+  watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions & { signal: AbortSignal }): AsyncGenerator<WatchEvent<T>> {
+    const find = async () => storedOf((await this.#ask(kind, { verb: 'watch', ...options })).resource)
+    return watchLocally<T>(this.#engine, find, options)
   }
 
   async create<T extends KubeObject, O extends KubeObject = T>(kind: Kind<T>, object: O, options: CreateOptions = {}): Promise<O> {

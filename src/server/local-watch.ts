@@ -12,10 +12,11 @@ const MAX_WAITING = 50_000
 
 export async function* watchLocally<T extends KubeObject>(
   engine: Engine,
-  resource: StoredResource,
+  find: () => Promise<StoredResource>,
   options: WatchOptions & { signal: AbortSignal },
 ): AsyncGenerator<WatchEvent<T>> {
   const { signal, timeoutSeconds } = options
+  const resource = await find()
   if (signal.aborted) return
   const { kind } = resource
   /** Objects are parsed when they are read, not while the change is being told. */

@@ -105,9 +105,13 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
     async modify<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, change: (object: T) => void, options: ModifyOptions = {}) {
       const call = write(kind as unknown as Kind, { verb: 'update', key, options })
       const build = (present: KubeObject | undefined) => {
-        const next = clone(present) as T
+        const { managedFields, ...metadata } = present!.metadata ?? {}
+        const next = clone({ ...present, metadata }) as T
         change(next)
-        return settled(kind as unknown as Kind, next)
+        const own = settled(kind as unknown as Kind, next)
+        // Nobody changes these here: the ones that are there will do.
+        if (managedFields) own.metadata!.managedFields ??= managedFields
+        return own
       }
       const { stored } = await updateObject(engine, call, { key, change: { build } })
       return servedObject(call.resource, stored, engine.mirror.recent) as T

@@ -7,7 +7,7 @@ import type { KubeObject } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
 import { StatusError } from '#api/status.ts'
 import { decodeFields, type Fields } from './fields.ts'
-import { encodeManagers, identityOf, type Manager, type Managers } from './managers.ts'
+import { encodeManagers, type Manager, type Managers } from './managers.ts'
 import { serverSideApply } from './server-side-apply.ts'
 import { setManagedFields, trackUpdate, withoutManagedFields } from './track-update.ts'
 
@@ -59,7 +59,10 @@ function outcome(recorded: Recorded): Recorded['result'] {
     return { error: error.message.replace(/^failed to create typed patch object \(.*?\): /, '') }
   }
   const entries = next.metadata?.managedFields ?? []
-  const managers = entries.map((entry) => [identityOf(entry as Manager), entry.fieldsV1 as Fields] as const)
+  const managers = entries.map(({ manager, operation, apiVersion, subresource = '', fieldsV1 }) => {
+    const id = JSON.stringify([manager, operation, operation === 'Apply' ? '' : apiVersion, subresource])
+    return [id, fieldsV1 as Fields] as const
+  })
   return { object: withoutManagedFields(next), managers: Object.fromEntries(managers) }
 }
 

@@ -26,7 +26,9 @@ export function validateObjectMeta(kind: Named, meta: ObjectMeta, path = 'metada
     else for (const message of dnsLabel(meta.namespace)) errors.push(invalid(`${path}.namespace`, meta.namespace, message))
   } else if (meta.namespace) errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'))
   if ((meta.generation ?? 0) < 0) errors.push(invalid(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'))
-  return [...errors, ...validateChangeable(meta, path), ...validateStandardFinalizers(kind, meta.finalizers, `${path}.finalizers`)]
+  validateChangeable(errors, meta, path)
+  if (meta.finalizers) errors.push(...validateStandardFinalizers(kind, meta.finalizers, `${path}.finalizers`))
+  return errors
 }
 
 export function validateObjectMetaUpdate(next: ObjectMeta, previous: ObjectMeta, kind: Partial<Named> = {}): FieldError[] {
@@ -42,16 +44,16 @@ export function validateObjectMetaUpdate(next: ObjectMeta, previous: ObjectMeta,
   }
   if ((next.generation ?? 0) < (previous.generation ?? 0))
     errors.push(invalid(`${path}.generation`, next.generation ?? 0, 'must not be decremented'))
-  for (const field of ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) {
-    if (!sameJson(next[field] ?? undefined, previous[field] ?? undefined))
+  for (const field of UNCHANGEABLE) {
+    if (next[field] !== previous[field] && !sameJson(next[field] ?? undefined, previous[field] ?? undefined))
       errors.push(invalid(`${path}.${field}`, next[field], 'field is immutable'))
   }
-  return [
-    ...errors,
-    ...validateChangeable(next, path, previous),
-    ...validateStandardFinalizers(kind, next.finalizers, `${path}.finalizers`),
-  ]
+  validateChangeable(errors, next, path, previous)
+  if (next.finalizers) errors.push(...validateStandardFinalizers(kind, next.finalizers, `${path}.finalizers`))
+  return errors
 }
+
+const UNCHANGEABLE = ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const
 
 /** Labels as they stand in metadata, selectors' matchLabels and pod templates. */
 export function validateLabels(labels: Record<string, string> | undefined, path: string): FieldError[] {
@@ -90,15 +92,14 @@ export function validateTemplateObjectMeta(meta: ObjectMeta | undefined, path: s
 }
 
 /** What is the very same as before was found in order when it was written. */
-function validateChangeable(meta: ObjectMeta, path: string, previous: ObjectMeta = {}): FieldError[] {
+function validateChangeable(errors: FieldError[], meta: ObjectMeta, path: string, previous: ObjectMeta = {}): void {
   const { labels, annotations, ownerReferences, finalizers, managedFields } = meta
-  return [
-    ...(labels === previous.labels ? [] : validateLabels(labels, `${path}.labels`)),
-    ...(annotations === previous.annotations ? [] : validateAnnotations(annotations, `${path}.annotations`)),
-    ...(ownerReferences === previous.ownerReferences ? [] : validateOwnerReferences(ownerReferences, `${path}.ownerReferences`)),
-    ...(finalizers === previous.finalizers ? [] : validateFinalizers(finalizers, `${path}.finalizers`)),
-    ...(managedFields === previous.managedFields ? [] : validateManagedFields(managedFields, `${path}.managedFields`)),
-  ]
+  if (labels !== previous.labels) errors.push(...validateLabels(labels, `${path}.labels`))
+  if (annotations !== previous.annotations) errors.push(...validateAnnotations(annotations, `${path}.annotations`))
+  if (ownerReferences !== previous.ownerReferences) errors.push(...validateOwnerReferences(ownerReferences, `${path}.ownerReferences`))
+  if (finalizers !== previous.finalizers) errors.push(...validateFinalizers(finalizers, `${path}.finalizers`))
+  if (managedFields !== previous.managedFields)
+    errors.push(...validateManagedFields(managedFields, `${path}.managedFields`, previous.managedFields))
 }
 
 function validateOwnerReferences(owners: OwnerReference[] | undefined, path: string): FieldError[] {
@@ -141,8 +142,13 @@ function validateStandardFinalizers({ standardFinalizers }: Partial<Named>, fina
 export const isStandardFinalizer = (name: string) => name.includes('/') || STANDARD_FINALIZERS.includes(name)
 export const NOT_STANDARD = 'name is neither a standard finalizer name nor is it fully qualified'
 
-function validateManagedFields(entries: ManagedFieldsEntry[] | undefined, path: string): FieldError[] {
+function validateManagedFields(
+  entries: ManagedFieldsEntry[] | undefined,
+  path: string,
+  previous: readonly ManagedFieldsEntry[] = [],
+): FieldError[] {
   return (entries ?? []).flatMap((entry, index) => {
+    if (previous.includes(entry)) return []
     const at = `${path}[${index}]`
     const errors: FieldError[] = []
     if (entry.operation !== 'Apply' && entry.operation !== 'Update')

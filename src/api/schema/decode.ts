@@ -139,7 +139,7 @@ class Walk {
       case 'time':
       case 'micro-time':
         if (typeof value !== 'string') return this.#mismatch(plan, value, depth, 'string')
-        return plan.shape === 'time' && PLAIN_TIME.test(value) ? value : time(value, plan.shape)
+        return (plan.shape === 'time' ? PLAIN_TIME : PLAIN_MICRO_TIME).test(value) ? value : time(value, plan.shape)
       case 'bytes': {
         if (typeof value !== 'string') return this.#mismatch(plan, value, depth)
         const canonical = canonicalBase64(value)
@@ -232,6 +232,7 @@ const ANY_NUMBER: Plan = {
 const PLAIN_QUANTITY = /^(?:0|[1-9][0-9]{0,2}(?:m|k|M|G|Ki|Mi|Gi)?)$/
 
 /** Likewise, and spared a closer look: valid on any calendar. */
+const PLAIN_MICRO_TIME = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/
 const PLAIN_TIME = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$/
 
 function quantity(value: unknown): string {
