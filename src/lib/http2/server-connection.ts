@@ -1,9 +1,9 @@
-// One HTTP/2 connection of a server (RFC 9113): reads frames, keeps streams and windows, and bounds what a peer may cost. Nothing is pushed, priorities
-// are not heeded, and streams with much to send take turns.
+// One HTTP/2 connection of a server (RFC 9113): reads frames, keeps streams, and bounds what a peer may cost. Nothing is pushed, and priorities are not
+// heeded. What is sent is its sender's.
 import type { Duplex } from 'node:stream'
 import type { Clock } from '#lib/clock.ts'
 import { Calm } from './calm.ts'
-import { FrameWriter } from './frame-writer.ts'
+import { FrameSender } from './frame-sender.ts'
 import {
   CODE,
   ConnectionError,
@@ -20,9 +20,8 @@ import {
   writeFrameHead,
 } from './frames.ts'
 import { HeaderDecoder } from './header-decoder.ts'
-import { HeaderEncoder } from './header-encoder.ts'
 import { requestHead } from './request-head.ts'
-import { type AnswerHead, type Done, ServerStream, type StreamCarrier } from './server-stream.ts'
+import { ServerStream } from './server-stream.ts'
 
 /** As Kubernetes' own server allows. */
 const MAX_STREAMS = 250
@@ -32,14 +31,6 @@ const REPLENISH_BYTES = CONNECTION_WINDOW / 4
 const MAX_HEADER_BYTES = 256 * 1024
 /** A header block may come in so many frames. */
 const MAX_CONTINUATIONS = 32
-/** What waits for the socket before streams have to wait. */
-const HIGH_WATER = 256 * 1024
-/** A longer piece of an answer takes turns with others. */
-const AT_ONCE_BYTES = 64 * 1024
-/** Who makes us answer and does not read the answers. */
-const MAX_BACKLOG = 2 * 1024 * 1024
-/** An answer of which nothing is taken for so long is given up: who served it has done all they can. */
-const STALLED_MS = 60_000
 /** Frames that say nothing, in all. */
 const MAX_EMPTY_FRAMES = 10_000
 
@@ -49,22 +40,17 @@ export interface ConnectionOptions {
   serve(stream: ServerStream): void
 }
 
-export class ServerConnection implements StreamCarrier {
+export class ServerConnection {
   readonly #socket: Duplex
-  readonly #clock: Clock
   readonly #serve: (stream: ServerStream) => void
   readonly #reader = new FrameReader((frame) => this.#take(frame))
-  readonly #writer: FrameWriter
+  readonly #sender: FrameSender
   readonly #decoder = new HeaderDecoder(MAX_HEADER_BYTES)
-  readonly #encoder = new HeaderEncoder()
   readonly #calm: Calm
   readonly #streams = new Map<number, ServerStream>()
-  /** Streams with something to send, in turn. */
-  readonly #ready = new Set<ServerStream>()
   /** Requests of the bytes just read: served when all of these have been looked at, for then small bodies are here. */
   #begun: ServerStream[] = []
   #lastStream = 0
-  #window = DEFAULT_WINDOW
   #streamWindow = DEFAULT_WINDOW
   #receiveWindow = CONNECTION_WINDOW
   #settled = false
@@ -73,62 +59,29 @@ export class ServerConnection implements StreamCarrier {
   #over = false
   /** A header block whose end has not come. */
   #block: { stream: number; end: boolean; parts: Buffer[]; bytes: number } | undefined
-  #date = { second: 0, text: '' }
 
   constructor(socket: Duplex, { clock, serve }: ConnectionOptions) {
     this.#socket = socket
-    this.#clock = clock
     this.#serve = serve
     this.#calm = new Calm(clock)
-    this.#writer = new FrameWriter(socket, () => this.#pump())
+    this.#sender = new FrameSender(socket, { clock, forget: (stream) => this.#streams.delete(stream.id) })
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('error', () => socket.destroy())
     socket.on('end', () => socket.destroy())
     socket.on('close', () => this.#gone())
-    this.#writer.add(settingsFrame())
-    this.#writer.add(numberFrame(FRAME.windowUpdate, 0, CONNECTION_WINDOW - DEFAULT_WINDOW))
+    this.#sender.control(settingsFrame())
+    this.#sender.control(numberFrame(FRAME.windowUpdate, 0, CONNECTION_WINDOW - DEFAULT_WINDOW))
   }
 
   /** Asks whether the peer is still there; destroys the connection where the last question was not answered. */
   probe(): void {
     if (this.#unanswered) return this.destroy()
     this.#unanswered = true
-    this.#control(numberFrame(FRAME.ping, 0, 0, 0))
+    this.#sender.control(numberFrame(FRAME.ping, 0, 0, 0))
   }
 
   destroy(): void {
     this.#socket.destroy()
-  }
-
-  sendHead(stream: ServerStream, { status, headers, end, length }: AnswerHead): void {
-    this.#sendBlock(stream.id, this.#encoder.encode(status, headers, { date: this.#now(), length }), end)
-    if (end) this.#ended(stream)
-  }
-
-  sendData(stream: ServerStream, { bytes, end, done }: { bytes: Buffer; end: boolean; done?: Done | undefined }): void {
-    if (stream.isClosed || this.#over) return done?.(new Error('the stream is closed'))
-    const { length } = bytes
-    const fits = length <= AT_ONCE_BYTES && length <= stream.window && length <= this.#window && this.#writer.backlog < HIGH_WATER
-    if (stream.queue.length === 0 && fits) {
-      for (let at = 0; at < length || at === 0; at += MAX_FRAME_BYTES)
-        this.#sendPart(stream, { bytes, start: at, end: Math.min(length, at + MAX_FRAME_BYTES), last: end })
-      if (done) this.#writer.whenWritten(done)
-      if (end) this.#ended(stream)
-      return
-    }
-    stream.queue.push({ bytes, at: 0, end, done })
-    this.#ready.add(stream)
-    this.#writer.schedule()
-    if (end) this.#lookAfter(stream)
-  }
-
-  sendReset(stream: ServerStream, code: number): void {
-    this.#forget(stream)
-    this.#control(numberFrame(FRAME.reset, stream.id, code))
-  }
-
-  widen(stream: ServerStream, bytes: number): void {
-    this.#control(numberFrame(FRAME.windowUpdate, stream.id, bytes))
   }
 
   #read(chunk: Buffer): void {
@@ -170,7 +123,7 @@ export class ServerConnection implements StreamCarrier {
     const used = CONNECTION_WINDOW - this.#receiveWindow
     if (used >= REPLENISH_BYTES) {
       this.#receiveWindow = CONNECTION_WINDOW
-      this.#control(numberFrame(FRAME.windowUpdate, 0, used))
+      this.#sender.control(numberFrame(FRAME.windowUpdate, 0, used))
     }
     const [from, to] = unpadded(frame)
     const ends = (frame.flags & FLAG.endStream) !== 0
@@ -178,6 +131,9 @@ export class ServerConnection implements StreamCarrier {
       throw new ConnectionError(CODE.enhanceYourCalm, 'too many empty frames')
     const stream = this.#streams.get(id)
     if (!stream) return
+    // Padding takes of the window, and is gone at once.
+    const padding = length - (to - from)
+    if (padding > 0 && !ends) this.#sender.widen(stream, padding)
     // A copy: what was read from the socket is larger, and goes.
     const bytes = Buffer.from(frame.bytes.subarray(from, to))
     if (stream.received) this.#break(stream, CODE.streamClosed)
@@ -221,11 +177,11 @@ export class ServerConnection implements StreamCarrier {
     this.#lastStream = id
     const head = tooLarge ? { method: 'GET', path: '/', headers: {} } : requestHead(fields)
     if (!head || this.#streams.size >= MAX_STREAMS) return this.#refuse(id, head ? CODE.refusedStream : CODE.protocol)
-    const stream = new ServerStream(id, head, { carrier: this, window: this.#streamWindow, receiveWindow: STREAM_WINDOW })
+    const stream = new ServerStream(id, head, { carrier: this.#sender, window: this.#streamWindow, receiveWindow: STREAM_WINDOW })
     this.#streams.set(id, stream)
     if (end) stream.receive(Buffer.alloc(0), true)
     if (tooLarge) return stream.respond(431, { 'content-type': 'text/plain; charset=utf-8' }, 'Request Header Fields Too Large\n')
-    if (head.headers.expect === '100-continue' && !end) this.#sendBlock(id, this.#encoder.encode(100, {}), false)
+    if (head.headers.expect === '100-continue' && !end) this.#sender.sendContinue(id)
     this.#begun.push(stream)
   }
 
@@ -234,7 +190,7 @@ export class ServerConnection implements StreamCarrier {
     if (id === 0 || id > this.#lastStream) throw wrong('RST_STREAM of no stream')
     const stream = this.#streams.get(id)
     if (!stream) return
-    this.#forget(stream)
+    this.#sender.forget(stream)
     stream.close()
     this.#count()
   }
@@ -247,11 +203,11 @@ export class ServerConnection implements StreamCarrier {
     for (let at = start; at < end; at += 6) this.#setting(bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2))
     const answer = numberFrame(FRAME.settings, 0)
     answer[4] = FLAG.ack
-    this.#control(answer)
+    this.#sender.control(answer)
   }
 
   #setting(name: number, value: number): void {
-    if (name === SETTING.headerTableSize) this.#encoder.limit(value)
+    if (name === SETTING.headerTableSize) this.#sender.encoder.limit(value)
     else if (name === SETTING.enablePush) {
       if (value > 1) throw wrong('a setting that is neither 0 nor 1')
     } else if (name === SETTING.maxFrameSize) {
@@ -269,7 +225,7 @@ export class ServerConnection implements StreamCarrier {
     if (flags & FLAG.ack) return
     const answer = numberFrame(FRAME.ping, 0, bytes.readUInt32BE(start), bytes.readUInt32BE(start + 4))
     answer[4] = FLAG.ack
-    this.#control(answer)
+    this.#sender.control(answer)
   }
 
   #windowUpdate({ stream: id, bytes, start, end }: Frame): void {
@@ -278,9 +234,7 @@ export class ServerConnection implements StreamCarrier {
     if (id > this.#lastStream) throw wrong('WINDOW_UPDATE of no stream')
     if (id === 0) {
       if (more === 0) throw wrong('WINDOW_UPDATE of nothing')
-      this.#window += more
-      if (this.#window > MAX_WINDOW) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
-      if (this.#ready.size > 0) this.#writer.schedule()
+      if (!this.#sender.open(more)) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
       return
     }
     const stream = this.#streams.get(id)
@@ -290,77 +244,7 @@ export class ServerConnection implements StreamCarrier {
   }
 
   #open(stream: ServerStream, more: number): void {
-    if (!stream.addWindow(more)) return this.#break(stream, CODE.flowControl)
-    if (stream.queue.length === 0) return
-    this.#ready.add(stream)
-    this.#writer.schedule()
-  }
-
-  /** Sends what waits, a frame of each stream in turn, while there is room for it. */
-  #pump(): void {
-    for (const stream of this.#ready) {
-      if (this.#writer.backlog >= HIGH_WATER) return
-      this.#ready.delete(stream)
-      const queued = stream.queue[0]
-      if (!queued) continue
-      const left = queued.bytes.length - queued.at
-      const size = Math.max(0, Math.min(left, MAX_FRAME_BYTES, stream.window, this.#window))
-      if (left > 0 && size === 0) {
-        // Its own window opens by a frame that names it; the connection's for all.
-        if (stream.window <= 0) continue
-        this.#ready.add(stream)
-        return
-      }
-      const at = queued.at + size
-      this.#sendPart(stream, { bytes: queued.bytes, start: queued.at, end: at, last: queued.end })
-      queued.at = at
-      if (size === left) {
-        stream.queue.shift()
-        if (queued.done) this.#writer.whenWritten(queued.done)
-        if (queued.end) this.#ended(stream)
-      }
-      if (stream.queue.length > 0) this.#ready.add(stream)
-    }
-  }
-
-  #lookAfter(stream: ServerStream): void {
-    const { waiting } = stream
-    stream.patience = this.#clock.after(STALLED_MS, () => {
-      if (stream.waiting === waiting) stream.reset(CODE.cancel)
-      else this.#lookAfter(stream)
-    })
-  }
-
-  #sendPart(stream: ServerStream, { bytes, start, end, last }: { bytes: Buffer; start: number; end: number; last: boolean }): void {
-    const length = end - start
-    const flags = last && end === bytes.length ? FLAG.endStream : 0
-    const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES)
-    writeFrameHead(head, 0, { length, type: FRAME.data, flags, stream: stream.id })
-    this.#writer.add(head)
-    if (length > 0) this.#writer.add(length === bytes.length ? bytes : bytes.subarray(start, end))
-    stream.window -= length
-    this.#window -= length
-  }
-
-  #sendBlock(stream: number, block: Buffer, end: boolean): void {
-    for (let at = 0; at < block.length; at += MAX_FRAME_BYTES) {
-      const length = Math.min(MAX_FRAME_BYTES, block.length - at)
-      const flags = (at === 0 && end ? FLAG.endStream : 0) | (at + length === block.length ? FLAG.endHeaders : 0)
-      const frame = Buffer.allocUnsafe(FRAME_HEAD_BYTES + length)
-      writeFrameHead(frame, 0, { length, type: at === 0 ? FRAME.headers : FRAME.continuation, flags, stream })
-      block.copy(frame, FRAME_HEAD_BYTES, at, at + length)
-      this.#writer.add(frame)
-    }
-  }
-
-  #ended(stream: ServerStream): void {
-    this.#forget(stream)
-    stream.endSent()
-  }
-
-  #forget(stream: ServerStream): void {
-    this.#streams.delete(stream.id)
-    this.#ready.delete(stream)
+    if (!this.#sender.openStream(stream, more)) this.#break(stream, CODE.flowControl)
   }
 
   /** The peer broke a rule of one stream. */
@@ -370,18 +254,12 @@ export class ServerConnection implements StreamCarrier {
   }
 
   #refuse(id: number, code: number): void {
-    this.#control(numberFrame(FRAME.reset, id, code))
+    this.#sender.control(numberFrame(FRAME.reset, id, code))
     this.#count()
   }
 
   #count(): void {
     if (!this.#calm.allows()) throw new ConnectionError(CODE.enhanceYourCalm, 'too many streams that come to nothing')
-  }
-
-  #control(frame: Buffer): void {
-    if (this.#over) return
-    if (this.#writer.backlog > MAX_BACKLOG) return this.destroy()
-    this.#writer.add(frame)
   }
 
   /** Says why, and closes. */
@@ -390,26 +268,17 @@ export class ServerConnection implements StreamCarrier {
     const text = Buffer.from(message)
     const frame = Buffer.concat([numberFrame(FRAME.goAway, 0, this.#lastStream, code), text])
     writeFrameHead(frame, 0, { length: 8 + text.length, type: FRAME.goAway, flags: 0, stream: 0 })
-    this.#writer.add(frame)
-    this.#writer.flush()
-    this.#socket.end(() => this.#socket.destroy())
+    this.#sender.end(frame)
     this.#gone()
   }
 
   #gone(): void {
     this.#over = true
     this.#begun = []
-    this.#ready.clear()
+    this.#sender.stop()
     const streams = [...this.#streams.values()]
     this.#streams.clear()
     for (const stream of streams) stream.close()
-  }
-
-  /** The date of answers, made once a second. */
-  #now(): string {
-    const second = Math.floor(this.#clock.now() / 1000)
-    if (this.#date.second !== second) this.#date = { second, text: new Date(second * 1000).toUTCString() }
-    return this.#date.text
   }
 }
 

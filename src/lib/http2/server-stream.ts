@@ -2,7 +2,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { Readable, Writable } from 'node:stream'
 import type { Timer } from '#lib/clock.ts'
-import { CODE, MAX_WINDOW } from './frames.ts'
+import { CODE } from './frames.ts'
 import type { RequestHead } from './request-head.ts'
 
 const EMPTY = Buffer.alloc(0)
@@ -151,12 +151,6 @@ export class ServerStream {
   /** Bytes of the answer that have not been sent. */
   get waiting(): number {
     return this.queue.reduce((sum, { bytes, at }) => sum + bytes.length - at, 0)
-  }
-
-  /** False: more than can be counted. */
-  addWindow(bytes: number): boolean {
-    this.window += bytes
-    return this.window <= MAX_WINDOW
   }
 
   /** The end of the answer is on its way. Who is still sending may stop. */
