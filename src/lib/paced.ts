@@ -6,6 +6,20 @@ export async function nextTurn(): Promise<void> {
   await setImmediate()
 }
 
+/** Lets those who come in one turn of the event loop go on together, each step for all of them while its code is at hand. */
+export class Gathering {
+  #next: Promise<void> | undefined
+
+  join(): Promise<void> {
+    return (this.#next ??= this.#gather())
+  }
+
+  async #gather(): Promise<void> {
+    await setImmediate()
+    this.#next = undefined
+  }
+}
+
 /** Runs to the end; waits only where the weights since the last turn exceed `most`. */
 export function paced<T>(work: Generator<number, T>, most: number): Promise<T> {
   return new Pace(most).run(work)

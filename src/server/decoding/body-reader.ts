@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { StatusError } from '#api/status.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
+import { Gathering } from '#lib/paced.ts'
 import type { Step, StepOutcome } from '#server/engine/steps.ts'
 import { BodyRoom } from './body-room.ts'
 import { carryOut, type Job, type Outcome } from './jobs.ts'
@@ -26,6 +27,8 @@ interface Waiting {
 
 export class BodyReader implements AsyncDisposable {
   readonly room: BodyRoom
+  /** Small bodies wait for those that come in the same turn, by whatever connection. */
+  readonly gathering = new Gathering()
   readonly #clock: Clock
   readonly #log: Logger
   #worker: Worker | undefined

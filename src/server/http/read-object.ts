@@ -20,6 +20,7 @@ export async function readObject(
 ): Promise<KubeObject> {
   const body = await readBody(call, engine)
   call.large = body.length >= LARGE_OBJECT_BYTES
+  if (!call.large) await engine.bodies.gathering.join()
   const asked = {
     body,
     expected: kind,
