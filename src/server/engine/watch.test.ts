@@ -9,8 +9,8 @@ import { configMap, IN_DEFAULT, type Requests, startRequests } from './requests.
 const MAPS = `${IN_DEFAULT}/configmaps`
 
 /** Opens a watch over HTTP; once this resolves, no change is missed. */
-async function events(t: Requests, query: string, accept?: string): Promise<AsyncGenerator<any, void, undefined>> {
-  const exchange = new MemoryExchange({ path: `${MAPS}?watch=1&${query}`, headers: accept ? { accept } : {} })
+async function events(t: Requests, query: string, { accept = '', path = MAPS } = {}): Promise<AsyncGenerator<any, void, undefined>> {
+  const exchange = new MemoryExchange({ path: `${path}?watch=1&${query}`, headers: accept ? { accept } : {} })
   t.server.serve(exchange)
   const { stream } = await exchange.answer()
   return lines(stream)
@@ -121,6 +121,22 @@ test('watch list ends the beginning with a marked bookmark', async () => {
   assert.equal(status, 422)
 })
 
+for (const [path, rest] of [
+  ['/api/v1/pods', { spec: { containers: null }, status: {} }],
+  ['/api/v1/services', { spec: {}, status: { loadBalancer: {} } }],
+  [MAPS, {}],
+] as const)
+  test(`watch gives bookmarks of ${path} what JSON says of an object with nothing in it`, async () => {
+    await using t = await startRequests()
+    const watch = await events(t, 'allowWatchBookmarks=true', { path })
+    const [mark] = await take(watch, 1)
+    await watch.return(undefined)
+    const { kind: _kind, apiVersion: _version, metadata, ...object } = mark.object
+    assert.equal(mark.type, 'BOOKMARK')
+    assert.deepEqual(Object.keys(metadata), ['resourceVersion', 'annotations'])
+    assert.deepEqual(object, rest)
+  })
+
 for (const from of ['', 'resourceVersion=0&'])
   test(`watch from nowhere in particular (${from}) ends the beginning with the same bookmark`, async () => {
     await using t = await startRequests()
@@ -148,13 +164,13 @@ test('watch gives bookmarks by the minute and ends when its time is up', async (
 test('watch as Table sends columns once, as metadata nothing else', async () => {
   await using t = await startRequests()
   for (const name of ['a', 'b']) await t.send('POST', MAPS, configMap(name, { x: '1' }))
-  const tables = await events(t, '', 'application/json;as=Table;v=v1;g=meta.k8s.io')
+  const tables = await events(t, '', { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })
   const [one, two] = await take(tables, 2)
   assert.deepEqual([one.object.kind, one.object.rows[0].cells[0]], ['Table', 'a'])
   assert.ok(one.object.columnDefinitions.length > 0)
   assert.equal(two.object.columnDefinitions, null)
   await tables.return(undefined)
-  const partial = await events(t, '', 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io')
+  const partial = await events(t, '', { accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io' })
   const [meta] = await take(partial, 1)
   assert.deepEqual([meta.object.kind, meta.object.data], ['PartialObjectMetadata', undefined])
   await partial.return(undefined)

@@ -9,6 +9,7 @@ import { versionedHead, servedBytes, servedObject } from '#server/engine/encodin
 import type { Engine } from '#server/engine/engine.ts'
 import { type ChangeType, type WatchRequest, type WatchSink, watchObjects } from '#server/engine/watch.ts'
 import type { StoredResource } from '#server/registry.ts'
+import { decodeInto } from '#api/schema/decode.ts'
 import { messageOf } from '#api/codec/protobuf-tables.ts'
 import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
 import { encodeObject, encodeWatchFrame } from '#api/codec/protobuf.ts'
@@ -210,11 +211,12 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
     bookmark(revision, initialEventsEnd) {
       const metadata = {
         resourceVersion: String(revision),
-        creationTimestamp: null,
         ...(initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
       }
       const plain = { kind: kind.kind, apiVersion, metadata: metadata as ObjectMeta }
       if (message) return encodeWatchFrame('BOOKMARK', encodeObject(as ? partialMetadata(plain, metaVersion) : plain, message))
+      // An object with nothing in it, with what JSON says of such a one.
+      if (!as && kind.schema.name) decodeInto(plain, kind.schema)
       const object =
         as === 'Table' ? table(initialEventsEnd ? plain : undefined, String(revision)) : as ? partialMetadata(plain, metaVersion) : plain
       return Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`)
