@@ -7,7 +7,7 @@ import { defineKind } from '#api/define-kind.ts'
 import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import type { Schema } from '#api/schema.ts'
-import { OpenApi, type OpenApiDocument, v2FormatOf } from './openapi.ts'
+import { OpenApi, type OpenApiDocument } from './openapi.ts'
 
 type Json = Record<string, any>
 const openapi = new OpenApi(builtinKinds, 'v1.36.0')
@@ -144,17 +144,6 @@ test('index changes for the group whose kinds change, and for no other', () => {
   const changed = Object.keys(before).filter((root) => before[root].serverRelativeURL !== after[root].serverRelativeURL)
   assert.deepEqual(changed, ['apis/stable.example.com/v1'])
 })
-
-for (const [accept, format] of [
-  [undefined, 'json'],
-  ['*/*', 'json'],
-  ['application/json', 'json'],
-  ['application/com.github.proto-openapi.spec.v2@v1.0+protobuf', 'protobuf'],
-  ['application/com.github.proto-openapi.spec.v2.v1.0+protobuf;q=1, application/json', 'protobuf'],
-  ['application/json,application/com.github.proto-openapi.spec.v2@v1.0+protobuf', 'json'],
-] as const) {
-  test(`v2FormatOf ${accept} is ${format}`, () => assert.equal(v2FormatOf(accept), format))
-}
 
 test('v2 says the same as protobuf: names, references, extensions', async () => {
   const swagger = json(await openapi.v2('json'))

@@ -47,7 +47,7 @@ interface Root {
 export type V2Format = 'json' | 'protobuf'
 
 /** Clients ask for it with `@` before the version, which no content type may hold. */
-const V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
+export const V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 const JSON_TYPE = 'application/json'
 const SECURITY = { BearerToken: { description: 'Bearer Token authentication', in: 'header', name: 'authorization', type: 'apiKey' } }
 
@@ -226,16 +226,6 @@ async function spelled(entries: Entries): Promise<string[]> {
 
 function finished(contentType: string, body: Buffer): OpenApiDocument {
   return { contentType, body, etag: `"${createHash('sha256').update(body).digest('hex').toUpperCase()}"` }
-}
-
-/** What an Accept header asks of `/openapi/v2`: the first it names of the two, JSON by default. */
-export function v2FormatOf(accept: string | undefined): V2Format {
-  for (const part of (accept ?? '').split(',')) {
-    const type = part.split(';', 1)[0]!.trim()
-    if (type.replace('@', '.') === V2_PROTOBUF) return 'protobuf'
-    if (type === JSON_TYPE) return 'json'
-  }
-  return 'json'
 }
 
 /** All of a kind that its document tells; built-in schemas are told by the release. */

@@ -238,3 +238,30 @@ for (const path of ['/logs', '/logs/', '/debug/pprof', '/debug/pprof/heap', '/de
     await using t = await startRequests()
     assert.equal((await t.send('GET', path)).status, 404)
   })
+
+const [JSON_TYPE, V2, V3] = [
+  'application/json',
+  'application/com.github.proto-openapi.spec.v2',
+  'application/com.github.proto-openapi.spec.v3',
+]
+
+for (const [path, accept, expected] of [
+  ['/openapi/v2', '', JSON_TYPE],
+  ['/openapi/v2', '*/*', JSON_TYPE],
+  ['/openapi/v2', 'application/*', JSON_TYPE],
+  ['/openapi/v2', 'text/html,application/xhtml+xml,*/*;q=0.8', JSON_TYPE],
+  ['/openapi/v2', `${V2}@v1.0+protobuf`, `${V2}.v1.0+protobuf`],
+  ['/openapi/v2', `${V2}.v1.0+protobuf;q=1, application/json;q=0.5`, `${V2}.v1.0+protobuf`],
+  ['/openapi/v2', `application/json,${V2}@v1.0+protobuf`, JSON_TYPE],
+  ['/openapi/v2', 'text/html', 406],
+  ['/openapi/v3', 'text/html', JSON_TYPE],
+  ['/openapi/v3/apis/apps/v1', '*/*', JSON_TYPE],
+  ['/openapi/v3/apis/apps/v1', `${V3}@v1.0+protobuf`, 406],
+  ['/openapi/v3/apis/apps/v1', `${V3}@v1.0+protobuf,application/json;q=0.1`, JSON_TYPE],
+] as const) {
+  test(`${path} for ${accept || 'whoever says nothing'} is ${expected}`, async () => {
+    await using t = await startRequests()
+    const { status, headers } = await t.send('GET', path, undefined, accept ? { accept } : {})
+    assert.equal(expected === 406 ? status : headers['content-type'], expected)
+  })
+}

@@ -1,7 +1,8 @@
 // /openapi/v2 and /openapi/v3: built when asked for, in slices, and kept until the set of kinds changes. A document asked for by its hash never changes.
-import { OpenApi, type OpenApiDocument, v2FormatOf } from '#api/openapi/openapi.ts'
+import { OpenApi, type OpenApiDocument, V2_PROTOBUF, type V2Format } from '#api/openapi/openapi.ts'
 import { type Clock, formatHttpDate } from '#lib/clock.ts'
 import { answer, type Call } from '#server/http/call.ts'
+import { clauses } from '#lib/accept.ts'
 import { sendBytes } from '#server/http/respond.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { ServedKinds } from './served-kinds.ts'
@@ -20,7 +21,10 @@ export function openApiEndpoints(served: ServedKinds, { release, clock }: { rele
     {
       path: '/openapi/v2',
       serves: (path) => path === '/openapi/v2',
-      answer: async (call) => send(call, await openapi().v2(v2FormatOf(call.exchange.headers.accept))),
+      async answer(call) {
+        const format = formatOf(call, V2_FORMATS)
+        await (format ? send(call, await openapi().v2(format)) : notAcceptable(call))
+      },
     },
     {
       path: V3,
@@ -35,6 +39,7 @@ export function openApiEndpoints(served: ServedKinds, { release, clock }: { rele
         if (await served.answerRemote(call, root)) return
         const document = await openapi().v3(root)
         if (!document) return answer(call, 404, { type: 'text/plain; charset=utf-8', body: '404 page not found\n' })
+        if (!formatOf(call, V3_FORMATS)) return notAcceptable(call)
         const asked = query.get('hash')
         const hash = document.etag.replaceAll('"', '')
         if (asked && asked !== hash) return answer(call, 301, { headers: { location: `${path}?hash=${hash}` } })
@@ -46,6 +51,26 @@ export function openApiEndpoints(served: ServedKinds, { release, clock }: { rele
       },
     },
   ]
+}
+
+const V2_FORMATS: Readonly<Record<string, V2Format>> = { 'application/json': 'json', [V2_PROTOBUF]: 'protobuf' }
+const V3_FORMATS: Readonly<Record<string, 'json'>> = { 'application/json': 'json' }
+
+/** The first of the formats that the client would take, as it ranks them. */
+function formatOf<F>({ exchange: { headers } }: Call, formats: Readonly<Record<string, F>>): F | undefined {
+  for (const { type } of clauses(headers.accept || '*/*')) {
+    const [family, name] = type.replace('@', '.').split('/')
+    for (const [own, format] of Object.entries(formats)) {
+      const [ownFamily, ownName] = own.split('/')
+      if ((family === '*' || family === ownFamily) && (name === '*' || name === ownName)) return format
+    }
+  }
+  return undefined
+}
+
+/** As upstream: without a word. */
+function notAcceptable(call: Call): void {
+  answer(call, 406, { headers: { vary: 'Accept' } })
 }
 
 async function send(call: Call, { contentType, body, etag }: OpenApiDocument): Promise<void> {
