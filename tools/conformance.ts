@@ -3,6 +3,7 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = 'interop/conformance'
@@ -21,7 +22,10 @@ const results = new Map<string, boolean>()
 const files = globSync(`${folder}/*.test.ts`, { cwd: root }).map((file) => join(root, file))
 const stream = run({ files, concurrency: 2 })
 stream.on('test:pass', ({ name, skip }) => void (skip === undefined && results.set(name, results.get(name) ?? true)))
-stream.on('test:fail', ({ name }) => void results.set(name, false))
+stream.on('test:fail', ({ name, details }) => {
+  results.set(name, false)
+  process.stderr.write(`${name}: ${inspect(details.error.cause ?? details.error)}\n`)
+})
 for await (const _ of stream);
 
 const rows = readFileSync(join(root, folder, 'names.tsv'), 'utf8')

@@ -25,6 +25,8 @@ export interface Asking {
 
 export interface Watched extends Disposable {
   readonly events: { type: string; object: Json }[]
+  /** Why no more events come. */
+  failed(): unknown
   /** Resolves once the events told so far are of these types (bookmarks apart), or satisfy `check`. */
   until(check: readonly string[] | ((events: { type: string; object: Json }[]) => boolean)): Promise<void>
 }
@@ -99,6 +101,7 @@ export async function startSuite(options: ClusterOptions = {}) {
     )
     return {
       events,
+      failed: () => failed,
       async until(wanted) {
         const check = typeof wanted === 'function' ? wanted : (told: typeof events) => told.map(({ type }) => type).join() === wanted.join()
         await eventually(`events ${typeof wanted === 'function' ? '' : wanted.join()}, of ${path}`, () => check(events)).catch(

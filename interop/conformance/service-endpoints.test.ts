@@ -154,7 +154,8 @@ describe('endpoints of services', () => {
     )
     await suite.eventually('endpoints of every service', () => {
       look()
-      return latencies.size === total
+      if (latencies.size === total) return true
+      throw new Error(`${latencies.size} of ${created.size} services have some; the watch says: ${told.failed() ?? 'nothing'}`)
     })
     const sorted = [...latencies.values()].toSorted((a, b) => a - b)
     assert.ok(sorted[Math.floor(total * 0.5)]! < 20_000, `half of them within ${sorted[100]} ms`)
