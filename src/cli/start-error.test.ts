@@ -21,6 +21,11 @@ const system = (code: string, message: string, more = {}) => Object.assign(new E
 const SAID: [what: string, error: unknown, line: RegExp][] = [
   ['damaged credentials', named('DamagedPki', 'ca.key is missing: restore it'), /^ca\.key is missing: restore it$/],
   ['a damaged store', named('CorruptStore', 'cut short'), /^cut short$/],
+  [
+    'what to do of this instance, not of another',
+    named('CorruptStore', 'Start afresh with `sampan reset`.'),
+    /^Start afresh with `sampan reset --data-dir \/data`\.$/,
+  ],
   ['the API port taken', system('EADDRINUSE', 'listen', { port: 6443 }), /^port 6443 is taken by another program\. Choose another/],
   [
     'the node port taken',

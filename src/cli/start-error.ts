@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { systemReason } from '#lib/system-reason.ts'
 import type { ClusterConfig } from './config.ts'
 import { CommandError, UsageError } from './errors.ts'
+import { flagFor } from './instance.ts'
 
 /** Errors of other rooms whose message is meant for the person at the terminal. */
 const PLAIN = new Set(['CorruptStore', 'StoreWriteFailed', 'DamagedPki', 'MissingFeature', 'EtcdUnavailable', 'BadEncryptionConfiguration'])
@@ -10,7 +11,8 @@ const PLAIN = new Set(['CorruptStore', 'StoreWriteFailed', 'DamagedPki', 'Missin
 export function startError(error: unknown, config: ClusterConfig, writeLog: (line: string) => void): CommandError | UsageError {
   if (error instanceof CommandError || error instanceof UsageError) return error
   const { code, name, message, path, port, address, stack } = (error instanceof Error ? error : new Error(String(error))) as SystemError
-  if (PLAIN.has(name)) return new CommandError(message)
+  // Rooms below know no flags: a command they advise is for this instance.
+  if (PLAIN.has(name)) return new CommandError(message.replace('`sampan reset`', `\`sampan reset${flagFor(config.dataDirectory)}\``))
   if (code === 'EADDRINUSE' && port !== undefined && port !== config.port) {
     const other = 'is taken by another program, perhaps a kubelet of its own. Stop that, or use --nodes simulated.'
     return new CommandError(`port ${port} of ${address}, where the node answers, ${other}`)
