@@ -35,9 +35,12 @@ export function* fairnessMetrics(fairness: Fairness): Generator<MetricFamily> {
   yield perFlow('current_executing_requests', 'Requests that run.', { type: 'gauge', value: ({ executing }) => executing })
   yield {
     name: `${PREFIX}request_wait_duration_seconds`,
-    help: 'How long requests waited before they ran.',
+    help: 'How long requests waited before they ran, or were turned away.',
     type: 'histogram',
-    samples: flows.flatMap((counts) => histogram(counts.waited, { ...labels(counts), execute: 'true' })),
+    samples: flows.flatMap((counts) => [
+      ...histogram(counts.waited, { ...labels(counts), execute: 'true' }),
+      ...histogram(counts.waitedInVain, { ...labels(counts), execute: 'false' }),
+    ]),
   }
   yield {
     name: `${PREFIX}request_execution_seconds`,

@@ -133,6 +133,12 @@ test('who waits too long is told to come again', async () => {
   assert.equal((await second).status, 429)
   gate.resolve()
   await first
+  const { text } = await server.send('GET', '/metrics', undefined, { authorization: 'root system:masters' })
+  const waited = 'apiserver_flowcontrol_request_wait_duration_seconds_sum{priority_level="narrow",flow_schema="narrow",execute='
+  assert.deepEqual(
+    ['"true"} 0', '"false"} 15'].map((rest) => text.includes(`\n${waited}${rest}\n`)),
+    [true, true],
+  )
 })
 
 test('the condition Dangling follows the priority level', async () => {

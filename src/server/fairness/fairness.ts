@@ -53,6 +53,8 @@ export interface FlowCounts {
   waiting: number
   executing: number
   waited: Durations
+  /** Of those who were turned away in the end. */
+  waitedInVain: Durations
   ran: Durations
   /** Watches, until what they begin with was on its way. */
   ranWatches: Durations
@@ -214,6 +216,7 @@ export class Fairness {
       waiting: 0,
       executing: 0,
       waited: noDurations(),
+      waitedInVain: noDurations(),
       ran: noDurations(),
       ranWatches: noDurations(),
     }

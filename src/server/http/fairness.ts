@@ -51,7 +51,7 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
     let passing: Passing | undefined
     if (!level.exempt) {
       const admitted = admit(call, flow)
-      const outcome = admitted instanceof Promise ? await waitFor(admitted, counts) : admitted
+      const outcome = admitted instanceof Promise ? await waitFor(admitted, { counts, clock }) : admitted
       if (typeof outcome === 'string') {
         counts.rejected.set(outcome, (counts.rejected.get(outcome) ?? 0) + 1)
         return refuse(call)
@@ -104,10 +104,18 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
 
 const mostOf = ({ level }: Flow): number => Math.max(1, Math.ceil(level.bounds.nominal * LARGEST_PART))
 
-async function waitFor(admitted: Promise<Running | Rejection>, counts: FlowCounts): Promise<Running | Rejection> {
+interface Wait {
+  counts: FlowCounts
+  clock: Clock
+}
+
+async function waitFor(admitted: Promise<Running | Rejection>, { counts, clock }: Wait): Promise<Running | Rejection> {
+  const since = clock.monotonic()
   counts.waiting++
   try {
-    return await admitted
+    const outcome = await admitted
+    if (typeof outcome === 'string') noteDuration(counts.waitedInVain, (clock.monotonic() - since) / 1000)
+    return outcome
   } finally {
     counts.waiting--
   }
