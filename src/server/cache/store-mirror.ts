@@ -15,8 +15,9 @@ interface Offer {
 }
 
 const ROOT = '/registry/'
-const RECENT_OBJECTS = 5000
-const RECENT_BYTES = 32 * 1024 * 1024
+/** The pods of a large fleet are written again within seconds: one that was forgotten by then has to be parsed anew. */
+const RECENT_OBJECTS = 20_000
+const RECENT_BYTES = 96 * 1024 * 1024
 const LOAD_PAGE = 2000
 /** Whoever follows and whoever waits for these has work to do: others get a turn in between. */
 const CHANGES_PER_TURN = 64
