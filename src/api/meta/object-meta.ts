@@ -1,4 +1,5 @@
 // Rules every object's metadata obeys, on create and on update. Whether a resourceVersion must be given is the server's question, not asked here.
+import { equal } from '#api/equal.ts'
 import { type FieldError, forbidden, invalid, notSupported, required, tooLong } from '#api/field-error.ts'
 import type { Kind } from '#api/kind.ts'
 import { dnsLabel, dnsSubdomain, forNames, labelValueMessages, type NameCheck, qualifiedName } from '#api/names.ts'
@@ -94,10 +95,10 @@ export function validateTemplateObjectMeta(meta: ObjectMeta | undefined, path: s
 /** What is the very same as before was found in order when it was written. */
 function validateChangeable(errors: FieldError[], meta: ObjectMeta, path: string, previous: ObjectMeta = {}): void {
   const { labels, annotations, ownerReferences, finalizers, managedFields } = meta
-  if (labels !== previous.labels) errors.push(...validateLabels(labels, `${path}.labels`))
-  if (annotations !== previous.annotations) errors.push(...validateAnnotations(annotations, `${path}.annotations`))
-  if (ownerReferences !== previous.ownerReferences) errors.push(...validateOwnerReferences(ownerReferences, `${path}.ownerReferences`))
-  if (finalizers !== previous.finalizers) errors.push(...validateFinalizers(finalizers, `${path}.finalizers`))
+  if (!equal(labels, previous.labels)) errors.push(...validateLabels(labels, `${path}.labels`))
+  if (!equal(annotations, previous.annotations)) errors.push(...validateAnnotations(annotations, `${path}.annotations`))
+  if (!equal(ownerReferences, previous.ownerReferences)) errors.push(...validateOwnerReferences(ownerReferences, `${path}.ownerReferences`))
+  if (!equal(finalizers, previous.finalizers)) errors.push(...validateFinalizers(finalizers, `${path}.finalizers`))
   if (managedFields !== previous.managedFields)
     errors.push(...validateManagedFields(managedFields, `${path}.managedFields`, previous.managedFields))
 }

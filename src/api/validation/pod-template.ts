@@ -1,4 +1,5 @@
 // The template and selector shared by everything that makes pods.
+import { equal } from '#api/equal.ts'
 import { type FieldError, forbidden, invalid, invalidUnshown, notSupported, required } from '#api/field-error.ts'
 import type { LabelSelector, PodSpec, PodTemplateSpec } from '#api/generated/types.ts'
 import { validateTemplateMeta } from '#api/meta/object-meta.ts'
@@ -8,7 +9,17 @@ import { validatePodAnnotations } from './pod-annotations.ts'
 import { validatePodSpec } from './pod-spec.ts'
 import { checkProfileAnnotations } from './security-context.ts'
 
+/** Those that were found in order: most writes of a workload leave its template as it is. */
+const inOrder = new WeakSet<PodTemplateSpec>()
+
 export function validatePodTemplate(template: PodTemplateSpec | undefined, path: string, previous?: PodTemplateSpec): FieldError[] {
+  const known = previous !== undefined && inOrder.has(previous) && equal(template, previous)
+  const errors = known ? [] : templateErrors(template, path, previous)
+  if (template && errors.length === 0) inOrder.add(template)
+  return errors
+}
+
+function templateErrors(template: PodTemplateSpec | undefined, path: string, previous: PodTemplateSpec | undefined): FieldError[] {
   const { metadata, spec = NO_PODS } = template ?? {}
   const errors = validateMeta(template, path)
   errors.push(...validatePodSpec(spec, `${path}.spec`, { previous: previous?.spec }))

@@ -2,11 +2,12 @@
 // the cluster has one history of usage. Looked at once in a window, when somebody asks: like kubelets, it tells the same until the next. What was worked
 // out for one window holds for the next if nothing it was worked out from has changed.
 import type { OwnerReference } from '#api/generated/types.ts'
+import { equal } from '#api/equal.ts'
 import { isConditionTrue } from '#api/kinds/columns.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import type { Kind } from '#api/kind.ts'
-import type { KubeObject, ObjectKey } from '#api/object.ts'
+import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Registry } from '#server/registry.ts'
 import type { ObjectReader } from '#server/request.ts'
@@ -24,15 +25,15 @@ interface Load {
   sharing: string
   amount: number
 }
+/** Those that were asked, also where there was none: by resource, then `namespace/name`. */
+type Owners = Map<string, Set<string>>
 type Loads = Partial<Record<Resource, Load>>
 const NO_LOADS: Loads = {}
 
-/** Everything besides pods and nodes that readings were worked out from. */
+/** What was read, and whom it was worked out from besides pods and nodes; only kept where the passing of time alone changes nothing. */
 interface Basis {
   pods: PodReadings['pods']
-  owners: { kind: Kind; key: ObjectKey; owner: KubeObject | undefined }[]
-  /** Nothing changes by the passing of time alone. */
-  steady: boolean
+  owners: Owners
 }
 
 export interface SimulatedUsageContext {
@@ -49,6 +50,7 @@ export class SimulatedUsage {
   /** What the windows before were worked out from, by namespace. */
   readonly #basis = new Map<string, Basis>()
   #followed: Disposable[] = []
+  readonly #followedOwners = new Set<string>()
   #changes = 0
 
   constructor(context: SimulatedUsageContext) {
@@ -67,7 +69,7 @@ export class SimulatedUsage {
     this.#readAt = timestamp
     let readings = this.#pods.get(namespace)
     if (!readings) {
-      const pods = this.#again(namespace) ?? this.#read(timestamp, namespace)
+      const pods = this.#basis.get(namespace)?.pods ?? this.#read(timestamp, namespace)
       this.#pods.set(namespace, (readings = { timestamp, windowMs: RESOLUTION_MS, pods }))
     }
     return readings
@@ -76,15 +78,7 @@ export class SimulatedUsage {
   [Symbol.dispose](): void {
     for (const one of this.#followed) one[Symbol.dispose]()
     this.#followed = []
-  }
-
-  /** What was read before; undefined where something it depends on is not what it was. */
-  #again(namespace: string): PodReadings['pods'] | undefined {
-    const basis = this.#basis.get(namespace)
-    if (!basis?.steady) return undefined
-    const { reader } = this.#context
-    for (const { kind, key, owner } of basis.owners) if (reader.get(kind, key) !== owner) return undefined
-    return basis.pods
+    this.#followedOwners.clear()
   }
 
   /** Pods that run and nodes tell when they change: whatever was worked out before is then out of date. */
@@ -105,6 +99,19 @@ export class SimulatedUsage {
     ]
   }
 
+  /** Likewise those who say what their pods use. */
+  #followOwners(kind: Kind<any>): void {
+    const resource = resourceOf(kind)
+    if (this.#followedOwners.has(resource)) return
+    this.#followedOwners.add(resource)
+    const following = this.#context.reader.onChange<KubeObject>(kind, ({ object, previous }) => {
+      if (object && previous && saysTheSame(object, previous)) return
+      const name = keyText(keyOf((object ?? previous)!))
+      for (const { owners } of this.#basis.values()) if (owners.get(resource)?.has(name)) return this.#basis.clear()
+    })
+    this.#followed.push(following)
+  }
+
   /** Everything is read at the same moments. */
   #timestamp(): number {
     return Math.floor(this.#context.clock.now() / RESOLUTION_MS) * RESOLUTION_MS
@@ -113,7 +120,7 @@ export class SimulatedUsage {
   #read(timestamp: number, namespace: string): PodReadings['pods'] {
     this.#follow()
     const { reader } = this.#context
-    const owners: Basis['owners'] = []
+    const owners: Owners = new Map()
     let steady = true
     const alive = new Map<string, boolean>()
     const measured: { facts: PodFacts; loads: Loads }[] = []
@@ -138,7 +145,7 @@ export class SimulatedUsage {
       const share = { cpu: shareOf(loads.cpu), memory: shareOf(loads.memory) }
       pods.set(facts.key, amountsAt({ timestamp, facts, share }))
     }
-    this.#basis.set(namespace, { pods, owners, steady })
+    if (steady) this.#basis.set(namespace, { pods, owners })
     return pods
   }
 
@@ -169,7 +176,7 @@ export class SimulatedUsage {
   }
 
   /** The outermost owner that names a load: what a Deployment says is copied to its replica sets. */
-  #loadsOf(pod: Pod, { owner: first }: PodFacts, { known, owners }: { known: Map<string, Loads>; owners: Basis['owners'] }): Loads {
+  #loadsOf(pod: Pod, { owner: first }: PodFacts, { known, owners }: { known: Map<string, Loads>; owners: Owners }): Loads {
     const { reader, registry } = this.#context
     if (!first) return NO_LOADS
     const before = known.get(first.uid)
@@ -181,7 +188,9 @@ export class SimulatedUsage {
       if (!kind || kind.virtual) break
       const key: ObjectKey = { ...(kind.scope === 'Namespaced' ? { namespace: pod.metadata!.namespace! } : {}), name: reference.name }
       const owner: KubeObject | undefined = reader.get(kind, key)
-      owners.push({ kind, key, owner })
+      this.#followOwners(kind)
+      const asked = owners.get(resourceOf(kind)) ?? new Set()
+      owners.set(resourceOf(kind), asked.add(keyText(key)))
       if (owner?.metadata?.uid !== reference.uid) break
       for (const resource of RESOURCES) {
         const amount = amountIn(owner, LOAD[resource])
@@ -195,6 +204,14 @@ export class SimulatedUsage {
 }
 
 const RESOURCES: readonly Resource[] = ['cpu', 'memory']
+
+const resourceOf = ({ group, plural }: Kind<any>): string => `${plural}.${group}`
+
+/** Of what pods use, and on whose behalf. */
+function saysTheSame({ metadata: after }: KubeObject, { metadata: before }: KubeObject): boolean {
+  const said = RESOURCES.every((resource) => after?.annotations?.[LOAD[resource]] === before?.annotations?.[LOAD[resource]])
+  return said && after?.uid === before?.uid && equal(after?.ownerReferences, before?.ownerReferences)
+}
 
 function isRunning(pod: Pod | undefined): boolean {
   return pod?.status?.phase === 'Running' && !!pod.spec?.nodeName
