@@ -16,6 +16,7 @@ import {
 import { MAX_DEPTH } from '#api/schema/decode.ts'
 import { longInteger } from '#lib/exact-json.ts'
 import { repeatedKeys } from './yaml-duplicates.ts'
+import { goWords } from './yaml-words.ts'
 
 export class YamlError extends Error {
   override name = 'YamlError'
@@ -68,45 +69,9 @@ function loadAnyway(text: string, options: LoadOptions): unknown {
   }
 }
 
-/** What go-yaml says to the same; a fault in the first line comes without a number. */
-const WORDS: [ours: RegExp, theirs: string][] = [
-  [/^bad indentation of a mapping entry/, 'mapping values are not allowed in this context'],
-  [/^bad indentation of a sequence entry/, "did not find expected '-' indicator"],
-  [/^end of the stream or a document separator is expected/, 'did not find expected <document start>'],
-  [/^can ?not read (?:an implicit mapping pair|a block mapping entry)/, "could not find expected ':'"],
-  [/^unexpected end of the stream within a (?:double|single) quoted scalar/, 'found unexpected end of stream'],
-  [/^unexpected end of the stream within a flow collection/, "did not find expected ',' or '}'"],
-  [/^missed comma between flow collection entries/, "did not find expected ',' or '}'"],
-  [/^unknown escape sequence/, 'found unknown escape character'],
-  [/^tab characters must not be used in indentation/, 'found character that cannot start any token'],
-]
-
-/** What is said of a character with which nothing begins where it stands, instead of what it was taken for. */
-const STARTS: Record<string, string> = {
-  '@': 'found character that cannot start any token',
-  '`': 'found character that cannot start any token',
-  '%': 'found character that cannot start any token',
-  '-': 'block sequence entries are not allowed in this context',
-  '?': 'mapping keys are not allowed in this context',
-  ']': 'did not find expected node content',
-  '}': 'did not find expected node content',
-  ',': 'did not find expected node content',
-}
-const MISTAKEN = /^(bad indentation of a mapping entry|end of the stream or a document separator|missed comma between flow)/
-/** Go's parser counts lines from zero and says nothing of the first, its scanner from one. */
-const PARSERS = /^did not find expected (?!alphabetic)/
-
 function yamlError(error: YAMLException, text: string): YamlError {
-  const reason = error.reason ?? ''
   const { line = 0, position = 0 } = error.mark ?? {}
-  const start = text[position] ?? ''
-  const begins =
-    MISTAKEN.test(reason) && /[\s,[{]/.test(text[position - 1] ?? '\n') && Object.hasOwn(STARTS, start) ? STARTS[start] : undefined
-  const alias = /^unidentified alias "(.*)"$/s.exec(reason)?.[1]
-  const words =
-    begins ?? (alias === undefined ? WORDS.find(([ours]) => ours.test(reason))?.[1] : `unknown anchor '${alias}' referenced`) ?? reason
-  const shown = PARSERS.test(words) ? line : line + 1
-  return new YamlError(`yaml: ${line > 0 ? `line ${shown}: ` : ''}${words}`, { cause: error })
+  return new YamlError(`yaml: ${goWords(text, { reason: error.reason ?? '', line, position })}`, { cause: error })
 }
 
 /** A plain scalar read by itself. */
