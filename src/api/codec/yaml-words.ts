@@ -29,33 +29,33 @@ const NO_TOKEN: Words = { scanner: 'found character that cannot start any token'
 
 function wordsFor(text: string, { reason, position }: Refusal): Words {
   switch (true) {
-    case /^bad indentation of a mapping entry|^missed comma between flow collection entries/.test(reason):
+    case reason.startsWith('bad indentation of a mapping entry') || reason.startsWith('missed comma between flow collection entries'):
       return misplaced(text, { position, otherwise: reason.startsWith('bad') ? NO_KEY : unclosed(text, position) })
-    case /^bad indentation of a sequence entry/.test(reason):
+    case reason.startsWith('bad indentation of a sequence entry'):
       return text[position] === '-' ? NO_KEY : NO_DASH
-    case /^end of the stream or a document separator is expected/.test(reason):
+    case reason.startsWith('end of the stream or a document separator is expected'):
       return afterRoot(text, position)
     case /^can ?not read (?:an implicit mapping pair|a block mapping entry)|^expected ':' after a mapping key/.test(reason):
       return { scanner: "could not find expected ':'" }
     case /^unexpected end of the stream within a (?:double|single) quoted scalar/.test(reason):
       return { scanner: 'found unexpected end of stream' }
-    case /^deficient indentation|^unexpected end of the stream within a flow collection/.test(reason):
+    case reason.startsWith('deficient indentation') || reason.startsWith('unexpected end of the stream within a flow collection'):
       return unclosed(text, position)
-    case /^unknown escape sequence/.test(reason):
+    case reason.startsWith('unknown escape sequence'):
       return { scanner: 'found unknown escape character' }
-    case /^tab characters must not be used in indentation/.test(reason):
+    case reason.startsWith('tab characters must not be used in indentation'):
       return continuesText(text, position) ? { scanner: 'found a tab character that violates indentation' } : NO_TOKEN
-    case /^a line break is expected/.test(reason):
+    case reason.startsWith('a line break is expected'):
       return { scanner: 'did not find expected comment or line break' }
-    case /^expected the node content/.test(reason):
+    case reason.startsWith('expected the node content'):
       return NO_CONTENT
-    case /^undeclared tag handle/.test(reason):
+    case reason.startsWith('undeclared tag handle'):
       return { parser: 'found undefined tag handle' }
-    case /^expected valid JSON character|^the stream contains non-printable characters/.test(reason):
+    case reason.startsWith('expected valid JSON character') || reason.startsWith('the stream contains non-printable characters'):
       return { value: 'control characters are not allowed' }
-    case /^cannot merge mappings/.test(reason):
+    case reason.startsWith('cannot merge mappings'):
       return { value: 'map merge requires map or sequence of maps as the value' }
-    case /^object-based map does not support complex keys/.test(reason):
+    case reason.startsWith('object-based map does not support complex keys'):
       return complexKey(text)
     default:
       return unknownAnchor(reason) ?? { scanner: reason }

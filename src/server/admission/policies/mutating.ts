@@ -16,7 +16,7 @@ import type { AdmissionPlugin, AdmissionRequest, Authorizer, ServerContext } fro
 import { type Activation, activationOf } from './activation.ts'
 import { Authorizations } from './authorizations.ts'
 import { conditionsHold, Evaluation, OutOfBudget } from './evaluation.ts'
-import { isChanged, mutated, MutationError } from './mutation.ts'
+import { mutated, MutationError } from './mutation.ts'
 import { collectParams, configured, resolveParamKind } from './params.ts'
 import type { PolicyMetrics } from './policy-metrics.ts'
 import { type ActivePolicy, PolicySource } from './policy-source.ts'
@@ -133,7 +133,7 @@ class Mutating {
       try {
         const next = await this.#authorizations.settled(() => this.#mutate(invocation, { compiled, mutation, view }))
         if (!next) continue
-        await putBack(this.#request, next, { kind, registry })
+        await putBack(this.#request, next, { kind, registry, owned: true })
         view = await mustBeSeenAs(this.#request, kind, registry)
         changed = true
       } catch (error) {
@@ -155,8 +155,7 @@ class Mutating {
       if ('error' in outcome) throw new MutationError(outcome.error)
       const { object } = view
       const own = object!.kind === invocation.kind.kind ? invocation.kind : bodyKind(invocation.kind, this.#request.attributes.subresource)
-      const next = mutated({ object: object!, kind: own }, mutation.patchType, outcome.value)
-      return isChanged(object!, next) ? next : undefined
+      return yield* mutated({ object: object!, kind: own }, mutation.patchType, outcome.value)
     } catch (error) {
       if (error instanceof OutOfBudget) throw new MutationError(error.message)
       throw error
