@@ -95,10 +95,11 @@ async function select(
   { engine, limit = Infinity }: { engine: Engine; limit?: number | undefined },
 ): Promise<StoredObject[]> {
   const found: StoredObject[] = []
-  await inSlices(items, engine.clock, (stored) => {
+  const step = (stored: StoredObject) => {
     if (picks(stored)) found.push(stored)
     return found.length <= limit
-  })
+  }
+  await inSlices(items, engine.clock, { step, bytesOf: ({ bytes }) => bytes.length })
   return found
 }
 

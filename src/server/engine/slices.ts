@@ -2,16 +2,22 @@
 import type { Clock } from '#lib/clock.ts'
 
 const SLICE_MS = 4
-/** Asking the time costs more than a step. */
+/** Asking the time costs more than a step, unless one has much to look at. */
 const STEPS = 64
+const LARGE_BYTES = 64 * 1024
 
 /** Calls `step` for every item; `step` returns false to stop. Waits only when a slice is over. */
-export async function inSlices<T>(items: Iterable<T>, clock: Clock, step: (item: T) => boolean | void): Promise<void> {
+export async function inSlices<T>(
+  items: Iterable<T>,
+  clock: Clock,
+  { step, bytesOf }: { step: (item: T) => boolean | void; bytesOf: (item: T) => number },
+): Promise<void> {
   let began = clock.monotonic()
   let steps = 0
   for (const item of items) {
     if (step(item) === false) return
-    if (++steps % STEPS !== 0 || clock.monotonic() - began < SLICE_MS) continue
+    const isLarge = bytesOf(item) > LARGE_BYTES
+    if ((++steps % STEPS !== 0 && !isLarge) || clock.monotonic() - began < SLICE_MS) continue
     await new Promise<void>((resolve) => setImmediate(resolve))
     began = clock.monotonic()
   }

@@ -83,11 +83,12 @@ export async function watchObjects(
     failed,
   })
   try {
-    await inSlices(await allShown(resource, there), engine.clock, (stored) => {
+    const begin = (stored: StoredObject) => {
       if (picks(stored)) sink.change('ADDED', stored, undefined)
-    })
+    }
+    await inSlices(await allShown(resource, there), engine.clock, { step: begin, bytesOf: ({ bytes }) => bytes.length })
     if (request.sendInitialEvents && request.allowWatchBookmarks) sink.bookmark(startedAt, true)
-    await inSlices(missed, engine.clock, take)
+    await inSlices(missed, engine.clock, { step: take, bytesOf: ({ object }) => object.bytes.length })
   } catch (error) {
     subscription[Symbol.dispose]()
     throw error

@@ -46,6 +46,40 @@ test('FanOut keeps apart what differs in one frame, and turns from each other', 
   assert.deepEqual([left.writes.map(String), right.writes.map(String)], [['12', '4'], ['13']])
 })
 
+test('FanOut leaves what is much for one turn to later ones, in order', async () => {
+  const fanOut = new FanOut()
+  const targets = Array.from({ length: 5 }, target)
+  const boxes = targets.map(({ stream }) => new Outbox(fanOut, stream))
+  const large = Buffer.alloc(1024 * 1024, 'x')
+  for (const box of boxes) box.add(large)
+  await turn()
+  assert.deepEqual(
+    targets.map(({ writes }) => writes.length),
+    [1, 1, 0, 0, 0],
+  )
+  boxes[0]!.add(Buffer.from('y'))
+  boxes[4]!.add(Buffer.from('y'))
+  for (let turns = 0; turns < 3; turns++) await turn()
+  assert.deepEqual(
+    targets.map(({ writes }) => Buffer.concat(writes).length),
+    [large.length + 1, large.length, large.length, large.length, large.length + 1],
+  )
+})
+
+test('FanOut makes the frame of a large event once for all who get it', async () => {
+  const fanOut = new FanOut()
+  const event = {}
+  let made = 0
+  const make = () => Buffer.from(`frame ${++made}`)
+  const frames = [
+    fanOut.shared(event, 'a', make),
+    fanOut.shared(event, 'a', make),
+    fanOut.shared(event, 'b', make),
+    fanOut.shared({}, 'b', make),
+  ]
+  assert.deepEqual(frames.map(String), ['frame 1', 'frame 1', 'frame 2', 'frame 3'])
+})
+
 test('Outbox flush sends before the turn ends, once, and nothing to a stream that is gone', async () => {
   const fanOut = new FanOut()
   const [here, gone] = [target(), target()]

@@ -2,11 +2,22 @@
 // the same bytes. A quiet cluster's event waits for nothing but the end of the turn; the busier the loop, the more share a write.
 import type { Writable } from 'node:stream'
 
+/** Written in one turn, about: encrypting takes its time. */
+const TURN_BYTES = 2 * 1024 * 1024
+
 export class FanOut {
   #waiting: Outbox[] = []
   /** What was joined last, and of which frames: the next watcher most likely wants the same. */
   #frames: readonly Buffer[] = []
   #joined: Buffer | undefined
+  /** The frame of a large event, while it is under way: too much to be kept with the event. */
+  #large: { of: object; key: string; frame: Buffer } | undefined
+
+  /** The frame made last for the same, or a new one. */
+  shared(of: object, key: string, make: () => Buffer): Buffer {
+    if (this.#large?.of !== of || this.#large.key !== key) this.#large = { of, key, frame: make() }
+    return this.#large.frame
+  }
 
   /** Sends what `outbox` holds at the end of this turn. */
   schedule(outbox: Outbox): void {
@@ -24,10 +35,14 @@ export class FanOut {
 
   #flush(): void {
     const waiting = this.#waiting
-    this.#waiting = []
-    for (const outbox of waiting) outbox.flush()
+    let at = 0
+    for (let bytes = 0; at < waiting.length && bytes < TURN_BYTES; at++) bytes += waiting[at]!.flush()
+    this.#waiting = waiting.slice(at)
+    // The others' turn is the next one, after everybody else's.
+    if (this.#waiting.length > 0) return void setImmediate(() => this.#flush())
     this.#joined = undefined
     this.#frames = []
+    this.#large = undefined
   }
 }
 
@@ -56,12 +71,16 @@ export class Outbox {
     if (this.#frames.push(frame) === 1) this.#fanOut.schedule(this)
   }
 
-  flush(): void {
-    if (this.#frames.length === 0) return
+  /** Tells how many bytes that was. */
+  flush(): number {
+    const bytes = this.#bytes
+    if (this.#frames.length === 0) return 0
     const frames = this.#frames
     this.#frames = []
     this.#bytes = 0
-    if (!this.#target.destroyed && !this.#target.writableEnded) this.#target.write(this.#fanOut.join(frames))
+    if (this.#target.destroyed || this.#target.writableEnded) return 0
+    this.#target.write(this.#fanOut.join(frames))
+    return bytes
   }
 }
 

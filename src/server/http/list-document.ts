@@ -6,11 +6,14 @@ import type { Engine } from '#server/engine/engine.ts'
 import type { Listing } from '#server/engine/list.ts'
 import type { Resource } from '#server/registry.ts'
 import type { Call } from './call.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { listMeta, repeatsKind } from './list-stream.ts'
 import type { Negotiated } from './negotiate.ts'
 import { includeObjectOf, notAcceptableForm, partialMetadata } from './respond.ts'
 
 const SLICE = 100
+const SLICE_BYTES = 512 * 1024
 
 export interface DocumentOptions {
   engine: Engine
@@ -52,9 +55,19 @@ export async function listDocument(call: Call, listing: Listing, { engine, resou
   return { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata, items }
 }
 
-async function* slices({ items }: Listing) {
-  for (let at = 0; at < items.length; at += SLICE) {
-    if (at > 0) await new Promise<void>((resolve) => setImmediate(resolve))
-    yield items.slice(at, at + SLICE)
+async function* slices({ items }: Listing): AsyncGenerator<StoredObject[]> {
+  let slice: StoredObject[] = []
+  let bytes = 0
+  for (const stored of items) {
+    const size = stored.bytes.length
+    if (slice.length === SLICE || (slice.length > 0 && bytes + size > SLICE_BYTES)) {
+      yield slice
+      await nextTurn()
+      slice = []
+      bytes = 0
+    }
+    slice.push(stored)
+    bytes += size
   }
+  yield slice
 }

@@ -49,7 +49,7 @@ export async function streamWatch(call: Call, stream: WatchStream): Promise<void
     ended.resolve()
   }
   const { signal } = call.exchange
-  const form = frameForm(call, { engine, resource, negotiated })
+  const form = frameForm(call, { engine, resource, negotiated, fanOut })
   let outbox: Outbox | undefined
   /** What is told before the answer has begun: made into bytes only when sent, for it may be everything there is. */
   const early: Told[] = []
@@ -164,7 +164,10 @@ interface FrameForm {
   error(status: Status): Buffer
 }
 
-function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStream, 'engine' | 'resource' | 'negotiated'>): FrameForm {
+function frameForm(
+  call: Call,
+  { engine, resource, negotiated, fanOut }: Pick<WatchStream, 'engine' | 'resource' | 'negotiated' | 'fanOut'>,
+): FrameForm {
   const { kind } = resource
   const { as, metaVersion, format } = negotiated
   const message = messageFor(negotiated, kind.schema.name)
@@ -200,7 +203,7 @@ function frameForm(call: Call, { engine, resource, negotiated }: Pick<WatchStrea
       const key = keys[type]
       const known = event.frames?.get(key)
       if (known) return known
-      const frame = make(type, stored)
+      const frame = stored.bytes.length > SHARED_FRAME_BYTES ? fanOut.shared(event, key, () => make(type, stored)) : make(type, stored)
       if (frame.length <= SHARED_FRAME_BYTES) (event.frames ??= new Map()).set(key, frame)
       return frame
     },
