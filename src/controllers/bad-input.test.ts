@@ -6,6 +6,7 @@ import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resour
 import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
 import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
+import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
 import { HorizontalPodAutoscalerV2 } from '#api/kinds/autoscaling/horizontal-pod-autoscaler-v2.ts'
 import { Job } from '#api/kinds/batch/job.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
@@ -234,6 +235,45 @@ test('a job and a daemon set whose pods a node refuses come later each time, and
   // One, two, four ... seconds apart: some ten in ten minutes.
   assert.ok(made.length >= 5 && made.length <= 15, `${made.length} pods`)
 })
+
+for (const [where, nodeName, mostPods] of [
+  ['a node with a taint they do not tolerate', 'tainted', 20],
+  ['a node that is not there', 'no-such-node', 15],
+] as const) {
+  test(`pods made for ${where} come later each time, and their sets say why`, async (t) => {
+    const only = ['replicaset-controller', 'statefulset-controller', 'taint-eviction-controller', 'pod-garbage-collector-controller']
+    const cluster = await startTestCluster(t, { only, runPods: true })
+    const { client, advance, events, informers } = cluster
+    await client.create(Node, {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: 'tainted' },
+      spec: { taints: [{ key: 'example.com/busy', effect: 'NoExecute' }] },
+    })
+    const sent = { ...template, spec: { ...template.spec, nodeName, terminationGracePeriodSeconds: 0 } }
+    const shared = { replicas: 1, selector: { matchLabels: labels }, template: sent }
+    await client.create(ReplicaSet, { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: { namespace, name: 'set' }, spec: shared })
+    await client.create(StatefulSet, {
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      metadata: { namespace, name: 'ordered' },
+      spec: { ...shared, selector: { matchLabels: { app: 'ordered' } }, template: { ...sent, metadata: { labels: { app: 'ordered' } } } },
+    })
+    let made = 0
+    using _counting = informers.of(Pod).subscribe(({ object, previous }) => {
+      if (object && !previous) made++
+    })
+    await advance(900_000)
+    assert.ok(made >= 8 && made <= 2 * mostPods, `${made} pods in a quarter of an hour`)
+    for (const name of ['set', 'ordered'])
+      assert.ok(
+        (await events(name)).some((text) =>
+          text.startsWith('PodsRefused: Pods are taken away as they come, the next has to wait. The last was'),
+        ),
+        name,
+      )
+  })
+}
 
 test('a quota raced by hundreds of writers lets in as many as it says, and its controller agrees', async (t) => {
   const cluster = await startTestCluster(t, {

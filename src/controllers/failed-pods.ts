@@ -2,13 +2,18 @@
 import { createBackoff, type Backoff } from '#client/backoff.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import { LruMap } from '#lib/lru-map.ts'
-import type { Pod } from '#api/kinds/core/pod.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { controllerOf } from './owners.ts'
 
 const MOST_REMEMBERED = 4096
 const INITIAL_MS = 1000
 /** Rounds of refusals before replacements have to wait. */
 const PATIENT_ROUNDS = 3
 const MOST_WAIT_MS = 300_000
+/** The life of a pod on a node that is not there ends within that. */
+const EARLY_MS = 90_000
+const FORGOTTEN_MS = 2 * MOST_WAIT_MS
+const TAKEN = new Set(['DeletionByTaintManager', 'DeletionByPodGC'])
 
 /** For controllers that delete a failed pod before they make the next: the first goes at once, each further one after twice as long. */
 export class FailedPodPace {
@@ -36,13 +41,59 @@ export class FailedPodPace {
  */
 export function refusalWaitMs(owned: readonly Pod[], wanted: number, now: number): number {
   const refused = owned.filter(isRefused)
-  const rounds = Math.floor(refused.length / Math.max(1, wanted)) - PATIENT_ROUNDS
-  if (rounds < 0) return 0
-  const latest = refused.reduce((latest, { metadata }) => Math.max(latest, Date.parse(metadata?.creationTimestamp ?? '') || 0), 0)
-  return Math.max(0, latest + Math.min(MOST_WAIT_MS, INITIAL_MS * 2 ** rounds) - now)
+  const latestMs = refused.reduce((latest, { metadata }) => Math.max(latest, Date.parse(metadata?.creationTimestamp ?? '') || 0), 0)
+  return waitAfter({ count: refused.length, latestMs }, wanted, now)
+}
+
+function waitAfter({ count, latestMs }: { count: number; latestMs: number }, wanted: number, now: number): number {
+  const rounds = Math.floor(count / Math.max(1, wanted)) - PATIENT_ROUNDS
+  return rounds < 0 ? 0 : Math.max(0, latestMs + Math.min(MOST_WAIT_MS, INITIAL_MS * 2 ** rounds) - now)
+}
+
+/** Pods of each owner that were taken away soon after they were made, because their node is gone or has a taint: the next will fare no better. */
+export class EarlyEnds {
+  readonly #ends = new LruMap<string, { count: number; latestMs: number; last: Pod }>(MOST_REMEMBERED)
+
+  /** Until the signal is aborted. */
+  follow({ informers, clock, signal }: Pick<ControllerContext, 'informers' | 'clock' | 'signal'>): void {
+    const subscription = informers.of(Pod).subscribe(({ object, previous }) => {
+      // Gone they may be much later: others take their place as soon as they are on their way.
+      if (object && wasTaken(object) && !(previous && wasTaken(previous))) this.#taken(object, clock.now())
+    })
+    signal.addEventListener('abort', () => subscription[Symbol.dispose](), { once: true })
+  }
+
+  /** Milliseconds until the next of `wanted` pods may be made. */
+  waitMs(owner: string, wanted: number, now: number): number {
+    const known = this.#ends.get(owner)
+    return known ? waitAfter(known, wanted, now) : 0
+  }
+
+  lastOf(owner: string): Pod | undefined {
+    return this.#ends.get(owner)?.last
+  }
+
+  #taken(pod: Pod, now: number): void {
+    const owner = controllerOf(pod)?.uid
+    const ageMs = now - (Date.parse(pod.metadata?.creationTimestamp ?? '') || 0)
+    if (!owner || ageMs > EARLY_MS) return
+    const known = this.#ends.get(owner)
+    const before = known && now - known.latestMs <= FORGOTTEN_MS ? known.count : 0
+    this.#ends.set(owner, { count: before + 1, latestMs: now, last: pod })
+  }
+}
+
+function wasTaken({ status }: Pod): boolean {
+  return (status?.conditions ?? []).some(({ type, reason = '' }) => type === 'DisruptionTarget' && TAKEN.has(reason))
 }
 
 /** It failed before its node began any of its containers. */
 export function isRefused({ status }: Pod): boolean {
   return status?.phase === 'Failed' && (status.containerStatuses ?? []).length === 0
+}
+
+/** `web-x on node-1: Taint manager: deleting due to NoExecute taint` */
+export function endOf(pod: Pod | undefined): string {
+  const disrupted = pod?.status?.conditions?.find(({ type }) => type === 'DisruptionTarget')
+  return `${pod?.metadata?.name} on ${pod?.spec?.nodeName}: ${disrupted?.message}`
 }

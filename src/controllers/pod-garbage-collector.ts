@@ -54,7 +54,10 @@ export function podGarbageCollector({ threshold = 12_500 }: { threshold?: number
       const now = context.clock.monotonic()
       const since = missing.get(nodeName) ?? now
       missing.set(nodeName, since)
-      if (now - since < QUARANTINE_MS) return { requeueAfterMs: since + QUARANTINE_MS - now }
+      // A pod made for a node that is long gone waits as long: whoever made it may make the next as soon as it is gone.
+      const ageMs = context.clock.now() - (Date.parse(pod.metadata?.creationTimestamp ?? '') || 0)
+      const waitMs = QUARANTINE_MS - Math.min(now - since, Math.max(0, ageMs))
+      if (waitMs > 0) return { requeueAfterMs: waitMs }
       // The cache may be behind: only the API's word deletes pods.
       const live = await context.client.get(Node, { name: nodeName }).catch(ignoreNotFound)
       if (live) return { requeueAfterMs: PERIOD_MS }

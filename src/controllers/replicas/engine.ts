@@ -9,7 +9,7 @@ import type { Informers } from '#client/informer.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
 import { selectorMatcher, selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
-import { isRefused, refusalWaitMs } from '#controllers/failed-pods.ts'
+import { EarlyEnds, endOf, isRefused, refusalWaitMs } from '#controllers/failed-pods.ts'
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from '#controllers/pod-control.ts'
 import { availableInMs, isActive, isTerminating } from '#controllers/pod-state.ts'
 import type { PodTemplateSpec } from '#api/generated/types.ts'
@@ -41,12 +41,16 @@ export interface ReplicasOptions<S extends ReplicatedSet> {
 
 export function replicasController<S extends ReplicatedSet>(options: ReplicasOptions<S>): Controller {
   const { kind, selectorOf } = options
+  const ends = new EarlyEnds()
   return {
     name: options.name,
     account: options.account,
     component: options.account,
     workers: 20,
     triggers: [itself(kind), ownersOf(Pod, kind), mapped(Pod, (pod, informers) => setsForOrphan(pod, informers, options))],
+    async run(context) {
+      ends.follow(context)
+    },
     async reconcile(key, context) {
       const { informers, clock } = context
       const set = informers.of(kind).get(key)
@@ -61,7 +65,7 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
         dependentKind: Pod,
         matches: (pod) => matches(pod.metadata?.labels),
       })
-      const refusalMs = active.length < (set.spec?.replicas ?? 1) ? waitForRefused(set, context) : 0
+      const refusalMs = active.length < (set.spec?.replicas ?? 1) ? waitForRefused(set, ends, context) : 0
       const held = set.metadata.deletionTimestamp !== undefined || refusalMs > 0
       const failure = held ? undefined : await scale(set, active, options, context)
 
@@ -103,10 +107,22 @@ async function scale<S extends ReplicatedSet>(
 }
 
 /** How long a set whose pods are refused, round after round, waits with the next; says so. */
-function waitForRefused(set: ReplicatedSet, { informers, clock, events }: ControllerContext): number {
-  const owned = informers.of(Pod).ownedBy(set.metadata!.uid!)
-  const waitMs = refusalWaitMs(owned, set.spec?.replicas ?? 1, clock.now())
+function waitForRefused(set: ReplicatedSet, ends: EarlyEnds, { informers, clock, events }: ControllerContext): number {
+  const uid = set.metadata!.uid!
+  const owned = informers.of(Pod).ownedBy(uid)
+  const wanted = set.spec?.replicas ?? 1
+  const takenMs = ends.waitMs(uid, wanted, clock.now())
+  const waitMs = Math.max(takenMs, refusalWaitMs(owned, wanted, clock.now()))
   if (waitMs === 0) return 0
+  if (takenMs > 0) {
+    events.event(
+      set,
+      'Warning',
+      'PodsRefused',
+      `Pods are taken away as they come, the next has to wait. The last was ${endOf(ends.lastOf(uid))}`,
+    )
+    return waitMs
+  }
   const last = owned.findLast(isRefused)
   const why = `${last?.metadata?.name} on ${last?.spec?.nodeName}: ${last?.status?.reason}: ${last?.status?.message}`
   events.event(set, 'Warning', 'PodsRefused', `Nodes refuse the pods as they come, the next has to wait. The last was ${why}`)

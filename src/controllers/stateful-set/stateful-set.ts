@@ -9,7 +9,7 @@ import { hasReason } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped, ownersOf } from '#client/triggers.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
-import { FailedPodPace } from '#controllers/failed-pods.ts'
+import { EarlyEnds, endOf, FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { availableInMs, isReady } from '#controllers/pod-state.ts'
@@ -25,6 +25,7 @@ const STALE_CLAIM_MS = 1000
 
 export function statefulSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
+  const ends = new EarlyEnds()
   return {
     name: 'statefulset-controller',
     workers: 20,
@@ -39,6 +40,9 @@ export function statefulSetController(): Controller {
       }),
     ],
     reads: [PersistentVolumeClaim],
+    async run(context) {
+      ends.follow(context)
+    },
     async reconcile(key, context) {
       const set = context.informers.of(StatefulSet).get(key)
       if (!set?.metadata?.uid) return
@@ -57,7 +61,7 @@ export function statefulSetController(): Controller {
         return writeStatus(set, { pods: members, revisions: { current, update, collisionCount }, context })
       }
       const history = await syncHistory(set, StatefulSet, context)
-      const pass = new Pass(set, { members, history, pace, context })
+      const pass = new Pass(set, { members, history, pace, ends, context })
       const failure = await pass.step().then(
         () => undefined,
         (error: unknown) => error,
@@ -78,16 +82,24 @@ class Pass {
   #members: Map<number, Pod>
   #current: ControllerRevision
   #pace: FailedPodPace
+  #ends: EarlyEnds
   /** Until failed pods may be replaced. */
   #waits: number[] = []
 
   constructor(
     set: StatefulSet,
-    { members, history, pace, context }: { members: readonly Pod[]; history: History; pace: FailedPodPace; context: ControllerContext },
+    {
+      members,
+      history,
+      pace,
+      ends,
+      context,
+    }: { members: readonly Pod[]; history: History; pace: FailedPodPace; ends: EarlyEnds; context: ControllerContext },
   ) {
     this.#set = set
     this.#history = history
     this.#pace = pace
+    this.#ends = ends
     this.#context = context
     this.#members = new Map(members.map((pod) => [ordinalOf(pod), pod]))
     const name = set.status?.currentRevision
@@ -129,7 +141,9 @@ class Pass {
         this.#waits.push(STALE_CLAIM_MS)
         return this.#ordered ? 'wait' : 'next'
       }
-      await this.#create(ordinal)
+      const waitMs = this.#waitForTaken()
+      if (waitMs > 0) this.#waits.push(waitMs)
+      else await this.#create(ordinal)
       return this.#ordered ? 'wait' : 'next'
     }
     if (pod.metadata?.deletionTimestamp) return this.#ordered ? 'wait' : 'next'
@@ -158,6 +172,18 @@ class Pass {
     await this.#restore(pod)
     await syncClaimOwners(this.#set, ordinal, { pod, context: this.#context })
     return 'next'
+  }
+
+  /** How long a set whose pods are taken away as they come waits with the next; says so. */
+  #waitForTaken(): number {
+    const { uid = '' } = this.#set.metadata!
+    const { clock, events } = this.#context
+    const waitMs = this.#ends.waitMs(uid, this.#ordered ? 1 : (this.#set.spec?.replicas ?? 1), clock.now())
+    if (waitMs > 0) {
+      const text = `Pods are taken away as they come, the next has to wait. The last was ${endOf(this.#ends.lastOf(uid))}`
+      events.event(this.#set, 'Warning', 'PodsRefused', text)
+    }
+    return waitMs
   }
 
   /** Deletes the highest pod of an old revision, once all above it are well. */
