@@ -154,7 +154,7 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
     this.status = status
     const length = typeof body === 'string' ? Buffer.byteLength(body) : (body?.length ?? 0)
     // An unread rest of a body would be taken for the next request.
-    const close = this.#request.complete ? {} : { connection: 'close' }
+    const close = this.#request.complete || !announcesBody(this.headers) ? {} : { connection: 'close' }
     const hasBody = status !== 304 && status !== 204
     this.#response.writeHead(status, { ...headers, ...(hasBody ? { 'content-length': length } : {}), ...close })
     this.#response.end(this.method === 'HEAD' ? undefined : body)
@@ -173,6 +173,11 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
   abort(): void {
     this.#request.destroy()
   }
+}
+
+/** One without is whole when its head is; Node says so only a turn later, when the answer may be gone already. */
+function announcesBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 function ignore(): void {}
