@@ -236,6 +236,7 @@ export async function readPatch(call: Call, engine: Engine, { custom = false } =
   if (!known && type !== 'application/apply-patch+yaml') throw unsupportedMediaType(custom ? CUSTOM_PATCH_TYPES : PATCH_TYPES)
   const bytes = await readBody(call, engine)
   call.large = bytes.length >= LARGE_OBJECT_BYTES
+  if (!call.large) await engine.bodies.gathering.join()
   if (!known) {
     const outcome = await engine.bodies.read({ read: 'yaml' }, bytes)
     if (!outcome.fault) call.audit?.patch(outcome.value)
