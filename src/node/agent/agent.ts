@@ -6,6 +6,7 @@ import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import type { KubeObject } from '#api/object.ts'
+import type { Informer } from '#client/informer.ts'
 import type { Service } from '#lib/service.ts'
 import type { PodDirectory } from '#node/runtime.ts'
 import { admit } from './admission.ts'
@@ -29,70 +30,140 @@ export interface Agent extends Service {
 }
 
 export function createAgent(context: AgentContext): Agent {
-  const { informers, runtime, view, clock, log } = context
-  const workers = new Map<string, PodWorker>()
-  const pods = informers.of(Pod)
-  /** Pods that have gone since the last look. */
-  let departed = new Set<string>()
+  return new NodeAgent(context)
+}
 
-  const workerFor = (identity: PodIdentity): PodWorker => {
-    let worker = workers.get(identity.uid)
-    if (!worker) {
-      worker = new PodWorker(identity, context, {
-        finished(uid) {
-          workers.delete(uid)
-          departed.add(uid)
-        },
-      })
-      workers.set(identity.uid, worker)
+class NodeAgent implements Agent {
+  readonly name = 'node agent'
+  readonly directory: PodDirectory
+  readonly #context: AgentContext
+  readonly #workers = new Map<string, PodWorker>()
+  readonly #pods: Informer<ApiPod>
+  /** Pods that have gone since the last look. */
+  #departed = new Set<string>()
+  #started = false
+
+  constructor(context: AgentContext) {
+    this.#context = context
+    this.#pods = context.informers.of(Pod)
+    this.directory = podDirectory({
+      context,
+      pod: (namespace, name) => {
+        const pod = this.#pods.get({ namespace, name })
+        return this.#isMine(pod) ? pod : undefined
+      },
+      all: () => [...this.#workers.values()].flatMap(({ pod }) => (pod ? [pod] : [])),
+    })
+  }
+
+  activePods(): ApiPod[] {
+    return [...this.#workers.values()].flatMap((worker) => (worker.active ? [worker.pod!] : []))
+  }
+
+  podByUid(uid: string): ApiPod | undefined {
+    return this.#workers.get(uid)?.pod
+  }
+
+  poke(uid: string): void {
+    this.#workers.get(uid)?.poke()
+  }
+
+  evict(uid: string, reason: string, message: string): void {
+    this.#workers.get(uid)?.evict(reason, message)
+  }
+
+  async start(): Promise<AsyncDisposable> {
+    const { clock, prober, view } = this.#context
+    const stop = new AbortController()
+    await using starting = new AsyncDisposableStack()
+    starting.defer(async () => {
+      stop.abort(new Error('the node agent was stopped'))
+      prober.stop()
+      await Promise.all([...this.#workers.values()].map((worker) => worker.stop()))
+    })
+    void this.#followEvents(stop.signal)
+    await view.relist()
+    starting.use(this.#pods.subscribe((change) => this.#changed(change)))
+    starting.use(this.#follow(ConfigMap, usesConfigMap))
+    starting.use(this.#follow(Secret, usesSecret))
+    this.#started = true
+    void this.#look()
+    starting.use(clock.every(RELIST_MS, () => void this.#look()))
+    return starting.move()
+  }
+
+  #workerFor(identity: PodIdentity): PodWorker {
+    const known = this.#workers.get(identity.uid)
+    if (known) return known
+    const finished = (uid: string) => {
+      this.#workers.delete(uid)
+      this.#departed.add(uid)
     }
+    const worker = new PodWorker(identity, this.#context, { finished })
+    this.#workers.set(identity.uid, worker)
     return worker
   }
 
-  const mine = (pod: ApiPod | undefined): pod is ApiPod => pod?.spec?.nodeName === context.node().name && pod.metadata?.uid !== undefined
+  #isMine(pod: ApiPod | undefined): pod is ApiPod {
+    return pod?.spec?.nodeName === this.#context.node().name && pod.metadata?.uid !== undefined
+  }
 
-  const added = (pod: ApiPod) => {
-    const worker = workerFor(identityOf(pod))
+  #changed({ object, previous }: { object?: ApiPod; previous?: ApiPod }): void {
+    const uid = object?.metadata?.uid
+    if (this.#isMine(previous) && previous.metadata!.uid !== uid) this.#workers.get(previous.metadata!.uid!)?.remove()
+    if (!this.#isMine(object)) return
+    const worker = this.#workers.get(uid!)
+    if (worker?.pod) worker.update(object)
+    else if (!gone(object)) this.#added(object)
+  }
+
+  #added(pod: ApiPod): void {
+    const worker = this.#workerFor(identityOf(pod))
     if (!accepted(pod)) {
-      const others = [...workers.values()].flatMap((other) => (other !== worker && other.active ? [other.pod!] : []))
-      const refusal = admit(pod, { others, node: context.node() })
+      const others = [...this.#workers.values()].flatMap((other) => (other !== worker && other.active ? [other.pod!] : []))
+      const refusal = admit(pod, { others, node: this.#context.node() })
       if (refusal) worker.refuse(refusal)
     }
     worker.update(pod)
   }
 
-  const changed = ({ object, previous }: { object?: ApiPod; previous?: ApiPod }) => {
-    const uid = object?.metadata?.uid
-    if (mine(previous) && previous.metadata!.uid !== uid) workers.get(previous.metadata!.uid!)?.remove()
-    if (!mine(object)) return
-    const worker = workers.get(uid!)
-    if (worker?.pod) worker.update(object)
-    else if (!gone(object)) added(object)
+  async #look(): Promise<void> {
+    const { log, view } = this.#context
+    try {
+      await view.relist()
+      await this.#takeDownStrays()
+      await this.#removeLateGroups()
+    } catch (error) {
+      log.warn('could not list what runs', { error })
+    }
   }
 
   /** Workers for what runs, or has left traces, without a pod in the API. */
-  const takeDownStrays = async () => {
-    await pods.synced()
-    const known = (uid: string) => workers.has(uid)
-    const traces = (await readdir(context.logDirectory).catch(() => [])).flatMap((name) => identityOfLogDirectory(name) ?? [])
-    for (const identity of [...view.identities(), ...traces]) if (!known(identity.uid)) workerFor(identity).remove()
-    for (const uid of await context.volumes.present()) {
-      if (!known(uid))
-        await context.volumes.tearDown(uid).catch((error: unknown) => log.warn('could not clean up after a pod', { uid, error }))
+  async #takeDownStrays(): Promise<void> {
+    const { log, logDirectory, view, volumes } = this.#context
+    await this.#pods.synced()
+    const known = (uid: string) => this.#workers.has(uid)
+    const traces = (await readdir(logDirectory).catch(() => [])).flatMap((name) => identityOfLogDirectory(name) ?? [])
+    for (const identity of [...view.identities(), ...traces]) if (!known(identity.uid)) this.#workerFor(identity).remove()
+    for (const uid of await volumes.present()) {
+      if (!known(uid)) await volumes.tearDown(uid).catch((error: unknown) => log.warn('could not clean up after a pod', { uid, error }))
     }
   }
 
   /** A start that was broken off by a crash may bring a pod's group back after the pod has gone. */
-  const removeLateGroups = async () => {
-    const late = departed
-    departed = new Set()
-    for (const path of late.size > 0 ? ((await context.cgroups?.pods()) ?? []) : []) {
+  async #removeLateGroups(): Promise<void> {
+    const { cgroups } = this.#context
+    const late = this.#departed
+    this.#departed = new Set()
+    if (!cgroups || late.size === 0) return
+    for (const path of await cgroups.pods()) {
       const uid = path.slice(path.lastIndexOf('/pod') + '/pod'.length)
-      if (late.has(uid) && !workers.has(uid)) await context.cgroups!.removePod(path)
+      if (late.has(uid) && !this.#workers.has(uid)) await cgroups.removePod(path)
     }
   }
 
-  const followEvents = async (signal: AbortSignal) => {
+  async #followEvents(signal: AbortSignal): Promise<void> {
+    const { clock, log, runtime, view } = this.#context
     for (;;) {
       try {
         for await (const event of runtime.events(signal)) {
@@ -107,55 +178,13 @@ export function createAgent(context: AgentContext): Agent {
   }
 
   /** Pods that use an object see its new contents soon. */
-  const follow = (kind: typeof ConfigMap | typeof Secret, uses: (pod: ApiPod, name: string) => boolean) =>
-    informers.of<KubeObject>(kind as never).subscribe(({ object, previous }) => {
+  #follow(kind: typeof ConfigMap | typeof Secret, uses: (pod: ApiPod, name: string) => boolean): Disposable {
+    return this.#context.informers.of<KubeObject>(kind as never).subscribe(({ object, previous }) => {
       const { namespace, name = '' } = (object ?? previous)?.metadata ?? {}
-      if (object && !previous && !started) return
-      for (const { pod, active } of workers.values())
-        if (active && pod?.metadata?.namespace === namespace && uses(pod!, name)) workers.get(pod!.metadata!.uid!)!.poke()
+      if (object && !previous && !this.#started) return
+      for (const worker of this.#workers.values())
+        if (worker.active && worker.pod?.metadata?.namespace === namespace && uses(worker.pod!, name)) worker.poke()
     })
-
-  let started = false
-  return {
-    name: 'node agent',
-    directory: podDirectory({
-      context,
-      pod: (namespace, name) => mineNamed(namespace, name),
-      all: () => [...workers.values()].flatMap(({ pod }) => (pod ? [pod] : [])),
-    }),
-    activePods: () => [...workers.values()].flatMap((worker) => (worker.active ? [worker.pod!] : [])),
-    podByUid: (uid) => workers.get(uid)?.pod,
-    poke: (uid) => workers.get(uid)?.poke(),
-    evict: (uid, reason, message) => workers.get(uid)?.evict(reason, message),
-    async start() {
-      const stop = new AbortController()
-      await using starting = new AsyncDisposableStack()
-      starting.defer(async () => {
-        stop.abort(new Error('the node agent was stopped'))
-        context.prober.stop()
-        await Promise.all([...workers.values()].map((worker) => worker.stop()))
-      })
-      void followEvents(stop.signal)
-      await view.relist()
-      starting.use(pods.subscribe(changed))
-      starting.use(follow(ConfigMap, usesConfigMap))
-      starting.use(follow(Secret, usesSecret))
-      started = true
-      const look = () =>
-        view
-          .relist()
-          .then(takeDownStrays)
-          .then(removeLateGroups)
-          .catch((error: unknown) => log.warn('could not list what runs', { error }))
-      void look()
-      starting.use(clock.every(RELIST_MS, () => void look()))
-      return starting.move()
-    },
-  }
-
-  function mineNamed(namespace: string, name: string): ApiPod | undefined {
-    const pod = pods.get({ namespace, name })
-    return mine(pod) ? pod : undefined
   }
 }
 
