@@ -248,9 +248,10 @@ describe('the platform', { skip }, () => {
         'kubernetes.default.svc:443:10.96.0.1',
         `https://kubernetes.default.svc${path}`,
       ])
+    await cluster.ok('-n shop create service clusterip read --tcp=80')
     const services = JSON.parse((await ask('/api/v1/namespaces/shop/services')).stdout)
     assert.ok(
-      services.items.some((service: { metadata: { name: string } }) => service.metadata.name === 'web'),
+      services.items.some((service: { metadata: { name: string } }) => service.metadata.name === 'read'),
       JSON.stringify(services),
     )
     const refused = JSON.parse((await ask('/api/v1/namespaces/shop/secrets')).stdout)
