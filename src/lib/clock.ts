@@ -91,7 +91,8 @@ function dateOf(daysSinceEpoch: number): { year: number; month: number; day: num
 
 /** Microsecond-precision RFC 3339 in UTC, the form of metav1.MicroTime. */
 export function formatMicroTime(epochMs: number): string {
-  return `${new Date(epochMs).toISOString().slice(0, 23)}000Z`
+  if (!(epochMs >= 0 && epochMs < YEAR_10000_MS)) return `${new Date(epochMs).toISOString().slice(0, 23)}000Z`
+  return `${formatTime(epochMs).slice(0, -1)}.${String(Math.floor(epochMs) % 1000).padStart(3, '0')}000Z`
 }
 
 /** As HTTP headers tell it. */

@@ -30,14 +30,18 @@ export function seededRandom(seed: number): Random {
     float,
     bytes,
     uuid() {
-      const b = bytes(16)
-      b[6] = (b[6]! & 0x0f) | 0x40
-      b[8] = (b[8]! & 0x3f) | 0x80
-      const hex = b.toString('hex')
-      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+      let text = ''
+      for (let at = 0; at < 16; at++) {
+        const byte = Math.floor(float() * 256)
+        if (at === 4 || at === 6 || at === 8 || at === 10) text += '-'
+        text += TWO_DIGITS[at === 6 ? (byte & 0x0f) | 0x40 : at === 8 ? (byte & 0x3f) | 0x80 : byte]
+      }
+      return text
     },
   }
 }
+
+const TWO_DIGITS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789'
 

@@ -206,7 +206,7 @@ class RevisionedStore implements Store {
       const { key, before, after, revision } = mutation
       if (after) {
         this.#entries.set(key, after)
-        this.#keys.add(key)
+        if (!before) this.#keys.add(key)
       } else {
         this.#entries.delete(key)
         this.#keys.delete(key)

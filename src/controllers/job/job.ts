@@ -207,11 +207,11 @@ function tellChanges(
 /** Pods of a job that is finished or gone need no counting any more. */
 async function releasePods(key: ObjectKey, job: Job | undefined, context: ControllerContext): Promise<void> {
   const pods = context.informers.of(Pod)
-  const own = job ? pods.ownedBy(job.metadata?.uid ?? '') : pods.list(key.namespace).filter((pod) => controllerOf(pod)?.name === key.name)
-  await untrack(
-    own.filter((pod) => isTracked(pod) && controllerOf(pod)?.kind === 'Job'),
-    context.client,
-  )
+  const isOwn = (pod: Pod) => {
+    const owner = isTracked(pod) ? controllerOf(pod) : undefined
+    return owner?.kind === 'Job' && (job !== undefined || owner.name === key.name)
+  }
+  await untrack((job ? pods.ownedBy(job.metadata?.uid ?? '') : pods.list(key.namespace)).filter(isOwn), context.client)
 }
 
 async function claimPods(job: Job, { client, informers }: ControllerContext): Promise<Pod[]> {

@@ -99,7 +99,8 @@ export class ResourceCache {
 
   put(object: StoredObject): void {
     const previous = this.#objects.get(object.key)
-    this.load(object)
+    this.#objects.set(object.key, object)
+    if (!previous) this.#keys.add(object.key)
     this.#tell({ revision: object.revision, object, previous, deleted: false, frames: undefined, departed: undefined })
   }
 

@@ -40,17 +40,17 @@ const IN_HEAD = new Set(['kind', 'apiVersion', 'metadata'])
 
 /** Without the version. What managers own is a third of a small object's text, and mostly what they own of others too. */
 function metadataText(versioned: ObjectMeta): string {
-  const { resourceVersion: _, ...metadata } = versioned
-  const { managedFields, ...rest } = metadata
-  if (!managedFields?.some(({ fieldsV1 }) => fieldsV1 && sharedText(fieldsV1) !== undefined)) return JSON.stringify(metadata)
-  return `${JSON.stringify(rest).slice(0, -1)},"managedFields":[${managedFields.map(entryText).join(',')}]}`
+  const { managedFields } = versioned
+  if (!managedFields?.some(({ fieldsV1 }) => fieldsV1 && sharedText(fieldsV1) !== undefined))
+    return JSON.stringify({ ...versioned, resourceVersion: undefined })
+  return `${JSON.stringify({ ...versioned, resourceVersion: undefined, managedFields: undefined }).slice(0, -1)},"managedFields":[${managedFields.map(entryText).join(',')}]}`
 }
 
 function entryText(entry: ManagedFieldsEntry): string {
-  const { fieldsV1, ...rest } = entry
+  const { fieldsV1 } = entry
   const fields = fieldsV1 && sharedText(fieldsV1)
   if (fields === undefined || entry.subresource) return JSON.stringify(entry)
-  return `${JSON.stringify(rest).slice(0, -1)},"fieldsV1":${fields}}`
+  return `${JSON.stringify({ ...entry, fieldsV1: undefined }).slice(0, -1)},"fieldsV1":${fields}}`
 }
 
 /** What is kept of an object, in the version it is kept in; the object itself where it can be. */
