@@ -47,6 +47,11 @@ interface Asked {
   fieldSelector?: string | undefined
 }
 
+interface Allowed {
+  resource: Resource
+  attributes: RequestAttributes
+}
+
 interface LocalClientOptions {
   user: UserInfo
   authorizer: Authorizer | undefined
@@ -192,8 +197,8 @@ class LocalClient implements Client {
     await deleteCollection(this.#engine, this.#write(resource, attributes, options), { request: options, options })
   }
 
-  /** Finds the resource and makes sure the user may. */
-  async #ask(kind: Kind<any>, asked: Asked): Promise<{ resource: Resource; attributes: RequestAttributes }> {
+  /** Finds the resource and makes sure the user may. A promise only where one has to wait. */
+  #ask(kind: Kind<any>, asked: Asked): Allowed | Promise<Allowed> {
     const resource = this.#engine.registry.served(kind)
     if (!resource) throw new StatusError('NotFound', 'the server could not find the requested resource')
     const attributes: RequestAttributes = {
@@ -210,8 +215,9 @@ class LocalClient implements Client {
     }
     if (asked.labelSelector) attributes.labelSelector = asked.labelSelector
     if (asked.fieldSelector) attributes.fieldSelector = asked.fieldSelector
-    if (this.#authorizer) await assertAllowed(this.#authorizer, attributes, this.#annotate)
-    return { resource, attributes }
+    const allowed = { resource, attributes }
+    const pending = this.#authorizer && assertAllowed(this.#authorizer, attributes, this.#annotate)
+    return pending ? pending.then(() => allowed) : allowed
   }
 
   #write(resource: Resource, attributes: RequestAttributes, options: WriteOptions | DeleteOptions): Write {

@@ -226,7 +226,12 @@ async function byResource(
     throw new Error('invalid resource metric source: neither an average utilization target nor an average value (usage) target was set')
   const what = `failed to get ${name} ${averageValue === undefined ? 'utilization' : 'usage'}`
   const unread = `unable to get metrics for resource ${name}`
-  const items = await podMetrics(context, { namespace, selector: target.selector }).catch(prefixed(unread)).catch(prefixed(what))
+  let items: readonly PodMetrics[]
+  try {
+    items = await podMetrics(context, { namespace, selector: target.selector })
+  } catch (error) {
+    throw new Error(`${what}: ${unread}: ${textOf(error)}`, { cause: error })
+  }
   return answerOnce(metric, situation, items, () => {
     const metrics = attempt(() => attempt(() => amountsOf(items, { namespace, resource: name, container }), unread), what)
     if (averageValue !== undefined) {

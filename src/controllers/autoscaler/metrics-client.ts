@@ -37,9 +37,12 @@ export async function podMetrics(
   { client, signal }: Context,
   { namespace, selector }: { namespace: string; selector: string },
 ): Promise<readonly PodMetrics[]> {
-  const { items } = await client
-    .list(PodMetrics, { namespace, labelSelector: selector, signal })
-    .catch(wrapped('unable to fetch metrics from resource metrics API', `pods.${METRICS_GROUP}`))
+  let items: readonly PodMetrics[]
+  try {
+    items = (await client.list(PodMetrics, { namespace, labelSelector: selector, signal })).items
+  } catch (error) {
+    return wrapped('unable to fetch metrics from resource metrics API', `pods.${METRICS_GROUP}`)(error)
+  }
   if (items.length === 0) throw new Error('no metrics returned from resource metrics API')
   return items
 }

@@ -18,11 +18,13 @@ export class RbacAuthorizer implements LocalAuthorizer {
   authorize(attributes: RequestAttributes): { allowed: boolean; reason: string } {
     let missing: Set<string> | undefined
     const index = this.#index()
-    for (const grant of index.grantsFor(attributes.user, attributes.namespace)) {
+    const found = index.find(attributes.user, attributes.namespace, (grant) => {
       const role = index.role(grant.roleRef, grant.namespace)
       if (!role) (missing ??= new Set()).add(missingRole(grant))
-      else for (const rule of role.compiled) if (ruleAllows(rule, attributes)) return { allowed: true, reason: this.#reasonOf(grant) }
-    }
+      else for (const rule of role.compiled) if (ruleAllows(rule, attributes)) return true
+      return false
+    })
+    if (found) return { allowed: true, reason: this.#reasonOf(found) }
     if (!missing) return { allowed: false, reason: '' }
     return { allowed: false, reason: `RBAC: ${missing.size === 1 ? [...missing][0] : `[${[...missing].join(', ')}]`}` }
   }

@@ -54,6 +54,12 @@ export class RbacIndex implements Disposable {
     return ref.kind === 'ClusterRole' ? this.#clusterRoles.get(ref.name) : this.#roles.get(`${namespace}/${ref.name}`)
   }
 
+  /** The first that `fits`. */
+  find(user: UserInfo, namespace: string, fits: (grant: Grant) => boolean): Grant | undefined {
+    const inNamespace = namespace ? this.#namespaces.get(namespace) : undefined
+    return findIn(this.#cluster, user, fits) ?? (inNamespace && findIn(inNamespace, user, fits))
+  }
+
   /** Cluster-wide grants first, then those of the namespace. */
   *grantsFor(user: UserInfo, namespace: string): Generator<Grant> {
     const inNamespace = namespace ? this.#namespaces.get(namespace) : undefined
@@ -98,6 +104,12 @@ export class RbacIndex implements Disposable {
     if (namespace && grants.users.size + grants.groups.size > 0) this.#namespaces.set(namespace, grants)
     else this.#namespaces.delete(namespace)
   }
+}
+
+function findIn({ users, groups }: Grants, user: UserInfo, fits: (grant: Grant) => boolean): Grant | undefined {
+  for (const grant of users.get(user.username) ?? NONE) if (fits(grant)) return grant
+  for (const group of user.groups) for (const grant of groups.get(group) ?? NONE) if (fits(grant)) return grant
+  return undefined
 }
 
 function setRole(roles: Map<string, CompiledRole>, key: string, rules: readonly PolicyRule[] | null | undefined): void {

@@ -31,13 +31,17 @@ export interface Listing {
 
 const SCAN_PAGE = 500
 
-export async function getObject(
+/** A promise only where one has to wait. */
+export function getObject(
   engine: Engine,
   resource: StoredResource,
   key: ObjectKey & { resourceVersion?: string },
-): Promise<StoredObject> {
+): StoredObject | Promise<StoredObject> {
   const wait = freshEnough(engine, parseRevision(key.resourceVersion))
-  if (wait) await wait
+  return wait ? wait.then(() => presentObject(resource, key)) : presentObject(resource, key)
+}
+
+function presentObject(resource: StoredResource, key: ObjectKey): StoredObject | Promise<StoredObject> {
   const stored = resource.cache.get(storageKey(resource, key))
   if (!stored) throw notFoundError(resource.kind, key.name)
   return isShownApart(resource) ? shown(resource, stored) : stored

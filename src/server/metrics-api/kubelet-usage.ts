@@ -46,13 +46,12 @@ export class KubeletUsage implements Disposable {
   }
 
   /** Somebody wants to know: resolves when there is something to tell; false, at once, where there are no kubelets. */
-  async wanted(): Promise<boolean> {
+  wanted(): boolean | Promise<boolean> {
     const { clock } = this.#context
     this.#askedAt = clock.monotonic()
     if (!this.#begun && !this.#hasKubelets()) return false
     this.#begun ??= this.#begin()
-    await this.#begun
-    return true
+    return this.#begun.then(() => true)
   }
 
   node(name: string): NodeReading | undefined {

@@ -69,7 +69,8 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
     const text = fieldSelector ? `${labelSelector}\0${fieldSelector}` : labelSelector
     const found = simulatedPods.list(namespace, { text, picks })
     // They come in order, unless more are put among them.
-    if (!(await measured.wanted())) return found
+    const wanted = measured.wanted()
+    if (!wanted || !(await wanted)) return found
     const matches = picks()
     for (const pod of reader.list(Pod, namespace || undefined)) {
       const node = pod.spec?.nodeName
