@@ -66,16 +66,16 @@ function wait(delayMs: number, task: () => void, { keepsAlive }: { keepsAlive: b
 export function formatTime(epochMs: number): string {
   if (!(epochMs >= 0 && epochMs < YEAR_10000_MS)) return `${new Date(epochMs).toISOString().slice(0, 19)}Z`
   const seconds = Math.floor(epochMs / 1000)
-  const { year, month, day } = dateOf(Math.floor(seconds / 86_400))
-  const [hour, minute, second] = [Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60, seconds % 60]
-  return `${year}-${TWO_DIGITS[month]}-${TWO_DIGITS[day]}T${TWO_DIGITS[hour]}:${TWO_DIGITS[minute]}:${TWO_DIGITS[second]}Z`
+  const hour = TWO_DIGITS[Math.floor(seconds / 3600) % 24]
+  const minute = TWO_DIGITS[Math.floor(seconds / 60) % 60]
+  return `${dateOf(Math.floor(seconds / 86_400))}T${hour}:${minute}:${TWO_DIGITS[seconds % 60]}Z`
 }
 
 const YEAR_10000_MS = 253_402_300_800_000
 const TWO_DIGITS: readonly string[] = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
 
 /** Years counted from March, so that the day a leap year adds is the last: 400 of them have 146,097 days, their months 153 in five. */
-function dateOf(daysSinceEpoch: number): { year: number; month: number; day: number } {
+function dateOf(daysSinceEpoch: number): string {
   const days = daysSinceEpoch + 719_468
   const era = Math.floor(days / 146_097)
   const dayOfEra = days - era * 146_097
@@ -86,7 +86,7 @@ function dateOf(daysSinceEpoch: number): { year: number; month: number; day: num
   const fromMarch = Math.floor((5 * dayOfYear + 2) / 153)
   const month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9
   const day = dayOfYear - Math.floor((153 * fromMarch + 2) / 5) + 1
-  return { year: era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month, day }
+  return `${era * 400 + yearOfEra + (month <= 2 ? 1 : 0)}-${TWO_DIGITS[month]}-${TWO_DIGITS[day]}`
 }
 
 /** Microsecond-precision RFC 3339 in UTC, the form of metav1.MicroTime. */

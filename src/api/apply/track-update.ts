@@ -83,6 +83,7 @@ function managersFrom(
   given: readonly ManagedFieldsEntry[] | undefined,
   subresource: string,
 ): Managers {
+  if (!before && !given) return new Map()
   if (subresource === '') {
     if (isReset(given)) return new Map()
     // A client's own copy of what is there: the entries themselves are read faster.

@@ -40,6 +40,7 @@ export function validateContainers(around: Surroundings, path: string): FieldErr
 }
 
 export function validateInitContainers(around: Surroundings, path: string): FieldError[] {
+  if (!around.spec.initContainers?.length) return []
   const errors: FieldError[] = []
   const names = new Set(around.spec.containers?.map(({ name }) => name))
   // One that was there before with this policy may keep it.
@@ -81,6 +82,7 @@ const NOT_EPHEMERAL = [
 ] as const
 
 export function validateEphemeralContainers(around: Surroundings, path: string): FieldError[] {
+  if (!around.spec.ephemeralContainers?.length) return []
   const errors: FieldError[] = []
   const regular = new Set([...(around.spec.containers ?? []), ...(around.spec.initContainers ?? [])].map(({ name }) => name))
   const names = new Set(regular)

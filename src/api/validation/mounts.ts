@@ -51,6 +51,7 @@ function checkMounts(container: AnyContainer, path: string, { volumes, errors }:
 }
 
 function checkDevices(container: AnyContainer, path: string, { volumes, errors }: Context): void {
+  if (!container.volumeDevices?.length) return
   const [names, paths] = [new Set<string>(), new Set<string>()]
   const mounts = container.volumeMounts ?? []
   each(container.volumeDevices, path, ({ name = '', devicePath = '' }, at) => {

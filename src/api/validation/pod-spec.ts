@@ -82,6 +82,7 @@ function checkGates(spec: PodSpec, path: string, errors: Errors): void {
   each(spec.readinessGates, `${path}.readinessGates`, ({ conditionType = '' }, at) =>
     checkMessages(`${at}.conditionType`, conditionType, qualifiedName(conditionType), errors),
   )
+  if (!spec.schedulingGates?.length) return
   const seen = new Set<string>()
   each(spec.schedulingGates, `${path}.schedulingGates`, ({ name = '' }, at) => {
     checkMessages(at, name, qualifiedName(name), errors)

@@ -95,8 +95,10 @@ export function validateRequirements(
   path: string,
   { claims = new Set(), ofPod = false }: Scope = {},
 ): FieldError[] {
+  // Most containers ask for nothing.
+  if (!resources?.limits && !resources?.requests && !resources?.claims) return []
   const errors: FieldError[] = []
-  const { limits = {}, requests = {} } = resources ?? {}
+  const { limits = {}, requests = {} } = resources
   const checkNameOf = ofPod ? checkPodResourceName : checkContainerResourceName
   let [hugePages, computes] = [false, false]
   const checkOne = (name: string, amount: string, at: string) => {
@@ -132,7 +134,7 @@ export function validateRequirements(
     checkHuge(name, amount, `${path}.requests[${name}]`)
   }
   if (hugePages && !computes) errors.push(forbidden(path, 'HugePages require cpu or memory'))
-  checkClaimNames(resources?.claims, `${path}.claims`, { claims, errors })
+  checkClaimNames(resources.claims, `${path}.claims`, { claims, errors })
   return errors
 }
 

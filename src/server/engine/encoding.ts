@@ -28,8 +28,10 @@ export function orderedStorage({ kind, converts }: Encoded, object: KubeObject):
 /** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
 export function bytesOf({ head }: { head: string }, storage: KubeObject): Buffer {
   let text = head + metadataText(storage.metadata!).slice(1)
-  for (const [name, member] of Object.entries(storage))
+  for (const name in storage) {
+    const member = storage[name as keyof KubeObject]
     if (!IN_HEAD.has(name) && member !== undefined) text += `,${JSON.stringify(name)}:${JSON.stringify(member)}`
+  }
   text += '}'
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   bytes.write(text)
