@@ -130,7 +130,7 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
   readonly #response: ServerResponse
 
   constructor(request: IncomingMessage, response: ServerResponse, options: { peer: Peer; upgrade?: Http1Exchange['upgrade'] }) {
-    super(request.url ?? '/', options.peer)
+    super(pathOf(request.url), options.peer)
     this.method = request.method ?? 'GET'
     this.headers = request.headers
     if (options.upgrade) this.upgrade = options.upgrade
@@ -173,6 +173,11 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
   abort(): void {
     this.#request.destroy()
   }
+}
+
+/** Clients that take this server for a proxy name the whole address. */
+function pathOf(target = '/'): string {
+  return target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?]*/i, '') || '/'
 }
 
 /** One without is whole when its head is; Node says so only a turn later, when the answer may be gone already. */
