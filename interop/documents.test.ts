@@ -27,7 +27,11 @@ for (const { file, line } of commands) {
     const [program, first = '', second = ''] = line.split(' ')
     if (program === 'npm')
       assert.ok(first === 'ci' || first === 'test' || first === 'install' || scripts[second], `no npm script ${second}`)
-    if (program === 'node') assert.ok(existsSync(join(root, first)), `${first} does not exist`)
+    if (program === 'node') {
+      const files = line.split(' ').filter((word) => word.endsWith('.ts'))
+      assert.ok(files.length > 0)
+      for (const file of files) assert.ok(existsSync(join(root, file)), `${file} does not exist`)
+    }
     if (program !== './sampan') return
     const words = ['image', 'clock', 'node'].includes(first) ? [first, second] : [first]
     const { code, stdout } = await run([join(root, 'sampan'), ...words, '--help'])
