@@ -11,6 +11,8 @@ import { patchComplaints } from '#api/patch/patch-complaints.ts'
 import { parsePatchText } from '#api/patch/patch-text.ts'
 import type { GroupVersionKind } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
+import { encode, messageFor } from '#server/http/encode.ts'
+import type { Format } from '#server/http/negotiate.ts'
 import { parseExactly } from '#lib/exact-json.ts'
 
 export type ObjectOptions = Pick<DecodeOptions, 'fieldValidation' | 'keepUnknown'>
@@ -30,9 +32,13 @@ export type Job =
   | { read: 'yaml' }
   /** Of a stranger's answer. */
   | { read: 'json' }
+  /** What is to be sent: JSON in another form. */
+  | { read: 'encode'; form: { format: Format; pretty: boolean; definition?: string } }
 
 export interface Outcome {
   value?: unknown
+  /** `encode`: what is sent. */
+  bytes?: Uint8Array
   found?: GroupVersionKind
   /** The kind has read it, and given it its defaults. */
   decoded?: boolean
@@ -55,6 +61,8 @@ export function carryOut(job: Job, body: Uint8Array): Outcome {
       if (fault !== undefined) return { complaints: [], fault: { name: 'PatchError', message: fault } }
       return { value: patch, complaints: job.complain ? patchComplaints(bytes, { type: job.type, patch }) : [] }
     }
+    case 'encode':
+      return { bytes: encoded(parseExactly(bytes.toString('utf8')), job.form), complaints: [] }
     case 'json':
       try {
         return { value: parseExactly(bytes.toString('utf8')), complaints: [] }
@@ -70,6 +78,11 @@ export function carryOut(job: Job, body: Uint8Array): Outcome {
         throw error
       }
   }
+}
+
+function encoded(value: unknown, { format, pretty, definition }: (Job & { read: 'encode' })['form']): Uint8Array {
+  const { body } = encode(value, { format, pretty, message: messageFor({ format, metaVersion: 'v1' }, definition) })
+  return typeof body === 'string' ? Buffer.from(body) : body
 }
 
 /** A custom kind reads by itself, and fills in what its schema says. */

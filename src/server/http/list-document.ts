@@ -30,7 +30,7 @@ export async function listDocument(call: Call, listing: Listing, { engine, resou
     const options = { now: engine.clock.now(), version: metaVersion, includeObject: includeObjectOf(call), listMeta: metadata }
     const table = tableOf(kind, [], options)
     const rows: TableRow[] = []
-    for await (const slice of slices(listing))
+    for await (const slice of slices(listing, resource))
       rows.push(
         ...tableOf(
           kind,
@@ -41,7 +41,7 @@ export async function listDocument(call: Call, listing: Listing, { engine, resou
     return { ...table, rows }
   }
   const items: unknown[] = []
-  for await (const slice of slices(listing)) {
+  for await (const slice of slices(listing, resource)) {
     for (const stored of slice) {
       const object = servedObject(resource, stored)
       if (as) items.push(partialMetadata(object, metaVersion))
@@ -55,7 +55,7 @@ export async function listDocument(call: Call, listing: Listing, { engine, resou
   return { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata, items }
 }
 
-async function* slices({ items }: Listing): AsyncGenerator<StoredObject[]> {
+async function* slices({ items }: Listing, resource: Resource): AsyncGenerator<StoredObject[]> {
   let slice: StoredObject[] = []
   let bytes = 0
   for (const stored of items) {
@@ -66,6 +66,7 @@ async function* slices({ items }: Listing): AsyncGenerator<StoredObject[]> {
       slice = []
       bytes = 0
     }
+    if (size > SLICE_BYTES / 4 && !resource.converts) await stored.objectInSteps()
     slice.push(stored)
     bytes += size
   }

@@ -13,10 +13,10 @@ export interface ListStream {
 }
 
 /** The whole answer at once where it fits one slab; undefined: stream it. */
-export function smallList(resource: Resource, listing: Listing): Buffer | undefined {
+export function smallList(resource: Resource, listing: Listing, most = SLAB_BYTES): Buffer | undefined {
   if (resource.converts || listing.items.length > 1000) return undefined
   let size = 1024
-  for (const { bytes } of listing.items) if ((size += bytes.length + 48) > SLAB_BYTES) return undefined
+  for (const { bytes } of listing.items) if ((size += bytes.length + 48) > most) return undefined
   const open = itemStart(resource)
   const body = Buffer.allocUnsafe(size + resource.head.length)
   let at = body.write(listHead(resource, listing))

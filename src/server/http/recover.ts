@@ -4,7 +4,8 @@ import type { Logger } from '#lib/log.ts'
 import { messageNamed } from '#api/codec/protobuf-tables.ts'
 import { answer, type Call, type Link } from './call.ts'
 import { type Format, negotiate } from './negotiate.ts'
-import { encode, wantsPretty } from './respond.ts'
+import { encode } from './encode.ts'
+import { wantsPretty } from './respond.ts'
 
 export function recover({ log }: { log: Logger }): Link {
   return async (call, next) => {

@@ -34,7 +34,9 @@ import { negotiate, type Negotiated } from './negotiate.ts'
 import { flag, integer, optionsOf, type WriteParameters, writeParameters } from './parameters.ts'
 import { contentType, readObject, unsupportedMediaType } from './read-object.ts'
 import { answerStatus } from './recover.ts'
-import { encode, messageFor, sendBytes, sendStored, wantsGzip, wantsPretty } from './respond.ts'
+import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
+import { encode, messageFor } from './encode.ts'
+import { sendApart, sendBytes, sendStored, wantsGzip, wantsPretty } from './respond.ts'
 import { listDocument } from './list-document.ts'
 import { streamWatch } from './watch-stream.ts'
 
@@ -276,6 +278,9 @@ async function sendWritten(
   await sendStored(call, stored, { engine, resource, negotiated, status: created ? 201 : 200 })
 }
 
+/** More than this is not made into another form at once. */
+const MOST_APART = 4 * 1024 * 1024
+
 async function sendList(
   call: Call,
   listing: Listing,
@@ -283,9 +288,12 @@ async function sendList(
 ): Promise<void> {
   const recorded = call.audit?.keeps('RequestResponse') === true
   if (negotiated.format !== 'json' || negotiated.as || wantsPretty(call) || recorded) {
+    const json = negotiated.as || recorded ? undefined : smallList(resource, listing, MOST_APART)
+    const definition = listDefinitionOf(resource.kind)
+    if (json && json.length >= LARGE_BYTES) return sendApart(call, json, { engine, negotiated, definition })
     const document = await listDocument(call, listing, { engine, resource, negotiated })
     if (recorded) call.audit?.response(document as KubeObject)
-    const message = messageFor(negotiated, listDefinitionOf(resource.kind))
+    const message = messageFor(negotiated, definition)
     const form = { format: negotiated.format, pretty: wantsPretty(call), message }
     return sendBytes(call, { status: 200, ...encode(document, form) })
   }

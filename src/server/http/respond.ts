@@ -1,7 +1,4 @@
 // Sends objects: as the bytes that are stored where it can, else converted, as a Table, as metadata only, or as YAML.
-import { encodeObject } from '#api/codec/protobuf.ts'
-import { type Message, messageNamed, messageOf } from '#api/codec/protobuf-tables.ts'
-import { dump } from 'js-yaml'
 import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
 import type { Kind } from '#api/kind.ts'
@@ -11,10 +8,12 @@ import { StatusError } from '#api/status.ts'
 import { tableOf } from '#api/table.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { servedBytes, servedObject } from '#server/engine/encoding.ts'
+import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import type { Engine } from '#server/engine/engine.ts'
 import type { Resource } from '#server/registry.ts'
 import { answer, type Call } from './call.ts'
-import { CONTENT_TYPES, type Format, type Negotiated } from './negotiate.ts'
+import { encode, messageFor } from './encode.ts'
+import { CONTENT_TYPES, type Negotiated } from './negotiate.ts'
 import { isTrue } from './request-info.ts'
 
 const compress = promisify(gzip)
@@ -34,7 +33,30 @@ export async function sendStored(call: Call, stored: StoredObject, sending: Send
   if (negotiated.format === 'json' && !negotiated.as && !wantsPretty(call)) {
     return sendBytes(call, { status, type: CONTENT_TYPES.json, body: servedBytes(resource, stored, { after: '\n' }) })
   }
+  if (!negotiated.as && stored.bytes.length >= LARGE_BYTES)
+    return sendApart(call, servedBytes(resource, stored), { engine, negotiated, status, definition: resource.kind.schema.name })
   return sendObject(call, servedObject(resource, stored, engine.mirror.recent), sending)
+}
+
+interface SendingApart extends Pick<Sending, 'engine' | 'negotiated' | 'status'> {
+  /** Of the object or the list. */
+  definition: string | undefined
+}
+
+/** JSON of large objects, turned into another form by the thread that reads large bodies. */
+export async function sendApart(
+  call: Call,
+  json: Uint8Array,
+  { engine, negotiated, status = 200, definition }: SendingApart,
+): Promise<void> {
+  const { format } = negotiated
+  const job = { read: 'encode', form: { format, pretty: wantsPretty(call), ...(definition ? { definition } : {}) } } as const
+  const { bytes } = await engine.bodies.read(job, json)
+  return sendBytes(call, {
+    status,
+    type: CONTENT_TYPES[messageFor(negotiated, definition) || format === 'yaml' ? format : 'json'],
+    body: bytes!,
+  })
 }
 
 /** Any object in the form negotiated; Table and PartialObjectMetadata where the client asked for them. */
@@ -85,27 +107,6 @@ export function includeObjectOf(call: Call): 'None' | 'Metadata' | 'Object' {
   if (asked === 'None' || asked === 'Object' || asked === 'Metadata') return asked
   const why = "must be 'Metadata', 'Object', 'None', or empty"
   throw new StatusError('BadRequest', `includeObject: Invalid value: ${JSON.stringify(asked)}: ${why}`)
-}
-
-export interface EncodeOptions {
-  format: Format
-  pretty?: boolean
-  /** Where protobuf is asked for. */
-  message?: Message | undefined
-}
-
-/** How the form negotiated is written in protobuf; `definition` names the object's or the list's own schema. */
-export function messageFor({ as, metaVersion, format }: Negotiated, definition: string | undefined): Message | undefined {
-  if (format !== 'protobuf') return undefined
-  if (!as) return definition === undefined ? undefined : messageOf(definition)
-  return messageNamed(as === 'PartialObjectMetadataList' ? `meta.${metaVersion}.${as}` : `meta.v1.${as}`)
-}
-
-export function encode(value: unknown, { format, pretty = false, message }: EncodeOptions): { type: string; body: string | Uint8Array } {
-  if (format === 'yaml')
-    return { type: CONTENT_TYPES.yaml, body: dump(value, { noRefs: true, lineWidth: -1, sortKeys: true, seqNoIndent: true }) }
-  if (format === 'protobuf' && message) return { type: CONTENT_TYPES.protobuf, body: encodeObject(value as KubeObject, message) }
-  return { type: CONTENT_TYPES.json, body: pretty ? JSON.stringify(value, null, 2) : `${JSON.stringify(value)}\n` }
 }
 
 /** As asked, or by default for people: browsers, curl and wget. */
