@@ -237,7 +237,8 @@ function ownerOf(object: KubeObject): string {
 function deepFreeze<V>(value: V): V {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
-  for (const child of Object.values(value)) deepFreeze(child)
+  if (Array.isArray(value)) for (const item of value) deepFreeze(item)
+  else for (const name in value) deepFreeze(value[name])
   return value
 }
 

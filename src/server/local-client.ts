@@ -73,12 +73,14 @@ class LocalClient implements Client {
   readonly #authorizer: Authorizer | undefined
 
   readonly #annotate: Annotate | undefined
+  readonly #manager: string
 
   constructor(engine: Engine, { user, authorizer, annotate }: LocalClientOptions & { annotate?: Annotate }) {
     this.#engine = engine
     this.#user = user
     this.#authorizer = authorizer
     this.#annotate = annotate
+    this.#manager = managerOf(user)
   }
 
   async get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, options: ReadOptions & { subresource?: string } = {}): Promise<T> {
@@ -227,9 +229,9 @@ class LocalClient implements Client {
       resource: storedOf(resource),
       attributes,
       dryRun,
-      fieldManager: named ?? managerOf(this.#user),
+      fieldManager: named ?? this.#manager,
       local: true,
-      warn: () => {},
+      warn: nothing,
       within: this.#within(),
       ...(this.#annotate ? { annotate: this.#annotate } : {}),
     }
@@ -257,6 +259,8 @@ class LocalClient implements Client {
     return servedObject(resource, stored, this.#engine.mirror.recent)
   }
 }
+
+function nothing(): void {}
 
 /** The last part of the actor's name: as who it acts is what it manages fields as. */
 function managerOf({ username }: UserInfo): string {

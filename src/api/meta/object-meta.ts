@@ -149,7 +149,7 @@ function validateManagedFields(
   previous: readonly ManagedFieldsEntry[] = [],
 ): FieldError[] {
   return (entries ?? []).flatMap((entry, index) => {
-    if (previous.includes(entry)) return []
+    if (previous.some((one) => one === entry || isOfOne(one, entry))) return []
     const at = `${path}[${index}]`
     const errors: FieldError[] = []
     if (entry.operation !== 'Apply' && entry.operation !== 'Update')
@@ -160,6 +160,16 @@ function validateManagedFields(
     if (Buffer.byteLength(entry.subresource ?? '') > 256) errors.push(tooLong(`${at}.subresource`, 256))
     return errors
   })
+}
+
+/** All that is looked at here is the same. */
+function isOfOne(left: ManagedFieldsEntry, right: ManagedFieldsEntry): boolean {
+  return (
+    left.manager === right.manager &&
+    left.operation === right.operation &&
+    left.fieldsType === right.fieldsType &&
+    left.subresource === right.subresource
+  )
 }
 
 export function validateFieldManager(manager: string | undefined, path: string): FieldError[] {

@@ -8,7 +8,7 @@ import { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
 import { checkFieldSelector, matchesFields, parseFieldSelector } from '#api/field-selector.ts'
 import { matchesLabels, parseLabelSelector } from '#api/label-selector.ts'
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, keyOf, keyText, type KubeObject } from '#api/object.ts'
+import { apiVersionOf, keyOf, keyText, type KubeObject, type ObjectMeta } from '#api/object.ts'
 import { Quantity } from '#api/quantity.ts'
 import { notFoundError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
@@ -33,16 +33,12 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
   const [created, measuredAt, lasted] = [lastRemembered(formatTime), lastRemembered(formatTime), lastRemembered(goDuration)]
   const headOf = ({ metadata }: KubeObject, { timestamp, windowMs }: Window): Measured => {
     const { name, namespace, labels } = metadata ?? {}
-    return {
-      metadata: {
-        ...(name ? { name } : {}),
-        ...(namespace ? { namespace } : {}),
-        creationTimestamp: created(clock.now()),
-        ...(labels ? { labels } : {}),
-      },
-      timestamp: measuredAt(timestamp),
-      window: lasted(windowMs),
-    }
+    const own: ObjectMeta = {}
+    if (name) own.name = name
+    if (namespace) own.namespace = namespace
+    own.creationTimestamp = created(clock.now())
+    if (labels) own.labels = labels
+    return { metadata: own, timestamp: measuredAt(timestamp), window: lasted(windowMs) }
   }
 
   const nodeMetrics = async (nodes: readonly Node[]) => {
