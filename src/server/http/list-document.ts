@@ -66,7 +66,10 @@ async function* slices({ items }: Listing, resource: Resource): AsyncGenerator<S
       slice = []
       bytes = 0
     }
-    if (size > SLICE_BYTES / 4 && !resource.converts) await stored.objectInSteps()
+    if (size > SLICE_BYTES / 4 && !resource.converts) {
+      await stored.objectInSteps()
+      await nextTurn()
+    }
     slice.push(stored)
     bytes += size
   }

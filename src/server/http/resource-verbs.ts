@@ -278,8 +278,10 @@ async function sendWritten(
   await sendStored(call, stored, { engine, resource, negotiated, status: created ? 201 : 200 })
 }
 
+const NEWLINE = Buffer.from('\n')
+
 /** More than this is not made into another form at once. */
-const MOST_APART = 4 * 1024 * 1024
+const MOST_APART = 16 * 1024 * 1024
 
 async function sendList(
   call: Call,
@@ -295,6 +297,8 @@ async function sendList(
     if (recorded) call.audit?.response(document as KubeObject)
     const message = messageFor(negotiated, definition)
     const form = { format: negotiated.format, pretty: wantsPretty(call), message }
+    if (form.format === 'json' && !form.pretty && listing.items.some(({ bytes }) => bytes.length >= LARGE_BYTES))
+      return sendBytes(call, { status: 200, type: 'application/json', body: Buffer.concat([await textOf(document, Infinity), NEWLINE]) })
     return sendBytes(call, { status: 200, ...encode(document, form) })
   }
   const small = smallList(resource, listing)
