@@ -430,6 +430,27 @@ test('scheduler binds a pod once its devices are ready, and not when that fails'
   assert.equal(await bound('p'), 'a')
 })
 
+test('scheduler gives up devices that a pod waits for once the pod is deleted', async (t) => {
+  const { client, clock, createNode, createPod, bound, eventually, eventsOf } = await startCluster(t)
+  await createNode('a')
+  await createClass(client)
+  await publishDevices(client, 'a', [
+    { name: 'g0', bindingConditions: ['example.com/ready'], bindingFailureConditions: ['example.com/broken'] },
+  ])
+  await createClaim(client, 'c')
+  await createPod('p', claims('c'))
+  const claim = () => client.get(ResourceClaim, { namespace: 'default', name: 'c' })
+  await eventually(async () => (await claim()).status?.allocation)
+  await client.delete(Pod, { namespace: 'default', name: 'p' }, { gracePeriodSeconds: 0 })
+  await eventually(async () => !(await claim()).status?.allocation)
+  await publishDevices(client, 'b', [{ name: 'g0' }])
+  await createNode('b')
+  await createPod('q', { ...claims('c'), nodeSelector: { 'kubernetes.io/hostname': 'b' } })
+  assert.equal(await bound('q'), 'b')
+  await clock.advance(700_000)
+  assert.deepEqual(await eventsOf('p'), [])
+})
+
 test('scheduler gets devices for extended resources that a class stands for, where the node does not offer them itself', async (t) => {
   const { client, createNode, createPod, bound, told, pod } = await startCluster(t)
   await createNode('a')

@@ -87,8 +87,8 @@ export class ClaimWriter {
   }
 
   /** Resolves once drivers say that all devices of the claims are ready. */
-  async ready(claims: readonly ResourceClaim[], timeoutMs: number): Promise<void> {
-    const { informers, clock, signal } = this.#options
+  async ready(claims: readonly ResourceClaim[], { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }): Promise<void> {
+    const { informers, clock } = this.#options
     const waiting = claims.filter(({ status }) =>
       status?.allocation?.devices?.results?.some(({ bindingConditions }) => bindingConditions?.length),
     )
@@ -106,6 +106,7 @@ export class ClaimWriter {
     using _subscription = informer.subscribe(check)
     using _timeout = clock.after(timeoutMs, () => reject(new Error('device binding timeout')))
     try {
+      signal.throwIfAborted()
       check()
       await promise
     } finally {

@@ -196,7 +196,7 @@ export class DeviceAllocator {
     let made: ResourceClaim | undefined
     let isUnready = false
     return {
-      bind: async () => {
+      bind: async (signal) => {
         for (const claim of claims) {
           const current = objects.get(ResourceClaim, keyOf(claim)) ?? claim
           const bound = await writer?.bind(current, pod, allocations.get(claim.metadata?.uid ?? ''))
@@ -208,7 +208,7 @@ export class DeviceAllocator {
           await writer.tell(pod, { resourceClaimName: made.metadata!.name!, requestMappings: extended.mappings })
         }
         isUnready = true
-        await writer?.ready(written, bindTimeoutMs)
+        await writer?.ready(written, { timeoutMs: bindTimeoutMs, signal })
         isUnready = false
       },
       release: (placed) => {
