@@ -55,6 +55,11 @@ export class RuleTree {
     return new RuleTree(place, { properties, items, values, allOf })
   }
 
+  /** Whether its rules were read already. */
+  get isCompiled(): boolean {
+    return this.#rules !== undefined
+  }
+
   get rules(): readonly CompiledRule[] {
     if (this.#rules) return this.#rules
     const rules = this.#said['x-kubernetes-validations'] ?? []

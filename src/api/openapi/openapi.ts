@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Group, groupsOf, type VersionOfGroup } from '#api/discovery/group-order.ts'
 import type { Kind } from '#api/kind.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { DefinitionDocuments } from './definition-documents.ts'
 import { type Descriptions, descriptions } from './descriptions.ts'
 import { gnosticDocument } from './gnostic.ts'
@@ -101,7 +102,7 @@ export class OpenApi {
       const head = JSON.stringify(rest).slice(0, -1)
       const parts = [head, ',"paths":', ...(await spelled(paths)), ',"definitions":', ...(await spelled(definitions))]
       parts.push(',"parameters":', ...(await spelled(parameters)), '}')
-      return finished(JSON_TYPE, Buffer.from(parts.join('')))
+      return finished(JSON_TYPE, await joined(parts))
     })
   }
 
@@ -231,4 +232,20 @@ function finished(contentType: string, body: Buffer): OpenApiDocument {
 /** All of a kind that its document tells; built-in schemas are told by the release. */
 function fingerprint({ group, version, kind, plural, scope, verbs, subresources, schema }: Kind<any>): unknown {
   return [group, version, kind, plural, scope, verbs, subresources, schema.name ?? schema]
+}
+
+const CHUNK = 512 * 1024
+
+/** The bytes of texts, with turns for others between. */
+async function joined(texts: readonly string[]): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let text = ''
+  for (const [index, part] of texts.entries()) {
+    text += part
+    if (text.length < CHUNK && index < texts.length - 1) continue
+    chunks.push(Buffer.from(text))
+    text = ''
+    await nextTurn()
+  }
+  return Buffer.concat(chunks)
 }
