@@ -109,6 +109,17 @@ const table = {
     labels: ['action', 'error'],
     bounds: exponentialBounds(0.001, 2, 15),
   },
+  horizontal_pod_autoscaler_controller_metric_computation_total: {
+    type: 'counter',
+    help: 'Metrics that were worked out.',
+    labels: ['action', 'error', 'metric_type'],
+  },
+  horizontal_pod_autoscaler_controller_metric_computation_duration_seconds: {
+    type: 'histogram',
+    help: 'How long one takes.',
+    labels: ['action', 'error', 'metric_type'],
+    bounds: exponentialBounds(0.001, 2, 15),
+  },
 } as const satisfies MetricTable
 
 export type ControllerMetrics = Metrics<typeof table>

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { HorizontalPodAutoscalerV2 } from '#api/kinds/autoscaling/horizontal-pod-autoscaler-v2.ts'
+import { createControllerMetrics } from '#controllers/metrics.ts'
 import { createNamespace, startTestCluster, type TestCluster } from '#controllers/testing.ts'
+import { formatMetrics } from '#lib/metric-family.ts'
 import { autoscaleFleet, conditionsOf, createDefinition, createFleet, createReadyPod, Fleet } from './testing-target.ts'
 
 const SYNC_MS = 16_000
 
-async function start(t: TestContext): Promise<TestCluster> {
-  const cluster = await startTestCluster(t, { only: ['horizontal-pod-autoscaler-controller'] })
+async function start(t: TestContext, metrics = createControllerMetrics()): Promise<TestCluster> {
+  const cluster = await startTestCluster(t, { only: ['horizontal-pod-autoscaler-controller'], controllers: { metrics } })
   await createNamespace(cluster, 'default').catch(() => {})
   await createDefinition(cluster.client)
   await cluster.eventually(() => createFleet(cluster.client, 'first', { replicas: 3 }).then(() => true))
@@ -69,6 +71,22 @@ test('horizontalPodAutoscalerController says why it cannot scale', async (t) => 
     `FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: ${why}`,
     `FailedGetResourceMetric: ${why}`,
   ])
+})
+
+test('horizontalPodAutoscalerController counts its passes, and the metrics it works out, by kind and outcome', async (t) => {
+  const metrics = createControllerMetrics()
+  const cluster = await start(t, metrics)
+  await createReadyPod(cluster.client, 'pod-0', 'first')
+  await autoscaleFleet(cluster.client, 'unmeasured', { fleet: 'first' })
+  await cluster.advance(SYNC_MS)
+  const text = formatMetrics([...metrics.families()])
+  const labels = 'action="none",error="internal"'
+  for (const line of [
+    `reconciliations_total{${labels}} 1`,
+    `metric_computation_total{${labels},metric_type="Resource"} 1`,
+    `metric_computation_duration_seconds_count{${labels},metric_type="Resource"} 1`,
+  ])
+    assert.ok(text.includes(`\nhorizontal_pod_autoscaler_controller_${line}\n`), line)
 })
 
 test('horizontalPodAutoscalerController refuses pods that two autoscalers claim', async (t) => {

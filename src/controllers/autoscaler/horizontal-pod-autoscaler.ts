@@ -198,11 +198,20 @@ async function wantedByMetrics(
   const failures: MetricFailure[] = []
   let best: MetricProposal | undefined
   for (const spec of specs) {
+    const begun = context.clock.monotonic()
+    const count = (action: string, error: string) => {
+      const labels = [action, error, spec.type]
+      const seconds = (context.clock.monotonic() - begun) / 1000
+      context.metrics.add('horizontal_pod_autoscaler_controller_metric_computation_total', labels)
+      context.metrics.observe('horizontal_pod_autoscaler_controller_metric_computation_duration_seconds', labels, seconds)
+    }
     try {
       const proposal = await proposalOf(autoscaler, spec, target, { context, kinds })
+      count(proposal.replicas > replicas ? 'scale_up' : proposal.replicas < replicas ? 'scale_down' : 'none', 'none')
       statuses.push(proposal.status)
       if (!best || best.replicas === 0 || proposal.replicas > best.replicas) best = proposal
     } catch (error) {
+      count('none', 'internal')
       if (!(error instanceof MetricFailure)) throw error
       context.events.event(autoscaler, 'Warning', error.reason, error.why)
       statuses.push({ type: '' })
