@@ -128,8 +128,8 @@ test('CustomResources establishes a definition and serves its resources', async 
     list.resources.map(({ name, shortNames, categories }: Json) => [name, shortNames, categories]),
     [
       ['widgets', ['wd'], ['all']],
-      ['widgets/scale', undefined, undefined],
       ['widgets/status', undefined, undefined],
+      ['widgets/scale', undefined, undefined],
     ],
   )
   const { status, body } = await ask(
