@@ -157,7 +157,9 @@ for (const className of served.toSorted()) {
   const declared = declarationOf(className)
   const definition = definitionOf(className)
   const message = messageOf(className)
-  const order = ['kind', 'apiVersion', 'metadata', ...(message ? declaredOrder(message) : [])]
+  const ordered = message ? declaredOrder(message) : []
+  // Embedded in every object, and declared by those alone that are none: references, entries of managers.
+  const order = [...['kind', 'apiVersion', 'metadata'].filter((name) => !ordered.includes(name)), ...ordered]
   const place = ({ baseName }: Attribute) => (order.includes(baseName) ? order.indexOf(baseName) : order.length)
   const attributes = (classes[className]!.attributeTypeMap ?? []).toSorted((a, b) => place(a) - place(b))
   const wire = new Map((message ? protobuf[message]! : []).map(([name, , type]) => [name, type]))
