@@ -8,6 +8,7 @@ import type { JSONSchemaProps } from '#api/generated/types.ts'
 import { schemaErrors } from '#api/kinds/apiextensions/crd-versions.ts'
 import { checkRuleDefinitions } from '#api/kinds/apiextensions/rule-definitions.ts'
 import { paced } from '#lib/paced.ts'
+import { writeBigIntegers } from '#lib/exact-json.ts'
 import { seededRandom } from '#lib/random.ts'
 import { BudgetExceeded, CelError, type CelProgram, celEnvironment, compileCel, DYN } from './environment.ts'
 import { customType } from './object-types.ts'
@@ -67,6 +68,8 @@ function fuzz(seed: number) {
   }
   return { random, pick, soup, mutant }
 }
+
+writeBigIntegers()
 
 function outcome(program: CelProgram, variables: Record<string, unknown>): string {
   try {
