@@ -2,6 +2,7 @@
 import http2 from 'node:http2'
 import { StatusError } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
+import { AnswerStream } from './answer-stream.ts'
 
 export interface SessionOptions {
   url: string
@@ -76,7 +77,7 @@ export class HttpSession implements AsyncDisposable {
       const failed = (cause?: unknown) => reject(signal?.aborted ? signal.reason : unavailable(method, path, cause))
       stream.once('response', (answer) => {
         stream.off('close', failed)
-        resolve({ status: Number(answer[':status']), headers: answer, stream })
+        resolve({ status: Number(answer[':status']), headers: answer, stream: new AnswerStream(stream) })
       })
       stream.once('error', failed)
       stream.once('close', failed)

@@ -61,10 +61,11 @@ async function h2(session: http2.ClientHttp2Session, method: string, path: strin
     { endStream: body === undefined },
   )
   if (body !== undefined) stream.end(body)
-  const [headers] = await once(stream, 'response')
-  stream.setEncoding('utf8')
   let text = ''
-  for await (const chunk of stream) text += chunk
+  stream.setEncoding('utf8').on('data', (chunk) => (text += chunk))
+  const ended = once(stream, 'end')
+  const [headers] = await once(stream, 'response')
+  await ended
   return { status: headers[':status'] as number, headers, text }
 }
 
