@@ -1,7 +1,8 @@
 // The API server alone, over TLS and HTTP/2, client beside it: GET, durable creates beside etcd, LIST, watch fan-out. Prints a table.
 // The server runs in a process of its own (bench/api-server.ts), so that client and server have a core each; what the machine gives both is
 // shown by a bare server that does nothing but HTTP/2 and TLS (bench/floor-server.ts), in the same run.
-// usage: node bench/api.ts [get|creates|list|watch ...] [--profile DIRECTORY] [--alone: no etcd beside creates]
+// The client collects its garbage by itself: threads that did it would take the cores from the server.
+// usage: node --single-threaded-gc bench/api.ts [get|creates|list|watch ...] [--profile DIRECTORY] [--alone: no etcd beside creates]
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
