@@ -18,12 +18,17 @@ export function decodeHuffman(bytes: Buffer, start: number, end: number): string
   let bits = 0
   /** Bits since the last whole symbol. */
   let since = 0
-  for (let at = start; at < end; at++) {
-    held = ((held << 8) | bytes[at]!) & 0xffff
-    bits += 8
-    since += 8
-    while (bits >= 8) {
-      const entry = level[(held >>> (bits - 8)) & 0xff]!
+  for (let at = start; at <= end; at++) {
+    // Behind the last byte what is left is shorter than one: a short code may still be in it, and ones fill the rest.
+    const last = at === end
+    if (!last) {
+      held = ((held << 8) | bytes[at]!) & 0xffff
+      bits += 8
+      since += 8
+    }
+    while (bits >= 8 || (last && bits > 0)) {
+      const entry = level[(bits >= 8 ? held >>> (bits - 8) : held << (8 - bits)) & 0xff]!
+      if (last && (entry <= 0 || (entry & 15) > bits)) break
       if (entry === 0) return undefined
       if (entry < 0) {
         level = levels[-entry]!
@@ -37,17 +42,6 @@ export function decodeHuffman(bytes: Buffer, start: number, end: number): string
       since = bits
       level = levels[0]!
     }
-  }
-  for (;;) {
-    // What is left is shorter than a byte: a short code may still be in it, and ones fill the rest.
-    const entry = bits > 0 ? level[(held << (8 - bits)) & 0xff]! : 0
-    if (entry <= 0 || (entry & 15) > bits) break
-    const symbol = (entry >>> 4) - 1
-    if (symbol === END) return undefined
-    text += String.fromCharCode(symbol)
-    bits -= entry & 15
-    since = bits
-    level = levels[0]!
   }
   const ones = (1 << bits) - 1
   return since < 8 && level === levels[0] && (held & ones) === ones ? text : undefined
