@@ -21,12 +21,13 @@ export function decodeHuffman(bytes: Buffer, start: number, end: number): string
   for (let at = start; at <= end; at++) {
     // Behind the last byte what is left is shorter than one: a short code may still be in it, and ones fill the rest.
     const last = at === end
+    const least = last ? 1 : 8
     if (!last) {
       held = ((held << 8) | bytes[at]!) & 0xffff
       bits += 8
       since += 8
     }
-    while (bits >= 8 || (last && bits > 0)) {
+    while (bits >= least) {
       const entry = level[(bits >= 8 ? held >>> (bits - 8) : held << (8 - bits)) & 0xff]!
       if (last && (entry <= 0 || (entry & 15) > bits)) break
       if (entry === 0) return undefined
