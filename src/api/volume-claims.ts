@@ -1,13 +1,11 @@
 // What server, binder and scheduler must agree on about claims and the volumes that suit them. Labels, nodes and phases are looked at by each.
 import type { PersistentVolume, PersistentVolumeClaim } from './generated/types.ts'
 import { type Quantity, quantityOf } from './quantity.ts'
+import { STORAGE_CLASS_ANNOTATION } from './well-known.ts'
 
-/** Where the class stood before there was a field for it; it still wins. */
-const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class'
-
-/** Undefined: never chosen, so that a default may still come. Empty: none wanted. */
+/** The annotation wins over the field. Undefined: never chosen, so that a default may still come. Empty: none wanted. */
 export function storageClassOf({ metadata, spec }: PersistentVolumeClaim | PersistentVolume): string | undefined {
-  return metadata?.annotations?.[CLASS_ANNOTATION] ?? spec?.storageClassName
+  return metadata?.annotations?.[STORAGE_CLASS_ANNOTATION] ?? spec?.storageClassName
 }
 
 export function capacityOf({ spec }: PersistentVolume): Quantity {

@@ -4,12 +4,15 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
+import {
+  SERVICE_ACCOUNT_TOKEN_TYPE,
+  SERVICE_ACCOUNT_UID_ANNOTATION,
+  TOKEN_INVALID_SINCE_LABEL,
+  TOKEN_LAST_USED_LABEL,
+} from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { mapped } from '#client/triggers.ts'
 
-const TOKEN_TYPE = 'kubernetes.io/service-account-token'
-const LAST_USED = 'kubernetes.io/legacy-token-last-used'
-const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since'
 const TRACKING = { namespace: 'kube-system', name: 'kube-apiserver-legacy-service-account-token-tracking' }
 const DAY_MS = 24 * 3600 * 1000
 /** Unused for so long; and again as long before it goes for good. */
@@ -43,19 +46,19 @@ async function look(key: { namespace: string; name: string }, account: ServiceAc
   const secret = informers.of(Secret).get(key)
   if (
     !secret ||
-    secret.type !== TOKEN_TYPE ||
-    secret.metadata?.annotations?.['kubernetes.io/service-account.uid'] !== account.metadata?.uid
+    secret.type !== SERVICE_ACCOUNT_TOKEN_TYPE ||
+    secret.metadata?.annotations?.[SERVICE_ACCOUNT_UID_ANNOTATION] !== account.metadata?.uid
   )
     return
   const longAgo = clock.now() - PERIOD_MS
   const { creationTimestamp = '', labels = {}, uid = '', resourceVersion } = secret.metadata ?? {}
   const recently = (time: string | undefined) => time !== undefined && !(Date.parse(time) <= longAgo)
-  if (recently(creationTimestamp ?? undefined) || recently(labels[LAST_USED]) || isMounted(key, context)) return
-  const invalidSince = labels[INVALID_SINCE]
+  if (recently(creationTimestamp ?? undefined) || recently(labels[TOKEN_LAST_USED_LABEL]) || isMounted(key, context)) return
+  const invalidSince = labels[TOKEN_INVALID_SINCE_LABEL]
   const preconditions = { uid, ...(resourceVersion ? { resourceVersion } : {}) }
   if (invalidSince === undefined) {
     const today = new Date(clock.now()).toISOString().slice(0, 10)
-    const patch = { metadata: { ...preconditions, labels: { [INVALID_SINCE]: today } } }
+    const patch = { metadata: { ...preconditions, labels: { [TOKEN_INVALID_SINCE_LABEL]: today } } }
     await client.patch(Secret, key, { type: 'merge', patch }).catch(changedMeanwhile)
   } else if (!recently(invalidSince)) await client.delete(Secret, key, { preconditions }).catch(changedMeanwhile)
 }

@@ -5,6 +5,7 @@ import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
+import { OUT_OF_SERVICE_TAINT } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
@@ -127,5 +128,5 @@ function podsOfLost(node: Node, informers: Informers): ObjectKey[] {
 }
 
 function isOutOfService(node: Node): boolean {
-  return !isNodeReady(node) && (node.spec?.taints ?? []).some(({ key }) => key === 'node.kubernetes.io/out-of-service')
+  return !isNodeReady(node) && (node.spec?.taints ?? []).some(({ key }) => key === OUT_OF_SERVICE_TAINT)
 }

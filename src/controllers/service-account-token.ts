@@ -3,12 +3,10 @@ import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { keyOf } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
+import { SERVICE_ACCOUNT_NAME_ANNOTATION, SERVICE_ACCOUNT_TOKEN_TYPE, SERVICE_ACCOUNT_UID_ANNOTATION } from '#api/well-known.ts'
 import type { Controller } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 
-const TOKEN_TYPE = 'kubernetes.io/service-account-token'
-const ACCOUNT_NAME = 'kubernetes.io/service-account.name'
-const ACCOUNT_UID = 'kubernetes.io/service-account.uid'
 /** Makes the token of a Secret; only whoever holds the cluster's key can. */
 export type SignToken = (of: { namespace: string; account: { name: string; uid: string }; secret: string }) => string
 
@@ -20,7 +18,7 @@ export function keptOfSecret({ apiVersion, kind, metadata, type, data }: Secret)
     ...(metadata ? { metadata } : {}),
     ...(type ? { type } : {}),
   }
-  return type === TOKEN_TYPE && data ? { ...kept, data } : kept
+  return type === SERVICE_ACCOUNT_TOKEN_TYPE && data ? { ...kept, data } : kept
 }
 
 export function serviceAccountTokenController(rootCa: string, sign: SignToken): Controller {
@@ -37,12 +35,12 @@ export function serviceAccountTokenController(rootCa: string, sign: SignToken): 
     ],
     async reconcile(key, { client, informers }) {
       const secret = informers.of(Secret).get(key)
-      if (!secret || secret.type !== TOKEN_TYPE || secret.metadata?.deletionTimestamp) return
-      const name = secret.metadata?.annotations?.[ACCOUNT_NAME]
+      if (!secret || secret.type !== SERVICE_ACCOUNT_TOKEN_TYPE || secret.metadata?.deletionTimestamp) return
+      const name = secret.metadata?.annotations?.[SERVICE_ACCOUNT_NAME_ANNOTATION]
       if (!name) return
       const accountKey = { namespace: key.namespace!, name }
       const account = informers.of(ServiceAccount).get(accountKey) ?? (await client.get(ServiceAccount, accountKey).catch(ignoreNotFound))
-      const claimedUid = secret.metadata?.annotations?.[ACCOUNT_UID]
+      const claimedUid = secret.metadata?.annotations?.[SERVICE_ACCOUNT_UID_ANNOTATION]
       const { uid, resourceVersion } = secret.metadata!
       if (!account || (claimedUid && claimedUid !== account.metadata?.uid)) {
         // An account that may still come is waited for; one that was there and went takes its tokens along.
@@ -60,7 +58,7 @@ export function serviceAccountTokenController(rootCa: string, sign: SignToken): 
         Buffer.from(sign({ namespace: key.namespace!, account: { name, uid: account.metadata!.uid! }, secret: key.name })).toString(
           'base64',
         )
-      const annotations = { ...secret.metadata?.annotations, [ACCOUNT_UID]: account.metadata!.uid! }
+      const annotations = { ...secret.metadata?.annotations, [SERVICE_ACCOUNT_UID_ANNOTATION]: account.metadata!.uid! }
       const filled = { ...data, token, 'ca.crt': ca, namespace: data['namespace'] ?? namespace }
       await client.update(Secret, { ...secret, metadata: { ...secret.metadata, annotations }, data: filled })
     },
@@ -68,5 +66,5 @@ export function serviceAccountTokenController(rootCa: string, sign: SignToken): 
 }
 
 function isTokenOf({ type, metadata }: Secret, account: ServiceAccount): boolean {
-  return type === TOKEN_TYPE && metadata?.annotations?.[ACCOUNT_NAME] === account.metadata?.name
+  return type === SERVICE_ACCOUNT_TOKEN_TYPE && metadata?.annotations?.[SERVICE_ACCOUNT_NAME_ANNOTATION] === account.metadata?.name
 }

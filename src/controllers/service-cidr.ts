@@ -2,13 +2,13 @@
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import { keyOf } from '#api/object.ts'
+import { SERVICE_CIDR_FINALIZER } from '#api/well-known.ts'
 import type { Controller } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { BlockList, isIPv6 } from 'node:net'
 import { formatTime } from '#lib/clock.ts'
 import { conditionOf, withCondition } from './conditions.ts'
 
-const FINALIZER = 'networking.k8s.io/service-cidr-finalizer'
 const GRACE_MS = 10_000
 
 export const serviceCidrController: Controller = {
@@ -42,14 +42,14 @@ export const serviceCidrController: Controller = {
     }
     const finalizers = cidr.metadata?.finalizers ?? []
     if (!cidr.metadata?.deletionTimestamp) {
-      if (!finalizers.includes(FINALIZER)) {
-        const metadata = { resourceVersion: cidr.metadata?.resourceVersion, finalizers: [...finalizers, FINALIZER] }
+      if (!finalizers.includes(SERVICE_CIDR_FINALIZER)) {
+        const metadata = { resourceVersion: cidr.metadata?.resourceVersion, finalizers: [...finalizers, SERVICE_CIDR_FINALIZER] }
         await client.patch(ServiceCIDR, key, { type: 'merge', patch: { metadata } })
         return
       }
       return set('True', '', 'Kubernetes Service CIDR is ready')
     }
-    if (!finalizers.includes(FINALIZER)) return
+    if (!finalizers.includes(SERVICE_CIDR_FINALIZER)) return
     if (isNeeded(cidr, informers.of(ServiceCIDR).list(), informers.of(IPAddress).list())) {
       return set(
         'False',
@@ -60,7 +60,10 @@ export const serviceCidrController: Controller = {
     // Allocators that have not yet heard of the deletion may still be handing out addresses.
     const waitMs = Date.parse(cidr.metadata.deletionTimestamp) + GRACE_MS - now
     if (waitMs > 0) return { requeueAfterMs: waitMs }
-    const metadata = { resourceVersion: cidr.metadata.resourceVersion, finalizers: finalizers.filter((one) => one !== FINALIZER) }
+    const metadata = {
+      resourceVersion: cidr.metadata.resourceVersion,
+      finalizers: finalizers.filter((one) => one !== SERVICE_CIDR_FINALIZER),
+    }
     await client.patch(ServiceCIDR, key, { type: 'merge', patch: { metadata } })
   },
 }

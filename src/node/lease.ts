@@ -2,10 +2,10 @@
 import { Lease } from '#api/kinds/coordination/lease.ts'
 import type { Lease as ApiLease } from '#api/generated/types.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
+import { NODE_LEASE_NAMESPACE } from '#api/well-known.ts'
 import type { Client } from '#client/client.ts'
 import { type Clock, formatMicroTime } from '#lib/clock.ts'
 
-const LEASE_NAMESPACE = 'kube-node-lease'
 export const LEASE_PERIOD_MS = 10_000
 const DURATION_SECONDS = 40
 
@@ -23,7 +23,7 @@ export class NodeLease {
 
   /** `uid` of the node, which owns its lease. Throws when the API could not be asked. */
   async renew(uid: string | undefined): Promise<void> {
-    const key = { namespace: LEASE_NAMESPACE, name: this.#node }
+    const key = { namespace: NODE_LEASE_NAMESPACE, name: this.#node }
     this.#last ??= await this.#client.get(Lease, key).catch(ignoreNotFound)
     const renewTime = formatMicroTime(this.#clock.now())
     try {

@@ -1,6 +1,7 @@
 // A node's status as the API shows it: addresses, capacity, conditions with the kubelet's reasons, images. Pure.
 import type { ContainerImage, NodeCondition, NodeStatus, NodeSystemInfo } from '#api/generated/types.ts'
 import { quantityOf, quantityValue } from '#api/quantity.ts'
+import { HOSTNAME_LABEL } from '#api/well-known.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { Image } from './runtime.ts'
 
@@ -134,7 +135,7 @@ export function nodeLabels(name: string, architecture: string): Record<string, s
     'beta.kubernetes.io/arch': architecture,
     'beta.kubernetes.io/os': 'linux',
     'kubernetes.io/arch': architecture,
-    'kubernetes.io/hostname': name,
+    [HOSTNAME_LABEL]: name,
     'kubernetes.io/os': 'linux',
   }
 }

@@ -1,6 +1,7 @@
 // Nodes ordered by how well they suit pods of one shape, so that the next pod of that shape costs what changed since and not all nodes again.
 // Holds for shapes whose rating of a node depends on that node alone, and on its zone where a zoned score is added; says nothing of a shape it
 // meets for the first time.
+import { HOSTNAME_LABEL, ZONE_LABEL } from '#api/well-known.ts'
 import type { Random } from '#lib/random.ts'
 import type { NodeInfo } from './node-info.ts'
 import type { ZonedScore } from './plugin.ts'
@@ -16,8 +17,6 @@ export interface Rating {
 
 const MAX_SHAPES = 32
 const MAX_SEEN = 256
-const ZONE = 'topology.kubernetes.io/zone'
-const HOSTNAME = 'kubernetes.io/hostname'
 
 export class ShapeIndex {
   readonly #ranks = new Map<string, Ranks>()
@@ -125,7 +124,7 @@ class Ranks {
 
   #zoneOf({ labels }: NodeInfo): Zone {
     // Without a name of its own a node is not like those that have one.
-    const key = `${Object.hasOwn(labels, HOSTNAME)} ${Object.hasOwn(labels, ZONE) ? JSON.stringify(labels[ZONE]) : ''}`
+    const key = `${Object.hasOwn(labels, HOSTNAME_LABEL)} ${Object.hasOwn(labels, ZONE_LABEL) ? JSON.stringify(labels[ZONE_LABEL]) : ''}`
     let zone = this.#zones.get(key)
     if (!zone) this.#zones.set(key, (zone = new Zone()))
     return zone

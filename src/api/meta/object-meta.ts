@@ -5,12 +5,11 @@ import type { Kind } from '#api/kind.ts'
 import { dnsLabel, dnsSubdomain, forNames, labelValueMessages, type NameCheck, qualifiedName } from '#api/names.ts'
 import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from '#api/object.ts'
 import { sameJson } from '#api/validation/same-json.ts'
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '#api/well-known.ts'
 
 const ANNOTATIONS_LIMIT = 256 * 1024
 const DEFAULT_NAME: NameCheck = forNames(dnsSubdomain)
-const ORPHAN = 'orphan'
-const FOREGROUND = 'foregroundDeletion'
-const STANDARD_FINALIZERS = ['kubernetes', ORPHAN, FOREGROUND]
+const STANDARD_FINALIZERS = ['kubernetes', ORPHAN_FINALIZER, FOREGROUND_FINALIZER]
 
 type Named = Pick<Kind, 'scope' | 'validateName' | 'standardFinalizers'>
 
@@ -130,8 +129,8 @@ function validateOwnerReferences(owners: OwnerReference[] | undefined, path: str
 
 function validateFinalizers(finalizers: string[] | undefined, path: string): FieldError[] {
   const errors = (finalizers ?? []).flatMap((one) => qualifiedName(one).map((message) => invalid(path, one, message)))
-  if (finalizers?.includes(ORPHAN) && finalizers.includes(FOREGROUND))
-    errors.push(invalid(path, finalizers, `finalizer ${ORPHAN} and ${FOREGROUND} cannot be both set`))
+  if (finalizers?.includes(ORPHAN_FINALIZER) && finalizers.includes(FOREGROUND_FINALIZER))
+    errors.push(invalid(path, finalizers, `finalizer ${ORPHAN_FINALIZER} and ${FOREGROUND_FINALIZER} cannot be both set`))
   return errors
 }
 

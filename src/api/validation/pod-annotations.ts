@@ -1,26 +1,23 @@
 // Annotations of pods and templates that the server gives a meaning to.
 import { type FieldError, forbidden, invalid } from '#api/field-error.ts'
 import type { PodSpec } from '#api/generated/types.ts'
+import { DELETION_COST_ANNOTATION, MIRROR_ANNOTATION, SECCOMP_CONTAINER_PREFIX, SECCOMP_POD_ANNOTATION } from '#api/well-known.ts'
 import { descendingPathMessages } from './paths.ts'
 
 type Annotations = Record<string, string> | undefined
 
-export const MIRROR = 'kubernetes.io/config.mirror'
-const DELETION_COST = 'controller.kubernetes.io/pod-deletion-cost'
-const SECCOMP_POD = 'seccomp.security.alpha.kubernetes.io/pod'
-const SECCOMP = 'container.seccomp.security.alpha.kubernetes.io/'
 export const APP_ARMOR = 'container.apparmor.security.beta.kubernetes.io/'
 
 export function validatePodAnnotations(annotations: Annotations, spec: PodSpec, path: string): FieldError[] {
   const errors: FieldError[] = []
   const entries = Object.entries(annotations ?? {})
-  const mirror = annotations?.[MIRROR]
+  const mirror = annotations?.[MIRROR_ANNOTATION]
   if (mirror !== undefined && !spec.nodeName)
-    errors.push(invalid(`${path}[${MIRROR}]`, mirror, 'must set spec.nodeName if mirror pod annotation is set'))
-  const cost = annotations?.[DELETION_COST]
-  if (cost !== undefined && !isCost(cost)) errors.push(invalid(`${path}[${DELETION_COST}]`, cost, 'must be a 32bit integer'))
+    errors.push(invalid(`${path}[${MIRROR_ANNOTATION}]`, mirror, 'must set spec.nodeName if mirror pod annotation is set'))
+  const cost = annotations?.[DELETION_COST_ANNOTATION]
+  if (cost !== undefined && !isCost(cost)) errors.push(invalid(`${path}[${DELETION_COST_ANNOTATION}]`, cost, 'must be a 32bit integer'))
   for (const [key, profile] of entries)
-    if (key === SECCOMP_POD || key.startsWith(SECCOMP))
+    if (key === SECCOMP_POD_ANNOTATION || key.startsWith(SECCOMP_CONTAINER_PREFIX))
       for (const message of seccompMessages(profile)) errors.push(invalid(`${path}.${key}`, profile, message))
   for (const [key, profile] of entries) {
     if (!key.startsWith(APP_ARMOR)) continue
@@ -50,7 +47,7 @@ export function validatePodAnnotationsUpdate(next: Annotations, previous: Annota
   const errors: FieldError[] = []
   const refuse = (key: string, change: string) => {
     if (key.startsWith(APP_ARMOR)) errors.push(forbidden(`${path}[${key}]`, `may not ${change} AppArmor annotations`))
-    if (key === MIRROR) errors.push(forbidden(`${path}[${key}]`, `may not ${change} mirror pod annotation`))
+    if (key === MIRROR_ANNOTATION) errors.push(forbidden(`${path}[${key}]`, `may not ${change} mirror pod annotation`))
   }
   for (const [key, value] of Object.entries(previous ?? {})) if (next?.[key] !== value) refuse(key, 'remove or update')
   for (const key of Object.keys(next ?? {})) if (!Object.hasOwn(previous ?? {}, key)) refuse(key, 'add')

@@ -1,6 +1,7 @@
 // Security contexts of pods and containers, with the profiles they share. What only one operating system knows is in operating-system.ts.
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required, tooLong } from '#api/field-error.ts'
 import type { AppArmorProfile, PodSpec, SeccompProfile, SecurityContext } from '#api/generated/types.ts'
+import { SECCOMP_POD_ANNOTATION } from '#api/well-known.ts'
 import { checkOneOf, checkRange, each, type Errors } from './checks.ts'
 import { checkWindowsOptions } from './operating-system.ts'
 import { descendingPathMessages } from './paths.ts'
@@ -114,7 +115,7 @@ export function checkProfileAnnotations(
       errors.push(forbidden(`${at}.localhostProfile`, 'seccomp profile in annotation and field must match'))
   }
   const common = spec.securityContext
-  seccomp('seccomp.security.alpha.kubernetes.io/pod', common?.seccompProfile, `${path}.securityContext.seccompProfile`)
+  seccomp(SECCOMP_POD_ANNOTATION, common?.seccompProfile, `${path}.securityContext.seccompProfile`)
   for (const list of ['initContainers', 'containers', 'ephemeralContainers'] as const)
     each(spec[list], `${path}.${list}`, ({ name, securityContext: own }, at) => {
       const where = `${at}.securityContext`

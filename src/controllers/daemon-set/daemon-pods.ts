@@ -2,6 +2,7 @@
 import type { Affinity, PodTemplateSpec } from '#api/generated/types.ts'
 import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
+import { TEMPLATE_GENERATION_ANNOTATION } from '#api/well-known.ts'
 import { podFromTemplate } from '#controllers/pod-control.ts'
 import { REVISION_HASH } from '#controllers/revision-history.ts'
 import { daemonTolerations } from './eligibility.ts'
@@ -23,7 +24,7 @@ export function newPod(set: DaemonSet, { node, hash }: { node: string; hash: str
 }
 
 function templateGeneration({ metadata }: DaemonSet): string | undefined {
-  return metadata?.annotations?.['deprecated.daemonset.template.generation']
+  return metadata?.annotations?.[TEMPLATE_GENERATION_ANNOTATION]
 }
 
 /** Made from the present template, as either label says. */

@@ -4,16 +4,24 @@ import type { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
 import type { Node } from '#api/kinds/core/node.ts'
 import { allowsNode } from '#api/node-selector.ts'
 import { tolerates } from '#api/toleration.ts'
+import {
+  DISK_PRESSURE_TAINT,
+  MEMORY_PRESSURE_TAINT,
+  NETWORK_UNAVAILABLE_TAINT,
+  NOT_READY_TAINT,
+  PID_PRESSURE_TAINT,
+  UNREACHABLE_TAINT,
+} from '#api/well-known.ts'
 
 const ADDED: Toleration[] = [
-  { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
-  { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
-  { key: 'node.kubernetes.io/disk-pressure', operator: 'Exists', effect: 'NoSchedule' },
-  { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' },
-  { key: 'node.kubernetes.io/pid-pressure', operator: 'Exists', effect: 'NoSchedule' },
+  { key: NOT_READY_TAINT, operator: 'Exists', effect: 'NoExecute' },
+  { key: UNREACHABLE_TAINT, operator: 'Exists', effect: 'NoExecute' },
+  { key: DISK_PRESSURE_TAINT, operator: 'Exists', effect: 'NoSchedule' },
+  { key: MEMORY_PRESSURE_TAINT, operator: 'Exists', effect: 'NoSchedule' },
+  { key: PID_PRESSURE_TAINT, operator: 'Exists', effect: 'NoSchedule' },
   { key: 'node.kubernetes.io/unschedulable', operator: 'Exists', effect: 'NoSchedule' },
 ]
-const ADDED_ON_HOST_NETWORK: Toleration = { key: 'node.kubernetes.io/network-unavailable', operator: 'Exists', effect: 'NoSchedule' }
+const ADDED_ON_HOST_NETWORK: Toleration = { key: NETWORK_UNAVAILABLE_TAINT, operator: 'Exists', effect: 'NoSchedule' }
 
 /** The template's tolerations and those every daemon has: it stays when a node is in trouble. */
 export function daemonTolerations(spec: PodSpec): Toleration[] {

@@ -1,5 +1,6 @@
 // What a deployment writes on its replica sets: revision, history, and the sizes it wanted when it last touched them.
 import type { Deployment } from '#api/kinds/apps/deployment.ts'
+import { LAST_APPLIED_ANNOTATION } from '#api/well-known.ts'
 
 export const REVISION = 'deployment.kubernetes.io/revision'
 const HISTORY = 'deployment.kubernetes.io/revision-history'
@@ -10,7 +11,7 @@ export const ROLLBACK_TO = 'deprecated.deployment.rollback.to'
 const HISTORY_LIMIT = 2000
 
 /** Stay with the deployment, or are the controller's own. */
-const NOT_COPIED = new Set(['kubectl.kubernetes.io/last-applied-configuration', ROLLBACK_TO, REVISION, HISTORY, DESIRED, MAX])
+const NOT_COPIED = new Set([LAST_APPLIED_ANNOTATION, ROLLBACK_TO, REVISION, HISTORY, DESIRED, MAX])
 
 /** Whether a deployment and its sets share the annotation. */
 export const isCopied = (key: string): boolean => !NOT_COPIED.has(key)

@@ -7,6 +7,7 @@ import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { keyOf, keyText, type ObjectKey, parseKeyText } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
+import { HEADLESS_LABEL, SERVICE_NAME_LABEL, SLICE_MANAGER_LABEL, ZONE_LABEL } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
@@ -16,7 +17,6 @@ import { isReady } from '#controllers/pod-state.ts'
 import {
   addressesOf,
   addressType,
-  HEADLESS_LABEL,
   hostnameIn,
   isHeadless,
   LAST_CHANGE,
@@ -29,10 +29,7 @@ import { endpointKey, planSlices, type PortGroup, type SlicePlan } from './slice
 import { hintSlices, isAuto, nodeFacts } from './topology-hints.ts'
 import { TriggerTimes } from './trigger-times.ts'
 
-export const SERVICE_NAME = 'kubernetes.io/service-name'
-export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by'
 const MANAGER = 'endpointslice-controller.k8s.io'
-const ZONE = 'topology.kubernetes.io/zone'
 const PER_SLICE = 100
 const LOST_MS = 5000
 const ENABLED = 'Topology Aware Hints has been enabled'
@@ -155,7 +152,7 @@ function endpointOf(service: Service, pod: Pod, { address, informers }: { addres
   const terminating = pod.metadata?.deletionTimestamp !== undefined
   const ready = wantsUnready(service) || (serving && !terminating)
   const { nodeName } = pod.spec ?? {}
-  const zone = nodeName ? informers.of(Node).get({ name: nodeName })?.metadata?.labels?.[ZONE] : undefined
+  const zone = nodeName ? informers.of(Node).get({ name: nodeName })?.metadata?.labels?.[ZONE_LABEL] : undefined
   const hostname = hostnameIn(service, pod)
   const hints = ready ? hintsFor(service, zone, nodeName) : undefined
   const { namespace, name, uid } = pod.metadata!
@@ -238,7 +235,7 @@ function relabelled(slice: EndpointSlice, labels: Record<string, string>, stamp:
 function labelsFor(service: Service): Record<string, string> {
   const { [HEADLESS_LABEL]: _, ...own } = service.metadata?.labels ?? {}
   const headless = isHeadless(service) ? { [HEADLESS_LABEL]: '' } : {}
-  return { ...own, ...headless, [SERVICE_NAME]: service.metadata!.name!, [MANAGED_BY]: MANAGER }
+  return { ...own, ...headless, [SERVICE_NAME_LABEL]: service.metadata!.name!, [SLICE_MANAGER_LABEL]: MANAGER }
 }
 
 function familiesOf(service: Service): ('IPv4' | 'IPv6')[] {
@@ -259,13 +256,13 @@ function ownSlices(service: Service, informers: Informers): EndpointSlice[] {
   const slices = informers.of(EndpointSlice).list(service.metadata?.namespace)
   return slices.filter(
     ({ metadata }) =>
-      metadata?.labels?.[SERVICE_NAME] === service.metadata?.name &&
-      metadata?.labels?.[MANAGED_BY] === MANAGER &&
+      metadata?.labels?.[SERVICE_NAME_LABEL] === service.metadata?.name &&
+      metadata?.labels?.[SLICE_MANAGER_LABEL] === MANAGER &&
       !metadata.deletionTimestamp,
   )
 }
 
 function serviceOfSlice({ metadata }: EndpointSlice): ObjectKey[] {
-  const name = metadata?.labels?.[SERVICE_NAME]
-  return name && metadata?.labels?.[MANAGED_BY] === MANAGER ? [{ namespace: metadata.namespace ?? '', name }] : []
+  const name = metadata?.labels?.[SERVICE_NAME_LABEL]
+  return name && metadata?.labels?.[SLICE_MANAGER_LABEL] === MANAGER ? [{ namespace: metadata.namespace ?? '', name }] : []
 }

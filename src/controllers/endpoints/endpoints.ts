@@ -6,6 +6,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { keyText } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
+import { HEADLESS_LABEL } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
@@ -14,7 +15,6 @@ import {
   addressesOf,
   addressType,
   type EndpointPort,
-  HEADLESS_LABEL,
   hostnameIn,
   isHeadless,
   LAST_CHANGE,

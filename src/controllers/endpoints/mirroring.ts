@@ -6,19 +6,18 @@ import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { keyOf } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
+import { LAST_APPLIED_ANNOTATION, SERVICE_NAME_LABEL, SKIP_MIRROR_LABEL, SLICE_MANAGER_LABEL } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { controllerReference } from '#controllers/owners.ts'
 import { isNamespaceTerminating } from '#controllers/pod-control.ts'
-import { MANAGED_BY, SERVICE_NAME } from './endpoint-slice.ts'
 import { addressType, LAST_CHANGE } from './service-ports.ts'
 import { planSlices, type PortGroup } from './slice-plan.ts'
 
 const MANAGER = 'endpointslicemirroring-controller.k8s.io'
-const SKIP = 'endpointslice.kubernetes.io/skip-mirror'
 const LEADER = 'control-plane.alpha.kubernetes.io/leader'
 const PER_SUBSET = 1000
-const NOT_COPIED = new Set([LAST_CHANGE, 'kubectl.kubernetes.io/last-applied-configuration'])
+const NOT_COPIED = new Set([LAST_CHANGE, LAST_APPLIED_ANNOTATION])
 
 export const endpointSliceMirroringController: Controller = {
   name: 'endpointslice-mirroring-controller',
@@ -28,8 +27,8 @@ export const endpointSliceMirroringController: Controller = {
     itself(Endpoints),
     itself(Service),
     mapped(EndpointSlice, ({ metadata }) =>
-      metadata?.labels?.[MANAGED_BY] === MANAGER
-        ? [{ namespace: metadata.namespace ?? '', name: metadata.labels[SERVICE_NAME] ?? '' }]
+      metadata?.labels?.[SLICE_MANAGER_LABEL] === MANAGER
+        ? [{ namespace: metadata.namespace ?? '', name: metadata.labels[SERVICE_NAME_LABEL] ?? '' }]
         : [],
     ),
   ],
@@ -39,7 +38,9 @@ export const endpointSliceMirroringController: Controller = {
     const slices = informers.of(EndpointSlice).list(key.namespace)
     const existing = slices.filter(
       ({ metadata }) =>
-        metadata?.labels?.[SERVICE_NAME] === key.name && metadata?.labels?.[MANAGED_BY] === MANAGER && !metadata.deletionTimestamp,
+        metadata?.labels?.[SERVICE_NAME_LABEL] === key.name &&
+        metadata?.labels?.[SLICE_MANAGER_LABEL] === MANAGER &&
+        !metadata.deletionTimestamp,
     )
     const mirrored = endpoints && shouldMirror(endpoints) && service && !service.spec?.selector
     if (!mirrored) {
@@ -63,7 +64,7 @@ export const endpointSliceMirroringController: Controller = {
 }
 
 function shouldMirror({ metadata }: Endpoints): boolean {
-  return metadata?.labels?.[SKIP] !== 'true' && !Object.hasOwn(metadata?.annotations ?? {}, LEADER)
+  return metadata?.labels?.[SKIP_MIRROR_LABEL] !== 'true' && !Object.hasOwn(metadata?.annotations ?? {}, LEADER)
 }
 
 async function syncFamily(
@@ -76,7 +77,11 @@ async function syncFamily(
     (endpoints.subsets ?? []).map((subset) => groupOf(subset, type)),
     PER_SUBSET,
   )
-  const labels: Record<string, string> = { ...endpoints.metadata?.labels, [SERVICE_NAME]: endpoints.metadata!.name!, [MANAGED_BY]: MANAGER }
+  const labels: Record<string, string> = {
+    ...endpoints.metadata?.labels,
+    [SERVICE_NAME_LABEL]: endpoints.metadata!.name!,
+    [SLICE_MANAGER_LABEL]: MANAGER,
+  }
   const annotations = Object.fromEntries(Object.entries(endpoints.metadata?.annotations ?? {}).filter(([name]) => !NOT_COPIED.has(name)))
   const { namespace, name } = endpoints.metadata!
   for (const group of plan.create) {

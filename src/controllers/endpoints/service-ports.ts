@@ -14,7 +14,6 @@ export interface EndpointPort {
   appProtocol?: string
 }
 
-export const HEADLESS_LABEL = 'service.kubernetes.io/headless'
 export const LAST_CHANGE = 'endpoints.kubernetes.io/last-change-trigger-time'
 
 /** Ports that `pod` really offers to the service; a name that no container of it has is left out. */

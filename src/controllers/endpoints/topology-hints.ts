@@ -5,11 +5,11 @@ import type { Node } from '#api/kinds/core/node.ts'
 import type { Service } from '#api/kinds/core/service.ts'
 import { quantityMilliValue } from '#api/quantity.ts'
 import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { ZONE_LABEL } from '#api/well-known.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 import type { SlicePlan } from './slice-plan.ts'
 
 const OVERLOAD = 0.2
-const ZONE = 'topology.kubernetes.io/zone'
 const EXCLUDED = ['node-role.kubernetes.io/control-plane', 'node-role.kubernetes.io/master']
 
 export function isAuto({ metadata }: Service): boolean {
@@ -22,7 +22,7 @@ export function isAuto({ metadata }: Service): boolean {
 export function nodeFacts({ metadata, status }: Node): string {
   const { labels = {} } = metadata ?? {}
   if (EXCLUDED.some((label) => Object.hasOwn(labels, label)) || conditionOf(status?.conditions, 'Ready')?.status !== 'True') return ''
-  return `${quantityMilliValue(status?.allocatable?.['cpu'])} ${labels[ZONE] ?? ''}`
+  return `${quantityMilliValue(status?.allocatable?.['cpu'])} ${labels[ZONE_LABEL] ?? ''}`
 }
 
 /** Puts hints on the ready endpoints of slices that are written anyway, and of as few others as can be; or none at all, and returns why. */
@@ -101,7 +101,7 @@ function sharesOf(nodes: readonly Node[]): Map<string, number> | undefined {
   for (const node of nodes) {
     const facts = nodeFacts(node)
     if (!facts) continue
-    const zone = node.metadata?.labels?.[ZONE]
+    const zone = node.metadata?.labels?.[ZONE_LABEL]
     const cpu = quantityMilliValue(node.status?.allocatable?.['cpu'])
     if (!zone || !cpu) return undefined
     byZone.set(zone, (byZone.get(zone) ?? 0) + cpu)

@@ -2,10 +2,11 @@
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey, OwnerReference } from '#api/object.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '#api/well-known.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import type { ClusterKinds } from '#controllers/cluster-kinds.ts'
 import type { LruMap } from '#lib/lru-map.ts'
-import { type DependencyGraph, FOREGROUND, hasFinalizer, type Node, ORPHAN, waitsForDependents } from './graph.ts'
+import { type DependencyGraph, hasFinalizer, type Node, waitsForDependents } from './graph.ts'
 
 export interface CollectOptions {
   graph: DependencyGraph
@@ -22,8 +23,8 @@ export async function collect(node: Node, options: CollectOptions): Promise<void
   const object = options.graph.current(node)
   if (!object) return
   if (object.metadata?.deletionTimestamp) {
-    if (hasFinalizer(object, ORPHAN)) return orphanDependents(node, object, options)
-    if (hasFinalizer(object, FOREGROUND)) return finishForeground(node, object, options)
+    if (hasFinalizer(object, ORPHAN_FINALIZER)) return orphanDependents(node, object, options)
+    if (hasFinalizer(object, FOREGROUND_FINALIZER)) return finishForeground(node, object, options)
     return
   }
   const references = object.metadata?.ownerReferences ?? []
@@ -32,7 +33,11 @@ export async function collect(node: Node, options: CollectOptions): Promise<void
   if (!owners) return
   if (owners.solid.length > 0) return dropReferences(node, object, { gone: [...owners.dangling, ...owners.waiting], options })
   if (owners.waiting.length > 0 && options.graph.hasDependents(node.uid)) return deleteInForeground(node, object, options)
-  const policy = hasFinalizer(object, ORPHAN) ? 'Orphan' : hasFinalizer(object, FOREGROUND) ? 'Foreground' : 'Background'
+  const policy = hasFinalizer(object, ORPHAN_FINALIZER)
+    ? 'Orphan'
+    : hasFinalizer(object, FOREGROUND_FINALIZER)
+      ? 'Foreground'
+      : 'Background'
   await remove(node, object, { policy, options })
 }
 
@@ -76,7 +81,7 @@ async function ownerOf(
 /** A foreground deletion ends when nothing is left that blocks it. Objects that wait for each other, or for themselves, block nobody. */
 async function finishForeground(node: Node, object: KubeObject, options: CollectOptions): Promise<void> {
   const blocking = blockingDependents(node, options).filter((dependent) => !waitsFor(dependent, node, options))
-  if (blocking.length === 0) return removeFinalizer(node, object, { finalizer: FOREGROUND, options })
+  if (blocking.length === 0) return removeFinalizer(node, object, { finalizer: FOREGROUND_FINALIZER, options })
   // Those that wait themselves come back by their own dependents: looking at them again and again would never end.
   for (const dependent of blocking) if (!isWaiting(dependent, options)) options.enqueue(dependent)
 }
@@ -130,7 +135,7 @@ async function orphanDependents(node: Node, object: KubeObject, options: Collect
       ignoreNotFound,
     )
   }
-  await removeFinalizer(node, object, { finalizer: ORPHAN, options })
+  await removeFinalizer(node, object, { finalizer: ORPHAN_FINALIZER, options })
 }
 
 async function dropReferences(

@@ -2,12 +2,13 @@
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { WorkQueue } from '#client/work-queue.ts'
 import type { ClusterKinds } from '#controllers/cluster-kinds.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { collect, type CollectOptions } from './collect.ts'
-import { DependencyGraph, FOREGROUND, hasFinalizer, type Node, nodeText, ORPHAN } from './graph.ts'
+import { DependencyGraph, hasFinalizer, type Node, nodeText } from './graph.ts'
 
 const WORKERS = 20
 const ABSENT_REMEMBERED = 500
@@ -98,9 +99,9 @@ function affected(
   const { namespace, name = '', uid = '', ownerReferences, deletionTimestamp } = object.metadata ?? {}
   const node: Node = { kind, key: namespace ? { namespace, name } : { name }, uid }
   if (deletionTimestamp) {
-    if (hasFinalizer(object, ORPHAN) || hasFinalizer(object, FOREGROUND)) {
+    if (hasFinalizer(object, ORPHAN_FINALIZER) || hasFinalizer(object, FOREGROUND_FINALIZER)) {
       nodes.push(node)
-      if (hasFinalizer(object, FOREGROUND)) nodes.push(...graph.dependentsOf(uid))
+      if (hasFinalizer(object, FOREGROUND_FINALIZER)) nodes.push(...graph.dependentsOf(uid))
     }
   } else if (ownerReferences?.length && ownersChanged(object, previous)) nodes.push(node)
   if (previous && !replaced) {

@@ -1,10 +1,8 @@
 // Who depends on whom, by uid, across all kinds. Fed by informers; answers without asking the API. Holds no objects, only edges.
 import type { Kind } from '#api/kind.ts'
 import { keyOf, keyText, type KubeObject, type ObjectKey, parseApiVersion } from '#api/object.ts'
+import { FOREGROUND_FINALIZER } from '#api/well-known.ts'
 import type { Informer } from '#client/informer.ts'
-
-export const ORPHAN = 'orphan'
-export const FOREGROUND = 'foregroundDeletion'
 
 /** One object, as the graph names it. */
 export interface Node {
@@ -101,7 +99,7 @@ export function hasFinalizer({ metadata }: KubeObject, finalizer: string): boole
 
 /** Deleted in the foreground: it waits for its dependents. */
 export function waitsForDependents(object: KubeObject): boolean {
-  return object.metadata?.deletionTimestamp !== undefined && hasFinalizer(object, FOREGROUND)
+  return object.metadata?.deletionTimestamp !== undefined && hasFinalizer(object, FOREGROUND_FINALIZER)
 }
 
 function ownerUids(object: KubeObject | undefined): Set<string> {

@@ -6,6 +6,7 @@ import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
+import { NODE_LEASE_NAMESPACE } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { conditionOf } from '#controllers/conditions.ts'
@@ -15,7 +16,6 @@ import { NodeHealth } from './health.ts'
 import { executionKey, hasExecutionTaint, sameTaints, wantedTaints, type Execution } from './taints.ts'
 import { EvictionPace, zoneOf } from './zones.ts'
 
-const LEASE_NAMESPACE = 'kube-node-lease'
 const WATCHED = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure']
 
 export function nodeLifecycleController(clock: Clock): Controller {
@@ -40,7 +40,7 @@ export function nodeLifecycleController(clock: Clock): Controller {
       // A sign of life changes nothing by itself: the end of the grace finds out that there was one.
       mapped(Lease, (lease) => {
         const { namespace, name = '' } = lease.metadata ?? {}
-        return namespace !== LEASE_NAMESPACE || health.renewed(name, lease) ? [] : [{ name }]
+        return namespace !== NODE_LEASE_NAMESPACE || health.renewed(name, lease) ? [] : [{ name }]
       }),
     ],
     reads: [Pod],
@@ -64,7 +64,7 @@ export function nodeLifecycleController(clock: Clock): Controller {
       if (!health.knows(name)) {
         tell(events, { name, uid: node.metadata?.uid ?? '' }, 'RegisteredNode', `Node ${name} event: Registered Node ${name} in Controller`)
       }
-      const lease = informers.of(Lease).get({ namespace: LEASE_NAMESPACE, name })
+      const lease = informers.of(Lease).get({ namespace: NODE_LEASE_NAMESPACE, name })
       const remainingMs = health.remainingMs(node, lease)
       // What it writes brings it back here, counted among the lost.
       if (remainingMs <= 0 && (await markLost(node, context)) !== node) return

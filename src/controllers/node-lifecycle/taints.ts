@@ -2,17 +2,22 @@
 import { formatTime } from '#lib/clock.ts'
 import type { Taint } from '#api/generated/types.ts'
 import type { Node } from '#api/kinds/core/node.ts'
+import {
+  DISK_PRESSURE_TAINT,
+  MEMORY_PRESSURE_TAINT,
+  NETWORK_UNAVAILABLE_TAINT,
+  NOT_READY_TAINT,
+  PID_PRESSURE_TAINT,
+  UNREACHABLE_TAINT,
+} from '#api/well-known.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 
-const NOT_READY = 'node.kubernetes.io/not-ready'
-const UNREACHABLE = 'node.kubernetes.io/unreachable'
-
 const BY_CONDITION: Record<string, Record<string, string>> = {
-  Ready: { False: NOT_READY, Unknown: UNREACHABLE },
-  MemoryPressure: { True: 'node.kubernetes.io/memory-pressure' },
-  DiskPressure: { True: 'node.kubernetes.io/disk-pressure' },
-  NetworkUnavailable: { True: 'node.kubernetes.io/network-unavailable' },
-  PIDPressure: { True: 'node.kubernetes.io/pid-pressure' },
+  Ready: { False: NOT_READY_TAINT, Unknown: UNREACHABLE_TAINT },
+  MemoryPressure: { True: MEMORY_PRESSURE_TAINT },
+  DiskPressure: { True: DISK_PRESSURE_TAINT },
+  NetworkUnavailable: { True: NETWORK_UNAVAILABLE_TAINT },
+  PIDPressure: { True: PID_PRESSURE_TAINT },
 }
 const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable'
 const OURS = new Set([UNSCHEDULABLE, ...Object.values(BY_CONDITION).flatMap((byStatus) => Object.values(byStatus))])
@@ -31,7 +36,7 @@ export function wantedTaints(node: Node, { execute, now }: { execute: Execution;
   const evicting = executionKey(node)
   const stays = ({ key, effect }: Taint): boolean => {
     if (effect === 'NoSchedule' && OURS.has(key)) return schedule.has(key)
-    if (effect !== 'NoExecute' || (key !== NOT_READY && key !== UNREACHABLE)) return true
+    if (effect !== 'NoExecute' || (key !== NOT_READY_TAINT && key !== UNREACHABLE_TAINT)) return true
     if (evicting === undefined || execute === 'spare') return false
     // While the reason changes, the old taint goes only together with the coming of the new one.
     return key === evicting || execute === undefined

@@ -1,5 +1,6 @@
 // How fast pods are evicted, zone by zone: when much of a zone is lost at once, the fault is likely not the nodes'.
 import type { Node } from '#api/kinds/core/node.ts'
+import { REGION_LABEL, ZONE_LABEL } from '#api/well-known.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 import type { Clock } from '#lib/clock.ts'
 
@@ -13,7 +14,7 @@ type ZoneState = 'Normal' | 'PartialDisruption' | 'FullDisruption'
 /** Region and zone, as one key. */
 export function zoneOf({ metadata }: Node): string {
   const { labels = {} } = metadata ?? {}
-  return `${labels['topology.kubernetes.io/region'] ?? ''}:${labels['topology.kubernetes.io/zone'] ?? ''}`
+  return `${labels[REGION_LABEL] ?? ''}:${labels[ZONE_LABEL] ?? ''}`
 }
 
 /** How the nodes of a zone fare. */

@@ -1,9 +1,9 @@
 // Which pods of a set that is too large go first. Upstream's order, from the least to the most useful pod.
 import type { Pod } from '#api/kinds/core/pod.ts'
+import { DELETION_COST_ANNOTATION } from '#api/well-known.ts'
 import { isReady, podCondition } from '#controllers/pod-state.ts'
 
 const PHASES: Record<string, number> = { Pending: 0, Unknown: 1, Running: 2 }
-const DELETION_COST = 'controller.kubernetes.io/pod-deletion-cost'
 
 /** `related` are all pods of the same owner's sets: a node that carries many of them gives up one first. */
 export function podsToDelete(pods: readonly Pod[], count: number, { related, now }: { related: readonly Pod[]; now: number }): Pod[] {
@@ -50,7 +50,7 @@ function phase({ status }: Pod): number {
 }
 
 function deletionCost({ metadata }: Pod): number {
-  const text = metadata?.annotations?.[DELETION_COST]
+  const text = metadata?.annotations?.[DELETION_COST_ANNOTATION]
   return text !== undefined && /^-?(0|[1-9][0-9]*)$/.test(text) ? Number(text) : 0
 }
 

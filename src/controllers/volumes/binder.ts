@@ -11,16 +11,19 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { equal } from '#api/equal.ts'
+import {
+  BIND_COMPLETED_ANNOTATION,
+  BOUND_BY_CONTROLLER_ANNOTATION,
+  DEFAULT_STORAGE_CLASS_ANNOTATION,
+  NO_PROVISIONER,
+  SELECTED_NODE_ANNOTATION,
+} from '#api/well-known.ts'
 import { claimsOf } from './attachments.ts'
 import { bestMatch } from './matching.ts'
 
-const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
-const BOUND_BY_CONTROLLER = 'pv.kubernetes.io/bound-by-controller'
-const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
 const PROVISIONED_BY = 'pv.kubernetes.io/provisioned-by'
 const PROVISIONER = 'volume.kubernetes.io/storage-provisioner'
 const BETA_PROVISIONER = 'volume.beta.kubernetes.io/storage-provisioner'
-const DEFAULT_CLASS = 'storageclass.kubernetes.io/is-default-class'
 
 export const persistentVolumeBinder: Controller = {
   name: 'persistentvolume-binder-controller',
@@ -44,7 +47,7 @@ export const persistentVolumeBinder: Controller = {
     if (key.namespace === undefined) return syncVolume(key, context)
     const claim = context.informers.of(PersistentVolumeClaim).get(key)
     if (!claim || claim.metadata?.deletionTimestamp) return
-    if (Object.hasOwn(claim.metadata?.annotations ?? {}, BIND_COMPLETED)) return syncBoundClaim(claim, context)
+    if (Object.hasOwn(claim.metadata?.annotations ?? {}, BIND_COMPLETED_ANNOTATION)) return syncBoundClaim(claim, context)
     return syncUnboundClaim(claim, context)
   },
 }
@@ -64,7 +67,7 @@ async function syncUnboundClaim(claim: PersistentVolumeClaim, context: Controlle
     return setClaimStatus(claim, { phase: 'Pending' }, context)
   }
   const storageClass = informers.of(StorageClass).get({ name: storageClassOf(claim) ?? '' })
-  const selected = claim.metadata?.annotations?.[SELECTED_NODE]
+  const selected = claim.metadata?.annotations?.[SELECTED_NODE_ANNOTATION]
   const waits = storageClass?.volumeBindingMode === 'WaitForFirstConsumer' && !selected
   const volume = bestMatch(claim, informers.of(PersistentVolume).list(), { onlyReserved: waits })
   if (volume) return bind(volume, claim, context)
@@ -100,8 +103,7 @@ async function provision(
   }
   const { provisioner } = storageClass
   if (provisioner.startsWith('kubernetes.io/')) {
-    const reason =
-      provisioner === 'kubernetes.io/no-provisioner' ? 'storageclass has no provisioner' : `no volume plugin matched name: ${provisioner}`
+    const reason = provisioner === NO_PROVISIONER ? 'storageclass has no provisioner' : `no volume plugin matched name: ${provisioner}`
     events.event(claim, 'Warning', 'ProvisioningFailed', reason)
     return claim
   }
@@ -160,7 +162,7 @@ async function bind(volume: PersistentVolume, claim: PersistentVolumeClaim, cont
     }
     const annotations = volume.spec?.claimRef
       ? volume.metadata?.annotations
-      : { ...volume.metadata?.annotations, [BOUND_BY_CONTROLLER]: 'yes' }
+      : { ...volume.metadata?.annotations, [BOUND_BY_CONTROLLER_ANNOTATION]: 'yes' }
     bound = await client.update(PersistentVolume, {
       ...volume,
       metadata: { ...volume.metadata, ...(annotations ? { annotations } : {}) },
@@ -170,7 +172,11 @@ async function bind(volume: PersistentVolume, claim: PersistentVolumeClaim, cont
   await setVolumePhase(bound, 'Bound', context)
   let current = claim
   const chosen = !claim.spec?.volumeName
-  const annotations = { ...claim.metadata?.annotations, [BIND_COMPLETED]: 'yes', ...(chosen ? { [BOUND_BY_CONTROLLER]: 'yes' } : {}) }
+  const annotations = {
+    ...claim.metadata?.annotations,
+    [BIND_COMPLETED_ANNOTATION]: 'yes',
+    ...(chosen ? { [BOUND_BY_CONTROLLER_ANNOTATION]: 'yes' } : {}),
+  }
   if (chosen || !equal(annotations, claim.metadata?.annotations)) {
     const spec = { ...claim.spec, volumeName: bound.metadata!.name! }
     current = await client.update(PersistentVolumeClaim, { ...claim, metadata: { ...claim.metadata, annotations }, spec })
@@ -194,9 +200,9 @@ async function syncVolume({ name }: ObjectKey, context: ControllerContext): Prom
   if (claim.spec?.volumeName === name) return setVolumePhase(volume, 'Bound', context)
   if (!claim.spec?.volumeName) return
   // The claim went elsewhere: what this controller had reserved for it is free again.
-  const ours = Object.hasOwn(volume.metadata?.annotations ?? {}, BOUND_BY_CONTROLLER)
+  const ours = Object.hasOwn(volume.metadata?.annotations ?? {}, BOUND_BY_CONTROLLER_ANNOTATION)
   const { claimRef: _, ...spec } = volume.spec!
-  const { [BOUND_BY_CONTROLLER]: __, ...annotations } = volume.metadata?.annotations ?? {}
+  const { [BOUND_BY_CONTROLLER_ANNOTATION]: __, ...annotations } = volume.metadata?.annotations ?? {}
   const { uid: ___, resourceVersion: ____, ...place } = reference
   const freed = await context.client.update(PersistentVolume, {
     ...volume,
@@ -241,7 +247,7 @@ function defaultClass(informers: Informers): StorageClass | undefined {
   const defaults = informers
     .of(StorageClass)
     .list()
-    .filter(({ metadata }) => metadata?.annotations?.[DEFAULT_CLASS] === 'true')
+    .filter(({ metadata }) => metadata?.annotations?.[DEFAULT_STORAGE_CLASS_ANNOTATION] === 'true')
   const created = ({ metadata }: StorageClass) => Date.parse(metadata?.creationTimestamp ?? '') || 0
   return defaults.toSorted((a, b) => created(b) - created(a) || (a.metadata!.name! < b.metadata!.name! ? -1 : 1))[0]
 }

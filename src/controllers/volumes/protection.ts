@@ -6,6 +6,7 @@ import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.t
 import { VolumeAttributesClass } from '#api/kinds/storage/volume-attributes-class.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
+import { CLAIM_PROTECTION_FINALIZER, VOLUME_ATTRIBUTES_PROTECTION_FINALIZER, VOLUME_PROTECTION_FINALIZER } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 
@@ -22,7 +23,7 @@ export const claimProtectionController: Controller = {
         .of(Pod)
         .list(key.namespace)
         .some((pod) => !isFinished(pod) && pod.spec?.nodeName && claimsOf(pod).some(({ name }) => name === key.name))
-    await protect(PersistentVolumeClaim, claim, { finalizer: 'kubernetes.io/pvc-protection', inUse, context })
+    await protect(PersistentVolumeClaim, claim, { finalizer: CLAIM_PROTECTION_FINALIZER, inUse, context })
   },
 }
 
@@ -35,7 +36,7 @@ export const volumeProtectionController: Controller = {
     const volume = context.informers.of(PersistentVolume).get(key)
     if (!volume) return
     await protect(PersistentVolume, volume, {
-      finalizer: 'kubernetes.io/pv-protection',
+      finalizer: VOLUME_PROTECTION_FINALIZER,
       inUse: () => volume.status?.phase === 'Bound',
       context,
     })
@@ -75,7 +76,7 @@ export const attributesClassProtectionController: Controller = {
             status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
           ].includes(key.name),
         )
-    await protect(VolumeAttributesClass, found, { finalizer: 'kubernetes.io/vac-protection', inUse, context })
+    await protect(VolumeAttributesClass, found, { finalizer: VOLUME_ATTRIBUTES_PROTECTION_FINALIZER, inUse, context })
   },
 }
 

@@ -5,6 +5,7 @@ import type { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
 import { ignoreNotFound } from '#api/status.ts'
+import { OUT_OF_SERVICE_TAINT } from '#api/well-known.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { isNodeReady } from '#controllers/node-lifecycle/node-lifecycle.ts'
@@ -77,7 +78,7 @@ export class VolumePlaces {
     const found = informers.of(Node).get({ name: node })
     // Of a node that is gone nobody knows whether it still writes.
     const mounted = found ? found.status?.volumesInUse?.includes(memory.volumeName) : status?.attached
-    const outOfService = found?.spec?.taints?.some(({ key }) => key === 'node.kubernetes.io/out-of-service')
+    const outOfService = found?.spec?.taints?.some(({ key }) => key === OUT_OF_SERVICE_TAINT)
     const waitMs = memory.unwantedSince + UNMOUNT_WAIT_MS - now
     const healthy = found !== undefined && isNodeReady(found)
     if (mounted && !outOfService && (healthy || waitMs > 0)) return waitMs > 0 ? waitMs : undefined

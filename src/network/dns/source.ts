@@ -2,10 +2,9 @@
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
+import { SERVICE_NAME_LABEL } from '#api/well-known.ts'
 import type { Informers } from '#client/informer.ts'
 import { dashed, type ServiceSource } from './records.ts'
-
-const SERVICE_NAME = 'kubernetes.io/service-name'
 
 export class IndexedServices implements ServiceSource, Disposable {
   readonly #informers: Informers
@@ -66,7 +65,7 @@ export class IndexedServices implements ServiceSource, Disposable {
 
   #sliceChanged({ object, previous }: { object?: EndpointSlice; previous?: EndpointSlice }): void {
     const { namespace, name = '', labels } = (object ?? previous)!.metadata!
-    const service = labels?.[SERVICE_NAME]
+    const service = labels?.[SERVICE_NAME_LABEL]
     if (!service) return
     const key = `${namespace}/${service}`
     const own = this.#slices.get(key) ?? new Map<string, EndpointSlice>()

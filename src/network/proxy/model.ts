@@ -3,6 +3,7 @@
 import { isIPv4 } from 'node:net'
 import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import type { Service } from '#api/kinds/core/service.ts'
+import { HEADLESS_LABEL } from '#api/well-known.ts'
 
 export interface Endpoint {
   ip: string
@@ -35,9 +36,7 @@ export function proxiedPorts(service: Service, slices: readonly EndpointSlice[],
   const { spec, metadata } = service
   if (!spec || spec.type === 'ExternalName' || spec.clusterIP === 'None' || !spec.clusterIP) return []
   if (metadata?.labels?.['service.kubernetes.io/service-proxy-name']) return []
-  const own = slices.filter(
-    (slice) => slice.addressType === 'IPv4' && !('service.kubernetes.io/headless' in (slice.metadata?.labels ?? {})),
-  )
+  const own = slices.filter((slice) => slice.addressType === 'IPv4' && !(HEADLESS_LABEL in (slice.metadata?.labels ?? {})))
   const clusterIps = (spec.clusterIPs ?? [spec.clusterIP]).filter(isIPv4)
   const balancers = (service.status?.loadBalancer?.ingress ?? [])
     .filter(({ ipMode }) => ipMode !== 'Proxy')

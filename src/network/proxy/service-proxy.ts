@@ -4,6 +4,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { Service as ServiceKind } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { keyOf, keyText } from '#api/object.ts'
+import { SERVICE_NAME_LABEL } from '#api/well-known.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
 import type { Commands } from '#lib/commands.ts'
@@ -26,8 +27,6 @@ export interface ServiceProxyOptions {
 /** Long enough to gather a burst, short enough not to be felt. */
 const GATHER_MS = 10
 const RETRY_MS = 1000
-
-const SERVICE_NAME = 'kubernetes.io/service-name'
 
 export function createServiceProxy(options: ServiceProxyOptions): Service {
   return {
@@ -92,7 +91,7 @@ class ServiceProxy {
 
   #sliceChanged({ object, previous }: { object?: EndpointSlice; previous?: EndpointSlice }): void {
     const slice = (object ?? previous)!
-    const name = slice.metadata?.labels?.[SERVICE_NAME]
+    const name = slice.metadata?.labels?.[SERVICE_NAME_LABEL]
     if (!name) return
     const key = `${slice.metadata?.namespace}/${name}`
     const own = this.#slices.get(key) ?? new Map<string, EndpointSlice>()

@@ -2,6 +2,7 @@
 // scheduler sends none there; two schedulers may, and so may whoever writes nodeName himself.
 import type { Pod } from '#api/generated/types.ts'
 import { tolerates } from '#api/toleration.ts'
+import { MEMORY_PRESSURE_TAINT } from '#api/well-known.ts'
 import { amountOf, hostPorts, portConflict, type Refusal, requestNames, unfit } from '#node/agent/admission.ts'
 import type { NodeFacts } from '#node/agent/context.ts'
 import { qosClassOf } from '#node/agent/resources.ts'
@@ -16,7 +17,7 @@ interface Place {
   pod: Pod | undefined
 }
 
-const MEMORY_PRESSURE = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' }
+const MEMORY_PRESSURE = { key: MEMORY_PRESSURE_TAINT, effect: 'NoSchedule' }
 
 export class Room {
   readonly #nodes = new Map<string, { places: Map<string, Place>; used: Map<string, number> }>()

@@ -5,6 +5,7 @@ import type { TopologySpreadConstraint } from '#api/generated/types.ts'
 import { matchesLabels, type Selector, selectorOf } from '#api/label-selector.ts'
 import { allowsNode } from '#api/node-selector.ts'
 import { tolerates } from '#api/toleration.ts'
+import { HOSTNAME_LABEL, ZONE_LABEL } from '#api/well-known.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
 import { isCounted } from '#scheduler/match-counts.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
@@ -13,14 +14,12 @@ import type { PodInfo } from '#scheduler/pod-info.ts'
 
 const SKEWED = { reasons: ["node(s) didn't match pod topology spread constraints"] }
 const UNLABELLED = { reasons: ["node(s) didn't match pod topology spread constraints (missing required label)"], final: true }
-const HOSTNAME = 'kubernetes.io/hostname'
-const ZONE = 'topology.kubernetes.io/zone'
 
 export type DefaultConstraint = Omit<TopologySpreadConstraint, 'labelSelector'>
 
 const SYSTEM_DEFAULTS: readonly DefaultConstraint[] = [
-  { topologyKey: HOSTNAME, maxSkew: 3, whenUnsatisfiable: 'ScheduleAnyway' },
-  { topologyKey: ZONE, maxSkew: 5, whenUnsatisfiable: 'ScheduleAnyway' },
+  { topologyKey: HOSTNAME_LABEL, maxSkew: 3, whenUnsatisfiable: 'ScheduleAnyway' },
+  { topologyKey: ZONE_LABEL, maxSkew: 5, whenUnsatisfiable: 'ScheduleAnyway' },
 ]
 
 interface Constraint {
@@ -141,7 +140,7 @@ function scoreOf(
   const ranked = needAllKeys ? nodes.filter(hasKeys) : nodes
   const counted = constraints.map(({ selector }) => cluster.matchCounts(pod.namespace, selector))
   const domains = constraints.map(({ key, counts }, i) => {
-    if (key === HOSTNAME) return undefined
+    if (key === HOSTNAME_LABEL) return undefined
     const domain = new Map<string, number>()
     for (const { labels } of ranked) if (Object.hasOwn(labels, key)) domain.set(labels[key]!, 0)
     if (domain.size === 0) return domain

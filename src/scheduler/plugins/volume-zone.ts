@@ -2,6 +2,7 @@
 import { equal } from '#api/equal.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { OLD_REGION_LABEL, OLD_ZONE_LABEL, REGION_LABEL, ZONE_LABEL } from '#api/well-known.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
 import type { Plugin, PodRefusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
@@ -10,10 +11,10 @@ import { podClaims } from '#scheduler/volumes/pod-claims.ts'
 const REFUSAL = { reasons: ['node(s) had no available volume zone'], final: true }
 /** Each by its name and by the one it had before. */
 const KEYS: Readonly<Record<string, string>> = {
-  'topology.kubernetes.io/zone': 'failure-domain.beta.kubernetes.io/zone',
-  'topology.kubernetes.io/region': 'failure-domain.beta.kubernetes.io/region',
-  'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
-  'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
+  [ZONE_LABEL]: OLD_ZONE_LABEL,
+  [REGION_LABEL]: OLD_REGION_LABEL,
+  [OLD_ZONE_LABEL]: ZONE_LABEL,
+  [OLD_REGION_LABEL]: REGION_LABEL,
 }
 const KINDS = new Set(['PersistentVolumeClaim', 'PersistentVolume', 'StorageClass'])
 

@@ -10,6 +10,7 @@ import { matchesNodeSelector } from '#api/node-selector.ts'
 import { type KubeObject, keyOf } from '#api/object.ts'
 import { quantityOf } from '#api/quantity.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
+import { BIND_COMPLETED_ANNOTATION, BOUND_BY_CONTROLLER_ANNOTATION, NO_PROVISIONER, SELECTED_NODE_ANNOTATION } from '#api/well-known.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -26,11 +27,6 @@ export interface ClaimState {
 }
 
 type Choice = { claim: PersistentVolumeClaim; volume?: PersistentVolume }
-
-const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
-const BOUND_BY_CONTROLLER = 'pv.kubernetes.io/bound-by-controller'
-const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
-const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
 
 const UNREACHABLE = "node(s) didn't match PersistentVolume's node affinity"
 const NO_VOLUME = "node(s) didn't find available persistent volumes to bind"
@@ -131,7 +127,7 @@ export class VolumeBinder {
     const choices: Choice[] = []
     for (const claim of claims) {
       const taken = (name: string) => chosen.has(name) || (this.#taken.get(name) ?? uid) !== uid
-      const selected = claim.metadata?.annotations?.[SELECTED_NODE]
+      const selected = claim.metadata?.annotations?.[SELECTED_NODE_ANNOTATION]
       if (selected && selected !== node.name) return NO_VOLUME
       // A volume is being made for it already.
       const volume = selected ? undefined : suitableVolume(claim, volumes, { node, taken })
@@ -168,7 +164,7 @@ export class VolumeBinder {
   async #request({ claim, volume }: Choice, node: string, signal: AbortSignal): Promise<void> {
     const { client, informers } = this.#options
     if (!volume) {
-      const patch = { metadata: { annotations: { [SELECTED_NODE]: node } } }
+      const patch = { metadata: { annotations: { [SELECTED_NODE_ANNOTATION]: node } } }
       const { metadata } = await client.patch(PersistentVolumeClaim, keyOf(claim), { type: 'merge', patch }, { signal })
       return informers.of(PersistentVolumeClaim).seen(metadata?.resourceVersion ?? '0')
     }
@@ -176,7 +172,7 @@ export class VolumeBinder {
     const { namespace, name, uid, resourceVersion } = claim.metadata ?? {}
     const claimRef = { kind: 'PersistentVolumeClaim', apiVersion: 'v1', namespace, name, uid, resourceVersion }
     const patch = {
-      metadata: { resourceVersion: volume.metadata?.resourceVersion, annotations: { [BOUND_BY_CONTROLLER]: 'yes' } },
+      metadata: { resourceVersion: volume.metadata?.resourceVersion, annotations: { [BOUND_BY_CONTROLLER_ANNOTATION]: 'yes' } },
       spec: { claimRef },
     }
     const { metadata } = await client.patch(PersistentVolume, { name: volume.metadata?.name ?? '' }, { type: 'merge', patch }, { signal })
@@ -238,7 +234,7 @@ export class VolumeBinder {
       throw new Error(`failed to check ${what}: could not find v1.PersistentVolumeClaim ${JSON.stringify(`${key.namespace}/${key.name}`)}`)
     if (chosen) return isBound(claim)
     // Whoever should make the volume, and cannot, takes the node back.
-    const { [SELECTED_NODE]: selected } = claim.metadata?.annotations ?? {}
+    const { [SELECTED_NODE_ANNOTATION]: selected } = claim.metadata?.annotations ?? {}
     if (selected !== nodeName) throw new Error(`provisioning failed for PVC ${JSON.stringify(key.name)}`)
     const made = claim.spec?.volumeName ? volumeNamed(claim.spec.volumeName) : undefined
     if (claim.spec?.volumeName && !made) return false
@@ -248,7 +244,7 @@ export class VolumeBinder {
 }
 
 function isBound({ metadata, spec }: PersistentVolumeClaim): boolean {
-  return Boolean(spec?.volumeName) && Object.hasOwn(metadata?.annotations ?? {}, BIND_COMPLETED)
+  return Boolean(spec?.volumeName) && Object.hasOwn(metadata?.annotations ?? {}, BIND_COMPLETED_ANNOTATION)
 }
 
 function canProvision(storageClass: StorageClass | undefined, node: NodeInfo): boolean {

@@ -4,6 +4,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { notFoundError } from '#api/status.ts'
+import { TOKEN_INVALID_SINCE_LABEL, TOKEN_LAST_USED_LABEL } from '#api/well-known.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import { LruMap } from '#lib/lru-map.ts'
@@ -14,8 +15,6 @@ import { claimedIssuer, readToken, type SigningKey, signToken } from './web-toke
 
 const ISSUER = 'kubernetes/serviceaccount'
 const CLAIM = 'kubernetes.io/serviceaccount/'
-const LAST_USED = 'kubernetes.io/legacy-token-last-used'
-const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since'
 const AUTO_GENERATED =
   'Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens.'
 const REMEMBERED_TOKENS = 1024
@@ -107,7 +106,7 @@ export class LegacyTokens implements TokenAuthenticator {
     if (present.metadata?.deletionTimestamp) throw new Error(`service account ${namespace}/${account.name} has been deleted`)
     if (present.metadata?.uid !== account.uid)
       throw new Error(`service account UID (${present.metadata?.uid}) does not match claim (${account.uid})`)
-    if (secret.metadata?.labels?.[INVALID_SINCE] !== undefined) throw new Error('service account token has been invalidated')
+    if (secret.metadata?.labels?.[TOKEN_INVALID_SINCE_LABEL] !== undefined) throw new Error('service account token has been invalidated')
     this.#noteUse(secret)
     return present
   }
@@ -116,11 +115,11 @@ export class LegacyTokens implements TokenAuthenticator {
   #noteUse({ metadata }: Secret): void {
     const { clock, writer, log } = this.#context
     const today = new Date(clock.now()).toISOString().slice(0, 10)
-    if (metadata?.labels?.[LAST_USED] === today) return
+    if (metadata?.labels?.[TOKEN_LAST_USED_LABEL] === today) return
     const key = { namespace: metadata!.namespace!, name: metadata!.name! }
     writer
       .modify(Secret, key, (secret) => {
-        secret.metadata = { ...secret.metadata, labels: { ...secret.metadata?.labels, [LAST_USED]: today } }
+        secret.metadata = { ...secret.metadata, labels: { ...secret.metadata?.labels, [TOKEN_LAST_USED_LABEL]: today } }
       })
       .catch((error: unknown) => log.warn('the use of a token could not be noted', { secret: `${key.namespace}/${key.name}`, error }))
   }

@@ -1,6 +1,7 @@
 // What a kubelet may do: read what its pods need, write about itself and them. Finer rules on the written content are NodeRestriction's.
 import { parseFieldSelector, requiredValue } from '#api/field-selector.ts'
 import type { PolicyRule } from '#api/generated/types.ts'
+import { NODE_LEASE_NAMESPACE } from '#api/well-known.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { LocalAuthorizer, RequestAttributes } from '#server/request.ts'
 import type { NodeGraph, Reachable } from './node-graph.ts'
@@ -57,7 +58,7 @@ const RULES: Record<string, Rule> = {
   },
   'leases.coordination.k8s.io': (node, { verb, namespace, name }) => {
     if (!OWN_WRITES.includes(verb)) return 'can only get, create, update, patch, or delete a node lease'
-    if (namespace !== 'kube-node-lease') return 'can only access leases in the "kube-node-lease" system namespace'
+    if (namespace !== NODE_LEASE_NAMESPACE) return 'can only access leases in the "kube-node-lease" system namespace'
     return verb === 'create' || name === node || 'can only access node lease with the same name as the requesting node'
   },
   'csinodes.storage.k8s.io': (node, { verb, subresource, name }) => {

@@ -4,11 +4,10 @@ import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
+import { MIRROR_ANNOTATION } from '#api/well-known.ts'
 import type { ObjectChange, ObjectReader } from '#server/request.ts'
 
 export type Reachable = 'pods' | 'secrets' | 'configmaps' | 'persistentvolumeclaims' | 'serviceaccounts' | 'resourceclaims'
-
-const MIRROR = 'kubernetes.io/config.mirror'
 
 export class NodeGraph implements Disposable {
   /** `secrets/ns/name` -> node -> how many pods. */
@@ -73,7 +72,7 @@ export class NodeGraph implements Disposable {
 function usesOf(pod: Pod): Set<string> {
   const { namespace = '', name = '', annotations } = pod.metadata ?? {}
   const uses = new Set([`pods/${namespace}/${name}`])
-  if (annotations?.[MIRROR] !== undefined) return uses
+  if (annotations?.[MIRROR_ANNOTATION] !== undefined) return uses
   const add = (what: Reachable, used: string | undefined) => used && uses.add(`${what}/${namespace}/${used}`)
   const { spec } = pod
   add('serviceaccounts', spec?.serviceAccountName)

@@ -5,6 +5,7 @@ import { IngressClass } from '#api/kinds/networking/ingress-class.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import type { KubeObject } from '#api/object.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
+import { DEFAULT_INGRESS_CLASS_ANNOTATION, DEFAULT_STORAGE_CLASS_ANNOTATION } from '#api/well-known.ts'
 import type { AdmissionPlugin, ObjectReader, ServerContext } from '#server/request.ts'
 import { target } from './refusal.ts'
 
@@ -17,7 +18,7 @@ export function defaultStorageClass({ reader }: ServerContext): AdmissionPlugin 
       const claim = request.object as PersistentVolumeClaim
       if (!claim.spec || storageClassOf(claim) !== undefined) return
       const name = newestDefault(reader, StorageClass, [
-        'storageclass.kubernetes.io/is-default-class',
+        DEFAULT_STORAGE_CLASS_ANNOTATION,
         'storageclass.beta.kubernetes.io/is-default-class',
       ])
       if (name) claim.spec.storageClassName = name
@@ -34,7 +35,7 @@ export function defaultIngressClass({ reader }: ServerContext): AdmissionPlugin 
       const ingress = request.object as Ingress
       if (!ingress.spec || ingress.spec.ingressClassName !== undefined) return
       if (ingress.metadata?.annotations?.['kubernetes.io/ingress.class'] !== undefined) return
-      const name = newestDefault(reader, IngressClass, ['ingressclass.kubernetes.io/is-default-class'])
+      const name = newestDefault(reader, IngressClass, [DEFAULT_INGRESS_CLASS_ANNOTATION])
       if (name) ingress.spec.ingressClassName = name
     },
   }

@@ -1,10 +1,11 @@
 // A pod stays five minutes on a node that is not ready or not reachable, unless it says otherwise.
 import type { Pod } from '#api/generated/types.ts'
+import { NOT_READY_TAINT, UNREACHABLE_TAINT } from '#api/well-known.ts'
 import type { AdmissionPlugin } from '#server/request.ts'
 import { target } from './refusal.ts'
 
 const SECONDS = 300
-const KEYS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
+const KEYS = [NOT_READY_TAINT, UNREACHABLE_TAINT]
 
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',

@@ -6,11 +6,18 @@ import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.t
 import { Pod as PodKind } from '#api/kinds/core/pod.ts'
 import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
 import { notFoundError } from '#api/status.ts'
+import {
+  HOSTNAME_LABEL,
+  MIRROR_ANNOTATION,
+  NODE_LEASE_NAMESPACE,
+  OLD_REGION_LABEL,
+  OLD_ZONE_LABEL,
+  REGION_LABEL,
+  ZONE_LABEL,
+} from '#api/well-known.ts'
 import { nodeOf } from '#server/access/node-authorizer.ts'
 import type { AdmissionPlugin, AdmissionRequest, Authorizer, ObjectReader, ServerContext } from '#server/request.ts'
 import { denied, target } from './refusal.ts'
-
-const MIRROR = 'kubernetes.io/config.mirror'
 
 type Check = (request: AdmissionRequest, node: string, reader: ObjectReader, authorizer: Authorizer) => void | Promise<void>
 
@@ -28,7 +35,7 @@ const CHECKS: Record<string, Check> = {
   'serviceaccounts/token': checkToken,
   'leases.coordination.k8s.io': (request, node) => {
     const { namespace, name } = request.attributes
-    if (namespace !== 'kube-node-lease') throw denied(request, 'can only access leases in the "kube-node-lease" system namespace')
+    if (namespace !== NODE_LEASE_NAMESPACE) throw denied(request, 'can only access leases in the "kube-node-lease" system namespace')
     if ((request.object?.metadata?.name ?? name) !== node)
       throw denied(request, 'can only access node lease with the same name as the requesting node')
   },
@@ -65,8 +72,8 @@ function checkPod(request: AdmissionRequest, node: string, reader: ObjectReader)
 
 function checkMirrorPod(request: AdmissionRequest, node: string): void {
   const { metadata, spec } = request.object as Pod
-  if (metadata?.annotations?.[MIRROR] === undefined)
-    throw denied(request, `pod does not have ${quoted(MIRROR)} annotation, node ${quoted(node)} can only create mirror pods`)
+  if (metadata?.annotations?.[MIRROR_ANNOTATION] === undefined)
+    throw denied(request, `pod does not have ${quoted(MIRROR_ANNOTATION)} annotation, node ${quoted(node)} can only create mirror pods`)
   if (spec?.nodeName !== node) throw denied(request, `node ${quoted(node)} can only create pods with spec.nodeName set to itself`)
   const owners = metadata.ownerReferences ?? []
   if (owners.length > 1) throw denied(request, `node ${quoted(node)} can only create pods with a single owner reference set to itself`)
@@ -187,13 +194,13 @@ function changedLabels(next: Node, previous: Node | undefined): string[] {
 }
 
 const OWN_LABELS = new Set([
-  'kubernetes.io/hostname',
+  HOSTNAME_LABEL,
   'kubernetes.io/os',
   'kubernetes.io/arch',
-  'topology.kubernetes.io/zone',
-  'topology.kubernetes.io/region',
-  'failure-domain.beta.kubernetes.io/zone',
-  'failure-domain.beta.kubernetes.io/region',
+  ZONE_LABEL,
+  REGION_LABEL,
+  OLD_ZONE_LABEL,
+  OLD_REGION_LABEL,
   'beta.kubernetes.io/instance-type',
   'beta.kubernetes.io/os',
   'beta.kubernetes.io/arch',

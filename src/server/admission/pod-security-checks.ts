@@ -1,6 +1,7 @@
 // The Pod Security Standards as checks: what baseline forbids, and what restricted asks for beyond. Pure: a pod in, findings out.
 // Each edition of the standards is told by the minor version of Kubernetes it came with; the present one is `LATEST`.
 import type { Container, EphemeralContainer, Pod, PodSpec, Probe, SecurityContext } from '#api/generated/types.ts'
+import { SECCOMP_CONTAINER_PREFIX, SECCOMP_POD_ANNOTATION } from '#api/well-known.ts'
 
 export type SecurityLevel = 'privileged' | 'baseline' | 'restricted'
 
@@ -122,15 +123,13 @@ function added(reason: string, allowed: ReadonlySet<string>): Check {
   }
 }
 
-const SECCOMP = 'seccomp.security.alpha.kubernetes.io/pod'
-const SECCOMP_OF = 'container.seccomp.security.alpha.kubernetes.io/'
-
 /** Before there were fields, annotations said it. */
 function seccompAnnotations(_spec: PodSpec, { metadata }: Pod): Found {
   const found = Object.entries(metadata?.annotations ?? {})
     .filter(
       ([key, value]) =>
-        (key === SECCOMP || key.startsWith(SECCOMP_OF)) && !/^(runtime\/default|docker\/default|localhost\/.*)$/.test(value),
+        (key === SECCOMP_POD_ANNOTATION || key.startsWith(SECCOMP_CONTAINER_PREFIX)) &&
+        !/^(runtime\/default|docker\/default|localhost\/.*)$/.test(value),
     )
     .map(([key, value]) => `annotation ${JSON.stringify(`${key}=${value}`)}`)
     .sort()

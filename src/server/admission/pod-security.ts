@@ -6,6 +6,7 @@ import { Pod as PodKind } from '#api/kinds/core/pod.ts'
 import type { KubeObject } from '#api/object.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 import { invalidError } from '#api/status.ts'
+import { SECCOMP_POD_ANNOTATION } from '#api/well-known.ts'
 import type { AdmissionPlugin, AdmissionRequest, ObjectReader, ServerContext } from '#server/request.ts'
 import type { Finding } from './pod-security-checks.ts'
 import {
@@ -118,7 +119,7 @@ function changesWhatItMay(next: Pod, previous: Pod): boolean {
   const differs = (key: string) => annotation(next, key) !== annotation(previous, key)
   const changed = (one: Container | EphemeralContainer, other: Container | EphemeralContainer | undefined) =>
     one.image !== other?.image || differs(`container.seccomp.security.alpha.kubernetes.io/${one.name}`)
-  if (differs('seccomp.security.alpha.kubernetes.io/pod')) return true
+  if (differs(SECCOMP_POD_ANNOTATION)) return true
   for (const list of ['containers', 'initContainers'] as const) {
     const [after, before] = [next.spec?.[list] ?? [], previous.spec?.[list] ?? []]
     if (after.length !== before.length || after.some((one, index) => changed(one, before[index]))) return true

@@ -1,10 +1,11 @@
 // A pod carries the zone and region of its node as labels of its own, from the moment it is bound.
 import type { Binding, Pod } from '#api/generated/types.ts'
 import { Node } from '#api/kinds/core/node.ts'
+import { REGION_LABEL, ZONE_LABEL } from '#api/well-known.ts'
 import type { AdmissionPlugin, ServerContext } from '#server/request.ts'
 import { target } from './refusal.ts'
 
-const LABELS = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region']
+const LABELS = [ZONE_LABEL, REGION_LABEL]
 
 export function podTopologyLabels({ reader }: ServerContext): AdmissionPlugin {
   return {

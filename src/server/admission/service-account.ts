@@ -1,14 +1,13 @@
 // Every pod runs as a service account and, unless it says otherwise, gets that account's token, the cluster's authority and its namespace as files.
 import type { Container, Pod, Volume } from '#api/generated/types.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import { MIRROR_ANNOTATION, MOUNTABLE_SECRETS_ANNOTATION } from '#api/well-known.ts'
 import { randomSuffix } from '#lib/random.ts'
 import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
 import { denied, target } from './refusal.ts'
 
 const MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount'
 const VOLUME_PREFIX = 'kube-api-access-'
-const MIRROR = 'kubernetes.io/config.mirror'
-const ENFORCE = 'kubernetes.io/enforce-mountable-secrets'
 /** A namespace's default account appears a moment after the namespace. */
 const WAIT_MS = 100
 const ATTEMPTS = 20
@@ -32,13 +31,13 @@ export function serviceAccount(context: ServerContext): AdmissionPlugin {
       const pod = request.object as Pod
       if (isMirror(pod)) return checkMirror(request, pod)
       return withAccount(request, context, (account) => {
-        if (account.metadata?.annotations?.[ENFORCE] === 'true') checkSecrets(request, pod, account)
+        if (account.metadata?.annotations?.[MOUNTABLE_SECRETS_ANNOTATION] === 'true') checkSecrets(request, pod, account)
       })
     },
   }
 }
 
-const isMirror = (pod: Pod): boolean => pod.metadata?.annotations?.[MIRROR] !== undefined
+const isMirror = (pod: Pod): boolean => pod.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined
 
 /** Waits only for an account that is not there yet. */
 function withAccount(

@@ -1,12 +1,13 @@
 // Volumes, claims and attribute classes stay until nobody uses them: a finalizer from birth, which a controller takes off.
+import { CLAIM_PROTECTION_FINALIZER, VOLUME_ATTRIBUTES_PROTECTION_FINALIZER, VOLUME_PROTECTION_FINALIZER } from '#api/well-known.ts'
 import type { AdmissionPlugin } from '#server/request.ts'
 import { target } from './refusal.ts'
 
 const FINALIZERS: Record<string, string> = {
   __proto__: null as never,
-  persistentvolumeclaims: 'kubernetes.io/pvc-protection',
-  persistentvolumes: 'kubernetes.io/pv-protection',
-  'volumeattributesclasses.storage.k8s.io': 'kubernetes.io/vac-protection',
+  persistentvolumeclaims: CLAIM_PROTECTION_FINALIZER,
+  persistentvolumes: VOLUME_PROTECTION_FINALIZER,
+  'volumeattributesclasses.storage.k8s.io': VOLUME_ATTRIBUTES_PROTECTION_FINALIZER,
 }
 
 export const storageObjectInUseProtection: AdmissionPlugin = {

@@ -4,6 +4,7 @@ import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
+import { SERVICE_NAME_LABEL } from '#api/well-known.ts'
 import type { Address } from '#lib/dial-error.ts'
 import type { Random } from '#lib/random.ts'
 import { isSimulated } from '#server/metrics-api/simulated-usage.ts'
@@ -45,4 +46,4 @@ export function* slicesOf(reader: ObjectReader, { namespace, name }: { namespace
   for (const slice of reader.list(EndpointSlice, namespace)) if (serviceOf(slice) === name) yield slice
 }
 
-export const serviceOf = ({ metadata }: EndpointSlice): string | undefined => metadata?.labels?.['kubernetes.io/service-name']
+export const serviceOf = ({ metadata }: EndpointSlice): string | undefined => metadata?.labels?.[SERVICE_NAME_LABEL]

@@ -9,6 +9,7 @@ import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-leve
 import { keyOf, type KubeObject } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import { decodeInto } from '#api/schema/decode.ts'
+import { SERVICE_NAME_LABEL } from '#api/well-known.ts'
 import type { ServerContext } from '#server/request.ts'
 import type { Desired } from './desired.ts'
 import { flowControl, isLeftover } from './flow-control.ts'
@@ -109,7 +110,7 @@ async function removeSlices({ reader, writer, log }: ServerContext, wanted: read
   const names = new Set(wanted.filter(({ kind }) => kind === EndpointSlice).map(({ object }) => object.metadata?.name))
   for (const { metadata } of Array.from(reader.list(EndpointSlice, 'default'))) {
     const { name = '', labels } = metadata ?? {}
-    if (names.has(name) || !FURTHER_SLICE.test(name) || labels?.['kubernetes.io/service-name'] !== 'kubernetes') continue
+    if (names.has(name) || !FURTHER_SLICE.test(name) || labels?.[SERVICE_NAME_LABEL] !== 'kubernetes') continue
     await writer
       .delete(EndpointSlice, { namespace: 'default', name })
       .catch((error: unknown) => void log.debug('the slice of a server that is gone is not removed', { name, error }))

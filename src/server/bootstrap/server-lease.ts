@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import { Lease } from '#api/kinds/coordination/lease.ts'
 import { hasReason } from '#api/status.ts'
+import { HOSTNAME_LABEL } from '#api/well-known.ts'
 import { formatMicroTime } from '#lib/clock.ts'
 import type { ServerContext } from '#server/request.ts'
 
@@ -50,7 +51,7 @@ export class ServerLease {
     const { hostName, ip, port } = this.#options
     const key = { namespace: NAMESPACE, name: this.name }
     const apply = (lease: Lease) => {
-      const labels = { ...lease.metadata?.labels, [SERVER_LEASE_LABEL]: COMPONENT, 'kubernetes.io/hostname': hostName }
+      const labels = { ...lease.metadata?.labels, [SERVER_LEASE_LABEL]: COMPONENT, [HOSTNAME_LABEL]: hostName }
       const annotations = { ...lease.metadata?.annotations, [ADDRESS]: `${ip}:${port}` }
       lease.metadata = { ...lease.metadata, labels, annotations }
       lease.spec = { holderIdentity: this.#holder, leaseDurationSeconds: DURATION_SECONDS, renewTime: formatMicroTime(clock.now()) }

@@ -6,6 +6,7 @@ import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import { PriorityClass } from '#api/kinds/scheduling/priority-class.ts'
+import { NODE_LEASE_NAMESPACE, SERVICE_CIDR_FINALIZER, SERVICE_NAME_LABEL, SKIP_MIRROR_LABEL } from '#api/well-known.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { Desired } from './desired.ts'
 import type { ServerAddress } from './server-lease.ts'
@@ -26,7 +27,10 @@ export interface SystemOptions {
 }
 
 export function namespaces(): Desired[] {
-  return ['default', 'kube-system', 'kube-public', 'kube-node-lease'].map((name) => ({ kind: Namespace, object: { metadata: { name } } }))
+  return ['default', 'kube-system', 'kube-public', NODE_LEASE_NAMESPACE].map((name) => ({
+    kind: Namespace,
+    object: { metadata: { name } },
+  }))
 }
 
 export function priorityClasses(): Desired<PriorityClass>[] {
@@ -52,7 +56,7 @@ export function services(options: SystemOptions): Desired[] {
 function serviceRange({ serviceCidr }: SystemOptions): Desired<ServiceCIDR> {
   return {
     kind: ServiceCIDR,
-    object: { metadata: { name: 'kubernetes', finalizers: ['networking.k8s.io/service-cidr-finalizer'] }, spec: { cidrs: [serviceCidr] } },
+    object: { metadata: { name: 'kubernetes', finalizers: [SERVICE_CIDR_FINALIZER] }, spec: { cidrs: [serviceCidr] } },
     status(object, now) {
       const message = 'Kubernetes Service CIDR is ready'
       const lastTransitionTime = formatTime(now)
@@ -111,7 +115,7 @@ function dnsService({ dnsAddress }: SystemOptions): Desired<Service> {
 
 function apiEndpoints({ servers }: SystemOptions): Desired<Endpoints> {
   const subsets = [...byPort(servers)].map(([port, ips]) => ({ addresses: ips.map((ip) => ({ ip })), ports: portsOf(port) }))
-  const labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' }
+  const labels = { [SKIP_MIRROR_LABEL]: 'true' }
   return {
     kind: Endpoints,
     object: { metadata: { name: 'kubernetes', namespace: 'default', labels }, subsets },
@@ -123,7 +127,7 @@ function apiEndpoints({ servers }: SystemOptions): Desired<Endpoints> {
 
 /** A slice has one port for all its addresses: servers on other ports than the first are in slices of their own. */
 function apiSlices({ servers }: SystemOptions): Desired<EndpointSlice>[] {
-  const labels = { 'kubernetes.io/service-name': 'kubernetes' }
+  const labels = { [SERVICE_NAME_LABEL]: 'kubernetes' }
   return [...byPort(servers)].map(([port, ips], index) => {
     const endpoints = ips.map((ip) => ({ addresses: [ip], conditions: { ready: true } }))
     const ports = portsOf(port)

@@ -1,11 +1,9 @@
 // When an object may go: grace periods, finalizers, and what deletion does with dependents. Rules only; delete.ts acts on them.
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '#api/well-known.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { Mutable } from './engine.ts'
-
-const ORPHAN = 'orphan'
-const FOREGROUND = 'foregroundDeletion'
 
 export interface DeletionOptions {
   gracePeriodSeconds?: number
@@ -43,11 +41,15 @@ export function graceFor(kind: Kind, object: KubeObject, asked: number | undefin
 export function finalizersFor(kind: Kind, object: KubeObject, policy: DeletionOptions['propagationPolicy']): string[] {
   const present = object.metadata?.finalizers ?? []
   if (kind.plural === 'events') return present
-  const implied = present.includes(ORPHAN) ? 'Orphan' : present.includes(FOREGROUND) ? 'Foreground' : kind.defaultPropagation
+  const implied = present.includes(ORPHAN_FINALIZER)
+    ? 'Orphan'
+    : present.includes(FOREGROUND_FINALIZER)
+      ? 'Foreground'
+      : kind.defaultPropagation
   const wanted = policy ?? implied
-  const rest = present.filter((one) => one !== ORPHAN && one !== FOREGROUND)
-  if (wanted === 'Orphan') return [...rest, ORPHAN]
-  if (wanted === 'Foreground') return [...rest, FOREGROUND]
+  const rest = present.filter((one) => one !== ORPHAN_FINALIZER && one !== FOREGROUND_FINALIZER)
+  if (wanted === 'Orphan') return [...rest, ORPHAN_FINALIZER]
+  if (wanted === 'Foreground') return [...rest, FOREGROUND_FINALIZER]
   return rest
 }
 

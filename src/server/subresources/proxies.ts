@@ -8,6 +8,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import type { ObjectKey } from '#api/object.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
+import { SERVICE_NAME_LABEL } from '#api/well-known.ts'
 import { connectionError } from '#server/outgoing/call-error.ts'
 import type { Random } from '#lib/random.ts'
 import type { Exchange, ObjectReader, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
@@ -120,7 +121,7 @@ function serviceBackend({ reader, kubelets, random }: ProxyContext, key: ObjectK
   const choices: { host: string; port: number }[] = []
   let simulated: string | undefined
   for (const slice of reader.list(EndpointSlice, namespace)) {
-    if (slice.metadata?.labels?.['kubernetes.io/service-name'] !== name) continue
+    if (slice.metadata?.labels?.[SERVICE_NAME_LABEL] !== name) continue
     const target = slice.ports?.find((one) => (one.name ?? '') === (wanted.name ?? ''))?.port
     if (target === undefined) continue
     for (const { addresses, conditions, nodeName } of slice.endpoints ?? []) {

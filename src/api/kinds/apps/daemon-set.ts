@@ -9,11 +9,10 @@ import { internalForm, selectorForm } from '#api/validation/internal-form.ts'
 import { formatLabels } from '#api/validation/label-selector.ts'
 import { validateWorkloadTemplate } from '#api/validation/pod-template.ts'
 import { sameJson } from '#api/validation/same-json.ts'
+import { TEMPLATE_GENERATION_ANNOTATION } from '#api/well-known.ts'
 import { checkAtMostHundred, checkCollisions, checkCountOrPercent, isZero, STATUS, selectorColumn, workloadColumns } from './workload.ts'
 
 export type DaemonSet = types.DaemonSet
-
-const GENERATION = 'deprecated.daemonset.template.generation'
 
 export const DaemonSet = defineKind<DaemonSet>({
   group: 'apps',
@@ -42,7 +41,7 @@ export const DaemonSet = defineKind<DaemonSet>({
   prepareForCreate: (set) => setTemplateGeneration(set, 1),
   prepareForUpdate(next, previous, { subresource }) {
     if (subresource) return
-    const before = Number(previous.metadata?.annotations?.[GENERATION] ?? 0)
+    const before = Number(previous.metadata?.annotations?.[TEMPLATE_GENERATION_ANNOTATION] ?? 0)
     setTemplateGeneration(next, sameJson(next.spec?.template, previous.spec?.template) ? before : before + 1)
   },
   validate({ spec, status }, previous, { subresource }) {
@@ -98,7 +97,7 @@ export const DaemonSet = defineKind<DaemonSet>({
 })
 
 function setTemplateGeneration(set: DaemonSet, generation: number): void {
-  set.metadata = { ...set.metadata, annotations: { ...set.metadata?.annotations, [GENERATION]: String(generation) } }
+  set.metadata = { ...set.metadata, annotations: { ...set.metadata?.annotations, [TEMPLATE_GENERATION_ANNOTATION]: String(generation) } }
 }
 
 function checkStrategy(strategy: types.DaemonSetUpdateStrategy | undefined, errors: Errors): void {

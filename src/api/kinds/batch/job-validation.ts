@@ -17,14 +17,13 @@ import { internalForm, mapForm, selectorForm } from '#api/validation/internal-fo
 import { isMalformedSelector, selectorMatches, validateLabelSelector } from '#api/validation/label-selector.ts'
 import { validatePodTemplate } from '#api/validation/pod-template.ts'
 import { sameJson } from '#api/validation/same-json.ts'
+import { JOB_NAME_LABEL, JOB_UID_LABEL } from '#api/well-known.ts'
 import { readIndexes } from './job-indexes.ts'
 import { validateJobStatus } from './job-status.ts'
 
 type Job = types.Job
 type Spec = types.JobSpec
 
-const UID = 'batch.kubernetes.io/controller-uid'
-const NAME = 'batch.kubernetes.io/job-name'
 const COUNTS = [
   'parallelism',
   'completions',
@@ -186,7 +185,10 @@ function checkGenerated({ spec, metadata }: Job, previous: Job | undefined, erro
   const { uid = '', name = '' } = metadata ?? {}
   const old = previous?.spec?.template?.metadata?.labels ?? {}
   // Jobs older than the labels with a prefix do without them.
-  const prefixed = !previous || (Object.hasOwn(old, UID) && Object.hasOwn(old, NAME)) ? { [UID]: uid, [NAME]: name } : {}
+  const prefixed =
+    !previous || (Object.hasOwn(old, JOB_UID_LABEL) && Object.hasOwn(old, JOB_NAME_LABEL))
+      ? { [JOB_UID_LABEL]: uid, [JOB_NAME_LABEL]: name }
+      : {}
   const expected: Record<string, string> = { 'controller-uid': uid, 'job-name': name, ...prefixed }
   const labels = spec.template?.metadata?.labels ?? {}
   for (const [key, value] of Object.entries(expected)) {

@@ -6,12 +6,10 @@ import type { HookContext } from '#api/kind.ts'
 import { ageColumn, isConditionTrue, nameColumn, templateColumns } from '#api/kinds/columns.ts'
 import { hostnameWarnings, isChanged, templateWarnings } from '#api/kinds/core/pod-warnings.ts'
 import { formatSelector } from '#api/validation/label-selector.ts'
+import { JOB_NAME_LABEL, JOB_UID_LABEL } from '#api/well-known.ts'
 import { validateJob } from './job-validation.ts'
 
 export type Job = types.Job
-
-const NAME = 'batch.kubernetes.io/job-name'
-const UID = 'batch.kubernetes.io/controller-uid'
 
 export const Job = defineKind<Job>({
   group: 'batch',
@@ -77,9 +75,14 @@ function generateSelector(job: Job, { uuid }: HookContext): void {
   const metadata = (job.metadata ??= {})
   metadata.uid ??= uuid()
   const template = (spec.template ??= {})
-  const own = { 'job-name': metadata.name ?? '', [NAME]: metadata.name ?? '', 'controller-uid': metadata.uid, [UID]: metadata.uid }
+  const own = {
+    'job-name': metadata.name ?? '',
+    [JOB_NAME_LABEL]: metadata.name ?? '',
+    'controller-uid': metadata.uid,
+    [JOB_UID_LABEL]: metadata.uid,
+  }
   template.metadata = { ...template.metadata, labels: { ...own, ...template.metadata?.labels } }
-  spec.selector = { ...spec.selector, matchLabels: { [UID]: metadata.uid, ...spec.selector?.matchLabels } }
+  spec.selector = { ...spec.selector, matchLabels: { [JOB_UID_LABEL]: metadata.uid, ...spec.selector?.matchLabels } }
   labelLikeTemplate(job)
 }
 

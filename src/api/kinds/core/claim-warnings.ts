@@ -2,8 +2,8 @@
 import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec } from '#api/generated/types.ts'
 import { canonicalQuantity, quantityMilliValue } from '#api/quantity.ts'
 import { termWarnings } from '#api/validation/node-labels.ts'
+import { STORAGE_CLASS_ANNOTATION } from '#api/well-known.ts'
 
-const CLASS = 'volume.beta.kubernetes.io/storage-class'
 const SOURCES = {
   cephfs: 'deprecated in v1.28, non-functional in v1.31+',
   photonPersistentDisk: 'deprecated in v1.11, non-functional in v1.16+',
@@ -47,7 +47,7 @@ export function volumeWarnings({ metadata, spec }: PersistentVolume): string[] {
 }
 
 function classWarnings(annotations: Record<string, string> | undefined): string[] {
-  return annotations && Object.hasOwn(annotations, CLASS)
-    ? [`metadata.annotations[${CLASS}]: deprecated since v1.8; use "storageClassName" attribute instead`]
+  return annotations && Object.hasOwn(annotations, STORAGE_CLASS_ANNOTATION)
+    ? [`metadata.annotations[${STORAGE_CLASS_ANNOTATION}]: deprecated since v1.8; use "storageClassName" attribute instead`]
     : []
 }

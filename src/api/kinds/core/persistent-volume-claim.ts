@@ -13,6 +13,7 @@ import { difference } from '#api/validation/internal-form.ts'
 import { checkQuantity, isNative } from '#api/validation/resources.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
+import { STORAGE_CLASS_ANNOTATION } from '#api/well-known.ts'
 import { claimWarnings } from './claim-warnings.ts'
 
 export type PersistentVolumeClaim = types.PersistentVolumeClaim
@@ -101,7 +102,7 @@ function validateClaim(
   const [now, before] = [{ ...spec }, { ...old }]
   // The volume is filled in once, by whoever binds.
   if (!old.volumeName) assign(before, 'volumeName', spec.volumeName)
-  const [classed, annotated] = [next, previous].map(({ metadata }) => metadata?.annotations?.[BETA_CLASS])
+  const [classed, annotated] = [next, previous].map(({ metadata }) => metadata?.annotations?.[STORAGE_CLASS_ANNOTATION])
   if (
     annotated !== undefined &&
     old.storageClassName === undefined &&
@@ -110,7 +111,7 @@ function validateClaim(
   )
     delete now.storageClassName
   else {
-    checkImmutable(`metadata.annotations[${BETA_CLASS}]`, classed ?? '', annotated ?? '', errors)
+    checkImmutable(`metadata.annotations[${STORAGE_CLASS_ANNOTATION}]`, classed ?? '', annotated ?? '', errors)
     if (old.storageClassName === undefined && (annotated === undefined || annotated === spec.storageClassName)) delete now.storageClassName
   }
   const bound = next.status?.phase === 'Bound'
@@ -134,8 +135,6 @@ function validateClaim(
     )
   return errors
 }
-
-const BETA_CLASS = 'volume.beta.kubernetes.io/storage-class'
 
 function assign<T extends object, K extends keyof T>(object: T, field: K, value: T[K] | undefined): void {
   if (value === undefined) delete object[field]

@@ -10,6 +10,7 @@ import { sameJson } from '#api/validation/same-json.ts'
 import { VOLUME_SOURCES, validateVolumeSpec } from '#api/validation/volume-spec.ts'
 import { formatTime } from '#lib/clock.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
+import { OLD_REGION_LABEL, OLD_ZONE_LABEL, REGION_LABEL, ZONE_LABEL } from '#api/well-known.ts'
 import { volumeWarnings } from './claim-warnings.ts'
 
 export type PersistentVolume = types.PersistentVolume
@@ -120,8 +121,8 @@ function sourceOf(spec: types.PersistentVolumeSpec): types.PersistentVolumeSpec 
 
 /** Labels that have left beta: a volume may go on to their stable names. */
 const STABLE: Record<string, string> = {
-  'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
-  'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
+  [OLD_ZONE_LABEL]: ZONE_LABEL,
+  [OLD_REGION_LABEL]: REGION_LABEL,
   'beta.kubernetes.io/os': 'kubernetes.io/os',
   'beta.kubernetes.io/arch': 'kubernetes.io/arch',
   'beta.kubernetes.io/instance-type': 'node.kubernetes.io/instance-type',

@@ -2,8 +2,8 @@
 import { type FieldError, forbidden, invalid } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import { each, type Errors } from '#api/validation/checks.ts'
-import { MIRROR } from '#api/validation/pod-annotations.ts'
 import { sameJson } from '#api/validation/same-json.ts'
+import { MIRROR_ANNOTATION } from '#api/well-known.ts'
 import { qosClassOf } from './pod-qos.ts'
 
 type Requirements = types.ResourceRequirements | undefined
@@ -11,7 +11,7 @@ type Requirements = types.ResourceRequirements | undefined
 /** `errors`: of the spec as it would be. What makes a resize impossible replaces them. */
 export function validatePodResize(next: types.Pod, previous: types.Pod, errors: FieldError[]): FieldError[] {
   const [spec, old] = [next.spec!, previous.spec!]
-  if (previous.metadata?.annotations?.[MIRROR] !== undefined) return [forbidden('[]', 'static pods cannot be resized')]
+  if (previous.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) return [forbidden('[]', 'static pods cannot be resized')]
   if (old.os?.name === 'windows') return [forbidden('[]', 'windows pods cannot be resized')]
   const before = previous.status?.qosClass ?? qosClassOf(old)
   if (qosClassOf(spec) !== before)

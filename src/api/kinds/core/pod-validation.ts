@@ -5,10 +5,11 @@ import type { HookContext } from '#api/kind.ts'
 import { each, type Errors } from '#api/validation/checks.ts'
 import { checkImageSpaces } from '#api/validation/containers.ts'
 import { difference } from '#api/validation/internal-form.ts'
-import { MIRROR, validatePodAnnotations, validatePodAnnotationsUpdate } from '#api/validation/pod-annotations.ts'
+import { validatePodAnnotations, validatePodAnnotationsUpdate } from '#api/validation/pod-annotations.ts'
 import { validatePodSpec } from '#api/validation/pod-spec.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 import { checkProfileAnnotations } from '#api/validation/security-context.ts'
+import { MIRROR_ANNOTATION } from '#api/well-known.ts'
 import { validatePodResize } from './pod-resize.ts'
 import { validatePodStatus } from './pod-status.ts'
 
@@ -25,7 +26,7 @@ export function validatePod(next: Pod, previous: Pod | undefined, { subresource 
   if (subresource === 'status') return previous ? validatePodStatus(next, previous) : []
   const spec = next.spec!
   const { annotations, name } = next.metadata ?? {}
-  const isStatic = (pod: Pod) => pod.metadata?.annotations?.[MIRROR] !== undefined
+  const isStatic = (pod: Pod) => pod.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined
   const errors = validatePodAnnotations(annotations, spec, 'metadata.annotations')
   errors.push(...validatePodSpec(spec, 'spec', { pod: { name, static: isStatic(next) }, previous: previous?.spec }))
   checkPodOnly(spec, errors)

@@ -5,13 +5,12 @@ import { ipWarnings } from '#api/validation/ip.ts'
 import { APP_ARMOR } from '#api/validation/pod-annotations.ts'
 import { nodeLabelWarning, termWarnings } from '#api/validation/node-labels.ts'
 import type { ObjectMeta } from '#api/object.ts'
+import { SECCOMP_CONTAINER_PREFIX, SECCOMP_POD_ANNOTATION } from '#api/well-known.ts'
 import { claimSpecWarnings, fractionWarnings } from './claim-warnings.ts'
 import { pathWarnings } from './path-warnings.ts'
 import { portWarnings } from './port-warnings.ts'
 
 const NO_SELECTOR = 'a null labelSelector results in matching no pod'
-const SECCOMP_POD = 'seccomp.security.alpha.kubernetes.io/pod'
-const SECCOMP_CONTAINER = 'container.seccomp.security.alpha.kubernetes.io/'
 const SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 const ANNOTATIONS: readonly (readonly [key: string, warning: string])[] = [
   ['scheduler.alpha.kubernetes.io/critical-pod', 'non-functional in v1.16+; use the "priorityClassName" field instead'],
@@ -74,15 +73,15 @@ export function templateWarnings({ metadata, spec }: PodTemplateSpec, prefix: st
   for (const [index, { name }] of (spec.imagePullSecrets ?? []).entries())
     if (!name) warnings.push(`${at}.imagePullSecrets[${index}].name: invalid empty name ""`)
   warnings.push(...fractionWarnings(spec.overhead, `${at}.overhead`, ['memory', 'ephemeral-storage']))
-  if (!spec.securityContext?.seccompProfile && Object.hasOwn(annotations, SECCOMP_POD))
-    warnings.push(`${notes}[${SECCOMP_POD}]: ${SECCOMP}`)
+  if (!spec.securityContext?.seccompProfile && Object.hasOwn(annotations, SECCOMP_POD_ANNOTATION))
+    warnings.push(`${notes}[${SECCOMP_POD_ANNOTATION}]: ${SECCOMP}`)
   // Of pods it is told while the annotation becomes a field.
   const armoured = prefix === '' || spec.securityContext?.appArmorProfile !== undefined
   const containers = everyContainer(spec, at)
   for (const [container, where] of containers) {
     const { name, securityContext } = container
-    if (!securityContext?.seccompProfile && Object.hasOwn(annotations, SECCOMP_CONTAINER + name))
-      warnings.push(`${notes}[${SECCOMP_CONTAINER}${name}]: ${SECCOMP}`)
+    if (!securityContext?.seccompProfile && Object.hasOwn(annotations, SECCOMP_CONTAINER_PREFIX + name))
+      warnings.push(`${notes}[${SECCOMP_CONTAINER_PREFIX}${name}]: ${SECCOMP}`)
     if (!armoured && !securityContext?.appArmorProfile && Object.hasOwn(annotations, APP_ARMOR + name))
       warnings.push(`${notes}[${APP_ARMOR}${name}]: deprecated since v1.30; use the "appArmorProfile" field instead`)
     warnings.push(...containerWarnings(container, where))

@@ -5,6 +5,7 @@ import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
 import { configMapKey } from '#api/names.ts'
 import { checkImmutable, checkMessages, type Errors } from '#api/validation/checks.ts'
+import { SERVICE_ACCOUNT_NAME_ANNOTATION, SERVICE_ACCOUNT_TOKEN_TYPE } from '#api/well-known.ts'
 import { checkFrozenData, DATA_LIMIT } from './config-map.ts'
 import { tlsWarnings } from './tls-warnings.ts'
 
@@ -49,8 +50,8 @@ function validateSecret(next: Secret, previous?: Secret): FieldError[] {
   const has = (key: string) => Object.hasOwn(data, key)
   const need = (...keys: string[]) => errors.push(...keys.filter((key) => !has(key)).map((key) => required(`data[${key}]`)))
   switch (type) {
-    case 'kubernetes.io/service-account-token':
-      if (!metadata?.annotations?.['kubernetes.io/service-account.name'])
+    case SERVICE_ACCOUNT_TOKEN_TYPE:
+      if (!metadata?.annotations?.[SERVICE_ACCOUNT_NAME_ANNOTATION])
         errors.push(required('metadata.annotations[kubernetes.io/service-account.name]'))
       break
     case 'kubernetes.io/dockercfg':

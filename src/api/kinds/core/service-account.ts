@@ -1,10 +1,9 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
+import { MOUNTABLE_SECRETS_ANNOTATION } from '#api/well-known.ts'
 
 export type ServiceAccount = types.ServiceAccount
-
-const MOUNTABLE = 'kubernetes.io/enforce-mountable-secrets'
 
 export const ServiceAccount = defineKind<ServiceAccount>({
   group: '',
@@ -19,9 +18,11 @@ export const ServiceAccount = defineKind<ServiceAccount>({
   prepareForCreate: namesOnly,
   prepareForUpdate: namesOnly,
   warnings(next, previous) {
-    const has = (account: ServiceAccount | undefined) => Object.hasOwn(account?.metadata?.annotations ?? {}, MOUNTABLE)
+    const has = (account: ServiceAccount | undefined) => Object.hasOwn(account?.metadata?.annotations ?? {}, MOUNTABLE_SECRETS_ANNOTATION)
     if (!has(next) || has(previous)) return []
-    return [`metadata.annotations[${MOUNTABLE}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`]
+    return [
+      `metadata.annotations[${MOUNTABLE_SECRETS_ANNOTATION}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`,
+    ]
   },
   columns: columnsOf<ServiceAccount>(),
 })

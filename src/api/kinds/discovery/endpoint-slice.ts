@@ -7,6 +7,7 @@ import { dnsLabel, dnsSubdomain, labelValueMessages, qualifiedName } from '#api/
 import { checkImmutable, checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
 import { canonicalIPMessages, endpointRangeMessages, familyOf, ipMessages, ipWarnings } from '#api/validation/ip.ts'
 import { sameJson } from '#api/validation/same-json.ts'
+import { SLICE_MANAGER_LABEL } from '#api/well-known.ts'
 
 export type EndpointSlice = types.EndpointSlice
 
@@ -45,7 +46,7 @@ export const EndpointSlice = defineKind<EndpointSlice>({
   },
   warnings({ metadata, addressType, endpoints }, previous) {
     const warnings = !previous && addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []
-    if (CONTROLLERS.includes(metadata?.labels?.['endpointslice.kubernetes.io/managed-by'] ?? '')) return warnings
+    if (CONTROLLERS.includes(metadata?.labels?.[SLICE_MANAGER_LABEL] ?? '')) return warnings
     for (const [index, { addresses }] of (endpoints ?? []).entries())
       for (const [place, address] of (addresses ?? []).entries())
         warnings.push(...ipWarnings(`endpoints[${index}].addresses[${place}]`, address))

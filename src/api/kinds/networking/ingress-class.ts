@@ -4,11 +4,10 @@ import type * as types from '#api/generated/types.ts'
 import { ageColumn } from '#api/kinds/columns.ts'
 import { dnsLabel } from '#api/names.ts'
 import { checkDomainPrefixedPath, checkImmutable, checkMessages, type Errors } from '#api/validation/checks.ts'
+import { DEFAULT_INGRESS_CLASS_ANNOTATION } from '#api/well-known.ts'
 import { checkReference } from './ingress.ts'
 
 export type IngressClass = types.IngressClass
-
-const DEFAULT = 'ingressclass.kubernetes.io/is-default-class'
 
 export const IngressClass = defineKind<IngressClass>({
   group: 'networking.k8s.io',
@@ -34,7 +33,8 @@ export const IngressClass = defineKind<IngressClass>({
       name: 'Name',
       format: 'name',
       description: 'Name of the class, and whether ingresses without a class get it.',
-      value: ({ metadata }) => `${metadata?.name ?? ''}${metadata?.annotations?.[DEFAULT] === 'true' ? ' (default)' : ''}`,
+      value: ({ metadata }) =>
+        `${metadata?.name ?? ''}${metadata?.annotations?.[DEFAULT_INGRESS_CLASS_ANNOTATION] === 'true' ? ' (default)' : ''}`,
     },
     { name: 'Controller', description: 'The controller that serves its ingresses.', value: ({ spec }) => spec?.controller ?? '' },
     {

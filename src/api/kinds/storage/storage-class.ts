@@ -5,10 +5,11 @@ import { ageColumn } from '#api/kinds/columns.ts'
 import { qualifiedName } from '#api/names.ts'
 import { checkImmutable, checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { nodeLabelWarning } from '#api/validation/node-labels.ts'
+import { DEFAULT_STORAGE_CLASS_ANNOTATION } from '#api/well-known.ts'
 
 export type StorageClass = types.StorageClass
 
-const DEFAULT = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class']
+const DEFAULT = [DEFAULT_STORAGE_CLASS_ANNOTATION, 'storageclass.beta.kubernetes.io/is-default-class']
 
 export const StorageClass = defineKind<StorageClass>({
   group: 'storage.k8s.io',
