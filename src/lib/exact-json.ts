@@ -93,5 +93,5 @@ function unmarked(value: unknown, mark: string): unknown {
   return walk(value)
 }
 
-/** JSON.rawJSON, which the types do not know yet. */
-const rawJson = (text: string): unknown => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text)
+/** JSON.rawJSON, which the types do not know yet: what JSON.stringify writes as it is. */
+export const rawJson = (text: string): unknown => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text)

@@ -2,6 +2,7 @@
 // not there is null where it is replaced, copied or tested, a value left out is null. The number of operations and what copies add are bounded.
 import { clone, getOwn, isObject, setOwn } from '#api/clone.ts'
 import { equal } from '#api/equal.ts'
+import { cloneSpelled } from '#api/schema/numeral.ts'
 import { StatusError } from '#api/status.ts'
 
 const MAX_OPERATIONS = 10_000
@@ -61,7 +62,7 @@ function apply(state: Document, operation: Record<string, unknown>): void {
       return insert(place(state, path), value)
     }
     case 'copy': {
-      const value = clone(peek(place(state, pathOf(operation, 'from'))) ?? null)
+      const value = cloneSpelled(peek(place(state, pathOf(operation, 'from'))) ?? null)
       state.copiedBytes += JSON.stringify(value).length
       if (state.copiedBytes > MAX_COPIED_BYTES) throw refused('the accumulated size increase of copy exceeds the limit')
       return insert(place(state, path), value)
@@ -85,7 +86,7 @@ function pathOf(operation: Record<string, unknown>, member: 'path' | 'from'): st
 
 function valueOf({ owned }: Document, operation: Record<string, unknown>): unknown {
   const value = getOwn(operation, 'value') ?? null
-  return owned ? value : clone(value)
+  return owned ? value : cloneSpelled(value)
 }
 
 function newRoot(value: unknown): unknown {

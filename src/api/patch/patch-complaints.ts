@@ -1,5 +1,6 @@
 // What strict validation says of a patch's own text: fields that occur twice, and fields of an operation that no operation has.
 import { countKeys, JsonSyntaxError, strictErrors } from '#api/codec/json-scanner.ts'
+import { Numeral } from '#api/schema/numeral.ts'
 import { planOf } from '#api/schema/plan.ts'
 import type { Schema } from '#api/schema.ts'
 import type { PatchBody } from './patch.ts'
@@ -37,7 +38,7 @@ function keysOf(value: unknown): number {
   const left: unknown[] = [value]
   while (left.length > 0) {
     const one = left.pop()
-    if (typeof one !== 'object' || one === null) continue
+    if (typeof one !== 'object' || one === null || one instanceof Numeral) continue
     const members: unknown[] = Object.values(one)
     if (!Array.isArray(one)) keys += members.length
     for (const member of members) if (typeof member === 'object') left.push(member)

@@ -1,6 +1,7 @@
 // One entry to the three kinds of patch. The object given is never changed; the result may share parts with it and with the patch.
 import { clone, isObject, type JsonObject } from '#api/clone.ts'
 import type { Schema } from '#api/schema.ts'
+import { cloneSpelled } from '#api/schema/numeral.ts'
 import { StatusError } from '#api/status.ts'
 import { goKind, jsonPatch } from './json-patch.ts'
 import { mergePatch } from './merge-patch.ts'
@@ -9,6 +10,8 @@ import { strategicMergePatch } from './strategic-merge-patch.ts'
 export interface PatchBody {
   type: 'json' | 'merge' | 'strategic'
   patch: unknown
+  /** Some of its numbers may be Numerals. */
+  numerals?: true
   /** What strict validation found in its text. */
   complaints?: readonly string[]
 }
@@ -18,6 +21,11 @@ export function patchObject<T extends object>(object: T, { type, patch }: PatchB
   const result = type === 'json' ? jsonPatch(object, patch) : type === 'merge' ? merged(object, patch) : strategic(object, patch, schema)
   if (isObject(result)) return result as T
   throw invalidResult(result)
+}
+
+/** What came of a patch, to be changed at will. */
+export function ownOutcome<T>(patched: T, { numerals }: PatchBody): T {
+  return numerals ? cloneSpelled(patched) : clone(patched)
 }
 
 function merged(object: object, patch: unknown): unknown {

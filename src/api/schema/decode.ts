@@ -20,6 +20,8 @@ const MAX_UNKNOWN = 100
 export interface WalkOptions {
   /** Keeps unknown fields; they are reported all the same. */
   keepUnknown?: boolean
+  /** Whole numbers too large for their field lose what it cannot hold, as where Go converts one to another, instead of being refused. */
+  converts?: boolean
 }
 
 /**
@@ -27,7 +29,7 @@ export interface WalkOptions {
  * Throws DecodeError on the first value of a wrong type.
  */
 export function decodeInto(value: unknown, schema: Schema, options: WalkOptions = {}): { value: unknown; unknown: string[] } {
-  const walk = new Walk(planOf(schema), options.keepUnknown === true)
+  const walk = new Walk(planOf(schema), options)
   return { value: walk.run(value), unknown: walk.unknown }
 }
 
@@ -35,13 +37,15 @@ class Walk {
   readonly unknown: string[] = []
   readonly #root: Plan
   readonly #keep: boolean
+  readonly #converts: boolean
   /** Field names, map keys and list positions on the way to the present value; only the first `depth` count. */
   readonly #path: (string | number)[] = []
   #silent = 0
 
-  constructor(root: Plan, keep: boolean) {
+  constructor(root: Plan, { keepUnknown = false, converts = false }: WalkOptions) {
     this.#root = root
-    this.#keep = keep
+    this.#keep = keepUnknown
+    this.#converts = converts
   }
 
   run(value: unknown): unknown {
@@ -63,11 +67,11 @@ class Walk {
         return typeof value === 'boolean' ? value : this.#mismatch(plan, value, depth)
       case 'int32':
         if (typeof value === 'number' && Number.isInteger(value) && value >= -2147483648 && value <= 2147483647) return value
-        return this.#mismatch(plan, value, depth)
+        return this.#converted(value, 32) ?? this.#mismatch(plan, value, depth)
       case 'int64':
         if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 63) return value
         if (typeof value === 'bigint') return nearest(value)
-        return this.#mismatch(plan, value, depth)
+        return this.#converted(value, 64) ?? this.#mismatch(plan, value, depth)
       case 'double':
         if (typeof value === 'bigint') return Number(value)
         return jsonKind(value) === 'number' && isFiniteNumber(value) ? value : this.#mismatch(plan, value, depth)
@@ -181,6 +185,13 @@ class Walk {
     if (depth > MAX_DEPTH) throw new DecodeError('exceeded max depth')
     if (Array.isArray(value)) for (const item of value) this.#bound(item, depth + 1, kept)
     else for (const key in value) this.#bound((value as Record<string, unknown>)[key], depth + 1, kept)
+  }
+
+  #converted(value: unknown, bits: 32 | 64): number | undefined {
+    if (!this.#converts || !(typeof value === 'bigint' || Number.isInteger(value))) return undefined
+    const whole = BigInt(value as number | bigint)
+    const held = BigInt.asIntN(64, whole) === whole ? whole : -(2n ** 63n)
+    return nearest(BigInt.asIntN(bits, held))
   }
 
   #mismatch(plan: Plan, value: unknown, depth: number, goType = plan.goType): never {

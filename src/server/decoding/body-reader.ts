@@ -2,8 +2,10 @@
 // started when it is needed and ended when it has had nothing to do for a while. One body at a time, in the order they came.
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { parseNumerals } from '#api/schema/numeral.ts'
 import { StatusError } from '#api/status.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
+import { parseExactly } from '#lib/exact-json.ts'
 import type { Logger } from '#lib/log.ts'
 import { Gathering } from '#lib/paced.ts'
 import type { Step, StepOutcome } from '#server/engine/steps.ts'
@@ -66,7 +68,8 @@ export class BodyReader implements AsyncDisposable {
     if ('error' in answer) throw new Error(`a large body could not be worked on: ${answer.error}`)
     const { outcome, pieces } = answer
     // What is answered is what was asked for.
-    return { ...outcome, ...(pieces ? { value: await assemble(pieces, setImmediate) } : {}) } as unknown as T
+    const parse = 'numerals' in outcome ? parseNumerals : parseExactly
+    return { ...outcome, ...(pieces ? { value: await assemble(pieces, setImmediate, parse) } : {}) } as unknown as T
   }
 
   #next(): void {

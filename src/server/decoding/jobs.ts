@@ -40,6 +40,8 @@ export interface Outcome {
   /** `encode`: what is sent. */
   bytes?: Uint8Array
   found?: GroupVersionKind
+  /** Some of its numbers may be Numerals. */
+  numerals?: true
   /** The kind has read it, and given it its defaults. */
   decoded?: boolean
   complaints: string[]
@@ -57,9 +59,10 @@ export function carryOut(job: Job, body: Uint8Array): Outcome {
       return fault ? { ...reading, fault: told(fault) } : { ...reading, value }
     }
     case 'patch': {
-      const { patch, fault } = parsePatchText(bytes, job.type)
+      const { patch, numerals, fault } = parsePatchText(bytes, job.type)
       if (fault !== undefined) return { complaints: [], fault: { name: 'PatchError', message: fault } }
-      return { value: patch, complaints: job.complain ? patchComplaints(bytes, { type: job.type, patch }) : [] }
+      const complaints = job.complain ? patchComplaints(bytes, { type: job.type, patch }) : []
+      return { value: patch, ...(numerals ? { numerals } : {}), complaints }
     }
     case 'encode':
       return { bytes: encoded(parseExactly(bytes.toString('utf8')), job.form), complaints: [] }

@@ -27,11 +27,11 @@ export function piecesOf(value: unknown): Piece[] {
 }
 
 /** `turn` is awaited after every piece but the last. */
-export async function assemble(pieces: readonly Piece[], turn: () => Promise<unknown>): Promise<unknown> {
+export async function assemble(pieces: readonly Piece[], turn: () => Promise<unknown>, parse = parseExactly): Promise<unknown> {
   let root: unknown
   for (const [index, { path, how, text }] of pieces.entries()) {
     if (index > 0) await turn()
-    const part: unknown = parseExactly(text)
+    const part: unknown = parse(text)
     const last = path.at(-1)
     if (how === 'whole') {
       if (last === undefined) root = part

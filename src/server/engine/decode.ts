@@ -4,7 +4,8 @@ import { clone, setOwn } from '#api/clone.ts'
 import { invalid } from '#api/field-error.ts'
 import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type GroupVersionKind, type KubeObject, type ObjectMeta, parseApiVersion } from '#api/object.ts'
-import { DecodeError, decodeInto } from '#api/schema/decode.ts'
+import { DecodeError, decodeInto, type WalkOptions } from '#api/schema/decode.ts'
+import { withPlainNumbers } from '#api/schema/numeral.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
 import { goText } from '#lib/go-text.ts'
@@ -50,7 +51,10 @@ export function decodePatched(
   if (!strategic && (found.kind !== named.kind || found.apiVersion !== named.apiVersion))
     throw badPatch(value, wrongKind(kind, found, isKnown))
   const { own, shared } = present ? ownParts(value, present) : { own: value }
-  const { unknown } = walk(kind, own, (message) => badPatch(value, message))
+  // Custom kinds, as Go's maps, take numbers however they are spelled.
+  if (patch?.numerals && kind.decode) withPlainNumbers(own)
+  const { unknown } = walk(kind, own, { refusal: (message) => badPatch(value, message), converts: strategic })
+  if (patch?.numerals && !kind.decode) withPlainNumbers(own)
   if (strategic) Object.assign(own, named)
   const complaints = [...(patch?.complaints ?? []), ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`)]
   if (complaints.length > 0 && fieldValidation === 'Strict') throw badPatch(value, `strict decoding error: ${complaints.join(', ')}`)
@@ -117,7 +121,7 @@ function wrongKind({ group, kind }: Kind, found: { kind: string; apiVersion: str
 
 /** An object handed in by code of this process; it is the decoder's to change. */
 export function decodeLocal(kind: Kind, value: KubeObject): KubeObject {
-  const { unknown } = walk(kind, value, (message) => cannotHandle(kind, message))
+  const { unknown } = walk(kind, value, { refusal: (message) => cannotHandle(kind, message) })
   if (unknown.length > 0) throw cannotHandle(kind, `unknown field ${JSON.stringify(unknown[0])}`)
   return settled(kind, value)
 }
@@ -140,9 +144,13 @@ export function decodeLocalStatus(kind: Kind, value: KubeObject, present: KubeOb
   return withRest(decodeLocal(kind, own), { present, shared })
 }
 
-function walk(kind: Kind, value: KubeObject, refusal: (message: string) => StatusError): { unknown: string[] } {
+function walk(
+  kind: Kind,
+  value: KubeObject,
+  { refusal, ...options }: WalkOptions & { refusal(message: string): StatusError },
+): { unknown: string[] } {
   try {
-    return kind.decode ? { unknown: kind.decode(value) } : decodeInto(value, kind.schema)
+    return kind.decode ? { unknown: kind.decode(value) } : decodeInto(value, kind.schema, options)
   } catch (error) {
     if (error instanceof DecodeError) throw refusal(error.message)
     throw error

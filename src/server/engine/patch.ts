@@ -1,8 +1,7 @@
 // PATCH: what the patch makes of the present object, decoded and defaulted like anything a client sends. Tried again on the newest version
 // when another writer was faster, because a patch says what it wants, not what it saw.
-import { clone } from '#api/clone.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
-import { patchObject, type PatchBody } from '#api/patch/patch.ts'
+import { ownOutcome, patchObject, type PatchBody } from '#api/patch/patch.ts'
 import { notFoundError } from '#api/status.ts'
 import { nextTurn } from '#lib/paced.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
@@ -25,8 +24,8 @@ export function patchStored(engine: Engine, write: Write, { key, patch, fieldVal
     return next
   }
   const buildApart = async (stored: StoredObject): Promise<KubeObject> => {
-    const { type, patch: wanted, complaints } = patch
-    const step = { step: 'patch', type, fieldValidation, ...(complaints ? { complaints } : {}) } as const
+    const { patch: wanted, ...rest } = patch
+    const step = { step: 'patch', ...rest, fieldValidation } as const
     const next = (await stepApart(engine, write, { step, wanted, stored })) as KubeObject
     checkNames(write, key, next)
     return next
@@ -38,17 +37,17 @@ export function patchStored(engine: Engine, write: Write, { key, patch, fieldVal
         if (!present) throw notFoundError(kind, key.name)
         if (stored && isHeavy(write, patch.patch, { stored, present })) return buildApart(stored)
         const patched = patchObject(present, patch, kind.schema)
-        if (write.large) return inSteps(patched, finish)
-        const ofStatus = write.attributes.subresource === 'status' && leavesRest(kind, patched, present)
-        return ofStatus ? finish(patched, present) : finish(clone(patched))
+        if (write.large) return inSteps(() => ownOutcome(patched, patch), finish)
+        const ofStatus = write.attributes.subresource === 'status' && !patch.numerals && leavesRest(kind, patched, present)
+        return ofStatus ? finish(patched, present) : finish(ownOutcome(patched, patch))
       },
     },
   })
 }
 
-async function inSteps(patched: KubeObject, finish: (own: KubeObject) => KubeObject): Promise<KubeObject> {
+async function inSteps(copy: () => KubeObject, finish: (own: KubeObject) => KubeObject): Promise<KubeObject> {
   await nextTurn()
-  const own = clone(patched)
+  const own = copy()
   await nextTurn()
   return finish(own)
 }

@@ -12,6 +12,7 @@ import type { HookContext, Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import type { GroupVersionKind, KubeObject } from '#api/object.ts'
 import { patchObject, type PatchBody } from '#api/patch/patch.ts'
+import { parseNumerals } from '#api/schema/numeral.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import { parseExactly } from '#lib/exact-json.ts'
 import { decodePatched } from './decode.ts'
@@ -37,7 +38,7 @@ export interface Owner {
 export type Step = StepKind &
   (
     | { step: 'apply'; owner: Owner; force: boolean; fieldValidation: FieldValidation }
-    | { step: 'patch'; type: PatchBody['type']; complaints?: readonly string[]; fieldValidation: FieldValidation }
+    | ({ step: 'patch'; fieldValidation: FieldValidation } & Omit<PatchBody, 'patch'>)
     | { step: 'own'; owner: Owner }
     | { step: 'show'; converted: boolean }
     | { step: 'judge'; context: Pick<HookContext, 'now' | 'user' | 'subresource'> }
@@ -65,7 +66,14 @@ export function carryOutStep(step: Step, texts: readonly Uint8Array[]): StepOutc
   const [wanted, there] = step.custom ? texts.slice(0, -1) : texts
   try {
     const present = there && (parse(there) as KubeObject)
-    return { value: valueOf(step, parse(wanted!), { kinds, present, warn: (text) => warnings.push(text) }), warnings }
+    return {
+      value: valueOf(step, step.step === 'patch' && step.numerals ? parseNumerals(textOf(wanted!)) : parse(wanted!), {
+        kinds,
+        present,
+        warn: (text) => warnings.push(text),
+      }),
+      warnings,
+    }
   } catch (error) {
     if (!(error instanceof StatusError)) throw error
     return { value: error.toStatus(), warnings, refused: true }
@@ -89,8 +97,8 @@ function valueOf(step: Step, wanted: unknown, { kinds, present, warn }: Circumst
       return decodePatched(kind, merged, { fieldValidation, warn })
     }
     case 'patch': {
-      const { type, complaints, fieldValidation } = step
-      const patch: PatchBody = { type, patch: wanted, ...(complaints ? { complaints } : {}) }
+      const { type, numerals, complaints, fieldValidation } = step
+      const patch: PatchBody = { type, patch: wanted, ...(numerals ? { numerals } : {}), ...(complaints ? { complaints } : {}) }
       const isKnown = (found: GroupVersionKind) => named(found) !== undefined
       return decodePatched(kind, patchObject(present!, patch, kind.schema), { fieldValidation, warn, patch, isKnown })
     }
@@ -130,6 +138,8 @@ function trackOptions(kind: Kind, siblings: readonly Kind[], { manager, subresou
   return { ...ownershipOf(kind, { siblings, subresource }), manager, now, ...(subresource ? { subresource } : {}) }
 }
 
-function parse(text: Uint8Array): unknown {
-  return parseExactly(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'))
+const parse = (text: Uint8Array): unknown => parseExactly(textOf(text))
+
+function textOf(text: Uint8Array): string {
+  return Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8')
 }

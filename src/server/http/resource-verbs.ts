@@ -245,10 +245,10 @@ export async function readPatch(call: Call, engine: Engine, { custom = false } =
     return { type: 'apply', outcome }
   }
   const complain = call.exchange.query.get('fieldValidation') !== 'Ignore'
-  const { value: patch, complaints, fault } = await engine.bodies.read({ read: 'patch', type: known, complain }, bytes)
+  const { value: patch, numerals, complaints, fault } = await engine.bodies.read({ read: 'patch', type: known, complain }, bytes)
   if (fault) throw new StatusError('BadRequest', fault.message)
   call.audit?.patch(patch)
-  return { type: 'plain', patch: { type: known, patch, ...(complain ? { complaints } : {}) } }
+  return { type: 'plain', patch: { type: known, patch, ...(numerals ? { numerals } : {}), ...(complain ? { complaints } : {}) } }
 }
 
 export function readApply({ value, complaints, fault }: Outcome, { fieldValidation }: WriteParameters, call: Call): KubeObject {

@@ -1,6 +1,5 @@
 // Subresources over HTTP: scale, what handlers serve, and the rest, which is the parent seen through a narrower door. Virtual kinds too.
-import { patchObject } from '#api/patch/patch.ts'
-import { clone } from '#api/clone.ts'
+import { ownOutcome, patchObject } from '#api/patch/patch.ts'
 import type { Scale } from '#api/generated/types.ts'
 import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import { type Status, StatusError } from '#api/status.ts'
@@ -136,7 +135,7 @@ export async function serveScale(engine: Engine, call: Call, resource: StoredRes
     }
     if (force !== undefined) throw forbiddenForce()
     const build = (present: Scale) =>
-      decodePatched(ScaleKind, clone(patchObject(present, body.patch, ScaleKind.schema)), {
+      decodePatched(ScaleKind, ownOutcome(patchObject(present, body.patch, ScaleKind.schema), body.patch), {
         fieldValidation: parameters.fieldValidation,
         warn: (text) => call.warnings.add(text),
         patch: body.patch,
