@@ -19,6 +19,13 @@ h_count{a="x",b="y"} 3
   )
 })
 
+test('Histogram spells bounds as Go does, by which queries name them', () => {
+  const histogram = new Histogram({ name: 'h', help: '', labels: [], bounds: [0, 0.0000005, 0.00001, 0.0001, 0.25, 8192, 1_500_000] })
+  histogram.observe([], 1)
+  const limits = [...histogram.family().samples].flatMap(({ labels }) => labels['le'] ?? [])
+  assert.deepEqual(limits, ['0', '5e-07', '1e-05', '0.0001', '0.25', '8192', '1.5e+06', '+Inf'])
+})
+
 test('Histogram keeps a bounded number of series', () => {
   const histogram = new Histogram({ name: 'h', help: '', labels: ['a'], bounds: [] })
   for (let n = 0; n < 3000; n++) histogram.observe([String(n)], 1)

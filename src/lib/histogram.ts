@@ -1,5 +1,5 @@
 // One histogram of /metrics, by labels. The number of series is bounded: what would begin one too many is not counted.
-import type { MetricFamily } from './metric-family.ts'
+import type { MetricFamily, MetricSample } from './metric-family.ts'
 
 /** What is counted of one set of labels. Who counts often keeps it. */
 export class Series {
@@ -21,6 +21,23 @@ export class Series {
     this.buckets[bucket]!++
     this.sum += value
   }
+
+  samples(): MetricSample[] {
+    const { labels } = this
+    let count = 0
+    const parts = this.buckets.map((value, index) => {
+      count += value
+      const le = index < this.#bounds.length ? boundText(this.#bounds[index]!) : '+Inf'
+      return { labels: { ...labels, le }, value: count, suffix: '_bucket' }
+    })
+    return [...parts, { labels, value: this.sum, suffix: '_sum' }, { labels, value: count, suffix: '_count' }]
+  }
+}
+
+/** As Go prints it: queries name bounds by their text. */
+function boundText(bound: number): string {
+  if (bound === 0 || (bound >= 1e-4 && bound < 1e6)) return String(bound)
+  return bound.toExponential().replace(/e([-+])(\d)$/, 'e$10$2')
 }
 
 const MAX_SERIES = 2000
@@ -59,16 +76,7 @@ export class Histogram {
   }
 
   family(): MetricFamily {
-    const { name, help, bounds } = this.#options
-    const limits = [...bounds.map(String), '+Inf']
-    const samples = [...this.#series.values()].flatMap(({ labels, buckets, sum }) => {
-      let count = 0
-      const parts = buckets.map((value, index) => {
-        count += value
-        return { labels: { ...labels, le: limits[index]! }, value: count, suffix: '_bucket' }
-      })
-      return [...parts, { labels, value: sum, suffix: '_sum' }, { labels, value: count, suffix: '_count' }]
-    })
-    return { name, help, type: 'histogram', samples }
+    const { name, help } = this.#options
+    return { name, help, type: 'histogram', samples: [...this.#series.values()].flatMap((series) => series.samples()) }
   }
 }

@@ -30,6 +30,12 @@ test('Metrics tells what was counted, set, observed and measured', () => {
     assert.ok(text.split('\n').includes(line), `${line}\n${text}`)
 })
 
+test('formatMetrics leaves out what there is nothing to tell of, and says when a value was measured', () => {
+  const samples = [{ labels: { a: 'x"y' }, value: 1, timestampMs: 1500.4 }]
+  const families = [new Metrics(table).families(), [{ name: 'old', help: 'Old.', type: 'gauge', samples } as const]]
+  assert.equal(formatMetrics(families.flatMap((one) => [...one])), '# HELP old Old.\n# TYPE old gauge\nold{a="x\\"y"} 1 1500\n')
+})
+
 test('Metrics begins no more series than it can keep', () => {
   const metrics = new Metrics(table)
   for (let n = 0; n < 3000; n++) metrics.add('done_total', [String(n)])

@@ -1,35 +1,31 @@
 // What the server counts of itself, and the text form Prometheus reads. Counting is a map and an addition: nothing is formatted before it is asked for.
+import { Series } from '#lib/histogram.ts'
 import type { MetricFamily, MetricSource } from '#lib/metric-family.ts'
 import type { BuildVersion } from './endpoints/version.ts'
 import type { Call } from './http/call.ts'
 
 const BUCKETS_SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
 
-interface Series {
+/** What is counted of requests with the same labels. */
+interface Counted {
   labels: Record<string, string>
-  buckets: number[]
-  sum: number
+  took: Series
   /** The same, less what requests waited. */
-  ownBuckets: number[]
-  ownSum: number
+  worked: Series
   codes: Map<number, number>
 }
 
 /** Requests by verb, resource and answer. The number of series is bounded by what the server serves. */
 export class RequestMetrics {
-  #series = new Map<string, Series>()
+  #counted = new Map<string, Counted>()
   #longRunning = new Map<string, { labels: Record<string, string>; value: number }>()
   inFlight = { readOnly: 0, mutating: 0 }
 
   observe(call: Call, { code, seconds, waited = 0 }: { code: number; seconds: number; waited?: number }): void {
-    const series = this.#of(call)
-    series.codes.set(code, (series.codes.get(code) ?? 0) + 1)
-    series.sum += seconds
-    const bucket = bucketOf(seconds)
-    const own = Math.max(0, seconds - waited)
-    series.buckets[bucket]!++
-    series.ownSum += own
-    series.ownBuckets[waited === 0 ? bucket : bucketOf(own)]!++
+    const { codes, took, worked } = this.#of(call)
+    codes.set(code, (codes.get(code) ?? 0) + 1)
+    took.observe(seconds)
+    worked.observe(Math.max(0, seconds - waited))
   }
 
   /** Watches and streams: how many are open. */
@@ -43,7 +39,7 @@ export class RequestMetrics {
   }
 
   *families(): Generator<MetricFamily> {
-    const all = [...this.#series.values()]
+    const all = [...this.#counted.values()]
     yield {
       name: 'apiserver_request_total',
       help: 'Requests by verb, resource and HTTP code.',
@@ -56,13 +52,13 @@ export class RequestMetrics {
       name: 'apiserver_request_duration_seconds',
       help: 'Time from the first byte of a request to the end of its answer.',
       type: 'histogram',
-      samples: all.flatMap(({ labels, buckets, sum }) => histogram(labels, buckets, sum)),
+      samples: all.flatMap(({ took }) => took.samples()),
     }
     yield {
       name: 'apiserver_request_sli_duration_seconds',
       help: 'The same, without the time in queues and the time that webhooks took.',
       type: 'histogram',
-      samples: all.flatMap(({ labels, ownBuckets, ownSum }) => histogram(labels, ownBuckets, ownSum)),
+      samples: all.flatMap(({ worked }) => worked.samples()),
     }
     yield {
       name: 'apiserver_longrunning_requests',
@@ -78,22 +74,17 @@ export class RequestMetrics {
     }
   }
 
-  #of(call: Call): Series {
+  #of(call: Call): Counted {
     const labels = labelsOf(call)
     const key = keyOf(labels)
-    let series = this.#series.get(key)
-    if (!series) {
-      const none = () => Array.from({ length: BUCKETS_SECONDS.length + 1 }, () => 0)
-      series = { labels, buckets: none(), sum: 0, ownBuckets: none(), ownSum: 0, codes: new Map() }
-      this.#series.set(key, series)
+    let counted = this.#counted.get(key)
+    if (!counted) {
+      const series = () => new Series(labels, BUCKETS_SECONDS)
+      counted = { labels, took: series(), worked: series(), codes: new Map() }
+      this.#counted.set(key, counted)
     }
-    return series
+    return counted
   }
-}
-
-function bucketOf(seconds: number): number {
-  const bucket = BUCKETS_SECONDS.findIndex((bound) => seconds <= bound)
-  return bucket < 0 ? BUCKETS_SECONDS.length : bucket
 }
 
 const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'])
@@ -132,16 +123,6 @@ const keyOf = (labels: Record<string, string>): string => Object.values(labels).
 function scopeOf({ info, resource }: Call): string {
   if (!resource) return ''
   return info.name || info.verb === 'create' ? 'resource' : info.namespace ? 'namespace' : 'cluster'
-}
-
-function histogram(labels: Record<string, string>, buckets: readonly number[], sum: number) {
-  let count = 0
-  const parts = buckets.map((value, index) => {
-    count += value
-    const le = index < BUCKETS_SECONDS.length ? String(BUCKETS_SECONDS[index]) : '+Inf'
-    return { labels: { ...labels, le }, value: count, suffix: '_bucket' }
-  })
-  return [...parts, { labels, value: sum, suffix: '_sum' }, { labels, value: count, suffix: '_count' }]
 }
 
 /** Which build this is, under the name that tools compare components by. */

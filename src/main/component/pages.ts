@@ -12,7 +12,7 @@ import { programVersion } from '#cli/version.ts'
 import type { Client } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
-import { formatMetrics, type MetricSource } from '#lib/metric-family.ts'
+import { formatMetrics, METRICS_TYPE, type MetricSource } from '#lib/metric-family.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { type HealthCheck, healthPages, type Page } from '#server/endpoints/health-pages.ts'
@@ -45,7 +45,6 @@ const AUTHORITY = { namespace: 'kube-system', name: 'extension-apiserver-authent
 const AUTHORITY_MS = 60_000
 const FIRST_AUTHORITY_MS = 1000
 const MOST_CONNECTIONS = 256
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 export function componentPages(options: PagesOptions): Service & { readonly port: number } {
   const { client, clock, log } = options

@@ -1,29 +1,22 @@
 // The kubelet's metrics in Prometheus' text format: /metrics/resource (what metrics-server reads), /metrics/cadvisor and /metrics, each the part
 // that is measured here, under upstream's names.
+import { formatMetrics, type MetricFamily, type MetricSample } from '#lib/metric-family.ts'
 import type { MachineStats } from './machine-stats.ts'
 import type { PodUsage } from './usage.ts'
 
-type Labels = Record<string, string>
-
 class Exposition {
-  #families = new Map<string, string[]>()
+  readonly #families: MetricFamily[] = []
 
-  declare(name: string, type: 'counter' | 'gauge', help: string): (labels: Labels, value: number, timestampMs?: number) => void {
-    const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]
-    this.#families.set(name, lines)
-    return (labels, value, timestampMs) => {
-      const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escape(text)}"`)
-      const suffix = timestampMs === undefined ? '' : ` ${Math.round(timestampMs)}`
-      lines.push(`${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}${suffix}`)
+  declare(name: string, type: 'counter' | 'gauge', help: string) {
+    const samples: MetricSample[] = []
+    this.#families.push({ name, help, type, samples })
+    return (labels: Record<string, string>, value: number, timestampMs?: number): void => {
+      samples.push({ labels, value, ...(timestampMs === undefined ? {} : { timestampMs }) })
     }
   }
 
-  /** Families without a sample are left out, as Go's client does. */
   text(): string {
-    return [...this.#families.values()]
-      .filter((lines) => lines.length > 2)
-      .map((lines) => `${lines.join('\n')}\n`)
-      .join('')
+    return formatMetrics(this.#families)
   }
 }
 
@@ -99,8 +92,4 @@ export function kubeletMetrics(pods: readonly PodUsage[], { nodeName }: { nodeNa
   const running = pods.reduce((count, { containers }) => count + containers.length, 0)
   out.declare('kubelet_running_containers', 'gauge', 'Number of containers currently running')({ container_state: 'running' }, running)
   return out.text()
-}
-
-function escape(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 }

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { type ZPages, zPages } from '#api/z-pages.ts'
 import type { Clock } from '#lib/clock.ts'
+import { METRICS_TYPE } from '#lib/metric-family.ts'
 import type { PodDirectory } from '#node/runtime.ts'
 import { readMachineStats } from './machine-stats.ts'
 import { cadvisorMetrics, kubeletMetrics, resourceMetrics } from './metrics.ts'
@@ -25,8 +26,6 @@ interface PagesOptions {
   dataDirectory?: string
   clock: Clock
 }
-
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 export function kubeletPages({
   directory,

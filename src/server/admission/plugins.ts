@@ -33,8 +33,8 @@ export interface AdmissionMetrics {
 }
 
 export const admissionMetrics = (): AdmissionMetrics => ({
-  validatingPolicies: new PolicyMetrics('apiserver_validating_admission_policy'),
-  mutatingPolicies: new PolicyMetrics('apiserver_mutating_admission_policy'),
+  validatingPolicies: new PolicyMetrics('validating'),
+  mutatingPolicies: new PolicyMetrics('mutating'),
   webhooks: new WebhookMetrics(),
 })
 

@@ -1,6 +1,6 @@
 // What is counted of conversion webhooks, as upstream names it.
-import { Histogram } from '#lib/histogram.ts'
 import type { MetricFamily } from '#lib/metric-family.ts'
+import { exponentialBounds, Metrics, type MetricTable } from '#lib/metrics.ts'
 
 export type ConversionFailure =
   | 'conversion_webhook_call_failure'
@@ -17,43 +17,37 @@ export interface ObservedConversion {
   seconds: number
 }
 
-const CALL_BOUNDS = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 45, 60]
-const DEFINITION_BOUNDS = Array.from({ length: 15 }, (_, power) => 2 ** power / 1000)
-
-export class ConversionMetrics {
-  readonly #requests = new Map<string, { labels: { failure_type: string; result: string }; value: number }>()
-  readonly #calls = new Histogram({
-    name: 'apiserver_conversion_webhook_duration_seconds',
+const TABLE = {
+  apiserver_conversion_webhook_request_total: {
+    type: 'counter',
+    help: 'Calls of conversion webhooks, by what came of them.',
+    labels: ['failure_type', 'result'],
+  },
+  apiserver_conversion_webhook_duration_seconds: {
+    type: 'histogram',
     help: 'How long calls of conversion webhooks took.',
     labels: ['failure_type', 'result'],
-    bounds: CALL_BOUNDS,
-  })
-  readonly #definitions = new Histogram({
-    name: 'apiserver_crd_conversion_webhook_duration_seconds',
+    bounds: [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 45, 60],
+  },
+  apiserver_crd_conversion_webhook_duration_seconds: {
+    type: 'histogram',
     help: 'How long conversions by webhook took, by definition and versions.',
     labels: ['crd_name', 'from_version', 'succeeded', 'to_version'],
-    bounds: DEFINITION_BOUNDS,
-  })
+    bounds: exponentialBounds(0.001, 2, 15),
+  },
+} as const satisfies MetricTable
 
-  observe({ definition, from, to, failure: given, seconds }: ObservedConversion): void {
-    const failure = given ?? ''
-    const result = failure ? 'failure' : 'success'
-    const count = this.#requests.get(failure) ?? { labels: { failure_type: failure, result }, value: 0 }
-    count.value++
-    this.#requests.set(failure, count)
-    this.#calls.observe([failure, result], seconds)
-    this.#definitions.observe([definition, from, String(!failure), to], seconds)
+export class ConversionMetrics {
+  readonly #metrics = new Metrics(TABLE)
+
+  observe({ definition, from, to, failure, seconds }: ObservedConversion): void {
+    const labels = [failure ?? '', failure ? 'failure' : 'success']
+    this.#metrics.add('apiserver_conversion_webhook_request_total', labels)
+    this.#metrics.observe('apiserver_conversion_webhook_duration_seconds', labels, seconds)
+    this.#metrics.observe('apiserver_crd_conversion_webhook_duration_seconds', [definition, from, String(!failure), to], seconds)
   }
 
-  *families(): Generator<MetricFamily> {
-    if (this.#requests.size === 0) return
-    yield {
-      name: 'apiserver_conversion_webhook_request_total',
-      help: 'Calls of conversion webhooks, by what came of them.',
-      type: 'counter',
-      samples: this.#requests.values(),
-    }
-    yield this.#calls.family()
-    yield this.#definitions.family()
+  families(): Iterable<MetricFamily> {
+    return this.#metrics.families()
   }
 }

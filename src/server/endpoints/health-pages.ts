@@ -1,6 +1,6 @@
 // What /healthz, /livez and /readyz say: named checks, each on its own path too; `verbose` tells all, `exclude` leaves some out. What became of
 // them is counted for /metrics/slis. Pages only: who serves them, and to whom, is not known here.
-import { formatMetrics } from '#lib/metric-family.ts'
+import { formatMetrics, METRICS_TYPE } from '#lib/metric-family.ts'
 
 export interface HealthCheck {
   name: string
@@ -65,7 +65,7 @@ class Outcomes {
       { name: 'kubernetes_healthcheck', help: 'Outcome of each health check, when it was asked last.', type: 'gauge', samples: status },
       { name: 'kubernetes_healthchecks_total', help: 'Outcomes of all health checks.', type: 'counter', samples: totals },
     ])
-    return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body }
+    return { status: 200, type: METRICS_TYPE, body }
   }
 }
 

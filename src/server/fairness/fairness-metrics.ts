@@ -1,6 +1,7 @@
 // apiserver_flowcontrol_*: what priority and fairness counts, under upstream's names.
+import type { Series } from '#lib/histogram.ts'
 import type { MetricFamily } from '#lib/metric-family.ts'
-import { type Fairness, BUCKETS_SECONDS, type Durations, type FlowCounts } from './fairness.ts'
+import type { Fairness, FlowCounts } from './fairness.ts'
 
 const PREFIX = 'apiserver_flowcontrol_'
 
@@ -37,19 +38,13 @@ export function* fairnessMetrics(fairness: Fairness): Generator<MetricFamily> {
     name: `${PREFIX}request_wait_duration_seconds`,
     help: 'How long requests waited before they ran, or were turned away.',
     type: 'histogram',
-    samples: flows.flatMap((counts) => [
-      ...histogram(counts.waited, { ...labels(counts), execute: 'true' }),
-      ...histogram(counts.waitedInVain, { ...labels(counts), execute: 'false' }),
-    ]),
+    samples: flows.flatMap(({ waited, waitedInVain }) => [waited, waitedInVain].flatMap(samplesOf)),
   }
   yield {
     name: `${PREFIX}request_execution_seconds`,
     help: 'How long requests ran; watches until what they begin with was sent.',
     type: 'histogram',
-    samples: flows.flatMap((counts) => [
-      ...histogram(counts.ran, { ...labels(counts), type: 'regular' }),
-      ...histogram(counts.ranWatches, { ...labels(counts), type: 'watch' }),
-    ]),
+    samples: flows.flatMap(({ ran, ranWatches }) => [ran, ranWatches].flatMap(samplesOf)),
   }
   yield perLevel('nominal_limit_seats', 'Seats by shares.', ({ bounds }) => bounds.nominal)
   yield perLevel('lower_limit_seats', 'Seats that are never lent.', ({ bounds }) => bounds.least)
@@ -69,13 +64,5 @@ export function* fairnessMetrics(fairness: Fairness): Generator<MetricFamily> {
   }
 }
 
-function histogram({ buckets, seconds }: Durations, labels: Record<string, string>) {
-  let count = 0
-  const parts = buckets.map((value, at) => {
-    count += value
-    const le = at < BUCKETS_SECONDS.length ? String(BUCKETS_SECONDS[at]) : '+Inf'
-    return { labels: { ...labels, le }, value: count, suffix: '_bucket' }
-  })
-  if (count === 0) return []
-  return [...parts, { labels, value: seconds, suffix: '_sum' }, { labels, value: count, suffix: '_count' }]
-}
+/** Flows that never were are not told of. */
+const samplesOf = (series: Series) => (series.buckets.some((count) => count > 0) ? series.samples() : [])

@@ -2,11 +2,13 @@
 // `exempt` and `catch-all`, are there without objects too. Requests of this process do not come here: the control plane's own loops are bounded by
 // their work queues and cost no connection, and were they to wait behind strangers, nothing would mend what the strangers do.
 import { equal } from '#api/equal.ts'
-import type { FlowSchemaSpec, PriorityLevelConfigurationSpec } from '#api/generated/types.ts'
+import type { PriorityLevelConfigurationSpec } from '#api/generated/types.ts'
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
+import { CATCH_ALL_LEVEL, EXEMPT_SCHEMA } from '#api/kinds/flowcontrol/mandatory.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
+import { Series } from '#lib/histogram.ts'
 import type { RequestInfo } from '#server/http/request-info.ts'
 import type { ObjectReader } from '#server/request.ts'
 import { boundsOf, type Claim, Demand, type SeatBounds, share, sharesOf } from './concurrency.ts'
@@ -52,18 +54,12 @@ export interface FlowCounts {
   rejected: Map<Rejection, number>
   waiting: number
   executing: number
-  waited: Durations
+  waited: Series
   /** Of those who were turned away in the end. */
-  waitedInVain: Durations
-  ran: Durations
+  waitedInVain: Series
+  ran: Series
   /** Watches, until what they begin with was on its way. */
-  ranWatches: Durations
-}
-
-export interface Durations {
-  /** How many fell into each bucket, the last one without an end. */
-  readonly buckets: number[]
-  seconds: number
+  ranWatches: Series
 }
 
 export interface FairnessParts {
@@ -78,22 +74,9 @@ export interface FairnessParts {
 const ADJUST_MS = 10_000
 /** A quarter of how long a request may take. */
 const WAIT_LIMIT_MS = 15_000
-export const BUCKETS_SECONDS = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30]
+const BUCKETS_SECONDS = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30]
 
 const EXEMPT: PriorityLevelConfigurationSpec = { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } }
-const CATCH_ALL: PriorityLevelConfigurationSpec = {
-  type: 'Limited',
-  limited: { nominalConcurrencyShares: 5, lendablePercent: 0, limitResponse: { type: 'Reject' } },
-}
-const EVERYTHING: NonNullable<FlowSchemaSpec['rules']>[number] = {
-  subjects: [{ kind: 'Group', group: { name: 'system:masters' } }],
-  resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], clusterScope: true, namespaces: ['*'] }],
-  nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
-}
-const EXEMPT_SCHEMA: FlowSchema = {
-  metadata: { name: 'exempt' },
-  spec: { priorityLevelConfiguration: { name: 'exempt' }, matchingPrecedence: 1, rules: [EVERYTHING] },
-}
 
 export class Fairness {
   readonly #parts: FairnessParts
@@ -165,7 +148,7 @@ export class Fairness {
   #configure(schemas: readonly FlowSchema[], objects: readonly PriorityLevelConfiguration[]): FlowSchemas<Flow> {
     const specs = new Map<string, { spec: PriorityLevelConfigurationSpec; uid: string }>([
       ['exempt', { spec: EXEMPT, uid: '' }],
-      ['catch-all', { spec: CATCH_ALL, uid: '' }],
+      ['catch-all', { spec: CATCH_ALL_LEVEL, uid: '' }],
     ])
     for (const { metadata, spec } of objects) if (spec) specs.set(metadata!.name!, { spec, uid: metadata!.uid ?? '' })
     const allShares = [...specs.values()].reduce((sum, { spec }) => sum + sharesOf(spec).shares, 0)
@@ -179,7 +162,9 @@ export class Fairness {
     }
     const last = this.#levels.get('catch-all')!
     const uid = schemas.find(({ metadata }) => metadata?.name === 'catch-all')?.metadata?.uid ?? ''
-    const all = schemas.some(({ metadata }) => metadata?.name === 'exempt') ? schemas : [EXEMPT_SCHEMA, ...schemas]
+    const all = schemas.some(({ metadata }) => metadata?.name === 'exempt')
+      ? schemas
+      : [{ metadata: { name: 'exempt' }, spec: EXEMPT_SCHEMA }, ...schemas]
     return new FlowSchemas(all, {
       flowOf,
       last: { name: 'catch-all', uid, level: last, distinguisher: 'ByUser', counts: this.#countsOf('catch-all', 'catch-all') },
@@ -208,6 +193,7 @@ export class Fairness {
     const key = `${level}/${flow}`
     const known = this.#counts.get(key)
     if (known) return known
+    const series = (more: Record<string, string>) => new Series({ priority_level: level, flow_schema: flow, ...more }, BUCKETS_SECONDS)
     const made = {
       level,
       flow,
@@ -215,10 +201,10 @@ export class Fairness {
       rejected: new Map(),
       waiting: 0,
       executing: 0,
-      waited: noDurations(),
-      waitedInVain: noDurations(),
-      ran: noDurations(),
-      ranWatches: noDurations(),
+      waited: series({ execute: 'true' }),
+      waitedInVain: series({ execute: 'false' }),
+      ran: series({ type: 'regular' }),
+      ranWatches: series({ type: 'watch' }),
     }
     this.#counts.set(key, made)
     return made
@@ -229,15 +215,4 @@ function queuingOf({ limited }: PriorityLevelConfigurationSpec): Queuing | undef
   if (limited?.limitResponse?.type !== 'Queue') return undefined
   const { queues = 64, handSize = 8, queueLengthLimit = 50 } = limited.limitResponse.queuing ?? {}
   return { queues, handSize: Math.min(handSize, queues), queueLengthLimit }
-}
-
-export function noteDuration(durations: Durations, seconds: number): void {
-  let bucket = 0
-  while (bucket < BUCKETS_SECONDS.length && seconds > BUCKETS_SECONDS[bucket]!) bucket++
-  durations.buckets[bucket]!++
-  durations.seconds += seconds
-}
-
-function noDurations(): Durations {
-  return { buckets: Array.from({ length: BUCKETS_SECONDS.length + 1 }, () => 0), seconds: 0 }
 }

@@ -1,7 +1,7 @@
 // Lets requests in as their priority level has seats for them; who finds none waits, within bounds, or is told to come again. Streams do not count;
 // a watch counts until what it begins with is on its way.
 import type { Clock } from '#lib/clock.ts'
-import { type Asked, type Fairness, type Flow, type FlowCounts, noteDuration, type Passing } from '#server/fairness/fairness.ts'
+import { type Asked, type Fairness, type Flow, type FlowCounts, type Passing } from '#server/fairness/fairness.ts'
 import { EVENT_MS, listSeats, watcherSeats } from '#server/fairness/seats.ts'
 import type { Rejection, Running } from '#server/fairness/fair-queues.ts'
 import type { RequestMetrics } from '#server/metrics.ts'
@@ -57,7 +57,7 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
         return refuse(call)
       }
       running = outcome
-      noteDuration(counts.waited, running.waitedMs / 1000)
+      counts.waited.observe(running.waitedMs / 1000)
       call.waitedMs += running.waitedMs
     }
     const started = clock.monotonic()
@@ -71,7 +71,8 @@ export function fairness(fair: Fairness, { registry, clock, metrics: { inFlight 
       done = true
       inFlight[kind]--
       counts.executing--
-      noteDuration(info.verb === 'watch' ? counts.ranWatches : counts.ran, (clock.monotonic() - started) / 1000)
+      const ran = info.verb === 'watch' ? counts.ranWatches : counts.ran
+      ran.observe((clock.monotonic() - started) / 1000)
       if (passing) level.passing.delete(passing)
       running?.finish(watcherSeats(registry, info, mostOf(flow)), EVENT_MS)
     }
@@ -114,7 +115,7 @@ async function waitFor(admitted: Promise<Running | Rejection>, { counts, clock }
   counts.waiting++
   try {
     const outcome = await admitted
-    if (typeof outcome === 'string') noteDuration(counts.waitedInVain, (clock.monotonic() - since) / 1000)
+    if (typeof outcome === 'string') counts.waitedInVain.observe((clock.monotonic() - since) / 1000)
     return outcome
   } finally {
     counts.waiting--

@@ -28,7 +28,7 @@ export interface PolicyServerOptions {
 }
 
 export async function startPolicies({ authorizer = alwaysAllow, plugins = [] }: PolicyServerOptions = {}): Promise<PolicyServer> {
-  const metrics = new PolicyMetrics('apiserver_validating_admission_policy')
+  const metrics = new PolicyMetrics('validating')
   const annotations = new Map<string, string>()
   const recorded = (plugin: AdmissionPlugin): AdmissionPlugin => ({
     ...plugin,
@@ -37,7 +37,7 @@ export async function startPolicies({ authorizer = alwaysAllow, plugins = [] }: 
   const server = await startRequests({
     extensions: (context) => ({
       admission: [
-        mutatingAdmissionPolicy(context, authorizer, new PolicyMetrics('apiserver_mutating_admission_policy')),
+        mutatingAdmissionPolicy(context, authorizer, new PolicyMetrics('mutating')),
         ...plugins,
         recorded(validatingAdmissionPolicy(context, authorizer, metrics)),
       ],

@@ -10,8 +10,8 @@ import { validatingAdmissionPolicy } from './validating.ts'
 
 async function startPolicies() {
   const cluster = await startConverted((context) => [
-    mutatingAdmissionPolicy(context, alwaysAllow, new PolicyMetrics('apiserver_mutating_admission_policy')),
-    validatingAdmissionPolicy(context, alwaysAllow, new PolicyMetrics('apiserver_validating_admission_policy')),
+    mutatingAdmissionPolicy(context, alwaysAllow, new PolicyMetrics('mutating')),
+    validatingAdmissionPolicy(context, alwaysAllow, new PolicyMetrics('validating')),
   ])
   const make = async (kind: string, spec: object) => {
     const path = `/apis/admissionregistration.k8s.io/v1/${kind
