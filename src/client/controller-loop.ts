@@ -61,7 +61,9 @@ export function createControllerService(controller: Controller, options: Control
           if (object) for (const key of trigger.keys(object, informers)) queue.add(keyText(key))
         }
         starting.use(
-          informers.of(trigger.kind).subscribe(({ object, previous }) => {
+          informers.of(trigger.kind).subscribe((change) => {
+            if (trigger.matters && !trigger.matters(change)) return
+            const { object, previous } = change
             if (!object || !previous || !trigger.same?.(object, previous)) enqueue(previous)
             enqueue(object)
           }),

@@ -15,6 +15,8 @@ export interface Trigger<T extends KubeObject = KubeObject> {
   keys(object: T, informers: Informers): Iterable<ObjectKey>
   /** Whether two versions of an object are known to name the same keys: then one is asked. */
   same?(object: T, previous: T): boolean
+  /** Whether a change can concern anyone; every change can by default. */
+  matters?(change: { object?: T; previous?: T }): boolean
 }
 
 export interface ControllerContext {

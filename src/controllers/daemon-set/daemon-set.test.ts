@@ -212,3 +212,109 @@ test('daemonSetController notes template generations on pods and causes of chang
   assert.equal(revision!.metadata!.annotations!['kubernetes.io/change-cause'], 'why not')
   assert.equal(revision!.metadata!.labels!['controller-revision-hash'], pod!.metadata!.labels!['controller-revision-hash'])
 })
+
+test('daemonSetController begins to count failures anew with another template', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  await client.create(DaemonSet, daemonSet())
+  const fail = async (image: string) => {
+    const pod = await eventually(async () => {
+      const { items } = await client.list(Pod, { namespace })
+      return items.find(({ spec, status }) => spec?.containers[0]?.image === image && status?.phase !== 'Failed')
+    })
+    await client.patch(Pod, keyOf(pod), { type: 'merge', patch: { status: { phase: 'Failed' } } }, { subresource: 'status' })
+  }
+  for (let i = 0; i < 4; i++) await fail('agent:1')
+  // The next may be replaced after eight seconds.
+  await fail('agent:1')
+  const since = cluster.clock.now()
+  const template = { spec: { containers: [{ name: 'c', image: 'agent:2' }] } }
+  await client.patch(DaemonSet, key, { type: 'strategic', patch: { spec: { template } } })
+  await eventually(async () => (await images(cluster)) === 'agent:2')
+  assert.ok(cluster.clock.now() - since < 1000, `took ${cluster.clock.now() - since} ms`)
+})
+
+test('daemonSetController with surge replaces a pod as soon as it is on its way out', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  const updateStrategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
+  await client.create(DaemonSet, daemonSet({ updateStrategy }))
+  const [pod] = await eventually(async () => {
+    const { items } = await client.list(Pod, { namespace })
+    return items.length === 1 && items
+  })
+  await client.patch(Pod, keyOf(pod!), { type: 'merge', patch: { metadata: { finalizers: ['example.com/held'] } } })
+  await client.delete(Pod, keyOf(pod!))
+  await eventually(async () => (await nodes(cluster)) === 'n1,n1')
+})
+
+test('daemonSetController lets its pods stay for good on nodes in trouble, whatever the template says', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  const tolerations = [
+    { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 5 },
+    { key: 'dedicated', operator: 'Exists' },
+  ]
+  await client.create(DaemonSet, daemonSet({}, { tolerations }))
+  const [pod] = await eventually(async () => {
+    const { items } = await client.list(Pod, { namespace })
+    return items.length === 1 && items
+  })
+  assert.deepEqual(pod!.spec!.tolerations!.slice(0, 3), [
+    { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
+    { key: 'dedicated', operator: 'Exists' },
+    { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
+  ])
+})
+
+test('daemonSetController adopts pods and revisions that nobody controls, and keeps one revision of a template', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  await client.create(DaemonSet, daemonSet())
+  const [mine] = await eventually(async () => {
+    const { items } = await client.list(Pod, { namespace })
+    return items.length === 1 && items
+  })
+  const [revision] = (await client.list(ControllerRevision, { namespace })).items
+  const hash = revision!.metadata!.labels!['controller-revision-hash']
+  // As if from a backup: the same template under another name, without the label.
+  const copy = { ...revision!, metadata: { namespace, name: 'agent-copy', labels: { app: 'agent' } }, revision: 7 }
+  await client.create(ControllerRevision, copy)
+  const [left] = await eventually(async () => {
+    const { items } = await client.list(ControllerRevision, { namespace })
+    return items.length === 1 && items[0]!.metadata?.name === 'agent-copy' && items
+  })
+  assert.equal(left!.metadata!.labels!['controller-revision-hash'], 'agent-copy')
+  assert.notEqual(hash, 'agent-copy')
+  const relabelled = await eventually(async () => {
+    const pod = await client.get(Pod, keyOf(mine!))
+    return pod.metadata?.labels?.['controller-revision-hash'] === 'agent-copy' && pod
+  })
+  assert.equal(relabelled.metadata!.uid, mine!.metadata!.uid)
+
+  await addNode(cluster, 'n2', { taints: [{ key: 'dedicated', effect: 'NoSchedule' }] })
+  const spec = { containers: [{ name: 'c', image: 'agent:0' }], nodeName: 'n2' }
+  await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: { namespace, name: 'stray', labels: { app: 'agent' } }, spec })
+  await eventually(async () => {
+    const { metadata } = await client.get(Pod, { namespace, name: 'stray' })
+    return metadata?.ownerReferences?.[0]?.kind === 'DaemonSet'
+  })
+})
+
+test('daemonSetController has nothing to do when a node says that it is well', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  await client.create(DaemonSet, daemonSet())
+  await eventually(async () => (await client.get(DaemonSet, key)).status?.numberAvailable === 1)
+  await cluster.advance(1000)
+  const before = cluster.reconciles()
+  const conditions = [{ type: 'Ready', status: 'True', lastHeartbeatTime: '2026-01-01T00:00:00Z' }]
+  await client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { status: { conditions } } }, { subresource: 'status' })
+  await cluster.advance(1000)
+  assert.equal(cluster.reconciles(), before)
+})

@@ -1,30 +1,29 @@
 // daemonset-controller: one pod on every node that fits, and updates node by node.
 import { isFinished } from '#api/finished-pod.ts'
 import type { DaemonSetStatus } from '#api/generated/types.ts'
-import { scaledValue } from '#api/int-or-string.ts'
 import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
 import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, keyText } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
-import { itself, mapped, ownersOf } from '#client/triggers.ts'
+import { adoptersOf, itself, mapped, ownersOf } from '#client/triggers.ts'
 import { isEmptySelector, selectorMatcher } from '#api/validation/label-selector.ts'
 import { FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
 import { availableInMs, isAvailable, isReady } from '#controllers/pod-state.ts'
-import { hashOf, syncHistory, truncateHistory } from '#controllers/revision-history.ts'
+import { hashOf, truncateHistory } from '#controllers/revision-history.ts'
 import { equal } from '#api/equal.ts'
 import { isUpdated, newPod, nodeOf } from './daemon-pods.ts'
 import { eligibility } from './eligibility.ts'
+import { daemonHistory } from './history.ts'
+import { type Changes, maxSurgeOf, rollingUpdate } from './rolling-update.ts'
 
 const BURST = 250
 const FAILED_MAX_MS = 900_000
 
-interface Plan {
-  create: string[]
-  delete: Pod[]
+interface Plan extends Changes {
   /** How long until a failed pod may be replaced. */
   waitMs: number | undefined
 }
@@ -39,12 +38,17 @@ export function daemonSetController(): Controller {
     triggers: [
       itself(DaemonSet),
       ownersOf(Pod, DaemonSet),
+      adoptersOf(Pod, DaemonSet, ({ spec }) => spec?.selector),
       ownersOf(ControllerRevision, DaemonSet),
-      mapped(Node, (_, informers) =>
-        informers
-          .of(DaemonSet)
-          .list()
-          .map((set) => keyOf(set)),
+      adoptersOf(ControllerRevision, DaemonSet, ({ spec }) => spec?.selector),
+      mapped(
+        Node,
+        (_, informers) =>
+          informers
+            .of(DaemonSet)
+            .list()
+            .map((set) => keyOf(set)),
+        ({ object, previous }) => !object || !previous || !samePlace(object, previous),
       ),
     ],
     async reconcile(key, context) {
@@ -57,12 +61,12 @@ export function daemonSetController(): Controller {
       }
       if (set.metadata.deletionTimestamp) return
       const pods = await claimPods(set, context)
-      const history = await syncHistory(set, DaemonSet, context)
+      const history = await daemonHistory(set, pods, context)
       const hash = hashOf(history.update)!
       const byNode = groupByNode(pods)
       const plan = planOf(set, byNode, { hash, context, pace })
       if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete')
-        planUpdate(set, { byNode, hash, plan, context })
+        Object.assign(plan, rollingUpdate(set, { nodes: informers.of(Node).list(), byNode, hash, now: clock.now() }))
       const failure = await carryOut(set, plan, { hash, context })
       await writeStatus(set, { byNode, hash, collisionCount: history.collisionCount, context })
       const inUse = new Set([history.update.metadata!.name!, ...pods.map((pod) => `${key.name}-${hashOf(pod)}`)])
@@ -74,6 +78,11 @@ export function daemonSetController(): Controller {
       if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
     },
   }
+}
+
+/** All that decides whether a daemon belongs on a node. */
+function samePlace(after: Node, before: Node): boolean {
+  return equal(after.metadata?.labels, before.metadata?.labels) && equal(after.spec?.taints, before.spec?.taints)
 }
 
 async function claimPods(set: DaemonSet, { client, informers }: ControllerContext): Promise<Pod[]> {
@@ -114,7 +123,7 @@ function planOf(set: DaemonSet, byNode: ReadonlyMap<string, Pod[]>, { hash, cont
     const { shouldRun, shouldContinue } = eligibility(set, node)
     if (shouldRun && pods.length === 0) plan.create.push(name)
     else if (!shouldContinue) plan.delete.push(...pods.filter((pod) => !pod.metadata?.deletionTimestamp))
-    else keepOne(set, pods, { node: name, plan, hash, pace, context })
+    else if (!keepOne(set, pods, { node: name, plan, hash, pace, context }) && shouldRun && maxSurgeOf(set, 1) > 0) plan.create.push(name)
   }
   // Nobody will ever place a pod on a node that is gone.
   const known = new Set(nodes.map(({ metadata }) => metadata?.name))
@@ -123,14 +132,21 @@ function planOf(set: DaemonSet, byNode: ReadonlyMap<string, Pod[]>, { hash, cont
   return plan
 }
 
-/** Of several pods on one node the oldest stays; failed ones are replaced, more slowly each time. */
-function keepOne(set: DaemonSet, pods: readonly Pod[], { node, plan, hash, pace, context }: Planning & { node: string; plan: Plan }): void {
+/** Of several pods on one node the oldest stays; failed ones are replaced, more slowly each time. Returns whether the node has a pod, or has to wait for one. */
+function keepOne(
+  set: DaemonSet,
+  pods: readonly Pod[],
+  { node, plan, hash, pace, context }: Planning & { node: string; plan: Plan },
+): boolean {
   const running: Pod[] = []
+  let waits = false
   for (const pod of pods) {
     if (pod.metadata?.deletionTimestamp) continue
     if (pod.status?.phase === 'Failed') {
-      const waitMs = pace.ask(`${set.metadata!.uid}/${node}`, context)
+      // Another template is another chance.
+      const waitMs = pace.ask(`${set.metadata!.uid}/${set.status?.observedGeneration ?? 0}/${node}`, context)
       if (waitMs > 0) {
+        waits = true
         plan.waitMs = Math.min(plan.waitMs ?? Infinity, waitMs)
         continue
       }
@@ -143,65 +159,24 @@ function keepOne(set: DaemonSet, pods: readonly Pod[], { node, plan, hash, pace,
       plan.delete.push(pod)
     } else running.push(pod)
   }
-  if (running.length < 2) return
+  if (running.length < 2) return waits || running.length > 0
   running.sort(placedThenOldest)
-  if (maxSurgeOf(set, 1) === 0) return void plan.delete.push(...running.slice(1))
+  if (maxSurgeOf(set, 1) === 0) {
+    plan.delete.push(...running.slice(1))
+    return true
+  }
   // With surge there may be two: one of the present template beside one of an older one, until it takes over.
   const next = running.find((pod) => isUpdated(pod, set, hash))
   const old = running.find((pod) => !isUpdated(pod, set, hash))
   plan.delete.push(...running.filter((pod) => pod !== next && pod !== old))
-  if (!next || !old) return
-  const { minReadySeconds = 0 } = set.spec ?? {}
-  if (!isReady(old) || isAvailable(next, minReadySeconds, context.clock.now())) plan.delete.push(old)
+  if (next && old && (!isReady(old) || isAvailable(next, set.spec?.minReadySeconds ?? 0, context.clock.now()))) plan.delete.push(old)
+  return true
 }
 
 function placedThenOldest(a: Pod, b: Pod): number {
   const created = ({ metadata }: Pod) => Date.parse(metadata?.creationTimestamp ?? '') || 0
-  return Number(Boolean(b.spec?.nodeName)) - Number(Boolean(a.spec?.nodeName)) || created(a) - created(b)
-}
-
-/** Lets go of old pods as far as availability allows, or, with surge, starts new ones beside them. */
-function planUpdate(
-  set: DaemonSet,
-  { byNode, hash, plan, context }: { byNode: ReadonlyMap<string, Pod[]>; hash: string; plan: Plan; context: ControllerContext },
-): void {
-  const nodes = context.informers
-    .of(Node)
-    .list()
-    .filter((node) => eligibility(set, node).shouldRun)
-  const minReadySeconds = set.spec?.minReadySeconds ?? 0
-  const available = (pod: Pod) => isAvailable(pod, minReadySeconds, context.clock.now())
-  const maxSurge = maxSurgeOf(set, nodes.length)
-  const maxUnavailable = maxUnavailableOf(set, nodes.length)
-  const groups = nodes.map(({ metadata }) => {
-    const node = metadata?.name ?? ''
-    const pods = (byNode.get(node) ?? []).filter((pod) => !pod.metadata?.deletionTimestamp)
-    return { node, old: pods.find((pod) => !isUpdated(pod, set, hash)), next: pods.find((pod) => isUpdated(pod, set, hash)) }
-  })
-  if (maxSurge === 0) {
-    let unavailable = groups.filter(({ old, next }) => (old === undefined) === (next === undefined) || (next && !available(next))).length
-    for (const { old, next } of groups) {
-      if (!old || next) continue
-      // One that does not serve anyway costs nothing.
-      if (!available(old)) plan.delete.push(old)
-      else if (unavailable < maxUnavailable) {
-        plan.delete.push(old)
-        unavailable++
-      }
-    }
-    return
-  }
-  let surge = groups.filter(({ old, next }) => old && next && available(old)).length
-  for (const { node, old, next } of groups) {
-    if (!old) continue
-    if (next) {
-      if (!available(old) || available(next)) plan.delete.push(old)
-    } else if (!available(old)) plan.create.push(node)
-    else if (surge < maxSurge) {
-      plan.create.push(node)
-      surge++
-    }
-  }
+  const placed = Number(Boolean(b.spec?.nodeName)) - Number(Boolean(a.spec?.nodeName))
+  return placed || created(a) - created(b) || (a.metadata!.name! < b.metadata!.name! ? -1 : 1)
 }
 
 async function carryOut(set: DaemonSet, plan: Plan, { hash, context }: { hash: string; context: ControllerContext }): Promise<unknown> {
@@ -254,15 +229,6 @@ async function writeStatus(
   const normal = (value: DaemonSetStatus | undefined) => Object.fromEntries(Object.entries(value ?? {}).filter(([, count]) => count !== 0))
   if (set.status?.observedGeneration !== undefined && equal(normal(status), normal(set.status))) return
   await context.client.update(DaemonSet, { ...set, status }, { subresource: 'status' })
-}
-
-function maxSurgeOf({ spec }: DaemonSet, nodes: number): number {
-  return scaledValue(spec?.updateStrategy?.rollingUpdate?.maxSurge ?? 0, nodes, 'up')
-}
-
-function maxUnavailableOf(set: DaemonSet, nodes: number): number {
-  const maximum = scaledValue(set.spec?.updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, nodes, 'up')
-  return maximum === 0 && maxSurgeOf(set, nodes) === 0 ? 1 : maximum
 }
 
 function nextAvailableMs({ spec }: DaemonSet, pods: readonly Pod[], now: number): number | undefined {

@@ -27,13 +27,16 @@ const ADDED_ON_HOST_NETWORK: Toleration = { key: NETWORK_UNAVAILABLE_TAINT, oper
 export function daemonTolerations(spec: PodSpec): Toleration[] {
   const tolerations = [...(spec.tolerations ?? [])]
   for (const added of [...ADDED, ...(spec.hostNetwork ? [ADDED_ON_HOST_NETWORK] : [])]) {
-    const present = tolerations.some(
-      ({ key, operator, effect }) => key === added.key && operator === added.operator && effect === added.effect,
-    )
-    if (!present) tolerations.push(added)
+    const present = tolerations.findIndex((one) => sameTaints(one, added))
+    if (present < 0) tolerations.push(added)
+    // Without an end, whatever the template says.
+    else tolerations[present] = added
   }
   return tolerations
 }
+
+const sameTaints = (a: Toleration, b: Toleration): boolean =>
+  a.key === b.key && a.operator === b.operator && a.effect === b.effect && (a.value ?? '') === (b.value ?? '')
 
 export function eligibility(set: DaemonSet, node: Node): { shouldRun: boolean; shouldContinue: boolean } {
   const spec = set.spec!.template.spec!

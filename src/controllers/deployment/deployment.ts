@@ -5,7 +5,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
-import { itself, mapped, ownersOf } from '#client/triggers.ts'
+import { adoptersOf, itself, mapped, ownersOf } from '#client/triggers.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 import { isEmptySelector, selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
@@ -18,7 +18,12 @@ import { recreate, resize, rollingUpdate } from './strategies.ts'
 export const deploymentController: Controller = {
   name: 'deployment-controller',
   workers: 20,
-  triggers: [itself(Deployment), ownersOf(ReplicaSet, Deployment), mapped(ReplicaSet, forOrphan), mapped(Pod, forRecreate)],
+  triggers: [
+    itself(Deployment),
+    ownersOf(ReplicaSet, Deployment),
+    adoptersOf(ReplicaSet, Deployment, ({ spec }) => spec?.selector),
+    mapped(Pod, forRecreate),
+  ],
   async reconcile(key, context) {
     const deployment = context.informers.of(Deployment).get(key)
     if (!deployment?.metadata?.uid) return
@@ -76,12 +81,6 @@ async function warnOfSelectingAll(deployment: Deployment, { client, events }: Co
     { ...deployment, status: { ...deployment.status, observedGeneration: generation } },
     { subresource: 'status' },
   )
-}
-
-function forOrphan(set: ReplicaSet, informers: Informers): ObjectKey[] {
-  if (controllerOf(set) || !set.metadata?.labels) return []
-  const deployments = informers.of(Deployment).list(set.metadata.namespace)
-  return deployments.filter(({ spec }) => selectorMatches(spec?.selector, set.metadata?.labels)).map((deployment) => keyOf(deployment))
 }
 
 /** A Recreate rollout waits for the last old pod to be gone. */

@@ -5,9 +5,9 @@ import { Job } from '#api/kinds/batch/job.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, keyText, type ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
-import { itself, mapped, ownersOf } from '#client/triggers.ts'
+import { adoptersOf, itself, ownersOf } from '#client/triggers.ts'
 import { conditionOf, withCondition } from '#controllers/conditions.ts'
-import { selectorMatcher, selectorMatches } from '#api/validation/label-selector.ts'
+import { selectorMatcher } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { deletePod } from '#controllers/pod-control.ts'
 import { isReady } from '#controllers/pod-state.ts'
@@ -28,15 +28,7 @@ export function jobController(): Controller {
   return {
     name: 'job-controller',
     workers: 20,
-    triggers: [
-      itself(Job),
-      ownersOf(Pod, Job),
-      mapped(Pod, (pod, informers) => {
-        if (controllerOf(pod) || !pod.metadata?.labels) return []
-        const jobs = informers.of(Job).list(pod.metadata.namespace)
-        return jobs.filter(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels)).map((job) => keyOf(job))
-      }),
-    ],
+    triggers: [itself(Job), ownersOf(Pod, Job), adoptersOf(Pod, Job, ({ spec }) => spec?.selector)],
     async reconcile(key, context) {
       const job = context.informers.of(Job).get(key)
       // Someone else's: its pods, too.

@@ -3,11 +3,11 @@ import { equal } from '#api/equal.ts'
 import type { Kind } from '#api/kind.ts'
 import type { LabelSelector, ReplicaSetStatus } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
-import { keyOf, type KubeObject, type ObjectKey } from '#api/object.ts'
+import type { KubeObject } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
-import { itself, mapped, ownersOf } from '#client/triggers.ts'
-import { selectorMatcher, selectorMatches } from '#api/validation/label-selector.ts'
+import { adoptersOf, itself, ownersOf } from '#client/triggers.ts'
+import { selectorMatcher } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { EarlyEnds, endOf, isRefused, refusalWaitMs } from '#controllers/failed-pods.ts'
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from '#controllers/pod-control.ts'
@@ -47,7 +47,7 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
     account: options.account,
     component: options.account,
     workers: 20,
-    triggers: [itself(kind), ownersOf(Pod, kind), mapped(Pod, (pod, informers) => setsForOrphan(pod, informers, options))],
+    triggers: [itself(kind), ownersOf(Pod, kind), adoptersOf(Pod, kind, selectorOf)],
     async run(context) {
       ends.follow(context)
     },
@@ -134,12 +134,6 @@ function relatedPods<S extends ReplicatedSet>(set: S, kind: Kind<S>, informers: 
   const controller = controllerOf(set)
   const sets = controller ? informers.of(kind).ownedBy(controller.uid) : [set]
   return sets.flatMap(({ metadata }) => informers.of(Pod).ownedBy(metadata?.uid ?? '')).filter((pod) => isActive(pod))
-}
-
-function setsForOrphan<S extends ReplicatedSet>(pod: Pod, informers: Informers, { kind, selectorOf }: ReplicasOptions<S>): ObjectKey[] {
-  if (controllerOf(pod) || !pod.metadata?.labels) return []
-  const sets = informers.of(kind).list(pod.metadata.namespace)
-  return sets.filter((set) => selectorMatches(selectorOf(set), pod.metadata?.labels)).map((set) => keyOf(set))
 }
 
 /** When the next ready pod will have been ready long enough. */

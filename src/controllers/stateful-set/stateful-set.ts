@@ -7,10 +7,10 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
-import { itself, mapped, ownersOf } from '#client/triggers.ts'
+import { adoptersOf, itself, ownersOf } from '#client/triggers.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
 import { EarlyEnds, endOf, FailedPodPace } from '#controllers/failed-pods.ts'
-import { claim, controllerOf } from '#controllers/owners.ts'
+import { claim } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { availableInMs, isReady } from '#controllers/pod-state.ts'
 import { hashOf, type History, syncHistory, templateOf, truncateHistory } from '#controllers/revision-history.ts'
@@ -33,11 +33,7 @@ export function statefulSetController(): Controller {
       itself(StatefulSet),
       ownersOf(Pod, StatefulSet),
       ownersOf(ControllerRevision, StatefulSet),
-      mapped(Pod, (pod, informers) => {
-        if (controllerOf(pod) || !pod.metadata?.labels) return []
-        const sets = informers.of(StatefulSet).list(pod.metadata.namespace)
-        return sets.filter(({ spec }) => selectorMatches(spec?.selector, pod.metadata?.labels)).map((set) => keyOf(set))
-      }),
+      adoptersOf(Pod, StatefulSet, ({ spec }) => spec?.selector),
     ],
     reads: [PersistentVolumeClaim],
     async run(context) {

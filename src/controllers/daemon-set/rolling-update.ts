@@ -1,0 +1,99 @@
+// How the pods of an older template make way: a few nodes at a time, or, with surge, with both pods on a node until the new one serves.
+import { scaledValue } from '#api/int-or-string.ts'
+import type { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
+import type { Node } from '#api/kinds/core/node.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
+import { isAvailable } from '#controllers/pod-state.ts'
+import { isUpdated } from './daemon-pods.ts'
+import { eligibility } from './eligibility.ts'
+
+export interface Changes {
+  create: string[]
+  delete: Pod[]
+}
+
+interface Place {
+  node: string
+  /** Whether a daemon is to run there: what is on other nodes stays until it has to make way, and is not made again. */
+  wanted: boolean
+  old: Pod | undefined
+  next: Pod | undefined
+}
+
+export interface World {
+  nodes: readonly Node[]
+  byNode: ReadonlyMap<string, readonly Pod[]>
+  /** Of the present template. */
+  hash: string
+  now: number
+}
+
+export function rollingUpdate(set: DaemonSet, world: World): Changes {
+  const wanted = world.nodes.filter((node) => eligibility(set, node).shouldRun).map(({ metadata }) => metadata?.name ?? '')
+  const places = placesOf(set, wanted, world)
+  const available = (pod: Pod | undefined) => pod !== undefined && isAvailable(pod, set.spec?.minReadySeconds ?? 0, world.now)
+  const maxSurge = maxSurgeOf(set, wanted.length)
+  if (maxSurge > 0) return surge(places, { maxSurge, desired: wanted.length, available })
+  return replace(places, { maxUnavailable: maxUnavailableOf(set, wanted.length), available })
+}
+
+function placesOf(set: DaemonSet, wanted: readonly string[], { byNode, hash }: World): Place[] {
+  const isWanted = new Set(wanted)
+  return [...new Set([...wanted, ...byNode.keys()])].map((node) => {
+    const pods = (byNode.get(node) ?? []).filter(({ metadata }) => !metadata?.deletionTimestamp)
+    const next = pods.find((pod) => isUpdated(pod, set, hash))
+    return { node, wanted: isWanted.has(node), old: pods.find((pod) => !isUpdated(pod, set, hash)), next }
+  })
+}
+
+type IsAvailable = (pod: Pod | undefined) => boolean
+
+/** Old pods that do not serve go first, and count like all others that are missed meanwhile. */
+function replace(places: readonly Place[], { maxUnavailable, available }: { maxUnavailable: number; available: IsAvailable }): Changes {
+  const broken: Pod[] = []
+  const serving: Pod[] = []
+  let unavailable = 0
+  for (const { old, next } of places) {
+    if (old && !next && available(old)) serving.push(old)
+    else if (old && !next) broken.push(old)
+    if ((old === undefined) === (next === undefined) || !available(old ?? next)) unavailable++
+  }
+  return { create: [], delete: [...broken, ...serving.slice(0, Math.max(0, maxUnavailable - unavailable))] }
+}
+
+function surge(
+  places: readonly Place[],
+  { maxSurge, desired, available }: { maxSurge: number; desired: number; available: IsAvailable },
+): Changes {
+  const changes: Changes = { create: [], delete: [] }
+  const candidates: string[] = []
+  const misplaced: Pod[] = []
+  let surging = 0
+  let serving = 0
+  for (const { node, wanted, old, next } of places) {
+    if (available(old ?? next)) serving++
+    if (!old) continue
+    if (next && available(next)) changes.delete.push(old)
+    else if (next) surging++
+    else if (available(old)) {
+      if (wanted) candidates.push(node)
+      else misplaced.push(old)
+    } else if (wanted) changes.create.push(node)
+    else changes.delete.push(old)
+  }
+  changes.create.push(...candidates.slice(0, Math.max(0, maxSurge - surging)))
+  // Who allows surge wants all of the time served: a daemon that moved to other nodes leaves the old ones when the new ones serve.
+  changes.delete.push(...misplaced.slice(0, Math.max(0, serving - desired)))
+  return changes
+}
+
+/** Only rolling updates know surge. */
+export function maxSurgeOf({ spec }: DaemonSet, nodes: number): number {
+  if (spec?.updateStrategy?.type === 'OnDelete') return 0
+  return scaledValue(spec?.updateStrategy?.rollingUpdate?.maxSurge ?? 0, nodes, 'up')
+}
+
+function maxUnavailableOf(set: DaemonSet, nodes: number): number {
+  const maximum = scaledValue(set.spec?.updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, nodes, 'up')
+  return maximum === 0 && maxSurgeOf(set, nodes) === 0 ? 1 : maximum
+}
