@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { ClusterConfig } from '#cli/config.ts'
 import { readNamedFile } from '#cli/named-file.ts'
 import { programVersion } from '#cli/version.ts'
-import type { Clock } from '#lib/clock.ts'
+import { type Clock, systemClock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
 import type { Logger } from '#lib/log.ts'
 import type { MetricSource } from '#lib/metric-family.ts'
@@ -106,7 +106,11 @@ async function encryptionOf(config: ClusterConfig, parts: EncryptionParts & { st
   const { encryption } = config
   if (encryption) {
     const { file: path, reload } = encryption
-    return Encryption.create({ path, read: () => readNamedFile('--encryption-provider-config', path), reload }, parts)
+    // Files and plugins are there in real time, whatever time the cluster has.
+    return Encryption.create(
+      { path, read: () => readNamedFile('--encryption-provider-config', path), reload },
+      { ...parts, clock: systemClock },
+    )
   }
   if (config.store.type === 'memory') return undefined
   return Encryption.create(await localEncryption(new OwnerOnlyFiles(config.pkiDirectory), parts), parts)

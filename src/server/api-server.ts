@@ -327,8 +327,14 @@ class Server implements ApiServer {
       this.#extensions.run?.(signal).catch(report),
       expiry?.catch(report),
       encryption?.run(signal).catch(report),
+      encryption && this.#readAgain(encryption, signal).catch(report),
       encryption?.rewrite ? this.#encrypted?.rewriteStale(signal).catch(report) : undefined,
     ])
+  }
+
+  /** What could not be read is read again when its key may be there. */
+  async #readAgain(encryption: Encryption, signal: AbortSignal): Promise<void> {
+    for await (const _ of encryption.chances(signal)) await this.#mirror.readAgain(this.#encrypted?.unreadable() ?? [])
   }
 
   /** Lets what is being served finish, watches at once; what takes too long is cut. */
@@ -369,11 +375,13 @@ class Server implements ApiServer {
 
   #endpoints(): Endpoint[] {
     const started = () => (this.#state === 'new' || this.#state === 'starting' ? 'not finished' : undefined)
+    const { encryption } = this.#options
     const checks: HealthCheck[] = [
       { name: 'ping', check: () => undefined },
       { name: 'log', check: () => undefined },
       { name: 'etcd', check: () => this.#storeProblem() },
       { name: 'etcd-readiness', of: ['readyz'], check: () => this.#storeProblem() },
+      ...(encryption?.asksPlugins ? [pluginCheck(encryption)] : []),
       { name: 'informer-sync', of: ['readyz'], check: started },
       ...START_HOOKS.map((name) => ({ name, check: started })),
       ...(this.#options.healthChecks ?? []),
@@ -411,6 +419,11 @@ class Server implements ApiServer {
     const paths = (): string[] => endpoints.flatMap(({ path }) => (path ? [path] : []))
     return [...endpoints, pathsEndpoint(() => discovery.discovery(), paths)]
   }
+}
+
+/** A plugin that is gone is no reason to begin anew: it is not asked of `livez`. */
+function pluginCheck(encryption: Encryption): HealthCheck {
+  return { name: 'kms-providers', of: ['healthz', 'readyz'], check: () => encryption.pluginProblem() }
 }
 
 /** What is served whatever is stored; the register of API services is not in itself. */

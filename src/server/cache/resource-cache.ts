@@ -153,5 +153,5 @@ export class ResourceCache {
 }
 
 function costOf({ object, previous }: CacheEvent): number {
-  return object.bytes.length + (previous?.bytes.length ?? 0)
+  return object.size + (previous?.size ?? 0)
 }

@@ -80,6 +80,15 @@ export class StoreMirror {
     void this.#follow(this.#store.watch(ROOT, { after: revision, signal }), signal)
   }
 
+  /** Reads values again that nobody could read: not a change that anybody is told of, for who could not read them has failed. */
+  async readAgain(keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      const entry = await this.#store.get(key)
+      const present = this.#cacheOf(key)?.get(key) ?? this.#unclaimed.get(key)
+      if (entry?.fault === undefined && entry?.revision === present?.revision && entry) this.#load(storedObject(entry))
+    }
+  }
+
   /** Resolves once everything up to `revision` is here. */
   seen(revision: number): Promise<void> | undefined {
     if (revision <= this.#revision) return undefined

@@ -19,7 +19,11 @@ export function unreadable(key: string, revision: number, fault: string): Stored
   const refuse = () => {
     throw new StatusError('InternalError', `Internal error occurred: ${fault}`, { details: { causes: [{ message: fault }] } })
   }
-  return Object.defineProperties(object, { bytes: { get: refuse }, at: { value: (later: number) => unreadable(key, later, fault) } })
+  return Object.defineProperties(object, {
+    bytes: { get: refuse },
+    size: { value: 0 },
+    at: { value: (later: number) => unreadable(key, later, fault) },
+  })
 }
 
 export class StoredObject {
@@ -35,6 +39,11 @@ export class StoredObject {
     this.key = key
     this.bytes = bytes
     this.revision = revision
+  }
+
+  /** Of its bytes. */
+  get size(): number {
+    return this.bytes.length
   }
 
   /** The same at another revision: what was there last when it went. */

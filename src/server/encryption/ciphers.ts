@@ -8,6 +8,9 @@ export interface Cipher {
   encrypt(plain: Uint8Array, context: string): Uint8Array | Promise<Uint8Array>
   /** Throws when the value is not what was encrypted. */
   decrypt(sealed: Uint8Array, context: string): Uint8Array | Promise<Uint8Array>
+  /** Where keys change behind one provider: which one values are encrypted with now, and which one this was. */
+  currentKey?(): string
+  keyOf?(sealed: Uint8Array): string
 }
 
 const NONCE_BYTES = 12

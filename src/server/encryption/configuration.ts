@@ -4,8 +4,10 @@ import { isObject } from '#api/clone.ts'
 import { parseYaml } from '#api/codec/yaml.ts'
 import { misfits, type Shape } from '#api/configuration-file.ts'
 import type { Clock } from '#lib/clock.ts'
+import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import { aesCbc, aesGcm, type Cipher, identity, secretBox } from './ciphers.ts'
+import type { KmsPlugin } from './kms.ts'
 import type { Provider, Providers } from './providers.ts'
 
 /** By names such as `secrets`, `deployments.apps`, `*.apps`, `*.` for the core group, `*.*` for all. */
@@ -14,8 +16,13 @@ export type EncryptionRules = ReadonlyMap<string, Providers>
 export interface Making {
   clock: Clock
   random: Random
+  log: Logger
+  /** See KmsParts. */
+  recovered(): void
   /** Takes connections to plugins, to be closed with it. */
   connections: DisposableStack
+  /** Takes the plugins themselves, in the order in which they are named. */
+  plugins: KmsPlugin[]
 }
 
 const KEY_SIZES: Record<string, readonly number[]> = { aesgcm: [16, 24, 32], aescbc: [16, 24, 32], secretbox: [32] }
@@ -220,8 +227,9 @@ async function kmsOf(given: unknown, { path, errors, making }: Reading): Promise
   if (errors.length > before) return []
   const { kmsProvider } = await import('./kms.ts')
   const socket = (endpoint as string).replace(/^unix:\/\//, '')
-  const { provider, connection } = kmsProvider({ name: name as string, socket, timeoutMs: timeoutMs! }, making)
-  making.connections.use(connection)
+  const { provider, plugin } = await kmsProvider({ name: name as string, socket, timeoutMs: timeoutMs! }, making)
+  making.connections.use(plugin)
+  making.plugins.push(plugin)
   return [provider]
 }
 

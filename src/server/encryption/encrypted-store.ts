@@ -6,6 +6,11 @@ import type { Logger } from '#lib/log.ts'
 import type { Encryption, GroupResource } from './encryption.ts'
 import { isEncrypted, open, type Provider, type Providers, seal } from './providers.ts'
 
+interface Writer {
+  provider: Provider
+  key: string
+}
+
 const ROOT = '/registry/'
 const NOTHING = new Uint8Array(0)
 
@@ -23,8 +28,11 @@ export class EncryptedStore implements Store {
   /** By first segments of the key; made anew when the configuration changes. */
   #providers = new Map<string, Providers>()
   #generation = 0
-  /** Who wrote what is stored, of keys that are to be encrypted. */
-  readonly #writers = new Map<string, Provider>()
+  /** Who wrote what is stored, and with which key, of values that are to be encrypted. */
+  readonly #writers = new Map<string, Writer>()
+  readonly #writersOf = new WeakMap<Provider, Map<string, Writer>>()
+  /** Where values lie that nobody could read. */
+  readonly #unreadable = new Set<string>()
   /** What was encrypted in this process, for as long as the store still tells of it. */
   readonly #plain = new WeakMap<Uint8Array, Uint8Array>()
   readonly #operations = new Map<string, { labels: Record<string, string>; value: number }>()
@@ -60,7 +68,7 @@ export class EncryptedStore implements Store {
     this.#plain.set(sealed, value)
     const before = this.#writers.get(key)
     // Told of before the write is acknowledged: readers may look at once.
-    this.#writers.set(key, providers[0]!)
+    this.#writers.set(key, this.#writerOf(providers[0]!, sealed))
     try {
       const entry = await this.#store.put(key, sealed, expected)
       this.#count('to_storage', providers[0]!, 'OK')
@@ -102,12 +110,17 @@ export class EncryptedStore implements Store {
 
   isStale(key: string): boolean {
     const providers = this.#providersOf(key)
-    return !isClear(providers) && this.#writers.get(key) !== providers[0]
+    return !isClear(providers) && this.#writers.get(key) !== this.#current(providers[0]!)
   }
 
   /** Keys kept otherwise than the configuration wants them now. */
   stale(): string[] {
     return [...this.#writers.keys()].filter((key) => this.isStale(key))
+  }
+
+  /** Keys whose values could not be read when they were read last. */
+  unreadable(): string[] {
+    return [...this.#unreadable]
   }
 
   /** Writes stale values again. Returns how many. */
@@ -154,6 +167,7 @@ export class EncryptedStore implements Store {
     const { key } = change
     if (change.type === 'delete') {
       this.#writers.delete(key)
+      this.#unreadable.delete(key)
       return { ...change, previous: await this.#past(key, change.previous) }
     }
     const previous = change.previous === undefined ? {} : { previous: await this.#past(key, change.previous) }
@@ -166,13 +180,15 @@ export class EncryptedStore implements Store {
     const providers = this.#providersOf(key)
     try {
       const { value, provider } = await open(providers, key, stored)
-      if (!isClear(providers)) this.#writers.set(key, provider)
+      if (!isClear(providers)) this.#writers.set(key, this.#writerOf(provider, stored))
+      this.#unreadable.delete(key)
       this.#count('from_storage', provider, 'OK')
       return { value }
     } catch (error) {
       const fault = `unable to transform key ${JSON.stringify(key)}: ${(error as Error).message}`
       this.#count('from_storage', undefined, 'Unknown')
       this.#options.log.error('a stored value cannot be read', { key, error: (error as Error).message })
+      this.#unreadable.add(key)
       return { value: NOTHING, fault }
     }
   }
@@ -206,6 +222,24 @@ export class EncryptedStore implements Store {
     const providers = encryption.providersOf(found ?? { group: '', resource: '' })
     this.#providers.set(short ? key.slice(0, first) : longer, providers)
     return providers
+  }
+
+  #writerOf(provider: Provider, stored: Uint8Array): Writer {
+    const { cipher, prefix } = provider
+    return this.#writer(provider, cipher.keyOf?.(stored.subarray(prefix.length)))
+  }
+
+  #current(provider: Provider): Writer {
+    return this.#writer(provider, provider.cipher.currentKey?.())
+  }
+
+  /** One for all that were written alike. */
+  #writer(provider: Provider, key = ''): Writer {
+    const known = this.#writersOf.get(provider) ?? new Map<string, Writer>()
+    this.#writersOf.set(provider, known)
+    const writer = known.get(key) ?? { provider, key }
+    known.set(key, writer)
+    return writer
   }
 
   #count(type: string, provider: Provider | undefined, status: string): void {

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, rmSync, statSync, mkdtempSync } from 'node:fs'
-import http2 from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { hasReason } from '#api/status.ts'
 import { silentLogger } from '#lib/log.ts'
-import { decodeMessage, encodeMessage } from '#lib/grpc/codec.ts'
 import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { systemClock } from '#lib/clock.ts'
@@ -18,7 +16,6 @@ import { createMemoryStore } from '#store/memory.ts'
 import { aesCbc, aesGcm, secretBox } from './ciphers.ts'
 import { readEncryptionConfiguration } from './configuration.ts'
 import { Encryption } from './encryption.ts'
-import { KMS_SCHEMA } from './kms.ts'
 import { localEncryption } from './local-key.ts'
 import { open } from './providers.ts'
 
@@ -191,7 +188,7 @@ const REFUSED: [string, string, RegExp][] = [
 for (const [what, text, message] of REFUSED)
   test(`readEncryptionConfiguration refuses ${what}`, async () => {
     using connections = new DisposableStack()
-    await assert.rejects(readEncryptionConfiguration(text, { ...parts(), connections }), message)
+    await assert.rejects(readEncryptionConfiguration(text, { ...parts(), connections, plugins: [], recovered: () => {} }), message)
   })
 
 test('wildcards cover the core group, a group, or all', async () => {
@@ -233,53 +230,27 @@ test('a resource named in several entries has all their providers, and none behi
     )
 })
 
-test('a KMS v2 plugin is asked for one seed and its values open after a restart', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'sampan-kms-'))
-  const asked: string[] = []
-  const plugin = http2.createServer()
-  const flip = (bytes: Uint8Array) => Buffer.from(bytes).map((byte) => byte ^ 0x5a)
-  plugin.on('stream', (stream, headers) => {
-    const chunks: Buffer[] = []
-    const name = String(headers[':path']).split('/').at(-1)!
-    asked.push(name)
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-    stream.on('end', () => {
-      const request: any = decodeMessage(KMS_SCHEMA, `v2.${name}Request`, Buffer.concat(chunks).subarray(5))
-      const answers: Record<string, object> = {
-        Status: { version: 'v2', healthz: 'ok', keyId: '1' },
-        Encrypt: { ciphertext: flip(request.plaintext ?? []), keyId: '1', annotations: { 'kms.example/v': Buffer.from('1') } },
-        Decrypt: { plaintext: flip(request.ciphertext ?? []) },
-      }
-      const body = encodeMessage(KMS_SCHEMA, `v2.${name}Response`, answers[name]!)
-      const head = Buffer.alloc(5)
-      head.writeUInt32BE(body.length, 1)
-      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
-      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
-      stream.end(Buffer.concat([head, body]))
-    })
-  })
-  const socket = join(directory, 'kms.sock')
-  await new Promise<void>((resolve) => plugin.listen(socket, resolve))
-  const sessions = new Set<http2.Http2Session>()
-  plugin.on('session', (session) => sessions.add(session))
-  try {
-    await using store = createMemoryStore()
-    const text = config({ kms: { apiVersion: 'v2', name: 'vault', endpoint: `unix://${socket}` } })
-    {
-      await using test = await startTestServer({ store, encryption: await encryptionOf(text) })
-      await test.client.create(Secret, secret('a', 'x'))
-      await test.client.create(Secret, secret('b', 'y'))
-      assert.deepEqual(asked, ['Status', 'Encrypt'])
-    }
-    assert.match(Buffer.from((await store.get('/registry/secrets/default/a'))!.value).toString('latin1'), /^k8s:enc:kms:v2:vault:/)
-    await using test = await startTestServer({ store, encryption: await encryptionOf(text) })
-    assert.equal((await test.client.get(Secret, at('b'))).data?.value, Buffer.from('y').toString('base64'))
-    assert.deepEqual(asked, ['Status', 'Encrypt', 'Decrypt'])
-  } finally {
-    for (const session of sessions) session.destroy()
-    await new Promise((resolve) => plugin.close(resolve))
-    rmSync(directory, { recursive: true })
-  }
+test('a server that meets values it cannot read goes on following the store, and reads them once it has their key', async () => {
+  await using store = createMemoryStore()
+  const both = config(keys('aesgcm', ['a', KEY]), keys('aesgcm', ['b', OTHER]))
+  const clock = createVirtualClock()
+  let text = config(keys('aesgcm', ['b', OTHER]))
+  await using ahead = await startTestServer({ store, encryption: await encryptionOf(both) })
+  const encryption = await Encryption.create({ read: () => text, reload: true }, { ...parts(), clock })
+  await using behind = await startTestServer({ store, encryption, clock })
+  const { metadata } = await ahead.client.create(Secret, secret('s', 'x'))
+  await ahead.client.create(Secret, secret('t', 'y'))
+  await ahead.client.update(Secret, { ...secret('s', 'z'), metadata: metadata! })
+  await ahead.client.delete(Secret, at('t'))
+  await assert.rejects(behind.client.get(Secret, at('s')), (error) => hasReason(error, 'InternalError'))
+  await behind.client.create(Secret, secret('u', 'y'))
+  assert.equal((await behind.client.get(Secret, at('u'))).data?.value, Buffer.from('y').toString('base64'))
+  text = both
+  await clock.advance(60_000)
+  assert.deepEqual(
+    (await behind.client.list(Secret)).items.map(({ metadata }) => metadata?.name),
+    ['s', 'u'],
+  )
 })
 
 test('open names every reason when several providers claim a value', async () => {

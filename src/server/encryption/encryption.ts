@@ -6,7 +6,8 @@ import type { Random } from '#lib/random.ts'
 import type { MetricFamily } from '#lib/metric-family.ts'
 import { identity } from './ciphers.ts'
 import { BadEncryptionConfiguration, type EncryptionRules, readEncryptionConfiguration } from './configuration.ts'
-import type { Providers } from './providers.ts'
+import type { KmsPlugin } from './kms.ts'
+import { joined, type Providers } from './providers.ts'
 
 /** Where the configuration comes from. */
 export interface EncryptionSource {
@@ -41,28 +42,33 @@ export class Encryption implements Disposable {
   #text: string
   #rules: EncryptionRules
   #connections: DisposableStack
+  #plugins: readonly KmsPlugin[]
   readonly #reloads = { success: 0, failure: 0, lastSeconds: { success: 0, failure: 0 } }
   /** Grows with every configuration taken. */
   generation = 0
+  /** Grows whenever what could not be read may be readable now. */
+  #chances = 0
+  #wake: (() => void) | undefined
 
-  private constructor(
-    source: EncryptionSource,
-    parts: EncryptionParts,
-    first: { text: string; rules: EncryptionRules; connections: DisposableStack },
-  ) {
+  private constructor(source: EncryptionSource, parts: EncryptionParts, first: { text: string } & Taken) {
     this.rewrite = source.rewrite === true
     this.#source = source
     this.#parts = parts
     this.#text = first.text
     this.#rules = first.rules
     this.#connections = first.connections
+    this.#plugins = first.plugins
   }
 
   /** Throws BadEncryptionConfiguration. */
   static async create(source: EncryptionSource, parts: EncryptionParts): Promise<Encryption> {
     const text = source.read()
+    let chance = () => {}
     try {
-      return new Encryption(source, parts, { text, ...(await rulesOf(text, parts)) })
+      const taken = await rulesOf(text, { ...parts, recovered: () => chance() })
+      const made = new Encryption(source, parts, { text, ...taken })
+      chance = () => made.#chance()
+      return made
     } catch (error) {
       if (source.path && error instanceof BadEncryptionConfiguration) error.message = `${source.path}: ${error.message}`
       throw error
@@ -72,6 +78,36 @@ export class Encryption implements Disposable {
   providersOf({ group, resource }: GroupResource): Providers {
     const name = group ? `${resource}.${group}` : resource
     return this.#rules.get(name) ?? this.#rules.get(`*.${group}`) ?? this.#rules.get('*.*') ?? CLEAR
+  }
+
+  /** Whether plugins are asked for keys, or may be after the next reload. */
+  get asksPlugins(): boolean {
+    return this.#source.reload === true || this.#plugins.length > 0
+  }
+
+  /** What is wrong with the plugins. */
+  pluginProblem(): string | undefined {
+    const problems = this.#plugins.flatMap((plugin, at) => {
+      const problem = plugin.problem()
+      return problem === undefined ? [] : [`kms-provider-${at}: ${problem}`]
+    })
+    return problems.length > 0 ? joined(problems) : undefined
+  }
+
+  /** Tells until the signal aborts whenever what could not be read may be readable now. */
+  async *chances(signal: AbortSignal): AsyncGenerator<void> {
+    const stop = () => this.#wake?.()
+    signal.addEventListener('abort', stop, { once: true })
+    for (let seen = 0; !signal.aborted; ) {
+      if (seen === this.#chances) await new Promise<void>((resolve) => (this.#wake = resolve))
+      seen = this.#chances
+      if (!signal.aborted) yield
+    }
+  }
+
+  #chance(): void {
+    this.#chances++
+    this.#wake?.()
   }
 
   /** Follows the configuration until the signal aborts, where that was asked for. */
@@ -90,13 +126,17 @@ export class Encryption implements Disposable {
     try {
       const text = this.#source.read()
       if (text === this.#text) return
-      const { rules, connections } = await rulesOf(text, this.#parts)
+      const recovered = () => this.#chance()
+      const { rules, connections, plugins } = await rulesOf(text, { ...this.#parts, recovered })
       // What was read with them is still being written with them: they end with the server.
       connections.use(this.#connections)
       this.#text = text
       this.#rules = rules
       this.#connections = connections
+      for (const plugin of this.#plugins) plugin.retire()
+      this.#plugins = plugins
       this.generation++
+      this.#chance()
       outcome = 'success'
       log.info('encryption configuration taken')
     } catch (error) {
@@ -127,8 +167,15 @@ export class Encryption implements Disposable {
   }
 }
 
-async function rulesOf(text: string, parts: EncryptionParts) {
+interface Taken {
+  rules: EncryptionRules
+  connections: DisposableStack
+  plugins: readonly KmsPlugin[]
+}
+
+async function rulesOf(text: string, parts: EncryptionParts & { recovered(): void }): Promise<Taken> {
   using connections = new DisposableStack()
-  const rules = await readEncryptionConfiguration(text, { ...parts, connections })
-  return { rules, connections: connections.move() }
+  const plugins: KmsPlugin[] = []
+  const rules = await readEncryptionConfiguration(text, { ...parts, connections, plugins })
+  return { rules, connections: connections.move(), plugins }
 }

@@ -29,6 +29,11 @@ export async function seal([first]: Providers, key: string, plain: Uint8Array): 
   return Buffer.concat([Buffer.from(prefix), await cipher.encrypt(plain, key)])
 }
 
+/** Several faults as one message; there is one at least. */
+export function joined(faults: readonly string[]): string {
+  return faults.length > 1 ? `[${faults.join(', ')}]` : faults[0]!
+}
+
 /** Throws when nobody can read it. */
 export async function open(providers: Providers, key: string, stored: Uint8Array): Promise<Opened> {
   const failures: string[] = []
@@ -41,5 +46,5 @@ export async function open(providers: Providers, key: string, stored: Uint8Array
       failures.push((error as Error).message)
     }
   }
-  throw new Error(failures.length > 1 ? `[${failures.join(', ')}]` : (failures[0] ?? 'no matching prefix found'))
+  throw new Error(failures.length > 0 ? joined(failures) : 'no matching prefix found')
 }
