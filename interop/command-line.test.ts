@@ -1,10 +1,13 @@
 // The command line as a person meets it, wrong words and awkward machines included.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Instance, kubectls, noKubectl, noRealNode, root, run } from './instance.ts'
 
 const home = mkdtempSync(join(tmpdir(), 'sampan-command-line-'))
@@ -130,6 +133,26 @@ describe('the command line', { concurrency: 2 }, () => {
       assert.ok((await time('advance', '2h')) >= before + 7_200_000)
     } finally {
       assert.equal((await sampan('down', '--data-dir', directory)).code, 0)
+    }
+  })
+
+  test('sampan up stops in order when nobody reads what it says any more', async () => {
+    const directory = fresh()
+    const child = spawn(join(root, 'sampan'), ['up', '--nodes', 'none', '--port', '0', '--data-dir', directory], {
+      env: { PATH: process.env.PATH, HOME: home, KUBECONFIG: '' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const exited = once(child, 'exit')
+    try {
+      for await (const said of child.stdout) if (String(said).includes('ready in')) break
+      child.stderr.destroy()
+      child.kill('SIGHUP')
+      const [code] = await Promise.race([exited, sleep(30_000, ['still there'], { ref: false })])
+      assert.equal(code, 0)
+      const log = join(directory, 'sampan.log')
+      assert.doesNotMatch(existsSync(log) ? readFileSync(log, 'utf8') : '', /uncaught exception/)
+    } finally {
+      child.kill('SIGKILL')
     }
   })
 

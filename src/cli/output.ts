@@ -4,6 +4,11 @@ import { createInterface } from 'node:readline/promises'
 export const say = (line: string): void => void process.stdout.write(`${line}\n`)
 export const complain = (line: string): void => void process.stderr.write(`sampan: ${line}\n`)
 
+/** What a command says that stays in front may be read by nobody any more: the terminal was closed, the pipe has ended. It goes on all the same. */
+export function goOnUnread(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+}
+
 /** Rows under headings, three blanks between columns. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)))

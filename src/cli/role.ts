@@ -7,7 +7,7 @@ import { BadKubeconfig, readKubeconfig } from '#client/kubeconfig.ts'
 import { DEFAULTS, MOST_SIMULATED_NODES } from './config.ts'
 import { CommandError, UsageError } from './errors.ts'
 import { userKubeconfig } from './kubeconfig-file.ts'
-import { say } from './output.ts'
+import { goOnUnread, say } from './output.ts'
 import { CONTROLLERS_PORT, type PagesFlags, readPagesFlags, SCHEDULER_PORT } from './pages-flags.ts'
 import type { Platform, RoleConfig } from './platform.ts'
 import { readSchedulerConfiguration } from './scheduler-config.ts'
@@ -70,6 +70,7 @@ export async function simulateNodes(flags: SimulateFlags, platform: Platform): P
 async function run(config: RoleConfig, platform: Platform): Promise<void> {
   const abort = new AbortController()
   const stopped = stopSignal(abort)
+  goOnUnread()
   const writeLog = (line: string) => void process.stderr.write(line)
   try {
     await using _running = await platform.startRole(config, { signal: abort.signal, writeLog, say })

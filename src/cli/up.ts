@@ -7,7 +7,7 @@ import { CommandError } from './errors.ts'
 import { takeDataDirectory } from './instance.ts'
 import { kubeconfigFor, mergeKubeconfig, removeFromKubeconfig, userKubeconfig } from './kubeconfig-file.ts'
 import { openLog } from './log-file.ts'
-import { say } from './output.ts'
+import { goOnUnread, say } from './output.ts'
 import { ensurePackages } from './packages.ts'
 import type { Platform, RunningCluster } from './platform.ts'
 import { writeFileSecurely } from './secure-file.ts'
@@ -27,6 +27,7 @@ export async function up(options: UpOptions, platform: Platform): Promise<void> 
   using lock = takeDataDirectory(config.dataDirectory, programVersion())
   const abort = new AbortController()
   const stopped = stopSignal(abort)
+  goOnUnread()
   const writeLog = openLog(config.dataDirectory)
   if (options.nodes === undefined && config.nodes.type === 'simulated') say(simulatedReason())
   const cluster = await startCluster(config, { platform, signal: abort.signal, writeLog })
