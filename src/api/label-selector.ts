@@ -1,5 +1,6 @@
 // Label selectors: the string grammar (`a=b,c in (d,e),!f`), the LabelSelector object, matching and printing. Errors are BadRequest with upstream's texts.
 import { lowerBound } from '#lib/sorted-keys.ts'
+import { byKey, compareTexts } from '#lib/order.ts'
 import type { LabelSelector } from './generated/types.ts'
 import { labelValueMessages, qualifiedName } from './names.ts'
 import { StatusError } from './status.ts'
@@ -29,7 +30,7 @@ const MAX_LENGTH = 65_536
 
 export function parseLabelSelector(text: string): Selector {
   if (text.length > MAX_LENGTH) throw bad(`label selector is longer than ${MAX_LENGTH} characters`)
-  return { requirements: new Parser(text).parse().sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)) }
+  return { requirements: new Parser(text).parse().sort((a, b) => compareTexts(a.key, b.key)) }
 }
 
 /** Absent selects nothing, empty everything. */
@@ -42,7 +43,7 @@ export function selectorOf(selector: LabelSelector | undefined): Selector {
     if (!known) throw bad(`${JSON.stringify(operator)} is not a valid label selector operator`)
     requirements.push(requirement(key, known, values))
   }
-  return { requirements: requirements.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)) }
+  return { requirements: requirements.sort((a, b) => compareTexts(a.key, b.key)) }
 }
 
 const OPERATORS = new Map<string, LabelOperator>([
@@ -236,7 +237,7 @@ function bad(message: string): StatusError {
 export function goSelector(selector: LabelSelector | undefined): string {
   if (!selector) return 'nil'
   const labels = Object.entries(selector.matchLabels ?? {})
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .toSorted(byKey)
     .map(([key, value]) => `${key}: ${value},`)
   const expressions = (selector.matchExpressions ?? []).map(
     ({ key, operator, values = [] }) => `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(' ')}],},`,

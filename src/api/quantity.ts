@@ -17,7 +17,8 @@ const BINARY_SUFFIX = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
 
 const NUMERIC = 'unable to parse numeric part of quantity'
 const SUFFIX = "unable to parse quantity's suffix"
-const FORM = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+/** Why a text is none. */
+export const QUANTITY_FORM = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 const PARTS = /^([+-]?)([0-9]*)(?:(\.)([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)$/
 
 export class QuantityError extends Error {
@@ -38,7 +39,7 @@ export class Quantity {
   /** Throws QuantityError with upstream's text. */
   static parse(text: string): Quantity {
     const parts = text.length > 0 && text.length <= MAX_LENGTH ? PARTS.exec(text) : null
-    if (!parts) throw new QuantityError(FORM)
+    if (!parts) throw new QuantityError(QUANTITY_FORM)
     const [, sign, whole = '', , fraction = '', suffix = ''] = parts
     const { base, exponent, format } = interpret(suffix)
     const number = whole.replace(/^0+/, '')

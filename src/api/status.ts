@@ -100,6 +100,12 @@ export function ignoreNotFound(error: unknown): undefined {
   throw error
 }
 
+/** For writes about what somebody else may have changed or taken away in the meantime: whoever did is looked at next. */
+export function ignoreOvertaken(error: unknown): undefined {
+  if (hasReason(error, 'NotFound', 'Conflict')) return undefined
+  throw error
+}
+
 interface Resource {
   group: string
   plural: string

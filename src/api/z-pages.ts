@@ -3,6 +3,7 @@
 import { dump } from 'js-yaml'
 import { clauses } from '#lib/accept.ts'
 import { type Clock, formatHttpDate, formatTime } from '#lib/clock.ts'
+import { byKey } from '#lib/order.ts'
 import { StatusError } from './status.ts'
 
 const GROUP = 'config.k8s.io'
@@ -63,7 +64,7 @@ export function zPages({ component, clock, startedAt, version, flags, paths }: Z
       .map(([name, value]) => `${name}: ${value}\n`)
       .join('')}`
   }
-  const sorted = Object.entries(flags).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  const sorted = Object.entries(flags).toSorted(byKey)
   const flagzText = () => sorted.map(([name, value]) => `${name}=${value}\n`).join('')
   const page = (kind: string, { fields, text }: { fields(): object; text(): string }) => {
     const answer = ({ accept = '', pretty = false }: Asking): ZPage => {

@@ -7,7 +7,7 @@ import { ResourceResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import { keyText, type ObjectKey } from '#api/object.ts'
 import { claimLookups, isReservedForPod } from '#api/pod-resource-claims.ts'
-import { hasReason, ignoreNotFound } from '#api/status.ts'
+import { ignoreNotFound, ignoreOvertaken } from '#api/status.ts'
 import { matchesTaint } from '#api/toleration.ts'
 import type { Controller } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
@@ -65,10 +65,8 @@ export function deviceTaintEvictionController(): Controller {
         status: { ...observedGenerationOf(pod), conditions: conditions.filter(({ type }) => type === 'DisruptionTarget') },
       }
       await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
-      await client.delete(Pod, key, { preconditions: { uid } }).catch((error: unknown) => {
-        // Another pod of that name is not the one that was to go.
-        if (!hasReason(error, 'NotFound', 'Conflict')) throw error
-      })
+      // Another pod of that name is not the one that was to go.
+      await client.delete(Pod, key, { preconditions: { uid } }).catch(ignoreOvertaken)
     },
   }
 }

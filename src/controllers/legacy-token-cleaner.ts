@@ -3,7 +3,7 @@ import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
-import { hasReason, ignoreNotFound } from '#api/status.ts'
+import { ignoreNotFound, ignoreOvertaken } from '#api/status.ts'
 import {
   SERVICE_ACCOUNT_TOKEN_TYPE,
   SERVICE_ACCOUNT_UID_ANNOTATION,
@@ -59,13 +59,8 @@ async function look(key: { namespace: string; name: string }, account: ServiceAc
   if (invalidSince === undefined) {
     const today = new Date(clock.now()).toISOString().slice(0, 10)
     const patch = { metadata: { ...preconditions, labels: { [TOKEN_INVALID_SINCE_LABEL]: today } } }
-    await client.patch(Secret, key, { type: 'merge', patch }).catch(changedMeanwhile)
-  } else if (!recently(invalidSince)) await client.delete(Secret, key, { preconditions }).catch(changedMeanwhile)
-}
-
-/** Whoever changed it shows that it is of use; the next day looks again. */
-function changedMeanwhile(error: unknown): void {
-  if (!hasReason(error, 'NotFound', 'Conflict')) throw error
+    await client.patch(Secret, key, { type: 'merge', patch }).catch(ignoreOvertaken)
+  } else if (!recently(invalidSince)) await client.delete(Secret, key, { preconditions }).catch(ignoreOvertaken)
 }
 
 function isMounted({ namespace, name }: { namespace: string; name: string }, { informers }: ControllerContext): boolean {

@@ -1,6 +1,6 @@
 // A short stable name for a pod template: FNV-1a of its canonical JSON, spelled in the alphabet of generated names.
-
-const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789'
+import { byKey } from '#lib/order.ts'
+import { SUFFIX_ALPHABET } from '#lib/random.ts'
 
 /** Differs for every `collisionCount`, so that a clash can be stepped around. */
 export function templateHash(template: unknown, collisionCount?: number): string {
@@ -14,7 +14,7 @@ function fnv32a(text: string): number {
 }
 
 function safeEncode(text: string): string {
-  return [...text].map((letter) => ALPHABET[letter.charCodeAt(0) % ALPHABET.length]).join('')
+  return [...text].map((letter) => SUFFIX_ALPHABET[letter.charCodeAt(0) % SUFFIX_ALPHABET.length]).join('')
 }
 
 /** JSON with sorted keys and without what is absent. */
@@ -23,7 +23,7 @@ export function canonical(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
   const entries = Object.entries(value).filter(([, child]) => child !== undefined && child !== null)
   return `{${entries
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .sort(byKey)
     .map(([key, child]) => `${JSON.stringify(key)}:${canonical(child)}`)
     .join(',')}}`
 }

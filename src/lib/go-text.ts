@@ -1,4 +1,5 @@
 // Text as Go writes it, for messages that are to read like upstream's.
+import { byKey } from './order.ts'
 
 const NAMED: Record<string, string> = {
   '"': '\\"',
@@ -78,7 +79,7 @@ function print(value: unknown, form: Form): string {
   if (typeof value === 'string') return form.text(value)
   if (typeof value !== 'object') return String(value)
   if (Array.isArray(value)) return form.list(value.map((item) => print(item, form)))
-  const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  const members = Object.entries(value).toSorted(byKey)
   return form.map(members.map(([name, inner]) => `${form.text(name)}:${print(inner, form)}`))
 }
 

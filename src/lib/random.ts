@@ -43,9 +43,9 @@ export function seededRandom(seed: number): Random {
 
 const TWO_DIGITS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
-const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789'
+/** Of generated names: no vowels, no look-alikes. */
+export const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789'
 
-/** The suffix alphabet of generated names (no vowels, no look-alikes). */
 export function randomSuffix(random: Random, length = 5): string {
   let suffix = ''
   for (let i = 0; i < length; i++) suffix += SUFFIX_ALPHABET[Math.floor(random.float() * SUFFIX_ALPHABET.length)]

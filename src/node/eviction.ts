@@ -7,7 +7,7 @@ import { quantityValue } from '#api/quantity.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Agent } from '#node/agent/agent.ts'
-import { qosClassOf } from '#node/agent/resources.ts'
+import { isCritical, qosClassOf } from '#node/agent/resources.ts'
 import type { Volumes } from '#node/volumes/volumes.ts'
 import type { Pressure } from './node-status.ts'
 
@@ -18,7 +18,6 @@ const MEMORY_THRESHOLD = 100 * 1024 * 1024
 /** A tenth of the disk as upstream, but no more than is of use: a large disk nine tenths full has room enough. */
 const DISK_THRESHOLD = 0.1
 const DISK_ENOUGH = 5 * 1024 ** 3
-const CRITICAL_PRIORITY = 2_000_000_000
 
 export interface EvictionOptions {
   clock: Clock
@@ -93,6 +92,6 @@ const RANK = { BestEffort: 0, Burstable: 1, Guaranteed: 2 }
 
 function leastEntitled(pods: readonly Pod[]): Pod | undefined {
   return [...pods]
-    .filter(({ spec, metadata }) => (spec?.priority ?? 0) < CRITICAL_PRIORITY && !metadata?.deletionTimestamp)
+    .filter((pod) => !isCritical(pod) && !pod.metadata?.deletionTimestamp)
     .sort((a, b) => RANK[qosClassOf(a)] - RANK[qosClassOf(b)] || (a.spec?.priority ?? 0) - (b.spec?.priority ?? 0))[0]
 }

@@ -3,6 +3,7 @@ import type { ContainerImage, NodeCondition, NodeStatus, NodeSystemInfo } from '
 import { quantityOf, quantityValue } from '#api/quantity.ts'
 import { HOSTNAME_LABEL } from '#api/well-known.ts'
 import { formatTime } from '#lib/clock.ts'
+import { byKey } from '#lib/order.ts'
 import type { Image } from './runtime.ts'
 
 const IMAGES_SHOWN = 50
@@ -112,7 +113,7 @@ function significant(status: NodeStatus): string {
 function sorted(object: object | undefined): [string, unknown][] {
   return Object.entries(object ?? {})
     .filter(([, value]) => value !== '' && value !== undefined && value !== null)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .sort(byKey)
 }
 
 /** Capacity less what is kept for the system and the eviction thresholds. */

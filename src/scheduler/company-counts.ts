@@ -1,15 +1,11 @@
 // In which domains pods are that terms of affinity speak of, and in which pods are that shun others; both kept up to date pod by pod.
 // Labels of nodes and namespaces are taken as they are when a pod comes or goes: where those change, all is counted anew.
 import type { Pod } from '#api/kinds/core/pod.ts'
+import type { Located } from './cluster.ts'
 import type { NodeInfo } from './node-info.ts'
-import { type AffinityTerm, type NamespaceLabels, termMatches } from './pod-affinity-terms.ts'
+import { type AffinityTerm, type NamespaceLabels, namespacesOf, termMatches } from './pod-affinity-terms.ts'
 import type { PodInfo } from './pod-info.ts'
 import { TopologyCounts } from './topology-counts.ts'
-
-interface Located {
-  info: PodInfo
-  node: NodeInfo
-}
 
 /** Calls back with the pods of these namespaces, or of all. */
 type EachPod = (namespaces: ReadonlySet<string> | undefined, visit: (pod: PodInfo, node: NodeInfo) => void) => void
@@ -77,10 +73,4 @@ export class CompanyCounts {
       if (group.pods === 0) this.#shunning!.delete(term.text)
     }
   }
-}
-
-/** The namespaces the terms can match in; undefined where labels of namespaces decide. */
-function namespacesOf(terms: readonly AffinityTerm[]): ReadonlySet<string> | undefined {
-  if (terms.some(({ namespaceSelector }) => namespaceSelector)) return undefined
-  return new Set(terms.flatMap(({ namespaces }) => [...namespaces]))
 }

@@ -63,3 +63,9 @@ export function termMatches(term: AffinityTerm, pod: Pod, labelsOf: NamespaceLab
     term.namespaces.has(namespace) || (term.namespaceSelector && matchesLabels(term.namespaceSelector, labelsOf(namespace) ?? {}))
   return Boolean(inNamespace) && matchesLabels(term.selector, pod.metadata?.labels)
 }
+
+/** The namespaces the terms can match in; undefined where labels of namespaces decide. */
+export function namespacesOf(terms: readonly AffinityTerm[]): ReadonlySet<string> | undefined {
+  if (terms.some(({ namespaceSelector }) => namespaceSelector)) return undefined
+  return new Set(terms.flatMap(({ namespaces }) => [...namespaces]))
+}

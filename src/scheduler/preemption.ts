@@ -1,6 +1,7 @@
 // Which pods of lower priority would have to leave which node for a pod to fit, and which choice hurts least. Only imagines: evicts nobody.
 import type { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
 import { matchesLabels, selectorOf } from '#api/label-selector.ts'
+import { compareTexts } from '#lib/order.ts'
 import type { Random } from '#lib/random.ts'
 import type { Cluster } from './cluster.ts'
 import { type Diagnosis, histogram } from './diagnosis.ts'
@@ -146,11 +147,10 @@ function breakingBudgets(pods: readonly PodInfo[], budgets: PreemptionOptions['b
 }
 
 function moreImportantFirst(a: PodInfo, b: PodInfo): number {
-  return b.priority - a.priority || compareTimes(startOf(a), startOf(b))
+  return b.priority - a.priority || compareTexts(startOf(a), startOf(b))
 }
 
 const startOf = ({ pod }: PodInfo) => pod.status?.startTime ?? '9999'
-const compareTimes = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Fewest broken budgets, lowest top priority, smallest sum of priorities, fewest victims, latest start of the most important. */
 export function leastHarmful(candidates: readonly Candidate[]): Candidate {
@@ -167,7 +167,7 @@ export function leastHarmful(candidates: readonly Candidate[]): Candidate {
       top(one) - top(best) ||
       sum(one) - sum(best) ||
       one.victims.length - best.victims.length ||
-      compareTimes(start(best), start(one))
+      compareTexts(start(best), start(one))
     return order < 0 ? one : best
   })
 }

@@ -26,7 +26,7 @@ import { type Engine, handlerOf, type Write } from './engine/engine.ts'
 import { getObject, listObjects } from './engine/list.ts'
 import { patchStored } from './engine/patch.ts'
 import { ScaleKind, scaleOf, updateScale } from './engine/scale.ts'
-import { bodyKind, createThrough, type HandlerCall, requestOf } from './engine/subresource.ts'
+import { bodyKind, createThrough, type HandlerCall, notAllowed, requestOf } from './engine/subresource.ts'
 import { checkNames, updateObject } from './engine/update.ts'
 import { deletedStatus } from './engine/deleted-status.ts'
 import type { Auditor } from './audit/auditor.ts'
@@ -135,7 +135,7 @@ class LocalClient implements Client {
       const call = this.#handlerCall(resource, { attributes, key, dryRun: options.dryRun === true })
       return answered(await createThrough(this.#engine, handler, { call, object: own })) as O
     }
-    if (subresource) throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+    if (subresource) throw notAllowed()
     const write = this.#write(resource, attributes, options)
     return this.#served(resource, await createObject(this.#engine, write, own)) as O
   }
@@ -272,7 +272,7 @@ function headOf(kind: Kind<any>) {
 }
 
 function storedOf(resource: Resource): StoredResource {
-  if (!resource.cache) throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+  if (!resource.cache) throw notAllowed()
   return resource as StoredResource
 }
 

@@ -1,8 +1,8 @@
 // What changed between two objects, as three sets of fields. Equal branches cost nothing beyond telling that they are equal.
 import { equal } from '#api/equal.ts'
 import type { Schema } from '#api/schema.ts'
+import { compareTexts } from '#lib/order.ts'
 import { type Fields, LEAF, NO_FIELDS, node, sorted } from './fields.ts'
-import { compareTexts } from './path-element.ts'
 import { isEmptyContainer, type Items, itemsOf, memberOf, type Shape, shapeOf } from './shape.ts'
 
 export interface Comparison {

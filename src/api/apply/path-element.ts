@@ -2,6 +2,7 @@
 // messages show them.
 import { parseExactly } from '#lib/exact-json.ts'
 import { goJson, goQuoted, goText } from '#lib/go-text.ts'
+import { compareTexts } from '#lib/order.ts'
 
 /** The order in which sets are stored and conflicts listed: fields before keys, values and indices; numbers by what they are worth. */
 export function compareElements(a: string, b: string): number {
@@ -34,8 +35,6 @@ function compareValues(left: unknown, right: unknown): number {
   if (typeof left === 'object') return compareTexts(JSON.stringify(left), JSON.stringify(right))
   return typeof left === 'string' ? compareTexts(left, right as string) : Number(left) - Number(right)
 }
-
-export const compareTexts = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Spelled the one way; undefined if it is none. */
 export function canonicalElement(element: string): string | undefined {

@@ -4,6 +4,7 @@ import { apiVersionOf, type KubeObject, type ManagedFieldsEntry, parseApiVersion
 import type { Schema } from '#api/schema.ts'
 import { type StatusCause, StatusError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
+import { compareTexts } from '#lib/order.ts'
 import { checkApplied } from './check-applied.ts'
 import { type Converting, PAUSE, settle } from './conversions.ts'
 import { emptyObject } from './empty-object.ts'
@@ -181,7 +182,7 @@ function checkPatch(live: KubeObject | undefined, patch: KubeObject, { kind, sch
 function conflictError(conflicts: readonly Conflict[]): StatusError {
   const found = conflicts
     .flatMap(({ owner, fields }) => [...pathsOf(fields)].map((path) => ({ owner: formatManager(owner), field: formatPath(path) })))
-    .sort((a, b) => (a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0))
+    .sort((a, b) => compareTexts(a.owner, b.owner))
   const causes: StatusCause[] = found.map(({ owner, field }) => ({
     reason: 'FieldManagerConflict',
     message: `conflict with ${owner}`,

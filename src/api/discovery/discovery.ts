@@ -1,5 +1,6 @@
 // All discovery documents of one set of kinds, each built when it is first asked for and kept as bytes. Another set of kinds is another Discovery.
 import { createHash } from 'node:crypto'
+import { JSON_TYPE } from '#api/codec/media-type.ts'
 import type { Kind } from '#api/kind.ts'
 import { aggregatedDocument, aggregatedVersionOf } from './aggregated.ts'
 import { type Group, type GroupOrder, groupsOf } from './group-order.ts'
@@ -55,8 +56,6 @@ export class Discovery {
     return document
   }
 }
-
-const JSON_TYPE = 'application/json'
 
 function documentOf(contentType: string, value: object): DiscoveryDocument {
   const body = Buffer.from(`${JSON.stringify(value)}\n`)

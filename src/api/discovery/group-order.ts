@@ -1,6 +1,7 @@
 // Which groups and versions there are among the kinds, in the order clients prefer them.
 import { groupPriority, GROUPS } from '#api/facts/groups.ts'
 import type { Kind } from '#api/kind.ts'
+import { compareTexts } from '#lib/order.ts'
 
 export interface VersionOfGroup {
   version: string
@@ -39,14 +40,14 @@ export function groupsOf(kinds: Iterable<Kind<any>>, { remote = new Map(), prior
   }
   for (const [name, members] of Map.groupBy(kinds, ({ group, version }) => `${group}/${version}`)) {
     const { group, version } = members[0]!
-    if (!remote.has(name)) add(group, { version, kinds: members.toSorted((a, b) => compareText(a.plural, b.plural)) })
+    if (!remote.has(name)) add(group, { version, kinds: members.toSorted((a, b) => compareTexts(a.plural, b.plural)) })
   }
   for (const { group, version, ...told } of remote.values()) add(group, { version, kinds: [], remote: told })
   const priority = new Map<string, number>()
   for (const [name, versions] of groups)
     priority.set(name, Math.max(...[...versions.keys()].map((version) => priorityOf?.(name, version)?.group ?? groupPriority(name))))
   return [...groups]
-    .toSorted(([a], [b]) => priority.get(b)! - priority.get(a)! || compareText(a, b))
+    .toSorted(([a], [b]) => priority.get(b)! - priority.get(a)! || compareTexts(a, b))
     .map(([name, versions]) => {
       const known = Object.hasOwn(GROUPS, name) ? GROUPS[name]!.versions : undefined
       const ranks = Object.fromEntries(
@@ -61,7 +62,7 @@ export function compareVersions(a: string, b: string, ranks: Readonly<Record<str
   const [left, right] = [ranks[a] ?? 0, ranks[b] ?? 0]
   if (left !== right) return right - left
   const [x, y] = [parseVersion(a), parseVersion(b)]
-  if (!x || !y) return x ? -1 : y ? 1 : compareText(a, b)
+  if (!x || !y) return x ? -1 : y ? 1 : compareTexts(a, b)
   return y.stage - x.stage || y.major - x.major || y.minor - x.minor
 }
 
@@ -72,6 +73,5 @@ function parseVersion(version: string): { major: number; stage: number; minor: n
   return { major: Number(match[1]), stage, minor: Number(match[3] ?? 0) }
 }
 
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 const rankOf = (ranks: Readonly<Record<string, number>> = {}, version: string): number =>
   Object.hasOwn(ranks, version) ? ranks[version]! : 0

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Kind, Subresource } from '#api/kind.ts'
 import { apiVersionOf } from '#api/object.ts'
+import { byKey } from '#lib/order.ts'
 import type { Group, VersionOfGroup } from './group-order.ts'
 
 /** `/api`. `serverAddress` is `host:port` as clients may reach it. */
@@ -38,7 +39,7 @@ export function resourceList(group: string, { version, kinds }: VersionOfGroup):
 /** By name, but for custom resources, whose status comes before their scale. */
 export function subresourcesOf({ subresources, madeOf }: Kind): [name: string, subresource: Subresource][] {
   const entries = Object.entries(subresources)
-  return madeOf ? entries : entries.toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return madeOf ? entries : entries.toSorted(byKey)
 }
 
 function resource(kind: Kind): object {

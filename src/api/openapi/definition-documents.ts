@@ -4,6 +4,7 @@ import { definitions } from '#api/definitions.ts'
 import type { Kind } from '#api/kind.ts'
 import type { GroupVersionKind } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
+import { byKey } from '#lib/order.ts'
 import { definitionOfKind, listDefinitionOf, META } from './definition-names.ts'
 import { fieldDefaults, zeroOf } from './published-defaults.ts'
 import type { DefinitionTexts, Descriptions } from './descriptions.ts'
@@ -106,7 +107,7 @@ export class DefinitionDocuments {
 
   #spell(schema: Schema, { refers, texts, builtIn }: Spelling): Json {
     const defaultOf = builtIn === undefined ? undefined : fieldDefaults(builtIn)
-    const sorted = Object.entries(schema.properties ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))
+    const sorted = Object.entries(schema.properties ?? {}).toSorted(byKey)
     const properties = sorted.map(([field, inner]): [string, Json] => {
       // Version 3 is read with the text of the type beside it: said once is enough.
       const ofType = this.#dialect === 'v2' && inner.name ? firstSentence(this.#texts.definitions[inner.name]?.description) : undefined

@@ -1,5 +1,6 @@
 // The OpenAPI document of version 3 of a group and version whose server has version 2 alone. What version 2 cannot say is not made up.
 import { isObject } from '#api/clone.ts'
+import { byKey } from '#lib/order.ts'
 
 type Json = Record<string, any>
 
@@ -41,7 +42,7 @@ export function toV3({ info, paths, definitions, produces = [], consumes = [], s
   const schemas: [string, unknown][] = []
   // Grows while it is walked.
   for (const name of wanted) if (known.has(name)) schemas.push([name, schemaOf(known.get(name)!, wanted)])
-  schemas.sort(([a], [b]) => (a < b ? -1 : 1))
+  schemas.sort(byKey)
   return {
     openapi: '3.0.0',
     info: info ?? { title: '', version: '' },

@@ -2,9 +2,11 @@
 // asked for, in slices that leave the loop free, and kept as bytes. Another set of kinds is another OpenApi.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { JSON_TYPE } from '#api/codec/media-type.ts'
 import { type Group, groupsOf, type VersionOfGroup } from '#api/discovery/group-order.ts'
 import type { Kind } from '#api/kind.ts'
 import { nextTurn } from '#lib/paced.ts'
+import { byKey } from '#lib/order.ts'
 import { DefinitionDocuments } from './definition-documents.ts'
 import { type Descriptions, descriptions } from './descriptions.ts'
 import { gnosticDocument } from './gnostic.ts'
@@ -49,7 +51,6 @@ export type V2Format = 'json' | 'protobuf'
 
 /** Clients ask for it with `@` before the version, which no content type may hold. */
 export const V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
-const JSON_TYPE = 'application/json'
 const SECURITY = { BearerToken: { description: 'Bearer Token authentication', in: 'header', name: 'authorization', type: 'apiKey' } }
 
 export class OpenApi {
@@ -76,7 +77,7 @@ export class OpenApi {
     ]
     const paths = hashes
       .filter(([, hash]) => hash !== undefined)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .toSorted(byKey)
       .map(([root, hash]) => [root, { serverRelativeURL: `/openapi/v3/${root}?hash=${hash}` }])
     return finished(JSON_TYPE, Buffer.from(JSON.stringify({ paths: Object.fromEntries(paths) })))
   }
@@ -135,7 +136,7 @@ export class OpenApi {
         })
       }
     }
-    this.#roots = new Map([...roots].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    this.#roots = new Map([...roots].toSorted(byKey))
     return this.#roots
   }
 
@@ -211,7 +212,7 @@ async function collect(
   return { paths: sorted(paths), definitions: sorted(definitions) }
 }
 
-const sorted = (entries: Map<string, Json>): Entries => [...entries].toSorted(([a], [b]) => (a < b ? -1 : 1))
+const sorted = (entries: Map<string, Json>): Entries => [...entries].toSorted(byKey)
 
 /** The pieces of a JSON object. */
 async function spelled(entries: Entries): Promise<string[]> {

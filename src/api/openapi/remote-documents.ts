@@ -1,5 +1,6 @@
 // Other servers' paths and definitions put beside one's own. A definition of the same name that says something else gets a name of its own.
 import { equal } from '#api/equal.ts'
+import { byKey } from '#lib/order.ts'
 import type { Entries, RemoteDocument } from './openapi.ts'
 
 type Json = Record<string, unknown>
@@ -59,4 +60,4 @@ function withNames(value: unknown, names: ReadonlyMap<string, string>): unknown 
   )
 }
 
-const byName = (entries: ReadonlyMap<string, Json>): Entries => [...entries].toSorted(([a], [b]) => (a < b ? -1 : 1))
+const byName = (entries: ReadonlyMap<string, Json>): Entries => [...entries].toSorted(byKey)

@@ -11,7 +11,7 @@ import { validateSecurityContext } from './security-context.ts'
 
 const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never']
 
-type AnyContainer = Container | EphemeralContainer
+export type AnyContainer = Container | EphemeralContainer
 
 /** What containers are checked against. */
 export interface Surroundings {

@@ -3,6 +3,7 @@ import { INTERNAL_SHAPES } from '#api/facts/internal-shapes.ts'
 import type { LabelSelector } from '#api/generated/types.ts'
 import { goJson } from '#lib/go-text.ts'
 import { unifiedDiff } from '#lib/unified-diff.ts'
+import { byKey } from '#lib/order.ts'
 
 type Json = Record<string, unknown>
 
@@ -66,5 +67,5 @@ const isSet = (value: unknown) =>
 /** Maps have no order of their own: upstream shows their keys in order. */
 function sorted(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  return Object.fromEntries(Object.entries(value).toSorted(byKey))
 }

@@ -1,11 +1,10 @@
 // Where a container finds the pod's volumes: mounts and block devices. Upstream names the list, not the item, for some of what is wrong.
 import { type FieldError, forbidden, invalid, notFound, required } from '#api/field-error.ts'
-import type { Container, EphemeralContainer } from '#api/generated/types.ts'
 import { checkMessages, checkOneOf, each, type Errors } from './checks.ts'
+import type { AnyContainer } from './containers.ts'
 import { backStepMessages, descendingPathMessages } from './paths.ts'
 
 type Volumes = ReadonlyMap<string, { claim: boolean }>
-type AnyContainer = Container | EphemeralContainer
 
 export function validateMounts(container: AnyContainer, path: string, volumes: Volumes): FieldError[] {
   const errors: FieldError[] = []

@@ -2,7 +2,7 @@
 import { duplicate, type FieldError, forbidden, invalid, notFound, notSupported, required } from '#api/field-error.ts'
 import type { CoreResourceClaim, ResourceRequirements } from '#api/generated/types.ts'
 import { dnsLabel, qualifiedName } from '#api/names.ts'
-import { isQuantity, Quantity, quantityOf } from '#api/quantity.ts'
+import { isQuantity, Quantity, QUANTITY_FORM, quantityOf } from '#api/quantity.ts'
 import { checkMessages, each, type Errors, NON_NEGATIVE } from './checks.ts'
 
 const CONTAINER_RESOURCES = ['cpu', 'memory', 'ephemeral-storage']
@@ -28,7 +28,6 @@ const QUOTA_RESOURCES = [
   'limits.ephemeral-storage',
   ...COUNTED,
 ]
-const BAD_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 export const isHugePages = (name: string) => name.startsWith('hugepages-')
 const isQuotaHugePages = (name: string) => isHugePages(name) || name.startsWith('requests.hugepages-')
@@ -42,7 +41,7 @@ export const isQuotaResource = (name: string) => QUOTA_RESOURCES.includes(name) 
 
 export function checkQuantity(path: string, value: unknown, errors: Errors): value is string {
   if (isQuantity(value)) return true
-  errors.push(invalid(path, value ?? '', BAD_QUANTITY))
+  errors.push(invalid(path, value ?? '', QUANTITY_FORM))
   return false
 }
 

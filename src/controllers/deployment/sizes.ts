@@ -2,6 +2,7 @@
 import { resolveFenceposts } from '#api/int-or-string.ts'
 import type { Deployment } from '#api/kinds/apps/deployment.ts'
 import type { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
+import { compareTexts } from '#lib/order.ts'
 import { DESIRED, MAX } from './annotations.ts'
 
 export function replicasOf(set: ReplicaSet): number {
@@ -110,7 +111,7 @@ function createdAt({ metadata }: ReplicaSet): number {
 }
 
 export function byAge(a: ReplicaSet, b: ReplicaSet): number {
-  return createdAt(a) - createdAt(b) || (a.metadata?.name ?? '').localeCompare(b.metadata?.name ?? '')
+  return createdAt(a) - createdAt(b) || compareTexts(a.metadata?.name ?? '', b.metadata?.name ?? '')
 }
 
 function largerThenNewer(a: ReplicaSet, b: ReplicaSet): number {

@@ -11,6 +11,7 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { isReady } from '#controllers/pod-state.ts'
+import { byKey } from '#lib/order.ts'
 import {
   addressesOf,
   addressType,
@@ -117,13 +118,11 @@ function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
     if (tolerant || isReady(pod)) group.ready.push(address)
     else group.unready.push(address)
   }
-  return [...groups.entries()]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, { ports, ready, unready }]) => ({
-      ...(ready.length > 0 ? { addresses: ready.sort(byAddress) } : {}),
-      ...(unready.length > 0 ? { notReadyAddresses: unready.sort(byAddress) } : {}),
-      ...(ports.length > 0 ? { ports: ports.map(({ name, ...port }) => ({ ...(name ? { name } : {}), ...port })) } : {}),
-    }))
+  return [...groups.entries()].sort(byKey).map(([, { ports, ready, unready }]) => ({
+    ...(ready.length > 0 ? { addresses: ready.sort(byAddress) } : {}),
+    ...(unready.length > 0 ? { notReadyAddresses: unready.sort(byAddress) } : {}),
+    ...(ports.length > 0 ? { ports: ports.map(({ name, ...port }) => ({ ...(name ? { name } : {}), ...port })) } : {}),
+  }))
 }
 
 /** At most 1000 addresses; ready ones are kept first. */

@@ -7,6 +7,7 @@ import { quantityMilliValue } from '#api/quantity.ts'
 import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { ZONE_LABEL } from '#api/well-known.ts'
 import { conditionOf } from '#controllers/conditions.ts'
+import { byKey } from '#lib/order.ts'
 import type { SlicePlan } from './slice-plan.ts'
 
 const OVERLOAD = 0.2
@@ -108,7 +109,7 @@ function sharesOf(nodes: readonly Node[]): Map<string, number> | undefined {
     total += cpu
   }
   if (byZone.size < 2) return undefined
-  return new Map([...byZone].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([zone, cpu]) => [zone, cpu / total]))
+  return new Map([...byZone].toSorted(byKey).map(([zone, cpu]) => [zone, cpu / total]))
 }
 
 interface Allocation {

@@ -8,6 +8,7 @@ import { itself, mapped } from '#client/triggers.ts'
 import { type ClusterKinds, onePerResource } from '#controllers/cluster-kinds.ts'
 import { conditionOf } from '#controllers/conditions.ts'
 import { formatTime } from '#lib/clock.ts'
+import { byKey } from '#lib/order.ts'
 import { equal } from '#api/equal.ts'
 import { deleteContent, type Remains } from './content.ts'
 
@@ -78,7 +79,7 @@ interface Found {
 function conditionsOf(current: readonly NamespaceCondition[], { remains, failures }: Found, now: string): NamespaceCondition[] {
   const counts = (from: Map<string, number>, text: (name: string, count: number) => string) =>
     [...from.entries()]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .sort(byKey)
       .map(([name, count]) => text(name, count))
       .join(', ')
   const wanted: [type: string, bad: false | { reason: string; message: string }, good: { reason: string; message: string }][] = [

@@ -6,18 +6,11 @@ import type { TLSSocket } from 'node:tls'
 import { TokenReview } from '#api/kinds/authentication/token-review.ts'
 import { SubjectAccessReview } from '#api/kinds/authorization/subject-access-review.ts'
 import { StatusError } from '#api/status.ts'
-import type { Client } from '#client/client.ts'
+import type { Client, UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import { LruMap } from '#lib/lru-map.ts'
-
-/** As the API server is told of it. */
-interface User {
-  username: string
-  uid?: string
-  groups: string[]
-  extra?: Record<string, string[]>
-}
+import { ANONYMOUS } from '#server/access/authenticators.ts'
 
 export interface AccessOptions {
   client: Client
@@ -30,11 +23,10 @@ const MOST_KEPT = 1000
 const PATIENCE_MS = 10_000
 /** Whoever asks after a component's health may. */
 const OPEN = new Set(['/healthz', '/livez', '/readyz'])
-const ANONYMOUS: User = { username: 'system:anonymous', groups: ['system:unauthenticated'] }
 
 export class DelegatedAccess {
   readonly #options: AccessOptions
-  readonly #users: Kept<User | undefined>
+  readonly #users: Kept<UserInfo | undefined>
   readonly #verdicts: Kept<boolean>
 
   constructor(options: AccessOptions) {
@@ -54,7 +46,7 @@ export class DelegatedAccess {
     })
   }
 
-  async #userOf(request: IncomingMessage): Promise<User> {
+  async #userOf(request: IncomingMessage): Promise<UserInfo> {
     const socket = request.socket as TLSSocket
     const certificate = socket.getPeerCertificate()
     const shown = Object.keys(certificate ?? {}).length > 0
@@ -73,7 +65,7 @@ export class DelegatedAccess {
     return user
   }
 
-  async #review(token: string): Promise<User | undefined> {
+  async #review(token: string): Promise<UserInfo | undefined> {
     const review: TokenReview = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', metadata: {}, spec: { token } }
     try {
       const { status } = await this.#options.client.create(TokenReview, review, { signal: AbortSignal.timeout(PATIENCE_MS) })
@@ -86,9 +78,9 @@ export class DelegatedAccess {
     }
   }
 
-  #mayUse(user: User, nonResourceAttributes: { path: string; verb: string }): Promise<boolean> {
-    const { username, ...rest } = user
-    const spec = { user: username, ...rest, nonResourceAttributes }
+  #mayUse(user: UserInfo, nonResourceAttributes: { path: string; verb: string }): Promise<boolean> {
+    const { username, groups, uid, extra } = user
+    const spec = { user: username, groups: [...groups], ...(uid ? { uid } : {}), ...(extra ? { extra } : {}), nonResourceAttributes }
     return this.#verdicts.get(createHash('sha256').update(JSON.stringify(spec)).digest('base64'), async () => {
       const review: SubjectAccessReview = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', metadata: {}, spec }
       const { status } = await this.#options.client.create(SubjectAccessReview, review, { signal: AbortSignal.timeout(PATIENCE_MS) })

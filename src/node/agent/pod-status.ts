@@ -8,6 +8,9 @@ import { containersOf } from './identity.ts'
 import { type Phase, phaseOf } from './phase.ts'
 import { qosClassOf } from './resources.ts'
 
+/** What a node says of a pod whose `activeDeadlineSeconds` are over. */
+export const DEADLINE_EXCEEDED = { reason: 'DeadlineExceeded', message: 'Pod was active on the node longer than the specified deadline' }
+
 export interface AllVerdicts extends Verdicts {
   readiness(containerId: string): 'success' | 'failure' | 'unknown' | undefined
 }

@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises'
 import type { Pod as ApiPod, PodStatus, ResourceRequirements } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
-import { hasReason } from '#api/status.ts'
+import { ignoreOvertaken } from '#api/status.ts'
 import { formatTime, type Timer } from '#lib/clock.ts'
 import type { Container } from '#node/runtime.ts'
 import type { Refusal } from './admission.ts'
@@ -13,7 +13,7 @@ import { type AgentContext, containerEvents } from './context.ts'
 import { runHook } from './hooks.ts'
 import { LABEL, type PodIdentity, podLogDirectory } from './identity.ts'
 import { Grace, killContainers, type KillContext } from './kill.ts'
-import { type AllVerdicts, podStatus } from './pod-status.ts'
+import { type AllVerdicts, DEADLINE_EXCEEDED, podStatus } from './pod-status.ts'
 import { applyResize } from './resize.ts'
 import { ipsOf, syncPod } from './sync-pod.ts'
 
@@ -25,7 +25,6 @@ export interface WorkerEvents {
 }
 
 const RETRY_MS = { first: 1000, most: 10_000 }
-const DEADLINE = 'Pod was active on the node longer than the specified deadline'
 
 export class PodWorker {
   readonly identity: PodIdentity
@@ -222,9 +221,7 @@ export class PodWorker {
     await rm(podLogDirectory(logDirectory, this.identity), { recursive: true, force: true })
     if (!this.#gone) {
       await statuses.flush(uid)
-      await client.delete(Pod, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } }).catch((error: unknown) => {
-        if (!hasReason(error, 'NotFound', 'Conflict')) throw error
-      })
+      await client.delete(Pod, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } }).catch(ignoreOvertaken)
     }
     this.#stage = 'finished'
     statuses.forget(uid)
@@ -376,8 +373,8 @@ export class PodWorker {
   #checkDeadline(): void {
     const deadline = this.#deadline()
     if (deadline === undefined || this.#context.clock.now() < deadline || this.#mustEnd() || this.#finishedInApi()) return
-    this.#verdict = { reason: 'DeadlineExceeded', message: DEADLINE }
-    this.#context.events.event(this.#pod!, 'Normal', 'DeadlineExceeded', DEADLINE)
+    this.#verdict = DEADLINE_EXCEEDED
+    this.#context.events.event(this.#pod!, 'Normal', DEADLINE_EXCEEDED.reason, DEADLINE_EXCEEDED.message)
   }
 
   #wakeAt(time: number): void {

@@ -12,8 +12,13 @@ const MAX_SHARES = 262_144
 const MIN_QUOTA = 1000
 const GUARANTEED_OOM = -997
 const BEST_EFFORT_OOM = 1000
-const SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
+const CRITICAL_PRIORITY = 2_000_000_000
 const QOS_RESOURCES = ['cpu', 'memory']
+
+/** Of the system's own classes: evicted by nobody. */
+export function isCritical({ spec }: Pick<Pod, 'spec'>): boolean {
+  return (spec?.priority ?? 0) >= CRITICAL_PRIORITY
+}
 
 export function qosClassOf(pod: Pod): QosClass {
   const known = pod.status?.qosClass
@@ -61,7 +66,7 @@ export function containerResources(pod: Pod, container: ContainerSpec, options: 
 }
 
 function oomScoreAdjust(pod: Pod, container: ContainerSpec, memoryCapacityBytes: number): number {
-  if ((pod.spec?.priority ?? 0) >= SYSTEM_CRITICAL_PRIORITY) return GUARANTEED_OOM
+  if (isCritical(pod)) return GUARANTEED_OOM
   const qos = qosClassOf(pod)
   if (qos === 'Guaranteed') return GUARANTEED_OOM
   if (qos === 'BestEffort' || memoryCapacityBytes <= 0) return BEST_EFFORT_OOM

@@ -5,6 +5,7 @@ import { open, rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { pack } from 'tar-stream'
 import { type Descriptor, MEDIA } from './oci.ts'
+import { EPOCH } from './tar.ts'
 
 export interface ArchiveBlob {
   digest: string
@@ -16,8 +17,6 @@ export interface ArchiveContent {
   images: readonly { name: string; target: Descriptor }[]
   blobs: AsyncIterable<ArchiveBlob> | Iterable<ArchiveBlob>
 }
-
-const EPOCH = new Date(0)
 
 export async function writeImageArchive(path: string, { images, blobs }: ArchiveContent): Promise<void> {
   const partial = `${path}.${process.pid}.partial`

@@ -1,5 +1,6 @@
 // Images of a running node for people: load from and save to files, list, remove. Names are as people write them.
 import type { Clock } from '#lib/clock.ts'
+import { architecture } from '#node/machine.ts'
 import type { Runtime } from '#node/runtime.ts'
 import { type ArchiveBlob, writeImageArchive } from './archive-writer.ts'
 import { openContainerdImages } from './containerd-images.ts'
@@ -16,12 +17,9 @@ export interface ImageTools extends Disposable {
   save(name: string, file: string): Promise<void>
 }
 
-const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
-
 /** `endpoint` is containerd's socket, `runtime` speaks CRI to the same. */
 export function createImageTools({ endpoint, runtime, clock }: { endpoint: string; runtime: Runtime; clock: Clock }): ImageTools {
   const images = openContainerdImages({ endpoint, clock })
-  const architecture = ARCHITECTURES[process.arch] ?? process.arch
   const present = async (name: string) => {
     const found = await runtime.imageStatus(name)
     if (!found) throw new Error(`no image ${name} here: \`sampan image list\` shows those there are`)
@@ -31,7 +29,7 @@ export function createImageTools({ endpoint, runtime, clock }: { endpoint: strin
   return {
     async load(file) {
       await using archive = await openImageArchive(file)
-      for (const { target, names } of archive.images) await checkPlatform(target, { blob: archive.blob, architecture, what: names[0]! })
+      for (const { target, names } of archive.images) await checkPlatform(target, { blob: archive.blob, what: names[0]! })
       return images.protect(async (content) => {
         for (const { names, target } of archive.images) {
           for await (const { descriptor, file: blob, children } of walk(target, archive.blob)) {
@@ -78,13 +76,13 @@ export function createImageTools({ endpoint, runtime, clock }: { endpoint: strin
 /** An image for other machines alone would load and then fail at every start. */
 async function checkPlatform(
   target: Descriptor,
-  { blob, architecture, what }: { blob(digest: string): TarFile | undefined; architecture: string; what: string },
+  { blob, what }: { blob(digest: string): TarFile | undefined; what: string },
 ): Promise<void> {
   const manifests = isIndex(target.mediaType)
     ? (await readDocument<ImageIndex>(blob(target.digest), `blob ${target.digest}`)).manifests.filter(({ digest }) => blob(digest))
     : [target]
   const platforms = manifests.flatMap(({ platform }) => (platform ? [`${platform.os}/${platform.architecture}`] : []))
-  const wanted = `linux/${architecture}`
+  const wanted = `linux/${architecture()}`
   if (platforms.length > 0 && platforms.length === manifests.length && !platforms.includes(wanted)) {
     throw new Error(`${what} is for ${platforms.join(', ')}; this node needs ${wanted}`)
   }

@@ -11,7 +11,7 @@ export interface TarEntry {
   gid?: number
 }
 
-const EPOCH = new Date(0)
+export const EPOCH = new Date(0)
 
 export async function packTar(entries: readonly TarEntry[]): Promise<Buffer> {
   const archive = pack()

@@ -4,6 +4,7 @@ import type { Pod, PodCondition, Probe } from '#api/generated/types.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { StartFailure } from '#node/agent/container-status.ts'
 import { ANNOTATION, containersOf, formatPod, LABEL, type TypedContainer } from '#node/agent/identity.ts'
+import { DEADLINE_EXCEEDED } from '#node/agent/pod-status.ts'
 import { goSeconds, type RestartBackoff } from '#node/agent/restart-backoff.ts'
 import { restartPolicyOf, shouldRestart } from '#node/agent/restart-policy.ts'
 import type { Container } from '#node/runtime.ts'
@@ -50,7 +51,6 @@ interface Pull {
 
 const KILLED = 137
 const PULL_MS = { first: 10_000, most: 300_000 }
-const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline'
 
 export class PodLife {
   readonly #runs = new Map<string, Run>()
@@ -147,7 +147,7 @@ export class PodLife {
     if (seconds === undefined) return undefined
     const endsAt = (Date.parse(pod.status?.startTime ?? '') || now) + seconds * 1000
     if (now < endsAt) return void this.#due(endsAt)
-    return { verdict: { reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE }, conditions: [] }
+    return { verdict: DEADLINE_EXCEEDED, conditions: [] }
   }
 
   /** Whether what comes after it may start. */

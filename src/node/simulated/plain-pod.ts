@@ -2,12 +2,12 @@
 import type { Pod as ApiPod } from '#api/generated/types.ts'
 import type { StartFailure } from '#node/agent/container-status.ts'
 import { ANNOTATION, containersOf, identityOf, LABEL } from '#node/agent/identity.ts'
+import { DEADLINE_EXCEEDED } from '#node/agent/pod-status.ts'
 import type { ObservedPod } from '#node/agent/runtime-view.ts'
 import type { Container, ContainerState, Sandbox } from '#node/runtime.ts'
 
 const RUN_SECONDS = 'sampan.dev/run-seconds'
 const EXIT_CODE = 'sampan.dev/exit-code'
-const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline'
 
 export interface End {
   dueAt: number
@@ -23,8 +23,7 @@ export function endOf({ metadata, spec, status }: ApiPod, now: number): End | un
       ? undefined
       : since(status?.containerStatuses?.[0]?.state?.running?.startedAt ?? status?.startTime) + seconds * 1000
   const deadline = spec?.activeDeadlineSeconds === undefined ? undefined : since(status?.startTime) + spec.activeDeadlineSeconds * 1000
-  if (deadline !== undefined && deadline < (finished ?? Infinity))
-    return { dueAt: deadline, verdict: { reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE } }
+  if (deadline !== undefined && deadline < (finished ?? Infinity)) return { dueAt: deadline, verdict: DEADLINE_EXCEEDED }
   return finished === undefined ? undefined : { dueAt: finished }
 }
 

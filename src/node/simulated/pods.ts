@@ -4,7 +4,7 @@
 import type { Pod as ApiPod } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
-import { hasReason } from '#api/status.ts'
+import { ignoreOvertaken } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import type { EventRecorder } from '#client/event-recorder.ts'
 import { type Clock, formatTime, type Timer } from '#lib/clock.ts'
@@ -321,12 +321,7 @@ export class SimulatedPods {
 
   async #patch(pod: ApiPod, status: object): Promise<ApiPod | undefined> {
     const patch = { metadata: { uid: pod.metadata?.uid }, status }
-    try {
-      return await this.#options.client.patch(Pod, keyOf(pod), { type: 'strategic', patch }, { subresource: 'status' })
-    } catch (error) {
-      if (hasReason(error, 'NotFound', 'Conflict')) return undefined
-      throw error
-    }
+    return this.#options.client.patch(Pod, keyOf(pod), { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreOvertaken)
   }
 
   #delete(pod: ApiPod): void {
@@ -343,11 +338,7 @@ export class SimulatedPods {
       // Else nobody sees how it ended.
       if (pod.metadata?.finalizers?.length)
         await this.#patch(pod, difference(stoppedStatus(pod, this.#options.clock.now()), pod.status ?? {}))
-      try {
-        await this.#options.client.delete(Pod, keyOf(pod), { gracePeriodSeconds: 0, preconditions: { uid } })
-      } catch (error) {
-        if (!hasReason(error, 'NotFound', 'Conflict')) throw error
-      }
+      await this.#options.client.delete(Pod, keyOf(pod), { gracePeriodSeconds: 0, preconditions: { uid } }).catch(ignoreOvertaken)
     }
     const stopMs = hasScript(pod) ? (new Script(pod).timeMs('stop-delay') ?? 0) : 0
     const waitMs = Math.min(stopMs, (pod.metadata?.deletionGracePeriodSeconds ?? 0) * 1000)

@@ -4,21 +4,16 @@ import { isFinished } from '#api/finished-pod.ts'
 import type { Container, Pod } from '#api/generated/types.ts'
 import { isQuantity, quantityValue } from '#api/quantity.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
-import { podRequest } from '#node/agent/resources.ts'
+import { isCritical, podRequest } from '#node/agent/resources.ts'
 import type { Pressure } from '#node/node-status.ts'
 
 /** Between two looks, of which each ends one pod at most. */
 const EVICTION_PERIOD_MS = 10_000
-const CRITICAL_PRIORITY = 2_000_000_000
 const USAGE = 'sampan.dev/usage-memory'
 /** Nothing runs on nothing. */
 const LEAST_USAGE = 1024 * 1024
 const NONE: Pressure = { memory: false, disk: false, pid: false }
 const RESOURCES = { memory: 'memory', disk: 'ephemeral-storage', pid: 'pids' } as const
-
-export function isCritical({ spec }: Pod): boolean {
-  return (spec?.priority ?? 0) >= CRITICAL_PRIORITY
-}
 
 /** What a kubelet calls what is short; memory counts first. */
 function shortOf(pressure: Pressure): string | undefined {

@@ -5,9 +5,8 @@ import { tolerates } from '#api/toleration.ts'
 import { MEMORY_PRESSURE_TAINT } from '#api/well-known.ts'
 import { amountOf, hostPorts, portConflict, type Refusal, requestNames, unfit } from '#node/agent/admission.ts'
 import type { NodeFacts } from '#node/agent/context.ts'
-import { qosClassOf } from '#node/agent/resources.ts'
+import { isCritical, qosClassOf } from '#node/agent/resources.ts'
 import type { Pressure } from '#node/node-status.ts'
-import { isCritical } from './pressure.ts'
 
 export type RoomFacts = Pick<NodeFacts, 'name' | 'labels' | 'taints' | 'allocatable'> & { pressure: Pressure }
 

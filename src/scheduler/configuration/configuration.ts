@@ -6,7 +6,7 @@ import type { Plugin } from '#scheduler/plugin.ts'
 import { type Point, POINTS, pluginNamed, PLUGINS } from '#scheduler/plugin-table.ts'
 import { DEFAULT_SCHEDULER_NAME, type Profile } from '#scheduler/profile.ts'
 import { EXTENDER_SHAPE, type ExtenderConfig, type ExtenderOptions, extendersOf } from '#scheduler/extenders/extender-options.ts'
-import { pluginArgs, type PluginConfig } from './plugin-args.ts'
+import { checkPercentage, pluginArgs, type PluginConfig } from './plugin-args.ts'
 import { type PluginLists, pluginLists, type PluginsConfig } from './plugin-sets.ts'
 
 export interface LeaderElectionSettings {
@@ -100,7 +100,7 @@ export function parseSchedulerConfiguration(text: string, readFile: (path: strin
   const { podInitialBackoffSeconds: initial = 1, podMaxBackoffSeconds: max = 10, percentageOfNodesToScore } = file
   if (!(initial > 0)) errors.push(invalid('podInitialBackoffSeconds', initial, 'must be greater than 0'))
   if (max < initial) errors.push(invalid('podMaxBackoffSeconds', max, 'must be greater than or equal to PodInitialBackoffSeconds'))
-  percentage('percentageOfNodesToScore', percentageOfNodesToScore, errors)
+  checkPercentage('percentageOfNodesToScore', percentageOfNodesToScore, errors)
   const extenders = extendersOf(file.extenders ?? [], { errors, readFile })
   const profiles = profilesOf(file, { errors, ignoredResources: extenders.flatMap((one) => one.ignoredResources) })
   const leaderElection = file.leaderElection && leaderElectionOf(file.leaderElection, errors)
@@ -126,10 +126,6 @@ function refuseUnsupported({ clientConnection = {}, ...file }: File, errors: Fie
   else if (parallelism !== PARALLELISM) errors.push(forbidden('parallelism', 'is not supported: nodes are examined one after another'))
 }
 
-function percentage(field: string, value: number | undefined, errors: FieldError[]): void {
-  if (value !== undefined && !(value >= 0 && value <= 100)) errors.push(invalid(field, value, 'not in valid range [0-100]'))
-}
-
 function profilesOf(
   { apiVersion, profiles, percentageOfNodesToScore }: File,
   { errors, ignoredResources }: { errors: FieldError[]; ignoredResources: readonly string[] },
@@ -144,7 +140,7 @@ function profilesOf(
     if (!schedulerName) errors.push(required(`${at}.schedulerName`))
     else if (configs.slice(0, i).some((one) => one.schedulerName === schedulerName))
       errors.push(duplicate(`${at}.schedulerName`, schedulerName))
-    percentage(`${at}.percentageOfNodesToScore`, config.percentageOfNodesToScore, errors)
+    checkPercentage(`${at}.percentageOfNodesToScore`, config.percentageOfNodesToScore, errors)
     const lists = pluginLists(config.plugins ?? {}, { at: `${at}.plugins`, errors })
     sorts.add([...lists.get('queueSort')!.keys()].join())
     const args = pluginArgs(config.pluginConfig ?? [], { at: `${at}.pluginConfig`, errors, apiVersion })

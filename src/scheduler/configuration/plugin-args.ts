@@ -61,7 +61,7 @@ const ARGS: Readonly<Record<string, Args>> = {
   InterPodAffinity: {
     shape: { hardPodAffinityWeight: 'number', ignorePreferredTermsOfExistingPods: 'flag' },
     read(args: { hardPodAffinityWeight?: number }, at, errors) {
-      percent(`${at}.hardPodAffinityWeight`, args.hardPodAffinityWeight, errors)
+      checkPercentage(`${at}.hardPodAffinityWeight`, args.hardPodAffinityWeight, errors)
       return args
     },
   },
@@ -112,7 +112,7 @@ const ARGS: Readonly<Record<string, Args>> = {
     shape: { minCandidateNodesPercentage: 'number', minCandidateNodesAbsolute: 'number' },
     read(args: { minCandidateNodesPercentage?: number; minCandidateNodesAbsolute?: number }, at, errors) {
       const { minCandidateNodesPercentage: share = 10, minCandidateNodesAbsolute: count = 100 } = args
-      percent(`${at}.minCandidateNodesPercentage`, share, errors)
+      checkPercentage(`${at}.minCandidateNodesPercentage`, share, errors)
       if (!(count >= 0)) errors.push(invalid(`${at}.minCandidateNodesAbsolute`, count, 'not in valid range [0, inf)'))
       if (share === 0 && count === 0)
         errors.push(
@@ -192,7 +192,7 @@ function strategyOf(
   const shape = (ratio?.shape ?? []).map(({ utilization = 0, score = 0 }) => ({ utilization, score }))
   if (shape.length === 0) errors.push(required(path, 'at least one point must be specified'))
   for (const [i, { utilization, score }] of shape.entries()) {
-    percent(`${path}[${i}].utilization`, utilization, errors)
+    checkPercentage(`${path}[${i}].utilization`, utilization, errors)
     if (i > 0 && utilization <= shape[i - 1]!.utilization)
       errors.push(invalid(`${path}[${i}].utilization`, utilization, 'utilization values must be sorted in increasing order'))
     if (!(score >= 0 && score <= 10)) errors.push(invalid(`${path}[${i}].score`, score, 'not in valid range [0-10]'))
@@ -227,6 +227,6 @@ function readSpread({ defaultConstraints = [], defaultingType = 'System' }: Spre
   return defaultingType === 'List' ? { defaultConstraints } : {}
 }
 
-function percent(field: string, value: number | undefined, errors: FieldError[]): void {
+export function checkPercentage(field: string, value: number | undefined, errors: FieldError[]): void {
   if (value !== undefined && !(value >= 0 && value <= 100)) errors.push(invalid(field, value, 'not in valid range [0-100]'))
 }

@@ -8,6 +8,7 @@ import { quantityValue } from '#api/quantity.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { Objects } from '#scheduler/objects.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
+import { byKey } from '#lib/order.ts'
 
 const ANNOTATION = 'resource.kubernetes.io/extended-resource-claim'
 /** Every class has a resource by its own name, whatever else it stands for. */
@@ -49,7 +50,7 @@ export function extendedClaimFor(pod: Pod, { allocatable }: NodeInfo, delegated:
   for (const [i, { name: containerName, resources }] of containers.entries()) {
     const wanted = Object.entries(resources?.requests ?? {})
       .filter(([resource, amount]) => delegated.has(resource) && !allocatable.scalars?.has(resource) && quantityValue(amount) > 0)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .sort(byKey)
     for (const [j, [resourceName, amount]] of wanted.entries()) {
       const requestName = `container-${i}-request-${j}`
       const exactly = { deviceClassName: delegated.get(resourceName)!, allocationMode: 'ExactCount', count: quantityValue(amount) }

@@ -4,6 +4,7 @@ import type { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import { matchesNodeSelector } from '#api/node-selector.ts'
 import { quantityOf } from '#api/quantity.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
+import { byKey } from '#lib/order.ts'
 
 export interface PooledDevice {
   /** `driver/pool/device` */
@@ -39,7 +40,7 @@ export function poolsOf(slices: readonly ResourceSlice[]): Pool[] {
     if (pool.generation > newest) groups.set(key, [slice])
     else if (pool.generation === newest) group.push(slice)
   }
-  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => poolOf(group))
+  return [...groups].sort(byKey).map(([, group]) => poolOf(group))
 }
 
 function poolOf(slices: readonly ResourceSlice[]): Pool {

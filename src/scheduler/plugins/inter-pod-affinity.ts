@@ -3,7 +3,7 @@ import { equal } from '#api/equal.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
-import { type AffinityTerm, termMatches } from '#scheduler/pod-affinity-terms.ts'
+import { type AffinityTerm, namespacesOf, termMatches } from '#scheduler/pod-affinity-terms.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
 import { type Filter, MAX_SCORE, type Plugin, type Score } from '#scheduler/plugin.ts'
 import { TopologyCounts } from '#scheduler/topology-counts.ts'
@@ -110,10 +110,4 @@ function spreadOut(scores: number[]): void {
   const highest = scores.reduce((max, score) => Math.max(max, score), -Infinity)
   for (const [i, score] of scores.entries())
     scores[i] = highest === lowest ? 0 : Math.floor((MAX_SCORE * (score - lowest)) / (highest - lowest))
-}
-
-/** The namespaces the terms can match in; undefined where labels of namespaces decide. */
-function namespacesOf(terms: readonly AffinityTerm[]): ReadonlySet<string> | undefined {
-  if (terms.some(({ namespaceSelector }) => namespaceSelector)) return undefined
-  return new Set(terms.flatMap(({ namespaces }) => [...namespaces]))
 }

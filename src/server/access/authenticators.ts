@@ -5,6 +5,8 @@ import type { AuthenticationRequest, Authenticator } from '#server/request.ts'
 import { authenticateToken, type TokenAuthenticator } from './token-authenticators.ts'
 
 const AUTHENTICATED = 'system:authenticated'
+/** Among a user's extra: which credential this was. */
+export const CREDENTIAL_ID = 'authentication.kubernetes.io/credential-id'
 
 export const ANONYMOUS: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] }
 
@@ -30,7 +32,7 @@ function holderOf({ commonName, organizations, fingerprint }: NonNullable<Authen
   return {
     username: commonName,
     groups: [...new Set([...organizations, AUTHENTICATED])],
-    extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint.replaceAll(':', '').toLowerCase()}`] },
+    extra: { [CREDENTIAL_ID]: [`X509SHA256=${fingerprint.replaceAll(':', '').toLowerCase()}`] },
   }
 }
 
@@ -52,7 +54,8 @@ export function bearerTokens(authenticators: () => readonly TokenAuthenticator[]
   }
 }
 
-const SOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
+/** Before a token among the protocols of a WebSocket. */
+export const SOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
 
 /** From the Authorization header, or from the protocol list of browsers' WebSockets, which cannot set headers. */
 function bearerToken(headers: AuthenticationRequest['headers']): string | undefined {

@@ -3,6 +3,7 @@ import { dnsSubdomain } from '#api/names.ts'
 import { hasReason, StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import { LruMap } from '#lib/lru-map.ts'
+import { byKey } from '#lib/order.ts'
 import type { AuthenticationRequest, Authorizer, RequestAttributes } from '#server/request.ts'
 import { assertAllowed, refusal } from './authorizers.ts'
 import { domainPrefixedPath } from './extra-keys.ts'
@@ -192,7 +193,7 @@ const goList = (texts: readonly string[]): string =>
   texts.length > 0 ? `[]string{${texts.map((text) => JSON.stringify(text)).join(', ')}}` : '[]string(nil)'
 
 function goMap(extra: Record<string, string[]>): string {
-  const entries = Object.entries(extra).sort(([a], [b]) => (a < b ? -1 : 1))
+  const entries = Object.entries(extra).sort(byKey)
   if (entries.length === 0) return 'map[string][]string(nil)'
   return `map[string][]string{${entries.map(([key, values]) => `${JSON.stringify(key)}:${goList(values)}`).join(', ')}}`
 }

@@ -10,6 +10,7 @@ import type { Clock } from '#lib/clock.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import type { Random } from '#lib/random.ts'
 import type { ObjectReader } from '#server/request.ts'
+import { CREDENTIAL_ID } from './authenticators.ts'
 import type { TokenAnswer } from './token-authenticators.ts'
 import { claimedIssuer, readToken, type SigningKey, signToken } from './web-token.ts'
 
@@ -189,7 +190,7 @@ function wellFormed(claims: Record<string, unknown>): claims is Record<string, u
 }
 
 function userOf({ sub, jti, 'kubernetes.io': { namespace, serviceaccount, pod, node } }: Claims): UserInfo {
-  const extra: Record<string, string[]> = { 'authentication.kubernetes.io/credential-id': [`JTI=${jti}`] }
+  const extra: Record<string, string[]> = { [CREDENTIAL_ID]: [`JTI=${jti}`] }
   const add = (what: string, named: { name: string; uid?: string } | undefined) => {
     if (!named) return
     extra[`authentication.kubernetes.io/${what}-name`] = [named.name]

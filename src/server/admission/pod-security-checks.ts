@@ -1,13 +1,12 @@
 // The Pod Security Standards as checks: what baseline forbids, and what restricted asks for beyond. Pure: a pod in, findings out.
 // Each edition of the standards is told by the minor version of Kubernetes it came with; the present one is `LATEST`.
-import type { Container, EphemeralContainer, Pod, PodSpec, Probe, SecurityContext } from '#api/generated/types.ts'
+import type { Pod, PodSpec, Probe, SecurityContext } from '#api/generated/types.ts'
+import type { AnyContainer } from '#api/validation/containers.ts'
 import { SECCOMP_CONTAINER_PREFIX, SECCOMP_POD_ANNOTATION } from '#api/well-known.ts'
 
 export type SecurityLevel = 'privileged' | 'baseline' | 'restricted'
 
 export const LATEST = Number.POSITIVE_INFINITY
-
-type AnyContainer = Container | EphemeralContainer
 
 export interface Finding {
   /** What is wrong in short. */

@@ -5,15 +5,11 @@ import { getOwn, isObject } from '#api/clone.ts'
 import type { RemoteVersion } from '#api/discovery/group-order.ts'
 import { toV3 } from '#api/openapi/from-v2.ts'
 import type { RemoteDocument } from '#api/openapi/openapi.ts'
+import type { GroupVersion } from './automanaged.ts'
 import type { RemoteServer } from './remote-server.ts'
 
 const LIMIT = 8 * 1024 * 1024
 const AGGREGATED = ['v2', 'v2beta1'].map((version) => `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`)
-
-interface GroupVersion {
-  group: string
-  version: string
-}
 
 type Json = Record<string, any>
 

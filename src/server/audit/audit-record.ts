@@ -3,6 +3,7 @@ import type { KubeObject } from '#api/object.ts'
 import type { Status } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import { formatMicroTime } from '#lib/clock.ts'
+import { byKey } from '#lib/order.ts'
 import type { RequestAttributes } from '#server/request.ts'
 import { type AuditDecision, type AuditLevel, type AuditStage, LEVELS } from './policy.ts'
 
@@ -112,7 +113,7 @@ export class AuditRecord {
     const end = {
       requestReceivedTimestamp: formatMicroTime(this.#receivedMs),
       stageTimestamp: formatMicroTime(now),
-      ...(annotations.size > 0 ? { annotations: Object.fromEntries([...annotations].toSorted(([a], [b]) => (a < b ? -1 : 1))) } : {}),
+      ...(annotations.size > 0 ? { annotations: Object.fromEntries([...annotations].toSorted(byKey)) } : {}),
     }
     return `${JSON.stringify(event).slice(0, -1)}${objects},${JSON.stringify(end).slice(1)}`
   }

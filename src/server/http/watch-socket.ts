@@ -2,12 +2,12 @@
 // client says is not listened to. The library is loaded with the first of them.
 import { Writable } from 'node:stream'
 import type { WebSocket } from 'ws'
+import { SOCKET_TOKEN } from '#server/access/authenticators.ts'
 import type { Exchange } from '#server/request.ts'
 
 type Upgrade = NonNullable<Exchange['upgrade']>
 type Form = 'json' | 'protobuf'
 
-const BEARER = 'base64url.bearer.authorization.k8s.io.'
 const NEWLINE = 0x0a
 /** Clients have nothing to say. */
 const MAX_HEARD_BYTES = 64 * 1024
@@ -42,7 +42,7 @@ export async function openWatchSocket(exchange: Exchange, upgrade: Upgrade, form
 /** The one that carries the token is for us alone. */
 function protocolsOf(offered = ''): string[] {
   const names = offered.split(',').map((name) => name.trim())
-  return names.filter((name) => name !== '' && !name.startsWith(BEARER))
+  return names.filter((name) => name !== '' && !name.startsWith(SOCKET_TOKEN))
 }
 
 class WatchSocket extends Writable {

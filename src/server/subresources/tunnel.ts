@@ -6,12 +6,12 @@ import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { StatusError } from '#api/status.ts'
 import { hostPort } from '#lib/dial-error.ts'
+import { SOCKET_TOKEN } from '#server/access/authenticators.ts'
 import { connectionError } from '#server/outgoing/call-error.ts'
 import type { Exchange } from '#server/request.ts'
 import type { Backend } from './forward-http.ts'
 
 const CONNECT_TIMEOUT_MS = 30_000
-const TOKEN_PROTOCOL = 'base64url.bearer.authorization.k8s.io.'
 const WITHHELD = /^(host|authorization|cookie|impersonate-.*|x-remote-.*)$/i
 
 /** Resolves once both sides are joined; rejects, having sent nothing, when the backend cannot be reached. */
@@ -74,7 +74,7 @@ function withoutToken(protocols: string): string {
   return protocols
     .split(',')
     .map((one) => one.trim())
-    .filter((one) => !one.startsWith(TOKEN_PROTOCOL))
+    .filter((one) => !one.startsWith(SOCKET_TOKEN))
     .join(', ')
 }
 

@@ -1,4 +1,5 @@
 // Rules of CEL policies: their form, and that their expressions compile.
+import { RESERVED_WORDS } from '#api/cel/escape.ts'
 import { duplicate, type FieldError, invalid, required } from '#api/field-error.ts'
 import type {
   MutatingAdmissionPolicySpec,
@@ -119,14 +120,10 @@ function checkShared(spec: Shared, errors: Errors, operations?: readonly string[
   checkVariables(spec.variables, errors)
 }
 
-const RESERVED = new Set(
-  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(' '),
-)
-
 function checkVariables(variables: Variable[] | undefined, errors: Errors): void {
   each(variables, 'spec.variables', ({ name, expression }, at) => {
     if (!name?.trim()) errors.push(required(`${at}.name`, 'name is not specified'))
-    else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name) || RESERVED.has(name))
+    else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name) || RESERVED_WORDS.has(name))
       errors.push(invalid(`${at}.name`, name, 'name is not a valid CEL identifier'))
     if (!expression?.trim()) errors.push(required(`${at}.expression`, 'expression is not specified'))
   })

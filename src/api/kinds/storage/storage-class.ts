@@ -6,6 +6,7 @@ import { qualifiedName } from '#api/names.ts'
 import { checkImmutable, checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { nodeLabelWarning } from '#api/validation/node-labels.ts'
 import { DEFAULT_STORAGE_CLASS_ANNOTATION } from '#api/well-known.ts'
+import { byKey } from '#lib/order.ts'
 
 export type StorageClass = types.StorageClass
 
@@ -101,7 +102,7 @@ function checkTopologies(topologies: types.TopologySelectorTerm[] | undefined, e
       if (valuesOf.has(key)) errors.push(duplicate(`${where}.key`, key))
       valuesOf.set(key, [...new Set(values)].toSorted())
     })
-    const term = JSON.stringify([...valuesOf].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    const term = JSON.stringify([...valuesOf].toSorted(byKey))
     if (seen.has(term)) errors.push(duplicate(path, ''))
     seen.add(term)
   })

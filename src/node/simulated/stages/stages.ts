@@ -5,7 +5,7 @@ import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import type { Kind } from '#api/kind.ts'
 import { keyOf, type KubeObject } from '#api/object.ts'
-import { hasReason } from '#api/status.ts'
+import { hasReason, ignoreOvertaken } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import type { EventRecorder } from '#client/event-recorder.ts'
 import type { Informers } from '#client/informer.ts'
@@ -173,7 +173,7 @@ export class Stages {
           { type: 'merge', patch: { status: { conditions: [condition] } } },
           { subresource: 'status' },
         )
-        .catch(unlessGone),
+        .catch(ignoreOvertaken),
     )
   }
 
@@ -259,7 +259,7 @@ export class Stages {
       if (goes) {
         // What is on its way out already is gone then, as when its node has ended it.
         const atOnce = kind === Pod && object.metadata.deletionTimestamp ? { gracePeriodSeconds: 0 } : {}
-        await client.delete(kind, key, { ...atOnce, preconditions: { uid } }).catch(unlessGone)
+        await client.delete(kind, key, { ...atOnce, preconditions: { uid } }).catch(ignoreOvertaken)
         return
       }
       // Only a stage that has something to say of the status speaks for it from then on.
@@ -291,8 +291,4 @@ export async function defineStages(client: Client): Promise<void> {
   await client.create(CustomResourceDefinition, stageDefinition as unknown as CustomResourceDefinition).catch((error: unknown) => {
     if (!hasReason(error, 'AlreadyExists')) throw error
   })
-}
-
-function unlessGone(error: unknown): void {
-  if (!hasReason(error, 'NotFound', 'Conflict')) throw error
 }

@@ -4,6 +4,7 @@ import type { CelProgram } from '#api/cel/environment.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { Clock } from '#lib/clock.ts'
 import { LruMap } from '#lib/lru-map.ts'
+import { CREDENTIAL_ID } from '#server/access/authenticators.ts'
 import { claimedIssuer } from '#server/access/web-token.ts'
 import type { JwtAuthenticatorRules } from './authentication-configuration.ts'
 import type { DistributedClaims } from './distributed-claims.ts'
@@ -134,7 +135,7 @@ function uidOf(claims: Claims, { config, uid: program }: JwtAuthenticatorRules):
 
 function extraOf(claims: Claims, { extra }: JwtAuthenticatorRules): Record<string, string[]> {
   const made: Record<string, string[]> = {}
-  if (typeof claims.jti === 'string' && claims.jti !== '') made['authentication.kubernetes.io/credential-id'] = [`JTI=${claims.jti}`]
+  if (typeof claims.jti === 'string' && claims.jti !== '') made[CREDENTIAL_ID] = [`JTI=${claims.jti}`]
   for (const { key, program } of extra) {
     const texts = textsOf(evaluate(program, { claims }, 'extra claim'), 'extra claim')
     if (texts.length > 0) made[key] = texts

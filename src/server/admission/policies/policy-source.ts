@@ -3,6 +3,7 @@ import type { MatchResources } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
 import { COMPILE_SLICE, type Compiling } from '#api/policies/compile.ts'
+import { compareTexts } from '#lib/order.ts'
 import { paced } from '#lib/paced.ts'
 import { type MatchCriteria, MatchIndex, type MatchSource } from '#server/admission/matching/match-index.ts'
 
@@ -86,5 +87,5 @@ export class PolicySource<P extends AnyPolicy, B extends AnyBinding, C> {
 const nameOf = ({ metadata }: KubeObject): string => metadata?.name ?? ''
 
 function byName<T extends KubeObject>(objects: Iterable<T>): T[] {
-  return [...objects].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0))
+  return [...objects].sort((a, b) => compareTexts(nameOf(a), nameOf(b)))
 }
