@@ -54,6 +54,36 @@ export class ConnectionError extends Error {
   }
 }
 
+/** What a frame must be of, and how long, whatever it says. */
+interface Form {
+  name: string
+  of?: 'connection' | 'stream'
+  bytes?: number
+}
+
+const FORMS: readonly Form[] = [
+  { name: 'DATA', of: 'stream' },
+  { name: 'HEADERS', of: 'stream' },
+  { name: 'PRIORITY', of: 'stream', bytes: 5 },
+  { name: 'RST_STREAM', of: 'stream', bytes: 4 },
+  { name: 'SETTINGS', of: 'connection' },
+  { name: 'PUSH_PROMISE', of: 'stream' },
+  { name: 'PING', of: 'connection', bytes: 8 },
+  { name: 'GOAWAY', of: 'connection' },
+  { name: 'WINDOW_UPDATE', bytes: 4 },
+  { name: 'CONTINUATION', of: 'stream' },
+]
+
+/** Throws ConnectionError. */
+function checkForm({ type, stream, start, end }: Frame): void {
+  const form = FORMS[type]
+  if (!form) return
+  const { name, of, bytes } = form
+  if (of !== undefined && (stream === 0) !== (of === 'connection'))
+    throw new ConnectionError(CODE.protocol, `${name} of ${stream === 0 ? 'no' : 'a'} stream`)
+  if (bytes !== undefined && end - start !== bytes) throw new ConnectionError(CODE.frameSize, `${name} of a wrong size`)
+}
+
 /** One frame as it is read; the payload is `bytes` from `start` to `end` and only lent. */
 export interface Frame {
   type: number
@@ -143,6 +173,7 @@ export class FrameReader {
       frame.bytes = bytes
       frame.start = at + FRAME_HEAD_BYTES
       frame.end = at += this.#needed
+      checkForm(frame)
       this.#take(frame)
     }
   }

@@ -30,6 +30,43 @@ test('HeaderDecoder reads the requests of RFC 7541 one after the other, plain an
   }
 })
 
+const LOCATION = 'location: https://www.example.com'
+const OLD_DATE = 'date: Mon, 21 Oct 2013 20:13:21 GMT'
+const ANSWERS = [
+  [':status: 302', 'cache-control: private', OLD_DATE, LOCATION],
+  [':status: 307', 'cache-control: private', OLD_DATE, LOCATION],
+  [
+    ':status: 200',
+    'cache-control: private',
+    'date: Mon, 21 Oct 2013 20:13:22 GMT',
+    LOCATION,
+    'content-encoding: gzip',
+    'set-cookie: foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1',
+  ],
+]
+
+test('HeaderDecoder reads the answers of RFC 7541, which push each other out of a table of 256 bytes', () => {
+  const size = '3fe101'
+  const plain = [
+    `${size} 4803333032580770726976617465611d4d6f6e2c203231204f637420323031332032303a31333a323120474d546e1768747470733a2f2f7777772e6578616d706c652e636f6d`,
+    '4803333037c1c0bf',
+    '88c1611d4d6f6e2c203231204f637420323031332032303a31333a323220474d54c05a04677a69707738666f6f3d4153444a4b48514b425a584f5157454f50495541585157454f49553b206d61782d6167653d333630303b2076657273696f6e3d31',
+  ]
+  const short = [
+    `${size} 488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff6e919d29ad171863c78f0b97c8e9ae82ae43d3`,
+    '4883640effc1c0bf',
+    '88c16196d07abe941054d444a8200595040b8166e084a62d1bffc05a839bd9ab77ad94e7821dd7f2e6c7b335dfdfcd5b3960d5af27087f3672c1ab270fb5291f9587316065c003ed4ee5b1063d5007',
+  ]
+  for (const blocks of [plain, short]) {
+    const decoder = new HeaderDecoder(65_536)
+    assert.deepEqual(
+      blocks.map((block) => decode(decoder, block)),
+      ANSWERS,
+    )
+    assert.throws(() => decode(decoder, 'c2'), ConnectionError, 'only so many fields are left')
+  }
+})
+
 test('HeaderDecoder reads fields that are not to be kept, and a new size of the table', () => {
   const decoder = new HeaderDecoder(65_536)
   assert.deepEqual(decode(decoder, '040c2f73616d706c652f70617468'), [':path: /sample/path'])

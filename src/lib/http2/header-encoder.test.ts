@@ -61,3 +61,15 @@ test('HeaderEncoder leaves out what belongs to connections, and lets no value en
     ['x-b', Buffer.from('ü').toString('latin1')],
   ])
 })
+
+test('HeaderEncoder tells the smallest size the table has had, then the last', () => {
+  const encoder = new HeaderEncoder()
+  const sizes = (...limits: number[]) => {
+    for (const limit of limits) encoder.limit(limit)
+    return encoder.encode(200, {}).toString('hex').replace(/88$/, '')
+  }
+  assert.deepEqual(
+    [sizes(), sizes(0), sizes(0, 4096), sizes(100, 0, 30), sizes(4096, 100), sizes(100_000), sizes()],
+    ['', '20', '203fe11f', '203e', '3f45', '3fe11f', ''],
+  )
+})

@@ -36,22 +36,26 @@ export class HeaderEncoder {
   readonly #names = new Map<string, Name>()
   readonly #table = new FieldTable(({ name, value }) => this.#names.get(name)?.added.delete(value))
   #additions = 0
-  #limitToTell: number | undefined
+  /** Sizes of the table that the peer has not been told: the smallest there was, and the last. */
+  #limits: { smallest: number; last: number } | undefined
   #block = Buffer.allocUnsafe(FIRST_BYTES)
   #at = 0
 
   /** As the peer's SETTINGS_HEADER_TABLE_SIZE allows. */
   limit(bytes: number): void {
-    this.#limitToTell = Math.min(bytes, TABLE_BYTES)
-    this.#table.limit = this.#limitToTell
+    const last = Math.min(bytes, TABLE_BYTES)
+    this.#limits = { smallest: Math.min(last, this.#limits?.smallest ?? last), last }
+    this.#table.limit = last
   }
 
   /** The block is only lent: it is written over by the next. */
   encode(status: number, headers: OutgoingHttpHeaders, { date, length }: Added = {}): Buffer {
     this.#at = 0
-    if (this.#limitToTell !== undefined) {
-      this.#number(0x20, 5, this.#limitToTell)
-      this.#limitToTell = undefined
+    if (this.#limits) {
+      const { smallest, last } = this.#limits
+      if (smallest < last) this.#number(0x20, 5, smallest)
+      this.#number(0x20, 5, last)
+      this.#limits = undefined
     }
     this.#field(':status', String(status))
     if (date !== undefined && headers.date === undefined) this.#field('date', date)

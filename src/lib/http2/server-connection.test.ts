@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
-import { FLAG, FRAME, numberFrame, PREFACE, writeFrameHead } from './frames.ts'
+import { FLAG, FRAME, numberFrame, PREFACE } from './frames.ts'
+import { frame } from './raw-peer.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { ServerStream } from './server-stream.ts'
 
@@ -217,13 +218,6 @@ test('ServerConnection probes a silent peer, and leaves one that does not answer
   assert.equal(silent.far.destroyed, true)
 })
 
-const frame = (type: number, flags: number, stream: number, payload: Buffer | string = '') => {
-  const bytes = Buffer.from(payload as string, typeof payload === 'string' ? 'hex' : undefined)
-  const whole = Buffer.alloc(9 + bytes.length)
-  writeFrameHead(whole, 0, { length: bytes.length, type, flags, stream })
-  bytes.copy(whole, 9)
-  return whole
-}
 const SETTINGS = frame(FRAME.settings, 0, 0)
 /** GET / of https. */
 const GET = '828784'
@@ -282,7 +276,7 @@ test('ServerConnection ends connections that break the protocol, with the code a
     ['DATA of no stream', [PREFACE, SETTINGS, frame(FRAME.data, 0, 0)], 1],
     ['DATA of no stream', [PREFACE, SETTINGS, frame(FRAME.data, 0, 1)], 1],
     ['HEADERS of no stream of a client', [PREFACE, SETTINGS, get(2)], 1],
-    ['HEADERS of no stream of a client', [PREFACE, SETTINGS, get(0)], 1],
+    ['HEADERS of no stream', [PREFACE, SETTINGS, get(0)], 1],
     ['a header block is interrupted', [PREFACE, SETTINGS, frame(FRAME.headers, 0, 1, GET), get(3)], 1],
     ['CONTINUATION of nothing', [PREFACE, SETTINGS, frame(FRAME.continuation, FLAG.endHeaders, 1, GET)], 1],
     ['a header block with no field has the index 0', [PREFACE, SETTINGS, frame(FRAME.headers, 5, 1, '80')], 9],

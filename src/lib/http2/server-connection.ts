@@ -20,7 +20,8 @@ import {
   writeFrameHead,
 } from './frames.ts'
 import { HeaderDecoder } from './header-decoder.ts'
-import { requestHead } from './request-head.ts'
+import { PastStreams } from './past-streams.ts'
+import { areTrailers, requestHead } from './request-head.ts'
 import { ServerStream } from './server-stream.ts'
 
 /** As Kubernetes' own server allows. */
@@ -28,6 +29,8 @@ const MAX_STREAMS = 250
 const STREAM_WINDOW = 256 * 1024
 const CONNECTION_WINDOW = MAX_STREAMS * STREAM_WINDOW
 const REPLENISH_BYTES = CONNECTION_WINDOW / 4
+const EMPTY = Buffer.alloc(0)
+const MAX_SETTINGS = 32
 const MAX_HEADER_BYTES = 256 * 1024
 /** A header block may come in so many frames. */
 const MAX_CONTINUATIONS = 32
@@ -48,6 +51,7 @@ export class ServerConnection {
   readonly #decoder = new HeaderDecoder(MAX_HEADER_BYTES)
   readonly #calm: Calm
   readonly #streams = new Map<number, ServerStream>()
+  readonly #past = new PastStreams()
   /** Requests of the bytes just read: served when all of these have been looked at, for then small bodies are here. */
   #begun: ServerStream[] = []
   #lastStream = 0
@@ -64,7 +68,7 @@ export class ServerConnection {
     this.#socket = socket
     this.#serve = serve
     this.#calm = new Calm(clock)
-    this.#sender = new FrameSender(socket, { clock, forget: (stream) => this.#streams.delete(stream.id) })
+    this.#sender = new FrameSender(socket, { clock, forget: (stream) => this.#forget(stream) })
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('error', () => socket.destroy())
     socket.on('end', () => socket.destroy())
@@ -110,13 +114,14 @@ export class ServerConnection {
     else if (type === FRAME.settings) this.#settings(frame)
     else if (type === FRAME.ping) this.#ping(frame)
     else if (type === FRAME.windowUpdate) this.#windowUpdate(frame)
+    else if (type === FRAME.goAway) this.#away(frame)
     else if (type === FRAME.pushPromise) throw wrong('a client pushes')
   }
 
   #data(frame: Frame): void {
     const { stream: id, start, end } = frame
     const length = end - start
-    if (id === 0 || id > this.#lastStream) throw wrong('DATA of no stream')
+    if (this.#isIdle(id)) throw wrong('DATA of no stream')
     this.#receiveWindow -= length
     if (this.#receiveWindow < 0) throw new ConnectionError(CODE.flowControl, 'more DATA than the window allows')
     // What streams may hold is bounded by their own windows.
@@ -130,14 +135,21 @@ export class ServerConnection {
     if (from === to && !ends && ++this.#emptyFrames > MAX_EMPTY_FRAMES)
       throw new ConnectionError(CODE.enhanceYourCalm, 'too many empty frames')
     const stream = this.#streams.get(id)
-    if (!stream) return
+    if (!stream) {
+      if (this.#past.endOf(id) === 'ended') throw new ConnectionError(CODE.streamClosed, 'DATA of a stream that has ended')
+      return
+    }
     // Padding takes of the window, and is gone at once.
     const padding = length - (to - from)
     if (padding > 0 && !ends) this.#sender.widen(stream, padding)
     // A copy: what was read from the socket is larger, and goes.
     const bytes = Buffer.from(frame.bytes.subarray(from, to))
-    if (stream.received) this.#break(stream, CODE.streamClosed)
-    else if (!stream.receive(bytes, ends)) this.#break(stream, CODE.flowControl)
+    this.#receive(stream, bytes, ends)
+  }
+
+  #receive(stream: ServerStream, bytes: Buffer, end: boolean): void {
+    const code = stream.receive(bytes, end)
+    if (code !== undefined) this.#break(stream, code)
   }
 
   #headers(frame: Frame): void {
@@ -168,70 +180,77 @@ export class ServerConnection {
     const { fields, tooLarge } = this.#decoder.decode(bytes, from, to)
     const known = this.#streams.get(id)
     if (known) {
-      if (!end || known.received) this.#break(known, CODE.protocol)
-      else known.receive(Buffer.alloc(0), true)
+      if (known.received) this.#break(known, CODE.streamClosed)
+      else if (!end || !areTrailers(fields)) this.#break(known, CODE.protocol)
+      else this.#receive(known, EMPTY, true)
       return
     }
-    // Trailers of a stream that was answered meanwhile.
-    if (id <= this.#lastStream) return
+    if (id <= this.#lastStream) {
+      const past = this.#past.endOf(id)
+      // Trailers of a stream that was answered meanwhile.
+      if (past === 'left') return
+      throw past === 'ended'
+        ? new ConnectionError(CODE.streamClosed, 'HEADERS of a stream that has ended')
+        : wrong('HEADERS of a lower stream')
+    }
     this.#lastStream = id
     const head = tooLarge ? { method: 'GET', path: '/', headers: {} } : requestHead(fields)
     if (!head || this.#streams.size >= MAX_STREAMS) return this.#refuse(id, head ? CODE.refusedStream : CODE.protocol)
     const stream = new ServerStream(id, head, { carrier: this.#sender, window: this.#streamWindow, receiveWindow: STREAM_WINDOW })
     this.#streams.set(id, stream)
-    if (end) stream.receive(Buffer.alloc(0), true)
+    if (end) this.#receive(stream, EMPTY, true)
+    if (stream.isClosed) return
     if (tooLarge) return stream.respond(431, { 'content-type': 'text/plain; charset=utf-8' }, 'Request Header Fields Too Large\n')
     if (head.headers.expect === '100-continue' && !end) this.#sender.sendContinue(id)
     this.#begun.push(stream)
   }
 
-  #reset({ stream: id, start, end }: Frame): void {
-    if (end - start !== 4) throw new ConnectionError(CODE.frameSize, 'RST_STREAM of a wrong size')
-    if (id === 0 || id > this.#lastStream) throw wrong('RST_STREAM of no stream')
+  #reset({ stream: id }: Frame): void {
+    if (this.#isIdle(id)) throw wrong('RST_STREAM of no stream')
     const stream = this.#streams.get(id)
     if (!stream) return
     this.#sender.forget(stream)
+    this.#past.add(id, { left: false })
     stream.close()
     this.#count()
   }
 
-  #settings({ stream, flags, bytes, start, end }: Frame): void {
-    if (stream !== 0) throw wrong('SETTINGS of a stream')
+  #settings({ flags, bytes, start, end }: Frame): void {
     if ((end - start) % 6 !== 0 || (flags & FLAG.ack && end > start)) throw new ConnectionError(CODE.frameSize, 'SETTINGS of a wrong size')
     if (flags & FLAG.ack) return
+    if (end - start > MAX_SETTINGS * 6) throw new ConnectionError(CODE.enhanceYourCalm, 'too many settings')
     this.#settled = true
-    for (let at = start; at < end; at += 6) this.#setting(bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2))
-    const answer = numberFrame(FRAME.settings, 0)
-    answer[4] = FLAG.ack
-    this.#sender.control(answer)
-  }
-
-  #setting(name: number, value: number): void {
-    if (name === SETTING.headerTableSize) this.#sender.encoder.limit(value)
-    else if (name === SETTING.enablePush) {
-      if (value > 1) throw wrong('a setting that is neither 0 nor 1')
-    } else if (name === SETTING.maxFrameSize) {
-      if (value < MAX_FRAME_BYTES || value > 2 ** 24 - 1) throw wrong('a frame size that is not allowed')
-    } else if (name === SETTING.initialWindowSize) {
-      if (value > MAX_WINDOW) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
-      for (const stream of this.#streams.values()) this.#open(stream, value - this.#streamWindow)
-      this.#streamWindow = value
+    let window = this.#streamWindow
+    for (let at = start; at < end; at += 6) {
+      const [name, value] = [bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2)]
+      checkSetting(name, value)
+      if (name === SETTING.headerTableSize) this.#sender.encoder.limit(value)
+      else if (name === SETTING.initialWindowSize) window = value
     }
+    this.#resize(window)
+    this.#sender.control(acknowledgement(FRAME.settings))
   }
 
-  #ping({ stream, flags, bytes, start, end }: Frame): void {
-    if (stream !== 0) throw wrong('PING of a stream')
-    if (end - start !== 8) throw new ConnectionError(CODE.frameSize, 'PING of a wrong size')
+  #resize(window: number): void {
+    const more = window - this.#streamWindow
+    if (more === 0) return
+    this.#streamWindow = window
+    for (const stream of this.#streams.values())
+      if (!this.#sender.openStream(stream, more)) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
+  }
+
+  #ping({ flags, bytes, start }: Frame): void {
     if (flags & FLAG.ack) return
-    const answer = numberFrame(FRAME.ping, 0, bytes.readUInt32BE(start), bytes.readUInt32BE(start + 4))
-    answer[4] = FLAG.ack
-    this.#sender.control(answer)
+    this.#sender.control(acknowledgement(FRAME.ping, bytes.readUInt32BE(start), bytes.readUInt32BE(start + 4)))
   }
 
-  #windowUpdate({ stream: id, bytes, start, end }: Frame): void {
-    if (end - start !== 4) throw new ConnectionError(CODE.frameSize, 'WINDOW_UPDATE of a wrong size')
+  #away({ start, end }: Frame): void {
+    if (end - start < 8) throw new ConnectionError(CODE.frameSize, 'GOAWAY of a wrong size')
+  }
+
+  #windowUpdate({ stream: id, bytes, start }: Frame): void {
     const more = bytes.readUInt32BE(start) & MAX_WINDOW
-    if (id > this.#lastStream) throw wrong('WINDOW_UPDATE of no stream')
+    if (id > 0 && this.#isIdle(id)) throw wrong('WINDOW_UPDATE of no stream')
     if (id === 0) {
       if (more === 0) throw wrong('WINDOW_UPDATE of nothing')
       if (!this.#sender.open(more)) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
@@ -240,11 +259,16 @@ export class ServerConnection {
     const stream = this.#streams.get(id)
     if (!stream) return
     if (more === 0) this.#break(stream, CODE.protocol)
-    else this.#open(stream, more)
+    else if (!this.#sender.openStream(stream, more)) this.#break(stream, CODE.flowControl)
   }
 
-  #open(stream: ServerStream, more: number): void {
-    if (!this.#sender.openStream(stream, more)) this.#break(stream, CODE.flowControl)
+  /** No stream that a client has opened. */
+  #isIdle(id: number): boolean {
+    return id > this.#lastStream || id % 2 === 0
+  }
+
+  #forget(stream: ServerStream): void {
+    if (this.#streams.delete(stream.id)) this.#past.add(stream.id, { left: !stream.received })
   }
 
   /** The peer broke a rule of one stream. */
@@ -254,6 +278,7 @@ export class ServerConnection {
   }
 
   #refuse(id: number, code: number): void {
+    this.#past.add(id, { left: true })
     this.#sender.control(numberFrame(FRAME.reset, id, code))
     this.#count()
   }
@@ -298,6 +323,18 @@ function settingsFrame(): Buffer {
     at = frame.writeUInt16BE(name, at)
     at = frame.writeUInt32BE(value, at)
   }
+  return frame
+}
+
+function checkSetting(name: number, value: number): void {
+  if (name === SETTING.enablePush && value > 1) throw wrong('a setting that is neither 0 nor 1')
+  if (name === SETTING.maxFrameSize && (value < MAX_FRAME_BYTES || value >= 2 ** 24)) throw wrong('a frame size that is not allowed')
+  if (name === SETTING.initialWindowSize && value > MAX_WINDOW) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
+}
+
+function acknowledgement(type: number, ...numbers: number[]): Buffer {
+  const frame = numberFrame(type, 0, ...numbers)
+  frame[4] = FLAG.ack
   return frame
 }
 

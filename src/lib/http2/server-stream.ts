@@ -52,6 +52,9 @@ export class ServerStream {
   /** Runs while the rest of a whole answer waits to be sent. */
   patience: Timer | undefined
   #receiveWindow: number
+  /** What the whole body was told to be. */
+  readonly #declared: number | undefined
+  #size = 0
   #chunks: Buffer[] = []
   #input: RequestBody | undefined
   #output: AnswerBody | undefined
@@ -73,6 +76,8 @@ export class ServerStream {
     this.#carrier = carrier
     this.window = window
     this.#receiveWindow = receiveWindow
+    const declared = head.headers['content-length']
+    if (declared !== undefined) this.#declared = Number(declared)
   }
 
   get isClosed(): boolean {
@@ -137,15 +142,19 @@ export class ServerStream {
     this.close()
   }
 
-  /** More of the body has come; `bytes` are the stream's to keep. False: more than was allowed, or after its end. */
-  receive(bytes: Buffer, end: boolean): boolean {
-    if (this.#received || bytes.length > this.#receiveWindow) return false
-    this.#receiveWindow -= bytes.length
+  /** More of the body has come; `bytes` are the stream's to keep. Answers the code of the rule that was broken. */
+  receive(bytes: Buffer, end: boolean): number | undefined {
+    const { length } = bytes
+    if (this.#received) return CODE.streamClosed
+    if (length > this.#receiveWindow) return CODE.flowControl
+    this.#size += length
+    if (this.#declared !== undefined && (end ? this.#size !== this.#declared : this.#size > this.#declared)) return CODE.protocol
+    this.#receiveWindow -= length
     this.#received = end
-    if (this.#sent) return true
-    if (bytes.length > 0) this.#chunks.push(bytes)
+    if (this.#sent) return undefined
+    if (length > 0) this.#chunks.push(bytes)
     if (this.#input) this.#pull()
-    return true
+    return undefined
   }
 
   /** Bytes of the answer that have not been sent. */
