@@ -90,6 +90,10 @@ export class Quantity {
     return Number(divideUp(this.nanos, NANO))
   }
 
+  roundUp(): Quantity {
+    return this.nanos % NANO === 0n ? this : new Quantity(divideUp(this.nanos, NANO) * NANO, this.format)
+  }
+
   /** Rounded away from zero to thousandths. */
   milliValue(): number {
     return Number(divideUp(this.nanos, MILLI))

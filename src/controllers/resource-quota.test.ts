@@ -75,3 +75,34 @@ test('custom resources are counted, refused beyond the limit however long ago th
   await client.delete(Boat, { namespace, name: 'a' })
   await eventually(async () => (await used()) === '0')
 })
+
+test('resourceQuotaController frees what a pod has let go of once its node says so, and what scopes no longer take in', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['resourcequota-controller'], controllers: { quotaMeter: { usageOf, inScope } } })
+  const { client, eventually } = cluster
+  const namespace = 'shop'
+  const pod = { namespace, name: 'p' }
+  await createNamespace(cluster, namespace)
+  await client.create(ResourceQuota, { metadata: { namespace, name: 'all' }, spec: { hard: { 'requests.cpu': '4' } } })
+  await client.create(ResourceQuota, {
+    metadata: { namespace, name: 'endless' },
+    spec: { hard: { pods: '4' }, scopes: ['NotTerminating'] },
+  })
+  const used = async (name: string, resource: string) => (await client.get(ResourceQuota, { namespace, name })).status?.used?.[resource]
+  await eventually(async () => (await used('all', 'requests.cpu')) === '0' && (await used('endless', 'pods')) === '0')
+  const containers = [{ name: 'c', image: 'c:1', resources: { requests: { cpu: '2' } } }]
+  await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: pod, spec: { containers } })
+  const hold = (cpu: string) => {
+    const containerStatuses = [{ name: 'c', ready: true, restartCount: 0, image: 'c:1', imageID: '', resources: { requests: { cpu } } }]
+    return client.patch(Pod, pod, { type: 'merge', patch: { status: { phase: 'Running', containerStatuses } } }, { subresource: 'status' })
+  }
+  await hold('2')
+  const smaller = { spec: { containers: [{ name: 'c', resources: { requests: { cpu: '1' } } }] } }
+  await client.patch(Pod, pod, { type: 'strategic', patch: smaller }, { subresource: 'resize' })
+  await cluster.advance(1000)
+  assert.equal(await used('all', 'requests.cpu'), '2')
+  await hold('1')
+  await eventually(async () => (await used('all', 'requests.cpu')) === '1')
+  assert.equal(await used('endless', 'pods'), '1')
+  await client.patch(Pod, pod, { type: 'merge', patch: { spec: { activeDeadlineSeconds: 60 } } })
+  await eventually(async () => (await used('endless', 'pods')) === '0')
+})

@@ -13,12 +13,13 @@ import { ReplicationController } from '#api/kinds/core/replication-controller.ts
 import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { Service } from '#api/kinds/core/service.ts'
+import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import { equal } from '#api/equal.ts'
 import type { ResourceQuotaSpec } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
-import { keyOf, type KubeObject, type ObjectKey } from '#api/object.ts'
+import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { Quantity } from '#api/quantity.ts'
-import type { Controller, ControllerContext } from '#client/controller.ts'
+import type { Controller, ControllerContext, Trigger } from '#client/controller.ts'
 import type { Informer, Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { type ClusterKinds, onePerResource } from './cluster-kinds.ts'
@@ -29,10 +30,13 @@ export interface QuotaMeter {
   inScope(spec: ResourceQuotaSpec, kind: Kind<any>, object: KubeObject): boolean
 }
 
+const DEVICES = '.deviceclass.resource.k8s.io/devices'
 /** Counts of objects of other API servers, and charges for what was never made, are set right this often. */
 const RESYNC_MS = 300_000
+/** What goes together is counted together. */
+const GATHERING_MS = 50
 /** Kinds whose content, not only number, is counted. */
-const MEASURED: readonly Kind<any>[] = [Pod, Service, PersistentVolumeClaim]
+const MEASURED: readonly Kind<any>[] = [Pod, Service, PersistentVolumeClaim, ResourceClaim]
 const COUNTED: readonly Kind<any>[] = [
   ...MEASURED,
   Secret,
@@ -49,13 +53,13 @@ const COUNTED: readonly Kind<any>[] = [
 export function resourceQuotaController(meter: QuotaMeter, kinds: ClusterKinds): Controller {
   /** Kinds beside `COUNTED` that a quota names: what goes of them frees something, too. */
   const followed = new Map<string, Disposable>()
+  /** Quotas that will be counted anyway, for what has gone. */
+  const due = new Set<string>()
   const follow = (kind: Kind<any>, informer: Informer<KubeObject>, context: ControllerContext) => {
     const name = `${kind.plural}.${kind.group}`
     if (followed.has(name) || COUNTED.includes(kind)) return
-    const { informers, log } = context
     const freed = (namespace: string | undefined) => {
-      for (const quota of informers.of(ResourceQuota).list(namespace))
-        void recount(keyOf(quota), context).catch((error: unknown) => log.debug('a quota could not be recounted', { error }))
+      for (const quota of context.informers.of(ResourceQuota).list(namespace)) recountSoon(keyOf(quota), context)
     }
     followed.set(
       name,
@@ -63,6 +67,19 @@ export function resourceQuotaController(meter: QuotaMeter, kinds: ClusterKinds):
         if (!object && previous) freed(previous.metadata?.namespace)
       }),
     )
+  }
+  const recountSoon = (key: ObjectKey, context: ControllerContext, waitMs = GATHERING_MS) => {
+    const { clock, log, signal } = context
+    if (due.has(keyText(key))) return
+    due.add(keyText(key))
+    clock.after(waitMs, () => {
+      due.delete(keyText(key))
+      if (signal.aborted) return
+      recount(key, context).catch((error: unknown) => {
+        log.debug('a quota could not be recounted', { error })
+        recountSoon(key, context, Math.min(RESYNC_MS, 2 * waitMs))
+      })
+    })
   }
   const recount = async (key: ObjectKey, context: ControllerContext) => {
     const quota = context.informers.of(ResourceQuota).get(key)
@@ -76,7 +93,7 @@ export function resourceQuotaController(meter: QuotaMeter, kinds: ClusterKinds):
     triggers: [
       // Not what admission writes: it charges for what is about to be made, and a count now would miss that.
       mapped(ResourceQuota, (quota) => (equal(quota.spec?.hard ?? {}, quota.status?.hard) ? [] : [keyOf(quota)])),
-      ...COUNTED.map((kind) => mapped(kind, (object, informers) => quotasFreedBy(kind, object, informers))),
+      ...COUNTED.map((kind) => mapped(kind, quotasOf, FREES.get(kind) ?? isGone)),
     ],
     reconcile: recount,
     async run(context) {
@@ -151,21 +168,36 @@ async function usedElsewhere(
 function isAbout(name: string, kind: Kind<any>): boolean {
   const resource = kind.group ? `${kind.plural}.${kind.group}` : kind.plural
   if (name === `count/${resource}` || name === resource) return true
+  if ((kind as unknown) === ResourceClaim) return name.endsWith(DEVICES)
   if (kind.group !== '') return false
   if (kind.plural === 'services') return name.startsWith('services.')
   const storage = name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')
   if (kind.plural === 'persistentvolumeclaims') return storage
-  return kind.plural === 'pods' && !storage && !name.startsWith('count/') && !name.startsWith('services')
+  return kind.plural === 'pods' && !storage && !name.startsWith('count/') && !name.startsWith('services') && !name.endsWith(DEVICES)
 }
 
-/** Things coming are admission's business; things that went, or pods that came to their end, free something. */
-function quotasFreedBy(kind: Kind<any>, object: KubeObject, informers: Informers): ObjectKey[] {
-  const gone = !informers.of(kind).get(keyOf(object))
-  const over = (kind as unknown) === Pod && isFinished(object as Pod)
-  const resized = (kind as unknown) === Service || (kind as unknown) === PersistentVolumeClaim
-  if (!gone && !over && !resized) return []
+type Change<T> = Parameters<NonNullable<Trigger<any>['matters']>>[0] & { object?: T; previous?: T }
+
+/** Things coming are admission's business; what went, or can have become less, frees something. */
+const isGone = ({ object }: Change<KubeObject>): boolean => !object
+
+const FREES = new Map<Kind<any>, (change: Change<any>) => boolean>([
+  // One whose specification has changed may have been resized, and its node lets go of what it held bit by bit.
+  [
+    Pod,
+    ({ object, previous }: Change<Pod>) => {
+      if (!object) return true
+      const ended = isFinished(object) && !(previous && isFinished(previous))
+      return ended || (previous !== undefined && (object.metadata?.generation ?? 1) > 1)
+    },
+  ],
+  [Service, ({ object, previous }: Change<Service>) => !object || previous !== undefined],
+  [PersistentVolumeClaim, ({ object, previous }: Change<PersistentVolumeClaim>) => !object || previous !== undefined],
+])
+
+function quotasOf({ metadata }: KubeObject, informers: Informers): ObjectKey[] {
   return informers
     .of(ResourceQuota)
-    .list(object.metadata?.namespace)
+    .list(metadata?.namespace)
     .map((quota) => keyOf(quota))
 }

@@ -320,6 +320,22 @@ test('ResourceQuota charges nothing for a dry run, nor for pods out of its scope
   await assert.rejects(scoped.admit(PodKind, pod()), /exceeded quota: q/)
 })
 
+test('ResourceQuota charges a pod that is given an end to the quota it is in from then on', async () => {
+  const { admit, reader, used } = withQuota({ pods: '1' }, { scopes: ['Terminating'] })
+  const ending = (name: string, seconds?: number) => ({
+    ...pod(seconds === undefined ? {} : { activeDeadlineSeconds: seconds }),
+    metadata: { name, namespace: 'x' },
+  })
+  const end = (name: string) => admit(PodKind, ending(name, 60), { operation: 'UPDATE', oldObject: ending(name) })
+  await admit(PodKind, ending('a'))
+  assert.equal(used(), undefined)
+  reader.put(PodKind, await end('a'))
+  assert.deepEqual(used(), { pods: '1' })
+  await admit(PodKind, ending('a', 30), { operation: 'UPDATE', oldObject: ending('a', 60) })
+  assert.deepEqual(used(), { pods: '1' })
+  await assert.rejects(end('b'), /exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1/)
+})
+
 test('PodTopologyLabels copies the place of the node to the binding', async () => {
   const { reader, admit } = fixture()
   reader.put(Node, { metadata: { name: 'n', labels: { 'topology.kubernetes.io/zone': 'z', other: 'o' } } })

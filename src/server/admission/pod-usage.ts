@@ -1,5 +1,5 @@
 // What a pod asks for as a whole: containers together, or the largest init container with the sidecars beside it, plus overhead.
-import type { Container, Pod } from '#api/generated/types.ts'
+import type { Container, ContainerStatus, Pod, PodStatus } from '#api/generated/types.ts'
 import { Quantity, quantityOf } from '#api/quantity.ts'
 
 export type Amounts = Map<string, Quantity>
@@ -10,12 +10,26 @@ export interface PodUsage {
   limits: Amounts
 }
 
-export function podUsage(pod: Pod): PodUsage {
-  return { requests: total(pod, 'requests'), limits: total(pod, 'limits') }
+/** `held`: with what its node still holds for it, until a resize is through. */
+export function podUsage(pod: Pod, { held = false } = {}): PodUsage {
+  const status = held ? pod.status : undefined
+  return { requests: total(pod.spec, 'requests', status), limits: total(pod.spec, 'limits', status) }
 }
 
-function total({ spec }: Pod, list: 'requests' | 'limits'): Amounts {
-  const of = (container: Container): Amounts => amounts(container.resources?.[list])
+type Lists = Pick<ContainerStatus, 'resources' | 'allocatedResources'> & Pick<Container, 'resources'>
+
+function total(spec: Pod['spec'], list: 'requests' | 'limits', status: PodStatus | undefined): Amounts {
+  const statuses = new Map(
+    [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])].map((one) => [one.name, one] as const),
+  )
+  const refused = status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible') ?? false
+  const largest = (asked: List, given: Lists | undefined): Amounts => {
+    const most = refused && given?.resources ? new Map() : amounts(asked)
+    raise(most, amounts(given?.resources?.[list]))
+    if (list === 'requests') raise(most, amounts(given?.allocatedResources))
+    return most
+  }
+  const of = ({ name, resources }: Container): Amounts => largest(resources?.[list], statuses.get(name))
   const running: Amounts = new Map()
   for (const container of spec?.containers ?? []) add(running, of(container))
   const sidecars: Amounts = new Map()
@@ -32,7 +46,7 @@ function total({ spec }: Pod, list: 'requests' | 'limits'): Amounts {
   }
   add(running, sidecars)
   raise(running, starting)
-  for (const [name, amount] of amounts(spec?.resources?.[list])) running.set(name, amount)
+  for (const [name, amount] of largest(spec?.resources?.[list], status)) running.set(name, amount)
   for (const [name, amount] of amounts(spec?.overhead))
     if (list === 'requests' || running.has(name)) add(running, new Map([[name, amount]]))
   return running

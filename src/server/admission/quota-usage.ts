@@ -1,8 +1,18 @@
 // What objects count against resource quotas: by kind, by what they ask for, and by the scopes they fall into.
 import { isFinished } from '#api/finished-pod.ts'
-import type { PersistentVolumeClaim, Pod, ResourceQuotaSpec, ScopedResourceSelectorRequirement, Service } from '#api/generated/types.ts'
+import type {
+  ExactDeviceRequest,
+  PersistentVolumeClaim,
+  Pod,
+  ResourceResourceClaim as ResourceClaim,
+  ResourceQuotaSpec,
+  ScopedResourceSelectorRequirement,
+  Service,
+} from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
+import { PersistentVolumeClaim as ClaimKind } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod as PodKind } from '#api/kinds/core/pod.ts'
+import { ResourceResourceClaim as DeviceClaimKind } from '#api/kinds/resource/resource-claim.ts'
 import type { KubeObject } from '#api/object.ts'
 import { Quantity, quantityOf } from '#api/quantity.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
@@ -13,9 +23,14 @@ const ONE = Quantity.of(1)
 const PLAIN_COUNTS = new Set(['configmaps', 'secrets', 'replicationcontrollers', 'resourcequotas', 'services', 'persistentvolumeclaims'])
 /** Of a pod: these names and, for the rest, `requests.NAME` and `limits.NAME`. */
 const COMPUTE = ['cpu', 'memory', 'ephemeral-storage']
+/** `CLASS.deviceclass.resource.k8s.io/devices`: how many devices of a class claims may ask for. */
+export const DEVICES = '.deviceclass.resource.k8s.io/devices'
+/** As many as one allocation can hold: who asks for all may get that. */
+const MOST_DEVICES = 32
 
 export function usageOf(kind: Kind<any>, object: KubeObject, now: number): Amounts {
   const usage: Amounts = new Map([[`count/${kind.group ? `${kind.plural}.${kind.group}` : kind.plural}`, ONE]])
+  if ((kind as unknown) === DeviceClaimKind) add(usage, deviceAmounts(object as ResourceClaim))
   if (kind.group) return usage
   if (PLAIN_COUNTS.has(kind.plural)) usage.set(kind.plural, ONE)
   if (kind.plural === 'pods') add(usage, podAmounts(object as Pod, now))
@@ -27,7 +42,7 @@ export function usageOf(kind: Kind<any>, object: KubeObject, now: number): Amoun
 function podAmounts(pod: Pod, now: number): Amounts {
   if (isOver(pod, now)) return new Map()
   const usage: Amounts = new Map([['pods', ONE]])
-  const { requests, limits } = podUsage(pod)
+  const { requests, limits } = podUsage(pod, { held: true })
   for (const [name, amount] of requests) {
     usage.set(`requests.${name}`, amount)
     if (COMPUTE.includes(name) || name.startsWith('hugepages-')) usage.set(name, amount)
@@ -61,20 +76,59 @@ function claimAmounts(claim: PersistentVolumeClaim): Amounts {
   if (ofClass) usage.set(`${ofClass}persistentvolumeclaims`, ONE)
   const text = claim.spec?.resources?.requests?.storage
   if (text === undefined) return usage
-  usage.set('requests.storage', quantityOf(text))
-  if (ofClass) usage.set(`${ofClass}requests.storage`, quantityOf(text))
+  const asked = quantityOf(text)
+  // A volume that has grown stays as it is, whatever is asked for afterwards.
+  const allocated = quantityOf(claim.status?.allocatedResources?.['storage'])
+  const storage = (allocated.compare(asked) > 0 ? allocated : asked).roundUp()
+  usage.set('requests.storage', storage)
+  if (ofClass) usage.set(`${ofClass}requests.storage`, storage)
   return usage
 }
 
-/** Whether a quota's scopes take in the object. Scopes speak of pods; a scoped quota counts nothing else. */
+/** Of alternatives the largest counts, class by class. */
+function deviceAmounts({ spec }: ResourceClaim): Amounts {
+  const usage: Amounts = new Map()
+  for (const { exactly, firstAvailable } of spec?.devices?.requests ?? []) {
+    const largest = new Map<string, number>()
+    for (const request of firstAvailable ?? (exactly ? [exactly] : [])) {
+      const name = `${request.deviceClassName}${DEVICES}`
+      largest.set(name, Math.max(largest.get(name) ?? 0, devicesOf(request)))
+    }
+    add(usage, new Map([...largest].map(([name, count]) => [name, Quantity.of(count)])))
+  }
+  return usage
+}
+
+function devicesOf({ allocationMode = 'ExactCount', count = 1 }: Pick<ExactDeviceRequest, 'allocationMode' | 'count'>): number {
+  if (allocationMode === 'ExactCount') return count
+  return allocationMode === 'All' ? MOST_DEVICES : 0
+}
+
+/** Whether a quota's scopes take in the object. Scopes speak of pods, and one of volume claims; a scoped quota counts nothing else. */
 export function inScope({ scopes = [], scopeSelector }: ResourceQuotaSpec, kind: Kind<any>, object: KubeObject): boolean {
   const wanted = [...scopes.map((scopeName) => ({ scopeName, operator: 'Exists' })), ...(scopeSelector?.matchExpressions ?? [])]
   if (wanted.length === 0) return true
+  if ((kind as unknown) === ClaimKind) return wanted.every((one) => claimInScope(object as PersistentVolumeClaim, one))
   return (kind as unknown) === PodKind && wanted.every((one) => podInScope(object as Pod, one))
 }
 
-function podInScope({ spec, status }: Pod, { scopeName, operator, values = [] }: ScopedResourceSelectorRequirement): boolean {
-  switch (scopeName) {
+/** By all classes the claim has to do with: the one wanted, the one it has, and the one it is being given. */
+function claimInScope({ spec, status }: PersistentVolumeClaim, requirement: ScopedResourceSelectorRequirement): boolean {
+  if (requirement.scopeName !== 'VolumeAttributesClass') return false
+  const { currentVolumeAttributesClassName: current, modifyVolumeStatus } = status ?? {}
+  const names = [spec?.volumeAttributesClassName, current, modifyVolumeStatus?.targetVolumeAttributesClassName].filter(Boolean) as string[]
+  return (names.length > 0 ? names : ['']).some((name) => isSelected(name, requirement))
+}
+
+/** An empty name is none. */
+function isSelected(name: string, { operator, values = [] }: ScopedResourceSelectorRequirement): boolean {
+  if (operator === 'In') return values.includes(name)
+  if (operator === 'NotIn') return !values.includes(name)
+  return (operator === 'Exists') === (name !== '')
+}
+
+function podInScope({ spec, status }: Pod, requirement: ScopedResourceSelectorRequirement): boolean {
+  switch (requirement.scopeName) {
     case 'Terminating':
       return spec?.activeDeadlineSeconds !== undefined
     case 'NotTerminating':
@@ -83,12 +137,8 @@ function podInScope({ spec, status }: Pod, { scopeName, operator, values = [] }:
       return isBestEffort(spec, status)
     case 'NotBestEffort':
       return !isBestEffort(spec, status)
-    case 'PriorityClass': {
-      const name = spec?.priorityClassName ?? ''
-      if (operator === 'In') return values.includes(name)
-      if (operator === 'NotIn') return !values.includes(name)
-      return (operator === 'Exists') === (name !== '')
-    }
+    case 'PriorityClass':
+      return isSelected(spec?.priorityClassName ?? '', requirement)
     case 'CrossNamespacePodAffinity':
       return [spec?.affinity?.podAffinity, spec?.affinity?.podAntiAffinity].some((rules) =>
         [
@@ -109,14 +159,15 @@ function isBestEffort(spec: Pod['spec'], status: Pod['status']): boolean {
 
 const EXPLICIT = new Set(['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory'])
 
-/** A quota on these makes every container name them; says which do not. */
+/** A quota on these makes every container name them, unless the pod as a whole says what it needs; says which do not. */
 export function missingRequests(pod: Pod, hard: Iterable<string>): string | undefined {
   const missing: string[] = []
+  const { requests, limits } = pod.spec?.resources ?? {}
+  if ([requests, limits].some((list) => Object.keys(list ?? {}).length > 0)) return undefined
   for (const resource of [...hard].filter((name) => EXPLICIT.has(name)).sort()) {
     const [list, name] = resource.startsWith('limits.')
       ? (['limits', resource.slice(7)] as const)
       : (['requests', resource.replace('requests.', '')] as const)
-    if (pod.spec?.resources?.[list]?.[name] !== undefined) continue
     const silent = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].filter(
       ({ resources }) => resources?.[list]?.[name] === undefined,
     )

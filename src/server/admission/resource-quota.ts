@@ -6,12 +6,13 @@ import { Pod as PodKind } from '#api/kinds/core/pod.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { Service } from '#api/kinds/core/service.ts'
+import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { Quantity, quantityOf, ZERO } from '#api/quantity.ts'
 import { ignoreNotFound, type StatusError } from '#api/status.ts'
 import type { AdmissionPlugin, AdmissionRequest, ObjectChange, ServerContext } from '#server/request.ts'
 import { type Amounts, add } from './pod-usage.ts'
-import { inScope, missingRequests, usageOf } from './quota-usage.ts'
+import { DEVICES, inScope, missingRequests, usageOf } from './quota-usage.ts'
 import { denied, target } from './refusal.ts'
 
 /** Whose updates can ask for more than before. */
@@ -27,12 +28,18 @@ export function resourceQuota(context: ServerContext): AdmissionPlugin {
     validate(request) {
       const { attributes, operation, object, kind } = request
       if (!object || !attributes.namespace || kind.virtual) return
-      const what = target(request)
-      if (operation === 'CREATE' ? attributes.subresource !== '' : operation !== 'UPDATE' || !UPDATED.has(what)) return
+      if (operation === 'CREATE' ? attributes.subresource !== '' : operation !== 'UPDATE' || !mayCostMore(request)) return
       const quotas = [...context.reader.list(ResourceQuota, attributes.namespace)].filter(({ spec }) => spec && inScope(spec, kind, object))
       return quotas.length > 0 ? charge(request, quotas, { context, underWay }) : undefined
     },
   }
+}
+
+/** A pod may be given an end, and be another quota's from then on. */
+function mayCostMore(request: AdmissionRequest): boolean {
+  const what = target(request)
+  const ends = (object: KubeObject | undefined) => (object as Pod | undefined)?.spec?.activeDeadlineSeconds !== undefined
+  return UPDATED.has(what) || (what === 'pods' && ends(request.object) !== ends(request.oldObject))
 }
 
 interface Books {
@@ -42,15 +49,14 @@ interface Books {
 
 async function charge(request: AdmissionRequest, quotas: readonly Quota[], { context, underWay }: Books): Promise<void> {
   const now = context.clock.now()
-  const cost = usageOf(request.kind, request.object!, now)
-  if (request.oldObject)
-    for (const [name, amount] of usageOf(request.kind, request.oldObject, now)) cost.set(name, (cost.get(name) ?? ZERO).sub(amount))
-  for (const [name, amount] of cost) if (amount.sign <= 0) cost.delete(name)
-  if (cost.size === 0) return
-  const paid: Quota[] = []
+  const whole = usageOf(request.kind, request.object!, now)
+  const more = request.oldObject ? growth(usageOf(request.kind, request.oldObject, now), whole) : whole
+  const paid: { quota: Quota; share: Amounts }[] = []
   try {
     for (const quota of quotas) {
       const hard = quota.spec?.hard ?? {}
+      // One that was another quota's so far costs this one all.
+      const cost = request.oldObject && !inScope(quota.spec!, request.kind, request.oldObject) ? whole : more
       if ((request.kind as unknown) === PodKind && request.operation === 'CREATE') {
         const missing = missingRequests(request.object as Pod, Object.keys(hard))
         if (missing) throw denied(request, `failed quota: ${quota.metadata?.name}: ${missing}`)
@@ -58,12 +64,22 @@ async function charge(request: AdmissionRequest, quotas: readonly Quota[], { con
       const share = new Map([...cost].filter(([name]) => Object.hasOwn(hard, name)))
       if (share.size === 0) continue
       await pay(request, { quota, share, context, underWay }).catch(ignoreNotFound)
-      paid.push(quota)
+      paid.push({ quota, share })
     }
   } catch (error) {
-    if (!request.dryRun) for (const quota of paid) await refund(quota, cost, context)
+    if (!request.dryRun) for (const { quota, share } of paid) await refund(quota, share, context)
     throw error
   }
+}
+
+/** What there is more of. */
+function growth(before: ReadonlyMap<string, Quantity>, after: ReadonlyMap<string, Quantity>): Amounts {
+  const more: Amounts = new Map()
+  for (const [name, amount] of after) {
+    const difference = amount.sub(before.get(name) ?? ZERO)
+    if (difference.sign > 0) more.set(name, difference)
+  }
+  return more
 }
 
 interface Payment {
@@ -210,6 +226,7 @@ function countedKinds(names: readonly string[], served: readonly Kind<any>[]): K
     )
     if (counted) kinds.add(counted)
     else if (name.startsWith('services.')) kinds.add(Service)
+    else if (name.endsWith(DEVICES)) kinds.add(ResourceClaim)
     else if (name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')) kinds.add(PersistentVolumeClaim)
     else if (!name.startsWith('count/')) kinds.add(PodKind)
   }
