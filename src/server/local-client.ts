@@ -36,6 +36,7 @@ import { watchLocally } from './local-watch.ts'
 import type { Resource, StoredResource } from './registry.ts'
 import type { Annotate, Authorizer, RequestAttributes, Within } from './request.ts'
 import { patchObject } from '#api/patch/patch.ts'
+import { attributesOf, namespaceAsked } from './attributes.ts'
 import { decodePatched } from './engine/decode.ts'
 
 interface Asked {
@@ -203,18 +204,8 @@ class LocalClient implements Client {
   #ask(kind: Kind<any>, asked: Asked): Allowed | Promise<Allowed> {
     const resource = this.#engine.registry.served(kind)
     if (!resource) throw new StatusError('NotFound', 'the server could not find the requested resource')
-    const attributes: RequestAttributes = {
-      user: this.#user,
-      verb: asked.verb,
-      isResourceRequest: true,
-      path: '',
-      group: kind.group,
-      version: kind.version,
-      resource: kind.plural,
-      subresource: asked.subresource ?? '',
-      namespace: kind.scope === 'Namespaced' ? (asked.namespace ?? '') : kind.plural === 'namespaces' ? (asked.name ?? '') : '',
-      name: asked.name ?? '',
-    }
+    const { verb, name, subresource } = asked
+    const attributes = attributesOf(kind, { user: this.#user, verb, subresource, name, namespace: namespaceAsked(kind, asked) })
     if (asked.labelSelector) attributes.labelSelector = asked.labelSelector
     if (asked.fieldSelector) attributes.fieldSelector = asked.fieldSelector
     const allowed = { resource, attributes }

@@ -4,6 +4,7 @@ import type { Kind } from '#api/kind.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { decodeInto } from '#api/schema/decode.ts'
 import type { Status } from '#api/status.ts'
+import { attributesOf } from './attributes.ts'
 import { createObject } from './engine/create.ts'
 import { deleteObject } from './engine/delete.ts'
 import { servedObject } from './engine/encoding.ts'
@@ -12,7 +13,7 @@ import { applyDefaults } from './engine/schema.ts'
 import type { StoredObject } from './cache/stored-object.ts'
 import { updateObject } from './engine/update.ts'
 import type { StoredResource } from './registry.ts'
-import type { ModifyOptions, ObjectChange, ObjectReader, ObjectWriter, RequestAttributes } from './request.ts'
+import type { ModifyOptions, ObjectChange, ObjectReader, ObjectWriter } from './request.ts'
 
 export function createObjectReader(engine: Engine): ObjectReader {
   const { mirror } = engine
@@ -74,21 +75,9 @@ class LazyChange<T> implements ObjectChange<T> {
 export function createObjectWriter(engine: Engine): ObjectWriter {
   const write = (kind: Kind, { verb, key, options = {} }: { verb: string; key: Partial<ObjectKey>; options?: ModifyOptions }): Write => {
     const { subresource = '', dryRun = false, fieldManager = '' } = options
-    const attributes: RequestAttributes = {
-      user: SYSTEM_USER,
-      verb,
-      isResourceRequest: true,
-      path: '',
-      group: kind.group,
-      version: kind.version,
-      resource: kind.plural,
-      subresource,
-      namespace: key.namespace ?? '',
-      name: key.name ?? '',
-    }
     return {
       resource: storedResource(engine, kind),
-      attributes,
+      attributes: attributesOf(kind, { user: SYSTEM_USER, verb, subresource, ...key }),
       dryRun,
       fieldManager,
       trusted: fieldManager ? 'managed' : 'plain',

@@ -7,6 +7,7 @@ import { RoleBinding } from '#api/kinds/rbac/role-binding.ts'
 import { Role } from '#api/kinds/rbac/role.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
+import { attributesOf } from '#server/attributes.ts'
 import { preventEscalation } from './escalation.ts'
 import { MemoryReader } from './memory-reader.ts'
 import { RbacAuthorizer } from './rbac-authorizer.ts'
@@ -27,18 +28,7 @@ function fixture(held: PolicyRule[]) {
   const plugin = preventEscalation({ rbac, index, authorizer: rbac })
   return (kind: Kind<any>, object: KubeObject, groups: string[] = ['crew']) =>
     plugin.validate!({
-      attributes: {
-        user: { username: 'anna', groups },
-        verb: 'create',
-        isResourceRequest: true,
-        path: '',
-        group: kind.group,
-        version: 'v1',
-        resource: kind.plural,
-        subresource: '',
-        namespace: object.metadata?.namespace ?? '',
-        name: '',
-      },
+      attributes: attributesOf(kind, { user: { username: 'anna', groups }, verb: 'create', namespace: object.metadata?.namespace }),
       operation: 'CREATE',
       kind,
       object,

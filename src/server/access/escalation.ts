@@ -2,6 +2,7 @@
 import type { ClusterRole, PolicyRule, Role, RoleBinding } from '#api/generated/types.ts'
 import { isDeepStrictEqual } from 'node:util'
 import { forbiddenError, notFoundError } from '#api/status.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { AdmissionPlugin, AdmissionRequest, Authorizer } from '#server/request.ts'
 import { describeRules, missingRights, quotedList } from './policy-rules.ts'
 import type { RbacAuthorizer } from './rbac-authorizer.ts'
@@ -64,8 +65,8 @@ async function may(
   name = request.object?.metadata?.name,
 ): Promise<boolean> {
   const { user, namespace } = request.attributes
-  const asked = { user, verb, isResourceRequest: true, path: '', group: GROUP, version: 'v1', resource, subresource: '', namespace }
-  return (await authorizer.authorize({ ...asked, name: name ?? '' })).allowed
+  const asked = attributesOf({ group: GROUP, version: 'v1', plural: resource }, { user, verb, namespace, name })
+  return (await authorizer.authorize(asked)).allowed
 }
 
 function assertHeld(request: AdmissionRequest, wanted: readonly PolicyRule[], { rbac }: EscalationChecks): void {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Pod } from '#api/kinds/core/pod.ts'
 import type { UserInfo } from '#client/client.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { Authorizer, RequestAttributes } from '#server/request.ts'
 import { impersonation } from './impersonation.ts'
 
@@ -9,18 +11,7 @@ const impersonate = (headers: Record<string, string>, asked: RequestAttributes, 
 
 const anna = { username: 'anna', groups: ['crew'] }
 
-const listing: RequestAttributes = {
-  user: anna,
-  verb: 'list',
-  isResourceRequest: true,
-  path: '',
-  group: '',
-  version: 'v1',
-  resource: 'pods',
-  subresource: '',
-  namespace: 'x',
-  name: '',
-}
+const listing = attributesOf(Pod, { user: anna, verb: 'list', namespace: 'x' })
 
 /** Allows what `allowed` lists as resource/name with the right to be anyone for everything. */
 function only(...allowed: string[]): Authorizer & { asked: RequestAttributes[] } {

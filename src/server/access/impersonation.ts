@@ -4,6 +4,7 @@ import { hasReason, StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { byKey } from '#lib/order.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { AuthenticationRequest, Authorizer, RequestAttributes } from '#server/request.ts'
 import { assertAllowed, refusal } from './authorizers.ts'
 import { domainPrefixedPath } from './extra-keys.ts'
@@ -224,6 +225,5 @@ function valuesOf(headers: AuthenticationRequest['headers'], name: string): stri
 }
 
 function question(user: UserInfo, verb: string): RequestAttributes {
-  const nothing = { path: '', group: '', version: 'v1', resource: '', subresource: '', namespace: '', name: '' }
-  return { user, verb, isResourceRequest: true, ...nothing }
+  return attributesOf({ group: '', version: 'v1', plural: '' }, { user, verb })
 }

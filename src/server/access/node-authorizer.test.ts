@@ -4,6 +4,7 @@ import type { Pod as PodObject } from '#api/kinds/core/pod.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { RequestAttributes } from '#server/request.ts'
 import { MemoryReader } from './memory-reader.ts'
 import { nodeAuthorizer } from './node-authorizer.ts'
@@ -36,18 +37,8 @@ function fixture() {
   const graph = new NodeGraph(reader)
   const authorizer = nodeAuthorizer(() => graph, [{ apiGroups: [''], resources: ['services'], verbs: ['list'] }])
   const ask = (node: string, more: Partial<RequestAttributes>) => {
-    const base = {
-      verb: 'get',
-      isResourceRequest: true,
-      path: '',
-      group: '',
-      version: 'v1',
-      resource: 'pods',
-      subresource: '',
-      namespace: '',
-      name: '',
-    }
-    return authorizer.authorize({ ...base, user: { username: `system:node:${node}`, groups: ['system:nodes'] }, ...more })
+    const user = { username: `system:node:${node}`, groups: ['system:nodes'] }
+    return authorizer.authorize({ ...attributesOf(Pod, { user, verb: 'get' }), ...more })
   }
   return { reader, ask }
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PolicyRule, RbacSubject } from '#api/generated/types.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
 import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
 import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding.ts'
 import { Role } from '#api/kinds/rbac/role.ts'
 import { RoleBinding } from '#api/kinds/rbac/role-binding.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { RequestAttributes } from '#server/request.ts'
 import { allowGroup, assertAllowed, firstOpinion } from './authorizers.ts'
 import { MemoryReader } from './memory-reader.ts'
@@ -18,18 +20,7 @@ const indexOf = (reader: MemoryReader) => {
 
 export function asked(more: Partial<RequestAttributes> & { username?: string; groups?: string[] }): RequestAttributes {
   const { username = 'anna', groups = [], ...rest } = more
-  const base = {
-    verb: 'get',
-    isResourceRequest: true,
-    path: '',
-    group: '',
-    version: 'v1',
-    resource: 'pods',
-    subresource: '',
-    namespace: '',
-    name: '',
-  }
-  return { ...base, user: { username, groups }, ...rest }
+  return { ...attributesOf(Pod, { user: { username, groups }, verb: 'get' }), ...rest }
 }
 
 const role = (name: string, rules: PolicyRule[]) => ({ metadata: { name }, rules })

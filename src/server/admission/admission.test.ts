@@ -17,6 +17,7 @@ import { systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
 import { MemoryReader, nobodyCalled, noKinds } from '#server/access/memory-reader.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { AdmissionRequest, ServerContext } from '#server/request.ts'
 import { admissionPlugins } from './plugins.ts'
 
@@ -54,18 +55,8 @@ function fixture() {
   const admit = async <T extends KubeObject>(kind: Kind<T>, object: T | undefined, more: Partial<AdmissionRequest> & Attributes = {}) => {
     const { subresource = '', user = { username: 'anna', groups: [] }, ...rest } = more
     const place = object?.metadata ?? more.oldObject?.metadata
-    const attributes = {
-      user,
-      verb: 'create',
-      isResourceRequest: true,
-      path: '',
-      group: kind.group,
-      version: kind.version,
-      resource: kind.plural,
-      subresource,
-      namespace: kind.scope === 'Namespaced' ? (place?.namespace ?? '') : '',
-      name: place?.name ?? '',
-    }
+    const namespace = kind.scope === 'Namespaced' ? place?.namespace : ''
+    const attributes = attributesOf(kind, { user, verb: 'create', subresource, namespace, name: place?.name })
     const own = object ? { object } : {}
     const request: AdmissionRequest = {
       attributes,

@@ -7,6 +7,7 @@ import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { Lease } from '#api/kinds/coordination/lease.ts'
 import type { KubeObject } from '#api/object.ts'
 import { MemoryReader } from '#server/access/memory-reader.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { AdmissionRequest, ServerContext } from '#server/request.ts'
 import { nodeRestriction } from './node-restriction.ts'
 
@@ -45,19 +46,9 @@ function attempt({ kind, subresource = '', operation = 'CREATE', object, oldObje
   const plugin = nodeRestriction({ reader } as unknown as ServerContext, {
     authorize: ({ verb, resource }) => ({ allowed: `${verb} ${resource}` === allowed, reason: '' }),
   })
-  const { name = '', namespace = '' } = (object ?? oldObject)?.metadata ?? {}
-  const attributes = {
-    user: { username: 'system:node:n1', groups: ['system:nodes'] },
-    verb: '',
-    isResourceRequest: true,
-    path: '',
-    group: kind.group,
-    version: kind.version,
-    resource: kind.plural,
-    subresource,
-    namespace,
-    name,
-  }
+  const { name, namespace } = (object ?? oldObject)?.metadata ?? {}
+  const user = { username: 'system:node:n1', groups: ['system:nodes'] }
+  const attributes = attributesOf(kind, { user, verb: '', subresource, namespace, name })
   return plugin.admit!({
     attributes,
     operation,

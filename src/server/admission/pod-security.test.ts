@@ -5,8 +5,9 @@ import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Pod as PodKind } from '#api/kinds/core/pod.ts'
 import type { Kind } from '#api/kind.ts'
-import type { KubeObject } from '#api/object.ts'
+import { keyOf, type KubeObject } from '#api/object.ts'
 import { MemoryReader } from '#server/access/memory-reader.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { ServerContext } from '#server/request.ts'
 import { podSecurity } from './pod-security.ts'
 import { checkSecurity, securityFindings } from './pod-security-checks.ts'
@@ -94,14 +95,14 @@ test('securityFindings of restricted', () => {
   for (const [given, findings] of RESTRICTED) assert.deepEqual(securityFindings(given, 'restricted'), findings)
 })
 
+const anna = { username: 'anna', groups: [] }
+
 function ask(labels: Record<string, string>, kind: Kind<any>, object: KubeObject): string[] {
   const reader = new MemoryReader()
   reader.put(Namespace, { metadata: { name: 'x', labels } })
   const warnings: string[] = []
-  const attributes = { user: { username: 'anna', groups: [] }, verb: 'create', isResourceRequest: true, path: '', subresource: '' }
-  const place = { group: kind.group, version: kind.version, resource: kind.plural, namespace: object.metadata?.namespace ?? '', name: '' }
   podSecurity({ reader } as unknown as ServerContext).validate!({
-    attributes: { ...attributes, ...place },
+    attributes: attributesOf(kind, { user: anna, verb: 'create', namespace: object.metadata?.namespace }),
     operation: 'CREATE',
     kind,
     object,
@@ -165,18 +166,7 @@ test('checkSecurity applies the edition a namespace names', () => {
 })
 
 const asked = (kind: Kind<any>, object: KubeObject, more: object = {}) => ({
-  attributes: {
-    user: { username: 'anna', groups: [] },
-    verb: 'update',
-    isResourceRequest: true,
-    path: '',
-    subresource: '',
-    group: kind.group,
-    version: kind.version,
-    resource: kind.plural,
-    namespace: object.metadata?.namespace ?? '',
-    name: object.metadata?.name ?? '',
-  },
+  attributes: attributesOf(kind, { user: anna, verb: 'update', ...keyOf(object) }),
   operation: 'UPDATE' as const,
   kind,
   object,

@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
 import { StatusError } from '#api/status.ts'
 import { systemClock } from '#lib/clock.ts'
+import { attributesOf } from '#server/attributes.ts'
 import { configMap, IN_DEFAULT, startRequests } from '#server/engine/requests.ts'
 import { audit } from '#server/http/audit.ts'
 import type { Call } from '#server/http/call.ts'
@@ -212,16 +214,7 @@ test('audit tells when an upgraded connection begins, and that it is complete wh
 })
 
 const about = (over: object) => ({
-  user: { username: 'dave', groups: ['boats'] },
-  verb: 'get',
-  isResourceRequest: true,
-  path: '',
-  group: '',
-  version: 'v1',
-  resource: 'pods',
-  subresource: '',
-  namespace: 'default',
-  name: 'web',
+  ...attributesOf(Pod, { user: { username: 'dave', groups: ['boats'] }, verb: 'get', namespace: 'default', name: 'web' }),
   ...over,
 })
 const MATCHES: [string, object, object, boolean][] = [

@@ -15,7 +15,8 @@ import type {
 } from '#client/client.ts'
 import { queryText, resourcePath } from '#client/resource-path.ts'
 import type { Random } from '#lib/random.ts'
-import type { Annotate, RequestAttributes } from '#server/request.ts'
+import { attributesOf, namespaceAsked } from '#server/attributes.ts'
+import type { Annotate } from '#server/request.ts'
 import type { AuditRecord } from './audit-record.ts'
 import type { Auditor } from './auditor.ts'
 
@@ -48,7 +49,8 @@ class LocalAudit {
     const { auditor, random, client, user } = this.#options
     const annotations = new Map<string, string>()
     const source = { auditId: random.uuid(), requestUri: uriOf(asked), sourceIPs: ['127.0.0.1'], userAgent: 'sampan' }
-    const record = auditor.begin(attributesOf(asked, user), source, annotations)
+    const attributes = attributesOf(asked.kind, { ...asked, user, namespace: namespaceAsked(asked.kind, asked) })
+    const record = auditor.begin(attributes, source, annotations)
     const annotate: Annotate = (name, value, level) => {
       if (!level || record?.keeps(level)) annotations.set(name, typeof value === 'string' ? value : value())
     }
@@ -134,21 +136,6 @@ export function auditedClient(options: AuditedOptions): Client {
       audit.run({ verb: 'deletecollection', kind, namespace: options.namespace, query: selectorsOf(options) }, (actor) =>
         actor.deleteCollection(kind, options),
       ),
-  }
-}
-
-function attributesOf({ verb, kind, namespace, name, subresource }: Asked, user: UserInfo): RequestAttributes {
-  return {
-    user,
-    verb,
-    isResourceRequest: true,
-    path: '',
-    group: kind.group,
-    version: kind.version,
-    resource: kind.plural,
-    subresource: subresource ?? '',
-    namespace: kind.scope === 'Namespaced' ? (namespace ?? '') : kind.plural === 'namespaces' ? (name ?? '') : '',
-    name: name ?? '',
   }
 }
 

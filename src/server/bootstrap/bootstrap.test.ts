@@ -23,6 +23,7 @@ import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { MemoryReader, nobodyCalled, noKinds } from '#server/access/memory-reader.ts'
 import { RbacAuthorizer } from '#server/access/rbac-authorizer.ts'
 import { RbacIndex } from '#server/access/rbac-index.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { ServerContext } from '#server/request.ts'
 import { bootstrap, type BootstrapOptions, keep } from './bootstrap.ts'
 import { defaultBindings, defaultRoles } from './rbac.ts'
@@ -279,18 +280,8 @@ test('defaultRoles are all there and aggregated ones hold the rules they gather'
     subjects: [{ kind: 'User', name: 'e' }],
   })
   const may = (username: string, verb: string, resource: string) =>
-    rbac.authorize({
-      user: { username, groups: [] },
-      verb,
-      isResourceRequest: true,
-      path: '',
-      group: '',
-      version: 'v1',
-      resource,
-      subresource: '',
-      namespace: 'x',
-      name: '',
-    }).allowed
+    rbac.authorize(attributesOf({ group: '', version: 'v1', plural: resource }, { user: { username, groups: [] }, verb, namespace: 'x' }))
+      .allowed
   assert.deepEqual(
     [may('v', 'get', 'pods'), may('v', 'get', 'secrets'), may('v', 'create', 'pods'), may('e', 'create', 'pods'), may('e', 'get', 'pods')],
     [true, false, false, true, true],

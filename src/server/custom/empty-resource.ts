@@ -1,6 +1,7 @@
 // Deletes every object of a resource, as its definition goes, and waits until finalizers have let the last one go.
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
+import { attributesOf } from '#server/attributes.ts'
 import { deleteObject } from '#server/engine/delete.ts'
 import { type Engine, SYSTEM_USER, type Write } from '#server/engine/engine.ts'
 import type { StoredResource } from '#server/registry.ts'
@@ -17,11 +18,9 @@ export async function emptyResource(engine: Engine, resource: StoredResource, si
 }
 
 async function deleteOne(engine: Engine, resource: StoredResource, key: ObjectKey): Promise<void> {
-  const { group, version, plural } = resource.kind
-  const place = { group, version, resource: plural, subresource: '', namespace: key.namespace ?? '', name: key.name }
   const write: Write = {
     resource,
-    attributes: { user: SYSTEM_USER, verb: 'delete', isResourceRequest: true, path: '', ...place },
+    attributes: attributesOf(resource.kind, { user: SYSTEM_USER, verb: 'delete', ...key }),
     dryRun: false,
     fieldManager: '',
     trusted: 'plain',

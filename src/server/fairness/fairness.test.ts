@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Pod } from '#api/kinds/core/pod.ts'
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { attributesOf } from '#server/attributes.ts'
 import { configMap, IN_DEFAULT, startRequests } from '#server/engine/requests.ts'
 import type { ServerExtensions } from '#server/request.ts'
 import { boundsOf, share } from './concurrency.ts'
@@ -160,15 +162,7 @@ test('the condition Dangling follows the priority level', async () => {
 })
 
 const about = (over: object = {}) => ({
-  verb: 'get',
-  isResourceRequest: true,
-  path: '',
-  group: '',
-  version: 'v1',
-  resource: 'pods',
-  subresource: '',
-  namespace: 'default',
-  name: '',
+  ...attributesOf(Pod, { user: { username: '', groups: [] }, verb: 'get', namespace: 'default' }),
   rest: '',
   ...over,
 })

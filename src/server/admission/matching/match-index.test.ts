@@ -6,6 +6,7 @@ import { Node } from '#api/kinds/core/node.ts'
 import type { Kind } from '#api/kind.ts'
 import { hasReason } from '#api/status.ts'
 import { MemoryReader } from '#server/access/memory-reader.ts'
+import { attributesOf } from '#server/attributes.ts'
 import type { AdmissionRequest } from '#server/request.ts'
 import { startTestServer } from '#server/testing.ts'
 import { equivalentKinds, replaceObject, viewAs } from './equivalents.ts'
@@ -40,9 +41,8 @@ function asked(
   kind: Kind<any>,
   { subresource = '', namespace = kind.scope === 'Namespaced' ? 'blue' : '', name = 'x', ...more }: About = {},
 ) {
-  const { group, version, plural: resource } = kind
-  const user = { username: 'anna', groups: [] }
-  const attributes = { user, verb: 'create', isResourceRequest: true, path: '', group, version, resource, subresource, namespace, name }
+  const { group, version } = kind
+  const attributes = attributesOf(kind, { user: { username: 'anna', groups: [] }, verb: 'create', subresource, namespace, name })
   const object = { apiVersion: group ? `${group}/${version}` : version, kind: kind.kind, metadata: { name, labels: { app: 'x' } } }
   const request: AdmissionRequest = { attributes, operation: 'CREATE', kind, object, dryRun: false, warn: () => {}, ...more }
   return request
