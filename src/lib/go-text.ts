@@ -1,7 +1,8 @@
 // Text as Go writes it, for messages that are to read like upstream's.
 import { byKey } from './order.ts'
 
-const NAMED: Record<string, string> = {
+/** What stands for a character between quotation marks. */
+export const GO_ESCAPES: Readonly<Record<string, string>> = {
   '"': '\\"',
   '\\': '\\\\',
   '\x07': '\\a',
@@ -17,7 +18,7 @@ const NAMED: Record<string, string> = {
 export function goQuoted(text: string): string {
   const spelled = (character: string) => {
     const code = character.codePointAt(0)!
-    if (NAMED[character]) return NAMED[character]
+    if (GO_ESCAPES[character]) return GO_ESCAPES[character]
     const hex = (digits: number) => code.toString(16).padStart(digits, '0')
     return code < 0x80 ? `\\x${hex(2)}` : code < 0x1_0000 ? `\\u${hex(4)}` : `\\U${hex(8)}`
   }

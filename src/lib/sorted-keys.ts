@@ -98,3 +98,15 @@ export function lowerBound(chunk: readonly string[], key: string): number {
   }
   return low
 }
+
+/** Where in a history, in the order of its revisions, what came after `revision` begins. */
+export function firstAfter(history: readonly { revision: number }[], revision: number): number {
+  let low = 0
+  let high = history.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (history[middle]!.revision <= revision) low = middle + 1
+    else high = middle
+  }
+  return low
+}

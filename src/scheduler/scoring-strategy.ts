@@ -50,32 +50,28 @@ export function requestedToCapacityRatio(
     const rise = (high.score - low.score) * (percent - low.utilization)
     return low.score + Math.trunc(rise / (high.utilization - low.utilization))
   }
+  const scoreOf = ({ used, capacity }: Use) => at(used > capacity ? 100 : Math.floor((used * 100) / capacity))
+  return average(resources, scoreOf, { ofNothing: false, whole: Math.round })
+}
+
+/** `ofNothing`: whether resources that score nothing count. */
+function average(
+  resources: readonly WeighedResource[],
+  scoreOf: (use: Use) => number,
+  { ofNothing = true, whole = Math.floor }: { ofNothing?: boolean; whole?(score: number): number } = {},
+): ScoringStrategy {
   return (pod, node) => {
     let sum = 0
     let weights = 0
     for (const { name, weight } of resources) {
       const use = useOf(name, pod, node)
       if (!use) continue
-      const score = at(use.used > use.capacity ? 100 : Math.floor((use.used * 100) / use.capacity))
-      if (score <= 0) continue
+      const score = scoreOf(use)
+      if (score <= 0 && !ofNothing) continue
       sum += score * weight
       weights += weight
     }
-    return weights === 0 ? 0 : Math.round(sum / weights)
-  }
-}
-
-function average(resources: readonly WeighedResource[], scoreOf: (use: Use) => number): ScoringStrategy {
-  return (pod, node) => {
-    let sum = 0
-    let weights = 0
-    for (const { name, weight } of resources) {
-      const use = useOf(name, pod, node)
-      if (!use) continue
-      sum += scoreOf(use) * weight
-      weights += weight
-    }
-    return weights === 0 ? 0 : Math.floor(sum / weights)
+    return weights === 0 ? 0 : whole(sum / weights)
   }
 }
 

@@ -1,6 +1,6 @@
 // The store's engine: present entries and recent history in memory, in front of a journal that makes batches durable. A write is checked and
 // numbered at once, made durable together with its neighbours (group commit), and only then seen by readers and watchers, in order.
-import { SortedKeys } from '#lib/sorted-keys.ts'
+import { firstAfter, SortedKeys } from '#lib/sorted-keys.ts'
 import { type Change, Compacted, type Entry, type Page, type Revision, RevisionMismatch, type Store } from './store.ts'
 import { Watchers } from './watchers.ts'
 
@@ -121,14 +121,14 @@ class RevisionedStore implements Store {
 
   watch(prefix: string, { after, signal }: { after: Revision; signal: AbortSignal }): AsyncIterable<Change[]> {
     if (after < this.#compacted) throw new Compacted(this.#compacted)
-    const missed = this.#history.slice(this.#historyIndex(after)).filter(({ key }) => key.startsWith(prefix))
+    const missed = this.#history.slice(firstAfter(this.#history, after)).filter(({ key }) => key.startsWith(prefix))
     return this.#watchers.add(prefix, { backlog: missed.map(changeOf), signal })
   }
 
   async compact(before: Revision): Promise<void> {
     if (before <= this.#compacted) return
     const bound = Math.min(before, this.#committed)
-    this.#forget(this.#historyIndex(bound))
+    this.#forget(firstAfter(this.#history, bound))
     this.#compacted = bound
   }
 
@@ -222,7 +222,7 @@ class RevisionedStore implements Store {
 
   /** What keys below `prefix` held at `revision`, for those written since; undefined when nothing was. */
   #snapshot(prefix: string, revision: Revision): Map<string, Entry | undefined> | undefined {
-    const from = this.#historyIndex(revision)
+    const from = firstAfter(this.#history, revision)
     if (from === this.#history.length) return undefined
     const past = new Map<string, Entry | undefined>()
     for (let i = from; i < this.#history.length; i++) {
@@ -230,18 +230,6 @@ class RevisionedStore implements Store {
       if (key.startsWith(prefix) && !past.has(key)) past.set(key, before)
     }
     return past
-  }
-
-  /** Index in history of the first write after `revision`. */
-  #historyIndex(revision: Revision): number {
-    let low = 0
-    let high = this.#history.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.#history[middle]!.revision <= revision) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 
   #remaining(from: string, prefix: string, past: Map<string, Entry | undefined> | undefined): number {

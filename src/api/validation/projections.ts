@@ -65,13 +65,17 @@ export function validateProjected({ defaultMode, sources }: ProjectedVolumeSourc
   return errors
 }
 
+/** For how long a service account's token may be asked for. */
+export function checkTokenLife(path: string, seconds: number, errors: Errors): void {
+  if (seconds < 600) errors.push(invalid(path, seconds, 'may not specify a duration less than 10 minutes'))
+  if (seconds > 2 ** 32) errors.push(invalid(path, seconds, 'may not specify a duration larger than 2^32 seconds'))
+}
+
 function checkToken(
   { expirationSeconds: seconds = 3600, path: target }: ServiceAccountTokenProjection,
   { path, at, errors }: { path: string; at: string; errors: Errors },
 ): void {
-  const where = `${at}.expirationSeconds`
-  if (seconds < 600) errors.push(invalid(where, seconds, 'may not specify a duration less than 10 minutes'))
-  if (seconds > 2 ** 32) errors.push(invalid(where, seconds, 'may not specify a duration larger than 2^32 seconds'))
+  checkTokenLife(`${at}.expirationSeconds`, seconds, errors)
   if (!target) errors.push(required(`${path}.path`))
   else checkMessages(`${path}.path`, target, nonReservedPathMessages(target), errors)
 }

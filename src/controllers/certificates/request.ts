@@ -1,6 +1,6 @@
 // What a PKCS#10 request asks for, and which signers' rules it keeps. Parsing is loaded on first use only.
 import type { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request.ts'
-import { firstPemBlock } from '#lib/pem.ts'
+import { parseCertificateRequest } from '#lib/pkcs10.ts'
 
 export interface RequestedSubject {
   commonName: string
@@ -20,11 +20,8 @@ export const SIGNERS = {
 
 export async function parseRequest({ spec }: CertificateSigningRequest): Promise<{ pem: string; subject: RequestedSubject }> {
   const pem = Buffer.from(spec.request, 'base64').toString('utf8')
-  await import('reflect-metadata')
-  const { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } = await import('@peculiar/x509')
-  const block = firstPemBlock(pem)
-  if (!block) throw new Error('PEM block type must be CERTIFICATE REQUEST')
-  const request = new Pkcs10CertificateRequest(block.content)
+  const request = await parseCertificateRequest(pem)
+  const { SubjectAlternativeNameExtension } = await import('@peculiar/x509')
   const names = request.getExtension('2.5.29.17')
   const items = names instanceof SubjectAlternativeNameExtension ? names.names.items : []
   const count = (type: string) => items.filter((item) => item.type === type).length

@@ -1,4 +1,5 @@
 // The extension library of strings, version 2. Positions count code points.
+import { GO_ESCAPES } from '#lib/go-text.ts'
 import { costOfText, declare, type Declaration } from './functions.ts'
 import { showDouble } from './standard.ts'
 import { showDuration, showTimestamp } from './time.ts'
@@ -109,18 +110,7 @@ const joinWork = (list: ListValue): number => list.size * 2
 
 /** The text in quotes, safe to print. */
 function quote(text: string): string {
-  const named: Record<string, string> = {
-    '\u0007': '\\a',
-    '\b': '\\b',
-    '\f': '\\f',
-    '\n': '\\n',
-    '\r': '\\r',
-    '\t': '\\t',
-    '\v': '\\v',
-    '\\': '\\\\',
-    '"': '\\"',
-  }
-  return `"${Array.from(text.toWellFormed(), (point) => named[point] ?? point).join('')}"`
+  return `"${Array.from(text.toWellFormed(), (point) => GO_ESCAPES[point] ?? point).join('')}"`
 }
 
 const VERB = /%(?:%|(\.\d+)?([sdfeboxX])|(.?))/gsu

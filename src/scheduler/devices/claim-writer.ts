@@ -7,6 +7,7 @@ import { CLAIM_FINALIZER } from '#api/pod-resource-claims.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
+import { until } from '#client/until.ts'
 import type { Clock } from '#lib/clock.ts'
 
 const ATTEMPTS = 5
@@ -94,24 +95,13 @@ export class ClaimWriter {
     )
     if (waiting.length === 0) return
     const informer = informers.of(ResourceClaim)
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const check = () => {
+    const ready = () => {
       const current = waiting.map((claim) => informer.get(keyOf(claim)) ?? claim)
-      const failed = current.flatMap(failedConditions)
-      if (failed.length) reject(new Error(`claim ${failed[0]!.claim} binding failed: ${failed[0]!.condition}`))
-      else if (current.every(isReady)) resolve()
+      const [failed] = current.flatMap(failedConditions)
+      if (failed) throw new Error(`claim ${failed.claim} binding failed: ${failed.condition}`)
+      return current.every(isReady)
     }
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    using _subscription = informer.subscribe(check)
-    using _timeout = clock.after(timeoutMs, () => reject(new Error('device binding timeout')))
-    try {
-      signal.throwIfAborted()
-      check()
-      await promise
-    } finally {
-      signal.removeEventListener('abort', abort)
-    }
+    await until(ready, { informers: [informer], clock, timeoutMs, timeout: 'device binding timeout', signal })
   }
 
   /** Resolves once the informer has seen what was written. */

@@ -13,6 +13,7 @@ import { storageClassOf } from '#api/volume-claims.ts'
 import { BIND_COMPLETED_ANNOTATION, BOUND_BY_CONTROLLER_ANNOTATION, NO_PROVISIONER, SELECTED_NODE_ANNOTATION } from '#api/well-known.ts'
 import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
+import { until } from '#client/until.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { PodRefusal, Refusal } from '#scheduler/plugin.ts'
@@ -179,32 +180,11 @@ export class VolumeBinder {
     return informers.of(PersistentVolume).seen(metadata?.resourceVersion ?? '0')
   }
 
-  async #allBound(
-    choices: readonly Choice[],
-    node: string,
-    { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
-  ): Promise<void> {
-    const { informers, clock } = this.#options
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const check = () => {
-      try {
-        if (choices.map((choice) => this.#isReady(choice, node)).every(Boolean)) resolve()
-      } catch (error) {
-        reject(error)
-      }
-    }
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    using subscriptions = new DisposableStack()
-    for (const kind of [PersistentVolumeClaim, PersistentVolume, Node]) subscriptions.use(informers.of<KubeObject>(kind).subscribe(check))
-    using _timeout = clock.after(timeoutMs, () => reject(new Error('context deadline exceeded')))
-    try {
-      signal.throwIfAborted()
-      check()
-      await promise
-    } finally {
-      signal.removeEventListener('abort', abort)
-    }
+  #allBound(choices: readonly Choice[], node: string, { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }): Promise<void> {
+    const { clock } = this.#options
+    const informers = [PersistentVolumeClaim, PersistentVolume, Node].map((kind) => this.#options.informers.of<KubeObject>(kind))
+    const bound = () => choices.map((choice) => this.#isReady(choice, node)).every(Boolean)
+    return until(bound, { informers, clock, timeoutMs, timeout: 'context deadline exceeded', signal })
   }
 
   /** Whether the claim is bound. Throws where it will not come about, so that the pod is placed anew. */

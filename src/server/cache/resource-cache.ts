@@ -1,6 +1,6 @@
 // What the store holds below one prefix, with its recent history: answers reads without asking the store and feeds watchers.
 // Knows keys, bytes and revisions, no kinds. Changes come from the mirror alone, in the store's order.
-import { SortedKeys } from '#lib/sorted-keys.ts'
+import { firstAfter, SortedKeys } from '#lib/sorted-keys.ts'
 import type { StoredObject } from './stored-object.ts'
 
 export interface CacheEvent {
@@ -75,14 +75,7 @@ export class ResourceCache {
   /** Everything that happened after `revision`; undefined when that is too long ago. */
   since(revision: number): CacheEvent[] | undefined {
     if (revision < this.#floor) return undefined
-    let low = 0
-    let high = this.#history.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.#history[middle]!.revision <= revision) low = middle + 1
-      else high = middle
-    }
-    return this.#history.slice(low)
+    return this.#history.slice(firstAfter(this.#history, revision))
   }
 
   /** Tells every change from now on. */

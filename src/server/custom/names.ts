@@ -1,6 +1,7 @@
 // Which names a definition is granted: each goes to whoever of its group had it first. Tells the status a definition should have; writes nothing.
 import { clone } from '#api/clone.ts'
 import type { CustomResourceDefinition, CustomResourceDefinitionNames } from '#api/generated/types.ts'
+import { NOT_APPROVED, approvalOf, needsApproval } from '#api/kinds/apiextensions/approval.ts'
 import { isConditionTrue } from '#api/kinds/columns.ts'
 import { setCondition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 
@@ -35,7 +36,7 @@ export function withNames(definition: CustomResourceDefinition, others: Iterable
       : { status: 'False', reason: 'NotAccepted', message: 'not all names are accepted' }),
     lastTransitionTime: now,
   })
-  const approval = approvalOf(definition)
+  const approval = conditionOfApproval(definition)
   if (approval) setCondition(next, { type: 'KubernetesAPIApprovalPolicyConformant', ...approval, lastTransitionTime: now })
   const { generation } = definition.metadata ?? {}
   if (generation === undefined) return next
@@ -80,21 +81,20 @@ function grant({ spec, status, metadata }: CustomResourceDefinition, others: Ite
   return { granted, conflict }
 }
 
-function approvalOf({ spec, metadata }: CustomResourceDefinition): { status: string; reason: string; message: string } | undefined {
-  if (!/(^|\.)(k8s|kubernetes)\.io$/.test(spec.group)) return undefined
-  const value = metadata?.annotations?.[APPROVED] ?? ''
-  const must = `protected groups must have approval annotation ${JSON.stringify(APPROVED)}`
-  const see = 'see https://github.com/kubernetes/enhancements/pull/1111'
-  if (value === '') return { status: 'False', reason: 'MissingAnnotation', message: `${must}, ${see}` }
-  if (value.startsWith('unapproved'))
-    return { status: 'False', reason: 'UnapprovedAnnotation', message: `not approved: ${JSON.stringify(value)}` }
-  const url = URL.parse(value)
-  if (url && url.host !== '') return { status: 'True', reason: 'ApprovedAnnotation', message: `approved in ${value}` }
-  return {
-    status: 'False',
-    reason: 'InvalidAnnotation',
-    message: `${must} with either a URL or a reason starting with "unapproved", ${see}`,
+function conditionOfApproval({
+  spec,
+  metadata,
+}: CustomResourceDefinition): { status: string; reason: string; message: string } | undefined {
+  if (!needsApproval(spec.group)) return undefined
+  const { state, value } = approvalOf(metadata)
+  switch (state) {
+    case 'missing':
+      return { status: 'False', reason: 'MissingAnnotation', message: NOT_APPROVED.missing }
+    case 'invalid':
+      return { status: 'False', reason: 'InvalidAnnotation', message: NOT_APPROVED.invalid }
+    case 'unapproved':
+      return { status: 'False', reason: 'UnapprovedAnnotation', message: `not approved: ${JSON.stringify(value)}` }
+    case 'approved':
+      return { status: 'True', reason: 'ApprovedAnnotation', message: `approved in ${value}` }
   }
 }
-
-const APPROVED = 'api-approved.kubernetes.io'

@@ -8,12 +8,11 @@ import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { conflictError, invalidError, notFoundError, StatusError } from '#api/status.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
+import { checkTokenLife } from '#api/validation/projections.ts'
 import { formatTime } from '#lib/clock.ts'
 import type { IssueOptions, ServiceAccountTokens } from '#server/access/service-account-tokens.ts'
 import type { ServerContext, SubresourceHandler } from '#server/request.ts'
 
-const SHORTEST_SECONDS = 600
-const LONGEST_SECONDS = 2 ** 32
 /**
  * What projected volumes ask for. Such tokens for the API server live a year, for clients that never reload; users of one past this hour
  * are counted by upstream.
@@ -51,7 +50,8 @@ export function serviceAccountToken(
       const spec = request.spec ?? {}
       const asked = spec.expirationSeconds ?? 3600
       const audiences = spec.audiences?.length ? spec.audiences : [...tokens.audiences]
-      const errors = checkDuration(asked)
+      const errors: FieldError[] = []
+      checkTokenLife('spec.expirationSeconds', asked, errors)
       if (errors.length > 0) throw refusal(errors)
       const bound: Bound = spec.boundObjectRef ? boundTo(reader, account, spec.boundObjectRef) : {}
       const expirationSeconds = Math.min(asked, maxTokenSeconds)
@@ -123,12 +123,6 @@ function boundTo(reader: ServerContext['reader'], account: ServiceAccount, ref: 
   if (isCore && kind === 'Secret') return { secret: same(find(Secret, { namespace, name })) }
   const version = apiVersion?.includes('/') ? apiVersion : `/${apiVersion ?? ''}`
   throw new StatusError('BadRequest', `cannot bind token to object of type ${version}, Kind=${kind ?? ''}`)
-}
-
-function checkDuration(seconds: number): FieldError[] {
-  if (seconds < SHORTEST_SECONDS) return [invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes')]
-  if (seconds > LONGEST_SECONDS) return [invalid('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds')]
-  return []
 }
 
 function refusal(errors: FieldError[], name = ''): StatusError {

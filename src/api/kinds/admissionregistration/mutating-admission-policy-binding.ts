@@ -1,8 +1,7 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
-import { columnsOf } from '#api/kinds/columns.ts'
 import type { Errors } from '#api/validation/checks.ts'
-import { checkMatchResources, checkParamRef, checkPolicyName, defaultMatchResources, paramRefText, staticNameWarnings } from './rules.ts'
+import { bindingColumns, checkMatchResources, checkParamRef, checkPolicyName, defaultMatchResources, staticNameWarnings } from './rules.ts'
 
 export type MutatingAdmissionPolicyBinding = types.MutatingAdmissionPolicyBinding
 
@@ -24,8 +23,5 @@ export const MutatingAdmissionPolicyBinding = defineKind<MutatingAdmissionPolicy
     return errors
   },
   warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
-  columns: columnsOf<MutatingAdmissionPolicyBinding>(
-    { name: 'PolicyName', description: 'The policy it puts in force.', value: ({ spec }) => spec?.policyName ?? '' },
-    { name: 'ParamRef', description: 'Parameters given to the policy.', value: ({ spec }) => paramRefText(spec?.paramRef) },
-  ),
+  columns: bindingColumns,
 })

@@ -1,8 +1,7 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
-import { columnsOf } from '#api/kinds/columns.ts'
 import { staticNameWarnings } from './rules.ts'
-import { defaultWebhook, validateConditions, validateWebhooks } from './webhooks.ts'
+import { defaultWebhook, validateConditions, validateWebhooks, webhookColumns } from './webhooks.ts'
 
 export type MutatingWebhookConfiguration = types.MutatingWebhookConfiguration
 
@@ -24,10 +23,5 @@ export const MutatingWebhookConfiguration = defineKind<MutatingWebhookConfigurat
   validate: ({ webhooks }) => validateWebhooks(webhooks),
   validateFurther: ({ webhooks }, previous) => validateConditions(webhooks, previous?.webhooks),
   warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
-  columns: columnsOf<MutatingWebhookConfiguration>({
-    name: 'Webhooks',
-    type: 'integer',
-    description: 'Number of webhooks.',
-    value: ({ webhooks }) => webhooks?.length ?? 0,
-  }),
+  columns: webhookColumns,
 })

@@ -1,7 +1,9 @@
 // What webhooks and CEL policies have in common: which requests they are about, and conditions on them.
 import { duplicate, forbidden, invalid, notSupported, required, tooMany } from '#api/field-error.ts'
 import type { MatchCondition, MatchResources, ParamKind, ParamRef, RuleWithOperations } from '#api/generated/types.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
 import { dns1035Label, dnsSubdomain, pathSegment, qualifiedName } from '#api/names.ts'
+import type { KubeObject } from '#api/object.ts'
 import { checkAmong, checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
 import { validateLabelSelector } from '#api/validation/label-selector.ts'
 
@@ -140,7 +142,7 @@ export function checkPolicyName(path: string, name: string | undefined, errors: 
 
 export const paramKindText = (kind: ParamKind | undefined) => (kind ? `${kind.apiVersion ?? ''}/${kind.kind ?? ''}` : '<unset>')
 
-export function paramRefText(ref: ParamRef | undefined): string {
+function paramRefText(ref: ParamRef | undefined): string {
   if (!ref) return '<unset>'
   if (ref.name) return ref.namespace ? `${ref.namespace}/${ref.name}` : `*/${ref.name}`
   return ref.selector
@@ -156,3 +158,9 @@ export function staticNameWarnings(name: string | undefined): string[] {
     ? ['metadata.name: names ending in ".static.k8s.io" are reserved for manifest-based admission configuration']
     : []
 }
+
+/** Of the bindings of both kinds of policies. */
+export const bindingColumns = columnsOf<KubeObject & { spec?: { policyName?: string; paramRef?: ParamRef } }>(
+  { name: 'PolicyName', description: 'The policy it puts in force.', value: ({ spec }) => spec?.policyName ?? '' },
+  { name: 'ParamRef', description: 'Parameters given to the policy.', value: ({ spec }) => paramRefText(spec?.paramRef) },
+)

@@ -1,9 +1,8 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
-import { columnsOf } from '#api/kinds/columns.ts'
 import type { Errors } from '#api/validation/checks.ts'
 import { checkActions } from './policies.ts'
-import { checkMatchResources, checkParamRef, checkPolicyName, defaultMatchResources, paramRefText, staticNameWarnings } from './rules.ts'
+import { bindingColumns, checkMatchResources, checkParamRef, checkPolicyName, defaultMatchResources, staticNameWarnings } from './rules.ts'
 
 export type ValidatingAdmissionPolicyBinding = types.ValidatingAdmissionPolicyBinding
 
@@ -26,8 +25,5 @@ export const ValidatingAdmissionPolicyBinding = defineKind<ValidatingAdmissionPo
     return errors
   },
   warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
-  columns: columnsOf<ValidatingAdmissionPolicyBinding>(
-    { name: 'PolicyName', description: 'The policy it puts in force.', value: ({ spec }) => spec?.policyName ?? '' },
-    { name: 'ParamRef', description: 'Parameters given to the policy.', value: ({ spec }) => paramRefText(spec?.paramRef) },
-  ),
+  columns: bindingColumns,
 })

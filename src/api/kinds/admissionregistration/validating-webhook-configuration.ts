@@ -1,8 +1,7 @@
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
-import { columnsOf } from '#api/kinds/columns.ts'
 import { staticNameWarnings } from './rules.ts'
-import { defaultWebhook, validateConditions, validateWebhooks } from './webhooks.ts'
+import { defaultWebhook, validateConditions, validateWebhooks, webhookColumns } from './webhooks.ts'
 
 export type ValidatingWebhookConfiguration = types.ValidatingWebhookConfiguration
 
@@ -15,18 +14,9 @@ export const ValidatingWebhookConfiguration = defineKind<ValidatingWebhookConfig
   scope: 'Cluster',
   requireResourceVersionOnUpdate: true,
   generationOf: ({ webhooks }) => webhooks,
-  default({ webhooks }) {
-    for (const webhook of webhooks ?? []) {
-      defaultWebhook(webhook)
-    }
-  },
+  default: ({ webhooks }) => webhooks?.forEach(defaultWebhook),
   validate: ({ webhooks }) => validateWebhooks(webhooks),
   validateFurther: ({ webhooks }, previous) => validateConditions(webhooks, previous?.webhooks),
   warnings: ({ metadata }) => staticNameWarnings(metadata?.name),
-  columns: columnsOf<ValidatingWebhookConfiguration>({
-    name: 'Webhooks',
-    type: 'integer',
-    description: 'Number of webhooks.',
-    value: ({ webhooks }) => webhooks?.length ?? 0,
-  }),
+  columns: webhookColumns,
 })

@@ -7,7 +7,9 @@ import type {
   ValidatingWebhook,
 } from '#api/generated/types.ts'
 import { equal } from '#api/equal.ts'
+import { columnsOf } from '#api/kinds/columns.ts'
 import { dns1035Label, dnsSubdomain, portNumber } from '#api/names.ts'
+import type { KubeObject } from '#api/object.ts'
 import { COMPILE_SLICE, compileValidatingPolicy } from '#api/policies/compile.ts'
 import { paced } from '#lib/paced.ts'
 import { checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
@@ -127,3 +129,10 @@ function checkUrl(path: string, url: string, errors: Errors): void {
   if (fragment) errors.push(invalid(path, fragment, 'fragments are not permitted in the URL'))
   if (query) errors.push(invalid(path, query, 'query parameters are not permitted in the URL'))
 }
+
+export const webhookColumns = columnsOf<KubeObject & { webhooks?: unknown[] }>({
+  name: 'Webhooks',
+  type: 'integer',
+  description: 'Number of webhooks.',
+  value: ({ webhooks }) => webhooks?.length ?? 0,
+})

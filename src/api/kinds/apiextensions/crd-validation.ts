@@ -6,12 +6,10 @@ import { checkClientConfig, checkReviewVersions } from '#api/kinds/admissionregi
 import { isConditionTrue } from '#api/kinds/columns.ts'
 import { dns1035Label, dnsSubdomain } from '#api/names.ts'
 import { checkAmong, checkImmutable, each, type Errors } from '#api/validation/checks.ts'
+import { APPROVAL_ANNOTATION, NOT_APPROVED, approvalOf, needsApproval } from './approval.ts'
 import { checkVersions } from './crd-versions.ts'
 
 type Crd = types.CustomResourceDefinition
-
-const PROTECTED = /(^|\.)(k8s|kubernetes)\.io$/
-const APPROVED = 'api-approved.kubernetes.io'
 
 export function validateCrd(next: Crd, previous: Crd | undefined, { subresource }: HookContext): FieldError[] {
   const errors: Errors = []
@@ -63,27 +61,14 @@ function checkFixed(spec: types.CustomResourceDefinitionSpec, previous: Crd, err
   checkImmutable('spec.names.plural', spec.names?.plural, previous.spec.names.plural, errors)
 }
 
-type Approval = 'missing' | 'invalid' | 'given'
-
-function approvalOf({ metadata }: Crd): Approval {
-  const value = metadata?.annotations?.[APPROVED]
-  if (!value) return 'missing'
-  return value.startsWith('unapproved') || (URL.canParse(value) && new URL(value).host !== '') ? 'given' : 'invalid'
-}
-
 /** What it was before it may stay: who changes something else is not to be troubled. */
 function checkApproval(next: Crd, previous: Crd | undefined, errors: Errors): void {
-  if (!PROTECTED.test(next.spec.group ?? '')) return
-  const approval = approvalOf(next)
-  if (previous && approvalOf(previous) === approval) return
-  const at = `metadata.annotations[${APPROVED}]`
-  const see = 'see https://github.com/kubernetes/enhancements/pull/1111'
-  const must = `protected groups must have approval annotation "${APPROVED}"`
-  if (approval === 'missing') errors.push(required(at, `${must}, ${see}`))
-  if (approval === 'invalid')
-    errors.push(
-      invalid(at, next.metadata!.annotations![APPROVED], `${must} with either a URL or a reason starting with "unapproved", ${see}`),
-    )
+  if (!needsApproval(next.spec.group ?? '')) return
+  const { state, value } = approvalOf(next.metadata)
+  if (previous && approvalOf(previous.metadata).state === state) return
+  const at = `metadata.annotations[${APPROVAL_ANNOTATION}]`
+  if (state === 'missing') errors.push(required(at, NOT_APPROVED.missing))
+  if (state === 'invalid') errors.push(invalid(at, value, NOT_APPROVED.invalid))
 }
 
 function checkNames(names: types.CustomResourceDefinitionNames | undefined, path: string, errors: Errors): void {

@@ -3,6 +3,7 @@ import { duplicate, type FieldError, invalid, notSupported, required } from '#ap
 import type * as types from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
 import { checkImmutable, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
+import { checkTokenLife } from '#api/validation/projections.ts'
 
 export type CSIDriver = types.CSIDriver
 
@@ -94,8 +95,6 @@ function checkTokenRequests(requests: types.StorageTokenRequest[] | undefined, e
   each(requests, 'spec.tokenRequests', ({ audience = '', expirationSeconds: seconds }, at) => {
     if (audiences.has(audience)) return void errors.push(duplicate(`${at}.audience`, audience))
     audiences.add(audience)
-    if (seconds === undefined) return
-    if (seconds < 600) errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration less than 10 minutes'))
-    if (seconds > 2 ** 32) errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds'))
+    if (seconds !== undefined) checkTokenLife(`${at}.expirationSeconds`, seconds, errors)
   })
 }
