@@ -41,7 +41,9 @@ export interface ControllerService extends Service {
 }
 
 export function createControllerService(controller: Controller, options: ControllerOptions): ControllerService {
-  const queue = new WorkQueue(options.clock, { timed: options.metrics !== undefined })
+  const { retryMaxMs } = controller
+  const timed = options.metrics !== undefined
+  const queue = new WorkQueue(options.clock, { timed, ...(retryMaxMs === undefined ? {} : { retryMaxMs }) })
   const times = new WorkTimes(options.queue ?? controller.name, options)
   times.watch(queue)
   const totals = { reconciles: 0, errors: 0 }

@@ -48,6 +48,8 @@ export interface Controller {
   reads?: readonly Kind<any>[]
   /** Keys worked on at once: upstream's concurrency, and more where hundreds change together, since every write waits for the disk. */
   workers?: number
+  /** How long a key that keeps failing waits at most. */
+  retryMaxMs?: number
   /** Does not run again for a key until the informers have seen this actor's own last write. */
   reconcile(key: ObjectKey, context: ControllerContext): Promise<void | NextPass>
   /** Work that no object triggers; runs for as long as the controller does. */

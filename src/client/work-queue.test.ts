@@ -37,6 +37,17 @@ test('WorkQueue doubles the delay of a failing key from 5 ms to 1000 s and start
   assert.equal(clock.pending()[0]! - clock.now(), 5)
 })
 
+test('WorkQueue waits with a failing key no longer than it was told', async () => {
+  const clock = createVirtualClock()
+  const queue = new WorkQueue(clock, { retryMaxMs: 60_000 })
+  for (let failure = 0; failure < 20; failure++) {
+    queue.addRateLimited('a')
+    await clock.advance(60_000)
+    assert.equal(queue.depth, 1)
+    queue.done((await queue.take())!)
+  }
+})
+
 test('WorkQueue keeps only the earliest of several delays', async () => {
   const clock = createVirtualClock()
   const queue = new WorkQueue(clock)

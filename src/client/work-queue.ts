@@ -17,11 +17,13 @@ export class WorkQueue {
   #addedAt: Map<string, number> | undefined
   #takers: ((key: string | undefined) => void)[] = []
   #closed = false
+  #retryMaxMs: number
   adds = 0
   retries = 0
 
-  constructor(clock: Clock, { timed = false } = {}) {
+  constructor(clock: Clock, { timed = false, retryMaxMs = RETRY_MAX_MS } = {}) {
     this.#clock = clock
+    this.#retryMaxMs = retryMaxMs
     if (timed) this.#addedAt = new Map()
   }
 
@@ -56,12 +58,12 @@ export class WorkQueue {
     this.#delayed.set(key, { due, timer })
   }
 
-  /** Adds after 5 ms, doubling with every failure since `forget`, at most 1000 s. */
+  /** Adds after 5 ms, doubling with every failure since `forget`, at most 1000 s unless said otherwise. */
   addRateLimited(key: string): void {
     const failures = this.#failures.get(key) ?? 0
     this.#failures.set(key, failures + 1)
     this.retries++
-    this.addAfter(key, Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** failures))
+    this.addAfter(key, Math.min(this.#retryMaxMs, RETRY_INITIAL_MS * 2 ** failures))
   }
 
   /** Whether it waits to be worked on, now or after a delay. */

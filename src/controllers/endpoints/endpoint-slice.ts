@@ -26,6 +26,7 @@ import {
   wantsUnready,
 } from './service-ports.ts'
 import { endpointKey, planSlices, type PortGroup, type SlicePlan } from './slice-plan.ts'
+import { slicesOf } from './slices-of.ts'
 import { hintSlices, isAuto, nodeFacts } from './topology-hints.ts'
 import { TriggerTimes } from './trigger-times.ts'
 
@@ -102,7 +103,7 @@ interface FamilySync {
 
 async function syncFamily(service: Service, { type, pods, changedAt, told, context }: FamilySync): Promise<void> {
   const { client, informers } = context
-  const existing = ownSlices(service, informers).filter((slice) => slice.addressType === type)
+  const existing = slicesOf(keyOf(service), MANAGER, informers).filter((slice) => slice.addressType === type)
   const wanted = pods.flatMap((pod) => groupOf(service, pod, { type, informers }))
   if (isAuto(service)) takeHints(existing, wanted)
   const plan = planSlices(existing, wanted, PER_SLICE)
@@ -247,19 +248,9 @@ function familiesOf(service: Service): ('IPv4' | 'IPv6')[] {
 
 async function removeForeignFamilies(service: Service, { client, informers }: ControllerContext): Promise<void> {
   const families: string[] = familiesOf(service)
-  for (const slice of ownSlices(service, informers)) {
+  for (const slice of slicesOf(keyOf(service), MANAGER, informers)) {
     if (!families.includes(slice.addressType)) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
   }
-}
-
-function ownSlices(service: Service, informers: Informers): EndpointSlice[] {
-  const slices = informers.of(EndpointSlice).list(service.metadata?.namespace)
-  return slices.filter(
-    ({ metadata }) =>
-      metadata?.labels?.[SERVICE_NAME_LABEL] === service.metadata?.name &&
-      metadata?.labels?.[SLICE_MANAGER_LABEL] === MANAGER &&
-      !metadata.deletionTimestamp,
-  )
 }
 
 function serviceOfSlice({ metadata }: EndpointSlice): ObjectKey[] {

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Endpoints } from '#api/kinds/core/endpoints.ts'
+import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { keyOf } from '#api/object.ts'
 import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
+import { limited } from './endpoints.ts'
 
 const namespace = 'default'
 const only = ['endpointslice-controller', 'endpoints-controller', 'endpointslice-mirroring-controller']
@@ -164,3 +166,65 @@ test('endpointSliceController leaves pods out whose node is gone, unless all are
   await client.patch(Service, { namespace, name: 'web' }, { type: 'merge', patch: { spec: { publishNotReadyAddresses: true } } })
   await eventually(async () => podNames(await slices(cluster), true).join() === 'gone,here')
 })
+
+test('endpointSliceMirroringController takes a thousand addresses of a set of ports, and says how many are left out', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually } = cluster
+  await client.create(Service, service({ ports: [{ port: 80 }] }))
+  const addresses = (net: number, count: number) => Array.from({ length: count }, (_, i) => ({ ip: `10.${net}.${i >> 8}.${i & 255}` }))
+  const ports = [{ port: 8080 }]
+  const subsets = [
+    { addresses: addresses(1, 900), ports },
+    { addresses: addresses(2, 103), ports },
+  ]
+  const metadata = { namespace, name: 'web', annotations: { team: 'a', 'endpoints.kubernetes.io/last-change-trigger-time': 'x' } }
+  await client.create(Endpoints, { apiVersion: 'v1', kind: 'Endpoints', metadata, subsets })
+  const [slice] = await eventually(async () => {
+    const found = await slices(cluster)
+    return found.length === 1 && found
+  })
+  assert.equal(slice!.endpoints!.length, 1000)
+  assert.deepEqual(slice!.metadata!.annotations, { team: 'a' })
+  const event = await eventually(async () =>
+    (await client.list(CoreEvent)).items.find(({ reason }) => reason === 'TooManyAddressesToMirror'),
+  )
+  assert.equal(event.message, 'A max of 1000 addresses can be mirrored to EndpointSlices per Endpoints subset. 3 addresses were skipped')
+  assert.deepEqual([event.type, event.source!.component], ['Warning', 'endpoint-slice-mirroring-controller'])
+})
+
+for (const [what, subsets, kept] of [
+  ['leaves what fits alone', [[3, 3]], [[3, 3]]],
+  ['cuts who is not ready first', [[3, 6]], [[3, 3]]],
+  [
+    'cuts each subset in proportion, rounded up',
+    [
+      [2, 4],
+      [0, 2],
+    ],
+    [
+      [2, 3],
+      [0, 1],
+    ],
+  ],
+  [
+    'leaves nobody out who is ready where all of them fit, and nobody in who is not where they do not',
+    [
+      [6, 1],
+      [3, 9],
+    ],
+    [
+      [4, 0],
+      [2, 0],
+    ],
+  ],
+] as const) {
+  test(`limited ${what}`, () => {
+    const of = (kind: number, count: number) => Array.from({ length: count }, (_, i) => ({ ip: `10.0.${kind}.${i}` }))
+    const found = limited(
+      subsets.map(([ready, unready]) => ({ addresses: of(1, ready), notReadyAddresses: of(2, unready) })),
+      6,
+    )
+    const sizes = found.subsets.map(({ addresses = [], notReadyAddresses = [] }) => [addresses.length, notReadyAddresses.length])
+    assert.deepEqual(sizes, kept)
+  })
+}

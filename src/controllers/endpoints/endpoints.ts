@@ -125,23 +125,26 @@ function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
   }))
 }
 
-/** At most 1000 addresses; ready ones are kept first. */
-function limited(subsets: readonly EndpointSubset[]): { subsets: EndpointSubset[]; truncated: boolean } {
-  let readyLeft = CAPACITY
-  const total = subsets.reduce((sum, { addresses = [], notReadyAddresses = [] }) => sum + addresses.length + notReadyAddresses.length, 0)
-  if (total <= CAPACITY) return { subsets: [...subsets], truncated: false }
+/** At most 1000 addresses, ready ones first; subsets give in proportion to what they have, rounded up. */
+export function limited(subsets: readonly EndpointSubset[], capacity = CAPACITY): { subsets: EndpointSubset[]; truncated: boolean } {
+  const count = (list: 'addresses' | 'notReadyAddresses') => subsets.reduce((sum, subset) => sum + (subset[list] ?? []).length, 0)
+  const ready = count('addresses')
+  const unready = count('notReadyAddresses')
+  if (ready + unready <= capacity) return { subsets: [...subsets], truncated: false }
+  const [cut, most, total] =
+    ready > capacity ? (['addresses', capacity, ready] as const) : (['notReadyAddresses', capacity - ready, unready] as const)
+  let left = most
   const kept = subsets.map((subset) => {
-    const addresses = (subset.addresses ?? []).slice(0, readyLeft)
-    readyLeft -= addresses.length
-    return { ...subset, addresses }
+    const list = subset[cut] ?? []
+    const share = list.slice(0, Math.min(left, Math.ceil((list.length * most) / total)))
+    left -= share.length
+    return { ...subset, ...(cut === 'addresses' ? { notReadyAddresses: [] } : {}), [cut]: share }
   })
-  const cut = kept.flatMap(({ notReadyAddresses = [], addresses, ...rest }) => {
-    const unready = notReadyAddresses.slice(0, readyLeft)
-    readyLeft -= unready.length
-    if (addresses.length + unready.length === 0) return []
-    return [{ ...rest, ...(addresses.length > 0 ? { addresses } : {}), ...(unready.length > 0 ? { notReadyAddresses: unready } : {}) }]
+  const filled = kept.flatMap(({ addresses = [], notReadyAddresses = [], ...rest }) => {
+    if (addresses.length + notReadyAddresses.length === 0) return []
+    return [{ ...(addresses.length > 0 ? { addresses } : {}), ...(notReadyAddresses.length > 0 ? { notReadyAddresses } : {}), ...rest }]
   })
-  return { subsets: cut, truncated: true }
+  return { subsets: filled, truncated: true }
 }
 
 function byAddress(a: EndpointAddress, b: EndpointAddress): number {

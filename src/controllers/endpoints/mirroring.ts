@@ -11,18 +11,23 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { controllerReference } from '#controllers/owners.ts'
 import { isNamespaceTerminating } from '#controllers/pod-control.ts'
+import { repackSubsets } from './repack.ts'
 import { addressType, LAST_CHANGE } from './service-ports.ts'
 import { planSlices, type PortGroup } from './slice-plan.ts'
+import { slicesOf } from './slices-of.ts'
 
 const MANAGER = 'endpointslicemirroring-controller.k8s.io'
 const LEADER = 'control-plane.alpha.kubernetes.io/leader'
 const PER_SUBSET = 1000
+const RETRY_MAX_MS = 100_000
 const NOT_COPIED = new Set([LAST_CHANGE, LAST_APPLIED_ANNOTATION])
 
 export const endpointSliceMirroringController: Controller = {
   name: 'endpointslice-mirroring-controller',
   account: 'endpointslicemirroring-controller',
+  component: 'endpoint-slice-mirroring-controller',
   workers: 5,
+  retryMaxMs: RETRY_MAX_MS,
   triggers: [
     itself(Endpoints),
     itself(Service),
@@ -35,19 +40,14 @@ export const endpointSliceMirroringController: Controller = {
   async reconcile(key, { client, informers, events }) {
     const endpoints = informers.of(Endpoints).get(key)
     const service = informers.of(Service).get(key)
-    const slices = informers.of(EndpointSlice).list(key.namespace)
-    const existing = slices.filter(
-      ({ metadata }) =>
-        metadata?.labels?.[SERVICE_NAME_LABEL] === key.name &&
-        metadata?.labels?.[SLICE_MANAGER_LABEL] === MANAGER &&
-        !metadata.deletionTimestamp,
-    )
+    const existing = slicesOf(key, MANAGER, informers)
     const mirrored = endpoints && shouldMirror(endpoints) && service && !service.spec?.selector
     if (!mirrored) {
       for (const slice of existing) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
       return
     }
-    const skipped = (endpoints.subsets ?? []).reduce(
+    const subsets = repackSubsets(endpoints.subsets ?? [])
+    const skipped = subsets.reduce(
       (sum, { addresses = [], notReadyAddresses = [] }) => sum + Math.max(0, addresses.length + notReadyAddresses.length - PER_SUBSET),
       0,
     )
@@ -56,7 +56,7 @@ export const endpointSliceMirroringController: Controller = {
       events.event(endpoints, 'Warning', 'TooManyAddressesToMirror', text)
     }
     try {
-      for (const type of ['IPv4', 'IPv6'] as const) await syncFamily(endpoints, { type, existing, client })
+      for (const type of ['IPv4', 'IPv6'] as const) await syncFamily(endpoints, { type, subsets, existing, client })
     } catch (error) {
       if (!isNamespaceTerminating(error)) throw error
     }
@@ -69,12 +69,17 @@ function shouldMirror({ metadata }: Endpoints): boolean {
 
 async function syncFamily(
   endpoints: Endpoints,
-  { type, existing, client }: { type: 'IPv4' | 'IPv6'; existing: readonly EndpointSlice[]; client: ControllerContext['client'] },
+  {
+    type,
+    subsets,
+    existing,
+    client,
+  }: { type: 'IPv4' | 'IPv6'; subsets: readonly EndpointSubset[]; existing: readonly EndpointSlice[]; client: ControllerContext['client'] },
 ): Promise<void> {
   const own = existing.filter((slice) => slice.addressType === type)
   const plan = planSlices(
     own,
-    (endpoints.subsets ?? []).map((subset) => groupOf(subset, type)),
+    subsets.map((subset) => groupOf(subset, type)),
     PER_SUBSET,
   )
   const labels: Record<string, string> = {
@@ -83,8 +88,8 @@ async function syncFamily(
     [SLICE_MANAGER_LABEL]: MANAGER,
   }
   const annotations = Object.fromEntries(Object.entries(endpoints.metadata?.annotations ?? {}).filter(([name]) => !NOT_COPIED.has(name)))
-  const { namespace, name } = endpoints.metadata!
-  for (const group of plan.create) {
+  const { namespace, name, deletionTimestamp } = endpoints.metadata!
+  for (const group of deletionTimestamp ? [] : plan.create) {
     await client.create(EndpointSlice, {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',

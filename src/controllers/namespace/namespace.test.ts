@@ -72,3 +72,49 @@ test('namespaceController says what finalizers hold, pods before the rest, and f
   await client.patch(Pod, { namespace: 'shop', name: 'till' }, { type: 'merge', patch: { metadata: { finalizers: null } } })
   await eventually(() => client.get(Namespace, { name: 'shop' }).then(() => false, gone))
 })
+
+test('namespaceController says so when pods outlive their time, and goes on when they are gone', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await createNamespace(cluster, 'shop')
+  const till = { namespace: 'shop', name: 'till' }
+  const spec = { containers: [{ name: 'c', image: 'c:1' }], nodeName: 'n1', terminationGracePeriodSeconds: 20 }
+  await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: till, spec })
+  await client.delete(Namespace, { name: 'shop' })
+  const condition = async (type: string) => conditionOf((await client.get(Namespace, { name: 'shop' })).status?.conditions, type)
+  await eventually(async () => (await condition('NamespaceContentRemaining'))?.status === 'True')
+  assert.equal((await condition('NamespaceDeletionContentFailure'))?.status, 'False')
+  await cluster.advance(30_000)
+  assert.equal(
+    (await condition('NamespaceDeletionContentFailure'))?.message,
+    'Failed to delete all resource types, 1 remaining: unexpected items still remain in namespace: shop for gvr: /v1, Resource=pods',
+  )
+  await client.delete(Pod, till, { gracePeriodSeconds: 0 })
+  await eventually(() => client.get(Namespace, { name: 'shop' }).then(() => false, gone))
+})
+
+test('namespaceController tells those who hold an empty namespace that it is empty, and leaves their conditions alone', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await createNamespace(cluster, 'shop')
+  const shop = { name: 'shop' }
+  const conditions = [
+    { type: 'example.com/Audited', status: 'True', reason: 'Done', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' },
+  ]
+  await client.patch(Namespace, shop, { type: 'merge', patch: { metadata: { finalizers: ['example.com/audit'] } } })
+  await client.patch(Namespace, shop, { type: 'merge', patch: { status: { conditions } } }, { subresource: 'status' })
+  await client.delete(Namespace, shop)
+  const namespace = await eventually(async () => {
+    const current = await client.get(Namespace, shop)
+    return (current.spec?.finalizers ?? []).length === 0 && current
+  })
+  const found = namespace.status!.conditions!.map(({ type, status, reason }) => [type, status, reason])
+  assert.deepEqual(found, [
+    ['example.com/Audited', 'True', 'Done'],
+    ['NamespaceDeletionDiscoveryFailure', 'False', 'ResourcesDiscovered'],
+    ['NamespaceDeletionGroupVersionParsingFailure', 'False', 'ParsedGroupVersions'],
+    ['NamespaceDeletionContentFailure', 'False', 'ContentDeleted'],
+    ['NamespaceContentRemaining', 'False', 'ContentRemoved'],
+    ['NamespaceFinalizersRemaining', 'False', 'ContentHasNoFinalizers'],
+  ])
+})

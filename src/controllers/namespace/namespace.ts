@@ -13,11 +13,14 @@ import { equal } from '#api/equal.ts'
 import { deleteContent, type Remains } from './content.ts'
 
 const FINALIZER = 'kubernetes'
+/** API servers that did not answer may be back. */
+const RETRY_MAX_MS = 60_000
 
 export function namespaceController(kinds: ClusterKinds): Controller {
   return {
     name: 'namespace-controller',
     workers: 10,
+    retryMaxMs: RETRY_MAX_MS,
     triggers: [
       itself(Namespace),
       // The last pod to go lets the rest follow at once.
@@ -34,7 +37,8 @@ export function namespaceController(kinds: ClusterKinds): Controller {
       // A definition not seen yet would leave its objects behind.
       await kinds.synced()
       const { kinds: others, failures } = await kinds.remote()
-      const remains = await deleteContent(key.name, { client, kinds: onePerResource([...kinds.list(), ...others]) })
+      const ageSeconds = (clock.now() - Date.parse(known.metadata.deletionTimestamp)) / 1000
+      const remains = await deleteContent(key.name, { client, kinds: onePerResource([...kinds.list(), ...others]), ageSeconds })
       const namespace = await client.get(Namespace, key).catch((error: unknown) => {
         if (hasReason(error, 'NotFound')) return undefined
         throw error
@@ -43,7 +47,7 @@ export function namespaceController(kinds: ClusterKinds): Controller {
 
       const empty = remains.objects.size === 0 && remains.errors.length === 0 && failures.size === 0
       const conditions = conditionsOf(namespace.status?.conditions ?? [], { remains, failures }, formatTime(clock.now()))
-      const worthTelling = !empty || (namespace.status?.conditions ?? []).length > 0
+      const worthTelling = !empty || isHeld(namespace) || (namespace.status?.conditions ?? []).length > 0
       let latest = namespace
       if (worthTelling && (!equal(conditions, namespace.status?.conditions) || namespace.status?.phase !== 'Terminating')) {
         latest = await client.update(
@@ -63,6 +67,11 @@ export function namespaceController(kinds: ClusterKinds): Controller {
 
 function holds({ spec }: Namespace): boolean {
   return spec?.finalizers?.includes(FINALIZER) ?? false
+}
+
+/** By others, who will find it empty. */
+function isHeld({ metadata, spec }: Namespace): boolean {
+  return (metadata?.finalizers ?? []).length > 0 || (spec?.finalizers ?? []).some((finalizer) => finalizer !== FINALIZER)
 }
 
 /** What lies in groups that do not answer may still be there. */
@@ -121,10 +130,12 @@ function conditionsOf(current: readonly NamespaceCondition[], { remains, failure
       { reason: 'ContentHasNoFinalizers', message: 'All content-preserving finalizers finished' },
     ],
   ]
-  return wanted.map(([type, bad, good]) => {
+  const ours = new Set(wanted.map(([type]) => type))
+  const next = wanted.map(([type, bad, good]) => {
     const before = conditionOf(current, type)
-    const next = { type, status: bad ? 'True' : 'False', ...(bad || good) }
-    const kept = before?.status === next.status && before.lastTransitionTime
-    return { ...next, lastTransitionTime: kept || now }
+    const condition = { type, status: bad ? 'True' : 'False', ...(bad || good) }
+    const kept = before?.status === condition.status && before.lastTransitionTime
+    return { ...condition, lastTransitionTime: kept || now }
   })
+  return [...current.filter(({ type }) => !ours.has(type)), ...next]
 }
