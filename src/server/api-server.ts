@@ -32,7 +32,8 @@ import type { Encryption } from './encryption/encryption.ts'
 import { discoveryEndpoint } from './endpoints/discovery.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import { healthEndpoints } from './endpoints/health.ts'
-import type { HealthCheck } from './endpoints/health-pages.ts'
+import type { HealthCheck, Problem } from './endpoints/health-pages.ts'
+import { storeAnswers } from './endpoints/store-answers.ts'
 import { createServedKinds } from './endpoints/served-kinds.ts'
 import { pathsEndpoint } from './endpoints/paths.ts'
 import { metricsEndpoint } from './endpoints/metrics.ts'
@@ -366,6 +367,12 @@ class Server implements ApiServer {
     return this.#mirror.lost ? 'the store can no longer be followed' : undefined
   }
 
+  /** The same, with whether a store over a network answers. */
+  #storeHealth(): () => Problem | Promise<Problem> {
+    const answers = storeAnswers(this.#options.store, this.#engine.clock)
+    return () => this.#storeProblem() ?? answers()
+  }
+
   *#storageMetrics(): Generator<MetricFamily> {
     const samples = this.registry
       .stored()
@@ -376,11 +383,12 @@ class Server implements ApiServer {
   #endpoints(): Endpoint[] {
     const started = () => (this.#state === 'new' || this.#state === 'starting' ? 'not finished' : undefined)
     const { encryption } = this.#options
+    const storeHealth = this.#storeHealth()
     const checks: HealthCheck[] = [
       { name: 'ping', check: () => undefined },
       { name: 'log', check: () => undefined },
-      { name: 'etcd', check: () => this.#storeProblem() },
-      { name: 'etcd-readiness', of: ['readyz'], check: () => this.#storeProblem() },
+      { name: 'etcd', check: storeHealth },
+      { name: 'etcd-readiness', of: ['readyz'], check: storeHealth },
       ...(encryption?.asksPlugins ? [pluginCheck(encryption)] : []),
       { name: 'informer-sync', of: ['readyz'], check: started },
       ...START_HOOKS.map((name) => ({ name, check: started })),

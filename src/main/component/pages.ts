@@ -63,7 +63,7 @@ export function componentPages(options: PagesOptions): Service & { readonly port
     flags: options.flags,
     paths: () => [...health.keys(), '/metrics', '/configz', '/statusz', '/flagz'],
   })
-  const pageOf = (path: string, request: IncomingMessage): ((query: URLSearchParams) => Page) | undefined => {
+  const pageOf = (path: string, request: IncomingMessage): ((query: URLSearchParams) => Page | Promise<Page>) | undefined => {
     if (path === '/metrics') return metrics
     if (path === '/configz') return () => ({ status: 200, type: 'application/json', body: JSON.stringify(options.configuration) })
     const zPage = started.get(path)
@@ -78,7 +78,7 @@ export function componentPages(options: PagesOptions): Service & { readonly port
     if (!page) return send(response, { status: 404, type: 'text/plain; charset=utf-8', body: '404 page not found\n' })
     if (request.method !== 'GET' && request.method !== 'HEAD')
       throw new StatusError('MethodNotAllowed', 'only GET and HEAD are served here')
-    send(response, page(searchParams))
+    send(response, await page(searchParams))
   }
 
   return {

@@ -86,11 +86,9 @@ export class Encryption implements Disposable {
   }
 
   /** What is wrong with the plugins. */
-  pluginProblem(): string | undefined {
-    const problems = this.#plugins.flatMap((plugin, at) => {
-      const problem = plugin.problem()
-      return problem === undefined ? [] : [`kms-provider-${at}: ${problem}`]
-    })
+  async pluginProblem(): Promise<string | undefined> {
+    const found = await Promise.all(this.#plugins.map((plugin) => plugin.problem()))
+    const problems = found.flatMap((problem, at) => (problem === undefined ? [] : [`kms-provider-${at}: ${problem}`]))
     return problems.length > 0 ? joined(problems) : undefined
   }
 

@@ -129,7 +129,7 @@ test('KmsPlugin serves three minutes without its plugin, and asks it for nothing
   assert.deepEqual([Buffer.from(await client.decrypt(sealed, 'k')), plugin.asked], [plain, []])
   await plugin.stop()
   await passed(clock, 60_000, client)
-  assert.match(client.problem()!, /^failed to perform status section of the healthz check for KMS Provider vault/)
+  assert.match((await client.problem())!, /^failed to perform status section of the healthz check for KMS Provider vault/)
   await clock.advance(115_000)
   await client.encrypt(plain, 'k')
   await clock.advance(10_000)
@@ -140,7 +140,7 @@ test('KmsPlugin serves three minutes without its plugin, and asks it for nothing
   assert.deepEqual(Buffer.from(await client.decrypt(sealed, 'k')), plain)
   await plugin.start()
   await passed(clock, 10_000, client)
-  assert.deepEqual([client.problem(), it.recoveries()], [undefined, 2])
+  assert.deepEqual([await client.problem(), it.recoveries()], [undefined, 2])
   await client.encrypt(plain, 'k')
 })
 
@@ -152,7 +152,7 @@ test('KmsPlugin gives up a plugin that does not answer in time', async () => {
   while (plugin.asked.length === 0) await new Promise((resolve) => setImmediate(resolve))
   await plugin.stop()
   using it = await waiting
-  assert.match(it.client.problem()!, /the connection to the server was lost/)
+  assert.match((await it.client.problem())!, /the connection to the server was lost/)
 })
 
 const ILL: [string, (plugin: TestPlugin) => void, RegExp][] = [
@@ -182,7 +182,7 @@ for (const [what, change, message] of ILL)
     await using plugin = await new TestPlugin().start()
     change(plugin)
     using it = await made(plugin)
-    assert.match(it.client.problem() ?? '', message)
+    assert.match((await it.client.problem()) ?? '', message)
     if (what.startsWith('is not') || what.includes('version')) return
     await assert.rejects(it.client.encrypt(Buffer.from('x'), 'k'), message)
   })

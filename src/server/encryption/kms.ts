@@ -68,9 +68,9 @@ export class KmsPlugin implements Cipher, Disposable {
     this.#channel = new GrpcChannel(options.socket, { schema: KMS_SCHEMA, clock: parts.clock })
   }
 
-  /** What was wrong when it was last asked. Asks again in the background where that is a while ago. */
-  problem(): string | undefined {
-    if (!this.#retired) void this.probe()
+  /** What is wrong; asked again where that is a while ago. */
+  async problem(): Promise<string | undefined> {
+    await this.probe()
     return this.#problem
   }
 

@@ -6,9 +6,11 @@ export interface HealthCheck {
   name: string
   /** Checked by these; all of them unless said. */
   of?: readonly HealthPath[]
-  /** undefined: fine; else what is wrong. */
-  check(): string | undefined
+  /** undefined: fine; else what is wrong. Never rejects, and takes seconds at most. */
+  check(): Problem | Promise<Problem>
 }
+
+export type Problem = string | undefined
 
 export type HealthPath = 'healthz' | 'livez' | 'readyz'
 const PATHS: readonly HealthPath[] = ['healthz', 'livez', 'readyz']
@@ -23,9 +25,9 @@ export interface Page {
 const TEXT = { type: 'text/plain; charset=utf-8', headers: { 'x-content-type-options': 'nosniff' } }
 
 /** By path. */
-export function healthPages(all: readonly HealthCheck[]): ReadonlyMap<string, (query: URLSearchParams) => Page> {
+export function healthPages(all: readonly HealthCheck[]): ReadonlyMap<string, (query: URLSearchParams) => Promise<Page> | Page> {
   const outcomes = new Outcomes()
-  const pages = new Map<string, (query: URLSearchParams) => Page>()
+  const pages = new Map<string, (query: URLSearchParams) => Promise<Page> | Page>()
   for (const name of PATHS) {
     const checks = all.filter(({ of }) => !of || of.includes(name)).map((check) => outcomes.counted(name, check))
     pages.set(`/${name}`, (query) => pageOfAll(name, checks, query))
@@ -41,8 +43,8 @@ class Outcomes {
   counted(type: HealthPath, check: HealthCheck): HealthCheck {
     return {
       ...check,
-      check: () => {
-        const problem = check.check()
+      check: async () => {
+        const problem = await check.check()
         const key = `${type}/${check.name}`
         const seen = this.#last.get(key) ?? { labels: { name: check.name, type }, well: true, success: 0, error: 0 }
         this.#last.set(key, seen)
@@ -69,22 +71,23 @@ class Outcomes {
   }
 }
 
-function pageOf(check: HealthCheck): Page {
-  const problem = check.check()
+async function pageOf(check: HealthCheck): Promise<Page> {
+  const problem = await check.check()
   if (problem === undefined) return { status: 200, ...TEXT, body: 'ok' }
   return { status: 500, ...TEXT, body: `internal server error: ${problem}\n` }
 }
 
-function pageOfAll(name: HealthPath, checks: readonly HealthCheck[], query: URLSearchParams): Page {
+async function pageOfAll(name: HealthPath, checks: readonly HealthCheck[], query: URLSearchParams): Promise<Page> {
   const excluded = new Set(query.getAll('exclude'))
+  const problems = await Promise.all(checks.map((check) => (excluded.has(check.name) ? undefined : check.check())))
   const lines: string[] = []
   let failed = false
-  for (const check of checks) {
+  for (const [at, check] of checks.entries()) {
     if (excluded.delete(check.name)) {
       lines.push(`[+]${check.name} excluded: ok`)
       continue
     }
-    const problem = check.check()
+    const problem = problems[at]
     failed ||= problem !== undefined
     // Reasons may be secret; they are in the log.
     lines.push(problem === undefined ? `[+]${check.name} ok` : `[-]${check.name} failed: reason withheld`)

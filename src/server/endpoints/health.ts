@@ -7,8 +7,8 @@ export function healthEndpoints(all: readonly HealthCheck[]): Endpoint[] {
   return Array.from(healthPages(all), ([path, page]) => ({
     path,
     serves: (asked) => asked === path,
-    answer(call) {
-      const { status, ...rest } = page(call.exchange.query)
+    async answer(call) {
+      const { status, ...rest } = await page(call.exchange.query)
       answer(call, status, rest)
     },
   }))
