@@ -21,6 +21,14 @@ export function withCondition<C extends Condition>(conditions: readonly C[] | nu
   return [...withoutCondition(conditions, next.type), kept]
 }
 
+/** The list with `next` in its place, message and all: only the time of the last transition is kept while the status stays. */
+export function withStatusCondition<C extends Condition>(conditions: readonly C[] | null | undefined, next: C): C[] {
+  const current = conditionOf(conditions, next.type)
+  if (!current) return [...(conditions ?? []), next]
+  const since = current.status === next.status ? current.lastTransitionTime : undefined
+  return conditions!.map((one) => (one === current ? { ...next, ...(since ? { lastTransitionTime: since } : {}) } : one))
+}
+
 export function withoutCondition<C extends { type: string }>(conditions: readonly C[] | null | undefined, type: string): C[] {
   return (conditions ?? []).filter((condition) => condition.type !== type)
 }

@@ -114,6 +114,24 @@ test('disruptionController allows nothing while a controller of pods cannot be f
   assert.deepEqual([condition.reason, condition.message], ['SyncFailed', 'found no controllers for pod "a"'])
 })
 
+test('disruptionController says which budget its condition is about, though the condition stays', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['disruption-controller'] })
+  const { client, eventually } = cluster
+  await addPod(cluster, 'a')
+  await addBudget(cluster, 'web', { minAvailable: 1 })
+  const observed = async () => {
+    const { status } = await client.get(PodDisruptionBudget, { namespace, name: 'web' })
+    const condition = conditionOf(status?.conditions, 'DisruptionAllowed')
+    return [status?.observedGeneration, condition?.observedGeneration, condition?.reason, condition?.lastTransitionTime]
+  }
+  await eventually(async () => (await observed())[0] === 1)
+  const [, , reason, since] = await observed()
+  await cluster.advance(5000)
+  await client.patch(PodDisruptionBudget, { namespace, name: 'web' }, { type: 'merge', patch: { spec: { minAvailable: 2 } } })
+  await eventually(async () => (await observed())[0] === 2)
+  assert.deepEqual(await observed(), [2, 2, reason, since])
+})
+
 test('staleDisruptionController takes the mark of a disruption back after two minutes, but not that of a node', async (t) => {
   const cluster = await startTestCluster(t, { only: ['stale-pod-disruption-controller'] })
   for (const [name, reason] of [

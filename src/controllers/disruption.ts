@@ -15,7 +15,7 @@ import { itself, mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
 import { equal } from '#api/equal.ts'
 import type { ClusterKinds } from './cluster-kinds.ts'
-import { withCondition } from './conditions.ts'
+import { withStatusCondition } from './conditions.ts'
 import { goSelector } from '#api/label-selector.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
@@ -220,7 +220,7 @@ async function write(
     expectedPods: expected,
     disruptionsAllowed: allowed,
     ...(Object.keys(disrupted).length > 0 ? { disruptedPods: disrupted } : {}),
-    conditions: withCondition(budget.status?.conditions, condition),
+    conditions: withStatusCondition(budget.status?.conditions, condition),
   }
   if (equal(status, budget.status)) return
   await client.update(PodDisruptionBudget, { ...budget, status }, { subresource: 'status' })
@@ -236,7 +236,7 @@ async function writeFailure(budget: PodDisruptionBudget, message: string, { clie
     lastTransitionTime: formatTime(clock.now()),
     observedGeneration: budget.status?.observedGeneration ?? 0,
   }
-  const conditions = withCondition(budget.status?.conditions, condition)
+  const conditions = withStatusCondition(budget.status?.conditions, condition)
   const status = { ...budget.status, disruptionsAllowed: 0, conditions }
   if (!equal(status, budget.status)) await client.update(PodDisruptionBudget, { ...budget, status }, { subresource: 'status' })
 }

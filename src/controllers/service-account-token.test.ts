@@ -38,3 +38,32 @@ test('serviceAccountTokenController fills a token Secret and deletes it with its
     ),
   )
 })
+
+const token = (name: string, account: string): Secret => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { namespace: 'default', name, annotations: { 'kubernetes.io/service-account.name': account } },
+  type: 'kubernetes.io/service-account-token',
+})
+
+test('serviceAccountTokenController deletes what is for an account that is not there', async (t) => {
+  const { client, eventually } = await startTestCluster(t, { only: ['serviceaccount-token-controller'] })
+  await client.create(Secret, token('early', 'robot'))
+  await eventually(async () => (await client.list(Secret, { namespace: 'default' })).items.length === 0)
+})
+
+test('serviceAccountTokenController takes a Secret that is deleted from the list of its account, and no other', async (t) => {
+  const { client, eventually } = await startTestCluster(t, { only: ['serviceaccount-token-controller'] })
+  const robot = { namespace: 'default', name: 'robot' }
+  const secrets = [{ name: 'opaque' }, { name: 'token' }]
+  await client.create(ServiceAccount, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: robot, secrets })
+  const metadata = { namespace: 'default', name: 'opaque' }
+  await client.create(Secret, { apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque' })
+  await client.create(Secret, token('token', 'robot'))
+  await eventually(async () => (await client.get(Secret, { namespace: 'default', name: 'token' })).data?.['token'])
+  for (const name of ['opaque', 'token']) await client.delete(Secret, { namespace: 'default', name })
+  await eventually(async () => {
+    const { secrets: left } = await client.get(ServiceAccount, robot)
+    return left?.length === 1 && left[0]!.name === 'opaque'
+  })
+})

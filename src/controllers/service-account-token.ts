@@ -1,10 +1,10 @@
 // serviceaccount-token-controller: fills Secrets of type kubernetes.io/service-account-token, and deletes them with their account.
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
-import { keyOf } from '#api/object.ts'
+import { keyOf, keyText, type ObjectKey } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import { SERVICE_ACCOUNT_NAME_ANNOTATION, SERVICE_ACCOUNT_TOKEN_TYPE, SERVICE_ACCOUNT_UID_ANNOTATION } from '#api/well-known.ts'
-import type { Controller } from '#client/controller.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 
 /** Makes the token of a Secret; only whoever holds the cluster's key can. */
@@ -23,6 +23,8 @@ export function keptOfSecret({ apiVersion, kind, metadata, type, data }: Secret)
 
 export function serviceAccountTokenController(rootCa: string, sign: SignToken): Controller {
   const ca = Buffer.from(rootCa).toString('base64')
+  /** The account of every token Secret seen: when it goes, the account names it no longer. */
+  const owners = new Map<string, { namespace: string; name: string; uid: string }>()
   return {
     name: 'serviceaccount-token-controller',
     workers: 5,
@@ -35,7 +37,8 @@ export function serviceAccountTokenController(rootCa: string, sign: SignToken): 
     ],
     async reconcile(key, { client, informers }) {
       const secret = informers.of(Secret).get(key)
-      if (!secret || secret.type !== SERVICE_ACCOUNT_TOKEN_TYPE || secret.metadata?.deletionTimestamp) return
+      if (!secret) return forget(key, { client, informers })
+      if (secret.type !== SERVICE_ACCOUNT_TOKEN_TYPE || secret.metadata?.deletionTimestamp) return
       const name = secret.metadata?.annotations?.[SERVICE_ACCOUNT_NAME_ANNOTATION]
       if (!name) return
       const accountKey = { namespace: key.namespace!, name }
@@ -43,13 +46,10 @@ export function serviceAccountTokenController(rootCa: string, sign: SignToken): 
       const claimedUid = secret.metadata?.annotations?.[SERVICE_ACCOUNT_UID_ANNOTATION]
       const { uid, resourceVersion } = secret.metadata!
       if (!account || (claimedUid && claimedUid !== account.metadata?.uid)) {
-        // An account that may still come is waited for; one that was there and went takes its tokens along.
-        if (claimedUid) {
-          const preconditions = { uid: uid!, ...(resourceVersion ? { resourceVersion } : {}) }
-          await client.delete(Secret, key, { preconditions }).catch(ignoreNotFound)
-        }
-        return
+        const preconditions = { uid: uid!, ...(resourceVersion ? { resourceVersion } : {}) }
+        return void (await client.delete(Secret, key, { preconditions }).catch(ignoreNotFound))
       }
+      owners.set(keyText(key), { ...accountKey, uid: account.metadata!.uid! })
       const data = secret.data ?? {}
       const namespace = Buffer.from(key.namespace!).toString('base64')
       if (data['token'] && data['ca.crt'] === ca && data['namespace'] && claimedUid) return
@@ -62,6 +62,16 @@ export function serviceAccountTokenController(rootCa: string, sign: SignToken): 
       const filled = { ...data, token, 'ca.crt': ca, namespace: data['namespace'] ?? namespace }
       await client.update(Secret, { ...secret, metadata: { ...secret.metadata, annotations }, data: filled })
     },
+  }
+
+  async function forget(key: ObjectKey, { client, informers }: Pick<ControllerContext, 'client' | 'informers'>): Promise<void> {
+    const owner = owners.get(keyText(key))
+    const account = owner && informers.of(ServiceAccount).get(owner)
+    if (account?.metadata?.uid === owner?.uid && account?.secrets?.some(({ name }) => name === key.name)) {
+      const secrets = account.secrets.filter(({ name }) => name !== key.name)
+      await client.update(ServiceAccount, { ...account, secrets }).catch(ignoreNotFound)
+    }
+    owners.delete(keyText(key))
   }
 }
 
