@@ -1,4 +1,5 @@
-// The server under bench/api.ts: embedded store, certificates, RBAC and admission as in a cluster. Tells its parent where it is and what it uses.
+// A server under measurement: embedded store, certificates, RBAC and admission as in a cluster. Tells its parent where it is and what it uses.
+// arguments: its directory, one for profiles, then what it does besides: `loop` (watch it from the start), `audit` (whole objects), `encryption` (of Secrets)
 import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import type { Kind } from '#api/kind.ts'
@@ -15,16 +16,26 @@ import { clusterExtensions } from '#server/cluster-extensions.ts'
 import { ensurePki } from '#server/pki/pki.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
+import { featuresOf } from './features.ts'
 import { tellUsage } from './usage.ts'
 
 tune(AT_REST)
-const directory = process.argv[2]!
+const [directory = '', profiles = '', ...features] = process.argv.slice(2)
 const [clock, random] = [systemClock, systemRandom]
+tellUsage(
+  (message) => {
+    const [name = '', amount] = message.split(' ')
+    return messages[name]!(Number(amount))
+  },
+  { profiles, loop: features.includes('loop') },
+)
 const pki = await ensurePki({ directory: join(directory, 'pki'), clock, random, hostName: 'localhost', serviceAddress: '10.96.0.1' })
 const store = openEmbeddedStore({ directory: join(directory, 'store') })
+const log = createLogger({ write: (line) => process.stderr.write(line), now: clock.now, level: 'warn' })
 const server = createApiServer({
   store,
-  log: createLogger({ write: (line) => process.stderr.write(line), now: clock.now, level: 'warn' }),
+  ...(await featuresOf(features, { directory, store, clock, random, log })),
+  log,
   listen: { tls: { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority } },
   extensions: (context) => clusterExtensions(context, { pki, serviceCidr: '10.96.0.0/12', advertiseAddress: '10.0.0.1', port: 6443 }),
 })
@@ -74,8 +85,4 @@ async function patches(count: number, kind: Kind<any>, key: (i: number) => { nam
   await Promise.all(Array.from({ length: MAPS }, writer))
 }
 tune(UNDER_LOAD)
-tellUsage((message) => {
-  const [name = '', amount] = message.split(' ')
-  return messages[name]!(Number(amount))
-}, process.argv[3])
 process.send!({ url: server.url, ca: pki.authority, cert: pki.admin.certificate, key: pki.admin.key })

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
+import { callsOf } from './longest-turn.ts'
 
 /**
  * Answers `usage`, `sample` and `peak` (the largest memory since `sample`), `profile` and `profiled NAME`; other messages are the caller's. After `loop`
@@ -23,7 +24,10 @@ export interface Usage {
   turn: number
 }
 
-export function tellUsage(other: (message: string) => Promise<void>, profileDirectory = ''): void {
+export function tellUsage(
+  other: (message: string) => Promise<void>,
+  { profiles = '', loop = false }: { profiles?: string; loop?: boolean } = {},
+): void {
   let gc = 0
   let worst = 0
   let peak = 0
@@ -37,15 +41,25 @@ export function tellUsage(other: (message: string) => Promise<void>, profileDire
   let sampling: NodeJS.Timeout | undefined
   const delay = monitorEventLoopDelay({ resolution: 1 })
   let turn = 0
+  /** The longest turn so far, and that of what was last told. */
+  let longest = { from: 0, to: 0 }
+  let told = longest
   const watchLoop = () => {
     delay.enable()
     let cpu = process.threadCpuUsage()
+    let from = process.hrtime.bigint()
     setInterval(() => {
       const { user, system } = process.threadCpuUsage(cpu)
-      turn = Math.max(turn, (user + system) / 1000)
+      const to = process.hrtime.bigint()
+      if (turn < (user + system) / 1000) {
+        turn = (user + system) / 1000
+        longest = { from: Number(from) / 1000, to: Number(to) / 1000 }
+      }
+      from = to
       cpu = process.threadCpuUsage()
     }, 1).unref()
   }
+  if (loop) watchLoop()
   const session = new Session()
   process.on('message', async (message: string) => {
     if (message === 'profile') {
@@ -59,8 +73,9 @@ export function tellUsage(other: (message: string) => Promise<void>, profileDire
       const { profile } = await session.post('Profiler.stop')
       const { profile: allocations } = await session.post('HeapProfiler.stopSampling')
       session.disconnect()
-      writeFileSync(join(profileDirectory, `${message.slice(9)}.cpuprofile`), JSON.stringify(profile))
-      writeFileSync(join(profileDirectory, `${message.slice(9)}.heapprofile`), JSON.stringify(allocations))
+      writeFileSync(join(profiles, `${message.slice(9)}.cpuprofile`), JSON.stringify(profile))
+      writeFileSync(join(profiles, `${message.slice(9)}.turn.txt`), callsOf(profile, told))
+      writeFileSync(join(profiles, `${message.slice(9)}.heapprofile`), JSON.stringify(allocations))
     } else if (message === 'sample') {
       peak = 0
       sampling = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 10)
@@ -81,6 +96,7 @@ export function tellUsage(other: (message: string) => Promise<void>, profileDire
     process.send!(usage)
     if (message !== 'usage') return
     worst = 0
+    told = longest
     turn = 0
     delay.reset()
   })
