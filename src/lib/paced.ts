@@ -34,6 +34,14 @@ export class Pace {
     this.#most = most
   }
 
+  /** Waits where that is more than may be done in a turn. */
+  async after(weight: number): Promise<void> {
+    this.#weight += weight
+    if (this.#weight < this.#most) return
+    this.#weight = 0
+    await setImmediate()
+  }
+
   async run<T>(work: Generator<number, T>): Promise<T> {
     for (;;) {
       const step = work.next()

@@ -2,8 +2,11 @@
 import { encodeMessage } from './protobuf-encode.ts'
 import { LENGTH, ProtobufError, ProtobufReader } from './protobuf-reader.ts'
 import { messageNamed } from './protobuf-tables.ts'
+import { ProtobufWriter } from './protobuf-writer.ts'
 
 const MAGIC = Buffer.from('k8s\0', 'latin1')
+/** Two empty texts, encoding and type, each a tag and a length. */
+const AFTER_RAW = 4
 
 export interface Envelope {
   apiVersion: string
@@ -46,4 +49,12 @@ function readType(reader: ProtobufReader, envelope: Envelope): void {
 export function closeEnvelope(raw: Uint8Array, { apiVersion, kind }: { apiVersion: string; kind: string }): Buffer {
   const unknown = { apiVersion, kind, raw, contentEncoding: '', contentType: '' }
   return Buffer.concat([MAGIC, encodeMessage(unknown, messageNamed('runtime.Unknown')!)])
+}
+
+/** What stands around a message of `length` bytes whose parts are at hand one after another: together what `closeEnvelope` makes of it. */
+export function envelopeAround(length: number, type: { apiVersion: string; kind: string }): { before: Buffer; after: Buffer } {
+  const empty = closeEnvelope(new Uint8Array(), type)
+  const size = new ProtobufWriter()
+  size.unsigned(length)
+  return { before: Buffer.concat([empty.subarray(0, -AFTER_RAW - 1), size.finish()]), after: empty.subarray(-AFTER_RAW) }
 }

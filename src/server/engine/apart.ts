@@ -1,6 +1,7 @@
 // Sends the steps of a write over an object of very many fields to the thread that reads large bodies, so that they keep nobody else waiting.
 // Built-in kinds that take their time by themselves (`validateFurther`) stay here. Whatever else is done here with such an object is done in slices.
 import { freezing } from '#api/clone.ts'
+import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import type { GroupVersionKind, KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
@@ -50,20 +51,29 @@ export async function stepApart(
   { step, wanted, stored }: { step: StepOnly; wanted: unknown; stored: StoredObject | undefined },
 ): Promise<unknown> {
   const { resource, warn } = write
-  const { kind } = resource
-  const siblings = engine.registry.siblings(resource).map((sibling) => nameOf(sibling.kind))
+  const siblings = engine.registry.siblings(resource).map(({ kind }) => kind)
   const texts = [
     await textOf(wanted, step.step === 'own' || step.step === 'judge' ? MAX_HEAVY_BYTES : MAX_OBJECT_BYTES),
     ...(stored ? [servedBytes(resource, stored)] : []),
-    ...(kind.madeOf ? [await textOf(kind.madeOf, MAX_OBJECT_BYTES)] : []),
   ]
-  const { value, warnings, refused } = await engine.bodies.step(
-    { ...step, kind: nameOf(kind), siblings, ...(kind.madeOf ? { custom: true } : {}) } as Step,
-    texts,
-  )
+  const order = await kindStep(resource.kind, step, { texts, siblings })
+  const { value, warnings, refused } = await engine.bodies.step(order.step, order.texts)
   for (const warning of warnings) warn(warning)
   if (refused) throw StatusError.from(value as Parameters<typeof StatusError.from>[0])
   return value
+}
+
+/** The step with all that the thread has to know of the kind. */
+export async function kindStep(
+  kind: Kind,
+  step: StepOnly,
+  { texts, siblings = [] }: { texts: readonly Uint8Array[]; siblings?: readonly Kind[] },
+): Promise<{ step: Step; texts: readonly Uint8Array[] }> {
+  const custom = kind.madeOf
+  return {
+    step: { ...step, kind: nameOf(kind), siblings: siblings.map(nameOf), ...(custom ? { custom: true } : {}) } as Step,
+    texts: custom ? [...texts, await textOf(custom, MAX_OBJECT_BYTES)] : texts,
+  }
 }
 
 export function ownerOf(engine: Engine, { fieldManager, attributes: { subresource } }: Write): Owner {

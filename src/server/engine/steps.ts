@@ -14,6 +14,7 @@ import type { GroupVersionKind, KubeObject } from '#api/object.ts'
 import { patchObject, type PatchBody } from '#api/patch/patch.ts'
 import { parseNumerals } from '#api/schema/numeral.ts'
 import { invalidError, StatusError } from '#api/status.ts'
+import { type ItemForm, itemPart } from '#server/http/list-forms.ts'
 import { parseExactly } from '#lib/exact-json.ts'
 import { decodePatched } from './decode.ts'
 import { encodeForStore, headOf } from './encoding.ts'
@@ -41,12 +42,15 @@ export type Step = StepKind &
     | ({ step: 'patch'; fieldValidation: FieldValidation } & Omit<PatchBody, 'patch'>)
     | { step: 'own'; owner: Owner }
     | { step: 'show'; converted: boolean }
+    | { step: 'item'; form: ItemForm }
     | { step: 'judge'; context: Pick<HookContext, 'now' | 'user' | 'subresource'> }
   )
 
 export interface StepOutcome {
   /** `apply`, `patch`: the object. `own`: its field managers, or null. `show`: its text. `judge`: a Judgement. */
   value?: unknown
+  /** `item`: the object as it stands in a list of that form. */
+  bytes?: Uint8Array
   warnings: string[]
   /** `value` is the Status of a refusal. */
   refused?: true
@@ -65,6 +69,10 @@ export function carryOutStep(step: Step, texts: readonly Uint8Array[]): StepOutc
   const kinds: readonly Kind<any>[] = step.custom ? customKinds(parse(texts.at(-1)!) as CustomResourceDefinition) : builtinKinds
   const [wanted, there] = step.custom ? texts.slice(0, -1) : texts
   try {
+    if (step.step === 'item') {
+      const part = itemPart(kindNamed(kinds, step.kind), parse(wanted!) as KubeObject, step.form)
+      return { bytes: typeof part === 'string' ? Buffer.from(part) : part, warnings }
+    }
     const present = there && (parse(there) as KubeObject)
     return {
       value: valueOf(step, step.step === 'patch' && step.numerals ? parseNumerals(textOf(wanted!)) : parse(wanted!), {
@@ -86,8 +94,12 @@ interface Circumstances {
   warn(text: string): void
 }
 
-function valueOf(step: Step, wanted: unknown, { kinds, present, warn }: Circumstances): unknown {
-  const named = (wanted: GroupVersionKind) => kinds.find(({ group, version, kind }) => equal({ group, version, kind }, wanted))!
+function kindNamed(kinds: readonly Kind<any>[], wanted: GroupVersionKind): Kind<any> {
+  return kinds.find(({ group, version, kind }) => equal({ group, version, kind }, wanted))!
+}
+
+function valueOf(step: Exclude<Step, { step: 'item' }>, wanted: unknown, { kinds, present, warn }: Circumstances): unknown {
+  const named = (wanted: GroupVersionKind) => kindNamed(kinds, wanted)
   const kind = named(step.kind)
   const siblings = step.siblings.map(named)
   switch (step.step) {

@@ -92,3 +92,12 @@ test('Outbox flush sends before the turn ends, once, and nothing to a stream tha
   await turn()
   assert.deepEqual([here.writes.length, gone.writes.length], [1, 0])
 })
+
+test('FanOut.shared makes a frame once for an event and key, whoever asks for another in between', () => {
+  const fanOut = new FanOut()
+  const [event, next] = [{}, {}]
+  const made: string[] = []
+  const ask = (of: object, key: string) => fanOut.shared(of, key, () => Buffer.from(`${made.push(key)} ${key}`)).toString()
+  assert.deepEqual([ask(event, 'table'), ask(event, 'first table'), ask(event, 'table')], ['1 table', '2 first table', '1 table'])
+  assert.equal(ask(next, 'table'), '3 table')
+})

@@ -10,13 +10,16 @@ export class FanOut {
   /** What was joined last, and of which frames: the next watcher most likely wants the same. */
   #frames: readonly Buffer[] = []
   #joined: Buffer | undefined
-  /** The frame of a large event, while it is under way: too much to be kept with the event. */
-  #large: { of: object; key: string; frame: Buffer } | undefined
+  /** The frames of an event while it is under way: those that are too much, or too soon out of date, to be kept with the event. */
+  #passing: { of: object; frames: Map<string, Buffer> } | undefined
 
-  /** The frame made last for the same, or a new one. */
+  /** The frame made for the same event and key, or a new one. */
   shared(of: object, key: string, make: () => Buffer): Buffer {
-    if (this.#large?.of !== of || this.#large.key !== key) this.#large = { of, key, frame: make() }
-    return this.#large.frame
+    if (this.#passing?.of !== of) this.#passing = { of, frames: new Map() }
+    const { frames } = this.#passing
+    const frame = frames.get(key) ?? make()
+    frames.set(key, frame)
+    return frame
   }
 
   /** Sends what `outbox` holds at the end of this turn. */
@@ -42,7 +45,7 @@ export class FanOut {
     if (this.#waiting.length > 0) return void setImmediate(() => this.#flush())
     this.#joined = undefined
     this.#frames = []
-    this.#large = undefined
+    this.#passing = undefined
   }
 }
 

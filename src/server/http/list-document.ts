@@ -10,7 +10,8 @@ import type { StoredObject } from '#server/cache/stored-object.ts'
 import { nextTurn } from '#lib/paced.ts'
 import { listMeta, repeatsKind } from './list-stream.ts'
 import type { Negotiated } from './negotiate.ts'
-import { includeObjectOf, notAcceptableForm, partialMetadata } from './respond.ts'
+import { partialMetadata } from './partial-metadata.ts'
+import { includeObjectOf, notAcceptableForm } from './respond.ts'
 
 const SLICE = 100
 const SLICE_BYTES = 512 * 1024

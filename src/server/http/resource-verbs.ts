@@ -7,6 +7,7 @@ import { listDefinitionOf } from '#api/openapi/definition-names.ts'
 import { goKind } from '#api/patch/json-patch.ts'
 import type { PatchBody } from '#api/patch/patch.ts'
 import { StatusError } from '#api/status.ts'
+import type { Writable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import { MAX_OBJECT_BYTES, textOf } from '#server/engine/text-of.ts'
 import { applyObject } from '#server/engine/apply.ts'
@@ -28,15 +29,15 @@ import { readBody } from './body.ts'
 import { annotateOf, answerHeaders, type Call } from './call.ts'
 import { deleteOptionsOf, readDeleteOptions } from './delete-options.ts'
 import { smallList, streamList } from './list-stream.ts'
+import { streamForm } from './form-stream.ts'
 import type { FanOut } from './fan-out.ts'
-import type { SlabPool } from './slab-writer.ts'
-import { negotiate, type Negotiated } from './negotiate.ts'
+import { SLAB_BYTES, type SlabPool } from './slab-writer.ts'
+import { CONTENT_TYPES, negotiate, type Negotiated } from './negotiate.ts'
 import { flag, integer, optionsOf, type WriteParameters, writeParameters } from './parameters.ts'
 import { contentType, readObject, unsupportedMediaType } from './read-object.ts'
 import { answerStatus } from './recover.ts'
-import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import { encode, messageFor } from './encode.ts'
-import { sendApart, sendBytes, sendStored, wantsGzip, wantsPretty } from './respond.ts'
+import { includeObjectOf, notAcceptableForm, sendBytes, sendStored, wantsGzip, wantsPretty } from './respond.ts'
 import { listDocument } from './list-document.ts'
 import { streamWatch } from './watch-stream.ts'
 
@@ -278,41 +279,44 @@ async function sendWritten(
   await sendStored(call, stored, { engine, resource, negotiated, status: created ? 201 : 200 })
 }
 
-const NEWLINE = Buffer.from('\n')
-
-/** More than this is not made into another form at once. */
-const MOST_APART = 16 * 1024 * 1024
-
 async function sendList(
   call: Call,
   listing: Listing,
   { engine, resource, pool, negotiated }: Omit<Served, 'fanOut'> & { negotiated: Negotiated },
 ): Promise<void> {
-  const recorded = call.audit?.keeps('RequestResponse') === true
-  if (negotiated.format !== 'json' || negotiated.as || wantsPretty(call) || recorded) {
-    const json = negotiated.as || recorded ? undefined : smallList(resource, listing, MOST_APART)
-    const definition = listDefinitionOf(resource.kind)
-    if (json && json.length >= LARGE_BYTES) return sendApart(call, json, { engine, negotiated, definition })
+  const { kind } = resource
+  const { as, format } = negotiated
+  const pretty = wantsPretty(call)
+  const stored = format === 'json' && !as && !pretty
+  if (call.audit?.keeps('RequestResponse'))
+    call.audit.response((await listDocument(call, listing, { engine, resource, negotiated })) as KubeObject)
+  const small = stored ? smallList(resource, listing) : undefined
+  if (small) return sendBytes(call, { status: 200, type: CONTENT_TYPES.json, body: small })
+  const message = messageFor(negotiated, listDefinitionOf(kind))
+  if (!stored && isBrief(listing)) {
     const document = await listDocument(call, listing, { engine, resource, negotiated })
-    if (recorded) call.audit?.response(document as KubeObject)
-    const message = messageFor(negotiated, definition)
-    const form = { format: negotiated.format, pretty: wantsPretty(call), message }
-    if (form.format === 'json' && !form.pretty && listing.items.some(({ bytes }) => bytes.length >= LARGE_BYTES))
-      return sendBytes(call, { status: 200, type: 'application/json', body: Buffer.concat([await textOf(document, Infinity), NEWLINE]) })
-    return sendBytes(call, { status: 200, ...encode(document, form) })
+    return sendBytes(call, { status: 200, ...encode(document, { format, pretty, message }) })
   }
-  const small = smallList(resource, listing)
-  if (small) return sendBytes(call, { status: 200, type: 'application/json', body: small })
+  if (as === 'PartialObjectMetadata') throw notAcceptableForm(as, `a list (*${kind.version}.${kind.listKind})`)
+  const form = { negotiated, pretty, includeObject: as === 'Table' ? includeObjectOf(call) : ('None' as const), now: engine.clock.now() }
+  const target = openList(call, CONTENT_TYPES[message || format === 'yaml' ? format : 'json'])
+  await (stored ? streamList(target, { resource, listing, pool }) : streamForm(target, { engine, resource, listing, form, pool }))
+}
+
+/** So little that it is made and sent at once. */
+function isBrief({ items }: Listing): boolean {
+  let bytes = 0
+  for (const stored of items) if ((bytes += stored.bytes.length) > SLAB_BYTES) return false
+  return true
+}
+
+function openList(call: Call, type: string): Writable {
   const zip = wantsGzip(call)
-  const headers = {
-    ...answerHeaders(call),
-    'content-type': 'application/json',
-    ...(zip ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : {}),
-  }
+  const headers = { ...answerHeaders(call), 'content-type': type, ...(zip ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : {}) }
   const target = call.exchange.open(200, headers)
-  if (!zip) return streamList(target, { resource, listing, pool })
+  if (!zip) return target
   const gzip = createGzip({ level: 1 })
   gzip.pipe(target)
   target.on('close', () => gzip.destroy())
-  await streamList(gzip, { resource, listing, pool })
+  return gzip
 }

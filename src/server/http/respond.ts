@@ -13,7 +13,10 @@ import type { Engine } from '#server/engine/engine.ts'
 import type { Resource } from '#server/registry.ts'
 import { answer, type Call } from './call.ts'
 import { encode, messageFor } from './encode.ts'
+import { aroundItems, type ItemForm } from './list-forms.ts'
+import { partApart } from './part-apart.ts'
 import { CONTENT_TYPES, type Negotiated } from './negotiate.ts'
+import { partialMetadata } from './partial-metadata.ts'
 import { isTrue } from './request-info.ts'
 
 const compress = promisify(gzip)
@@ -35,7 +38,24 @@ export async function sendStored(call: Call, stored: StoredObject, sending: Send
   }
   if (!negotiated.as && stored.bytes.length >= LARGE_BYTES)
     return sendApart(call, servedBytes(resource, stored), { engine, negotiated, status, definition: resource.kind.schema.name })
+  if (negotiated.as && negotiated.as !== 'PartialObjectMetadataList' && stored.bytes.length >= LARGE_BYTES)
+    return sendFormApart(call, stored, sending)
   return sendObject(call, servedObject(resource, stored, engine.mirror.recent), sending)
+}
+
+/** A Table of a large object, or its metadata. */
+async function sendFormApart(call: Call, stored: StoredObject, { engine, resource, negotiated, status = 200 }: Sending): Promise<void> {
+  const { as, metaVersion: version, format } = negotiated
+  const isTable = as === 'Table'
+  const now = engine.clock.now()
+  const form: ItemForm = { negotiated, pretty: wantsPretty(call), includeObject: isTable ? includeObjectOf(call) : 'None', now }
+  const part = await partApart(engine, resource, { stored, form: isTable ? form : { ...form, alone: true } })
+  const message = messageFor(negotiated, undefined)
+  const type = CONTENT_TYPES[message || format === 'yaml' ? format : 'json']
+  if (!isTable) return sendBytes(call, { status, type, body: part })
+  const listMeta = stored.revision > 0 ? { resourceVersion: String(stored.revision) } : {}
+  const around = aroundItems(tableOf(resource.kind, [], { now, version, listMeta }), { ...form, message, length: 0 })
+  return sendBytes(call, { status, type, body: Buffer.concat([Buffer.from(around.before), part, Buffer.from(around.after)]) })
 }
 
 interface SendingApart extends Pick<Sending, 'engine' | 'negotiated' | 'status'> {
@@ -96,10 +116,6 @@ function transform(
 /** An object asked for as a list, or a list as an object. */
 export function notAcceptableForm(asked: string, is: string): StatusError {
   return new StatusError('NotAcceptable', `you requested ${asked}, but the requested object is ${is}`)
-}
-
-export function partialMetadata({ metadata }: KubeObject, version: string): KubeObject {
-  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: metadata ?? {} }
 }
 
 export function includeObjectOf(call: Call): 'None' | 'Metadata' | 'Object' {

@@ -22,7 +22,8 @@ import { readObject } from './read-object.ts'
 import { answerStatus } from './recover.ts'
 import { applyWrite, forbiddenForce, keyOf, negotiateObject, readApply, readPatch, writeOf } from './resource-verbs.ts'
 import { encode } from './encode.ts'
-import { includeObjectOf, partialMetadata, sendBytes, sendObject, wantsPretty } from './respond.ts'
+import { partialMetadata } from './partial-metadata.ts'
+import { includeObjectOf, sendBytes, sendObject, wantsPretty } from './respond.ts'
 
 /** Whether a handler was there to serve it. */
 export async function serveHandler(engine: Engine, call: Call, resource: Resource): Promise<boolean> {

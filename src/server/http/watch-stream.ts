@@ -17,7 +17,8 @@ import type { Negotiated } from './negotiate.ts'
 import { answerHeaders, type Call } from './call.ts'
 import { Patience } from './patience.ts'
 import { messageFor } from './encode.ts'
-import { includeObjectOf, partialMetadata } from './respond.ts'
+import { partialMetadata } from './partial-metadata.ts'
+import { includeObjectOf } from './respond.ts'
 import { type FanOut, Outbox } from './fan-out.ts'
 import { openWatchSocket, watchUpgrade } from './watch-socket.ts'
 import { type SlabPool, SlabWriter } from './slab-writer.ts'
@@ -181,26 +182,31 @@ function frameForm(
     if (message) return encodeWatchFrame(type, encodeObject(as ? partialMetadata(object, metaVersion) : object, message))
     return Buffer.from(`${before}${JSON.stringify(as === 'Table' ? table(object) : partialMetadata(object, metaVersion))}}\n`)
   }
+  const includeObject = as === 'Table' ? includeObjectOf(call) : undefined
   const table = (object: ReturnType<typeof servedObject> | undefined, resourceVersion = object?.metadata?.resourceVersion) => {
     const listMeta = resourceVersion ? { resourceVersion } : {}
-    const made = tableOf(kind, object ? [object] : [], {
+    return tableOf(kind, object ? [object] : [], {
       now: engine.clock.now(),
       version: metaVersion,
-      includeObject: includeObjectOf(call),
+      ...(includeObject ? { includeObject } : {}),
       withColumns: first,
       listMeta,
     })
-    // A bookmark shows nothing: the first rows still come with their columns.
-    if (object) first = false
-    return made
+  }
+  const tableFrame = (type: ChangeType, stored: StoredObject, event: CacheEvent | undefined) => {
+    // Ages pass: a frame is shared by those who are told now. Only the first of each watcher has columns.
+    const key = `${keys[type]} ${includeObject} ${first}`
+    const frame = event ? fanOut.shared(event, key, () => make(type, stored)) : make(type, stored)
+    first = false
+    return frame
   }
   const keyOf = (type: ChangeType) => `${type} ${apiVersion} ${as ?? ''} ${metaVersion} ${format}`
   const keys = { ADDED: keyOf('ADDED'), MODIFIED: keyOf('MODIFIED'), DELETED: keyOf('DELETED') }
   return {
     plain: !as && !message && !resource.converts,
     frame(type, stored, event) {
-      // Tables differ between watchers: only the first event of each has columns.
-      if (!event || as === 'Table') return make(type, stored)
+      if (as === 'Table') return tableFrame(type, stored, event)
+      if (!event) return make(type, stored)
       const key = keys[type]
       const known = event.frames?.get(key)
       if (known) return known
@@ -223,6 +229,8 @@ function frameForm(
       if (!as && kind.schema.name) decodeInto(plain, kind.schema)
       const object =
         as === 'Table' ? table(initialEventsEnd ? plain : undefined, String(revision)) : as ? partialMetadata(plain, metaVersion) : plain
+      // A bookmark shows nothing: the first rows still come with their columns.
+      if (initialEventsEnd) first = false
       return Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`)
     },
   }
