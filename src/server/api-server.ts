@@ -297,6 +297,7 @@ class Server implements ApiServer {
         [Symbol.asyncDispose]: async () => {
           this.#state = 'stopped'
           stop.abort()
+          listener?.leave()
           await this.#drain()
           await listener?.close()
           await this.#bodies[Symbol.asyncDispose]()

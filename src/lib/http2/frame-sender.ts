@@ -13,8 +13,11 @@ const HIGH_WATER = 256 * 1024
 const AT_ONCE_BYTES = 64 * 1024
 /** Who makes us answer and does not read the answers. */
 const MAX_BACKLOG = 2 * 1024 * 1024
-/** An answer of which nothing is taken for so long is given up: who served it has done all they can. */
+/** A whole answer of which no more is taken in so long is given up: who served it has done all they can. */
 const STALLED_MS = 60_000
+const TAKEN_BYTES = 64 * 1024
+/** For the last words to be read. */
+const LINGER_MS = 1000
 
 export interface SenderOptions {
   clock: Clock
@@ -72,9 +75,8 @@ export class FrameSender implements StreamCarrier {
     this.control(numberFrame(FRAME.windowUpdate, stream.id, bytes))
   }
 
-  /** Tells that the peer may send the body it has announced. */
-  sendContinue(id: number): void {
-    this.#sendBlock(id, this.encoder.encode(100, {}), false)
+  sendContinue(stream: ServerStream): void {
+    this.#sendBlock(stream.id, this.encoder.encode(100, {}), false)
   }
 
   /** A frame about the connection, or that something is not to be. */
@@ -111,7 +113,10 @@ export class FrameSender implements StreamCarrier {
     this.#writer.add(last)
     this.#writer.flush()
     this.stop()
-    this.#socket.end(() => this.#socket.destroy())
+    // Closed at once, what the peer is still sending would have the connection reset, and the last words with it.
+    this.#socket.end()
+    const overdue = this.#clock.after(LINGER_MS, () => this.#socket.destroy())
+    this.#socket.once('close', () => overdue.cancel())
   }
 
   stop(): void {
@@ -149,7 +154,7 @@ export class FrameSender implements StreamCarrier {
   #lookAfter(stream: ServerStream): void {
     const { waiting } = stream
     stream.patience = this.#clock.after(STALLED_MS, () => {
-      if (stream.waiting === waiting) stream.reset(CODE.cancel)
+      if (stream.waiting > waiting - TAKEN_BYTES) stream.reset(CODE.cancel)
       else this.#lookAfter(stream)
     })
   }
@@ -172,7 +177,7 @@ export class FrameSender implements StreamCarrier {
       const frame = Buffer.allocUnsafe(FRAME_HEAD_BYTES + length)
       writeFrameHead(frame, 0, { length, type: at === 0 ? FRAME.headers : FRAME.continuation, flags, stream })
       block.copy(frame, FRAME_HEAD_BYTES, at, at + length)
-      this.#writer.add(frame)
+      this.control(frame)
     }
   }
 

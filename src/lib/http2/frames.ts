@@ -1,4 +1,5 @@
 // The frames of HTTP/2 (RFC 9113): their numbers, how one is written, and how a stream of bytes is cut into them. Knows nothing of what they mean.
+import { ByteQueue } from '#lib/byte-queue.ts'
 
 export const FRAME = {
   data: 0,
@@ -123,8 +124,7 @@ export function numberFrame(type: number, stream: number, ...numbers: number[]):
 /** Cuts what a client sends into frames, after its preface. What is incomplete is kept until the rest comes, and joined once. */
 export class FrameReader {
   readonly #take: (frame: Frame) => void
-  readonly #parts: Buffer[] = []
-  #held = 0
+  readonly #held = new ByteQueue()
   #needed = PREFACE.length
   #greeted = false
   readonly #frame: Frame = { type: 0, flags: 0, stream: 0, bytes: PREFACE, start: 0, end: 0 }
@@ -136,18 +136,13 @@ export class FrameReader {
   /** Throws ConnectionError. */
   read(chunk: Buffer): void {
     let bytes = chunk
-    if (this.#held > 0 || chunk.length < this.#needed) {
-      this.#parts.push(chunk)
-      this.#held += chunk.length
-      if (this.#held < this.#needed) return
-      bytes = Buffer.concat(this.#parts, this.#held)
-      this.#parts.length = 0
-      this.#held = 0
+    if (this.#held.length > 0 || chunk.length < this.#needed) {
+      this.#held.add(chunk)
+      if (this.#held.length < this.#needed) return
+      bytes = this.#held.takeAll()
     }
     const at = this.#frames(bytes, this.#greeted ? 0 : this.#greet(bytes))
-    if (at === bytes.length) return
-    this.#parts.push(bytes.subarray(at))
-    this.#held = bytes.length - at
+    if (at < bytes.length) this.#held.add(bytes.subarray(at))
   }
 
   #greet(bytes: Buffer): number {

@@ -1,56 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http2 from 'node:http2'
-import { type Duplex, duplexPair } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { test } from 'node:test'
-import { type Clock, systemClock } from '#lib/clock.ts'
 import { seededRandom } from '#lib/random.ts'
-import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { FLAG, FRAME, numberFrame, PREFACE } from './frames.ts'
-import { frame } from './raw-peer.ts'
-import { ServerConnection } from './server-connection.ts'
+import { frame, head, RawPeer } from './raw-peer.ts'
 import type { ServerStream } from './server-stream.ts'
-
-const turn = () => new Promise((resolve) => setImmediate(resolve))
-
-/** A server that answers with what it was sent, or `?size=N` bytes. */
-async function echo(stream: ServerStream): Promise<void> {
-  const size = new URL(stream.head.path, 'http://x').searchParams.get('size')
-  if (size !== null) {
-    const target = stream.open(200, { 'content-type': 'text/plain' })
-    for (let left = Number(size); left > 0 && !target.destroyed; left -= 50_000) {
-      const piece = Buffer.alloc(Math.min(left, 50_000), 'x')
-      await new Promise<void>((resolve) => target.write(piece, () => resolve()))
-    }
-    target.end()
-    return
-  }
-  const whole = stream.takeWhole()
-  const chunks: Buffer[] = []
-  if (!whole) for await (const chunk of stream.input) chunks.push(chunk as Buffer)
-  stream.respond(200, { 'x-method': stream.head.method, 'x-whole': String(whole !== undefined) }, whole ?? Buffer.concat(chunks))
-}
-
-function serve(
-  handle: (stream: ServerStream) => unknown = echo,
-  clock: Clock = systemClock,
-): {
-  near: Duplex
-  far: Duplex
-  served: ServerStream[]
-  connection: ServerConnection
-} {
-  const [near, far] = duplexPair()
-  const served: ServerStream[] = []
-  const connection = new ServerConnection(far, {
-    clock,
-    serve(stream) {
-      served.push(stream)
-      void (async () => handle(stream))().catch(() => {})
-    },
-  })
-  return { near, far, served, connection }
-}
+import { echo, serve, turn } from './testing.ts'
 
 async function ask(session: http2.ClientHttp2Session, headers: http2.OutgoingHttpHeaders, body?: Buffer | string) {
   const stream = session.request(headers, { endStream: body === undefined })
@@ -237,11 +194,12 @@ async function raw(parts: readonly Buffer[], handle?: (stream: ServerStream) => 
   const received: Buffer[] = []
   near.on('data', (chunk) => received.push(chunk as Buffer)).on('error', () => {})
   for (const part of parts) {
-    if (far.destroyed) break
+    if (far.writableEnded) break
     near.write(part)
     await turn()
   }
-  for (let i = 0; i < 20 && !far.destroyed; i++) await turn()
+  for (let i = 0; i < 20 && !far.writableEnded; i++) await turn()
+  await turn()
   const told: Told[] = []
   const bytes = Buffer.concat(received)
   for (let at = 0; at + 9 <= bytes.length; ) {
@@ -256,7 +214,7 @@ async function raw(parts: readonly Buffer[], handle?: (stream: ServerStream) => 
     told,
     resets,
     served,
-    closed: far.destroyed,
+    closed: far.writableEnded,
     away: away && { code: away.payload.readUInt32BE(4), why: away.payload.subarray(8).toString() },
   }
 }
@@ -305,7 +263,7 @@ test('ServerConnection ends connections that break the protocol, with the code a
     ],
     [
       'too many empty frames',
-      [PREFACE, SETTINGS, post(1), Buffer.concat(Array.from({ length: 10_001 }, () => frame(FRAME.data, 0, 1)))],
+      [PREFACE, SETTINGS, post(1), Buffer.concat(Array.from({ length: 12_000 }, () => frame(FRAME.data, 0, 1)))],
       11,
     ],
     [
@@ -371,31 +329,54 @@ test('ServerConnection refuses more streams than it told, and answers 431 to too
   assert.ok(told.some(({ type, payload }) => type === FRAME.data && payload.toString() === 'Request Header Fields Too Large\n'))
 })
 
-test('ServerConnection leaves a peer that asks and never reads', async () => {
-  const { near, far } = serve()
-  near.on('error', () => {})
-  near.write(Buffer.concat([PREFACE, SETTINGS]))
-  const pings = Buffer.concat(Array.from({ length: 10_000 }, () => frame(FRAME.ping, 0, 0, '0000000000000000')))
-  for (let i = 0; i < 40 && !far.destroyed; i++) {
-    near.write(pings)
-    await turn()
-  }
-  assert.equal(far.destroyed, true)
+test('ServerConnection leaves when it is told to: what was asked is answered, no more is taken, all is sent', async () => {
+  const held: ServerStream[] = []
+  const { near, far, connection } = serve((stream) => void held.push(stream))
+  const peer = new RawPeer(near)
+  peer.send(PREFACE, SETTINGS, get(1), post(3))
+  await peer.settle()
+  connection.leave()
+  peer.send(get(5))
+  await peer.settle()
+  assert.deepEqual([held.length, peer.away, peer.resets], [2, { last: 3, code: 0, why: '' }, [[5, 7]]])
+  held[1]!.respond(200, {}, 'late')
+  held[0]!.respond(200, {}, Buffer.alloc(100_000))
+  await peer.settle()
+  assert.deepEqual([[...peer.ended], far.writableEnded], [[3], false], 'the window is not open for the first')
+  peer.send(numberFrame(FRAME.windowUpdate, 0, 100_000), numberFrame(FRAME.windowUpdate, 1, 100_000))
+  await peer.until(() => peer.ended.has(1))
+  for (let i = 0; i < 5; i++) await turn()
+  assert.deepEqual([Buffer.concat(peer.bodies.get(1)!).length, far.writableEnded, peer.told.at(-1)!.type], [100_000, true, FRAME.goAway])
+  near.destroy()
 })
 
-test('ServerConnection gives up an answer nobody takes, not one that is taken slowly', async () => {
-  const clock = createVirtualClock()
-  const { near, served } = serve((stream) => stream.respond(200, {}, Buffer.alloc(100_000)), clock)
-  near.on('data', () => {})
-  const smallWindow = frame(FRAME.settings, 0, 0, '0004000003e8')
-  near.write(Buffer.concat([PREFACE, smallWindow, get(1), get(3)]))
-  await turn()
-  for (let minute = 0; minute < 3; minute++) {
-    near.write(numberFrame(FRAME.windowUpdate, 1, 10))
-    for (let i = 0; i < 5; i++) await turn()
-    await clock.advance(60_000)
-  }
-  assert.deepEqual([served[0]!.isClosed, served[1]!.isClosed], [false, true])
+test('ServerConnection asks for an expected body once it is wanted, and not where it is refused', async () => {
+  const { near } = serve((stream) => (stream.head.path === '/no' ? stream.respond(403, {}) : echo(stream)))
+  const peer = new RawPeer(near)
+  const expecting = (stream: number, path: string) =>
+    head(
+      stream,
+      [
+        [':method', 'POST'],
+        [':scheme', 'https'],
+        [':path', path],
+        ['expect', '100-Continue'],
+      ],
+      { end: false },
+    )
+  peer.send(PREFACE, SETTINGS, expecting(1, '/no'), expecting(3, '/'))
+  await peer.settle()
+  const heads = () => peer.told.filter(({ type }) => type === FRAME.headers).map(({ stream }) => stream)
+  assert.deepEqual(
+    [heads(), [...peer.statuses.values()]],
+    [
+      [1, 3],
+      [403, 100],
+    ],
+  )
+  peer.send(frame(FRAME.data, FLAG.endStream, 3, '00'))
+  await peer.until(() => peer.ended.has(3))
+  assert.deepEqual([heads(), peer.statuses.get(3)], [[1, 3, 3], 200])
   near.destroy()
 })
 

@@ -1,26 +1,13 @@
 // One HTTP/2 connection of a server (RFC 9113): reads frames, keeps streams, and bounds what a peer may cost. Nothing is pushed, and priorities are not
 // heeded. What is sent is its sender's.
 import type { Duplex } from 'node:stream'
-import type { Clock } from '#lib/clock.ts'
+import type { Clock, Timer } from '#lib/clock.ts'
 import { Calm } from './calm.ts'
 import { FrameSender } from './frame-sender.ts'
-import {
-  CODE,
-  ConnectionError,
-  DEFAULT_WINDOW,
-  FLAG,
-  FRAME,
-  type Frame,
-  FRAME_HEAD_BYTES,
-  FrameReader,
-  MAX_FRAME_BYTES,
-  MAX_WINDOW,
-  numberFrame,
-  SETTING,
-  writeFrameHead,
-} from './frames.ts'
+import { CODE, ConnectionError, DEFAULT_WINDOW, FLAG, FRAME, type Frame, FrameReader, MAX_WINDOW, numberFrame, SETTING } from './frames.ts'
 import { HeaderDecoder } from './header-decoder.ts'
 import { PastStreams } from './past-streams.ts'
+import { acknowledgement, fragment, goAwayFrame, readSettings, settingsFrame, unpadded } from './payloads.ts'
 import { areTrailers, requestHead } from './request-head.ts'
 import { ServerStream } from './server-stream.ts'
 
@@ -29,13 +16,19 @@ const MAX_STREAMS = 250
 const STREAM_WINDOW = 256 * 1024
 const CONNECTION_WINDOW = MAX_STREAMS * STREAM_WINDOW
 const REPLENISH_BYTES = CONNECTION_WINDOW / 4
-const EMPTY = Buffer.alloc(0)
-const MAX_SETTINGS = 32
 const MAX_HEADER_BYTES = 256 * 1024
 /** A header block may come in so many frames. */
 const MAX_CONTINUATIONS = 32
-/** Frames that say nothing, in all. */
-const MAX_EMPTY_FRAMES = 10_000
+/** Streams that are opened and come to nothing. */
+const BROKEN_STREAMS = { burst: 1000, perSecond: 33 }
+/** Frames that say nothing. */
+const EMPTY_FRAMES = { burst: 10_000, perSecond: 100 }
+/** To greet, and to end a header block once it is begun. */
+const GREETING_MS = 10_000
+const BLOCK_MS = 30_000
+/** A connection without requests is left, as upstream's server does. */
+const IDLE_MS = 90_000
+const EMPTY = Buffer.alloc(0)
 
 export interface ConnectionOptions {
   clock: Clock
@@ -49,7 +42,9 @@ export class ServerConnection {
   readonly #reader = new FrameReader((frame) => this.#take(frame))
   readonly #sender: FrameSender
   readonly #decoder = new HeaderDecoder(MAX_HEADER_BYTES)
-  readonly #calm: Calm
+  readonly #clock: Clock
+  readonly #brokenStreams: Calm
+  readonly #emptyFrames: Calm
   readonly #streams = new Map<number, ServerStream>()
   readonly #past = new PastStreams()
   /** Requests of the bytes just read: served when all of these have been looked at, for then small bodies are here. */
@@ -58,23 +53,44 @@ export class ServerConnection {
   #streamWindow = DEFAULT_WINDOW
   #receiveWindow = CONNECTION_WINDOW
   #settled = false
-  #emptyFrames = 0
   #unanswered = false
+  /** No more requests are taken. */
+  #leaving = false
   #over = false
+  #idleSince: number
+  #overdue: Timer
   /** A header block whose end has not come. */
-  #block: { stream: number; end: boolean; parts: Buffer[]; bytes: number } | undefined
+  #block: { stream: number; end: boolean; parts: Buffer[]; bytes: number; overdue: Timer } | undefined
 
   constructor(socket: Duplex, { clock, serve }: ConnectionOptions) {
     this.#socket = socket
     this.#serve = serve
-    this.#calm = new Calm(clock)
+    this.#clock = clock
+    this.#brokenStreams = new Calm(clock, BROKEN_STREAMS)
+    this.#emptyFrames = new Calm(clock, EMPTY_FRAMES)
     this.#sender = new FrameSender(socket, { clock, forget: (stream) => this.#forget(stream) })
+    this.#idleSince = clock.monotonic()
+    this.#overdue = clock.after(GREETING_MS, () => this.destroy())
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('error', () => socket.destroy())
     socket.on('end', () => socket.destroy())
     socket.on('close', () => this.#gone())
-    this.#sender.control(settingsFrame())
+    this.#sender.control(
+      settingsFrame([
+        [SETTING.maxConcurrentStreams, MAX_STREAMS],
+        [SETTING.initialWindowSize, STREAM_WINDOW],
+        [SETTING.maxHeaderListSize, MAX_HEADER_BYTES],
+      ]),
+    )
     this.#sender.control(numberFrame(FRAME.windowUpdate, 0, CONNECTION_WINDOW - DEFAULT_WINDOW))
+  }
+
+  /** Takes no more requests, and closes once those there are have been answered. */
+  leave(): void {
+    if (this.#leaving || this.#over) return
+    this.#leaving = true
+    if (this.#streams.size === 0) this.#end(CODE.none, '')
+    else this.#sender.control(goAwayFrame(this.#lastStream, CODE.none, ''))
   }
 
   /** Asks whether the peer is still there; destroys the connection where the last question was not answered. */
@@ -95,7 +111,7 @@ export class ServerConnection {
       this.#reader.read(chunk)
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error
-      this.#fail(error)
+      this.#end(error.code, error.message)
     }
     const begun = this.#begun
     if (begun.length === 0) return
@@ -132,8 +148,7 @@ export class ServerConnection {
     }
     const [from, to] = unpadded(frame)
     const ends = (frame.flags & FLAG.endStream) !== 0
-    if (from === to && !ends && ++this.#emptyFrames > MAX_EMPTY_FRAMES)
-      throw new ConnectionError(CODE.enhanceYourCalm, 'too many empty frames')
+    if (from === to && !ends && !this.#emptyFrames.allows()) throw new ConnectionError(CODE.enhanceYourCalm, 'too many empty frames')
     const stream = this.#streams.get(id)
     if (!stream) {
       if (this.#past.endOf(id) === 'ended') throw new ConnectionError(CODE.streamClosed, 'DATA of a stream that has ended')
@@ -155,12 +170,11 @@ export class ServerConnection {
   #headers(frame: Frame): void {
     const { stream, flags, bytes } = frame
     if (stream % 2 === 0) throw wrong('HEADERS of no stream of a client')
-    let [from, to] = unpadded(frame)
-    if (flags & FLAG.priority) from += 5
-    if (from > to) throw new ConnectionError(CODE.frameSize, 'HEADERS that are too short')
+    const [from, to] = fragment(frame)
     const end = (flags & FLAG.endStream) !== 0
     if (flags & FLAG.endHeaders) return this.#begin(stream, { end, bytes, from, to })
-    this.#block = { stream, end, parts: [Buffer.from(bytes.subarray(from, to))], bytes: to - from }
+    const overdue = this.#clock.after(BLOCK_MS, () => this.#end(CODE.enhanceYourCalm, 'an endless header block'))
+    this.#block = { stream, end, parts: [Buffer.from(bytes.subarray(from, to))], bytes: to - from, overdue }
   }
 
   #continuation({ stream, flags, bytes, start, end }: Frame): void {
@@ -171,6 +185,7 @@ export class ServerConnection {
     if (block.parts.length > MAX_CONTINUATIONS || block.bytes > MAX_HEADER_BYTES)
       throw new ConnectionError(CODE.enhanceYourCalm, 'an endless header block')
     if (!(flags & FLAG.endHeaders)) return
+    block.overdue.cancel()
     this.#block = undefined
     this.#begin(stream, { end: block.end, bytes: Buffer.concat(block.parts, block.bytes), from: 0, to: block.bytes })
   }
@@ -195,13 +210,12 @@ export class ServerConnection {
     }
     this.#lastStream = id
     const head = tooLarge ? { method: 'GET', path: '/', headers: {} } : requestHead(fields)
-    if (!head || this.#streams.size >= MAX_STREAMS) return this.#refuse(id, head ? CODE.refusedStream : CODE.protocol)
+    if (!head || this.#streams.size >= MAX_STREAMS || this.#leaving) return this.#refuse(id, head ? CODE.refusedStream : CODE.protocol)
     const stream = new ServerStream(id, head, { carrier: this.#sender, window: this.#streamWindow, receiveWindow: STREAM_WINDOW })
     this.#streams.set(id, stream)
     if (end) this.#receive(stream, EMPTY, true)
     if (stream.isClosed) return
     if (tooLarge) return stream.respond(431, { 'content-type': 'text/plain; charset=utf-8' }, 'Request Header Fields Too Large\n')
-    if (head.headers.expect === '100-continue' && !end) this.#sender.sendContinue(id)
     this.#begun.push(stream)
   }
 
@@ -215,20 +229,29 @@ export class ServerConnection {
     this.#count()
   }
 
-  #settings({ flags, bytes, start, end }: Frame): void {
+  #settings(frame: Frame): void {
+    const { flags, start, end } = frame
     if ((end - start) % 6 !== 0 || (flags & FLAG.ack && end > start)) throw new ConnectionError(CODE.frameSize, 'SETTINGS of a wrong size')
     if (flags & FLAG.ack) return
-    if (end - start > MAX_SETTINGS * 6) throw new ConnectionError(CODE.enhanceYourCalm, 'too many settings')
-    this.#settled = true
-    let window = this.#streamWindow
-    for (let at = start; at < end; at += 6) {
-      const [name, value] = [bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2)]
-      checkSetting(name, value)
-      if (name === SETTING.headerTableSize) this.#sender.encoder.limit(value)
-      else if (name === SETTING.initialWindowSize) window = value
-    }
+    const { tableBytes, window = this.#streamWindow } = readSettings(frame)
+    if (!this.#settled) this.#greeted()
+    if (tableBytes !== undefined) this.#sender.encoder.limit(tableBytes)
     this.#resize(window)
-    this.#sender.control(acknowledgement(FRAME.settings))
+    this.#sender.control(acknowledgement(frame))
+  }
+
+  #greeted(): void {
+    this.#settled = true
+    this.#overdue.cancel()
+    this.#watchIdle(IDLE_MS)
+  }
+
+  #watchIdle(milliseconds: number): void {
+    this.#overdue = this.#clock.after(milliseconds, () => {
+      const left = this.#streams.size > 0 ? IDLE_MS : this.#idleSince + IDLE_MS - this.#clock.monotonic()
+      if (left <= 0) this.leave()
+      else this.#watchIdle(left)
+    })
   }
 
   #resize(window: number): void {
@@ -239,11 +262,11 @@ export class ServerConnection {
       if (!this.#sender.openStream(stream, more)) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
   }
 
-  #ping({ flags, bytes, start }: Frame): void {
-    if (flags & FLAG.ack) return
-    this.#sender.control(acknowledgement(FRAME.ping, bytes.readUInt32BE(start), bytes.readUInt32BE(start + 4)))
+  #ping(frame: Frame): void {
+    if (!(frame.flags & FLAG.ack)) this.#sender.control(acknowledgement(frame))
   }
 
+  /** The client leaves: what it has asked is answered, and no more comes. */
   #away({ start, end }: Frame): void {
     if (end - start < 8) throw new ConnectionError(CODE.frameSize, 'GOAWAY of a wrong size')
   }
@@ -268,7 +291,11 @@ export class ServerConnection {
   }
 
   #forget(stream: ServerStream): void {
-    if (this.#streams.delete(stream.id)) this.#past.add(stream.id, { left: !stream.received })
+    if (!this.#streams.delete(stream.id)) return
+    this.#past.add(stream.id, { left: !stream.received })
+    if (this.#streams.size > 0) return
+    this.#idleSince = this.#clock.monotonic()
+    if (this.#leaving) this.#end(CODE.none, '')
   }
 
   /** The peer broke a rule of one stream. */
@@ -284,21 +311,21 @@ export class ServerConnection {
   }
 
   #count(): void {
-    if (!this.#calm.allows()) throw new ConnectionError(CODE.enhanceYourCalm, 'too many streams that come to nothing')
+    if (!this.#brokenStreams.allows()) throw new ConnectionError(CODE.enhanceYourCalm, 'too many streams that come to nothing')
   }
 
-  /** Says why, and closes. */
-  #fail({ code, message }: ConnectionError): void {
+  /** Says why, and closes once that has left. */
+  #end(code: number, why: string): void {
+    if (this.#over) return
     this.#over = true
-    const text = Buffer.from(message)
-    const frame = Buffer.concat([numberFrame(FRAME.goAway, 0, this.#lastStream, code), text])
-    writeFrameHead(frame, 0, { length: 8 + text.length, type: FRAME.goAway, flags: 0, stream: 0 })
-    this.#sender.end(frame)
+    this.#sender.end(goAwayFrame(this.#lastStream, code, why))
     this.#gone()
   }
 
   #gone(): void {
     this.#over = true
+    this.#overdue.cancel()
+    this.#block?.overdue.cancel()
     this.#begun = []
     this.#sender.stop()
     const streams = [...this.#streams.values()]
@@ -309,40 +336,4 @@ export class ServerConnection {
 
 function wrong(what: string): ConnectionError {
   return new ConnectionError(CODE.protocol, what)
-}
-
-function settingsFrame(): Buffer {
-  const settings = [
-    [SETTING.maxConcurrentStreams, MAX_STREAMS],
-    [SETTING.initialWindowSize, STREAM_WINDOW],
-    [SETTING.maxHeaderListSize, MAX_HEADER_BYTES],
-  ] as const
-  const frame = Buffer.alloc(FRAME_HEAD_BYTES + settings.length * 6)
-  let at = writeFrameHead(frame, 0, { length: settings.length * 6, type: FRAME.settings, flags: 0, stream: 0 })
-  for (const [name, value] of settings) {
-    at = frame.writeUInt16BE(name, at)
-    at = frame.writeUInt32BE(value, at)
-  }
-  return frame
-}
-
-function checkSetting(name: number, value: number): void {
-  if (name === SETTING.enablePush && value > 1) throw wrong('a setting that is neither 0 nor 1')
-  if (name === SETTING.maxFrameSize && (value < MAX_FRAME_BYTES || value >= 2 ** 24)) throw wrong('a frame size that is not allowed')
-  if (name === SETTING.initialWindowSize && value > MAX_WINDOW) throw new ConnectionError(CODE.flowControl, 'a window that is too large')
-}
-
-function acknowledgement(type: number, ...numbers: number[]): Buffer {
-  const frame = numberFrame(type, 0, ...numbers)
-  frame[4] = FLAG.ack
-  return frame
-}
-
-/** Where a payload begins and ends without its padding. */
-function unpadded({ flags, bytes, start, end }: Frame): [number, number] {
-  if (!(flags & FLAG.padded)) return [start, end]
-  if (start === end) throw new ConnectionError(CODE.frameSize, 'padding of nothing')
-  const to = end - bytes[start]!
-  if (to <= start) throw wrong('more padding than payload')
-  return [start + 1, to]
 }

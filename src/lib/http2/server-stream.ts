@@ -1,6 +1,7 @@
 // One request and its answer on an HTTP/2 connection. A body that has come whole is there at once; streams are made only for who asks for them.
 import type { OutgoingHttpHeaders } from 'node:http'
 import { Readable, Writable } from 'node:stream'
+import { ByteQueue } from '#lib/byte-queue.ts'
 import type { Timer } from '#lib/clock.ts'
 import { CODE } from './frames.ts'
 import type { RequestHead } from './request-head.ts'
@@ -17,7 +18,9 @@ export interface StreamCarrier {
   /** `done` is called once the bytes have left, with an error if they never will. */
   sendData(stream: ServerStream, data: { bytes: Buffer; end: boolean; done?: Done | undefined }): void
   sendReset(stream: ServerStream, code: number): void
-  /** The peer may send so much more of the body. */
+  /** The peer may send the body it has announced. */
+  sendContinue(stream: ServerStream): void
+  /** So much more of it. */
   widen(stream: ServerStream, bytes: number): void
 }
 
@@ -55,12 +58,13 @@ export class ServerStream {
   /** What the whole body was told to be. */
   readonly #declared: number | undefined
   #size = 0
-  #chunks: Buffer[] = []
+  #body: ByteQueue | undefined
   #input: RequestBody | undefined
   #output: AnswerBody | undefined
   /** The reader has room for more. */
   #wanted = false
   #taken = 0
+  #expected: boolean
   #state: 'open' | 'closed' = 'open'
   #received = false
   #sent = false
@@ -76,6 +80,7 @@ export class ServerStream {
     this.#carrier = carrier
     this.window = window
     this.#receiveWindow = receiveWindow
+    this.#expected = head.headers.expect?.toLowerCase() === '100-continue'
     const declared = head.headers['content-length']
     if (declared !== undefined) this.#declared = Number(declared)
   }
@@ -96,15 +101,14 @@ export class ServerStream {
   /** The body, where it is here already and nobody reads it as a stream; told once. */
   takeWhole(): Buffer | undefined {
     if (!this.#received || this.#input || this.isClosed) return undefined
-    const chunks = this.#chunks
-    this.#chunks = []
-    return chunks.length === 0 ? EMPTY : chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+    return this.#body?.takeAll() ?? EMPTY
   }
 
   get input(): Readable {
     if (this.#input) return this.#input
     this.#input = new RequestBody(() => {
       this.#wanted = true
+      this.#invite()
       this.#pull()
     })
     if (this.isClosed && !this.#received) this.#input.destroy()
@@ -152,7 +156,7 @@ export class ServerStream {
     this.#receiveWindow -= length
     this.#received = end
     if (this.#sent) return undefined
-    if (length > 0) this.#chunks.push(bytes)
+    if (length > 0) (this.#body ??= new ByteQueue()).add(bytes)
     if (this.#input) this.#pull()
     return undefined
   }
@@ -176,7 +180,7 @@ export class ServerStream {
     this.patience?.cancel()
     const queued = this.queue.splice(0)
     if (!this.#received) {
-      this.#chunks = []
+      this.#body = undefined
       this.#input?.emit('aborted')
       this.#input?.destroy()
     }
@@ -185,14 +189,22 @@ export class ServerStream {
     this.closed?.()
   }
 
+  /** Who asks first whether the body is wanted learns it when it is read: a refusal spares the sending. */
+  #invite(): void {
+    if (this.#expected) this.#expected = false
+    else return
+    if (!this.#received && !this.#answered && !this.isClosed) this.#carrier.sendContinue(this)
+  }
+
   #pull(): void {
     const input = this.#input!
-    while (this.#wanted && this.#chunks.length > 0) {
-      const chunk = this.#chunks.shift()!
+    while (this.#wanted) {
+      const chunk = this.#body?.shift()
+      if (!chunk) break
       this.#taken += chunk.length
       this.#wanted = input.push(chunk)
     }
-    if (this.#chunks.length === 0 && this.#received) input.push(null)
+    if (this.#received && !this.#body?.length) input.push(null)
     if (this.#taken < REPLENISH_BYTES || this.#received || this.isClosed) return
     this.#receiveWindow += this.#taken
     this.#carrier.widen(this, this.#taken)

@@ -1,6 +1,7 @@
 // Reads a request's body whole, within bounds of size and time. An upload that breaks off is an error, never a short body.
 import type { Readable } from 'node:stream'
 import { StatusError } from '#api/status.ts'
+import { ByteQueue } from '#lib/byte-queue.ts'
 import type { Clock } from '#lib/clock.ts'
 import { type BodyReader, LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import type { Call } from './call.ts'
@@ -50,8 +51,7 @@ interface Incoming {
 
 function readAll(input: Readable, { clock, declared, makeRoom }: Incoming): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let size = 0
+    const chunks = new ByteQueue()
     let over = false
     let hasRoom = declared !== undefined
     const begin = () => clock.after(BODY_TIMEOUT_MS, () => fail(new StatusError('Timeout', LATE)))
@@ -73,10 +73,9 @@ function readAll(input: Readable, { clock, declared, makeRoom }: Incoming): Prom
       input.resume()
     }
     const take = (chunk: Buffer) => {
-      size += chunk.length
-      if (size > MAX_BODY_BYTES) return fail(tooLarge())
-      chunks.push(chunk)
-      if (hasRoom || size < LARGE_BYTES) return
+      chunks.add(chunk)
+      if (chunks.length > MAX_BODY_BYTES) return fail(tooLarge())
+      if (hasRoom || chunks.length < LARGE_BYTES) return
       // Nobody said how much it would be.
       hasRoom = true
       input.pause()
@@ -86,9 +85,9 @@ function readAll(input: Readable, { clock, declared, makeRoom }: Incoming): Prom
     const broken = () => fail(brokenOff())
     const end = () => {
       // An aborted HTTP/2 upload still tells "end", with a truncated body.
-      if ((input as { aborted?: boolean }).aborted || (declared !== undefined && declared !== size)) return broken()
+      if ((input as { aborted?: boolean }).aborted || (declared !== undefined && declared !== chunks.length)) return broken()
       finish()
-      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size))
+      resolve(chunks.takeAll())
     }
     input.on('data', take).on('end', end).on('aborted', broken).on('close', broken).on('error', broken)
   })

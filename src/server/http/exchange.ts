@@ -32,6 +32,10 @@ export interface ServedExchange extends Exchange {
   abort(): void
 }
 
+/** An answer of which nothing is taken for so long is given up; a small one is the kernel's by then. */
+const STALLED_MS = 60_000
+const NOTABLE_BYTES = 16 * 1024
+
 abstract class SocketExchange {
   readonly url: string
   readonly path: string
@@ -158,6 +162,7 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
     const hasBody = status !== 304 && status !== 204
     this.#response.writeHead(status, { ...headers, ...(hasBody ? { 'content-length': length } : {}), ...close })
     this.#response.end(this.method === 'HEAD' ? undefined : body)
+    if (length > NOTABLE_BYTES) this.#response.setTimeout(STALLED_MS, () => this.#request.destroy())
   }
 
   open(status: number, headers: OutgoingHttpHeaders): Writable {

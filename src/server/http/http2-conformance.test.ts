@@ -16,17 +16,17 @@ import type { ServedExchange } from './exchange.ts'
 import { Listener } from './listener.ts'
 
 let listener: Listener
-let dial: () => tls.TLSSocket
+let dial: (...protocols: string[]) => tls.TLSSocket
 const directory = mkdtempSync(join(tmpdir(), 'sampan-http2-'))
 
 before(async () => {
   const { serving, authority } = await ensurePki({ directory, clock: systemClock, random: systemRandom, hostName: 'localhost' })
   listener = new Listener(
-    { tls: { key: serving.key, cert: serving.certificate } },
+    { tls: { key: serving.key, cert: serving.certificate }, headersMs: 400 },
     { serve: (exchange) => void serve(exchange), log: createLogger({ write() {}, now: () => 0 }), clock: systemClock },
   )
   const { port } = await listener.listen()
-  dial = () => tls.connect({ port, host: '127.0.0.1', ca: authority, servername: 'localhost', ALPNProtocols: ['h2'] })
+  dial = (...protocols) => tls.connect({ port, host: '127.0.0.1', ca: authority, servername: 'localhost', ALPNProtocols: protocols })
 })
 
 after(async () => {
@@ -375,7 +375,7 @@ for (const [rfc, cases] of Object.entries({
 }
 
 async function check(title: string, steps: Step[], expected: Expected): Promise<void> {
-  const socket = dial()
+  const socket = dial('h2')
   await once(socket, 'secureConnect')
   const peer = new RawPeer(socket)
   peer.send(GREETING)
@@ -416,11 +416,39 @@ test('listener takes nothing for HTTP/2 that does not begin like it', async () =
     ['no SETTINGS', Buffer.concat([PREFACE, get])],
     ['SETTINGS that acknowledge nothing', Buffer.concat([PREFACE, frame(FRAME.settings, FLAG.ack, 0), get])],
   ] as const) {
-    const socket = dial()
+    const socket = dial('h2')
     await once(socket, 'secureConnect')
     const peer = new RawPeer(socket)
     peer.send(bytes)
     await peer.until(() => false)
     assert.deepEqual([peer.away?.code, peer.statuses.size], [CODE.protocol, 0], what)
   }
+})
+
+test('listener leaves who speaks HTTP/1.1 and does not end the head of a request', async () => {
+  const ending = async (protocols: string[], text: string) => {
+    const socket = dial(...protocols)
+    await once(socket, 'secureConnect')
+    socket.write(text)
+    let answer = ''
+    for await (const chunk of socket) answer += chunk
+    return answer.split('\r')[0]
+  }
+  const said = await Promise.all([
+    ending(['http/1.1'], ''),
+    ending([], 'GET / HTTP/1.1\r\nhost: x\r\n'),
+    ending([], 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  ])
+  assert.deepEqual(said, Array(3).fill('HTTP/1.1 400 Bad Request'))
+})
+
+test('listener ends HTTP/2 connections of which nothing more is asked', async () => {
+  const socket = dial('h2')
+  await once(socket, 'secureConnect')
+  const peer = new RawPeer(socket)
+  peer.send(GREETING, head(1, request('GET', '/size/60000')), head(3, HOLD))
+  await peer.until(() => peer.ended.has(1))
+  await listener.close()
+  await peer.until(() => false)
+  assert.deepEqual([peer.away?.code, peer.bodies.get(1)?.reduce((sum, { length }) => sum + length, 0)], [0, 60_000])
 })

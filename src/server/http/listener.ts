@@ -1,4 +1,5 @@
 // One TLS port that speaks HTTP/2 and HTTP/1.1, each by its own protocol server; ALPN decides. Hands exchanges on and bounds what a peer may cost.
+import { constants } from 'node:crypto'
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -24,11 +25,18 @@ export interface ListenOptions {
   /** Further addresses, on the same port. One that is not there yet (a bridge to come) is tried again until it is. */
   alsoOn?: readonly string[]
   tls: TlsFiles
+  /** In which the head of a request over HTTP/1.1 must come; 32 s. */
+  headersMs?: number
 }
 
 const MAX_HEADER_BYTES = 256 * 1024
 const MAX_CONNECTIONS = 10_000
-const IDLE_MS = 180_000
+/** As upstream's server. */
+const IDLE_MS = 90_000
+const HEADERS_MS = 32_000
+const PROBE_MS = 60_000
+/** For what has been answered to be read, once the server ends. */
+const LINGER_MS = 500
 const KEEP_ALIVE_MS = 30_000
 const HANDSHAKE_MS = 10_000
 const RETRY_MS = 500
@@ -38,9 +46,13 @@ export class Listener {
   readonly #servers: tls.Server[] = []
   readonly #clock: Clock
   readonly #retries: Timer[] = []
+  readonly #closing: Promise<void>[] = []
   readonly #http1: HttpServer
   readonly #serve: (exchange: ServedExchange) => void
   readonly #sockets = new Set<TLSSocket>()
+  readonly #connections = new Set<ServerConnection>()
+  #emptied: (() => void) | undefined
+  #left = false
   readonly #peers = new WeakMap<Duplex, Peer>()
   readonly #options: ListenOptions
   readonly #log: Logger
@@ -50,12 +62,16 @@ export class Listener {
     this.#log = log
     this.#serve = serve
     this.#clock = clock
+    const { headersMs = HEADERS_MS } = options
     this.#http1 = http.createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
       requestTimeout: 0,
-      headersTimeout: 30_000,
+      headersTimeout: headersMs,
+      connectionsCheckingInterval: headersMs / 8,
       keepAliveTimeout: IDLE_MS,
     })
+    // Node looks after slow heads of requests only where a server listens by itself.
+    this.#http1.emit('listening')
     this.#http1.on('request', (request, response) => serve(new Http1Exchange(request, response, { peer: this.#peer(request.socket) })))
     this.#http1.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       const response = new http.ServerResponse(request)
@@ -94,6 +110,7 @@ export class Listener {
       server.once('error', reject)
       server.listen({ host, port }, () => {
         server.off('error', reject)
+        if (this.#left) server.close()
         server.on('error', (error) => this.#log.error('listener', { error }))
         this.#servers.push(server)
         resolve(server.address() as AddressInfo)
@@ -110,6 +127,8 @@ export class Listener {
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
+      // HTTP/2 forbids it, and who a client is must not change on the way.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: HANDSHAKE_MS,
     })
@@ -119,18 +138,35 @@ export class Listener {
     return server
   }
 
-  /** Takes no more connections and cuts those there are. */
-  async close(): Promise<void> {
-    for (const retry of this.#retries) retry.cancel()
-    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
-    for (const socket of this.#sockets) socket.destroy()
+  /** Takes no more connections, and tells those there are to ask no more. */
+  leave(): void {
+    this.#left = true
+    for (const retry of this.#retries.splice(0)) retry.cancel()
+    for (const server of this.#servers.splice(0)) this.#closing.push(new Promise<void>((resolve) => server.close(() => resolve())))
+    for (const connection of this.#connections) connection.leave()
     this.#http1.close()
-    await Promise.all(closed)
+  }
+
+  /** Cuts all connections, once what was answered has left. */
+  async close(): Promise<void> {
+    this.leave()
+    if (this.#sockets.size > 0) {
+      const emptied = new Promise<void>((resolve) => (this.#emptied = resolve))
+      // Peers live in real time, whatever time the cluster has.
+      using _timer = systemClock.after(LINGER_MS, () => {
+        for (const socket of this.#sockets) socket.destroy()
+      })
+      await emptied
+    }
+    await Promise.all(this.#closing)
   }
 
   #accept(socket: TLSSocket): void {
     this.#sockets.add(socket)
-    socket.on('close', () => this.#sockets.delete(socket))
+    socket.on('close', () => {
+      this.#sockets.delete(socket)
+      if (this.#sockets.size === 0) this.#emptied?.()
+    })
     socket.on('error', () => socket.destroy())
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
@@ -150,9 +186,10 @@ export class Listener {
   }
 
   #serveHttp2(socket: TLSSocket, peer: Peer): void {
-    // Peers live in real time, whatever time the cluster has.
     const connection = new ServerConnection(socket, { clock: systemClock, serve: (stream) => this.#serve(new Http2Exchange(stream, peer)) })
-    socket.setTimeout(IDLE_MS, () => connection.probe())
+    socket.setTimeout(PROBE_MS, () => connection.probe())
+    this.#connections.add(connection)
+    socket.on('close', () => this.#connections.delete(connection))
   }
 
   #peer(socket: Duplex): Peer {

@@ -318,5 +318,6 @@ function openList(call: Call, type: string): Writable {
   const gzip = createGzip({ level: 1 })
   gzip.pipe(target)
   target.on('close', () => gzip.destroy())
+  gzip.on('close', () => gzip.readableEnded || target.destroy())
   return gzip
 }

@@ -1,11 +1,15 @@
 // Bytes on their way to a client through a few reused slabs: nothing is allocated per answer, nothing large is held, and everyone else gets a turn
 // between two slabs.
 import type { Writable } from 'node:stream'
+import { type Clock, systemClock } from '#lib/clock.ts'
 
 export const SLAB_BYTES = 64 * 1024
 const POOLED_SLABS = 16
 /** With one alone, the server waits for each to be encrypted and sent whenever the machine is busy with something else. */
 const MOST_IN_FLIGHT = 3
+
+/** A peer that takes no slab in so long is given up. It lives in real time, whatever time the cluster has. */
+const STALLED_MS = 60_000
 
 /** Slabs wait here for the next list: fresh ones for each would drive the collector. */
 export class SlabPool {
@@ -24,6 +28,7 @@ export class SlabPool {
 export class SlabWriter {
   readonly #target: Writable
   readonly #pool: SlabPool
+  readonly #clock: Clock
   #slab: Buffer
   /** Taken and sent already: for the next bytes. */
   readonly #free: Buffer[] = []
@@ -32,9 +37,10 @@ export class SlabWriter {
   #at = 0
   broken = false
 
-  constructor(target: Writable, pool: SlabPool) {
+  constructor(target: Writable, pool: SlabPool, clock: Clock = systemClock) {
     this.#target = target
     this.#pool = pool
+    this.#clock = clock
     this.#slab = pool.take()
     const broken = () => {
       this.broken = true
@@ -99,7 +105,8 @@ export class SlabWriter {
   }
 
   /** Resolves when a slab has been taken, or none will be any more. */
-  #change(): Promise<void> {
-    return new Promise((resolve) => (this.#taken = resolve))
+  async #change(): Promise<void> {
+    using _stalled = this.#clock.after(STALLED_MS, () => this.#target.destroy())
+    await new Promise<void>((resolve) => (this.#taken = resolve))
   }
 }
