@@ -11,6 +11,7 @@ import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
+import { Endpoints } from '#api/kinds/core/endpoints.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
@@ -86,6 +87,22 @@ test('clusterExtensions give services addresses and take them back', async (t) =
   const again = await admin.create(Service, { metadata: { name: 'v', namespace: 'default' }, spec: { clusterIP: address, ports } })
   assert.equal(again.spec!.clusterIP, address)
   assert.equal((await admin.get(IPAddress, { name: address })).spec?.parentRef?.name, 'v')
+})
+
+test('clusterExtensions take Endpoints along with the service of their name, but for a dry run', async (t) => {
+  const { admin } = await fixture(t)
+  const web = { namespace: 'default', name: 'web' }
+  const create = async () => {
+    await admin.create<Service>(Service, { metadata: { ...web }, spec: { ports: [{ port: 80 }] } })
+  }
+  const written = { metadata: { ...web }, subsets: [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] }] }
+  await create()
+  await admin.create(Endpoints, written)
+  await admin.delete(Service, web, { dryRun: true })
+  await admin.get(Endpoints, web)
+  await admin.delete(Service, web)
+  await create()
+  await assert.rejects(admin.get(Endpoints, web), { reason: 'NotFound' })
 })
 
 test('podBinding binds once, as no new generation', async (t) => {

@@ -12,6 +12,7 @@ import type { AdmissionOptions } from './admission/admission-configuration.ts'
 import { admissionMetrics, admissionPlugins } from './admission/plugins.ts'
 import { policyParamAccess } from './admission/policies/param-access.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
+import { endpointsOfServices } from './allocation/service-endpoints.ts'
 import { bootstrap, keep } from './bootstrap/bootstrap.ts'
 import { metricsApi, metricsKinds } from './metrics-api/metrics-api.ts'
 import type { Pki } from './pki/pki.ts'
@@ -84,7 +85,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
       policyParamAccess(context, authorizer),
       preventEscalation({ rbac, index, authorizer }),
     ],
-    writeHooks: [allocator],
+    writeHooks: [allocator, endpointsOfServices(context)],
     frontProxy: pki.frontProxyClient,
     metrics: [() => metrics.validatingPolicies.families(), () => metrics.mutatingPolicies.families(), () => metrics.webhooks.families()],
     endpoints: tokenEndpoints({
