@@ -260,3 +260,40 @@ test('deploymentController makes nothing new of a template that only spells the 
   await cluster.advance(5000)
   assert.equal(await sets(), 2)
 })
+
+test('deploymentController finds another name where that of its set is taken, and counts that', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client } = cluster
+  await client.create(Deployment, deployment(2))
+  await complete(cluster, 2)
+  const [first] = (await client.list(ReplicaSet, { namespace })).items
+  // Nobody collects here: the set stays behind and is another's.
+  await client.delete(Deployment, key)
+  await client.create(Deployment, deployment(2))
+  const { status } = await complete(cluster, 2)
+  assert.equal(status?.collisionCount, 1)
+  const names = (await client.list(ReplicaSet, { namespace })).items.map(({ metadata }) => metadata!.name!)
+  assert.equal(names.length, 2)
+  assert.ok(names.includes(first!.metadata!.name!))
+})
+
+test('deploymentController counts pods on their way out', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await client.create(Deployment, deployment(3))
+  const pods = await eventually(async () => {
+    const { items } = await client.list(Pod, { namespace })
+    return items.length === 3 && items
+  })
+  const finalizers = ['example.com/held']
+  for (const { metadata } of pods) {
+    const pod = { namespace, name: metadata!.name! }
+    await client.patch(Pod, pod, { type: 'merge', patch: { metadata: { finalizers } } })
+  }
+  await client.patch(Deployment, key, { type: 'merge', patch: { spec: { replicas: 1 } } })
+  await eventually(async () => {
+    const { status } = await client.get(Deployment, key)
+    const [set] = (await client.list(ReplicaSet, { namespace })).items
+    return status?.terminatingReplicas === 2 && status.replicas === 1 && set?.status?.terminatingReplicas === 2
+  })
+})
