@@ -130,11 +130,6 @@ export function pathSegment(value: string): string[] {
   return ['/', '%'].filter((one) => value.includes(one)).map((one) => `may not contain '${one}'`)
 }
 
-/** A part of a path segment: `.` alone is fine. */
-export function pathSegmentPrefix(value: string): string[] {
-  return ['/', '%'].filter((one) => value.includes(one)).map((one) => `may not contain '${one}'`)
-}
-
 export function configMapKey(value: string): string[] {
   const messages = check(value, 253, configKey, () =>
     explain("a valid config key must consist of alphanumeric characters, '-', '_' or '.'", CONFIG_KEY, 'key.name', 'KEY_NAME', 'key-name'),

@@ -1,7 +1,6 @@
 // The types of Kubernetes objects in expressions: from the schemas of built-in kinds and from those of custom resources. Made once for each schema,
 // as its fields are asked for.
 import { isObject } from '#api/clone.ts'
-import { definition } from '#api/definitions.ts'
 import type { JSONSchemaProps } from '#api/generated/types.ts'
 import type { Schema } from '#api/schema.ts'
 import { durationOf, timestampOf } from '#lib/cel/time.ts'
@@ -40,7 +39,7 @@ function bytesOf(text: string) {
 const INT_OR_STRING = new Type('dyn', 'dyn', { maxSize: MAX_REQUEST_BYTES - 2, minSize: 1 })
 
 /** Fields by the names expressions know them by, found when one is asked for. */
-export function objectType(name: string, fields: () => Iterable<readonly [key: string, type: Type | undefined]>, minSize = 2): Type {
+function objectType(name: string, fields: () => Iterable<readonly [key: string, type: Type | undefined]>, minSize = 2): Type {
   let found: Map<string, Field> | undefined
   const all = () => {
     if (found) return found
@@ -181,6 +180,3 @@ export function minSizeOf(schema: JSONSchemaProps, depth = 0): number {
       return 1
   }
 }
-
-/** metadata of any object, in full. */
-export const objectMetaType = (): Type => schemaType(definition('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'))

@@ -22,9 +22,9 @@ export interface PodGroups {
 }
 
 /** While it starts, a pod's CPU says little. */
-export const CPU_INITIALIZATION_MS = 5 * 60_000
+const CPU_INITIALIZATION_MS = 5 * 60_000
 /** A pod that was unready from so soon after its start has never been ready. */
-export const INITIAL_READINESS_MS = 30_000
+const INITIAL_READINESS_MS = 30_000
 
 export function groupPods(
   pods: readonly Pod[],

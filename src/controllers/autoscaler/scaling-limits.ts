@@ -2,7 +2,7 @@
 // recommended and done is remembered here alone: after a restart it begins anew, as upstream's does.
 import type { HPAScalingRulesV2, HorizontalPodAutoscalerBehaviorV2 } from '#api/generated/types.ts'
 
-export const DOWNSCALE_STABILIZATION_SECONDS = 300
+const DOWNSCALE_STABILIZATION_SECONDS = 300
 
 interface Recommendation {
   replicas: number

@@ -50,7 +50,7 @@ const MAX_STEPS = 20_000
 const MAX_DEVICES_PER_CLAIM = 32
 
 /** Throws where the search takes too long. */
-export class AllocationTimeout extends Error {
+class AllocationTimeout extends Error {
   override name = 'AllocationTimeout'
 }
 

@@ -60,7 +60,7 @@ export class DeviceSelectors {
 }
 
 /** `domain/name`; names without a domain are the driver's own. */
-export function split(name: string, driver: string): [domain: string, name: string] {
+function split(name: string, driver: string): [domain: string, name: string] {
   const at = name.indexOf('/')
   return at < 0 ? [driver, name] : [name.slice(0, at), name.slice(at + 1)]
 }

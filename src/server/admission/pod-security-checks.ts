@@ -30,11 +30,6 @@ export function checkSecurity(pod: Pod, level: SecurityLevel, edition = LATEST):
   })
 }
 
-/** Findings as messages list them: `privileged (container "c" must not set securityContext.privileged=true)`. */
-export function securityFindings(pod: Pod, level: SecurityLevel, edition = LATEST): string[] {
-  return checkSecurity(pod, level, edition).map(({ reason, detail }) => `${reason} (${detail})`)
-}
-
 /** A check that came with an edition. */
 const since =
   (first: number, check: Check): Check =>
