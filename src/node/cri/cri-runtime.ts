@@ -5,7 +5,19 @@ import { GrpcChannel } from '#lib/grpc/channel.ts'
 import { hasGrpcCode } from '#lib/grpc/grpc-error.ts'
 import type { Logger } from '#lib/log.ts'
 import { LruMap } from '#lib/lru-map.ts'
-import type { Container, ContainerConfig, ContainerResources, Runtime, RuntimeError, RuntimeEvent, SandboxConfig } from '#node/runtime.ts'
+import type {
+  Container,
+  ContainerConfig,
+  ContainerResources,
+  ContainerStats,
+  Image,
+  Runtime,
+  RuntimeError,
+  RuntimeEvent,
+  Sandbox,
+  SandboxConfig,
+  StreamingUrl,
+} from '#node/runtime.ts'
 import { stateOf, toContainer, toImage, toListedContainer, toSandbox, toStats } from './answers.ts'
 import { runtimeError } from './errors.ts'
 import { followEvents } from './events.ts'
@@ -28,162 +40,198 @@ const FINAL_AFTER_MS = 5000
 const REMEMBERED = 2000
 const STATUS_CALLS_AT_ONCE = 16
 
-export function createCriRuntime({ endpoint, clock, log }: CriRuntimeOptions): Runtime & Disposable {
-  const schema = loadSchema()
-  const channel = new GrpcChannel(endpoint.replace(/^unix:(\/\/)?/, ''), { schema, clock })
-  const finished = new LruMap<string, Container>(REMEMBERED)
-  let versionKnown: Awaited<ReturnType<Runtime['version']>> | undefined
+interface CallOptions {
+  failure?: RuntimeError['reason']
+  deadlineMs?: number
+  signal?: AbortSignal
+}
 
-  const call = async <T>(
-    method: string,
-    request: object,
-    {
-      failure = 'Unknown',
-      deadlineMs = CALL_MS,
-      signal,
-    }: { failure?: RuntimeError['reason']; deadlineMs?: number; signal?: AbortSignal } = {},
-  ): Promise<T> => {
-    try {
-      return await channel.unary<T>(method, request, { deadlineMs, ...(signal ? { signal } : {}) })
-    } catch (error) {
-      throw runtimeError(error, failure)
+export function createCriRuntime(options: CriRuntimeOptions): Runtime & Disposable {
+  return new CriRuntime(options)
+}
+
+class CriRuntime implements Runtime, Disposable {
+  readonly name = 'cri'
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #schema = loadSchema()
+  readonly #channel: GrpcChannel
+  readonly #finished = new LruMap<string, Container>(REMEMBERED)
+  #version: Awaited<ReturnType<Runtime['version']>> | undefined
+
+  constructor({ endpoint, clock, log }: CriRuntimeOptions) {
+    this.#clock = clock
+    this.#log = log
+    this.#channel = new GrpcChannel(endpoint.replace(/^unix:(\/\/)?/, ''), { schema: this.#schema, clock })
+  }
+
+  async version() {
+    const answer = await this.#ask<{ runtimeName: string; runtimeVersion: string; runtimeApiVersion: string }>('Version', {})
+    this.#version = { name: answer.runtimeName, version: answer.runtimeVersion, apiVersion: answer.runtimeApiVersion }
+    return this.#version
+  }
+
+  async runPodSandbox(config: SandboxConfig): Promise<string> {
+    const request = { config: sandboxRequest(config) }
+    const options = { failure: 'SandboxFailed', deadlineMs: SANDBOX_MS } as const
+    return (await this.#ask<{ podSandboxId: string }>('RunPodSandbox', request, options)).podSandboxId
+  }
+
+  async stopPodSandbox(id: string): Promise<void> {
+    await ignoreMissing(this.#ask('StopPodSandbox', { podSandboxId: id }, { deadlineMs: SANDBOX_MS }), {})
+  }
+
+  async removePodSandbox(id: string): Promise<void> {
+    await ignoreMissing(this.#ask('RemovePodSandbox', { podSandboxId: id }, { deadlineMs: SANDBOX_MS }), {})
+  }
+
+  async listSandboxes(): Promise<Sandbox[]> {
+    const { items } = await this.#ask<{ items: CriSandbox[] }>('ListPodSandbox', {})
+    return mapBounded(items, STATUS_CALLS_AT_ONCE, async (item) => {
+      const status = await this.#statusOfSandbox(item.id)
+      return toSandbox(status ?? item, status)
+    })
+  }
+
+  async sandboxStatus(id: string): Promise<Sandbox | undefined> {
+    const status = await this.#statusOfSandbox(id)
+    return status && toSandbox(status, status)
+  }
+
+  async createContainer(sandboxId: string, config: ContainerConfig, sandbox: SandboxConfig): Promise<string> {
+    const request = { podSandboxId: sandboxId, config: containerRequest(config, sandbox), sandboxConfig: sandboxRequest(sandbox) }
+    return (await this.#ask<{ containerId: string }>('CreateContainer', request, { failure: 'CreateFailed' })).containerId
+  }
+
+  async startContainer(id: string): Promise<void> {
+    await this.#ask('StartContainer', { containerId: id }, { failure: 'StartFailed' })
+  }
+
+  async stopContainer(id: string, gracePeriodSeconds: number): Promise<void> {
+    const deadlineMs = CALL_MS + gracePeriodSeconds * 1000
+    await ignoreMissing(this.#ask('StopContainer', { containerId: id, timeout: gracePeriodSeconds }, { deadlineMs }), {})
+  }
+
+  async removeContainer(id: string): Promise<void> {
+    await ignoreMissing(this.#ask('RemoveContainer', { containerId: id }), {})
+    this.#finished.delete(id)
+  }
+
+  async listContainers(): Promise<Container[]> {
+    return mapBounded(await this.#listed(), STATUS_CALLS_AT_ONCE, async (container) => {
+      if (stateOf(container.state) !== 'exited') this.#finished.delete(container.id)
+      return (await this.#containerIn(container.podSandboxId, container.id)) ?? toListedContainer(container)
+    })
+  }
+
+  async containerStatus(id: string): Promise<Container | undefined> {
+    const container = (await this.#listed()).find((one) => one.id === id)
+    return container && this.#containerIn(container.podSandboxId, id)
+  }
+
+  async updateContainerResources(id: string, resources: ContainerResources): Promise<void> {
+    await this.#ask('UpdateContainerResources', { containerId: id, linux: resourcesRequest(resources) })
+  }
+
+  async reopenContainerLog(id: string): Promise<void> {
+    await this.#ask('ReopenContainerLog', { containerId: id })
+  }
+
+  execSync(id: string, command: string[], timeoutSeconds: number) {
+    const request = { containerId: id, cmd: command, timeout: timeoutSeconds }
+    const deadlineMs = timeoutSeconds > 0 ? CALL_MS + timeoutSeconds * 1000 : 0
+    return this.#ask<{ exitCode: number; stdout: Buffer; stderr: Buffer }>('ExecSync', request, { deadlineMs })
+  }
+
+  exec({ containerId, command, ...streams }: Parameters<Runtime['exec']>[0]) {
+    return this.#ask<StreamingUrl>('Exec', { containerId, cmd: command, ...streams, stderr: streams.stderr && !streams.tty })
+  }
+
+  attach({ containerId, ...streams }: Parameters<Runtime['attach']>[0]) {
+    return this.#ask<StreamingUrl>('Attach', { containerId, ...streams, stderr: streams.stderr && !streams.tty })
+  }
+
+  portForward({ sandboxId, ports }: Parameters<Runtime['portForward']>[0]) {
+    return this.#ask<StreamingUrl>('PortForward', { podSandboxId: sandboxId, port: ports })
+  }
+
+  async containerStats(): Promise<ContainerStats[]> {
+    return (await this.#ask<{ stats: CriContainerStats[] }>('ListContainerStats', {})).stats.map(toStats)
+  }
+
+  events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
+    const isContainerd = async () => (this.#version ?? (await this.version())).name === 'containerd'
+    const stillRunning = async (id: string) => {
+      const status = await this.#statusOf(id)
+      return status !== undefined && stateOf(status.state) === 'running'
     }
-  }
-  const runtime = <T>(method: string, request: object, options?: Parameters<typeof call>[2]) =>
-    call<T>(`RuntimeService.${method}`, request, options)
-  const images = <T>(method: string, request: object, options?: Parameters<typeof call>[2]) =>
-    call<T>(`ImageService.${method}`, request, options)
-
-  const version = async () => {
-    const answer = await runtime<{ runtimeName: string; runtimeVersion: string; runtimeApiVersion: string }>('Version', {})
-    versionKnown = { name: answer.runtimeName, version: answer.runtimeVersion, apiVersion: answer.runtimeApiVersion }
-    return versionKnown
+    const clock = this.#clock
+    const events = followEvents({ channel: this.#channel, schema: this.#schema, clock, log: this.#log, isContainerd }, signal)
+    return settledEvents(events, { stillRunning, clock, signal })
   }
 
-  const statusOf = async (id: string, sandboxId: string): Promise<Container | undefined> => {
-    const kept = finished.get(id)
+  async imageStatus(reference: string): Promise<Image | undefined> {
+    const { image } = await this.#askOfImages<{ image?: CriImage }>('ImageStatus', { image: { image: reference } })
+    return image?.id ? toImage(image) : undefined
+  }
+
+  async pullImage(reference: string, { auth, signal }: Parameters<Runtime['pullImage']>[1]): Promise<string> {
+    const request = {
+      image: { image: reference },
+      ...(auth ? { auth: { username: auth.username, password: auth.password, serverAddress: auth.server } } : {}),
+    }
+    const options = { failure: 'PullFailed', deadlineMs: 0, ...(signal ? { signal } : {}) } as const
+    return (await this.#askOfImages<{ imageRef: string }>('PullImage', request, options)).imageRef
+  }
+
+  async listImages(): Promise<Image[]> {
+    return (await this.#askOfImages<{ images: CriImage[] }>('ListImages', {})).images.map(toImage)
+  }
+
+  async removeImage(reference: string): Promise<void> {
+    await ignoreMissing(this.#askOfImages('RemoveImage', { image: { image: reference } }), {})
+  }
+
+  [Symbol.dispose](): void {
+    this.#channel[Symbol.dispose]()
+  }
+
+  async #listed(): Promise<CriContainer[]> {
+    return (await this.#ask<{ containers: CriContainer[] }>('ListContainers', {})).containers
+  }
+
+  async #statusOfSandbox(id: string): Promise<CriSandboxStatus | undefined> {
+    return (await ignoreMissing(this.#ask<{ status?: CriSandboxStatus }>('PodSandboxStatus', { podSandboxId: id }), {})).status
+  }
+
+  async #statusOf(id: string): Promise<CriContainerStatus | undefined> {
+    return (await ignoreMissing(this.#ask<{ status?: CriContainerStatus }>('ContainerStatus', { containerId: id }), {})).status
+  }
+
+  async #containerIn(sandboxId: string, id: string): Promise<Container | undefined> {
+    const kept = this.#finished.get(id)
     if (kept) return kept
-    const { status } = await ignoreMissing(runtime<{ status?: CriContainerStatus }>('ContainerStatus', { containerId: id }), {})
+    const status = await this.#statusOf(id)
     if (!status) return undefined
     const container = toContainer(sandboxId, status)
-    if (container.state === 'exited' && clock.now() - container.finishedAt > FINAL_AFTER_MS) finished.set(id, container)
+    if (container.state === 'exited' && this.#clock.now() - container.finishedAt > FINAL_AFTER_MS) this.#finished.set(id, container)
     return container
   }
 
-  const listed = async () => (await runtime<{ containers: CriContainer[] }>('ListContainers', {})).containers
+  #ask<T>(method: string, request: object, options?: CallOptions): Promise<T> {
+    return this.#call<T>(`RuntimeService.${method}`, request, options)
+  }
 
-  return {
-    name: 'cri',
-    version,
+  #askOfImages<T>(method: string, request: object, options?: CallOptions): Promise<T> {
+    return this.#call<T>(`ImageService.${method}`, request, options)
+  }
 
-    async runPodSandbox(config) {
-      const request = { config: sandboxRequest(config) }
-      const options = { failure: 'SandboxFailed', deadlineMs: SANDBOX_MS } as const
-      return (await runtime<{ podSandboxId: string }>('RunPodSandbox', request, options)).podSandboxId
-    },
-    async stopPodSandbox(id) {
-      await ignoreMissing(runtime('StopPodSandbox', { podSandboxId: id }, { deadlineMs: SANDBOX_MS }), {})
-    },
-    async removePodSandbox(id) {
-      await ignoreMissing(runtime('RemovePodSandbox', { podSandboxId: id }, { deadlineMs: SANDBOX_MS }), {})
-    },
-    async listSandboxes() {
-      const { items } = await runtime<{ items: CriSandbox[] }>('ListPodSandbox', {})
-      return mapBounded(items, STATUS_CALLS_AT_ONCE, async (item) => {
-        const { status } = await ignoreMissing(runtime<{ status?: CriSandboxStatus }>('PodSandboxStatus', { podSandboxId: item.id }), {})
-        return toSandbox(status ?? item, status)
-      })
-    },
-    async sandboxStatus(id) {
-      const { status } = await ignoreMissing(runtime<{ status?: CriSandboxStatus }>('PodSandboxStatus', { podSandboxId: id }), {})
-      return status && toSandbox(status, status)
-    },
-
-    async createContainer(sandboxId: string, config: ContainerConfig, sandbox: SandboxConfig) {
-      const request = { podSandboxId: sandboxId, config: containerRequest(config, sandbox), sandboxConfig: sandboxRequest(sandbox) }
-      return (await runtime<{ containerId: string }>('CreateContainer', request, { failure: 'CreateFailed' })).containerId
-    },
-    async startContainer(id) {
-      await runtime('StartContainer', { containerId: id }, { failure: 'StartFailed' })
-    },
-    async stopContainer(id, gracePeriodSeconds) {
-      const deadlineMs = CALL_MS + gracePeriodSeconds * 1000
-      await ignoreMissing(runtime('StopContainer', { containerId: id, timeout: gracePeriodSeconds }, { deadlineMs }), {})
-    },
-    async removeContainer(id) {
-      await ignoreMissing(runtime('RemoveContainer', { containerId: id }), {})
-      finished.delete(id)
-    },
-    async listContainers() {
-      return mapBounded(await listed(), STATUS_CALLS_AT_ONCE, async (container) => {
-        if (stateOf(container.state) !== 'exited') finished.delete(container.id)
-        return (await statusOf(container.id, container.podSandboxId)) ?? toListedContainer(container)
-      })
-    },
-    async containerStatus(id) {
-      const container = (await listed()).find((one) => one.id === id)
-      return container && statusOf(id, container.podSandboxId)
-    },
-    async updateContainerResources(id, resources: ContainerResources) {
-      await runtime('UpdateContainerResources', { containerId: id, linux: resourcesRequest(resources) })
-    },
-    async reopenContainerLog(id) {
-      await runtime('ReopenContainerLog', { containerId: id })
-    },
-
-    async execSync(id, command, timeoutSeconds) {
-      const request = { containerId: id, cmd: command, timeout: timeoutSeconds }
-      const deadlineMs = timeoutSeconds > 0 ? CALL_MS + timeoutSeconds * 1000 : 0
-      return runtime<{ exitCode: number; stdout: Buffer; stderr: Buffer }>('ExecSync', request, { deadlineMs })
-    },
-    async exec({ containerId, command, ...streams }) {
-      return runtime<{ url: string }>('Exec', { containerId, cmd: command, ...streams, stderr: streams.stderr && !streams.tty })
-    },
-    async attach({ containerId, ...streams }) {
-      return runtime<{ url: string }>('Attach', { containerId, ...streams, stderr: streams.stderr && !streams.tty })
-    },
-    async portForward({ sandboxId, ports }) {
-      return runtime<{ url: string }>('PortForward', { podSandboxId: sandboxId, port: ports })
-    },
-
-    async containerStats() {
-      return (await runtime<{ stats: CriContainerStats[] }>('ListContainerStats', {})).stats.map(toStats)
-    },
-
-    events(signal): AsyncIterable<RuntimeEvent> {
-      const isContainerd = async () => (versionKnown ?? (await version())).name === 'containerd'
-      const events = followEvents({ channel, schema, clock, log, isContainerd }, signal)
-      const stillRunning = async (id: string) => {
-        const { status } = await ignoreMissing(runtime<{ status?: CriContainerStatus }>('ContainerStatus', { containerId: id }), {})
-        return status !== undefined && stateOf(status.state) === 'running'
-      }
-      return settledEvents(events, { stillRunning, clock, signal })
-    },
-
-    async imageStatus(reference) {
-      const { image } = await images<{ image?: CriImage }>('ImageStatus', { image: { image: reference } })
-      return image?.id ? toImage(image) : undefined
-    },
-    async pullImage(reference, { auth, signal }) {
-      const request = {
-        image: { image: reference },
-        ...(auth ? { auth: { username: auth.username, password: auth.password, serverAddress: auth.server } } : {}),
-      }
-      const { imageRef } = await images<{ imageRef: string }>('PullImage', request, {
-        failure: 'PullFailed',
-        deadlineMs: 0,
-        ...(signal ? { signal } : {}),
-      })
-      return imageRef
-    },
-    async listImages() {
-      return (await images<{ images: CriImage[] }>('ListImages', {})).images.map(toImage)
-    },
-    async removeImage(reference) {
-      await ignoreMissing(images('RemoveImage', { image: { image: reference } }), {})
-    },
-
-    [Symbol.dispose]: () => channel[Symbol.dispose](),
+  async #call<T>(method: string, request: object, { failure = 'Unknown', deadlineMs = CALL_MS, signal }: CallOptions = {}): Promise<T> {
+    try {
+      return await this.#channel.unary<T>(method, request, { deadlineMs, ...(signal ? { signal } : {}) })
+    } catch (error) {
+      throw runtimeError(error, failure)
+    }
   }
 }
 
