@@ -31,8 +31,8 @@ export function createMounter(commands: Commands): Mounter {
   }
 }
 
-/** In the order in which they were mounted. */
-async function mountPoints(): Promise<string[]> {
+/** Of this process' mount namespace, in the order in which they were mounted. */
+export async function mountPoints(): Promise<string[]> {
   const text = await readFile(MOUNTINFO, 'utf8')
   return text.split('\n').flatMap((line) => {
     const point = line.split(' ')[4]
