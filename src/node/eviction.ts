@@ -28,39 +28,49 @@ export interface EvictionOptions {
   directory: string
 }
 
-export function startEviction(options: EvictionOptions): { pressure(): Pressure; start(): Disposable } {
-  const { clock, log, agent } = options
-  const since = { memory: -Infinity, disk: -Infinity }
-  const under = (seen: number) => clock.monotonic() - seen < TRANSITION_MS
-  const look = async () => {
+export class Eviction {
+  readonly #options: EvictionOptions
+  /** When it was last so. */
+  readonly #short = { memory: -Infinity, disk: -Infinity }
+  #busy = false
+
+  constructor(options: EvictionOptions) {
+    this.#options = options
+  }
+
+  pressure(): Pressure {
+    const now = this.#options.clock.monotonic()
+    const { memory, disk } = this.#short
+    return { memory: now - memory < TRANSITION_MS, disk: now - disk < TRANSITION_MS, pid: false }
+  }
+
+  start(): Disposable {
+    return this.#options.clock.every(PERIOD_MS, () => {
+      if (this.#busy) return
+      this.#busy = true
+      void this.#look()
+        .catch((error: unknown) => this.#options.log.warn('could not look at what pods use', { error }))
+        .finally(() => {
+          this.#busy = false
+        })
+    })
+  }
+
+  async #look(): Promise<void> {
+    const { clock, agent, directory } = this.#options
     for (const pod of agent.activePods()) {
-      const full = await overLimit(pod, options)
+      const full = await overLimit(pod, this.#options)
       if (full) agent.evict(pod.metadata?.uid ?? '', 'Evicted', full)
     }
-    const { blocks, bavail, bsize } = await statfs(options.directory)
-    if (blocks > 0 && bavail / blocks < DISK_THRESHOLD && bavail * bsize < DISK_ENOUGH) since.disk = clock.monotonic()
-    const available = options.availableMemory()
+    const { blocks, bavail, bsize } = await statfs(directory)
+    if (blocks > 0 && bavail / blocks < DISK_THRESHOLD && bavail * bsize < DISK_ENOUGH) this.#short.disk = clock.monotonic()
+    const available = this.#options.availableMemory()
     if (available >= MEMORY_THRESHOLD) return
-    since.memory = clock.monotonic()
+    this.#short.memory = clock.monotonic()
     const victim = leastEntitled(agent.activePods())
     if (!victim) return
-    const kib = (bytes: number) => `${Math.floor(bytes / 1024)}Ki`
-    const message = `The node was low on resource: memory. Threshold quantity: 100Mi, available: ${kib(available)}. `
+    const message = `The node was low on resource: memory. Threshold quantity: 100Mi, available: ${Math.floor(available / 1024)}Ki. `
     agent.evict(victim.metadata?.uid ?? '', 'Evicted', message)
-  }
-  let busy = false
-  return {
-    pressure: () => ({ memory: under(since.memory), disk: under(since.disk), pid: false }),
-    start: () =>
-      clock.every(PERIOD_MS, () => {
-        if (busy) return
-        busy = true
-        void look()
-          .catch((error: unknown) => log.warn('could not look at what pods use', { error }))
-          .finally(() => {
-            busy = false
-          })
-      }),
   }
 }
 

@@ -1,20 +1,17 @@
 // A node: its object in the API kept alive, its pods run on a runtime. Composes the parts; each does one thing.
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Taint } from '#api/generated/types.ts'
-import { notFoundError } from '#api/status.ts'
+import type { NodeStatus, Pod, Taint } from '#api/generated/types.ts'
 import type { Client } from '#client/client.ts'
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts'
 import type { Informers } from '#client/informer.ts'
-import { ignoreNotFound } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Commands } from '#lib/commands.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
-import { createAgent } from '#node/agent/agent.ts'
-import { containerEvents, type AgentContext, type NodeFacts } from '#node/agent/context.ts'
-import type { ReadObject } from '#node/agent/environment.ts'
+import { type Agent, createAgent } from '#node/agent/agent.ts'
+import { containerEvents, type NodeFacts } from '#node/agent/context.ts'
 import { containerLogPath, containersOf, identityOf, LABEL, podLogDirectory } from '#node/agent/identity.ts'
 import { Images } from '#node/agent/images.ts'
 import { lastWords } from '#node/agent/last-words.ts'
@@ -25,15 +22,17 @@ import { StatusWriter } from '#node/agent/status-writer.ts'
 import { Prober, type ProberOptions } from '#node/probes/prober.ts'
 import { createMounter } from '#node/volumes/mounts.ts'
 import { Volumes } from '#node/volumes/volumes.ts'
-import { type Cgroups, createCgroups } from './cgroups.ts'
+import { createCgroups } from './cgroups.ts'
+import { Eviction } from './eviction.ts'
 import { ImageGc } from './image-gc.ts'
+import { imageList } from './image-list.ts'
 import { startLogRotation } from './log-rotation.ts'
 import { architecture, availableMemory, machineCapacity, systemInfo } from './machine.ts'
 import { allocatableOf, evictionReserve, nodeLabels, nodeStatus } from './node-status.ts'
-import { createRegistration } from './registration.ts'
-import type { Image, PodDirectory, Runtime } from './runtime.ts'
+import { objectReader } from './object-reader.ts'
+import { createRegistration, type Registration } from './registration.ts'
+import type { Container, PodDirectory, Runtime } from './runtime.ts'
 import { createNodeStats, type NodeStats } from './stats.ts'
-import { startEviction } from './eviction.ts'
 
 export interface NodeOptions {
   name: string
@@ -81,194 +80,205 @@ export interface Node extends Service {
 }
 
 export function createNode(options: NodeOptions): Node {
-  const { name, client, informers, runtime, clock, random, log, dataDirectory } = options
-  const stop = new AbortController()
-  const events =
-    options.events ?? createEventRecorder({ client, clock, random, log, component: 'kubelet', host: name, signal: stop.signal })
-  const logDirectory = join(dataDirectory, 'logs')
-  const podsDirectory = join(dataDirectory, 'pods')
-  const cgroups: Cgroups | undefined = options.cgroups ? createCgroups() : undefined
-  const facts: { capacity: Record<string, string>; allocatable: Record<string, string> } = { capacity: {}, allocatable: {} }
-  let hostDns = parseResolvConf('')
+  return new ComposedNode(options)
+}
 
-  const reader = objectReader(options)
-  const node = (): NodeFacts => {
-    const current = registration.node()
-    return {
+const RUNTIME_NAME = 'containerd'
+
+class ComposedNode implements Node {
+  readonly name: string
+  readonly stats?: NodeStats
+  readonly #options: NodeOptions
+  readonly #stop = new AbortController()
+  readonly #events: EventRecorder
+  readonly #logDirectory: string
+  readonly #podsDirectory: string
+  readonly #labels: Record<string, string>
+  readonly #volumes: Volumes
+  readonly #view: RuntimeView
+  readonly #images: Images
+  readonly #agent: Agent
+  readonly #eviction: Eviction
+  readonly #registration: Registration
+  readonly #listedImages: ReturnType<typeof imageList>
+  readonly #resources: { capacity: Record<string, string>; allocatable: Record<string, string> } = { capacity: {}, allocatable: {} }
+  #hostDns = parseResolvConf('')
+
+  constructor(options: NodeOptions) {
+    const { name, client, informers, runtime, clock, random, log, dataDirectory } = options
+    this.name = `node ${name}`
+    this.#options = options
+    const { signal } = this.#stop
+    this.#events = options.events ?? createEventRecorder({ client, clock, random, log, component: 'kubelet', host: name, signal })
+    this.#logDirectory = join(dataDirectory, 'logs')
+    this.#podsDirectory = join(dataDirectory, 'pods')
+    this.#labels = { ...nodeLabels(name, architecture()), ...options.labels }
+    const reader = objectReader(options)
+    this.#volumes = new Volumes({
+      podsDirectory: this.#podsDirectory,
+      client,
+      clock,
+      random,
+      ...(options.commands ? { mounter: createMounter(options.commands) } : {}),
+      reader,
+      allocatable: () => this.#resources.allocatable,
+    })
+    this.#view = new RuntimeView({
+      runtime,
+      log,
+      changed: (uid) => this.#agent.poke(uid),
+      lastWords: (container) =>
+        lastWords(container, { podDirectory: (uid) => this.#volumes.podDirectory(uid), logDirectory: this.#logDirectory }),
+    })
+    this.#images = new Images({ runtime, clock })
+    const cgroups = options.cgroups ? createCgroups() : undefined
+    this.#agent = createAgent({
+      client,
+      informers,
+      runtime,
+      clock,
+      random,
+      log,
+      events: this.#events,
+      volumes: this.#volumes,
+      images: this.#images,
+      prober: this.#prober(),
+      view: this.#view,
+      statuses: new StatusWriter({ client, clock, log, signal }),
+      restarts: new RestartBackoff(clock),
+      ...(cgroups ? { cgroups } : {}),
+      node: () => this.#facts(),
+      dns: () => ({ clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, host: this.#hostDns }),
+      hostsFile: () => readFile('/etc/hosts', 'utf8').catch(() => ''),
+      reader,
+      logDirectory: this.#logDirectory,
+      seccompDirectory: join(dataDirectory, 'seccomp'),
+      runtimeName: RUNTIME_NAME,
+    })
+    if (cgroups) this.stats = createNodeStats({ cgroups, clock, running: () => this.#running() })
+    this.#eviction = new Eviction({
+      clock,
+      log,
+      agent: this.#agent,
+      volumes: this.#volumes,
+      availableMemory: options.capacity ? () => Infinity : availableMemory,
+      directory: dataDirectory,
+    })
+    this.#listedImages = imageList(options)
+    this.#registration = createRegistration({
       name,
-      labels: current?.metadata?.labels ?? labels,
-      taints: current?.spec?.taints ?? [],
-      capacity: facts.capacity,
-      allocatable: facts.allocatable,
-      ips: options.ips,
-    }
+      client,
+      clock,
+      log,
+      events: this.#events,
+      labels: this.#labels,
+      ...(options.taints ? { taints: options.taints } : {}),
+      ...(options.podCidr ? { podCidr: options.podCidr } : {}),
+      status: (previous) => this.#status(previous),
+    })
   }
-  const volumes = new Volumes({
-    podsDirectory,
-    client,
-    clock,
-    random,
-    ...(options.commands ? { mounter: createMounter(options.commands) } : {}),
-    reader,
-    allocatable: () => facts.allocatable,
-  })
-  const view: RuntimeView = new RuntimeView({
-    runtime,
-    log,
-    changed: (uid) => agent.poke(uid),
-    lastWords: (container) => lastWords(container, { podDirectory: (uid) => volumes.podDirectory(uid), logDirectory }),
-  })
-  const prober: Prober = new Prober({
-    runtime,
-    clock,
-    random,
-    find: (uid, container) => {
-      const pod = agent.podByUid(uid)
-      const observed = view.pod(uid)
-      const latest = observed.containers.find(({ labels: own }) => own[LABEL.container] === container)
-      const podIp = (pod?.spec?.hostNetwork ? options.ips[0] : observed.sandboxes[0]?.ips[0]) ?? ''
-      return pod && latest && { pod, container: latest, podIp }
-    },
-    changed: (uid) => agent.poke(uid),
-    unhealthy: (pod, spec, message) => {
-      const container = containersOf(pod).find((one) => one.spec.name === spec.name)
-      if (container) containerEvents({ events }, pod, container)('Warning', 'Unhealthy', message)
-    },
-    ...(options.probe ? { attempt: options.probe } : {}),
-  })
-  const images = new Images({ runtime, clock })
-  const context: AgentContext = {
-    client,
-    informers,
-    runtime,
-    clock,
-    random,
-    log,
-    events,
-    volumes,
-    images,
-    prober,
-    view,
-    statuses: new StatusWriter({ client, clock, log, signal: stop.signal }),
-    restarts: new RestartBackoff(clock),
-    ...(cgroups ? { cgroups } : {}),
-    node,
-    dns: () => ({ clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, host: hostDns }),
-    hostsFile: () => readFile('/etc/hosts', 'utf8').catch(() => ''),
-    reader,
-    logDirectory,
-    seccompDirectory: join(dataDirectory, 'seccomp'),
-    runtimeName: 'containerd',
+
+  get directory(): PodDirectory {
+    return this.#agent.directory
   }
-  const agent = createAgent(context)
-  const labels = { ...nodeLabels(name, architecture()), ...options.labels }
-  const listedImages = imageList(options)
-  const registration = createRegistration({
-    name,
-    client,
-    clock,
-    log,
-    events,
-    labels,
-    ...(options.taints ? { taints: options.taints } : {}),
-    ...(options.podCidr ? { podCidr: options.podCidr } : {}),
-    async status(previous) {
-      const version = await runtime.version().catch((error: unknown) => {
-        log.warn('the runtime does not answer', { error })
-        return undefined
-      })
-      const notReady = version ? await options.notReady?.() : 'container runtime is down'
-      const info = version
-        ? systemInfo({ name: context.runtimeName, version: version.version })
-        : (previous.nodeInfo ?? systemInfo({ name: context.runtimeName, version: '' }))
-      return nodeStatus({
-        name,
-        addresses: [...options.ips.map((address) => ({ type: 'InternalIP' as const, address })), { type: 'Hostname', address: name }],
-        ...facts,
-        info,
-        kubeletPort: options.kubeletPort,
-        images: await listedImages({ readable: version !== undefined }),
-        pressure: eviction.pressure(),
-        ...(notReady ? { notReady } : {}),
-        now: clock.now(),
-        previous,
-      })
-    },
-  })
-  const running = () =>
-    agent
-      .activePods()
-      .map((pod) => ({ pod, containers: view.pod(pod.metadata?.uid ?? '').containers.filter(({ state }) => state === 'running') }))
-  const eviction = startEviction({
-    clock,
-    log,
-    agent,
-    volumes,
-    availableMemory: options.capacity ? () => Infinity : availableMemory,
-    directory: dataDirectory,
-  })
 
-  return {
-    name: `node ${name}`,
-    directory: agent.directory,
-    ...(cgroups ? { stats: createNodeStats({ cgroups, clock, running }) } : {}),
-    async start(signal) {
-      await using starting = new AsyncDisposableStack()
-      starting.defer(() => stop.abort(new Error('the node was stopped')))
-      for (const directory of [dataDirectory, logDirectory, podsDirectory]) await mkdir(directory, { recursive: true, mode: 0o755 })
-      hostDns = parseResolvConf(await readFile('/etc/resolv.conf', 'utf8').catch(() => ''))
-      facts.capacity = options.capacity ?? (await machineCapacity(dataDirectory, options.maxPods ? { maxPods: options.maxPods } : {}))
-      facts.allocatable = allocatableOf(facts.capacity, options.capacity ? {} : evictionReserve(facts.capacity))
-      starting.defer(() => volumes.unmountAll().catch((error: unknown) => log.warn('could not unmount the volumes', { error })))
-      starting.use(await registration.start(signal))
-      starting.use(await agent.start(signal))
-      starting.use(eviction.start())
-      const gc = new ImageGc({
-        runtime,
-        clock,
-        log,
-        events,
-        node: name,
-        directory: options.imageDirectory ?? dataDirectory,
-        usedAt: (id) => images.usedAt(id),
-        pinned: (tags) => tags.some((tag) => options.pinnedImages?.includes(tag)),
-      })
-      starting.use(gc.start())
-      const logs = () =>
-        running().flatMap(({ pod, containers }) =>
-          containers.map(({ id, name, attempt, labels }) => ({
-            containerId: id,
-            path: join(podLogDirectory(logDirectory, identityOf(pod)), containerLogPath(labels[LABEL.container] ?? name, attempt)),
-          })),
-        )
-      starting.use(startLogRotation({ runtime, clock, log, logs }))
-      return starting.move()
-    },
+  async start(signal: AbortSignal): Promise<AsyncDisposable> {
+    const { name, runtime, clock, log, dataDirectory, capacity, maxPods, imageDirectory = dataDirectory, pinnedImages } = this.#options
+    await using starting = new AsyncDisposableStack()
+    starting.defer(() => this.#stop.abort(new Error('the node was stopped')))
+    for (const directory of [dataDirectory, this.#logDirectory, this.#podsDirectory])
+      await mkdir(directory, { recursive: true, mode: 0o755 })
+    this.#hostDns = parseResolvConf(await readFile('/etc/resolv.conf', 'utf8').catch(() => ''))
+    const all = capacity ?? (await machineCapacity(dataDirectory, maxPods ? { maxPods } : {}))
+    this.#resources.capacity = all
+    this.#resources.allocatable = allocatableOf(all, capacity ? {} : evictionReserve(all))
+    starting.defer(() => this.#volumes.unmountAll().catch((error: unknown) => log.warn('could not unmount the volumes', { error })))
+    starting.use(await this.#registration.start(signal))
+    starting.use(await this.#agent.start(signal))
+    starting.use(this.#eviction.start())
+    const gc = new ImageGc({
+      runtime,
+      clock,
+      log,
+      events: this.#events,
+      node: name,
+      directory: imageDirectory,
+      usedAt: (id) => this.#images.usedAt(id),
+      pinned: (tags) => tags.some((tag) => pinnedImages?.includes(tag)),
+    })
+    starting.use(gc.start())
+    starting.use(startLogRotation({ runtime, clock, log, logs: () => this.#logs() }))
+    return starting.move()
   }
-}
 
-/** Objects that pods refer to: from the informers, or, where these do not know them yet, from the server. */
-function objectReader({ client, informers }: NodeOptions): (namespace: string) => ReadObject {
-  return (namespace) => async (kind, name) => {
-    const key = { namespace, name }
-    const found = informers.of(kind).get(key) ?? (await client.get(kind, key).catch(ignoreNotFound))
-    // The kubelet names kinds in the singular here.
-    if (!found) throw notFoundError({ group: kind.group, plural: kind.singular }, name)
-    return found
+  /** As pods are admitted against it and see it. */
+  #facts(): NodeFacts {
+    const { name, ips } = this.#options
+    const { metadata, spec } = this.#registration.node() ?? {}
+    return { name, labels: metadata?.labels ?? this.#labels, taints: spec?.taints ?? [], ...this.#resources, ips }
   }
-}
 
-const IMAGES_PERIOD_MS = 60_000
+  #prober(): Prober {
+    const { runtime, clock, random, ips, probe } = this.#options
+    return new Prober({
+      runtime,
+      clock,
+      random,
+      find: (uid, container) => {
+        const pod = this.#agent.podByUid(uid)
+        const observed = this.#view.pod(uid)
+        const latest = observed.containers.find(({ labels: own }) => own[LABEL.container] === container)
+        const podIp = (pod?.spec?.hostNetwork ? ips[0] : observed.sandboxes[0]?.ips[0]) ?? ''
+        return pod && latest && { pod, container: latest, podIp }
+      },
+      changed: (uid) => this.#agent.poke(uid),
+      unhealthy: (pod, spec, message) => {
+        const container = containersOf(pod).find((one) => one.spec.name === spec.name)
+        if (container) containerEvents({ events: this.#events }, pod, container)('Warning', 'Unhealthy', message)
+      },
+      ...(probe ? { attempt: probe } : {}),
+    })
+  }
 
-/** The images the node tells of: read anew now and then, and the last known ones while the runtime does not answer. */
-function imageList({ runtime, clock }: NodeOptions): (runtimeState: { readable: boolean }) => Promise<Image[]> {
-  let list: Image[] = []
-  let readAt = -Infinity
-  return async ({ readable }) => {
-    if (readable && clock.monotonic() - readAt >= IMAGES_PERIOD_MS) {
-      list = await runtime.listImages().catch(() => list)
-      readAt = clock.monotonic()
-    }
-    return list
+  /** As the API is told of it. */
+  async #status(previous: NodeStatus): Promise<NodeStatus> {
+    const { name, runtime, clock, log, ips, kubeletPort } = this.#options
+    const version = await runtime.version().catch((error: unknown) => {
+      log.warn('the runtime does not answer', { error })
+      return undefined
+    })
+    const notReady = version ? await this.#options.notReady?.() : 'container runtime is down'
+    const info = version
+      ? systemInfo({ name: RUNTIME_NAME, version: version.version })
+      : (previous.nodeInfo ?? systemInfo({ name: RUNTIME_NAME, version: '' }))
+    return nodeStatus({
+      name,
+      addresses: [...ips.map((address) => ({ type: 'InternalIP' as const, address })), { type: 'Hostname', address: name }],
+      ...this.#resources,
+      info,
+      kubeletPort,
+      images: await this.#listedImages({ readable: version !== undefined }),
+      pressure: this.#eviction.pressure(),
+      ...(notReady ? { notReady } : {}),
+      now: clock.now(),
+      previous,
+    })
+  }
+
+  /** Pods with their containers that run. */
+  #running(): { pod: Pod; containers: Container[] }[] {
+    return this.#agent.activePods().map((pod) => {
+      const { containers } = this.#view.pod(pod.metadata?.uid ?? '')
+      return { pod, containers: containers.filter(({ state }) => state === 'running') }
+    })
+  }
+
+  #logs(): { containerId: string; path: string }[] {
+    return this.#running().flatMap(({ pod, containers }) =>
+      containers.map(({ id, name, attempt, labels }) => ({
+        containerId: id,
+        path: join(podLogDirectory(this.#logDirectory, identityOf(pod)), containerLogPath(labels[LABEL.container] ?? name, attempt)),
+      })),
+    )
   }
 }
