@@ -41,10 +41,7 @@ export class ClusterAddresses {
     const number = parseIpv4(address)
     const place =
       number === undefined ? undefined : this.#open().find(({ range }) => number >= range.first && number < range.first + range.size)
-    if (number === undefined || !place) {
-      const ranges = this.#open().map(({ range }) => range.cidr)
-      throw new AllocationError(`the provided IP (${address}) is not in the valid range. The range of valid IPs is ${ranges.join(', ')}`)
-    }
+    if (number === undefined || !place) throw new AllocationError('the provided network does not match the current range')
     const taken = () => new AllocationError('provided IP is already allocated')
     if (dryRun) {
       if (place.pool.has(number - place.range.first)) throw taken()
@@ -83,30 +80,38 @@ export class ClusterAddresses {
   /** Brings memory and objects in line with the services there are: `held` maps address to service. */
   async repair(held: ReadonlyMap<string, ObjectKey>): Promise<void> {
     const { reader, writer } = this.#context
-    const before = this.#open()
+    const before = this.#known()
     for (const address of held.keys()) hold(address, before)
     for (const [address, service] of held) if (!reader.get(IPAddress, { name: address })) await this.#record(address, service)
-    const open = this.#open()
-    const orphans = [...reader.list(IPAddress)].filter(({ metadata }) => !isTaken(metadata?.name ?? '', open))
+    const known = this.#known()
+    const orphans = [...reader.list(IPAddress)].filter(({ metadata }) => !isTaken(metadata?.name ?? '', known))
     for (const object of orphans) {
       const name = object.metadata?.name ?? ''
-      if (object.metadata?.labels?.[MANAGED_LABEL] !== ADDRESS_MANAGER) hold(name, open)
+      if (object.metadata?.labels?.[MANAGED_LABEL] !== ADDRESS_MANAGER) hold(name, known)
       else await writer.delete(IPAddress, { name }).catch(ignoreNotFound)
     }
   }
 
-  /** Ranges from which addresses are given: the configured one, and those declared and ready. */
-  #open(): OpenRange[] {
-    const ranges = new Map([[this.#primary.cidr, this.#primary]])
-    for (const declared of this.#context.reader.list(ServiceCIDR)) {
-      const ready = declared.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
-      if (!ready || declared.metadata?.deletionTimestamp) continue
-      for (const cidr of declared.spec?.cidrs ?? []) {
-        const range = ranges.has(cidr) ? undefined : serviceRange(cidr)
-        if (range) ranges.set(cidr, range)
+  /** Ranges from which addresses are given. */
+  #open(): KnownRange[] {
+    return this.#known().filter(({ open }) => open)
+  }
+
+  /** All that are declared, and the configured one, which is open before it is. A range is open while anybody who declares it is ready and stays. */
+  #known(): KnownRange[] {
+    const primary = this.#primary.cidr
+    const ranges = new Map([[primary, this.#primary]])
+    const open = new Map<string, boolean>()
+    for (const { metadata, spec, status } of this.#context.reader.list(ServiceCIDR)) {
+      const ready = (status?.conditions?.find(({ type }) => type === 'Ready')?.status ?? 'True') === 'True'
+      for (const cidr of spec?.cidrs ?? []) {
+        const range = ranges.get(cidr) ?? serviceRange(cidr)
+        if (!range) continue
+        ranges.set(cidr, range)
+        open.set(cidr, open.get(cidr) === true || (ready && !metadata?.deletionTimestamp))
       }
     }
-    return Array.from(ranges.values(), (range) => ({ range, pool: this.#poolOf(range) }))
+    return Array.from(ranges.values(), (range) => ({ range, pool: this.#poolOf(range), open: open.get(range.cidr) ?? true }))
   }
 
   #poolOf(range: ServiceRange): NumberPool {
@@ -143,21 +148,22 @@ export class ClusterAddresses {
   }
 }
 
-interface OpenRange {
+interface KnownRange {
   range: ServiceRange
   pool: NumberPool
+  open: boolean
 }
 
-function hold(address: string, open: readonly OpenRange[]): void {
+function hold(address: string, known: readonly KnownRange[]): void {
   const number = parseIpv4(address)
   if (number === undefined) return
-  for (const { range, pool } of open) if (number >= range.first && number < range.first + range.size) pool.take(number - range.first)
+  for (const { range, pool } of known) if (number >= range.first && number < range.first + range.size) pool.take(number - range.first)
 }
 
 /** By a service there is, or by one just being written. */
-function isTaken(address: string, open: readonly OpenRange[]): boolean {
+function isTaken(address: string, known: readonly KnownRange[]): boolean {
   const number = parseIpv4(address)
-  return number !== undefined && open.some(({ range, pool }) => pool.has(number - range.first))
+  return number !== undefined && known.some(({ range, pool }) => pool.has(number - range.first))
 }
 
 /** Network and broadcast address are never given out. */

@@ -93,8 +93,8 @@ test('ServiceAllocator uses the reserved band once the rest is full, then says s
 
 const ADDRESS_REFUSALS: [address: string, detail: string][] = [
   ['10.96.0.5', 'provided IP is already allocated'],
-  ['192.0.2.1', 'the provided IP (192.0.2.1) is not in the valid range. The range of valid IPs is 10.96.0.0/12'],
-  ['10.96.0.0', 'the provided IP (10.96.0.0) is not in the valid range. The range of valid IPs is 10.96.0.0/12'],
+  ['192.0.2.1', 'the provided network does not match the current range'],
+  ['10.96.0.0', 'the provided network does not match the current range'],
 ]
 
 test('ServiceAllocator refuses addresses that are taken or outside', async () => {
@@ -212,11 +212,26 @@ test('ServiceAllocator rebuilds what is taken from the services there are', asyn
 test('ServiceAllocator opens further ranges when they are ready', async () => {
   const { reader, write } = fixture()
   const range: ServiceCIDR = { metadata: { name: 'more' }, spec: { cidrs: ['192.0.2.0/24'] } }
-  reader.put(ServiceCIDR, range)
-  await assert.rejects(write('a', at('192.0.2.7')), /not in the valid range/)
-  reader.put(ServiceCIDR, {
-    ...range,
-    status: { conditions: [{ type: 'Ready', status: 'True', reason: '', message: '', lastTransitionTime: '' }] },
+  const ready = (status: string) => ({
+    status: { conditions: [{ type: 'Ready', status, reason: '', message: '', lastTransitionTime: '' }] },
   })
+  reader.put(ServiceCIDR, { ...range, ...ready('False') })
+  await assert.rejects(write('a', at('192.0.2.7')), /the provided network does not match the current range/)
+  reader.put(ServiceCIDR, { ...range, ...ready('True') })
   assert.equal((await write('a', at('192.0.2.7'))).spec!.clusterIP, '192.0.2.7')
+})
+
+test('ServiceAllocator gives nothing of a range that is being deleted, the first one too, and keeps what is held there', async () => {
+  const { reader, write, context, addresses } = fixture()
+  await write('a', at('10.96.0.5'))
+  const going = { metadata: { name: 'kubernetes', deletionTimestamp: '2026-01-01T00:00:00Z' }, spec: { cidrs: ['10.96.0.0/12'] } }
+  reader.put(ServiceCIDR, going)
+  await assert.rejects(write('b', {}), /range is full/)
+  await assert.rejects(write('b', at('10.96.0.6')), /the provided network does not match the current range/)
+  await new ServiceAllocator(context, { serviceCidr: '10.96.0.0/12' }).repair()
+  assert.deepEqual(addresses(), ['10.96.0.5'])
+  reader.put(ServiceCIDR, { metadata: { name: 'more' }, spec: { cidrs: ['192.0.2.0/24'] } })
+  assert.match((await write('b', {})).spec!.clusterIP!, /^192\.0\.2\./)
+  reader.put(ServiceCIDR, { ...going, metadata: { name: 'again' } })
+  await write('c', at('10.96.0.6'))
 })

@@ -304,6 +304,25 @@ test("keep brings back the API server's service after it was deleted, and leaves
   await keeping
 })
 
+test('keep brings back what extension servers read, and what it said', async () => {
+  const clock = createVirtualClock()
+  const { reader, context, run } = fixture(clock)
+  await run()
+  const key = { namespace: 'kube-system', name: 'extension-apiserver-authentication' }
+  const { data } = structuredClone(reader.get(ConfigMap, key)!)
+  reader.remove(ConfigMap, key)
+  const stop = new AbortController()
+  const keeping = keep(context, options, stop.signal)
+  await clock.advance(10_000)
+  const restored = structuredClone(reader.get(ConfigMap, key)!)
+  assert.deepEqual(restored.data, data)
+  reader.put(ConfigMap, { ...restored, data: { ...data, 'client-ca-file': 'mine', more: 'x' } })
+  await clock.advance(10_000)
+  assert.deepEqual(reader.get(ConfigMap, key)?.data, { ...data, more: 'x' })
+  stop.abort()
+  await keeping
+})
+
 test('keep brings mandatory priority levels back to what they must be, and suggested ones that were deleted', async () => {
   const clock = createVirtualClock()
   const { reader, context, run } = fixture(clock)

@@ -63,13 +63,14 @@ async function removeLeftovers({ reader, writer, log }: ServerContext, desired: 
   return removed
 }
 
-/** Brings back what clients may take away but the cluster cannot do without: its namespaces, and where the API server and DNS are found. */
+/** Brings back what clients may take away but the cluster cannot do without: its namespaces, where the API server and DNS are found, whom extension servers believe. */
 export async function keep(context: ServerContext, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
   const lease = leaseOf(context, options)
   const { log } = context
   const renew = async () => lease.renew().catch((error: unknown) => log.warn('the lease of this server is not renewed', { error }))
   await renew()
   const [always, flow] = [namespaces(), flowControl()]
+  const read = configMaps({ ...options, servers: [], now: context.clock.now() })
   /** What was found right is right as long as it is the same object. */
   const right = new WeakMap<Desired, KubeObject>()
   let system = { servers: '', desired: [] as Desired[] }
@@ -86,7 +87,7 @@ export async function keep(context: ServerContext, options: BootstrapOptions, si
     await renew()
     if (round % COLLECT_ROUNDS === 0) await lease.collect()
     const wanted = systemServices()
-    for (const desired of [...always, ...wanted, ...(round % FLOW_CONTROL_ROUNDS === 0 ? flow : [])]) {
+    for (const desired of [...always, ...wanted, ...read, ...(round % FLOW_CONTROL_ROUNDS === 0 ? flow : [])]) {
       if (signal.aborted) return
       const present = context.reader.get(desired.kind, keyOf(desired.object))
       if (present && right.get(desired) === present) continue
