@@ -16,7 +16,7 @@ import { availableInMs, isAvailable, isReady } from '#controllers/pod-state.ts'
 import { hashOf, truncateHistory } from '#controllers/revision-history.ts'
 import { equal } from '#api/equal.ts'
 import { isUpdated, newPod, nodeOf } from './daemon-pods.ts'
-import { eligibility } from './eligibility.ts'
+import { eligibilities, type Eligibility } from './eligibility.ts'
 import { daemonHistory } from './history.ts'
 import { type Changes, maxSurgeOf, rollingUpdate } from './rolling-update.ts'
 
@@ -64,15 +64,18 @@ export function daemonSetController(): Controller {
       const history = await daemonHistory(set, pods, context)
       const hash = hashOf(history.update)!
       const byNode = groupByNode(pods)
-      const plan = planOf(set, byNode, { hash, context, pace })
+      const places = eligibilities(set, informers.of(Node).list())
+      const wanted = places.filter(({ shouldRun }) => shouldRun).map(({ node }) => node)
+      const plan = planOf(set, places, { byNode, hash, context, pace })
       if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete')
-        Object.assign(plan, rollingUpdate(set, { nodes: informers.of(Node).list(), byNode, hash, now: clock.now() }))
+        Object.assign(plan, rollingUpdate(set, { wanted, byNode, hash, now: clock.now() }))
       const failure = await carryOut(set, plan, { hash, context })
-      await writeStatus(set, { byNode, hash, collisionCount: history.collisionCount, context })
-      const inUse = new Set([history.update.metadata!.name!, ...pods.map((pod) => `${key.name}-${hashOf(pod)}`)])
+      await writeStatus(set, { places, byNode, hash, collisionCount: history.collisionCount, context })
+      const hashes = new Set(pods.map((pod) => hashOf(pod)))
       const old = history.revisions.filter((revision) => revision !== history.update)
-      const countsUsed = old.filter(({ metadata }) => inUse.has(metadata!.name!)).length
-      await truncateHistory(set, { revisions: history.revisions, inUse, countsUsed, client })
+      const used = old.filter((revision) => hashes.has(hashOf(revision))).map(({ metadata }) => metadata!.name!)
+      const inUse = new Set([history.update.metadata!.name!, ...used])
+      await truncateHistory(set, { revisions: history.revisions, inUse, countsUsed: used.length, client })
       if (failure !== undefined && !isNamespaceTerminating(failure)) throw failure
       const waits = [plan.waitMs, nextAvailableMs(set, pods, clock.now())].filter((wait) => wait !== undefined) as number[]
       if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
@@ -109,24 +112,22 @@ function groupByNode(pods: readonly Pod[]): Map<string, Pod[]> {
 }
 
 interface Planning {
+  byNode: ReadonlyMap<string, Pod[]>
   hash: string
   context: ControllerContext
   pace: FailedPodPace
 }
 
-function planOf(set: DaemonSet, byNode: ReadonlyMap<string, Pod[]>, { hash, context, pace }: Planning): Plan {
+function planOf(set: DaemonSet, places: readonly Eligibility[], { byNode, hash, context, pace }: Planning): Plan {
   const plan: Plan = { create: [], delete: [], waitMs: undefined }
-  const nodes = context.informers.of(Node).list()
-  for (const node of nodes) {
-    const name = node.metadata?.name ?? ''
-    const pods = byNode.get(name) ?? []
-    const { shouldRun, shouldContinue } = eligibility(set, node)
-    if (shouldRun && pods.length === 0) plan.create.push(name)
+  for (const { node, shouldRun, shouldContinue } of places) {
+    const pods = byNode.get(node) ?? []
+    if (shouldRun && pods.length === 0) plan.create.push(node)
     else if (!shouldContinue) plan.delete.push(...pods.filter((pod) => !pod.metadata?.deletionTimestamp))
-    else if (!keepOne(set, pods, { node: name, plan, hash, pace, context }) && shouldRun && maxSurgeOf(set, 1) > 0) plan.create.push(name)
+    else if (!keepOne(set, pods, { node, plan, hash, pace, context }) && shouldRun && maxSurgeOf(set, 1) > 0) plan.create.push(node)
   }
   // Nobody will ever place a pod on a node that is gone.
-  const known = new Set(nodes.map(({ metadata }) => metadata?.name))
+  const known = new Set(places.map(({ node }) => node))
   for (const [name, pods] of byNode)
     if (!known.has(name)) plan.delete.push(...pods.filter(({ spec, metadata }) => !spec?.nodeName && !metadata?.deletionTimestamp))
   return plan
@@ -136,7 +137,7 @@ function planOf(set: DaemonSet, byNode: ReadonlyMap<string, Pod[]>, { hash, cont
 function keepOne(
   set: DaemonSet,
   pods: readonly Pod[],
-  { node, plan, hash, pace, context }: Planning & { node: string; plan: Plan },
+  { node, plan, hash, pace, context }: Omit<Planning, 'byNode'> & { node: string; plan: Plan },
 ): boolean {
   const running: Pod[] = []
   let waits = false
@@ -187,20 +188,20 @@ async function carryOut(set: DaemonSet, plan: Plan, { hash, context }: { hash: s
   return error ?? results.find((result) => result.status === 'rejected')?.reason
 }
 
-async function writeStatus(
-  set: DaemonSet,
-  {
-    byNode,
-    hash,
-    collisionCount,
-    context,
-  }: { byNode: ReadonlyMap<string, Pod[]>; hash: string; collisionCount: number | undefined; context: ControllerContext },
-): Promise<void> {
+interface Standing {
+  places: readonly Eligibility[]
+  byNode: ReadonlyMap<string, Pod[]>
+  hash: string
+  collisionCount: number | undefined
+  context: ControllerContext
+}
+
+async function writeStatus(set: DaemonSet, { places, byNode, hash, collisionCount, context }: Standing): Promise<void> {
   const now = context.clock.now()
   const counts = { desired: 0, current: 0, misscheduled: 0, ready: 0, available: 0, updated: 0 }
-  for (const node of context.informers.of(Node).list()) {
-    const pods = byNode.get(node.metadata?.name ?? '') ?? []
-    if (!eligibility(set, node).shouldRun) {
+  for (const { node, shouldRun } of places) {
+    const pods = byNode.get(node) ?? []
+    if (!shouldRun) {
       if (pods.length > 0) counts.misscheduled++
       continue
     }

@@ -38,14 +38,28 @@ export function daemonTolerations(spec: PodSpec): Toleration[] {
 const sameTaints = (a: Toleration, b: Toleration): boolean =>
   a.key === b.key && a.operator === b.operator && a.effect === b.effect && (a.value ?? '') === (b.value ?? '')
 
-export function eligibility(set: DaemonSet, node: Node): { shouldRun: boolean; shouldContinue: boolean } {
+export interface Eligibility {
+  node: string
+  /** A daemon belongs there. */
+  shouldRun: boolean
+  /** One that is there may stay. */
+  shouldContinue: boolean
+}
+
+/** Of every node. What is the same for all of them is worked out once: sets are large where clusters are. */
+export function eligibilities(set: DaemonSet, nodes: readonly Node[]): Eligibility[] {
   const spec = set.spec!.template.spec!
-  const never = { shouldRun: false, shouldContinue: false }
-  const { name = '', labels = {} } = node.metadata ?? {}
-  if (spec.nodeName && spec.nodeName !== name) return never
-  if (!allowsNode(spec, { name, labels })) return never
   const tolerations = daemonTolerations(spec)
-  const untolerated = (node.spec?.taints ?? []).filter((taint) => !tolerates(tolerations, taint))
-  const expelled = untolerated.some(({ effect }) => effect === 'NoExecute')
-  return { shouldRun: !expelled && !untolerated.some(({ effect }) => effect === 'NoSchedule'), shouldContinue: !expelled }
+  return nodes.map((node) => {
+    const { name = '', labels = {} } = node.metadata ?? {}
+    if ((spec.nodeName && spec.nodeName !== name) || !allowsNode(spec, { name, labels }))
+      return { node: name, shouldRun: false, shouldContinue: false }
+    let [shouldRun, shouldContinue] = [true, true]
+    for (const taint of node.spec?.taints ?? []) {
+      if (taint.effect === 'PreferNoSchedule' || tolerates(tolerations, taint)) continue
+      shouldRun = false
+      if (taint.effect === 'NoExecute') shouldContinue = false
+    }
+    return { node: name, shouldRun, shouldContinue }
+  })
 }

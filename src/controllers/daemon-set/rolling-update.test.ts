@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
-import type { Node } from '#api/kinds/core/node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { formatTime } from '#lib/clock.ts'
 import { rollingUpdate } from './rolling-update.ts'
@@ -12,10 +11,6 @@ const HASH = 'new'
 function daemonSet(rollingUpdate: object, type = 'RollingUpdate'): DaemonSet {
   const template = { metadata: { labels: { app: 'a' } }, spec: { containers: [] } }
   return { spec: { selector: {}, template, minReadySeconds: 10, updateStrategy: { type, rollingUpdate } } } as unknown as DaemonSet
-}
-
-function node(name: string, cordoned = false): Node {
-  return { metadata: { name }, spec: cordoned ? { taints: [{ key: 'dedicated', effect: 'NoSchedule' }] } : {} } as Node
 }
 
 /** `old+`: of an older template and serving; `new-`: not serving; `~`: ready, but not for long enough; `!`: on its way out. */
@@ -74,7 +69,7 @@ const cases: Case[] = [
 for (const [what, strategy, nodes, cordoned, create, gone] of cases) {
   test(`rollingUpdate lets go of ${what}`, () => {
     const world = {
-      nodes: Object.keys(nodes).map((name) => node(name, cordoned.includes(name))),
+      wanted: Object.keys(nodes).filter((name) => !cordoned.includes(name)),
       byNode: new Map(
         Object.entries(nodes).flatMap(([name, texts]) => (texts.length ? [[name, texts.map((text) => pod(name, text))]] : [])),
       ),

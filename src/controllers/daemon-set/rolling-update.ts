@@ -1,11 +1,9 @@
 // How the pods of an older template make way: a few nodes at a time, or, with surge, with both pods on a node until the new one serves.
 import { scaledValue } from '#api/int-or-string.ts'
 import type { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
-import type { Node } from '#api/kinds/core/node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { isAvailable } from '#controllers/pod-state.ts'
 import { isUpdated } from './daemon-pods.ts'
-import { eligibility } from './eligibility.ts'
 
 export interface Changes {
   create: string[]
@@ -21,7 +19,8 @@ interface Place {
 }
 
 export interface World {
-  nodes: readonly Node[]
+  /** Names of the nodes where a daemon is to run. */
+  wanted: readonly string[]
   byNode: ReadonlyMap<string, readonly Pod[]>
   /** Of the present template. */
   hash: string
@@ -29,15 +28,15 @@ export interface World {
 }
 
 export function rollingUpdate(set: DaemonSet, world: World): Changes {
-  const wanted = world.nodes.filter((node) => eligibility(set, node).shouldRun).map(({ metadata }) => metadata?.name ?? '')
-  const places = placesOf(set, wanted, world)
+  const { wanted } = world
+  const places = placesOf(set, world)
   const available = (pod: Pod | undefined) => pod !== undefined && isAvailable(pod, set.spec?.minReadySeconds ?? 0, world.now)
   const maxSurge = maxSurgeOf(set, wanted.length)
   if (maxSurge > 0) return surge(places, { maxSurge, desired: wanted.length, available })
   return replace(places, { maxUnavailable: maxUnavailableOf(set, wanted.length), available })
 }
 
-function placesOf(set: DaemonSet, wanted: readonly string[], { byNode, hash }: World): Place[] {
+function placesOf(set: DaemonSet, { wanted, byNode, hash }: World): Place[] {
   const isWanted = new Set(wanted)
   return [...new Set([...wanted, ...byNode.keys()])].map((node) => {
     const pods = (byNode.get(node) ?? []).filter(({ metadata }) => !metadata?.deletionTimestamp)
