@@ -13,6 +13,7 @@ import { decodeMessage } from './protobuf-decode.ts'
 import { openEnvelope } from './protobuf-envelope.ts'
 import { messageOfSchema } from './protobuf.ts'
 import { ProtobufError } from './protobuf-reader.ts'
+import { readRepeated } from './repeated-fields.ts'
 import { parseYaml, warningsIn, YamlError } from './yaml.ts'
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
@@ -131,15 +132,15 @@ const READERS: Record<BodyFormat, Reader> = {
     reading.found = kindIn(value, expected)
     const strict = options.fieldValidation !== 'Ignore'
     const { keys, oddNumerals } = surveyJson(bytes)
-    const repeats = strict && keys !== keysOf(value)
+    const repeats = keys !== keysOf(value)
     if (expected.decode) {
       if (oddNumerals) reading.value = parseExactly(textOf(bytes))
-      if (repeats) reading.complaints = strictErrors(bytes)
+      if (strict && repeats) reading.complaints = strictErrors(bytes)
       return
     }
-    const read = oddNumerals ? parseNumerals(textOf(bytes)) : value
+    const read = repeats ? readRepeated(textOf(bytes), planOf(expected.schema)) : oddNumerals ? parseNumerals(textOf(bytes)) : value
     const unknown = readValue(read, expected, options)
-    if (oddNumerals) reading.value = withPlainNumbers(read)
+    if (read !== value) reading.value = withPlainNumbers(read)
     if (strict && (repeats || unknown.length > 0)) reading.complaints = strictErrors(bytes, planOf(expected.schema))
   },
 

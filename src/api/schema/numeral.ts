@@ -19,8 +19,13 @@ const INTEGER = /^-?\d+$/
 /** The value of a JSON text, with a Numeral for every number that is spelled in another way than it would be written, or as no integer of 64 bits. */
 export function parseNumerals(text: string): unknown {
   return JSON.parse(text, (_, value: unknown, { source = '' }: { source?: string } = {}) =>
-    typeof value === 'number' ? (exactOf(value, source) ?? new Numeral(source)) : value,
+    typeof value === 'number' ? numberOf(value, source) : value,
   )
+}
+
+/** `value` as it is told by `source`. */
+export function numberOf(value: number, source: string): number | bigint | Numeral {
+  return exactOf(value, source) ?? new Numeral(source)
 }
 
 function exactOf(value: number, source: string): number | bigint | undefined {
