@@ -29,7 +29,7 @@ export function discoveryEndpoint(
     serves: (path) => /^\/apis?(\/|$)/.test(path) && discovery().document(path, { serverAddress: serverAddress() }) !== undefined,
     async answer(call: Call) {
       const { headers, path, method } = call.exchange
-      if (method === 'HEAD' && isRouted(path)) throw notAllowed()
+      if (method !== 'GET' && isRouted(path)) throw notAllowed()
       const document = discovery().document(path, { accept: headers.accept, serverAddress: serverAddress() })!
       if (document.contentType === 'application/json') {
         const { format } = negotiate(headers.accept, { formats: FORMATS })

@@ -4,7 +4,7 @@ import type { Call } from '#server/http/call.ts'
 export interface Endpoint {
   /** As `/` lists it; absent: not listed. */
   readonly path?: string
-  /** Absent: GET and HEAD. */
+  /** Absent: any, as upstream serves what is no route of its own. */
   readonly methods?: readonly string[]
   serves(path: string): boolean
   answer(call: Call): Promise<void> | void

@@ -195,15 +195,31 @@ for (const [path, status] of Object.entries({
   '/apis/apps': 200,
   '/apis/apps/v1': 405,
   '/version': 405,
+  '/': 200,
   '/openapi/v2': 200,
+  '/openapi/v3': 200,
+  '/openapi/v3/apis/apps/v1': 200,
   '/livez': 200,
+  '/readyz/ping': 200,
+  '/metrics': 200,
+  '/metrics/slis': 200,
 })) {
-  test(`chain answers HEAD of ${path} with ${status}, as upstream does`, async () => {
+  test(`chain answers other methods than GET of ${path} with ${status}, as upstream does`, async () => {
     await using t = await startRequests()
-    assert.equal((await t.send('HEAD', path)).status, status)
-    assert.equal((await t.send('GET', path)).status, 200)
+    const read = await t.send('GET', path)
+    assert.equal(read.status, 200)
+    for (const method of ['HEAD', 'POST', 'PUT', 'PATCH merge', 'OPTIONS']) {
+      const { status: answered, text } = await t.send(method, path, method === 'HEAD' ? undefined : { a: 1 })
+      assert.deepEqual([method, answered], [method, status])
+      if (status === 200 && path !== '/metrics' && path !== '/metrics/slis') assert.equal(text, method === 'HEAD' ? '' : read.text)
+    }
   })
 }
+
+test('chain sets no metrics back: they are refused to be deleted', async () => {
+  await using t = await startRequests()
+  assert.equal((await t.send('DELETE', '/metrics')).status, 405)
+})
 
 test('chain refuses HEAD of a resource, as upstream does', async () => {
   await using t = await startRequests()

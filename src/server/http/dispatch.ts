@@ -33,7 +33,7 @@ export function dispatch({ engine, pool, fanOut, endpoints, metrics }: DispatchO
     const { method, path } = call.exchange
     for (const endpoint of endpoints) {
       if (!endpoint.serves(path)) continue
-      if (!(endpoint.methods ?? READING).includes(method)) throw notAllowed()
+      if (endpoint.methods && !endpoint.methods.includes(method)) throw notAllowed()
       return endpoint.answer(call)
     }
     notFound(call, engine)
@@ -83,7 +83,6 @@ function fitsScope({ info }: Call, { kind }: Resource): boolean {
   return info.namespace !== '' || !info.name || SPANNING.includes(info.verb)
 }
 
-const READING = ['GET', 'HEAD']
 const SPANNING = ['list', 'watch']
 
 function unavailable({ info }: Call): StatusError {

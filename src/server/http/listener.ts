@@ -134,7 +134,7 @@ export class Listener {
     })
     server.maxConnections = MAX_CONNECTIONS
     server.on('secureConnection', (socket) => this.#accept(socket))
-    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    server.on('tlsClientError', refuseHandshake)
     return server
   }
 
@@ -198,6 +198,18 @@ export class Listener {
 }
 
 function ignore(): void {}
+
+const PLAIN_HTTP = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n'
+
+/** Who speaks HTTP without TLS is told so, as Go tells it; others are cut. */
+function refuseHandshake(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+  socket.destroy()
+  // The socket below that of TLS, which is gone by now: Node has no name for it.
+  const { _parent: plain } = socket as unknown as { _parent?: Duplex | null }
+  if (error.code !== 'ERR_SSL_HTTP_REQUEST' || !plain?.writable) return
+  plain.on('error', () => plain.destroy())
+  plain.end(PLAIN_HTTP, () => plain.destroy())
+}
 
 function peerOf(socket: TLSSocket): Peer {
   const remoteAddress = socket.remoteAddress ?? ''

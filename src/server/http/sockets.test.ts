@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import http2 from 'node:http2'
 import https from 'node:https'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import tls from 'node:tls'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
@@ -271,4 +273,21 @@ test('listener lists large collections over the wire, whole', async () => {
   assert.equal(one.text, two.text)
   assert.equal(JSON.parse(one.text).items.length, 300)
   session.close()
+})
+
+for (const method of ['GET', 'POST', 'OPTIONS']) {
+  test(`listener tells who speaks plain HTTP that it speaks TLS: ${method}`, async () => {
+    const socket = net.connect({ port: server.port, host: '127.0.0.1' })
+    socket.end(`${method} /livez HTTP/1.1\r\nhost: localhost\r\n\r\n`)
+    assert.equal(await text(socket), 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n')
+  })
+}
+
+test('listener cuts who speaks neither TLS nor HTTP', async () => {
+  const socket = net.connect({ port: server.port, host: '127.0.0.1' })
+  socket.on('error', () => {})
+  socket.write('nothing that anybody could read')
+  socket.resume()
+  await once(socket, 'close')
+  assert.equal(socket.bytesRead < 16, true)
 })
