@@ -35,14 +35,18 @@ export function checkFieldSelector(kind: Pick<Kind<any>, 'fields'>, selector: Fi
   }
 }
 
-function fieldValue<T extends KubeObject>(kind: Pick<Kind<T>, 'fields'>, object: T, field: string): string {
+export function fieldValue<T extends KubeObject>(kind: Pick<Kind<T>, 'fields'>, object: T, field: string): string {
   if (field === 'metadata.name') return object.metadata?.name ?? ''
   if (field === 'metadata.namespace') return object.metadata?.namespace ?? ''
   return kind.fields && Object.hasOwn(kind.fields, field) ? kind.fields[field]!(object) : ''
 }
 
 export function matchesFields<T extends KubeObject>(kind: Pick<Kind<T>, 'fields'>, selector: FieldSelector, object: T): boolean {
-  for (const { field, operator, value } of selector) if ((fieldValue(kind, object, field) === value) !== (operator === '=')) return false
+  return matchesValues(selector, (field) => fieldValue(kind, object, field))
+}
+
+export function matchesValues(selector: FieldSelector, valueOf: (field: string) => string): boolean {
+  for (const { field, operator, value } of selector) if ((valueOf(field) === value) !== (operator === '=')) return false
   return true
 }
 

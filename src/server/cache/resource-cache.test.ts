@@ -86,6 +86,14 @@ test('StoredObject lends what its writer made, and shares it once it is asked fo
   assert.equal(given.object(), given.glance())
 })
 
+test('StoredObject.field is read once, and known of what was there last when it went', () => {
+  const one = stored('a', 7)
+  const read: string[] = []
+  const ask = (from: StoredObject, name: string) => from.field(name, () => `value ${read.push(name)}`)
+  assert.deepEqual([ask(one, 'spec.nodeName'), ask(one, '__proto__'), ask(one, 'spec.nodeName')], ['value 1', 'value 2', 'value 1'])
+  assert.equal(ask(one.at(9), '__proto__'), 'value 2')
+})
+
 test('ResourceCache ends the subscription of who throws, and tells the others', () => {
   const cache = new ResourceCache('/registry/pods/')
   const failures: unknown[] = []

@@ -1,7 +1,7 @@
 // One stored object at one revision: the bytes as written (without resourceVersion) and, on demand, one frozen parsed copy shared by everyone.
 // The parsed copy lives as long as anyone holds it, or while it is among the recently used: keeping all would cost half-second collector pauses.
 // What its writer made of it is lent for a moment, and shared only if somebody asks: most objects written are never asked for in this process.
-import { deepFreeze, freezeLarge } from '#api/clone.ts'
+import { deepFreeze, freezeLarge, setOwn } from '#api/clone.ts'
 import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
 import { parseExactly } from '#lib/exact-json.ts'
@@ -34,6 +34,8 @@ export class StoredObject {
   /** Not shared yet: a reference that is only weak outlives two collections all the same. */
   #lent: { object: KubeObject; partsFrozen: boolean } | undefined
   #labels: Record<string, string> | null | undefined
+  /** Those that selectors have asked for. */
+  #fields: Record<string, string> | undefined
 
   constructor(key: string, bytes: Buffer, revision: number) {
     this.key = key
@@ -49,6 +51,7 @@ export class StoredObject {
   /** The same at another revision: what was there last when it went. */
   at(revision: number): StoredObject {
     const later = new StoredObject(this.key, this.bytes, revision)
+    later.#fields = this.#fields
     this.share()
     const known = this.#parsed?.deref()
     if (known) later.adopt({ ...known, metadata: { ...known.metadata! } }, undefined, true)
@@ -90,9 +93,14 @@ export class StoredObject {
     this.#lent = undefined
   }
 
+  /** Nobody has to read the bytes for it. */
+  get isParsed(): boolean {
+    return this.#lent !== undefined || this.#parsed?.deref() !== undefined
+  }
+
   /** As `object`, where that takes long: with a turn for others between reading and freezing. */
   async objectInSteps(recent?: ParsedCache): Promise<KubeObject> {
-    if (this.#lent || this.#parsed?.deref()) return this.object(recent)
+    if (this.isParsed) return this.object(recent)
     const object = this.#parse()
     await nextTurn()
     this.adopt(object, recent)
@@ -122,7 +130,15 @@ export class StoredObject {
   }
 
   labels(): Record<string, string> | undefined {
-    if (this.#labels === undefined) this.object()
+    if (this.#labels === undefined) this.#labels = this.glance().metadata?.labels ?? null
     return this.#labels ?? undefined
+  }
+
+  /** The value of a field that a selector names, read once for all who select by it. */
+  field(name: string, read: () => string): string {
+    if (this.#fields && Object.hasOwn(this.#fields, name)) return this.#fields[name]!
+    const value = read()
+    setOwn((this.#fields ??= {}), name, value)
+    return value
   }
 }

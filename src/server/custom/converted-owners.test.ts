@@ -104,3 +104,34 @@ test('fields owned in a version that is served no more stay owned; one that is g
   while ((await f.send('GET', at('v3'))).status !== 200) await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual(owners(await renamed('b')), ['one v1'])
 })
+
+/** So many that the object's owners are worked out by another thread. */
+async function pad(f: Fixture): Promise<void> {
+  const annotations = Object.fromEntries(Array.from({ length: 4500 }, (_, i) => [`example.com/a${i}`, 'x']))
+  const padded = await f.send('PATCH merge', `${at('v1', 'a')}?fieldManager=pad`, { metadata: { annotations } })
+  assert.equal(padded.status, 200)
+}
+const others = (answer: { body: Json }) => owners(answer).filter((one) => !one.startsWith('pad'))
+
+test('of an object of thousands of members, too, changes made in another version are looked for, and what is no longer applied goes', async () => {
+  await using f = await startConverted()
+  await apply(f, 'v2', { manager: 'two', spec: { host: 'h', port: '1' } })
+  await pad(f)
+  calls(f)
+  const changed = await f.send('PATCH merge', `${at('v1', 'a')}?fieldManager=one`, { spec: { hostPort: 'h:2' } })
+  assert.deepEqual(others(changed).sort(), ['one v1 f:hostPort', 'two v2 f:host'])
+  assert.deepEqual(
+    calls(f).map(({ desiredAPIVersion, objects }) => [desiredAPIVersion, objects.length]),
+    [[`${GROUP}/v2`, 2]],
+  )
+  const conflict = await apply(f, 'v1', { manager: 'other', spec: { hostPort: 'x:2' } })
+  assert.equal(
+    conflict.body['message'],
+    `Apply failed with 2 conflicts: conflicts with "one" using ${GROUP}/v1:\n- .spec.hostPort\nconflicts with "two":\n- .spec.host`,
+  )
+  const forced = await apply(f, 'v1', { manager: 'other', spec: { hostPort: 'x:2' }, force: true })
+  assert.deepEqual(others(forced), ['other v1 f:hostPort'])
+  await apply(f, 'v2', { manager: 'other', spec: { host: 'h', port: '1' }, force: true })
+  const without = await apply(f, 'v1', { manager: 'other', spec: {} })
+  assert.deepEqual([without.status, (await f.send('GET', at('v1', 'a'))).body['spec']], [200, {}])
+})

@@ -14,6 +14,7 @@ import type { CacheEvent } from '#server/cache/resource-cache.ts'
 import { StoredObject } from '#server/cache/stored-object.ts'
 import type { BodyReader } from '#server/decoding/body-reader.ts'
 import { encodeForStore, headOf } from '#server/engine/encoding.ts'
+import { objectApart } from '#server/engine/object-apart.ts'
 import { LARGE_SHOWN_BYTES, showApart } from '#server/engine/large-reads.ts'
 import { textOf } from '#server/engine/text-of.ts'
 import { CallError } from '#server/outgoing/call-error.ts'
@@ -80,14 +81,15 @@ export class WebhookConversion implements Conversion {
     const foreign: number[] = []
     for (const [index, one] of stored.entries()) {
       const known = this.#recent.get(one)
+      const object = known ? undefined : await objectApart(this.#context.bodies, one)
       if (known) shown[index] = known
-      else if (one.object().apiVersion === wanted) shown[index] = await this.#show(resource, one, { object: one.object() })
+      else if (object!.apiVersion === wanted) shown[index] = await this.#show(resource, one, { object: object! })
       else foreign.push(index)
     }
     for (const batch of batches(foreign, (index) => stored[index]!.bytes.length)) {
       const written: KubeObject[] = []
       for (const index of batch) {
-        written.push(this.#asWritten(stored[index]!.object()))
+        written.push(this.#asWritten(await objectApart(this.#context.bodies, stored[index]!)))
         if (this.#changed) await nextTurn()
       }
       const converted = await this.convert(written, kind)

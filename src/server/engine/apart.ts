@@ -1,5 +1,6 @@
 // Sends the steps of a write over an object of very many fields to the thread that reads large bodies, so that they keep nobody else waiting.
 // Built-in kinds that take their time by themselves (`validateFurther`) stay here. Whatever else is done here with such an object is done in slices.
+import type { Wanted } from '#api/apply/conversions.ts'
 import { freezing } from '#api/clone.ts'
 import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
@@ -44,23 +45,34 @@ function leftOf(value: unknown, most: number): number {
   return left
 }
 
+interface StepWanted {
+  step: StepOnly
+  wanted: unknown
+  stored: StoredObject | undefined
+  /** A stranger converts between versions: how it is asked. */
+  convert?: ((wanted: Wanted) => Promise<readonly KubeObject[] | undefined>) | undefined
+}
+
 /** Throws StatusError as the step itself would. */
-export async function stepApart(
-  engine: Engine,
-  write: Write,
-  { step, wanted, stored }: { step: StepOnly; wanted: unknown; stored: StoredObject | undefined },
-): Promise<unknown> {
+export async function stepApart(engine: Engine, write: Write, { step, wanted, stored, convert }: StepWanted): Promise<unknown> {
   const { resource, warn } = write
   const siblings = engine.registry.siblings(resource).map(({ kind }) => kind)
   const texts = [
     await textOf(wanted, step.step === 'own' || step.step === 'judge' ? MAX_HEAVY_BYTES : MAX_OBJECT_BYTES),
     ...(stored ? [servedBytes(resource, stored)] : []),
   ]
-  const order = await kindStep(resource.kind, step, { texts, siblings })
-  const { value, warnings, refused } = await engine.bodies.step(order.step, order.texts)
-  for (const warning of warnings) warn(warning)
-  if (refused) throw StatusError.from(value as Parameters<typeof StatusError.from>[0])
-  return value
+  for (let answers = 0; ; answers++) {
+    const asking = convert ? ({ ...step, answers } as StepOnly) : step
+    const order = await kindStep(resource.kind, asking, { texts, siblings })
+    const { value, warnings, refused, asks } = await engine.bodies.step(order.step, order.texts)
+    if (asks) {
+      texts.push(await textOf((await convert!(value as Wanted)) ?? null, Infinity))
+      continue
+    }
+    for (const warning of warnings) warn(warning)
+    if (refused) throw StatusError.from(value as Parameters<typeof StatusError.from>[0])
+    return value
+  }
 }
 
 /** The step with all that the thread has to know of the kind. */

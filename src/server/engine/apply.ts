@@ -1,4 +1,5 @@
 // Server-side apply: PATCH with what one manager wants of an object, which it may also be the first to want.
+import type { Wanted } from '#api/apply/conversions.ts'
 import { clone } from '#api/clone.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
@@ -6,7 +7,7 @@ import type { StoredObject } from '#server/cache/stored-object.ts'
 import { isHeavy, ownerOf, stepApart } from './apart.ts'
 import { decodePatched, type FieldValidation } from './decode.ts'
 import type { Engine, Write, Written } from './engine.ts'
-import { applied, asksStranger } from './field-managers.ts'
+import { applied, asksStranger, converted } from './field-managers.ts'
 import { checkNames, updateObject } from './update.ts'
 
 export interface ApplyRequest {
@@ -31,9 +32,10 @@ export function applyObject(engine: Engine, write: Write, { key, patch, force, f
     checkNames(write, key, next)
     return next
   }
-  const buildApart = async (stored: StoredObject | undefined): Promise<KubeObject> => {
+  const buildApart = async (stored: StoredObject | undefined, present: KubeObject | undefined): Promise<KubeObject> => {
     const step = { step: 'apply', owner: ownerOf(engine, write), force, fieldValidation } as const
-    const next = (await stepApart(engine, write, { step, wanted: patch, stored })) as KubeObject
+    const convert = asksStranger(write, present) ? (wanted: Wanted) => converted(engine, write, wanted) : undefined
+    const next = (await stepApart(engine, write, { step, wanted: patch, stored, convert })) as KubeObject
     checkNames(write, key, next)
     return next
   }
@@ -44,7 +46,7 @@ export function applyObject(engine: Engine, write: Write, { key, patch, force, f
       managed: true,
       build(present, stored) {
         const there = stored && present && { stored, present }
-        if (!asksStranger(write, present) && isHeavy(write, patch, there)) return buildApart(stored)
+        if (isHeavy(write, patch, there)) return buildApart(stored, present)
         const merged = applied(engine, write, { present, patch, force })
         return merged instanceof Promise ? merged.then(finish) : finish(merged)
       },

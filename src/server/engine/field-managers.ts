@@ -36,18 +36,22 @@ export function recordUpdate(engine: Engine, write: Write, updated: Recorded): P
 function record(engine: Engine, write: Write, recorded: Recorded): Promise<void> | void {
   const { next, present, heavy } = recorded
   if (!write.fieldManager) return
-  if (asksStranger(write, present, next)) {
-    // Whose fields cannot be told in their version is forgotten.
-    const work = trackingUpdate(present, next, trackOptions(engine, write))
-    return settleLater(work, (wanted) => converted(engine, write, wanted).catch(() => undefined))
-  }
-  if (heavy) return recordApart(engine, write, recorded)
+  // Whose fields cannot be told in their version is forgotten.
+  const convert = asksStranger(write, present, next)
+    ? (wanted: Wanted) => converted(engine, write, wanted).catch(() => undefined)
+    : undefined
+  if (heavy) return recordApart(engine, write, { recorded, convert })
+  if (convert) return settleLater(trackingUpdate(present, next, trackOptions(engine, write)), convert)
   trackUpdate(present, next, trackOptions(engine, write))
 }
 
-async function recordApart(engine: Engine, write: Write, { next, stored }: Recorded): Promise<void> {
+async function recordApart(
+  engine: Engine,
+  write: Write,
+  { recorded: { next, stored }, convert }: { recorded: Recorded; convert: Parameters<typeof stepApart>[2]['convert'] },
+): Promise<void> {
   const step = { step: 'own', owner: ownerOf(engine, write) } as const
-  const entries = await stepApart(engine, write, { step, wanted: next, stored })
+  const entries = await stepApart(engine, write, { step, wanted: next, stored, convert })
   setManagedFields(next, (entries ?? []) as ManagedFieldsEntry[])
 }
 
@@ -69,7 +73,7 @@ export function asksStranger({ resource: { conversion, kind } }: Write, ...objec
   return objects.some((object) => object?.metadata?.managedFields?.some(({ apiVersion }) => apiVersion !== own))
 }
 
-function converted(engine: Engine, { resource }: Write, { objects, apiVersion }: Wanted): Promise<readonly KubeObject[]> {
+export function converted(engine: Engine, { resource }: Write, { objects, apiVersion }: Wanted): Promise<readonly KubeObject[]> {
   const { versions = engine.registry.siblings(resource).map(({ kind }) => kind) } = resource.kind
   const to = versions.find((kind) => apiVersionOf(kind) === apiVersion)!
   const own = apiVersionOf(resource.kind)

@@ -1,5 +1,14 @@
 // Which objects of a resource a list or watch is about: by namespace, name, labels and fields. Parses an object only when a field of it is asked for.
-import { checkFieldSelector, type FieldSelector, matchesFields, parseFieldSelector, requiredValue } from '#api/field-selector.ts'
+import {
+  checkFieldSelector,
+  type FieldSelector,
+  fieldValue,
+  matchesFields,
+  matchesValues,
+  parseFieldSelector,
+  requiredValue,
+} from '#api/field-selector.ts'
+import type { KubeObject } from '#api/object.ts'
 import { matchesLabels, parseLabelSelector, type Selector } from '#api/label-selector.ts'
 import type { ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
@@ -56,5 +65,18 @@ export function selects(
   { resource, recent }: { resource: Resource; recent: ParsedCache },
 ): boolean {
   if (selection.labels && !matchesLabels(selection.labels, stored.labels())) return false
-  return !selection.fields || matchesFields(resource.kind, selection.fields, servedObject(resource, stored, recent))
+  return !selection.fields || fieldsMatch(selection.fields, stored, { resource, recent })
+}
+
+/** An object is parsed for the first who asks for a field of it. */
+function fieldsMatch(
+  selector: FieldSelector,
+  stored: StoredObject,
+  { resource, recent }: { resource: Resource; recent: ParsedCache },
+): boolean {
+  const { kind } = resource
+  // Versions differ in their fields.
+  if (resource.converts) return matchesFields(kind, selector, servedObject(resource, stored, recent))
+  let object: KubeObject | undefined
+  return matchesValues(selector, (field) => stored.field(field, () => fieldValue(kind, (object ??= stored.glance()), field)))
 }

@@ -1,7 +1,9 @@
 // The steps of a write that follow from its objects and its kind alone, each from texts to a value: done where nobody waits for them, in the thread
 // that reads large bodies. What they come to is what the engine's own functions come to, because these are called.
-import { serverSideApply } from '#api/apply/server-side-apply.ts'
-import { trackUpdate } from '#api/apply/track-update.ts'
+import { type Converting, settle, type Wanted } from '#api/apply/conversions.ts'
+import { applying } from '#api/apply/server-side-apply.ts'
+import { trackingUpdate } from '#api/apply/track-update.ts'
+import type { Ownership } from '#api/apply/update.ts'
 import { validateObjectMeta, validateObjectMetaUpdate } from '#api/meta/object-meta.ts'
 import type { FieldValidation } from '#api/codec/decode-body.ts'
 import { customKinds } from '#api/custom/custom-kind.ts'
@@ -29,6 +31,12 @@ export interface StepKind {
   siblings: readonly GroupVersionKind[]
 }
 
+/** Where a stranger converts between versions, the step ends when it has to be asked, and is done again with what it has answered so far. */
+interface Asking {
+  /** How many answers there are: the last of the texts, but for the definition. Absent: nobody is to be asked. */
+  answers?: number
+}
+
 export interface Owner {
   manager: string
   subresource: string
@@ -38,9 +46,9 @@ export interface Owner {
 /** Texts: what is wanted (`apply`, `patch`: the patch), then what is there, if anything. */
 export type Step = StepKind &
   (
-    | { step: 'apply'; owner: Owner; force: boolean; fieldValidation: FieldValidation }
+    | ({ step: 'apply'; owner: Owner; force: boolean; fieldValidation: FieldValidation } & Asking)
     | ({ step: 'patch'; fieldValidation: FieldValidation } & Omit<PatchBody, 'patch'>)
-    | { step: 'own'; owner: Owner }
+    | ({ step: 'own'; owner: Owner } & Asking)
     | { step: 'show'; converted: boolean }
     | { step: 'item'; form: ItemForm }
     | { step: 'judge'; context: Pick<HookContext, 'now' | 'user' | 'subresource'> }
@@ -54,6 +62,8 @@ export interface StepOutcome {
   warnings: string[]
   /** `value` is the Status of a refusal. */
   refused?: true
+  /** `value` is what is to be converted: a Wanted. */
+  asks?: true
 }
 
 export interface Judgement {
@@ -67,22 +77,20 @@ export interface Judgement {
 export function carryOutStep(step: Step, texts: readonly Uint8Array[]): StepOutcome {
   const warnings: string[] = []
   const kinds: readonly Kind<any>[] = step.custom ? customKinds(parse(texts.at(-1)!) as CustomResourceDefinition) : builtinKinds
-  const [wanted, there] = step.custom ? texts.slice(0, -1) : texts
+  const own = step.custom ? texts.slice(0, -1) : texts
+  const given = 'answers' in step ? (step.answers ?? 0) : 0
+  const [wanted, there] = own.slice(0, own.length - given)
   try {
     if (step.step === 'item') {
       const part = itemPart(kindNamed(kinds, step.kind), parse(wanted!) as KubeObject, step.form)
       return { bytes: typeof part === 'string' ? Buffer.from(part) : part, warnings }
     }
     const present = there && (parse(there) as KubeObject)
-    return {
-      value: valueOf(step, step.step === 'patch' && step.numerals ? parseNumerals(textOf(wanted!)) : parse(wanted!), {
-        kinds,
-        present,
-        warn: (text) => warnings.push(text),
-      }),
-      warnings,
-    }
+    const asked = step.step === 'patch' && step.numerals ? parseNumerals(textOf(wanted!)) : parse(wanted!)
+    const answers = own.slice(own.length - given).map((text) => (parse(text) as KubeObject[] | null) ?? undefined)
+    return { value: valueOf(step, asked, { kinds, present, answers, warn: (text) => warnings.push(text) }), warnings }
   } catch (error) {
+    if (error instanceof Question) return { value: error.wanted, warnings, asks: true }
     if (!(error instanceof StatusError)) throw error
     return { value: error.toStatus(), warnings, refused: true }
   }
@@ -91,21 +99,45 @@ export function carryOutStep(step: Step, texts: readonly Uint8Array[]): StepOutc
 interface Circumstances {
   kinds: readonly Kind<any>[]
   present: KubeObject | undefined
+  /** A stranger's; undefined: it could not be asked. */
+  answers: readonly (readonly KubeObject[] | undefined)[]
   warn(text: string): void
+}
+
+/** Only a stranger can tell. */
+class Question extends Error {
+  readonly wanted: Wanted
+
+  constructor(wanted: Wanted) {
+    super('a stranger is to be asked')
+    this.wanted = wanted
+  }
+}
+
+function settled<T>(work: Converting<T>, { versions }: Ownership, answers: Circumstances['answers'] | undefined): T {
+  if (!answers) return settle(work, versions)
+  let next = 0
+  let step = work.next()
+  while (!step.done) {
+    if (step.value && next === answers.length) throw new Question(step.value)
+    step = work.next(step.value && answers[next++])
+  }
+  return step.value
 }
 
 function kindNamed(kinds: readonly Kind<any>[], wanted: GroupVersionKind): Kind<any> {
   return kinds.find(({ group, version, kind }) => equal({ group, version, kind }, wanted))!
 }
 
-function valueOf(step: Exclude<Step, { step: 'item' }>, wanted: unknown, { kinds, present, warn }: Circumstances): unknown {
+function valueOf(step: Exclude<Step, { step: 'item' }>, wanted: unknown, { kinds, present, answers, warn }: Circumstances): unknown {
   const named = (wanted: GroupVersionKind) => kindNamed(kinds, wanted)
   const kind = named(step.kind)
   const siblings = step.siblings.map(named)
   switch (step.step) {
     case 'apply': {
       const { force, fieldValidation } = step
-      const merged = serverSideApply(present, wanted as KubeObject, { ...trackOptions(kind, siblings, step.owner), kind, force })
+      const options = { ...trackOptions(kind, siblings, step.owner), kind, force }
+      const merged = settled(applying(present, wanted as KubeObject, options), options, step.answers === undefined ? undefined : answers)
       return decodePatched(kind, merged, { fieldValidation, warn })
     }
     case 'patch': {
@@ -116,7 +148,8 @@ function valueOf(step: Exclude<Step, { step: 'item' }>, wanted: unknown, { kinds
     }
     case 'own': {
       const next = wanted as KubeObject
-      trackUpdate(present, next, trackOptions(kind, siblings, step.owner))
+      const options = trackOptions(kind, siblings, step.owner)
+      settled(trackingUpdate(present, next, options), options, step.answers === undefined ? undefined : answers)
       return next.metadata?.managedFields ?? null
     }
     case 'show': {

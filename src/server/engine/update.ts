@@ -18,6 +18,7 @@ import { servedObject, unstored } from './encoding.ts'
 import { current, type Engine, hasStatus, LARGE_OBJECT_BYTES, type Mutable, type Write, type Written } from './engine.ts'
 import { recordUpdate } from './field-managers.ts'
 import { Effects, hookContext, refuseInvalid } from './hooks.ts'
+import { objectApart } from './object-apart.ts'
 import { persist, remove } from './persist.ts'
 import { isUnchanged } from './unchanged.ts'
 
@@ -55,10 +56,10 @@ export async function updateObject(engine: Engine, write: Write, { key, change }
   }
 }
 
-async function prepare({ mirror }: Engine, { resource }: Write, stored: StoredObject): Promise<void> {
+async function prepare({ bodies, mirror }: Engine, { resource }: Write, stored: StoredObject): Promise<void> {
   await nextTurn()
   if (resource.converts) return
-  await stored.objectInSteps(mirror.recent)
+  await objectApart(bodies, stored, mirror.recent)
   await nextTurn()
 }
 
