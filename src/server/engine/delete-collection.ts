@@ -1,9 +1,8 @@
 // DELETE of a whole collection: lists, then deletes one by one, a few at a time. What others deleted meanwhile is fine.
 import { hasReason } from '#api/status.ts'
-import { servedObject } from './encoding.ts'
 import { deleteObject } from './delete.ts'
 import type { DeletionOptions } from './deletion.ts'
-import type { Engine, Write } from './engine.ts'
+import { type Engine, objectKey, type Write } from './engine.ts'
 import { type Listing, listObjects, type ListRequest } from './list.ts'
 
 const WORKERS = 8
@@ -18,9 +17,8 @@ export async function deleteCollection(
   const queue = listing.items.values()
   const work = async () => {
     for (const stored of queue) {
-      const { namespace, name = '' } = servedObject(write.resource, stored).metadata ?? {}
-      const key = namespace ? { namespace, name } : { name }
-      const attributes = { ...write.attributes, name, namespace: namespace ?? '' }
+      const key = objectKey(write.resource, stored.key)
+      const attributes = { ...write.attributes, name: key.name, namespace: key.namespace ?? '' }
       try {
         await deleteObject(engine, { ...write, attributes }, { key, options })
       } catch (error) {

@@ -10,8 +10,9 @@ import { isHeavy } from './apart.ts'
 import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { type DeletionOptions, finalizersFor, graceFor, markDeleted, pendingFinalizers } from './deletion.ts'
 import { servedObject } from './encoding.ts'
-import { current, type Engine, type Mutable, type Write } from './engine.ts'
+import { current, type Engine, LARGE_OBJECT_BYTES, type Mutable, type Write } from './engine.ts'
 import { Effects, hookContext } from './hooks.ts'
+import { parseAhead } from './object-apart.ts'
 import { persist, remove } from './persist.ts'
 
 const ATTEMPTS = 50
@@ -31,6 +32,7 @@ export async function deleteObject(
   for (let attempt = 1; ; attempt++) {
     const stored = await current(engine, write.resource, key)
     if (!stored) throw notFoundError(kind, key.name)
+    if (stored.bytes.length > LARGE_OBJECT_BYTES) await parseAhead(engine, write.resource, stored)
     const present = servedObject(write.resource, stored, engine.mirror.recent) as Mutable
     checkPreconditions(write, present, options)
     if (!write.trusted) {

@@ -73,6 +73,13 @@ export function storageKey({ prefix, kind }: StoredResource, { namespace, name }
   return namespace && kind.scope === 'Namespaced' ? `${prefix}${namespace}/${name}` : prefix + name
 }
 
+/** The key that is stored under `key`. */
+export function objectKey({ prefix, kind }: StoredResource, key: string): ObjectKey {
+  const rest = key.slice(prefix.length)
+  const at = kind.scope === 'Namespaced' ? rest.indexOf('/') : -1
+  return at < 0 ? { name: rest } : { namespace: rest.slice(0, at), name: rest.slice(at + 1) }
+}
+
 /** Kinds may be defined over again (custom resources): the handler is found by what the kind is called. */
 export function handlerOf(engine: Engine, kind: Kind, subresource: string): SubresourceHandler | undefined {
   return engine.subresources.get(kind)?.get(subresource)

@@ -18,7 +18,7 @@ import { servedObject, unstored } from './encoding.ts'
 import { current, type Engine, hasStatus, LARGE_OBJECT_BYTES, type Mutable, type Write, type Written } from './engine.ts'
 import { recordUpdate } from './field-managers.ts'
 import { Effects, hookContext, refuseInvalid } from './hooks.ts'
-import { objectApart } from './object-apart.ts'
+import { parseAhead } from './object-apart.ts'
 import { persist, remove } from './persist.ts'
 import { isUnchanged } from './unchanged.ts'
 
@@ -40,7 +40,7 @@ export async function updateObject(engine: Engine, write: Write, { key, change }
   for (let attempt = 1; ; attempt++) {
     const stored = await current(engine, write.resource, key)
     if (!stored && !change.create) throw await absent(kind, key, change)
-    if (stored && stored.bytes.length > LARGE_OBJECT_BYTES) await prepare(engine, write, stored)
+    if (stored && stored.bytes.length > LARGE_OBJECT_BYTES) await parseAhead(engine, write.resource, stored)
     const present = stored && servedObject(write.resource, stored, engine.mirror.recent)
     const next = (await change.build(present, stored)) as Mutable
     if (!stored || !present) return await createAbsent(engine, write, { key, next, change })
@@ -54,13 +54,6 @@ export async function updateObject(engine: Engine, write: Write, { key, change }
       if (error.actual) await engine.mirror.seen(error.actual.revision)
     }
   }
-}
-
-async function prepare({ bodies, mirror }: Engine, { resource }: Write, stored: StoredObject): Promise<void> {
-  await nextTurn()
-  if (resource.converts) return
-  await objectApart(bodies, stored, mirror.recent)
-  await nextTurn()
 }
 
 async function createAbsent(
