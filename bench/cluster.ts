@@ -2,9 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { noEtcd } from '#store/etcd/testing.ts'
 import { loadTestImages } from '../interop/images/load.ts'
 import { Instance, noRealNode } from '../interop/instance.ts'
-import { noEtcd, startEtcd } from './etcd.ts'
+import { startEtcd } from './etcd.ts'
 import { markdown, median, quantile, rate } from './figures.ts'
 
 const STARTS = 7

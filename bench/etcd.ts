@@ -1,11 +1,7 @@
 // Debian's etcd beside the cluster: the same number of create transactions on the same disk, through gRPC, as Kubernetes makes them.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { join } from 'node:path'
 import { credentials, loadPackageDefinition } from '@grpc/grpc-js'
 import { fromJSON } from '@grpc/proto-loader'
+import { startEtcd as startProcess } from '#store/etcd/testing.ts'
 
 /** The few messages of etcd's v3 API that a "create if absent" needs; names and numbers are etcd's. */
 const PROTOCOL = {
@@ -35,63 +31,28 @@ const PROTOCOL = {
 /** Compare.CompareTarget.MOD */
 const MOD = 2
 
-export const noEtcd: string | false = existsSync('/usr/bin/etcd') ? false : 'etcd is not installed (Debian package etcd-server)'
-
 export interface Etcd extends AsyncDisposable {
   /** Creates a key that must not exist; resolves when it is durable. */
   create(key: string, value: Buffer): Promise<void>
 }
 
 export async function startEtcd(parent: string): Promise<Etcd> {
-  const directory = mkdtempSync(join(parent, 'etcd-'))
-  const [client, peer] = [await freePort(), await freePort()]
-  const url = `http://127.0.0.1:${client}`
-  const peerUrl = `http://127.0.0.1:${peer}`
-  const child = spawn(
-    '/usr/bin/etcd',
-    [
-      '--data-dir',
-      directory,
-      '--listen-client-urls',
-      url,
-      '--advertise-client-urls',
-      url,
-      '--listen-peer-urls',
-      peerUrl,
-      '--initial-advertise-peer-urls',
-      peerUrl,
-      '--initial-cluster',
-      `default=${peerUrl}`,
-    ],
-    { stdio: 'ignore' },
-  )
+  const etcd = await startProcess(parent)
   const definition = loadPackageDefinition(fromJSON(PROTOCOL as never, { longs: Number })) as never as {
     etcdserverpb: { KV: new (target: string, credential: unknown) => KvClient }
   }
-  const kv = new definition.etcdserverpb.KV(`127.0.0.1:${client}`, credentials.createInsecure())
+  const kv = new definition.etcdserverpb.KV(`${etcd.address.host}:${etcd.address.port}`, credentials.createInsecure())
   const create = (key: string, value: Buffer) =>
     new Promise<void>((resolve, reject) => {
       const name = Buffer.from(key)
       const request = { compare: [{ result: 0, target: MOD, key: name, modRevision: 0 }], success: [{ requestPut: { key: name, value } }] }
       kv.Txn(request, (error, answer) => (error ? reject(error) : answer.succeeded ? resolve() : reject(new Error(`${key} exists`))))
     })
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await create('/ready', Buffer.from('1'))
-      break
-    } catch (error) {
-      if (attempt > 100) throw error
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
-  }
   return {
     create,
     async [Symbol.asyncDispose]() {
       kv.close()
-      const ended = once(child, 'exit')
-      child.kill()
-      await ended
-      rmSync(directory, { recursive: true, force: true })
+      await etcd[Symbol.asyncDispose]()
     },
   }
 }
@@ -99,14 +60,4 @@ export async function startEtcd(parent: string): Promise<Etcd> {
 interface KvClient {
   Txn(request: unknown, done: (error: Error | null, answer: { succeeded: boolean }) => void): void
   close(): void
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

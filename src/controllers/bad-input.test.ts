@@ -23,12 +23,11 @@ import type { KubeObject, OwnerReference } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import { inScope, usageOf } from '#server/admission/quota-usage.ts'
 import { conditionOf } from './conditions.ts'
-import { createNamespace, startTestCluster, type TestCluster } from './testing.ts'
+import { createNamespace, gone, startTestCluster, type TestCluster } from './testing.ts'
 
 const namespace = 'default'
 const labels = { app: 'web' }
 const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'c:1' }] } }
-const gone = (error: unknown) => hasReason(error, 'NotFound') || Promise.reject(error)
 
 /** Nothing is written, and hardly anything looked at, in ten minutes in which nobody asks for anything. */
 async function assertQuiet({ client, advance, reconciles }: TestCluster): Promise<void> {

@@ -5,8 +5,7 @@ import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resour
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import type { ObjectMeta } from '#api/object.ts'
-import { hasReason } from '#api/status.ts'
-import { createNamespace, startTestCluster, type TestCluster } from './testing.ts'
+import { createNamespace, gone, startTestCluster, type TestCluster } from './testing.ts'
 
 const DEFINITION: CustomResourceDefinition = {
   apiVersion: 'apiextensions.k8s.io/v1',
@@ -29,7 +28,6 @@ async function establish({ client, eventually }: TestCluster): Promise<void> {
   })
 }
 
-const gone = (error: unknown) => hasReason(error, 'NotFound') || Promise.reject(error)
 const widget = (metadata: ObjectMeta) => ({ apiVersion: 'shop.example.com/v1', kind: 'Widget', metadata })
 
 test('garbageCollector follows owners that are custom resources, and collects those that are owned', async (t) => {

@@ -6,7 +6,7 @@ import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { keyOf, type KubeObject } from '#api/object.ts'
-import { ignoreNotFound } from '#api/status.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
 import type { ControllerService } from '#client/controller-loop.ts'
 import { createInformers } from '#client/informers.ts'
@@ -150,3 +150,6 @@ async function setPhase(client: Client, pod: Pod, { address, clock }: { address:
 export function namesOf(objects: readonly KubeObject[]): string[] {
   return objects.map(({ metadata }) => metadata?.name ?? '').sort()
 }
+
+/** After reads of what is to be gone: `client.get(…).then(() => false, gone)`. */
+export const gone = (error: unknown): true | Promise<never> => hasReason(error, 'NotFound') || Promise.reject(error)

@@ -3,21 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
-import { createErrors, updateErrors } from './minimal-objects.ts'
+import { type Change, createErrors, set, spec, updateErrors } from './minimal-objects.ts'
 
-type Change = (object: any) => void
 type Row = [kind: string, what: string, change: Change, expected: string[]]
 
 const kindOf = (name: string): Kind =>
   builtinKinds.find(({ kind, version }) => `${kind}/${version}` === (name.includes('/') ? name : `${name}/v1`))!
-const set =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object, fields)
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
 const HPA = 'HorizontalPodAutoscaler/v2'
 const metric = (fields: Record<string, unknown>) => spec({ metrics: [fields] })
 const cpu = (target: Record<string, unknown>) => metric({ type: 'Resource', resource: { name: 'cpu', target } })

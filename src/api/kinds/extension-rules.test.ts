@@ -3,17 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
-import { createErrors, updateErrors } from './minimal-objects.ts'
+import { type Change, createErrors, spec, updateErrors } from './minimal-objects.ts'
 
 type Fields = Record<string, unknown>
-type Change = (object: any) => void
 type Row = [kind: string, what: string, change: Change, expected: string[]]
 
 const kindOf = (name: string): Kind => builtinKinds.find(({ kind, version }) => kind === name && version === 'v1')!
-const spec =
-  (fields: Fields): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
 const webhook =
   (fields: Fields): Change =>
   (object) =>

@@ -148,6 +148,22 @@ const BODIES: Record<string, Json> = {
   },
 }
 
+/** Of the minimal object, or of what was created. */
+export type Change = (object: any) => void
+
+export const set =
+  (fields: Record<string, unknown>): Change =>
+  (object) =>
+    void Object.assign(object, fields)
+
+export const spec =
+  (fields: Record<string, unknown>): Change =>
+  (object) =>
+    void Object.assign((object.spec ??= {}), fields)
+
+/** One rule of a kind: what breaks it, and what is said then. */
+export type RuleRow = [kind: Kind<any>, what: string, change: Change, expected: string[]]
+
 export const testContext: HookContext = {
   now: Date.parse('2026-01-01T00:10:00Z'),
   uuid: () => '7c9e6679-7425-40de-944b-e07fc1f90ae7',
@@ -167,7 +183,7 @@ export function minimalObject<T extends KubeObject>(kind: Kind<T>): T {
 }
 
 /** As the server has it once it was created: defaulted and prepared, with a uid. */
-export function createdObject<T extends KubeObject>(kind: Kind<T>, change: (object: any) => void = () => {}): T {
+export function createdObject<T extends KubeObject>(kind: Kind<T>, change: Change = () => {}): T {
   const object = minimalObject(kind)
   change(object)
   if (!kind.virtual) object.metadata = { ...object.metadata, uid: testContext.uuid() }
@@ -179,15 +195,15 @@ export function createdObject<T extends KubeObject>(kind: Kind<T>, change: (obje
 export const errorTexts = (errors: readonly FieldError[]): string[] => errors.map(({ field, message }) => `${field}: ${message}`)
 
 /** The errors of creating the minimal object with a change. */
-export function createErrors<T extends KubeObject>(kind: Kind<T>, change?: (object: any) => void): string[] {
+export function createErrors<T extends KubeObject>(kind: Kind<T>, change?: Change): string[] {
   return errorTexts(kind.validate?.(createdObject(kind, change), undefined, testContext) ?? [])
 }
 
 /** The errors of changing what was created; `before` changes what is created first. */
 export function updateErrors<T extends KubeObject>(
   kind: Kind<T>,
-  change: (object: any) => void,
-  { before, subresource }: { before?: (object: any) => void; subresource?: string } = {},
+  change: Change,
+  { before, subresource }: { before?: Change; subresource?: string } = {},
 ): string[] {
   const previous = createdObject(kind, before)
   const next = structuredClone(previous)

@@ -3,17 +3,7 @@ import { test } from 'node:test'
 import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
 import { tableOf } from '#api/table.ts'
-import { createdObject, createErrors, testContext, updateErrors } from './minimal-objects.ts'
-
-type Change = (object: any) => void
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
-const set =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object, fields)
+import { type Change, createdObject, createErrors, set, spec, testContext, updateErrors } from './minimal-objects.ts'
 
 /** `Kind` or `Kind/version`, where several are served. */
 function kindOf(name: string): Kind<any> {

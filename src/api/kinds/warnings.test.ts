@@ -3,17 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Kind } from '#api/kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
-import { createdObject } from './minimal-objects.ts'
+import { type Change, createdObject, spec } from './minimal-objects.ts'
 
-type Change = (object: any) => void
 type Row = [kind: string, what: string, change: Change, expected: string[]]
 
 const kindOf = (name: string): Kind => builtinKinds.find(({ kind, version }) => kind === name && version !== 'v2')!
 const warningsOf = (name: string, change?: Change) => kindOf(name).warnings?.(createdObject(kindOf(name), change)) ?? []
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
 const container = (fields: Record<string, unknown>): Change => spec({ containers: [{ name: 'c', image: 'i', ...fields }] })
 const volume = (fields: Record<string, unknown>): Change => spec({ volumes: [{ name: 'v', ...fields }] })
 const annotated =

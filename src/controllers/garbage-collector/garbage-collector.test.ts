@@ -5,8 +5,7 @@ import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import type { ObjectMeta, OwnerReference } from '#api/object.ts'
-import { hasReason } from '#api/status.ts'
-import { createNamespace, namesOf, startTestCluster, type TestCluster } from '#controllers/testing.ts'
+import { createNamespace, gone, namesOf, startTestCluster, type TestCluster } from '#controllers/testing.ts'
 
 const namespace = 'default'
 const only = ['garbage-collector-controller']
@@ -24,7 +23,6 @@ const ownedBy = (owner: ConfigMap, more: Partial<OwnerReference> = {}): OwnerRef
 
 const names = async ({ client }: TestCluster) => namesOf((await client.list(ConfigMap, { namespace })).items).join()
 const settle = ({ advance }: TestCluster) => advance(500)
-const isGone = (error: unknown) => hasReason(error, 'NotFound') || Promise.reject(error)
 
 test('garbageCollector deletes in the background what a deleted owner leaves, down the whole chain', async (t) => {
   const cluster = await startTestCluster(t, { only: [...only, 'deployment-controller', 'replicaset-controller'], runPods: true })
@@ -72,7 +70,7 @@ test('garbageCollector in foreground deletes the owner after the dependents that
   assert.deepEqual(waiting.metadata?.finalizers, ['foregroundDeletion'])
   assert.ok((await client.get(ConfigMap, { namespace, name: 'blocking' })).metadata?.deletionTimestamp)
   await client.patch(ConfigMap, { namespace, name: 'blocking' }, { type: 'merge', patch: { metadata: { finalizers: null } } })
-  await eventually(() => client.get(ConfigMap, { namespace, name: 'owner' }).then(() => false, isGone))
+  await eventually(() => client.get(ConfigMap, { namespace, name: 'owner' }).then(() => false, gone))
   assert.equal(await names(cluster), '')
 })
 

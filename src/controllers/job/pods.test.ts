@@ -4,52 +4,23 @@ import { Job } from '#api/kinds/batch/job.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
-import { conditionOf } from '#controllers/conditions.ts'
-import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
+import { type TestCluster } from '#controllers/testing.ts'
 import { formatTime } from '#lib/clock.ts'
+import { INDEX, end, finished, key, namespace, podsOf, running, startJob, statusOf } from './testing.ts'
 
-const namespace = 'default'
-const key = { namespace, name: 'work' }
-const only = ['job-controller', 'garbage-collector-controller']
-const INDEX = 'batch.kubernetes.io/job-completion-index'
 const TRACKING = 'batch.kubernetes.io/job-tracking'
 
-const start = async (t: Parameters<typeof startTestCluster>[0], spec: object, { name = 'work', pod = {} } = {}) => {
-  const cluster = await startTestCluster(t, { only })
-  await cluster.client.create(Job, {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    metadata: { namespace, name },
-    spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'c:1' }], ...pod } }, ...spec },
-  })
-  return cluster
-}
-const podsOf = async ({ client }: TestCluster) => (await client.list(Pod, { namespace })).items
-const running = async (cluster: TestCluster) =>
-  (await podsOf(cluster)).filter(({ status, metadata }) => status?.phase === 'Pending' && !metadata?.deletionTimestamp)
 const indexesOf = async (cluster: TestCluster) =>
   (await running(cluster)).map(({ metadata }) => Number(metadata?.annotations?.[INDEX])).sort((a, b) => a - b)
-const statusOf = async ({ client }: TestCluster) => (await client.get(Job, key)).status
 const change = ({ client }: TestCluster, spec: object) => client.patch(Job, key, { type: 'merge', patch: { spec } })
-const finished = (cluster: TestCluster, type: string) =>
-  cluster.eventually(async () => {
-    const status = await statusOf(cluster)
-    return conditionOf(status?.conditions, type)?.status === 'True' && status
-  })
 const some = (cluster: TestCluster, count: number) =>
   cluster.eventually(async () => {
     const pods = await running(cluster)
     return pods.length === count && pods
   })
-async function end({ client, clock }: TestCluster, pod: Pod, exitCode: number): Promise<void> {
-  const state = { terminated: { exitCode, finishedAt: formatTime(clock.now()) } }
-  const containerStatuses = [{ name: 'c', image: 'c:1', imageID: '', ready: false, restartCount: 0, state }]
-  const status = { phase: exitCode === 0 ? 'Succeeded' : 'Failed', containerStatuses }
-  await client.patch(Pod, keyOf(pod), { type: 'merge', patch: { status } }, { subresource: 'status' })
-}
 
 test('jobController takes pods away for less parallelism, and they did not fail', async (t) => {
-  const cluster = await start(t, { completions: 5, parallelism: 3, backoffLimit: 0 })
+  const cluster = await startJob(t, { completions: 5, parallelism: 3, backoffLimit: 0 })
   await some(cluster, 3)
   await change(cluster, { parallelism: 1 })
   await some(cluster, 1)
@@ -59,7 +30,7 @@ test('jobController takes pods away for less parallelism, and they did not fail'
 })
 
 test('jobController lets an indexed job shrink and grow: pods of indexes it has no more go and count for nothing', async (t) => {
-  const cluster = await start(t, { completionMode: 'Indexed', completions: 4, parallelism: 4, backoffLimit: 0 })
+  const cluster = await startJob(t, { completionMode: 'Indexed', completions: 4, parallelism: 4, backoffLimit: 0 })
   const pods = await some(cluster, 4)
   await end(cluster, pods.find(({ metadata }) => metadata?.annotations?.[INDEX] === '3')!, 0)
   await cluster.eventually(async () => (await statusOf(cluster))?.completedIndexes === '3')
@@ -74,7 +45,7 @@ test('jobController lets an indexed job shrink and grow: pods of indexes it has 
 })
 
 test('jobController keeps one pod of each index', async (t) => {
-  const cluster = await start(t, { completionMode: 'Indexed', completions: 2, parallelism: 2 })
+  const cluster = await startJob(t, { completionMode: 'Indexed', completions: 2, parallelism: 2 })
   const [first] = await some(cluster, 2)
   const { metadata, spec } = first!
   const { name: _, uid: __, resourceVersion: ___, creationTimestamp: ____, ...kept } = metadata!
@@ -86,7 +57,7 @@ test('jobController keeps one pod of each index', async (t) => {
 test('jobController holds on to the last failed pod of an index until there is another, which knows of both kinds of failures', async (t) => {
   const podFailurePolicy = { rules: [{ action: 'Ignore', onExitCodes: { operator: 'In', values: [3] } }] }
   const spec = { completionMode: 'Indexed', completions: 1, parallelism: 1, backoffLimitPerIndex: 2, podFailurePolicy }
-  const cluster = await start(t, spec)
+  const cluster = await startJob(t, spec)
   const [first] = await some(cluster, 1)
   await end(cluster, first!, 3)
   await cluster.advance(5000)
@@ -107,7 +78,7 @@ test('jobController holds on to the last failed pod of an index until there is a
 })
 
 test('jobController counts a pod it adopts', async (t) => {
-  const cluster = await start(t, { suspend: true, completions: 1 })
+  const cluster = await startJob(t, { suspend: true, completions: 1 })
   const labels = (await cluster.eventually(async () => (await cluster.client.get(Job, key)).spec?.template.metadata?.labels))!
   const pod: Pod = {
     apiVersion: 'v1',
@@ -124,7 +95,7 @@ test('jobController counts a pod it adopts', async (t) => {
 })
 
 test('jobController leaves the pods of a job alone that someone else manages, even when it is over', async (t) => {
-  const cluster = await start(t, { managedBy: 'example.com/far-away', completions: 1 })
+  const cluster = await startJob(t, { managedBy: 'example.com/far-away', completions: 1 })
   const job = await cluster.client.get(Job, key)
   const metadata = {
     namespace,
@@ -144,7 +115,7 @@ test('jobController leaves the pods of a job alone that someone else manages, ev
 
 test('jobController lets a job go whose pods will never fail by themselves', async (t) => {
   const podFailurePolicy = { rules: [{ action: 'Ignore', onExitCodes: { operator: 'In', values: [3] } }] }
-  const cluster = await start(t, { podFailurePolicy })
+  const cluster = await startJob(t, { podFailurePolicy })
   await some(cluster, 1)
   await cluster.client.delete(Job, key, { propagationPolicy: 'Foreground' })
   await cluster.eventually(() =>
@@ -158,7 +129,7 @@ test('jobController lets a job go whose pods will never fail by themselves', asy
 
 test('jobController keeps the index in names that would be too long', async (t) => {
   const name = 'w'.repeat(61)
-  const cluster = await start(t, { completionMode: 'Indexed', completions: 1 }, { name })
+  const cluster = await startJob(t, { completionMode: 'Indexed', completions: 1 }, { name })
   const [pod] = await some(cluster, 1)
   assert.match(pod!.metadata!.name!, /^w{55}-0-[a-z0-9]{5}$/)
   assert.equal(pod!.spec!.hostname, `${name}-0`)

@@ -1,52 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Job } from '#api/kinds/batch/job.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
 import { conditionOf } from '#controllers/conditions.ts'
-import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
-import { formatTime } from '#lib/clock.ts'
+import { type TestCluster } from '#controllers/testing.ts'
+import { INDEX, end, finished, running, startJob, statusOf } from './testing.ts'
 
-const namespace = 'default'
-const key = { namespace, name: 'work' }
-const only = ['job-controller', 'garbage-collector-controller']
-const INDEX = 'batch.kubernetes.io/job-completion-index'
-
-const start = async (t: Parameters<typeof startTestCluster>[0], spec: object, template: object = {}) => {
-  const cluster = await startTestCluster(t, { only })
-  await cluster.client.create(Job, {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    metadata: { ...key },
-    spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'c:1' }], ...template } }, ...spec },
-  })
-  return cluster
-}
-const podsOf = async ({ client }: TestCluster) => (await client.list(Pod, { namespace })).items
-const running = async (cluster: TestCluster) =>
-  (await podsOf(cluster)).filter(({ status, metadata }) => status?.phase === 'Pending' && !metadata?.deletionTimestamp)
 const indexOf = ({ metadata }: Pod) => Number(metadata?.annotations?.[INDEX])
 const ofIndex = (cluster: TestCluster, index: number) =>
   cluster.eventually(async () => (await running(cluster)).find((pod) => indexOf(pod) === index))
-const statusOf = async ({ client }: TestCluster) => (await client.get(Job, key)).status
-const finished = (cluster: TestCluster, type: string) =>
-  cluster.eventually(async () => {
-    const status = await statusOf(cluster)
-    return conditionOf(status?.conditions, type)?.status === 'True' && status
-  })
-async function end({ client, clock }: TestCluster, pod: Pod, exitCode: number): Promise<void> {
-  const state = { terminated: { exitCode, finishedAt: formatTime(clock.now()) } }
-  const containerStatuses = [{ name: 'c', image: 'c:1', imageID: '', ready: false, restartCount: 0, state }]
-  const status = { phase: exitCode === 0 ? 'Succeeded' : 'Failed', containerStatuses }
-  await client.patch(Pod, keyOf(pod), { type: 'merge', patch: { status } }, { subresource: 'status' })
-}
 
 test('jobController ends a job by its success policy, names the rule and stops the rest', async (t) => {
   const rules = [
     { succeededIndexes: '0', succeededCount: 1 },
     { succeededIndexes: '1-3', succeededCount: 2 },
   ]
-  const cluster = await start(t, { completionMode: 'Indexed', completions: 4, parallelism: 4, successPolicy: { rules } })
+  const cluster = await startJob(t, { completionMode: 'Indexed', completions: 4, parallelism: 4, successPolicy: { rules } })
   await end(cluster, await ofIndex(cluster, 2), 0)
   await cluster.advance(5000)
   assert.equal(conditionOf((await statusOf(cluster))?.conditions, 'SuccessCriteriaMet'), undefined)
@@ -58,7 +27,7 @@ test('jobController ends a job by its success policy, names the rule and stops t
 })
 
 test('jobController gives each index its own limit and its own pause, and fails the job for its indexes at the end', async (t) => {
-  const cluster = await start(t, { completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 1 })
+  const cluster = await startJob(t, { completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 1 })
   await end(cluster, await ofIndex(cluster, 0), 1)
   await cluster.advance(8000)
   assert.deepEqual((await running(cluster)).map(indexOf), [1])
@@ -77,7 +46,7 @@ test('jobController gives each index its own limit and its own pause, and fails 
 
 test('jobController fails a job at once when more indexes failed than may', async (t) => {
   const spec = { completionMode: 'Indexed', completions: 3, parallelism: 3, backoffLimitPerIndex: 0, maxFailedIndexes: 1 }
-  const cluster = await start(t, spec)
+  const cluster = await startJob(t, spec)
   await end(cluster, await ofIndex(cluster, 0), 1)
   await cluster.advance(5000)
   assert.equal(conditionOf((await statusOf(cluster))?.conditions, 'FailureTarget'), undefined)
@@ -91,7 +60,7 @@ test('jobController fails a job at once when more indexes failed than may', asyn
 test('jobController by action FailIndex gives up an index without using its limit', async (t) => {
   const podFailurePolicy = { rules: [{ action: 'FailIndex', onExitCodes: { operator: 'In', values: [42] } }] }
   const spec = { completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 5, podFailurePolicy }
-  const cluster = await start(t, spec)
+  const cluster = await startJob(t, spec)
   await end(cluster, await ofIndex(cluster, 1), 42)
   await cluster.eventually(async () => (await statusOf(cluster))?.failedIndexes === '1')
   await cluster.advance(60_000)
@@ -103,7 +72,7 @@ for (const [policy, before] of [
   ['Failed', 0],
 ] as const) {
   test(`jobController with podReplacementPolicy ${policy} has ${before} replacement while a pod is on its way out`, async (t) => {
-    const cluster = await start(t, { podReplacementPolicy: policy, backoffLimit: 3 }, { nodeName: 'n1' })
+    const cluster = await startJob(t, { podReplacementPolicy: policy, backoffLimit: 3 }, { pod: { nodeName: 'n1' } })
     const [pod] = await cluster.eventually(async () => {
       const pods = await running(cluster)
       return pods.length === 1 && pods
@@ -119,7 +88,7 @@ for (const [policy, before] of [
 }
 
 test('jobController counts failures anew after a success: the next pause is short again', async (t) => {
-  const cluster = await start(t, { completions: 3, parallelism: 1, backoffLimit: 10 })
+  const cluster = await startJob(t, { completions: 3, parallelism: 1, backoffLimit: 10 })
   const next = async (exitCode: number) => {
     const [pod] = await cluster.eventually(async () => {
       const pods = await running(cluster)

@@ -4,12 +4,10 @@ import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
-import { hasReason } from '#api/status.ts'
 import { conditionOf } from '#controllers/conditions.ts'
-import { createNamespace, startTestCluster } from '#controllers/testing.ts'
+import { createNamespace, gone, startTestCluster } from '#controllers/testing.ts'
 
 const only = ['namespace-controller', 'root-ca-certificate-publisher-controller']
-const gone = (error: unknown) => hasReason(error, 'NotFound') || Promise.reject(error)
 
 test('namespaces are born with a service account and the root certificate, and get them back when they lose them', async (t) => {
   const cluster = await startTestCluster(t, { only })

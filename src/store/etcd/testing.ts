@@ -20,8 +20,9 @@ export interface EtcdProcess extends AsyncDisposable {
   start(): Promise<void>
 }
 
-export async function startEtcd(): Promise<EtcdProcess> {
-  const directory = mkdtempSync(join(tmpdir(), 'sampan-etcd-'))
+/** `parent`: the directory that its own is made in. */
+export async function startEtcd(parent = tmpdir()): Promise<EtcdProcess> {
+  const directory = mkdtempSync(join(parent, 'sampan-etcd-'))
   const address = { host: '127.0.0.1', port: await freePort() }
   const url = `http://127.0.0.1:${address.port}`
   const peerUrl = `http://127.0.0.1:${await freePort()}`

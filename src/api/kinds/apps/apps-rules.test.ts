@@ -1,20 +1,13 @@
 // One row a rule of the workloads, in upstream's words and order.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Kind } from '#api/kind.ts'
-import { createErrors, updateErrors } from '#api/kinds/minimal-objects.ts'
+import { type Change, createErrors, type RuleRow, spec, updateErrors } from '#api/kinds/minimal-objects.ts'
 import { ControllerRevision } from './controller-revision.ts'
 import { DaemonSet } from './daemon-set.ts'
 import { Deployment } from './deployment.ts'
 import { ReplicaSet } from './replica-set.ts'
 import { StatefulSet } from './stateful-set.ts'
 
-type Change = (object: any) => void
-type Row = [kind: Kind<any>, what: string, change: Change, expected: string[]]
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
 const pods =
   (fields: Record<string, unknown>): Change =>
   (object) =>
@@ -26,7 +19,7 @@ const QUALIFIED =
   "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 const PERCENT = `a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')`
 
-const rows: Row[] = [
+const rows: RuleRow[] = [
   [
     Deployment,
     'an unknown strategy',
@@ -132,7 +125,7 @@ const status =
   (fields: Record<string, unknown>): Change =>
   (object) =>
     void Object.assign(object.status, fields)
-const updates: [...Row, options?: { before?: Change; subresource?: string }][] = [
+const updates: [...RuleRow, options?: { before?: Change; subresource?: string }][] = [
   [
     StatefulSet,
     'the service and the claims',

@@ -5,7 +5,7 @@ import { CronJob } from '#api/kinds/batch/cron-job.ts'
 import { Job } from '#api/kinds/batch/job.ts'
 import { PodTemplate } from '#api/kinds/core/pod-template.ts'
 import { ReplicationController } from '#api/kinds/core/replication-controller.ts'
-import { createdObject, createErrors, testContext, updateErrors } from '#api/kinds/minimal-objects.ts'
+import { type Change, createdObject, createErrors, spec, testContext, updateErrors } from '#api/kinds/minimal-objects.ts'
 import { tableOf } from '#api/table.ts'
 import { ControllerRevision } from './controller-revision.ts'
 import { DaemonSet } from './daemon-set.ts'
@@ -13,11 +13,6 @@ import { Deployment } from './deployment.ts'
 import { ReplicaSet } from './replica-set.ts'
 import { StatefulSet } from './stateful-set.ts'
 
-type Change = (object: any) => void
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
 const rolling = (rollingUpdate: Record<string, unknown>): Change => spec({ strategy: { type: 'RollingUpdate', rollingUpdate } })
 const uid = testContext.uuid()
 

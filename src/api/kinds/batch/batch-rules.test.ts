@@ -1,24 +1,26 @@
 // One row a rule of jobs and cron jobs, their statuses included, in upstream's words and order.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Kind } from '#api/kind.ts'
-import { createdObject, createErrors, errorTexts, testContext, updateErrors } from '#api/kinds/minimal-objects.ts'
+import {
+  type Change,
+  createdObject,
+  createErrors,
+  errorTexts,
+  type RuleRow,
+  spec,
+  testContext,
+  updateErrors,
+} from '#api/kinds/minimal-objects.ts'
 import { CronJob } from './cron-job.ts'
 import { Job } from './job.ts'
 
-type Change = (object: any) => void
-type Row = [kind: Kind<any>, what: string, change: Change, expected: string[]]
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
 const indexed = (fields: Record<string, unknown>) => spec({ completionMode: 'Indexed', completions: 3, parallelism: 1, ...fields })
 const failing = (rule: Record<string, unknown>) => spec({ podFailurePolicy: { rules: [rule] } })
 const RULE = 'spec.podFailurePolicy.rules[0]'
 const SUCCESS = 'spec.successPolicy.rules[0]'
 const uid = testContext.uuid()
 
-const rows: Row[] = [
+const rows: RuleRow[] = [
   [
     Job,
     'labels of another',
@@ -179,7 +181,7 @@ const rows: Row[] = [
 for (const [kind, what, change, expected] of rows)
   test(`${kind.kind} refuses ${what}`, () => assert.deepEqual(createErrors(kind, change), expected))
 
-const updates: [...Row, before?: Change][] = [
+const updates: [...RuleRow, before?: Change][] = [
   [Job, 'completions', spec({ completions: 2 }), ['spec.completions: Invalid value: 2: field is immutable']],
   [
     Job,

@@ -1,8 +1,7 @@
 // One row a rule of the kinds that hold names, limits and places, in upstream's words and order.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Kind } from '#api/kind.ts'
-import { createdObject, createErrors, testContext, updateErrors } from '#api/kinds/minimal-objects.ts'
+import { type Change, createdObject, createErrors, type RuleRow, spec, testContext, updateErrors } from '#api/kinds/minimal-objects.ts'
 import { ConfigMap } from './config-map.ts'
 import { Endpoints } from './endpoints.ts'
 import { CoreEvent } from './event.ts'
@@ -14,12 +13,6 @@ import { ResourceQuota } from './resource-quota.ts'
 import { Secret } from './secret.ts'
 import { Service } from './service.ts'
 
-type Change = (object: any) => void
-type Row = [kind: Kind<any>, what: string, change: Change, expected: string[]]
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign((object.spec ??= {}), fields)
 const limits = (fields: Record<string, unknown>): Change => spec({ limits: [{ type: 'Container', ...fields }] })
 const scoped = (fields: Record<string, unknown>): Change => spec({ scopeSelector: { matchExpressions: [fields] } })
 const base64 = (text: string) => Buffer.from(text).toString('base64')
@@ -35,7 +28,7 @@ const secret =
 const balanced = (fields: Record<string, unknown> = {}) => spec({ type: 'LoadBalancer', ...fields })
 const BALANCERS = "Forbidden: may only be used when `type` is 'LoadBalancer'"
 
-const rows: Row[] = [
+const rows: RuleRow[] = [
   [Service, 'the port of the kubelet at a balancer', balanced({ ports: [{ port: 10250 }] }), []],
   [
     Service,
@@ -355,7 +348,7 @@ const rows: Row[] = [
 for (const [kind, what, change, expected] of rows)
   test(`${kind.kind} ${expected.length > 0 ? 'refuses' : 'takes'} ${what}`, () => assert.deepEqual(createErrors(kind, change), expected))
 
-type Update = [...Row, options?: { before?: Change; subresource?: string }]
+type Update = [...RuleRow, options?: { before?: Change; subresource?: string }]
 const allocated = spec({ clusterIP: '10.96.0.10', clusterIPs: ['10.96.0.10'], ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack' })
 const both = spec({
   clusterIP: '10.96.0.10',

@@ -2,16 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Kind } from '#api/kind.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
-import { createdObject, createErrors, testContext, updateErrors } from '#api/kinds/minimal-objects.ts'
+import { type Change, createdObject, createErrors, spec, testContext, updateErrors } from '#api/kinds/minimal-objects.ts'
 import { tableOf } from '#api/table.ts'
 import { Endpoints } from './endpoints.ts'
 import { Service } from './service.ts'
 
-type Change = (object: any) => void
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
 /** What the server's allocators would have filled in. */
 const allocated = (fields: Record<string, unknown> = {}): Change =>
   spec({ clusterIP: '10.96.0.10', clusterIPs: ['10.96.0.10'], ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack', ...fields })

@@ -1,18 +1,11 @@
 // One row a rule of ingresses, their classes and network policies, in upstream's words and order.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Kind } from '#api/kind.ts'
-import { createErrors, updateErrors } from '#api/kinds/minimal-objects.ts'
+import { type Change, createErrors, type RuleRow, spec, updateErrors } from '#api/kinds/minimal-objects.ts'
 import { Ingress } from './ingress.ts'
 import { IngressClass } from './ingress-class.ts'
 import { NetworkPolicy } from './network-policy.ts'
 
-type Change = (object: any) => void
-type Row = [kind: Kind<any>, what: string, change: Change, expected: string[]]
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
 const backend = { service: { name: 's', port: { number: 80 } } }
 const path = (fields: Record<string, unknown>): Change =>
   spec({ rules: [{ http: { paths: [{ pathType: 'Exact', path: '/', backend, ...fields }] } }] })
@@ -21,7 +14,7 @@ const port = (fields: Record<string, unknown>): Change => spec({ ingress: [{ por
 const block = (fields: Record<string, unknown>): Change => spec({ egress: [{ to: [{ ipBlock: fields }] }] })
 const parameters = (fields: Record<string, unknown>): Change => spec({ parameters: { kind: 'K', name: 'n', ...fields } })
 
-const rows: Row[] = [
+const rows: RuleRow[] = [
   [Ingress, 'nowhere to go', (i) => (i.spec = {}), ['spec: Invalid value: null: either `defaultBackend` or `rules` must be specified']],
   [
     Ingress,
@@ -166,7 +159,7 @@ const rows: Row[] = [
 for (const [kind, what, change, expected] of rows)
   test(`${kind.kind} ${expected.length > 0 ? 'refuses' : 'takes'} ${what}`, () => assert.deepEqual(createErrors(kind, change), expected))
 
-const updates: [...Row, options?: { before?: Change; subresource?: string }][] = [
+const updates: [...RuleRow, options?: { before?: Change; subresource?: string }][] = [
   [
     NetworkPolicy,
     'a block beside an old one out of form',

@@ -2,15 +2,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Kind } from '#api/kind.ts'
-import { createdObject, createErrors, errorTexts, testContext, updateErrors } from '#api/kinds/minimal-objects.ts'
+import {
+  type Change,
+  createdObject,
+  createErrors,
+  errorTexts,
+  type RuleRow,
+  spec,
+  testContext,
+  updateErrors,
+} from '#api/kinds/minimal-objects.ts'
 import { DeviceClass } from './device-class.ts'
 import { ResourceClaimTemplate } from './resource-claim-template.ts'
 import { ResourceResourceClaim } from './resource-claim.ts'
 import { ResourceSlice } from './resource-slice.ts'
 
 type Fields = Record<string, unknown>
-type Change = (object: any) => void
-type Row = [kind: Kind<any>, what: string, change: Change, expected: string[]]
 
 const NO_REQUEST = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
 const LABEL =
@@ -26,14 +33,10 @@ const devices =
   (fields: Fields): Change =>
   (claim) =>
     Object.assign(claim.spec.devices, fields)
-const spec =
-  (fields: Fields): Change =>
-  (object) =>
-    Object.assign(object.spec, fields)
 const device = (fields: Fields, more: Fields = {}): Change => spec({ devices: [{ name: 'd', ...fields }], ...more })
 const Claim = ResourceResourceClaim
 
-const rows: Row[] = [
+const rows: RuleRow[] = [
   [
     Claim,
     'requests of neither and both kinds',

@@ -1,29 +1,18 @@
 // One row a rule of volumes, claims, their classes and attachments, in upstream's words and order.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Kind } from '#api/kind.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
-import { createErrors, updateErrors } from '#api/kinds/minimal-objects.ts'
+import { type Change, createErrors, type RuleRow, set, spec, updateErrors } from '#api/kinds/minimal-objects.ts'
 import { StorageClass } from './storage-class.ts'
 import { VolumeAttachment } from './volume-attachment.ts'
 
-type Change = (object: any) => void
-type Row = [kind: Kind<any>, what: string, change: Change, expected: string[]]
-const set =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object, fields)
-const spec =
-  (fields: Record<string, unknown>): Change =>
-  (object) =>
-    void Object.assign(object.spec, fields)
 /** A volume of this source alone. */
 const source = (fields: Record<string, unknown>): Change => spec({ hostPath: undefined, ...fields })
 const SUBDOMAIN =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 
-const rows: Row[] = [
+const rows: RuleRow[] = [
   [
     PersistentVolume,
     'nothing at all',
@@ -216,7 +205,7 @@ const affinity = (key: string) => ({ required: { nodeSelectorTerms: [{ matchExpr
 const FROZEN =
   'spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n'
 
-const updates: [...Row, options?: { before?: Change; subresource?: string }][] = [
+const updates: [...RuleRow, options?: { before?: Change; subresource?: string }][] = [
   [PersistentVolume, 'the mode', spec({ volumeMode: 'Block' }), ['volumeMode: Invalid value: "Block": field is immutable']],
   [
     PersistentVolume,
