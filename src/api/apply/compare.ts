@@ -31,9 +31,10 @@ function compare(schema: Schema | undefined, left: unknown, right: unknown, dept
   if (right === undefined) return { removed: whole(schema, left) }
   const shape = commonShape(schema, left, right)
   if (shape === undefined) return replaced(schema, left, right)
-  if (shape === 'leaf' || (isEmptyContainer(left) && isEmptyContainer(right))) return equal(left, right) ? undefined : { modified: LEAF }
+  if (shape === 'leaf') return equal(left, right) ? undefined : { modified: LEAF }
   const children = shape === 'map' ? compareMembers(schema, left, right, depth) : compareItems(schema!, shape, left, right)
-  if (!children) return undefined
+  // Two that hold nothing may still be told apart: a null is no empty list.
+  if (!children) return isEmptyContainer(left) && isEmptyContainer(right) && !equal(left, right) ? { modified: LEAF } : undefined
   return { added: node(false, children.added), modified: node(false, children.modified), removed: node(false, children.removed) }
 }
 

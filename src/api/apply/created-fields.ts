@@ -1,13 +1,15 @@
 // What whoever creates an object owns of it. That follows from which members there are, not from what they hold, and most objects of a kind are made
 // alike, by one controller from one template: the last few forms are remembered with their fields. To see that an object has a form costs a look at each
-// name; to gather its fields anew costs ten times that. Objects of one form share one tree of fields.
+// name; to gather its fields anew costs ten times that. Objects of one form share one tree of fields, but for the name of their one owner.
 import { equal } from '#api/equal.ts'
 import type { KubeObject } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
 import { compareObjects } from './compare.ts'
 import { emptyObject, withEmptyStatus } from './empty-object.ts'
-import { encodeFields, type Fields, NO_FIELDS, union } from './fields.ts'
+import { encodeFields, type Fields, LEAF, NO_FIELDS, union } from './fields.ts'
+import { keyElement } from './path-element.ts'
 import { memberOf, shapeOf } from './shape.ts'
+import { rememberText, sharedText } from './shared-fields.ts'
 import { type Ownership, withoutIgnored, withoutNeverOwned } from './update.ts'
 
 /** A value of which only this is known: it is a leaf, and like what the empty object has in its place or not. */
@@ -25,8 +27,8 @@ interface MapForm {
 }
 
 interface ItemsForm {
-  /** Item by item, what its key fields hold; of sets the items. */
-  identities: readonly (readonly unknown[])[]
+  /** Item by item, what its key fields hold; of sets the items. Which owner it is that is an object's only one is not asked: it is any. */
+  identities: readonly (readonly unknown[])[] | undefined
   keys: readonly string[]
   items: readonly Form[]
 }
@@ -36,7 +38,11 @@ type Form = LeafForm | MapForm | ItemsForm
 interface Remembered {
   ignored: Fields
   form: Form
+  /** With the owner of the last object of this form: the pods of a Job are made together. */
   fields: Fields
+  owner: string | undefined
+  /** Their JSON, before and behind the owner's element. */
+  around: readonly [string, string] | undefined
 }
 
 const MOST_FORMS = 8
@@ -44,12 +50,6 @@ const MOST_FORMS = 8
 const MOST_MEMBERS = 1000
 
 const remembered = new WeakMap<Schema, Remembered[]>()
-const texts = new WeakMap<object, string>()
-
-/** The JSON of fields that many objects share; undefined: these are one object's own. */
-export function sharedText(fields: object): string | undefined {
-  return texts.get(fields)
-}
 
 /** As they are stored. `object` has no managers yet. */
 export function createdFields(object: KubeObject, { schema, ignored = NO_FIELDS }: Pick<Ownership, 'schema' | 'ignored'>): Fields {
@@ -61,18 +61,58 @@ export function createdFields(object: KubeObject, { schema, ignored = NO_FIELDS 
     // Those asked for again and again are found first.
     for (let at = i; at > 0; at--) known[at] = known[at - 1]!
     known[0] = one
-    return one.fields
+    return ownedBy(one, ownerOf(object))
   }
   const empty = emptyObject(schema)
   const { added, modified } = withoutIgnored(compareObjects(schema, empty, withEmptyStatus(schema, object)), ignored)
   const fields = encodeFields(withoutNeverOwned(union(added, modified)))
   const form = formOf(schema, object, { empty, budget: { left: MOST_MEMBERS } })
   if (form) {
-    known.unshift({ ignored, form, fields })
-    texts.set(fields, JSON.stringify(fields))
+    const owner = ownerOf(object)
+    const text = sharedText(fields) ?? JSON.stringify(fields)
+    rememberText(fields, text)
+    const around = owner === undefined ? undefined : aroundOwner(text, owner)
+    if (around) forgetOwner(form)
+    known.unshift({ ignored, form, fields, owner, around })
   }
   if (known.length > MOST_FORMS) known.pop()
   return fields
+}
+
+const OWNERS = 'f:ownerReferences'
+
+/** The uid of an object's only owner. */
+function ownerOf({ metadata }: KubeObject): string | undefined {
+  const owners = metadata?.ownerReferences
+  const uid = owners?.length === 1 ? owners[0]?.uid : undefined
+  return typeof uid === 'string' ? uid : undefined
+}
+
+const ownerElement = (uid: string): string => keyElement({ uid })!
+
+function aroundOwner(text: string, owner: string): [string, string] | undefined {
+  const parts = text.split(`${JSON.stringify(OWNERS)}:{".":{},${JSON.stringify(ownerElement(owner))}:`)
+  return parts.length === 2 ? (parts as [string, string]) : undefined
+}
+
+/** Objects with any one owner fit from now on. */
+function forgetOwner(form: Form): void {
+  const memberOf = (of: Form | undefined, key: string) => (of && 'members' in of ? of.members[of.keys.indexOf(key)] : undefined)
+  const owners = memberOf(memberOf(form, 'metadata'), 'ownerReferences')
+  if (owners && 'identities' in owners) owners.identities = undefined
+}
+
+/** The fields with the name of this owner: made once for those that come one after the other. */
+function ownedBy(one: Remembered, owner: string | undefined): Fields {
+  if (!one.around || owner === undefined || owner === one.owner) return one.fields
+  const metadata = one.fields['f:metadata']!
+  const [before, behind] = one.around
+  const element = ownerElement(owner)
+  const owners = { '.': LEAF, [element]: metadata[OWNERS]![ownerElement(one.owner!)]! }
+  one.fields = { ...one.fields, 'f:metadata': { ...metadata, [OWNERS]: owners } }
+  one.owner = owner
+  rememberText(one.fields, `${before}${JSON.stringify(OWNERS)}:{".":{},${JSON.stringify(element)}:${behind}`)
+  return encodeFields(one.fields)
 }
 
 interface Circumstances {
@@ -150,8 +190,12 @@ function fitsItems({ identities, keys, items }: ItemsForm, list: readonly unknow
   if (list.length !== items.length) return false
   for (let index = 0; index < list.length; index++) {
     const item = list[index]
-    const identity = identities[index]!
     if (!fits(items[index]!, item)) return false
+    const identity = identities?.[index]
+    if (!identity) {
+      if (typeof (item as Record<string, unknown>)[keys[0]!] !== 'string') return false
+      continue
+    }
     if (keys.length === 0 && item !== identity[0]) return false
     for (let at = 0; at < keys.length; at++) if ((item as Record<string, unknown>)[keys[at]!] !== identity[at]) return false
   }

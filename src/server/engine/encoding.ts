@@ -1,7 +1,7 @@
 // Objects to bytes and back. A stored value is JSON of the storage version without resourceVersion: its revision is that, and is spliced in
 // behind the known head when bytes are sent, so that an object is serialised once in its life.
 import type { Kind } from '#api/kind.ts'
-import { sharedText } from '#api/apply/created-fields.ts'
+import { sharedText } from '#api/apply/shared-fields.ts'
 import { apiVersionOf, type KubeObject, type ManagedFieldsEntry, type ObjectMeta } from '#api/object.ts'
 import { inGoOrder } from '#api/schema/go-order.ts'
 import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
@@ -51,8 +51,10 @@ function metadataText(versioned: ObjectMeta): string {
 function entryText(entry: ManagedFieldsEntry): string {
   const { fieldsV1 } = entry
   const fields = fieldsV1 && sharedText(fieldsV1)
-  if (fields === undefined || entry.subresource) return JSON.stringify(entry)
-  return `${JSON.stringify({ ...entry, fieldsV1: undefined }).slice(0, -1)},"fieldsV1":${fields}}`
+  if (fields === undefined) return JSON.stringify(entry)
+  const { subresource } = entry
+  const text = `${JSON.stringify({ ...entry, fieldsV1: undefined, subresource: undefined }).slice(0, -1)},"fieldsV1":${fields}`
+  return subresource === undefined ? `${text}}` : `${text},"subresource":${JSON.stringify(subresource)}}`
 }
 
 /** What is kept of an object, in the version it is kept in; the object itself where it can be. */
