@@ -77,7 +77,7 @@ async function cleanHistory(cronJob: CronJob, jobs: readonly Job[], context: Con
     ['Complete', successfulJobsHistoryLimit],
     ['Failed', failedJobsHistoryLimit],
   ] as const) {
-    if (limit === undefined) continue
+    if (limit === undefined || jobs.length <= limit) continue
     const started = (job: Job) => Date.parse(job.status?.startTime ?? job.metadata?.creationTimestamp ?? '') || 0
     const finished = jobs.filter((job) => outcomeOf(job) === outcome && !job.metadata?.deletionTimestamp)
     finished.sort((a, b) => started(a) - started(b) || (a.metadata!.name! < b.metadata!.name! ? -1 : 1))

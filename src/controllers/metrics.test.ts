@@ -23,7 +23,7 @@ test("controllers count under upstream's names", async (t) => {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: { ...key },
-    spec: { template, podFailurePolicy: { rules } },
+    spec: { template, podFailurePolicy: { rules }, ttlSecondsAfterFinished: 100_000 },
   })
   await client.create(Service, {
     apiVersion: 'v1',

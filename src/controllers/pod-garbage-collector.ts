@@ -22,15 +22,22 @@ export function podGarbageCollector({ threshold = 12_500 }: { threshold?: number
   /** Nodes missed since when, in monotonic milliseconds. */
   const missing = new Map<string, number>()
   let finished = 0
+  let counts = false
+  /** Until they are counted there may be too many. */
+  const mayBeTooMany = () => !counts || finished >= threshold
   return {
     name: 'pod-garbage-collector-controller',
     account: 'pod-garbage-collector',
     workers: 2,
-    triggers: [mapped(Pod, suspects), mapped(Node, podsOfLost)],
+    triggers: [
+      mapped(Pod, (pod, informers) => [...suspects(pod, informers), ...(isFinished(pod) && mayBeTooMany() ? [FINISHED] : [])]),
+      mapped(Node, podsOfLost),
+    ],
     async run({ informers, signal }) {
       const subscription = informers.of(Pod).subscribe(({ object, previous }) => {
         finished += Number(object !== undefined && isFinished(object)) - Number(previous !== undefined && isFinished(previous))
       })
+      counts = true
       signal.addEventListener('abort', () => subscription[Symbol.dispose](), { once: true })
     },
     async reconcile(key, context) {
@@ -113,10 +120,9 @@ async function sweepFinished(threshold: number, context: ControllerContext): Pro
 
 function suspects(pod: Pod, informers: Informers): ObjectKey[] {
   const { nodeName } = pod.spec ?? {}
-  const keys = isFinished(pod) ? [FINISHED] : []
-  if (!nodeName) return pod.metadata?.deletionTimestamp ? [keyOf(pod), ...keys] : keys
+  if (!nodeName) return pod.metadata?.deletionTimestamp ? [keyOf(pod)] : []
   const node = informers.of(Node).get({ name: nodeName })
-  return !node || (isOutOfService(node) && pod.metadata?.deletionTimestamp) ? [keyOf(pod), ...keys] : keys
+  return !node || (isOutOfService(node) && pod.metadata?.deletionTimestamp) ? [keyOf(pod)] : []
 }
 
 function podsOfLost(node: Node, informers: Informers): ObjectKey[] {

@@ -1,18 +1,20 @@
 // ttl-after-finished-controller: deletes finished Jobs when their time has come.
 import { Job } from '#api/kinds/batch/job.ts'
+import { keyOf } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
+import type { JobCondition } from '#api/generated/types.ts'
 import type { Controller } from '#client/controller.ts'
-import { itself } from '#client/triggers.ts'
+import { mapped } from '#client/triggers.ts'
 
 export const ttlAfterFinishedController: Controller = {
   name: 'ttl-after-finished-controller',
   workers: 5,
-  triggers: [itself(Job)],
+  triggers: [mapped(Job, (job) => (job.spec?.ttlSecondsAfterFinished !== undefined && finishOf(job) ? [keyOf(job)] : []))],
   async reconcile(key, { client, informers, clock, metrics }) {
     const job = informers.of(Job).get(key)
     const seconds = job?.spec?.ttlSecondsAfterFinished
     if (!job || seconds === undefined || job.metadata?.deletionTimestamp) return
-    const finished = job.status?.conditions?.find(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True')
+    const finished = finishOf(job)
     if (!finished?.lastTransitionTime) return
     const waitMs = Date.parse(finished.lastTransitionTime) + seconds * 1000 - clock.now()
     if (waitMs > 0) return { requeueAfterMs: waitMs }
@@ -25,4 +27,8 @@ export const ttlAfterFinishedController: Controller = {
       .delete(Job, key, { propagationPolicy: 'Foreground', preconditions: { uid: uid!, resourceVersion: resourceVersion! } })
       .catch(ignoreNotFound)
   },
+}
+
+function finishOf({ status }: Job): JobCondition | undefined {
+  return status?.conditions?.find((one) => (one.type === 'Complete' || one.type === 'Failed') && one.status === 'True')
 }

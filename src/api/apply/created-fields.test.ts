@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clone } from '#api/clone.ts'
+import { CoreEvent as Event } from '#api/kinds/core/event.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import type { KubeObject } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
-import { createdFields } from './created-fields.ts'
+import { createdFields, sharedText } from './created-fields.ts'
 import { has } from './fields.ts'
 
 const pod = () => ({
@@ -90,4 +91,40 @@ test('createdFields tells apart by what an endpoint does not own', () => {
   assert.ok(has(whole, ['f:status', 'f:phase']))
   assert.ok(!('f:status' in createdFields(object, { schema, ignored })))
   assert.equal(createdFields(clone(object), { schema }), whole)
+})
+
+test('createdFields knows objects of a form whoever their one owner is, and names each', () => {
+  const schema = { ...Pod.schema }
+  const owner = (uid: unknown) => ({ apiVersion: 'batch/v1', kind: 'Job', name: 'j', uid, controller: true })
+  const owned = (...owners: unknown[]) => {
+    const { metadata, ...others } = pod()
+    return { ...others, metadata: { ...metadata, ownerReferences: owners } } as unknown as KubeObject
+  }
+  const first = createdFields(owned(owner('a')), { schema })
+  const second = createdFields(owned(owner('b')), { schema })
+  assert.equal(first['f:spec'], second['f:spec'])
+  assert.equal(createdFields(owned(owner('b')), { schema }), second)
+  const objects = [[owner('a')], [owner('b')], [owner('"<é>\\')], [owner('k:{"uid":"a"}')], [owner(1)], [owner('a'), owner('b')], []]
+  for (const owners of [...objects, ...objects.toReversed()]) {
+    const fields = createdFields(owned(...owners), { schema })
+    assert.deepEqual(fields, anew(Pod.schema, owned(...owners)))
+    assert.equal(sharedText(fields), JSON.stringify(fields))
+  }
+  assert.deepEqual(
+    [first, second].map((fields) => Object.keys(fields['f:metadata']!['f:ownerReferences']!)),
+    [
+      ['.', 'k:{"uid":"a"}'],
+      ['.', 'k:{"uid":"b"}'],
+    ],
+  )
+})
+
+test('createdFields shares one tree between objects that hold nulls in the same places', () => {
+  const schema = { ...Event.schema }
+  const event = (name: string, eventTime: string | null) => ({ metadata: { name }, involvedObject: {}, eventTime, reason: 'R' })
+  const first = createdFields(event('a', null), { schema })
+  assert.equal(createdFields(event('b', null), { schema }), first)
+  const timed = event('c', '2026-01-01T00:00:00.000000Z')
+  assert.deepEqual(createdFields(timed, { schema }), anew(Event.schema, timed))
+  assert.deepEqual(createdFields(event('d', null), { schema }), anew(Event.schema, event('d', null)))
 })

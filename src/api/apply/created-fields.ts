@@ -9,12 +9,11 @@ import { emptyObject, withEmptyStatus } from './empty-object.ts'
 import { encodeFields, type Fields, LEAF, NO_FIELDS, union } from './fields.ts'
 import { keyElement } from './path-element.ts'
 import { memberOf, shapeOf } from './shape.ts'
-import { rememberText, sharedText } from './shared-fields.ts'
 import { type Ownership, withoutIgnored, withoutNeverOwned } from './update.ts'
 
 /** A value of which only this is known: it is a leaf, and like what the empty object has in its place or not. */
 interface LeafForm {
-  type: 'scalar' | 'list' | 'map'
+  type: 'null' | 'scalar' | 'list' | 'map'
   /** Whether it holds anything; of scalars nobody asks. */
   filled: boolean
   /** What the empty object has there, and whether it is that. */
@@ -50,6 +49,12 @@ const MOST_FORMS = 8
 const MOST_MEMBERS = 1000
 
 const remembered = new WeakMap<Schema, Remembered[]>()
+const texts = new WeakMap<object, string>()
+
+/** The JSON of fields that many objects share; undefined: these are one object's own. */
+export function sharedText(fields: object): string | undefined {
+  return texts.get(fields)
+}
 
 /** As they are stored. `object` has no managers yet. */
 export function createdFields(object: KubeObject, { schema, ignored = NO_FIELDS }: Pick<Ownership, 'schema' | 'ignored'>): Fields {
@@ -69,8 +74,8 @@ export function createdFields(object: KubeObject, { schema, ignored = NO_FIELDS 
   const form = formOf(schema, object, { empty, budget: { left: MOST_MEMBERS } })
   if (form) {
     const owner = ownerOf(object)
-    const text = sharedText(fields) ?? JSON.stringify(fields)
-    rememberText(fields, text)
+    const text = JSON.stringify(fields)
+    texts.set(fields, text)
     const around = owner === undefined ? undefined : aroundOwner(text, owner)
     if (around) forgetOwner(form)
     known.unshift({ ignored, form, fields, owner, around })
@@ -111,7 +116,7 @@ function ownedBy(one: Remembered, owner: string | undefined): Fields {
   const owners = { '.': LEAF, [element]: metadata[OWNERS]![ownerElement(one.owner!)]! }
   one.fields = { ...one.fields, 'f:metadata': { ...metadata, [OWNERS]: owners } }
   one.owner = owner
-  rememberText(one.fields, `${before}${JSON.stringify(OWNERS)}:{".":{},${JSON.stringify(element)}:${behind}`)
+  texts.set(one.fields, `${before}${JSON.stringify(OWNERS)}:{".":{},${JSON.stringify(element)}:${behind}`)
   return encodeFields(one.fields)
 }
 
@@ -123,7 +128,7 @@ interface Circumstances {
 
 /** undefined: too large, or of a kind that forms do not tell apart. */
 function formOf(schema: Schema | undefined, value: unknown, { empty, budget }: Circumstances): Form | undefined {
-  if (value === null || --budget.left < 0) return undefined
+  if (--budget.left < 0) return undefined
   const type = typeOf(value)
   const shape = shapeOf(schema, value)
   const filled = isFilled(value)
@@ -167,7 +172,7 @@ function itemsForm(schema: Schema, list: readonly unknown[], budget: Circumstanc
 function fits(form: Form, value: unknown): boolean {
   if ('type' in form) {
     const { type, filled, empty } = form
-    if (value === null || typeOf(value) !== type || (type !== 'scalar' && isFilled(value) !== filled)) return false
+    if (typeOf(value) !== type || ((type === 'list' || type === 'map') && isFilled(value) !== filled)) return false
     return !empty || equal(empty.value, value) === empty.same
   }
   if (typeof value !== 'object' || value === null) return false
@@ -203,12 +208,14 @@ function fitsItems({ identities, keys, items }: ItemsForm, list: readonly unknow
 }
 
 function typeOf(value: unknown): LeafForm['type'] {
+  if (value === null) return 'null'
   if (typeof value !== 'object') return 'scalar'
   return Array.isArray(value) ? 'list' : 'map'
 }
 
 function isFilled(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return true
+  if (value === null) return false
+  if (typeof value !== 'object') return true
   if (Array.isArray(value)) return value.length > 0
   for (const key in value) if ((value as Record<string, unknown>)[key] !== undefined) return true
   return false

@@ -2,7 +2,6 @@
 // A node without children is a member; a node with children is one if it also holds `.`. Trees are never changed, so they share branches.
 
 import { canonicalElement, compareElements } from './path-element.ts'
-import { sharedFields } from './shared-fields.ts'
 
 export interface Fields {
   readonly [element: string]: Fields
@@ -96,7 +95,7 @@ const encoded = new WeakSet<Fields>()
 export function encodeFields(fields: Fields): Fields {
   if (isEmpty(fields)) return LEAF
   if (encoded.has(fields)) return fields
-  const stored = sharedFields(isSorted(fields) ? fields : sortedFields(fields))
+  const stored = isSorted(fields) ? fields : sortedFields(fields)
   encoded.add(stored)
   return stored
 }

@@ -199,11 +199,17 @@ function tellChanges(
 /** Pods of a job that is finished or gone need no counting any more. */
 async function releasePods(key: ObjectKey, job: Job | undefined, context: ControllerContext): Promise<void> {
   const pods = context.informers.of(Pod)
-  const isOwn = (pod: Pod) => {
-    const owner = isTracked(pod) ? controllerOf(pod) : undefined
-    return owner?.kind === 'Job' && (job !== undefined || owner.name === key.name)
-  }
-  await untrack((job ? pods.ownedBy(job.metadata?.uid ?? '') : pods.list(key.namespace)).filter(isOwn), context.client)
+  const owned = job ? pods.ownedBy(job.metadata?.uid ?? '') : pods.by(countedFor, `${key.namespace}/${key.name}`)
+  await untrack(
+    owned.filter((pod) => countedFor(pod) !== ''),
+    context.client,
+  )
+}
+
+/** The job that is to count the pod, by namespace and name. */
+function countedFor(pod: Pod): string {
+  const owner = isTracked(pod) ? controllerOf(pod) : undefined
+  return owner?.kind === 'Job' ? `${pod.metadata?.namespace}/${owner.name}` : ''
 }
 
 async function claimPods(job: Job, { client, informers }: ControllerContext): Promise<Pod[]> {

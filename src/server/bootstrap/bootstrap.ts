@@ -71,8 +71,10 @@ export async function keep(context: ServerContext, options: BootstrapOptions, si
   await renew()
   const [always, flow] = [namespaces(), flowControl()]
   const read = configMaps({ ...options, servers: [], now: context.clock.now() })
-  /** What was found right is right as long as it is the same object. */
-  const right = new WeakMap<Desired, KubeObject>()
+  using changes = new Changes(context.reader)
+  /** What was found right is right until something of its kind changes: then it had changed so often. */
+  const right = new WeakMap<Desired, number>()
+  let leftovers = { flowSchemas: -1, levels: -1 }
   let system = { servers: '', desired: [] as Desired[] }
   /** The same as long as the same servers live. */
   const systemServices = () => {
@@ -89,16 +91,43 @@ export async function keep(context: ServerContext, options: BootstrapOptions, si
     const wanted = systemServices()
     for (const desired of [...always, ...wanted, ...read, ...(round % FLOW_CONTROL_ROUNDS === 0 ? flow : [])]) {
       if (signal.aborted) return
-      const present = context.reader.get(desired.kind, keyOf(desired.object))
-      if (present && right.get(desired) === present) continue
+      const changed = changes.of(desired.kind)
+      if (right.get(desired) === changed) continue
       const written = await ensure(context, desired).catch((error: unknown) => {
         log.warn('a system object is not restored', { kind: desired.kind.kind, name: desired.object.metadata?.name, error })
         return true
       })
-      if (present && !written) right.set(desired, present)
+      if (!written) right.set(desired, changed)
     }
-    if (round % FLOW_CONTROL_ROUNDS === 0) await removeLeftovers(context, flow)
+    if (round % FLOW_CONTROL_ROUNDS === 0) {
+      const before = leftovers
+      leftovers = { flowSchemas: changes.of(FlowSchema), levels: changes.of(PriorityLevelConfiguration) }
+      if (!equal(before, leftovers)) await removeLeftovers(context, flow)
+    }
     if (options.shared) await removeSlices(context, wanted)
+  }
+}
+
+/** How often objects of a kind have changed since somebody first asked. */
+class Changes {
+  readonly #reader: ServerContext['reader']
+  readonly #counts = new Map<Kind<any>, number>()
+  readonly #following: Disposable[] = []
+
+  constructor(reader: ServerContext['reader']) {
+    this.#reader = reader
+  }
+
+  of(kind: Kind<any>): number {
+    const count = this.#counts.get(kind)
+    if (count !== undefined) return count
+    this.#counts.set(kind, 0)
+    this.#following.push(this.#reader.onChange(kind, () => void this.#counts.set(kind, this.#counts.get(kind)! + 1)))
+    return 0
+  }
+
+  [Symbol.dispose](): void {
+    for (const one of this.#following) one[Symbol.dispose]()
   }
 }
 

@@ -1,7 +1,7 @@
 // Objects to bytes and back. A stored value is JSON of the storage version without resourceVersion: its revision is that, and is spliced in
 // behind the known head when bytes are sent, so that an object is serialised once in its life.
 import type { Kind } from '#api/kind.ts'
-import { sharedText } from '#api/apply/shared-fields.ts'
+import { sharedText } from '#api/apply/created-fields.ts'
 import { apiVersionOf, type KubeObject, type ManagedFieldsEntry, type ObjectMeta } from '#api/object.ts'
 import { inGoOrder } from '#api/schema/go-order.ts'
 import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'

@@ -8,6 +8,7 @@ import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { apiVersionOf, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { formatLabelSelector, selectorOf } from '#api/label-selector.ts'
 import { conflictError, invalidError, StatusError } from '#api/status.ts'
+import { LruMap } from '#lib/lru-map.ts'
 import { applyObject } from './apply.ts'
 import { decodeLocal, type FieldValidation } from './decode.ts'
 import type { AdmissionView, Engine, Write } from './engine.ts'
@@ -59,10 +60,10 @@ const scaleView = (kind: Kind): AdmissionView => ({
   into: (object, seen) => set(object, kind.scale!.specReplicas, (seen as Scale).spec?.replicas ?? 0),
 })
 
-/** A replication controller's selector is a plain map of labels. */
 /** Of selectors that nobody changes any more: autoscalers ask for the same one every 15 seconds. */
 const selectorTexts = new WeakMap<object, string>()
 
+/** A replication controller's selector is a plain map of labels. */
 function selectorText(selector: Record<string, unknown>): string {
   const known = selectorTexts.get(selector)
   if (known !== undefined) return known
@@ -138,9 +139,18 @@ export function withReplicas(kind: Kind, object: KubeObject, replicas: number): 
   return object
 }
 
+/** Of a few kinds, again and again. */
+const paths = new LruMap<string, readonly string[]>(100)
+
+function stepsOf(path: string): readonly string[] {
+  let steps = paths.get(path)
+  if (!steps) paths.set(path, (steps = path.split('.').filter(Boolean)))
+  return steps
+}
+
 function read(object: unknown, path: string): unknown {
   let value = object
-  for (const step of path.split('.').filter(Boolean)) {
+  for (const step of stepsOf(path)) {
     if (!isObject(value)) return undefined
     value = getOwn(value, step)
   }
@@ -148,7 +158,7 @@ function read(object: unknown, path: string): unknown {
 }
 
 function set(object: KubeObject, path: string, value: unknown): void {
-  const steps = path.split('.').filter(Boolean)
+  const steps = stepsOf(path)
   let at = object as Record<string, unknown>
   for (const step of steps.slice(0, -1)) {
     const next = getOwn(at, step)
