@@ -40,8 +40,6 @@ interface Remembered {
   /** With the owner of the last object of this form: the pods of a Job are made together. */
   fields: Fields
   owner: string | undefined
-  /** Their JSON, before and behind the owner's element. */
-  around: readonly [string, string] | undefined
 }
 
 const MOST_FORMS = 8
@@ -49,12 +47,6 @@ const MOST_FORMS = 8
 const MOST_MEMBERS = 1000
 
 const remembered = new WeakMap<Schema, Remembered[]>()
-const texts = new WeakMap<object, string>()
-
-/** The JSON of fields that many objects share; undefined: these are one object's own. */
-export function sharedText(fields: object): string | undefined {
-  return texts.get(fields)
-}
 
 /** As they are stored. `object` has no managers yet. */
 export function createdFields(object: KubeObject, { schema, ignored = NO_FIELDS }: Pick<Ownership, 'schema' | 'ignored'>): Fields {
@@ -74,11 +66,8 @@ export function createdFields(object: KubeObject, { schema, ignored = NO_FIELDS 
   const form = formOf(schema, object, { empty, budget: { left: MOST_MEMBERS } })
   if (form) {
     const owner = ownerOf(object)
-    const text = JSON.stringify(fields)
-    texts.set(fields, text)
-    const around = owner === undefined ? undefined : aroundOwner(text, owner)
-    if (around) forgetOwner(form)
-    known.unshift({ ignored, form, fields, owner, around })
+    if (owner !== undefined) forgetOwner(form)
+    known.unshift({ ignored, form, fields, owner })
   }
   if (known.length > MOST_FORMS) known.pop()
   return fields
@@ -95,11 +84,6 @@ function ownerOf({ metadata }: KubeObject): string | undefined {
 
 const ownerElement = (uid: string): string => keyElement({ uid })!
 
-function aroundOwner(text: string, owner: string): [string, string] | undefined {
-  const parts = text.split(`${JSON.stringify(OWNERS)}:{".":{},${JSON.stringify(ownerElement(owner))}:`)
-  return parts.length === 2 ? (parts as [string, string]) : undefined
-}
-
 /** Objects with any one owner fit from now on. */
 function forgetOwner(form: Form): void {
   const memberOf = (of: Form | undefined, key: string) => (of && 'members' in of ? of.members[of.keys.indexOf(key)] : undefined)
@@ -109,15 +93,15 @@ function forgetOwner(form: Form): void {
 
 /** The fields with the name of this owner: made once for those that come one after the other. */
 function ownedBy(one: Remembered, owner: string | undefined): Fields {
-  if (!one.around || owner === undefined || owner === one.owner) return one.fields
-  const metadata = one.fields['f:metadata']!
-  const [before, behind] = one.around
-  const element = ownerElement(owner)
-  const owners = { '.': LEAF, [element]: metadata[OWNERS]![ownerElement(one.owner!)]! }
-  one.fields = { ...one.fields, 'f:metadata': { ...metadata, [OWNERS]: owners } }
+  if (owner === undefined || one.owner === undefined || owner === one.owner) return one.fields
+  const metadata = one.fields['f:metadata']
+  const below = metadata?.[OWNERS]?.[ownerElement(one.owner)]
+  // Where nothing is known of owners, nobody owns one by name.
+  if (!below) return one.fields
+  const owners = { '.': LEAF, [ownerElement(owner)]: below }
+  one.fields = encodeFields({ ...one.fields, 'f:metadata': { ...metadata, [OWNERS]: owners } })
   one.owner = owner
-  texts.set(one.fields, `${before}${JSON.stringify(OWNERS)}:{".":{},${JSON.stringify(element)}:${behind}`)
-  return encodeFields(one.fields)
+  return one.fields
 }
 
 interface Circumstances {

@@ -1,8 +1,7 @@
 // Objects to bytes and back. A stored value is JSON of the storage version without resourceVersion: its revision is that, and is spliced in
 // behind the known head when bytes are sent, so that an object is serialised once in its life.
 import type { Kind } from '#api/kind.ts'
-import { sharedText } from '#api/apply/created-fields.ts'
-import { apiVersionOf, type KubeObject, type ManagedFieldsEntry, type ObjectMeta } from '#api/object.ts'
+import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import { inGoOrder } from '#api/schema/go-order.ts'
 import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource } from '#server/registry.ts'
@@ -16,7 +15,7 @@ type Encoded = Pick<Resource, 'kind' | 'head' | 'converts'>
 
 export function encodeForStore(resource: Encoded, object: KubeObject): { bytes: Buffer; storage: KubeObject } {
   const storage = orderedStorage(resource, object)
-  return { bytes: bytesOf(resource, storage), storage }
+  return { bytes: bytesOf(storage), storage }
 }
 
 /** What is kept of an object, its members where Go's encoder puts them. */
@@ -26,35 +25,12 @@ export function orderedStorage({ kind, converts }: Encoded, object: KubeObject):
 }
 
 /** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
-export function bytesOf({ head }: { head: string }, storage: KubeObject): Buffer {
-  let text = head + metadataText(storage.metadata!).slice(1)
-  for (const name in storage) {
-    const member = storage[name as keyof KubeObject]
-    if (!IN_HEAD.has(name) && member !== undefined) text += `,${JSON.stringify(name)}:${JSON.stringify(member)}`
-  }
-  text += '}'
+export function bytesOf({ kind, apiVersion, metadata: versioned, ...rest }: KubeObject): Buffer {
+  const { resourceVersion: _, ...metadata } = versioned!
+  const text = JSON.stringify({ kind, apiVersion, metadata, ...rest })
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   bytes.write(text)
   return bytes
-}
-
-const IN_HEAD = new Set(['kind', 'apiVersion', 'metadata'])
-
-/** Without the version. What managers own is a third of a small object's text, and mostly what they own of others too. */
-function metadataText(versioned: ObjectMeta): string {
-  const { managedFields } = versioned
-  if (!managedFields?.some(({ fieldsV1 }) => fieldsV1 && sharedText(fieldsV1) !== undefined))
-    return JSON.stringify({ ...versioned, resourceVersion: undefined })
-  return `${JSON.stringify({ ...versioned, resourceVersion: undefined, managedFields: undefined }).slice(0, -1)},"managedFields":[${managedFields.map(entryText).join(',')}]}`
-}
-
-function entryText(entry: ManagedFieldsEntry): string {
-  const { fieldsV1 } = entry
-  const fields = fieldsV1 && sharedText(fieldsV1)
-  if (fields === undefined) return JSON.stringify(entry)
-  const { subresource } = entry
-  const text = `${JSON.stringify({ ...entry, fieldsV1: undefined, subresource: undefined }).slice(0, -1)},"fieldsV1":${fields}`
-  return subresource === undefined ? `${text}}` : `${text},"subresource":${JSON.stringify(subresource)}}`
 }
 
 /** What is kept of an object, in the version it is kept in; the object itself where it can be. */

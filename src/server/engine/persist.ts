@@ -50,7 +50,7 @@ async function encodeInSteps(resource: Resource, object: KubeObject): Promise<{ 
   await nextTurn()
   const storage = orderedStorage(resource, object)
   await nextTurn()
-  return { bytes: bytesOf(resource, storage), storage }
+  return { bytes: bytesOf(storage), storage }
 }
 
 /** As `encodeForStore`, with many turns for others and the members as they came. */
