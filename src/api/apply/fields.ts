@@ -95,25 +95,27 @@ const encoded = new WeakSet<Fields>()
 export function encodeFields(fields: Fields): Fields {
   if (isEmpty(fields)) return LEAF
   if (encoded.has(fields)) return fields
-  const stored = isSorted(fields) ? fields : sortedFields(fields)
+  const stored = sortedFields(fields)
   encoded.add(stored)
   return stored
 }
 
+/** Branches that are in order already are themselves part of the result. */
 function sortedFields(fields: Fields): Fields {
-  if (isEmpty(fields)) return LEAF
-  const result: Children = {}
-  for (const element of sorted(Object.keys(fields))) result[element] = sortedFields(fields[element]!)
-  return result
-}
-
-function isSorted(fields: Fields): boolean {
-  let last = ''
+  let [last, inOrder] = ['', true]
+  let changed: Map<string, Fields> | undefined
   for (const element in fields) {
-    if ((last && compareElements(element, last) < 0) || !isSorted(fields[element]!)) return false
+    if (inOrder && last && compareElements(element, last) < 0) inOrder = false
     last = element
+    const below = fields[element]!
+    const sortedBelow = below === LEAF ? below : sortedFields(below)
+    if (sortedBelow !== below) (changed ??= new Map()).set(element, sortedBelow)
   }
-  return true
+  if (inOrder && !changed) return fields
+  const result: Children = {}
+  for (const element of inOrder ? Object.keys(fields) : sorted(Object.keys(fields)))
+    result[element] = changed?.get(element) ?? fields[element]!
+  return result
 }
 
 /** Sorts in place. By insertion: there are few, and this runs with every write, where sort() would allocate. */

@@ -38,13 +38,15 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
   yield PAUSE
   const managers = managersFrom(before, next.metadata?.managedFields, subresource)
   yield PAUSE
-  const bare = withoutManagedFields(next)
+  const [from, bare] = bareObjects(live, next, options)
   let tookSomething = false
   // An object nobody owns a field of stays so until someone applies to it.
   if (managers.size > 0 || !live) {
     const updater = identityOf({ manager, operation: 'Update', apiVersion, subresource })
     const fields =
-      live || managers.size > 0 ? yield* changedFields(managers, { live, next: bare, updater, ...options }) : createdFields(bare, options)
+      live || managers.size > 0
+        ? yield* changedFields(managers, { live: from, next: bare, updater, ...options })
+        : createdFields(bare, options)
     yield PAUSE
     tookSomething = !isEmpty(fields)
     if (tookSomething) {
@@ -73,9 +75,19 @@ function* changedFields(
   { live, next, ...ownership }: Ownership & { live: KubeObject | undefined; next: KubeObject; updater: string },
 ): Converting<Fields> {
   const { schema } = ownership
-  const from = live ? withEmptyStatus(schema, withoutManagedFields(live)) : emptyObject(schema)
+  const from = live ? withEmptyStatus(schema, live) : emptyObject(schema)
   const { comparison } = yield* takeOver(managers, from, withEmptyStatus(schema, next), ownership)
   return withoutNeverOwned(union(comparison.added, comparison.modified))
+}
+
+/** Without their managers. Where those are the very same they make no difference, and nothing needs to be copied; others see objects without. */
+function bareObjects(
+  live: KubeObject | undefined,
+  next: KubeObject,
+  { versions }: TrackUpdateOptions,
+): [live: KubeObject | undefined, next: KubeObject] {
+  if (!versions && live && live.metadata?.managedFields === next.metadata?.managedFields) return [live, next]
+  return [live && withoutManagedFields(live), withoutManagedFields(next)]
 }
 
 function managersFrom(
