@@ -38,7 +38,8 @@ export class EventCorrelator {
 
   /** The event as it should be written, or undefined when it should not. */
   correlate(event: CoreEvent): Decision | undefined {
-    const { key, message } = this.#aggregate(event)
+    const about = identity(event)
+    const { key, message } = this.#aggregate(event, about)
     const known = this.#known.get(key)
     if (known) known.count++
     const { name, namespace, firstTimestamp, count } = known ?? {
@@ -49,7 +50,7 @@ export class EventCorrelator {
     }
     const entry: Known = known ?? { name, namespace, firstTimestamp, count, stored: false }
     if (!known) this.#known.set(key, entry)
-    if (!this.#admit(event)) return undefined
+    if (!this.#admit(about)) return undefined
     return {
       event: { ...event, message, count, ...(firstTimestamp ? { firstTimestamp } : {}), metadata: { ...event.metadata, name, namespace } },
       known: () => entry.stored,
@@ -61,33 +62,33 @@ export class EventCorrelator {
   }
 
   /** From the eleventh different message on, messages no longer tell similar events apart. */
-  #aggregate(event: CoreEvent): { key: string; message: string } {
+  #aggregate(event: CoreEvent, about: string): { key: string; message: string } {
     const now = this.#clock.now()
     const message = event.message ?? ''
-    const group = JSON.stringify([identity(event), event.type, event.reason, event.reportingComponent, event.reportingInstance])
+    const group = [about, event.type, event.reason, event.reportingComponent, event.reportingInstance].join('\n')
     let similar = this.#similar.get(group)
     if (!similar || now - similar.lastMs > SIMILAR_INTERVAL_MS) this.#similar.set(group, (similar = { messages: new Set(), lastMs: now }))
     similar.messages.add(message)
     similar.lastMs = now
-    if (similar.messages.size < SIMILAR_LIMIT) return { key: JSON.stringify([group, message, event.involvedObject.fieldPath]), message }
+    if (similar.messages.size < SIMILAR_LIMIT) return { key: [group, event.involvedObject.fieldPath, message].join('\n'), message }
     // Bounded: one message is dropped for each that came in.
     similar.messages.delete(similar.messages.values().next().value!)
     return { key: group, message: `(combined from similar events): ${message}` }
   }
 
-  #admit(event: CoreEvent): boolean {
+  #admit(about: string): boolean {
     const now = this.#clock.now()
-    const key = identity(event)
-    const bucket = this.#buckets.get(key) ?? { tokens: BURST, atMs: now }
+    const bucket = this.#buckets.get(about) ?? { tokens: BURST, atMs: now }
     bucket.tokens = Math.min(BURST, bucket.tokens + (now - bucket.atMs) / REFILL_MS)
     bucket.atMs = now
-    this.#buckets.set(key, bucket)
+    this.#buckets.set(about, bucket)
     if (bucket.tokens < 1) return false
     bucket.tokens -= 1
     return true
   }
 }
 
+/** By whom and about what. Only a message, which stands last in a key, has lines. */
 function identity({ source, involvedObject: about }: CoreEvent): string {
-  return JSON.stringify([source?.component, source?.host, about.kind, about.namespace, about.name, about.uid, about.apiVersion])
+  return [source?.component, source?.host, about.kind, about.namespace, about.name, about.uid, about.apiVersion].join('\n')
 }
