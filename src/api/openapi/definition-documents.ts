@@ -109,8 +109,9 @@ export class DefinitionDocuments {
     const defaultOf = builtIn === undefined ? undefined : fieldDefaults(builtIn)
     const sorted = Object.entries(schema.properties ?? {}).toSorted(byKey)
     const properties = sorted.map(([field, inner]): [string, Json] => {
-      // Version 3 is read with the text of the type beside it: said once is enough.
-      const ofType = this.#dialect === 'v2' && inner.name ? firstSentence(this.#texts.definitions[inner.name]?.description) : undefined
+      if (builtIn && UNTOLD.has(`${builtIn.slice(builtIn.lastIndexOf('.') + 1)}.${field}`))
+        return [field, this.#use(inner, { refers, builtIn, preset: defaultOf?.(field, inner) })]
+      const ofType = inner.name ? firstSentence(this.#texts.definitions[inner.name]?.description) : undefined
       const shared = inner.name && Object.hasOwn(SHARED_TEXTS, field) ? SHARED_TEXTS[field] : undefined
       return [
         field,
@@ -175,6 +176,12 @@ const SHARED_TEXTS: Readonly<Record<string, string>> = {
   spec: 'What is wanted.',
   status: 'What was seen last. Written by those who act on the object, not by its owner.',
 }
+
+/** Fields of which nothing is said: version 3 has them as bare references. */
+const UNTOLD = new Set([
+  'IngressRule.http',
+  ...['additionalItems', 'additionalProperties', 'example', 'externalDocs', 'items', 'not'].map((field) => `JSONSchemaProps.${field}`),
+])
 
 /** Fields of a named type come without a text of their own; what the type is has to do. */
 function firstSentence(description: string | undefined): string | undefined {
