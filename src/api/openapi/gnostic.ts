@@ -1,11 +1,9 @@
 // OpenAPI version 2 in the protobuf form of gnostic (openapi.v2.Document), which kubectl before 1.29 insists on. Field numbers are gnostic's.
 // Each path and definition is a piece of its own; the pieces are joined behind their lengths, so nothing large is built twice.
-import { LENGTH, VARINT } from '#api/codec/protobuf-reader.ts'
-import { ProtobufWriter } from '#api/codec/protobuf-writer.ts'
-import { slices } from './slices.ts'
+import type { ProtobufWriter } from '#api/codec/protobuf-writer.ts'
+import { any, type Entries, joined, members, piece, pieces, type Row, text, writeExtensions, writeFields } from './gnostic-writer.ts'
 
 type Json = Record<string, unknown>
-type Entries = [name: string, document: Json][]
 
 export interface SwaggerParts {
   swagger: string
@@ -18,11 +16,6 @@ export interface SwaggerParts {
 }
 
 export async function gnosticDocument(parts: SwaggerParts): Promise<Buffer> {
-  const piece = (write: (writer: ProtobufWriter) => void): Buffer => {
-    const writer = new ProtobufWriter()
-    write(writer)
-    return writer.finish()
-  }
   return Buffer.concat([
     piece((writer) => text(writer, 1, parts.swagger)),
     piece((writer) => writer.nested(2, () => writeFields(writer, parts.info, INFO))),
@@ -33,69 +26,6 @@ export async function gnosticDocument(parts: SwaggerParts): Promise<Buffer> {
     ...joined(13, await pieces(1, Object.entries(parts.securityDefinitions), security)),
   ])
 }
-
-type Write = (writer: ProtobufWriter, value: any) => void
-
-/** Named entries, each encoded as field `number` of the message that holds them all. */
-async function pieces(number: number, entries: Entries, write: Write): Promise<Buffer[]> {
-  const pause = slices()
-  const buffers: Buffer[] = []
-  for (const entry of entries) {
-    const writer = new ProtobufWriter()
-    writer.nested(number, () => named(writer, entry, write))
-    buffers.push(writer.finish())
-    await pause()
-  }
-  return buffers
-}
-
-/** A message of these pieces, as field `number` of the document. */
-function joined(number: number, buffers: Buffer[]): Buffer[] {
-  const head = new ProtobufWriter(16)
-  head.unsigned(buffers.reduce((sum, { length }) => sum + length, 0))
-  head.tag(number, LENGTH)
-  return [head.finish(), ...buffers]
-}
-
-// The writer works back to front: within a message the field with the greatest number comes first.
-
-function text(writer: ProtobufWriter, number: number, value: string): void {
-  writer.string(value)
-  writer.tag(number, LENGTH)
-}
-
-function named(writer: ProtobufWriter, [name, value]: [string, unknown], write: Write): void {
-  writer.nested(2, () => write(writer, value))
-  text(writer, 1, name)
-}
-
-type Row = readonly [key: string, number: number, write?: Write | 'boolean']
-
-/** Rows in the order of their numbers; a list is a repeated field, a row without a writer is text. */
-function writeFields(writer: ProtobufWriter, object: Json, rows: readonly Row[]): void {
-  for (const [key, number, write] of rows.toReversed()) {
-    const value = object[key]
-    if (value === undefined) continue
-    for (const item of Array.isArray(value) ? value.toReversed() : [value]) {
-      if (write === 'boolean') {
-        writer.unsigned(item ? 1 : 0)
-        writer.tag(number, VARINT)
-      } else if (write) writer.nested(number, () => write(writer, item))
-      else text(writer, number, String(item))
-    }
-  }
-}
-
-/** Vendor extensions: everything that begins with `x-`, as YAML, of which JSON is a form. */
-function writeExtensions(writer: ProtobufWriter, object: Json, number: number): void {
-  for (const key of Object.keys(object)
-    .filter((one) => one.startsWith('x-'))
-    .toReversed()) {
-    writer.nested(number, () => named(writer, [key, object[key]], any))
-  }
-}
-
-const any: Write = (writer, value) => text(writer, 2, JSON.stringify(value))
 
 const INFO: readonly Row[] = [
   ['title', 1],
@@ -215,9 +145,4 @@ function security(writer: ProtobufWriter, value: Json): void {
 
 function requirement(writer: ProtobufWriter, value: Record<string, string[]>): void {
   members(writer, 1, value, (_, scopes: string[]) => writeFields(writer, { scopes }, [['scopes', 1]]))
-}
-
-/** The entries of an object, each a named message in field `number`. */
-function members(writer: ProtobufWriter, number: number, value: Json, write: Write): void {
-  for (const entry of Object.entries(value).toReversed()) writer.nested(number, () => named(writer, entry, write))
 }

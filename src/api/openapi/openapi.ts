@@ -10,6 +10,8 @@ import { byKey } from '#lib/order.ts'
 import { DefinitionDocuments } from './definition-documents.ts'
 import { type Descriptions, descriptions } from './descriptions.ts'
 import { gnosticDocument } from './gnostic.ts'
+import { gnosticV3Document, type OpenApiParts } from './gnostic-v3.ts'
+import type { Entries } from './gnostic-writer.ts'
 import { informationPaths, resourcesPath } from './information.ts'
 import type { PathItem } from './model.ts'
 import { pathsOf, rootOf } from './operations.ts'
@@ -47,10 +49,11 @@ interface Root {
   version: { group: string; version: VersionOfGroup } | undefined
 }
 
-export type V2Format = 'json' | 'protobuf'
+export type OpenApiFormat = 'json' | 'protobuf'
 
 /** Clients ask for it with `@` before the version, which no content type may hold. */
 export const V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
+export const V3_PROTOBUF = 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf'
 const SECURITY = { BearerToken: { description: 'Bearer Token authentication', in: 'header', name: 'authorization', type: 'apiKey' } }
 
 export class OpenApi {
@@ -83,19 +86,21 @@ export class OpenApi {
   }
 
   /** The document below `/openapi/v3/`, such as `apis/apps/v1`; undefined where there is none. */
-  async v3(root: string): Promise<OpenApiDocument | undefined> {
+  async v3(root: string, format: OpenApiFormat = 'json'): Promise<OpenApiDocument | undefined> {
     const { made, hash } = this.#remote.find((one) => one.root === root) ?? {}
-    if (made) return { contentType: JSON_TYPE, etag: `"${hash}"`, body: made }
+    const contentType = format === 'json' ? JSON_TYPE : V3_PROTOBUF
+    if (made && format === 'json') return { contentType, etag: `"${hash}"`, body: made }
     const found = this.#documents().get(root)
-    if (!found) return undefined
-    return this.#once(root, async () => {
-      const body = await this.#buildV3(root, found.version)
-      return { contentType: JSON_TYPE, etag: `"${found.hash}"`, body }
+    if (!found && !made) return undefined
+    return this.#once(`${root} ${format}`, async () => {
+      const parts = made ? partsOf(made) : await this.#buildV3(root, found!.version)
+      const body = format === 'json' ? await jsonOfV3(parts) : await gnosticV3Document(parts)
+      return { contentType, etag: `"${made ? hash : found!.hash}"`, body }
     })
   }
 
   /** `/openapi/v2` */
-  v2(format: V2Format): Promise<OpenApiDocument> {
+  v2(format: OpenApiFormat): Promise<OpenApiDocument> {
     return this.#once(format, async () => {
       const pieces = await this.#buildV2()
       if (format === 'protobuf') return finished(V2_PROTOBUF, await gnosticDocument(pieces))
@@ -140,22 +145,14 @@ export class OpenApi {
     return this.#roots
   }
 
-  async #buildV3(root: string, found: { group: string; version: VersionOfGroup } | undefined): Promise<Buffer> {
+  async #buildV3(root: string, found: { group: string; version: VersionOfGroup } | undefined): Promise<OpenApiParts> {
     const texts = descriptions()
     const items = found
       ? objectPaths([resourcesPath({ group: found.group, version: found.version.version })], found.version.kinds, texts)
       : informationPaths(this.#groups).filter(({ path }) => path === `/${root}/`)
     const documents = new DefinitionDocuments(this.#kinds, 'v3', texts)
-    const { paths, definitions } = await collect(items, documents, pathV3)
-    const info = JSON.stringify({ title: 'Kubernetes', version: this.#release })
-    const parts = [
-      `{"openapi":"3.0.0","info":${info},"paths":`,
-      ...(await spelled(paths)),
-      ',"components":{"schemas":',
-      ...(await spelled(definitions)),
-    ]
-    parts.push(`,"securitySchemes":${JSON.stringify(SECURITY)}}}`)
-    return Buffer.from(parts.join(''))
+    const { paths, definitions: schemas } = await collect(items, documents, pathV3)
+    return { openapi: '3.0.0', info: { title: 'Kubernetes', version: this.#release }, paths, schemas, securitySchemes: SECURITY }
   }
 
   async #buildV2() {
@@ -177,13 +174,24 @@ export class OpenApi {
   }
 }
 
+async function jsonOfV3({ paths, schemas, securitySchemes, ...rest }: OpenApiParts): Promise<Buffer> {
+  const head = `${JSON.stringify(rest).slice(0, -1)},"paths":`
+  const parts = [head, ...(await spelled(paths)), ',"components":{"schemas":', ...(await spelled(schemas))]
+  return Buffer.from([...parts, `,"securitySchemes":${JSON.stringify(securitySchemes)}}}`].join(''))
+}
+
+/** Of a document that is whole already. */
+function partsOf(made: Buffer): OpenApiParts {
+  const { openapi, info, paths = {}, components = {} } = JSON.parse(made.toString())
+  const { schemas = {}, securitySchemes = {} } = components
+  return { openapi, info, paths: Object.entries(paths), schemas: Object.entries(schemas), securitySchemes }
+}
+
 /** As they are walked, kind by kind: none is built before it is its turn. */
 function* objectPaths(others: PathItem[], kinds: readonly Kind<any>[], texts: Descriptions): Generator<PathItem> {
   yield* others
   for (const kind of kinds) yield* pathsOf(kind, texts)
 }
-
-export type Entries = [name: string, document: Json][]
 
 /** Spells paths, then all definitions they refer to, directly or not. */
 async function collect(

@@ -1,7 +1,8 @@
 // Other servers' paths and definitions put beside one's own. A definition of the same name that says something else gets a name of its own.
 import { equal } from '#api/equal.ts'
 import { byKey } from '#lib/order.ts'
-import type { Entries, RemoteDocument } from './openapi.ts'
+import type { Entries } from './gnostic-writer.ts'
+import type { RemoteDocument } from './openapi.ts'
 
 type Json = Record<string, unknown>
 

@@ -256,8 +256,9 @@ for (const [path, accept, expected] of [
   ['/openapi/v2', 'text/html', 406],
   ['/openapi/v3', 'text/html', JSON_TYPE],
   ['/openapi/v3/apis/apps/v1', '*/*', JSON_TYPE],
-  ['/openapi/v3/apis/apps/v1', `${V3}@v1.0+protobuf`, 406],
-  ['/openapi/v3/apis/apps/v1', `${V3}@v1.0+protobuf,application/json;q=0.1`, JSON_TYPE],
+  ['/openapi/v3/apis/apps/v1', `${V3}@v1.0+protobuf`, `${V3}.v1.0+protobuf`],
+  ['/openapi/v3/apis/apps/v1', `${V3}.v1.0+protobuf,application/json;q=0.1`, `${V3}.v1.0+protobuf`],
+  ['/openapi/v3/apis/apps/v1', 'text/html', 406],
 ] as const) {
   test(`${path} for ${accept || 'whoever says nothing'} is ${expected}`, async () => {
     await using t = await startRequests()

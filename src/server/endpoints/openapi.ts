@@ -1,5 +1,5 @@
 // /openapi/v2 and /openapi/v3: built when asked for, in slices, and kept until the set of kinds changes. A document asked for by its hash never changes.
-import { OpenApi, type OpenApiDocument, V2_PROTOBUF, type V2Format } from '#api/openapi/openapi.ts'
+import { OpenApi, type OpenApiDocument, type OpenApiFormat, V2_PROTOBUF, V3_PROTOBUF } from '#api/openapi/openapi.ts'
 import { type Clock, formatHttpDate } from '#lib/clock.ts'
 import { answer, type Call } from '#server/http/call.ts'
 import { clauses } from '#lib/accept.ts'
@@ -37,9 +37,10 @@ export function openApiEndpoints(served: ServedKinds, { release, clock }: { rele
         const { path, query } = call.exchange
         const root = path.slice(V3.length + 1)
         if (await served.answerRemote(call, root)) return
-        const document = await openapi().v3(root)
+        const format = formatOf(call, V3_FORMATS)
+        const document = await openapi().v3(root, format)
         if (!document) return answer(call, 404, { type: 'text/plain; charset=utf-8', body: '404 page not found\n' })
-        if (!formatOf(call, V3_FORMATS)) return notAcceptable(call)
+        if (!format) return notAcceptable(call)
         const asked = query.get('hash')
         const hash = document.etag.replaceAll('"', '')
         if (asked && asked !== hash) return answer(call, 301, { headers: { location: `${path}?hash=${hash}` } })
@@ -53,8 +54,8 @@ export function openApiEndpoints(served: ServedKinds, { release, clock }: { rele
   ]
 }
 
-const V2_FORMATS: Readonly<Record<string, V2Format>> = { 'application/json': 'json', [V2_PROTOBUF]: 'protobuf' }
-const V3_FORMATS: Readonly<Record<string, 'json'>> = { 'application/json': 'json' }
+const V2_FORMATS: Readonly<Record<string, OpenApiFormat>> = { 'application/json': 'json', [V2_PROTOBUF]: 'protobuf' }
+const V3_FORMATS: Readonly<Record<string, OpenApiFormat>> = { 'application/json': 'json', [V3_PROTOBUF]: 'protobuf' }
 
 /** The first of the formats that the client would take, as it ranks them. */
 function formatOf<F>({ exchange: { headers } }: Call, formats: Readonly<Record<string, F>>): F | undefined {
