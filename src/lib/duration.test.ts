@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { goDurationFault, parseDuration, parseGoDuration } from './duration.ts'
+import { formatGoDuration, goDurationFault, parseDuration, parseGoDuration } from './duration.ts'
 
 for (const [text, ms] of [
   ['90s', 90_000],
@@ -54,4 +54,19 @@ for (const [text, fault] of [
   ['99999999999999999999h', 'time: invalid duration "99999999999999999999h"'],
 ] as const) {
   test(`goDurationFault says ${fault}`, () => assert.equal(goDurationFault(text), fault))
+}
+
+for (const [ms, text] of [
+  [0, '0s'],
+  [0.4, '0s'],
+  [500, '500ms'],
+  [999.7, '1s'],
+  [15_000, '15s'],
+  [15_032, '15.032s'],
+  [75_000, '1m15s'],
+  [90_000.4, '1m30s'],
+  [3_600_000, '1h0m0s'],
+  [90_061_001, '25h1m1.001s'],
+] as const) {
+  test(`formatGoDuration of ${ms} is ${text}`, () => assert.equal(formatGoDuration(ms), text))
 }

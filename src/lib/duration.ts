@@ -1,4 +1,4 @@
-// Durations as text, in milliseconds: as people write them (`24h`, `7d`), and as Go's time.ParseDuration reads them.
+// Durations as text, in milliseconds: as people write them (`24h`, `7d`), and as Go reads and prints them.
 
 const PEOPLES: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const GOS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, μs: 1e-3, ns: 1e-6 }
@@ -18,6 +18,17 @@ export function parseGoDuration(text: string): number | undefined {
   const total = sum(match[2]!, GOS)
   if (total >= LONGEST_MS) return undefined
   return match[1] === '-' ? 0 - total : total
+}
+
+/** As Go prints one, to the millisecond: `1h0m0s`, `1m30s`, `15.032s`, `850ms`, `0s`. */
+export function formatGoDuration(ms: number): string {
+  const whole = Math.round(ms)
+  if (whole > 0 && whole < 1000) return `${whole}ms`
+  const minutes = Math.floor(whole / 60_000)
+  const seconds = `${(whole % 60_000) / 1000}s`
+  if (minutes === 0) return seconds
+  const hours = Math.floor(minutes / 60)
+  return `${hours > 0 ? `${hours}h` : ''}${minutes % 60}m${seconds}`
 }
 
 /** What Go says of a text that `parseGoDuration` refuses. */

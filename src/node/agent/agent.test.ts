@@ -43,7 +43,7 @@ test('agent runs a pod and reports it Ready', async () => {
     return found.length >= 4 && found.sort((a, b) => Number(a.metadata?.resourceVersion) - Number(b.metadata?.resourceVersion))
   })
   assert.deepEqual(
-    events.map(({ reason, message }) => `${reason}: ${message!.replace(/in \d+ms \(\d+ms including/, 'in T (T including')}`),
+    events.map(({ reason, message }) => `${reason}: ${message!.replace(/in \d+m?s \(\d+m?s including/, 'in T (T including')}`),
     [
       'Pulling: Pulling image "app:1"',
       'Pulled: Successfully pulled image "app:1" in T (T including waiting). Image size: 1024 bytes.',

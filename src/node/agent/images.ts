@@ -2,6 +2,7 @@
 import type { Container as ContainerSpec, Pod } from '#api/generated/types.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import type { Clock } from '#lib/clock.ts'
+import { formatGoDuration } from '#lib/duration.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { orAborted } from '#lib/or-aborted.ts'
 import type { Image, ImageService } from '#node/runtime.ts'
@@ -101,7 +102,7 @@ export class Images {
     const began = this.#clock.monotonic()
     try {
       const id = await this.#shared(pod, reference, { read, signal })
-      const took = duration(this.#clock.monotonic() - began)
+      const took = formatGoDuration(this.#clock.monotonic() - began)
       const size = (await this.#runtime.imageStatus(id))?.sizeBytes ?? 0
       announce(
         'Normal',
@@ -159,9 +160,4 @@ export class Images {
     this.#usedAt.set(image.id, this.#clock.now())
     return image
   }
-}
-
-/** As Go prints durations: 850ms, 1.2s. */
-function duration(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)}ms` : `${Math.round(ms) / 1000}s`
 }

@@ -4,6 +4,7 @@ import { isObject } from '#api/clone.ts'
 import { parseYaml } from '#api/codec/yaml.ts'
 import { misfits, type Shape } from '#api/configuration-file.ts'
 import type { Clock } from '#lib/clock.ts'
+import { parseGoDuration } from '#lib/duration.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import { aesCbc, aesGcm, type Cipher, identity, secretBox } from './ciphers.ts'
@@ -221,7 +222,7 @@ async function kmsOf(given: unknown, { path, errors, making }: Reading): Promise
     errors.push(`${path}.endpoint: Invalid value: ${JSON.stringify(endpoint ?? '')}: unsupported scheme, it must be "unix"`)
   if (cachesize !== undefined && cachesize !== null)
     errors.push(`${path}.cachesize: Invalid value: ${String(cachesize)}: cachesize is not supported in v2`)
-  const timeoutMs = timeout === undefined ? 3000 : durationMs(timeout)
+  const timeoutMs = timeout === undefined ? 3000 : parseGoDuration(String(timeout))
   if (timeoutMs === undefined || timeoutMs <= 0)
     errors.push(`${path}.timeout: Invalid value: ${JSON.stringify(timeout)}: should be a positive value`)
   if (errors.length > before) return []
@@ -231,9 +232,4 @@ async function kmsOf(given: unknown, { path, errors, making }: Reading): Promise
   making.connections.use(plugin)
   making.plugins.push(plugin)
   return [provider]
-}
-
-function durationMs(text: unknown): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(String(text))
-  return match ? Number(match[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2]!]! : undefined
 }

@@ -175,6 +175,14 @@ const REFUSED: [string, string, RegExp][] = [
     config({ kms: { apiVersion: 'v2', name: 'k', endpoint: 'unix:///k', cachesize: 5 } }),
     /kms\.cachesize: Invalid value: 5: cachesize is not supported in v2/,
   ],
+  [
+    'a time without length, but not one of several parts',
+    config(
+      { kms: { apiVersion: 'v2', name: 'k', endpoint: 'unix:///k', timeout: '0s' } },
+      { kms: { apiVersion: 'v2', name: 'l', endpoint: 'unix:///l', timeout: '1m30s' } },
+    ),
+    /^[^\n]*providers\[0\]\.kms\.timeout: Invalid value: "0s": should be a positive value$/,
+  ],
   ['two in one', config({ ...identity, ...keys('aesgcm', ['a', KEY]) }), /more than one provider specified in a single element/],
   ['KMS v1', config({ kms: { name: 'k', endpoint: 'unix:///k' } }), /kms.apiVersion: Invalid value: "v1": only kms v2 is supported here/],
   ['overlap', configFor(['secrets', '*.'], identity), /overlapping resources/],

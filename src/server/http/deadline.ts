@@ -2,6 +2,7 @@
 // was answered yet; what the server does meanwhile still happens.
 import { StatusError } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
+import { goDurationFault, parseGoDuration } from '#lib/duration.ts'
 import type { Call, Link, Serve } from './call.ts'
 import type { Within } from '#server/request.ts'
 import { isLongRunning } from './long-running.ts'
@@ -9,7 +10,8 @@ import { isLongRunning } from './long-running.ts'
 const MAX_MS = 60_000
 /** What one write may take, admission above all. */
 const MAX_WRITE_MS = 34_000
-const UNITS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+/** Nobody needs more digits: what is longer is not read. */
+const MAX_TEXT = 64
 
 export function deadline({ clock }: { clock: Clock }): Link {
   return (call, next) => {
@@ -20,7 +22,7 @@ export function deadline({ clock }: { clock: Clock }): Link {
     if (lasting || !exchange.url.includes('timeout=')) return next(call)
     const asked = exchange.query.get('timeout')
     if (asked === null || asked === '') return next(call)
-    const milliseconds = parseGoDuration(asked)
+    const milliseconds = durationOf(asked)
     if (milliseconds <= 0) return next(call)
     call.within = new WithinDeadline(call, { clock, end: began + Math.min(milliseconds, MAX_WRITE_MS) })
     return timed(call, next, Math.min(milliseconds, MAX_MS))
@@ -63,21 +65,10 @@ class WithinDeadline implements Within {
   }
 }
 
-/** In milliseconds, or refused in Go's words. */
-function parseGoDuration(text: string): number {
-  const refuse = (why: string) =>
-    new StatusError('BadRequest', `invalid timeout specified in the request URL - time: ${why} ${JSON.stringify(text)}`)
-  const [, sign = '', rest = ''] = /^([-+]?)(.*)$/s.exec(text)!
-  if (rest === '0') return 0
-  if (rest === '' || text.length > 64) throw refuse('invalid duration')
-  let total = 0
-  for (let left = rest; left !== ''; ) {
-    const [whole = '', amount = '', unit = ''] = /^(\d+\.?\d*|\.\d+)?([^\d.]*)/.exec(left)!
-    if (amount === '') throw refuse('invalid duration')
-    if (unit === '') throw refuse('missing unit in duration')
-    if (!Object.hasOwn(UNITS, unit)) throw refuse(`unknown unit ${JSON.stringify(unit)} in duration`)
-    total += Number(amount) * UNITS[unit]!
-    left = left.slice(whole.length)
-  }
-  return sign === '-' ? -total : total
+/** In milliseconds. */
+function durationOf(text: string): number {
+  const ms = text.length > MAX_TEXT ? undefined : parseGoDuration(text)
+  if (ms !== undefined) return ms
+  const fault = text.length > MAX_TEXT ? `time: invalid duration ${JSON.stringify(text)}` : goDurationFault(text)
+  throw new StatusError('BadRequest', `invalid timeout specified in the request URL - ${fault}`)
 }

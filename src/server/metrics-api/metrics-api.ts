@@ -12,6 +12,7 @@ import { apiVersionOf, keyOf, keyText, type KubeObject, type ObjectMeta } from '
 import { Quantity } from '#api/quantity.ts'
 import { notFoundError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
+import { formatGoDuration } from '#lib/duration.ts'
 import type { ServerContext, SubresourceHandler, SubresourceRequest } from '#server/request.ts'
 import type { Kubelets } from '#server/subresources/kubelets.ts'
 import { KubeletUsage } from './kubelet-usage.ts'
@@ -30,7 +31,7 @@ export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsA
   const measured = new KubeletUsage({ reader, kubelets, clock, log })
   const simulated = new SimulatedUsage({ reader, registry, clock })
 
-  const [created, measuredAt, lasted] = [lastRemembered(formatTime), lastRemembered(formatTime), lastRemembered(goDuration)]
+  const [created, measuredAt, lasted] = [lastRemembered(formatTime), lastRemembered(formatTime), lastRemembered(formatGoDuration)]
   const headOf = ({ metadata }: KubeObject, { timestamp, windowMs }: Window): Measured => {
     const { name, namespace, labels } = metadata ?? {}
     const own: ObjectMeta = {}
@@ -152,14 +153,4 @@ function usageOf({ cpuNanoCores, memoryBytes }: Amounts): Usage {
     cpu: new Quantity(BigInt(Math.round(cpuNanoCores))).toString(),
     memory: Quantity.of(Math.round(memoryBytes), 'BinarySI').toString(),
   }
-}
-
-/** As Go prints one: `1m30s`, `15.032s`, `0s`. */
-export function goDuration(ms: number): string {
-  const minutes = Math.floor(ms / 60_000)
-  const seconds = (ms % 60_000) / 1000
-  const text = `${Number(seconds.toFixed(3))}s`
-  if (minutes === 0) return ms > 0 && ms < 1000 ? `${ms}ms` : text
-  const hours = Math.floor(minutes / 60)
-  return `${hours > 0 ? `${hours}h` : ''}${minutes % 60}m${text}`
 }

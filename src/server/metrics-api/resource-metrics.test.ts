@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { goDuration } from './metrics-api.ts'
 import { nodeReading, parseResourceMetrics, podReading } from './resource-metrics.ts'
 
 const scraped = (seconds: { node: number; app: number }, at: number, { started = 0 } = {}) =>
@@ -34,8 +33,4 @@ test('podReading tells nothing of a container seen once, unless it is young, and
   const young = scraped({ node: 1, app: 2 }, 1_000_000, { started: 980_000 })
   assert.equal(podReading('test/web', young, undefined)?.containers[0]?.cpuNanoCores, 100_000_000)
   assert.equal(podReading('test/web', last, scraped({ node: 1, app: 9 }, 985_000)), undefined)
-})
-
-test('goDuration prints as Go does', () => {
-  assert.deepEqual([15_000, 15_032, 90_000, 3_600_000, 500, 0].map(goDuration), ['15s', '15.032s', '1m30s', '1h0m0s', '500ms', '0s'])
 })
