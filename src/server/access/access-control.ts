@@ -104,6 +104,8 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
     knowledge: { authenticators: () => known, audiences },
     async run(signal) {
       using _connections = outgoing
+      // Before anybody waits for it.
+      if (chosen.includes(rbac)) index()
       await strangers.run(signal)
       if (!signal.aborted) await once(signal, 'abort')
     },

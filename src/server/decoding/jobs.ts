@@ -24,6 +24,8 @@ export type Job =
       target: GroupVersionKind
       /** Of a built-in type; absent where the kind reads by itself. */
       definition?: string
+      /** The kind fills in defaults, which is left to whoever has the kinds at hand. */
+      defaults?: true
       /** Of a custom kind: the text of its definition. */
       custom?: Uint8Array
       options: ObjectOptions

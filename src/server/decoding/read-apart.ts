@@ -13,10 +13,11 @@ export interface Unread {
   fieldValidation: FieldValidation
 }
 
-/** As `readAs` would have answered; what a custom kind reads it gives its defaults, too. */
+/** As `readAs` would have answered; what the thread reads has the kind's defaults, too, if it is `decoded`. */
 export async function readApart(bodies: Pick<BodyReader, 'read'>, { format, body, expected, fieldValidation }: Unread): Promise<Reading> {
-  const { group, version, kind, schema, decode, madeOf } = expected
+  const { group, version, kind, schema, decode, madeOf, default: defaults } = expected
   const job = { read: 'object', format, target: { group, version, kind }, options: { fieldValidation } } as const
   if (madeOf) return readingOf(await bodies.read({ ...job, custom: await textOf(madeOf, MAX_OBJECT_BYTES) }, body))
-  return readingOf(await bodies.read(decode || !schema.name ? job : { ...job, definition: schema.name }, body))
+  if (decode || !schema.name) return readingOf(await bodies.read(job, body))
+  return readingOf(await bodies.read({ ...job, definition: schema.name, ...(defaults ? { defaults: true } : {}) }, body))
 }

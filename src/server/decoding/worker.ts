@@ -19,11 +19,20 @@ parentPort!.on('message', async (order: Order) => parentPort!.postMessage(await 
 
 async function answer(order: Order): Promise<Answer> {
   try {
-    const { value, ...outcome } = 'step' in order ? await stepped(order) : carryOut(order.job, order.body)
+    const { value, ...outcome } = 'step' in order ? await stepped(order) : await carriedOut(order)
     return value === undefined ? { outcome } : { outcome, pieces: piecesOf(value) }
   } catch (error) {
     return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }
   }
+}
+
+async function carriedOut({ job, body }: { job: Job; body: Uint8Array }): Promise<Outcome> {
+  const outcome = carryOut(job, body)
+  if (job.read === 'object' && job.defaults) {
+    const { fillIn } = await import('./defaults.ts')
+    fillIn(job, outcome)
+  }
+  return outcome
 }
 
 /** The rules of all kinds are loaded when they are needed. */

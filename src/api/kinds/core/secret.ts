@@ -1,3 +1,4 @@
+import { setOwn } from '#api/clone.ts'
 import { syntaxErrorOf } from '#api/codec/json-scanner.ts'
 import { defineKind } from '#api/define-kind.ts'
 import { type FieldError, invalid, required, tooLong } from '#api/field-error.ts'
@@ -21,9 +22,11 @@ export const Secret = defineKind<Secret>({
   default(secret) {
     secret.type ||= 'Opaque'
     if (!secret.stringData) return
-    const plain = Object.entries(secret.stringData)
-    if (plain.length > 0)
-      secret.data = { ...secret.data, ...Object.fromEntries(plain.map(([key, text]) => [key, Buffer.from(text).toString('base64')])) }
+    const plain = secret.stringData
+    const keys = Object.keys(plain)
+    // Filled in place: there may be very many.
+    const data = keys.length > 0 ? (secret.data ??= {}) : {}
+    for (const key of keys) setOwn(data, key, Buffer.from(plain[key]!).toString('base64'))
     delete secret.stringData
   },
   validate: validateSecret,
