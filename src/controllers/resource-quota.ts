@@ -13,6 +13,7 @@ import { ReplicationController } from '#api/kinds/core/replication-controller.ts
 import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { Service } from '#api/kinds/core/service.ts'
+import { DeviceClass } from '#api/kinds/resource/device-class.ts'
 import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import { equal } from '#api/equal.ts'
 import type { ResourceQuotaSpec } from '#api/generated/types.ts'
@@ -26,7 +27,11 @@ import { type ClusterKinds, onePerResource } from './cluster-kinds.ts'
 
 /** What objects count against quotas: the very rules by which admission charges. */
 export interface QuotaMeter {
-  usageOf(kind: Kind<any>, object: KubeObject, now: number): ReadonlyMap<string, Quantity>
+  usageOf(
+    kind: Kind<any>,
+    object: KubeObject,
+    circumstances: { now: number; find<T extends KubeObject>(kind: Kind<T>, key: ObjectKey): T | undefined },
+  ): ReadonlyMap<string, Quantity>
   inScope(spec: ResourceQuotaSpec, kind: Kind<any>, object: KubeObject): boolean
 }
 
@@ -120,6 +125,7 @@ interface Counting {
 async function usedBy(quota: ResourceQuota, { meter, kinds, context, follow }: Counting): Promise<Record<string, string>> {
   const names = Object.keys(quota.spec?.hard ?? {})
   const sums = new Map(names.map((name) => [name, Quantity.of(0)]))
+  const find = <T extends KubeObject>(kind: Kind<T>, key: ObjectKey) => context.informers.of(kind).get(key)
   const unknown = new Set(names.filter((name) => name.startsWith('count/')))
   for (const kind of onePerResource(kinds.list())) {
     if (kind.scope !== 'Namespaced' || !names.some((name) => isAbout(name, kind))) continue
@@ -127,9 +133,12 @@ async function usedBy(quota: ResourceQuota, { meter, kinds, context, follow }: C
     const informer = MEASURED.includes(kind) ? context.informers.of(kind) : context.informers.metadataOf(kind)
     await informer.synced()
     follow(kind, informer, context)
+    // How many devices a claim counts for depends on what their classes stand for.
+    if ((kind as unknown) === ResourceClaim) await context.informers.of(DeviceClass).synced()
+    const circumstances = { now: context.clock.now(), find }
     for (const object of informer.list(quota.metadata?.namespace)) {
       if (!meter.inScope(quota.spec ?? {}, kind, object)) continue
-      for (const [name, amount] of meter.usageOf(kind, object, context.clock.now())) {
+      for (const [name, amount] of meter.usageOf(kind, object, circumstances)) {
         const sum = sums.get(name)
         if (sum) sums.set(name, sum.add(amount))
       }
@@ -168,7 +177,7 @@ async function usedElsewhere(
 function isAbout(name: string, kind: Kind<any>): boolean {
   const resource = kind.group ? `${kind.plural}.${kind.group}` : kind.plural
   if (name === `count/${resource}` || name === resource) return true
-  if ((kind as unknown) === ResourceClaim) return name.endsWith(DEVICES)
+  if ((kind as unknown) === ResourceClaim) return name.endsWith(DEVICES) || (name.startsWith('requests.') && name.includes('/'))
   if (kind.group !== '') return false
   if (kind.plural === 'services') return name.startsWith('services.')
   const storage = name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')

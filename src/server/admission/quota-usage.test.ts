@@ -6,10 +6,22 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { ResourceResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import type { KubeObject } from '#api/object.ts'
+import type { Find } from './device-usage.ts'
 import { inScope, missingRequests, usageOf } from './quota-usage.ts'
 
 const now = Date.parse('2026-01-02T00:00:00Z')
 
+/** One class stands for an extended resource of its own; one pod asks for devices by the names of such. */
+const objects: Record<string, object> = {
+  'deviceclasses/fpga': { spec: { extendedResourceName: 'example.com/fpga' } },
+  'pods/p': {
+    metadata: { uid: 'u', name: 'p' },
+    spec: {
+      containers: [{ name: 'c', resources: { requests: { 'example.com/fpga': '2', 'deviceclass.resource.kubernetes.io/fpga': '1' } } }],
+    },
+  },
+}
+const find = ((kind: Kind<any>, { name }: { name: string }) => objects[`${kind.plural}/${name}`]) as Find
 const sized = (requests: object, status: object = {}) => ({ spec: { containers: [{ name: 'c', resources: { requests } }] }, status })
 const given = (list: object, more: object = {}) => ({ containerStatuses: [{ name: 'c', resources: { requests: list }, ...more }] })
 const infeasible = { conditions: [{ type: 'PodResizePending', status: 'True', reason: 'Infeasible' }] }
@@ -82,7 +94,9 @@ const used: [what: string, kind: Kind<any>, object: object, usage: Record<string
     {
       'count/resourceclaims.resource.k8s.io': '1',
       'gpu.deviceclass.resource.k8s.io/devices': '3',
+      'requests.deviceclass.resource.kubernetes.io/gpu': '3',
       'nic.deviceclass.resource.k8s.io/devices': '32',
+      'requests.deviceclass.resource.kubernetes.io/nic': '32',
     },
   ],
   [
@@ -99,14 +113,50 @@ const used: [what: string, kind: Kind<any>, object: object, usage: Record<string
     {
       'count/resourceclaims.resource.k8s.io': '1',
       'gpu.deviceclass.resource.k8s.io/devices': '4',
+      'requests.deviceclass.resource.kubernetes.io/gpu': '4',
       'cpu.deviceclass.resource.k8s.io/devices': '2',
+      'requests.deviceclass.resource.kubernetes.io/cpu': '2',
+    },
+  ],
+  [
+    'devices under the extended resource of their class, too',
+    ResourceResourceClaim,
+    ofDevices({ name: 'a', exactly: { deviceClassName: 'fpga', allocationMode: 'ExactCount', count: 2 } }),
+    {
+      'count/resourceclaims.resource.k8s.io': '1',
+      'fpga.deviceclass.resource.k8s.io/devices': '2',
+      'requests.deviceclass.resource.kubernetes.io/fpga': '2',
+      'requests.example.com/fpga': '2',
+    },
+  ],
+  [
+    'nothing twice that the pod has asked for by the name of an extended resource',
+    ResourceResourceClaim,
+    {
+      metadata: {
+        name: 'made',
+        annotations: { 'resource.kubernetes.io/extended-resource-claim': 'true' },
+        ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u', controller: true }],
+      },
+      ...ofDevices(
+        { name: 'a', exactly: { deviceClassName: 'fpga', allocationMode: 'ExactCount', count: 2 } },
+        { name: 'b', exactly: { deviceClassName: 'fpga', allocationMode: 'ExactCount', count: 1 } },
+      ),
+    },
+    {
+      'count/resourceclaims.resource.k8s.io': '1',
+      'fpga.deviceclass.resource.k8s.io/devices': '3',
+      'requests.deviceclass.resource.kubernetes.io/fpga': '2',
+      'requests.example.com/fpga': '1',
     },
   ],
 ]
 
 for (const [what, kind, object, usage] of used) {
   test(`usageOf counts ${what}`, () => {
-    const found = Object.fromEntries([...usageOf(kind, object as KubeObject, now)].map(([name, amount]) => [name, amount.toString()]))
+    const found = Object.fromEntries(
+      [...usageOf(kind, object as KubeObject, { now, find })].map(([name, amount]) => [name, amount.toString()]),
+    )
     assert.deepEqual(found, usage)
   })
 }

@@ -1,21 +1,14 @@
 // What objects count against resource quotas: by kind, by what they ask for, and by the scopes they fall into.
 import { isFinished } from '#api/finished-pod.ts'
-import type {
-  ExactDeviceRequest,
-  PersistentVolumeClaim,
-  Pod,
-  ResourceResourceClaim as ResourceClaim,
-  ResourceQuotaSpec,
-  ScopedResourceSelectorRequirement,
-  Service,
-} from '#api/generated/types.ts'
+import type { PersistentVolumeClaim, Pod, ResourceQuotaSpec, ScopedResourceSelectorRequirement, Service } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
 import { PersistentVolumeClaim as ClaimKind } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod as PodKind } from '#api/kinds/core/pod.ts'
-import { ResourceResourceClaim as DeviceClaimKind } from '#api/kinds/resource/resource-claim.ts'
+import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import type { KubeObject } from '#api/object.ts'
 import { Quantity, quantityOf } from '#api/quantity.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
+import { deviceAmounts, type Find } from './device-usage.ts'
 import { type Amounts, add, podUsage } from './pod-usage.ts'
 
 const ONE = Quantity.of(1)
@@ -23,14 +16,16 @@ const ONE = Quantity.of(1)
 const PLAIN_COUNTS = new Set(['configmaps', 'secrets', 'replicationcontrollers', 'resourcequotas', 'services', 'persistentvolumeclaims'])
 /** Of a pod: these names and, for the rest, `requests.NAME` and `limits.NAME`. */
 const COMPUTE = ['cpu', 'memory', 'ephemeral-storage']
-/** `CLASS.deviceclass.resource.k8s.io/devices`: how many devices of a class claims may ask for. */
-export const DEVICES = '.deviceclass.resource.k8s.io/devices'
-/** As many as one allocation can hold: who asks for all may get that. */
-const MOST_DEVICES = 32
 
-export function usageOf(kind: Kind<any>, object: KubeObject, now: number): Amounts {
+export interface Circumstances {
+  now: number
+  /** Other objects that it depends on what this one counts for. */
+  find: Find
+}
+
+export function usageOf(kind: Kind<any>, object: KubeObject, { now, find }: Circumstances): Amounts {
   const usage: Amounts = new Map([[`count/${kind.group ? `${kind.plural}.${kind.group}` : kind.plural}`, ONE]])
-  if ((kind as unknown) === DeviceClaimKind) add(usage, deviceAmounts(object as ResourceClaim))
+  if ((kind as unknown) === ResourceClaim) add(usage, deviceAmounts(object as ResourceClaim, find))
   if (kind.group) return usage
   if (PLAIN_COUNTS.has(kind.plural)) usage.set(kind.plural, ONE)
   if (kind.plural === 'pods') add(usage, podAmounts(object as Pod, now))
@@ -83,25 +78,6 @@ function claimAmounts(claim: PersistentVolumeClaim): Amounts {
   usage.set('requests.storage', storage)
   if (ofClass) usage.set(`${ofClass}requests.storage`, storage)
   return usage
-}
-
-/** Of alternatives the largest counts, class by class. */
-function deviceAmounts({ spec }: ResourceClaim): Amounts {
-  const usage: Amounts = new Map()
-  for (const { exactly, firstAvailable } of spec?.devices?.requests ?? []) {
-    const largest = new Map<string, number>()
-    for (const request of firstAvailable ?? (exactly ? [exactly] : [])) {
-      const name = `${request.deviceClassName}${DEVICES}`
-      largest.set(name, Math.max(largest.get(name) ?? 0, devicesOf(request)))
-    }
-    add(usage, new Map([...largest].map(([name, count]) => [name, Quantity.of(count)])))
-  }
-  return usage
-}
-
-function devicesOf({ allocationMode = 'ExactCount', count = 1 }: Pick<ExactDeviceRequest, 'allocationMode' | 'count'>): number {
-  if (allocationMode === 'ExactCount') return count
-  return allocationMode === 'All' ? MOST_DEVICES : 0
 }
 
 /** Whether a quota's scopes take in the object. Scopes speak of pods, and one of volume claims; a scoped quota counts nothing else. */

@@ -12,7 +12,8 @@ import { Quantity, quantityOf, ZERO } from '#api/quantity.ts'
 import { ignoreNotFound, type StatusError } from '#api/status.ts'
 import type { AdmissionPlugin, AdmissionRequest, ObjectChange, ServerContext } from '#server/request.ts'
 import { type Amounts, add } from './pod-usage.ts'
-import { DEVICES, inScope, missingRequests, usageOf } from './quota-usage.ts'
+import { DEVICES, isOfDevices } from './device-usage.ts'
+import { type Circumstances, inScope, missingRequests, usageOf } from './quota-usage.ts'
 import { denied, target } from './refusal.ts'
 
 /** Whose updates can ask for more than before. */
@@ -48,9 +49,9 @@ interface Books {
 }
 
 async function charge(request: AdmissionRequest, quotas: readonly Quota[], { context, underWay }: Books): Promise<void> {
-  const now = context.clock.now()
-  const whole = usageOf(request.kind, request.object!, now)
-  const more = request.oldObject ? growth(usageOf(request.kind, request.oldObject, now), whole) : whole
+  const circumstances = circumstancesOf(context)
+  const whole = usageOf(request.kind, request.object!, circumstances)
+  const more = request.oldObject ? growth(usageOf(request.kind, request.oldObject, circumstances), whole) : whole
   const paid: { quota: Quota; share: Amounts }[] = []
   try {
     for (const quota of quotas) {
@@ -70,6 +71,10 @@ async function charge(request: AdmissionRequest, quotas: readonly Quota[], { con
     if (!request.dryRun) for (const { quota, share } of paid) await refund(quota, share, context)
     throw error
   }
+}
+
+function circumstancesOf({ clock, reader }: ServerContext): Circumstances {
+  return { now: clock.now(), find: (kind, key) => reader.get(kind, key) }
 }
 
 /** What there is more of. */
@@ -206,13 +211,15 @@ function refusal(request: AdmissionRequest, { account, used, share, short }: Sho
 }
 
 /** What the namespace really holds of everything the quota limits. */
-function countUsage(quota: Quota, { reader, clock, registry }: ServerContext, underWay: UnderWay): Record<string, string> {
+function countUsage(quota: Quota, context: ServerContext, underWay: UnderWay): Record<string, string> {
+  const { reader, registry } = context
   const { metadata, spec } = quota
+  const circumstances = circumstancesOf(context)
   const names = Object.keys(spec?.hard ?? {})
   const sum: Amounts = new Map(names.map((name) => [name, ZERO]))
   for (const kind of countedKinds(names, registry.kinds()))
     for (const object of reader.list<KubeObject>(kind, metadata?.namespace))
-      if (inScope(spec ?? {}, kind, object)) add(sum, usageOf(kind, object, clock.now()))
+      if (inScope(spec ?? {}, kind, object)) add(sum, usageOf(kind, object, circumstances))
   for (const share of underWay.of(quota)) add(sum, share)
   return Object.fromEntries(names.map((name) => [name, sum.get(name)!.toString()]))
 }
@@ -224,11 +231,11 @@ function countedKinds(names: readonly string[], served: readonly Kind<any>[]): K
     const counted = served.find(
       (kind) => !kind.virtual && (name === kind.plural || name === `count/${kind.group ? `${kind.plural}.${kind.group}` : kind.plural}`),
     )
+    if (isOfDevices(name)) kinds.add(ResourceClaim)
     if (counted) kinds.add(counted)
     else if (name.startsWith('services.')) kinds.add(Service)
-    else if (name.endsWith(DEVICES)) kinds.add(ResourceClaim)
     else if (name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')) kinds.add(PersistentVolumeClaim)
-    else if (!name.startsWith('count/')) kinds.add(PodKind)
+    else if (!name.startsWith('count/') && !name.endsWith(DEVICES)) kinds.add(PodKind)
   }
   return [...kinds]
 }
