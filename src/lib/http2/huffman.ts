@@ -1,6 +1,7 @@
 // Huffman code of header strings (RFC 7541, appendix B). It is canonical: the lengths say everything, and the table is made from them when first used.
 
 const END = 256
+const SHORTEST_BITS = 5
 
 /** Length in bits of the code of every byte, in order, and last of the end: digits to the base of 36. */
 const LENGTHS =
@@ -12,7 +13,9 @@ let levels: Int32Array[] | undefined
 /** undefined: not a code of anything, or it holds the end's own, or is not filled up as it must be. */
 export function decodeHuffman(bytes: Buffer, start: number, end: number): string | undefined {
   levels ??= makeLevels()
-  let text = ''
+  // Joined letter by letter, a long text would take thirty times its size.
+  const text = Buffer.allocUnsafe(Math.floor(((end - start) * 8) / SHORTEST_BITS))
+  let length = 0
   let level = levels[0]!
   let held = 0
   let bits = 0
@@ -38,14 +41,14 @@ export function decodeHuffman(bytes: Buffer, start: number, end: number): string
       }
       const symbol = (entry >>> 4) - 1
       if (symbol === END) return undefined
-      text += String.fromCharCode(symbol)
+      text[length++] = symbol
       bits -= entry & 15
       since = bits
       level = levels[0]!
     }
   }
   const ones = (1 << bits) - 1
-  return since < 8 && level === levels[0] && (held & ones) === ones ? text : undefined
+  return since < 8 && level === levels[0] && (held & ones) === ones ? text.toString('latin1', 0, length) : undefined
 }
 
 function makeLevels(): Int32Array[] {

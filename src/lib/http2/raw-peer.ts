@@ -26,8 +26,12 @@ export class RawPeer {
   #changed = Promise.withResolvers<void>()
   #pings = 0
 
-  constructor(socket: Duplex) {
+  readonly #seen: ((told: Told) => void) | undefined
+
+  /** `seen` is called with every frame as it comes. */
+  constructor(socket: Duplex, seen?: (told: Told) => void) {
     this.socket = socket
+    this.#seen = seen
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('error', () => {})
     socket.on('close', () => {
@@ -83,6 +87,7 @@ export class RawPeer {
 
   #take(told: Told): void {
     const { type, flags, stream, payload } = told
+    this.#seen?.(told)
     if (type === FRAME.data) {
       const body = this.bodies.get(stream)
       if (body) body.push(payload)

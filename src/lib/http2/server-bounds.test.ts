@@ -85,3 +85,23 @@ test('ServerConnection leaves a peer that asks for what has no body and never re
   }
   assert.equal(far.destroyed, true)
 })
+
+test('ServerConnection gives back the window of what nobody reads: of streams refused, answered early, padded, and of none', async () => {
+  const { near } = serve((stream) => (stream.id === 3 ? stream.respond(403, {}) : undefined))
+  let window = 65_535
+  const peer = new RawPeer(near, ({ type, stream, payload }) => {
+    if (type === FRAME.windowUpdate && stream === 0) window += payload.readUInt32BE()
+  })
+  peer.send(PREFACE, SETTINGS, post(1), numberFrame(FRAME.windowUpdate, 1, 0), post(3), post(5))
+  await peer.settle()
+  const whole = window
+  const padding = frame(FRAME.data, FLAG.padded, 5, Buffer.concat([Buffer.from([255]), Buffer.alloc(255)]))
+  for (let sent = 0; sent < whole * 2; sent += padding.length + 2 * 16_384) {
+    await peer.until(() => window > 40_000)
+    peer.send(frame(FRAME.data, 0, 1, Buffer.alloc(16_384)), frame(FRAME.data, 0, 3, Buffer.alloc(16_384)), padding)
+    window -= 2 * 16_384 + padding.length - 9
+  }
+  await peer.settle()
+  assert.deepEqual([peer.away, window > whole / 2], [undefined, true])
+  near.destroy()
+})

@@ -266,6 +266,8 @@ test('ServerConnection ends connections that break the protocol, with the code a
       [PREFACE, SETTINGS, post(1), Buffer.concat(Array.from({ length: 12_000 }, () => frame(FRAME.data, 0, 1)))],
       11,
     ],
+    ['too many SETTINGS', [PREFACE, Buffer.concat(Array.from({ length: 1200 }, () => SETTINGS))], 11],
+    ['too many settings', [PREFACE, frame(FRAME.settings, 0, 0, Buffer.alloc(33 * 6))], 11],
     [
       'too many streams that come to nothing',
       [

@@ -23,11 +23,15 @@ const MAX_CONTINUATIONS = 32
 const BROKEN_STREAMS = { burst: 1000, perSecond: 33 }
 /** Frames that say nothing. */
 const EMPTY_FRAMES = { burst: 10_000, perSecond: 100 }
+/** Each may change the window of every stream. */
+const SETTINGS_FRAMES = { burst: 1000, perSecond: 10 }
 /** To greet, and to end a header block once it is begun. */
 const GREETING_MS = 10_000
 const BLOCK_MS = 30_000
 /** A connection without requests is left, as upstream's server does. */
 const IDLE_MS = 90_000
+/** After so much of one peer others have their turn. */
+const TURN_BYTES = 64 * 1024
 const EMPTY = Buffer.alloc(0)
 
 export interface ConnectionOptions {
@@ -45,6 +49,7 @@ export class ServerConnection {
   readonly #clock: Clock
   readonly #brokenStreams: Calm
   readonly #emptyFrames: Calm
+  readonly #settingsFrames: Calm
   readonly #streams = new Map<number, ServerStream>()
   readonly #past = new PastStreams()
   /** Requests of the bytes just read: served when all of these have been looked at, for then small bodies are here. */
@@ -54,6 +59,8 @@ export class ServerConnection {
   #receiveWindow = CONNECTION_WINDOW
   #settled = false
   #unanswered = false
+  /** Read since others had their turn. */
+  #turnBytes = 0
   /** No more requests are taken. */
   #leaving = false
   #over = false
@@ -68,6 +75,7 @@ export class ServerConnection {
     this.#clock = clock
     this.#brokenStreams = new Calm(clock, BROKEN_STREAMS)
     this.#emptyFrames = new Calm(clock, EMPTY_FRAMES)
+    this.#settingsFrames = new Calm(clock, SETTINGS_FRAMES)
     this.#sender = new FrameSender(socket, { clock, forget: (stream) => this.#forget(stream) })
     this.#idleSince = clock.monotonic()
     this.#overdue = clock.after(GREETING_MS, () => this.destroy())
@@ -107,6 +115,8 @@ export class ServerConnection {
   #read(chunk: Buffer): void {
     if (this.#over) return
     this.#unanswered = false
+    this.#turnBytes += chunk.length
+    if (this.#turnBytes >= TURN_BYTES) this.#giveWay()
     try {
       this.#reader.read(chunk)
     } catch (error) {
@@ -117,6 +127,12 @@ export class ServerConnection {
     if (begun.length === 0) return
     this.#begun = []
     for (const stream of begun) if (!stream.isClosed) this.#serve(stream)
+  }
+
+  #giveWay(): void {
+    this.#turnBytes = 0
+    this.#socket.pause()
+    setImmediate(() => this.#socket.resume())
   }
 
   #take(frame: Frame): void {
@@ -233,6 +249,7 @@ export class ServerConnection {
     const { flags, start, end } = frame
     if ((end - start) % 6 !== 0 || (flags & FLAG.ack && end > start)) throw new ConnectionError(CODE.frameSize, 'SETTINGS of a wrong size')
     if (flags & FLAG.ack) return
+    if (!this.#settingsFrames.allows()) throw new ConnectionError(CODE.enhanceYourCalm, 'too many SETTINGS')
     const { tableBytes, window = this.#streamWindow } = readSettings(frame)
     if (!this.#settled) this.#greeted()
     if (tableBytes !== undefined) this.#sender.encoder.limit(tableBytes)
