@@ -248,14 +248,29 @@ for (const [title, schema, object, patch, expected] of strategicCases) {
 }
 
 const strategicRefusals: [string, unknown, RegExp, number][] = [
-  ['an item without its key', containers({ image: 'x' }), /does not contain declared merge key: name/, 500],
-  ['an unknown directive', { spec: { $patch: 'frob' } }, /unknown patch type/, 500],
+  ['an item without its key', containers({ image: 'x' }), /^map: map\[image:x\] does not contain declared merge key: name$/, 500],
+  ['an unknown directive', { spec: { $patch: 'frob', a: 1 } }, /^unknown patch type: frob in map: map\[\$patch:frob a:1\]$/, 500],
+  ['a directive that is no text', { spec: { $patch: 1 } }, /^unknown patch type: %!s\(int64=1\) in map: map\[\$patch:1\]$/, 500],
+  ['an unknown directive of an item', containers({ name: 'a', $patch: 'frob' }), /frob in map: map\[\$patch:frob name:a\]$/, 500],
+  ['items of two types', { spec: { containers: ['x'] } }, /^list element types are not identical: \[\[map\[name:a\]\] \[x\]\]$/, 500],
+  [
+    'an order that is no list',
+    { spec: { '$setElementOrder/containers': 'x' } },
+    /^expected a \[\]interface \{\}, but received a string$/,
+    500,
+  ],
+  [
+    'an order of null',
+    { spec: { '$setElementOrder/containers': null } },
+    /^expected a \[\]interface \{\}, but received a %!s\(<nil>\)$/,
+    500,
+  ],
   ['keys beyond $retainKeys', { spec: { $retainKeys: ['a'], b: 1 } }, /invalid patch format of retainKeys/, 400],
   ['lists in a set', { metadata: { finalizers: [['a']] } }, /rejected our request/, 422],
   [
     'an order that contradicts',
     { spec: { '$setElementOrder/containers': [{ name: 'b' }], containers: [{ name: 'a' }] } },
-    /doesn't match/,
+    /^The order in patch list:\n\[map\[name:a\]\]\n doesn't match \$setElementOrder list:\n\[map\[name:b\]\]\n$/,
     500,
   ],
   ['a list', [], /cannot unmarshal array/, 400],

@@ -2,6 +2,8 @@
 import { getOwn, isObject, type JsonObject } from '#api/clone.ts'
 import type { Schema } from '#api/schema.ts'
 import { StatusError } from '#api/status.ts'
+import { goText } from '#lib/go-text.ts'
+import { badArgument, badDirective } from './strategic-errors.ts'
 
 type Merge = (object: JsonObject, patch: JsonObject, schema: Schema | undefined) => JsonObject
 
@@ -67,7 +69,7 @@ function applyDirectives(present: JsonObject[], change: JsonObject[], key: strin
     else if (directive === 'delete') gone.add(identityOf(item, key))
     else if (directive === 'replace') replaced = true
     else if (directive === 'merge') throw new StatusError('', 'merging lists cannot yet be specified in the patch')
-    else throw new StatusError('', `unknown patch type: ${String(directive)} in map: ${JSON.stringify(item)}`)
+    else throw badDirective(directive, item)
   }
   if (replaced) return [[], changes]
   return [gone.size ? present.filter((item) => !gone.has(getOwn(item, key))) : present, changes]
@@ -122,15 +124,14 @@ function checkOrder(change: readonly unknown[], order: readonly unknown[], key: 
     if (same) next++
   }
   if (next < relevant.length) {
-    const show = (list: readonly unknown[]) => JSON.stringify(list)
-    throw new StatusError('', `The order in patch list:\n${show(change)}\n doesn't match $setElementOrder list:\n${show(order)}\n`)
+    throw new StatusError('', `The order in patch list:\n${goText(change)}\n doesn't match $setElementOrder list:\n${goText(order)}\n`)
   }
 }
 
 function identityOf(item: unknown, key: string): unknown {
-  if (!isObject(item)) throw new StatusError('', `expected a map, but received ${JSON.stringify(item)}`)
+  if (!isObject(item)) throw badArgument({}, item)
   const identity = getOwn(item, key)
-  if (identity === undefined) throw new StatusError('', `map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`)
+  if (identity === undefined) throw new StatusError('', `map: ${goText(item)} does not contain declared merge key: ${key}`)
   return identity
 }
 
@@ -146,7 +147,7 @@ function elementType(...lists: (readonly unknown[])[]): string {
       }
       const own = item === null ? 'null' : typeof item
       type ??= own
-      if (type !== own) throw new StatusError('', `list element types are not identical: ${JSON.stringify(lists)}`)
+      if (type !== own) throw new StatusError('', `list element types are not identical: ${goText(lists)}`)
     }
   }
   return type ?? 'undefined'

@@ -3,6 +3,7 @@
 import { getOwn, isObject, type JsonObject, setOwn } from '#api/clone.ts'
 import type { Schema } from '#api/schema.ts'
 import { StatusError } from '#api/status.ts'
+import { badArgument, badDirective } from './strategic-errors.ts'
 import { deleteFromList, mergeList, orderList } from './strategic-lists.ts'
 
 const DIRECTIVE = '$patch'
@@ -51,10 +52,6 @@ function replaceOrDelete(directive: unknown, patch: JsonObject): JsonObject {
   return patch
 }
 
-function badDirective(directive: unknown, patch: unknown): StatusError {
-  return new StatusError('', `unknown patch type: ${String(directive)} in map: ${JSON.stringify(patch)}`)
-}
-
 /** A copy of the object with only the keys that `$retainKeys` keeps, if the patch says so. */
 function retained(object: JsonObject, patch: JsonObject): JsonObject {
   const list = getOwn(patch, RETAIN_KEYS)
@@ -78,8 +75,7 @@ function mergeOrdered(result: JsonObject, patch: JsonObject, directive: string, 
   const present = getOwn(result, key)
   const change = getOwn(patch, key)
   const wrongType = [order, present, change].find((value) => value !== undefined && !Array.isArray(value))
-  if (wrongType !== undefined)
-    throw new StatusError('', `expected a list, but received ${JSON.stringify(wrongType)} as the value of ${key}`)
+  if (wrongType !== undefined) throw badArgument([], wrongType)
   if (present === undefined && change === undefined) return
   const field = fieldOf(schema, key)
   setOwn(
