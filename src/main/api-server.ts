@@ -77,7 +77,7 @@ export async function apiServerOf(config: ClusterConfig, parts: ServerParts): Pr
         advertiseAddress: advertisedOf(config),
         port,
         hostName: hostname(),
-        shared: config.store.type === 'etcd',
+        shared: config.store.type === 'etcd' ? store : undefined,
         ...(actorsAtWork ? { actorsAtWork } : {}),
         access,
         admission,

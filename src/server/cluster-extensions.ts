@@ -2,6 +2,7 @@
 // One visible list of each; nothing here is used before the server starts.
 import { systemClock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
+import type { Store } from '#store/store.ts'
 import { accessControl, type AccessOptions } from './access/access-control.ts'
 import { authenticationReviews } from './access/authentication-reviews.ts'
 import { accessReviews } from './access/access-reviews.ts'
@@ -38,8 +39,8 @@ export interface ClusterOptions {
   port: number
   /** Of the machine: part of this server's identity. */
   hostName?: string
-  /** Other API servers work on the same store. */
-  shared?: boolean
+  /** The store, where other API servers work on it, too. */
+  shared?: Store | undefined
   actorsAtWork?: ActorsAtWork
   access?: AccessOptions
   admission?: AdmissionOptions
@@ -69,11 +70,11 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     advertiseAddress,
     port,
     hostName: options.hostName ?? 'localhost',
-    shared: options.shared ?? false,
+    shared: options.shared !== undefined,
     authority: pki.authority,
     frontProxyAuthority: pki.frontProxyAuthority,
   }
-  const allocator = new ServiceAllocator(context, { serviceCidr })
+  const allocator = new ServiceAllocator(context, { serviceCidr, shared: options.shared })
   const metrics = admissionMetrics()
   return {
     tokens,

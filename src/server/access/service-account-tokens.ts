@@ -11,6 +11,7 @@ import { LruMap } from '#lib/lru-map.ts'
 import type { Random } from '#lib/random.ts'
 import type { ObjectReader } from '#server/request.ts'
 import { CREDENTIAL_ID } from './authenticators.ts'
+import { quotedList } from './policy-rules.ts'
 import type { TokenAnswer } from './token-authenticators.ts'
 import { claimedIssuer, readToken, type SigningKey, signToken } from './web-token.ts'
 
@@ -129,7 +130,7 @@ export class ServiceAccountTokens {
     const claims = this.#genuine(token)
     const shared = audiences.filter((audience) => claims.aud.includes(audience))
     if (shared.length === 0)
-      throw new Error(`token audiences ${JSON.stringify(claims.aud)} is invalid for the target audiences ${JSON.stringify(audiences)}`)
+      throw new Error(`token audiences ${quotedList(claims.aud)} is invalid for the target audiences ${quotedList(audiences)}`)
     this.#assertCurrent(claims)
     const { warnafter } = claims['kubernetes.io']
     const late = warnafter ? Math.floor(this.#context.clock.now() / 1000) - warnafter : 0

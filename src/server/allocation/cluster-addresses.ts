@@ -28,10 +28,13 @@ export class AllocationError extends Error {
 export class ClusterAddresses {
   readonly #context: ServerContext
   readonly #primary: ServiceRange
+  /** Other API servers give out addresses, too, and take them back: what memory says of one that is taken may be old. */
+  readonly #shared: boolean
   #pools = new Map<string, { range: ServiceRange; pool: NumberPool }>()
 
-  constructor(context: ServerContext, serviceCidr: string) {
+  constructor(context: ServerContext, { serviceCidr, shared }: { serviceCidr: string; shared: boolean }) {
     this.#context = context
+    this.#shared = shared
     const range = serviceRange(serviceCidr)
     if (!range) throw new RangeError(`${serviceCidr} is not an IPv4 range`)
     this.#primary = range
@@ -43,11 +46,12 @@ export class ClusterAddresses {
       number === undefined ? undefined : this.#open().find(({ range }) => number >= range.first && number < range.first + range.size)
     if (number === undefined || !place) throw new AllocationError('the provided network does not match the current range')
     const taken = () => new AllocationError('provided IP is already allocated')
+    const known = () => !this.#shared || this.#context.reader.get(IPAddress, { name: address }) !== undefined
     if (dryRun) {
-      if (place.pool.has(number - place.range.first)) throw taken()
+      if (this.#shared ? known() : place.pool.has(number - place.range.first)) throw taken()
       return
     }
-    if (!place.pool.take(number - place.range.first)) throw taken()
+    if (!place.pool.take(number - place.range.first) && known()) throw taken()
     if (await this.#record(address, service)) return
     throw taken()
   }

@@ -10,9 +10,11 @@ import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
 import { MemoryReader, nobodyCalled, noKinds } from '#server/access/memory-reader.ts'
 import type { ServerContext } from '#server/request.ts'
+import { createMemoryStore } from '#store/memory.ts'
+import type { Store } from '#store/store.ts'
 import { ServiceAllocator } from './service-allocator.ts'
 
-function fixture(cidr = '10.96.0.0/12') {
+function fixture(cidr = '10.96.0.0/12', shared?: Store) {
   const reader = new MemoryReader()
   const writer: ServerContext['writer'] = {
     async create(kind, object) {
@@ -43,7 +45,7 @@ function fixture(cidr = '10.96.0.0/12') {
     registry: noKinds(),
     outgoing: nobodyCalled,
   }
-  const allocator = new ServiceAllocator(context, { serviceCidr: cidr })
+  const allocator = new ServiceAllocator(context, { serviceCidr: cidr, shared })
   const write = async (name: string, spec: ServiceSpec, options: { previous?: Service; dryRun?: boolean; fails?: boolean } = {}) => {
     const service: Service = { metadata: { name, namespace: 'x' }, spec: { type: 'ClusterIP', ...spec } }
     const effect = await allocator.begin(service, options.previous, { dryRun: options.dryRun ?? false })
@@ -235,3 +237,67 @@ test('ServiceAllocator gives nothing of a range that is being deleted, the first
   reader.put(ServiceCIDR, { ...going, metadata: { name: 'again' } })
   await write('c', at('10.96.0.6'))
 })
+
+const CLAIMS = '/sampan/ranges/servicenodeports/'
+const nodePort = (number?: number): ServiceSpec => ({ type: 'NodePort', ports: [port(80, number ? { nodePort: number } : {})] })
+const portOf = ({ spec }: Service) => spec!.ports![0]!.nodePort!
+
+test('ServiceAllocator of several servers gives no node port twice, and those that are free again to any', async () => {
+  await using store = createMemoryStore()
+  const servers = [fixture('10.96.0.0/12', store), fixture('10.97.0.0/16', store)] as const
+  const [one, other] = servers
+  const given = await Promise.all(
+    servers.flatMap(({ write }, at) => Array.from({ length: 300 }, (_, i) => write(`s${at}-${i}`, nodePort()))),
+  )
+  assert.equal(new Set(given.map(portOf)).size, 600)
+  const held = await one.write('held', nodePort(30001))
+  for (const dryRun of [false, true])
+    await assert.rejects(other.write('late', nodePort(30001), { dryRun }), /provided port is already allocated/)
+  await one.write('failed', nodePort(30002), { fails: true })
+  await one.remove(held)
+  for (const number of [30001, 30002]) await settled(() => other.write(`now-${number}`, nodePort(number)))
+})
+
+test('ServiceAllocator of several servers gives an address that another server took back', async () => {
+  await using store = createMemoryStore()
+  const { reader, allocator, write } = fixture('10.96.0.0/12', store)
+  await write('a', at('10.96.0.5'))
+  await allocator.repair()
+  for (const dryRun of [true, false]) await assert.rejects(write('b', at('10.96.0.5'), { dryRun }), /provided IP is already allocated/)
+  reader.remove(Service, { namespace: 'x', name: 'a' })
+  reader.remove(IPAddress, { name: '10.96.0.5' })
+  for (const dryRun of [true, false]) await write('b', at('10.96.0.5'), { dryRun })
+})
+
+test('ServiceAllocator of several servers gives the last free node port, then says so', async () => {
+  await using store = createMemoryStore()
+  const { write } = fixture('10.96.0.0/12', store)
+  for (let number = 30000; number < 32767; number++) if (number !== 30007) await store.put(CLAIMS + number, Buffer.from('x/y'), 0)
+  assert.deepEqual([portOf(await write('a', nodePort())), portOf(await write('b', nodePort()))].sort(), [30007, 32767])
+  await assert.rejects(write('c', nodePort()), /failed to allocate a nodePort: range is full/)
+})
+
+test('ServiceAllocator of several servers claims what services hold, and drops a claim that had no service at two repairs', async () => {
+  await using store = createMemoryStore()
+  const { allocator, reader, write } = fixture('10.96.0.0/12', store)
+  reader.put(Service, { metadata: { name: 'before', namespace: 'x' }, spec: nodePort(30005) })
+  await store.put(`${CLAIMS}30009`, Buffer.from('x/gone'), 0)
+  await allocator.repair()
+  for (const number of [30005, 30009]) await assert.rejects(write('a', nodePort(number)), /already allocated/)
+  await allocator.repair()
+  await write('b', nodePort(30009))
+  await allocator.repair()
+  await assert.rejects(write('a', nodePort(30005)), /already allocated/)
+})
+
+/** What was given back goes in the background. */
+async function settled<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (tries === 100) throw error
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+}

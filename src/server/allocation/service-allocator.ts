@@ -6,13 +6,16 @@ import { Service } from '#api/kinds/core/service.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import { invalidError, StatusError } from '#api/status.ts'
 import type { ServerContext, WriteEffect, WriteHook } from '#server/request.ts'
+import type { Store } from '#store/store.ts'
 import { AllocationError, ClusterAddresses } from './cluster-addresses.ts'
-import { NumberPool, reservedBand } from './number-pool.ts'
+import { LocalPorts, type NodePorts, type PortRange } from './node-ports.ts'
+import { SharedPorts } from './shared-ports.ts'
 
 export interface AllocatorOptions {
   serviceCidr: string
-  /** Inclusive. */
-  nodePorts?: { first: number; last: number }
+  nodePorts?: PortRange
+  /** The store, where other API servers work on it, too. */
+  shared?: Store | undefined
 }
 
 const REPAIR_PERIOD_MS = 3 * 60 * 1000
@@ -21,26 +24,26 @@ export class ServiceAllocator implements WriteHook {
   readonly kind = Service
   readonly #context: ServerContext
   readonly #addresses: ClusterAddresses
-  readonly #ports: NumberPool
-  readonly #firstPort: number
-  readonly #lastPort: number
+  readonly #ports: NodePorts
+  readonly #portRange: PortRange
 
-  constructor(context: ServerContext, { serviceCidr, nodePorts = { first: 30000, last: 32767 } }: AllocatorOptions) {
+  constructor(context: ServerContext, { serviceCidr, nodePorts = { first: 30000, last: 32767 }, shared }: AllocatorOptions) {
     this.#context = context
-    this.#addresses = new ClusterAddresses(context, serviceCidr)
-    this.#firstPort = nodePorts.first
-    this.#lastPort = nodePorts.last
-    const size = nodePorts.last - nodePorts.first + 1
-    this.#ports = new NumberPool({ size, reserved: reservedBand(size, { least: 16, most: 128, divisor: 32 }), random: context.random })
+    this.#addresses = new ClusterAddresses(context, { serviceCidr, shared: shared !== undefined })
+    this.#portRange = nodePorts
+    const { random, log } = context
+    this.#ports = shared ? new SharedPorts(nodePorts, { store: shared, random, log }) : new LocalPorts(nodePorts, random)
   }
 
   /** Rebuilds what is taken from the services there are. Before the first write, and now and then. */
   async repair(): Promise<void> {
     const held = new Map<string, ObjectKey>()
+    const ports = new Map<number, ObjectKey>()
     for (const service of this.#context.reader.list(Service)) {
       for (const address of addressesOf(service)) held.set(address, keyOf(service))
-      for (const port of portsOf(service)) this.#ports.take(port - this.#firstPort)
+      for (const port of portsOf(service)) if (this.#inRange(port)) ports.set(port, keyOf(service))
     }
+    await this.#ports.repair(ports)
     await this.#addresses.repair(held)
   }
 
@@ -65,7 +68,8 @@ export class ServiceAllocator implements WriteHook {
       const keptAddresses = next ? addressesOf(next) : []
       const keptPorts = next ? portsOf(next) : new Set<number>()
       for (const address of previous ? addressesOf(previous) : []) if (!keptAddresses.includes(address)) this.#addresses.release(address)
-      for (const port of previous ? portsOf(previous) : []) if (!keptPorts.has(port)) this.#ports.release(port - this.#firstPort)
+      if (!previous) return
+      for (const port of portsOf(previous)) if (!keptPorts.has(port)) this.#ports.release(port, keyOf(previous))
     }
     return { undo: () => taking.undo(), ...(dryRun ? {} : { commit: released }) }
   }
@@ -75,8 +79,8 @@ export class ServiceAllocator implements WriteHook {
     const errors = settleFamilies(spec)
     refuse(next, errors)
     await this.#fillAddress(next, previous, options)
-    this.#fillPorts(next, previous, options)
-    this.#fillHealthPort(next, previous, options)
+    await this.#fillPorts(next, previous, options)
+    await this.#fillHealthPort(next, previous, options)
   }
 
   async #fillAddress(next: Service, previous: Service | undefined, { dryRun, taking }: Filling): Promise<void> {
@@ -102,11 +106,12 @@ export class ServiceAllocator implements WriteHook {
     }
   }
 
-  #fillPorts(next: Service, previous: Service | undefined, { dryRun, taking }: Filling): void {
+  async #fillPorts(next: Service, previous: Service | undefined, { dryRun, taking }: Filling): Promise<void> {
     const { type, ports = [], allocateLoadBalancerNodePorts } = next.spec!
     if (type !== 'NodePort' && type !== 'LoadBalancer') return
     const all = type === 'NodePort' || allocateLoadBalancerNodePorts !== false
     const held = previous ? portsOf(previous) : new Set<number>()
+    const filling = { service: keyOf(next), dryRun, taking }
     const errors: FieldError[] = []
     /** Ports that serve several protocols share one node port; so what this write took may be used again. */
     const own = new Set<number>(held)
@@ -120,7 +125,7 @@ export class ServiceAllocator implements WriteHook {
     }
     for (const [i, port] of ports.entries()) {
       if (!port.nodePort) continue
-      const why = own.has(port.nodePort) ? undefined : this.#takePort(port.nodePort, { dryRun, taking })
+      const why = own.has(port.nodePort) ? undefined : await this.#takePort(port.nodePort, filling)
       if (why) errors.push(invalid(`spec.ports[${i}].nodePort`, port.nodePort, why))
       else assign(port.nodePort, port)
     }
@@ -128,17 +133,18 @@ export class ServiceAllocator implements WriteHook {
     for (const port of ports) {
       if (port.nodePort || !all) continue
       const shared = byPort.get(port.port)
-      port.nodePort = shared && !shared.protocols.has(port.protocol ?? 'TCP') ? shared.nodePort : this.#takeAnyPort({ dryRun, taking })
+      port.nodePort = shared && !shared.protocols.has(port.protocol ?? 'TCP') ? shared.nodePort : await this.#takeAnyPort(filling)
       assign(port.nodePort, port)
     }
   }
 
-  #fillHealthPort(next: Service, previous: Service | undefined, options: Filling): void {
+  async #fillHealthPort(next: Service, previous: Service | undefined, options: Filling): Promise<void> {
     const spec = next.spec!
+    const filling = { service: keyOf(next), ...options }
     if (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') return
-    if (!spec.healthCheckNodePort) spec.healthCheckNodePort = this.#takeAnyPort(options)
+    if (!spec.healthCheckNodePort) spec.healthCheckNodePort = await this.#takeAnyPort(filling)
     else if (spec.healthCheckNodePort !== previous?.spec?.healthCheckNodePort) {
-      const why = this.#takePort(spec.healthCheckNodePort, options)
+      const why = await this.#takePort(spec.healthCheckNodePort, filling)
       if (why)
         throw new StatusError(
           'InternalError',
@@ -148,22 +154,23 @@ export class ServiceAllocator implements WriteHook {
   }
 
   /** Why not, or undefined. */
-  #takePort(port: number, { dryRun, taking }: Filling): string | undefined {
-    if (port < this.#firstPort || port > this.#lastPort)
-      return `provided port is not in the valid range. The range of valid ports is ${this.#firstPort}-${this.#lastPort}`
-    const offset = port - this.#firstPort
-    if (dryRun ? this.#ports.has(offset) : !this.#ports.take(offset)) return 'provided port is already allocated'
-    if (!dryRun) taking.add(() => this.#ports.release(offset))
+  async #takePort(port: number, { service, dryRun, taking }: Filling & { service: ObjectKey }): Promise<string | undefined> {
+    const { first, last } = this.#portRange
+    if (!this.#inRange(port)) return `provided port is not in the valid range. The range of valid ports is ${first}-${last}`
+    if (!(await this.#ports.take(port, { service, dryRun }))) return 'provided port is already allocated'
+    if (!dryRun) taking.add(() => this.#ports.release(port, service))
     return undefined
   }
 
-  #takeAnyPort({ dryRun, taking }: Filling): number {
-    const offset = this.#ports.takeAny()
-    if (offset === undefined)
-      throw new StatusError('InternalError', 'Internal error occurred: failed to allocate a nodePort: range is full')
-    if (dryRun) this.#ports.release(offset)
-    else taking.add(() => this.#ports.release(offset))
-    return offset + this.#firstPort
+  async #takeAnyPort({ service, dryRun, taking }: Filling & { service: ObjectKey }): Promise<number> {
+    const port = await this.#ports.takeAny({ service, dryRun })
+    if (port === undefined) throw new StatusError('InternalError', 'Internal error occurred: failed to allocate a nodePort: range is full')
+    if (!dryRun) taking.add(() => this.#ports.release(port, service))
+    return port
+  }
+
+  #inRange(port: number): boolean {
+    return port >= this.#portRange.first && port <= this.#portRange.last
   }
 }
 

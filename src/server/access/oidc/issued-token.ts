@@ -1,5 +1,6 @@
 // Whether a token is what its issuer signed, for us, and still good: the same questions for tokens of users and for those that carry claims of them.
 import type { JWTPayload } from 'jose'
+import { quotedList } from '#server/access/policy-rules.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 
 /** Never `none`, never one with a shared secret. */
@@ -37,5 +38,5 @@ export async function verifyIssued(
 function assertAudience({ aud = [] }: JWTPayload, audiences: readonly string[]): void {
   const given = Array.isArray(aud) ? aud : [aud]
   if (!audiences.some((one) => given.includes(one)))
-    throw new Error(`oidc: expected audience in ${JSON.stringify(audiences)} got ${JSON.stringify(given)}`)
+    throw new Error(`oidc: expected audience in ${quotedList(audiences)} got ${quotedList(given)}`)
 }
