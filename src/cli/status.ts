@@ -1,4 +1,5 @@
 // `sampan status`: what runs in a data directory. Exit code 1 when nothing does or the API does not answer.
+import { isConditionTrue } from '#api/conditions.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { createHttpClient } from '#client/http-client.ts'
@@ -29,7 +30,7 @@ export async function status({ dataDir }: { dataDir: string }, platform: Platfor
     .slice(0, 20)
     .map((node) => [
       node.metadata?.name ?? '',
-      node.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True' ? 'Ready' : 'NotReady',
+      isConditionTrue(node.status?.conditions, 'Ready') ? 'Ready' : 'NotReady',
       String(pods.items.filter(({ spec }) => spec?.nodeName === node.metadata?.name).length),
     ])
   say(table(['NODE', 'STATUS', 'PODS'], shown))

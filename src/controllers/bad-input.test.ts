@@ -22,7 +22,7 @@ import { builtinKinds } from '#api/kinds.ts'
 import type { KubeObject, OwnerReference } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import { inScope, usageOf } from '#server/admission/quota-usage.ts'
-import { conditionOf } from './conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import { createNamespace, gone, startTestCluster, type TestCluster } from './testing.ts'
 
 const namespace = 'default'

@@ -13,7 +13,7 @@ import type { Controller } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
-import { withCondition } from './conditions.ts'
+import { withCondition } from '#api/conditions.ts'
 import { isControlledBy } from './owners.ts'
 import { observedGenerationOf } from './pod-state.ts'
 

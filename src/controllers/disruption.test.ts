@@ -4,7 +4,7 @@ import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
-import { conditionOf } from './conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import { formatTime } from '#lib/clock.ts'
 import { startTestCluster, type TestCluster } from './testing.ts'
 

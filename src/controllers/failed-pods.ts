@@ -1,4 +1,5 @@
 // How soon pods that failed are replaced. Nodes may refuse a pod as soon as they see it: replacing each at once would go on without end.
+import { conditionOf } from '#api/conditions.ts'
 import { createBackoff, type Backoff } from '#client/backoff.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import { LruMap } from '#lib/lru-map.ts'
@@ -94,6 +95,6 @@ export function isRefused({ status }: Pod): boolean {
 
 /** `web-x on node-1: Taint manager: deleting due to NoExecute taint` */
 export function endOf(pod: Pod | undefined): string {
-  const disrupted = pod?.status?.conditions?.find(({ type }) => type === 'DisruptionTarget')
+  const disrupted = conditionOf(pod?.status?.conditions, 'DisruptionTarget')
   return `${pod?.metadata?.name} on ${pod?.spec?.nodeName}: ${disrupted?.message}`
 }

@@ -1,10 +1,10 @@
 // Kinds that other API servers serve, as APIService objects name them and discovery lists them. Known by name only: their schemas are their servers' own.
+import { isConditionTrue } from '#api/conditions.ts'
 import { defineKind } from '#api/define-kind.ts'
 import type { Kind, Verb } from '#api/kind.ts'
 import { APIService } from '#api/kinds/apiregistration/api-service.ts'
 import type { Client, DiscoveredResource } from '#client/client.ts'
 import type { Informer } from '#client/informer.ts'
-import { isConditionTrue } from '#api/kinds/columns.ts'
 
 export interface RemoteKinds {
   discover(): Promise<{ kinds: Kind<any>[]; failures: Map<string, string> }>

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import { hasReason } from '#api/status.ts'
-import { conditionOf } from './conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import { startTestCluster } from './testing.ts'
 
 test('serviceCidrController holds a range that is being deleted until its last address is free', async (t) => {

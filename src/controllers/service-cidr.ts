@@ -7,7 +7,7 @@ import type { Controller } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { BlockList, isIPv6 } from 'node:net'
 import { formatTime } from '#lib/clock.ts'
-import { conditionOf, withCondition } from './conditions.ts'
+import { conditionOf, withCondition } from '#api/conditions.ts'
 
 const GRACE_MS = 10_000
 

@@ -1,4 +1,5 @@
 // The disruption controller's second loop: pods that were marked as to be disrupted and were not deleted after all lose the mark.
+import { conditionOf } from '#api/conditions.ts'
 import { isFinished } from '#api/finished-pod.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
@@ -6,13 +7,13 @@ import { ignoreNotFound } from '#api/status.ts'
 import type { Controller } from '#client/controller.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
-import { observedGenerationOf, podCondition } from './pod-state.ts'
+import { observedGenerationOf } from './pod-state.ts'
 
 const STALE_MS = 120_000
 
 /** A node may take as long as it likes over what it has announced itself. */
 function isMarked(pod: Pod): boolean {
-  const mark = podCondition(pod, 'DisruptionTarget')
+  const mark = conditionOf(pod.status?.conditions, 'DisruptionTarget')
   return mark?.status === 'True' && mark.reason !== 'TerminationByKubelet' && !pod.metadata?.deletionTimestamp && !isFinished(pod)
 }
 
@@ -25,7 +26,7 @@ export const staleDisruptionController: Controller = {
     const pod = informers.of(Pod).get(key)
     if (!pod || !isMarked(pod)) return
     const now = clock.now()
-    const waitMs = (Date.parse(podCondition(pod, 'DisruptionTarget')!.lastTransitionTime ?? '') || 0) + STALE_MS - now
+    const waitMs = (Date.parse(conditionOf(pod.status?.conditions, 'DisruptionTarget')!.lastTransitionTime ?? '') || 0) + STALE_MS - now
     if (waitMs > 0) return { requeueAfterMs: waitMs }
     const cleared = { type: 'DisruptionTarget', status: 'False', lastTransitionTime: formatTime(now), ...observedGenerationOf(pod) }
     const conditions = pod.status!.conditions!.map((one) => (one.type === 'DisruptionTarget' ? cleared : one))

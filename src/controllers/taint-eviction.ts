@@ -10,7 +10,7 @@ import type { Controller } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { formatTime } from '#lib/clock.ts'
-import { withCondition } from './conditions.ts'
+import { withCondition } from '#api/conditions.ts'
 import { nodeNameOf, observedGenerationOf } from './pod-state.ts'
 
 export function taintEvictionController(): Controller {

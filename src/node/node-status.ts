@@ -1,4 +1,5 @@
 // A node's status as the API shows it: addresses, capacity, conditions with the kubelet's reasons, images. Pure.
+import { conditionOf } from '#api/conditions.ts'
 import type { ContainerImage, NodeCondition, NodeStatus, NodeSystemInfo } from '#api/generated/types.ts'
 import { quantityOf, quantityValue } from '#api/quantity.ts'
 import { HOSTNAME_LABEL } from '#api/well-known.ts'
@@ -48,7 +49,7 @@ export function nodeStatus(seen: NodeObservation): NodeStatus {
 function conditions({ pressure, notReady, now, previous }: NodeObservation): NodeCondition[] {
   const time = formatTime(now)
   const condition = (type: string, status: boolean, [reason, message]: [string, string]): NodeCondition => {
-    const old = previous.conditions?.find((one) => one.type === type)
+    const old = conditionOf(previous.conditions, type)
     const text = status ? 'True' : 'False'
     const since = old?.status === text ? old.lastTransitionTime : undefined
     return { type, status: text, reason, message, lastHeartbeatTime: time, lastTransitionTime: since ?? time }

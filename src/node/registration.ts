@@ -1,5 +1,6 @@
 // Keeps the node's object in the API: made or adopted at start, its status looked at every ten seconds and written when it has changed or
 // five minutes have passed, its lease renewed. A node that stops leaves its object behind: the cluster notices by the lease.
+import { conditionOf } from '#api/conditions.ts'
 import type { Node as ApiNode, NodeStatus, Taint } from '#api/generated/types.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
@@ -133,7 +134,7 @@ const CHANGES: Record<string, [whenTrue: string, whenFalse: string]> = {
 
 function announce({ events, name }: RegistrationOptions, { previous, next }: { previous: NodeStatus; next: NodeStatus }): void {
   for (const { type, status } of next.conditions ?? []) {
-    if (previous.conditions?.find((one) => one.type === type)?.status === status) continue
+    if (conditionOf(previous.conditions, type)?.status === status) continue
     const reason = CHANGES[type]?.[status === 'True' ? 0 : 1]
     if (reason) events.event(reference(name), 'Normal', reason, `Node ${name} status is now: ${reason}`)
   }

@@ -1,4 +1,5 @@
 // Tells a pod, in its own status, why it is not scheduled. Only the latest word per pod is sent, a few pods at a time.
+import { conditionOf } from '#api/conditions.ts'
 import { equal } from '#api/equal.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
@@ -65,7 +66,7 @@ export class PodStatusWriter {
 
   async #send(pod: Pod, { reason, message, nominatedNodeName }: UnscheduledStatus): Promise<void> {
     const { clock } = this.#options
-    const previous = conditionOf(pod)
+    const previous = conditionOf(pod.status?.conditions, 'PodScheduled')
     const condition = {
       type: 'PodScheduled',
       status: 'False',
@@ -92,12 +93,8 @@ export class PodStatusWriter {
   }
 }
 
-function conditionOf(pod: Pod) {
-  return pod.status?.conditions?.find(({ type }) => type === 'PodScheduled')
-}
-
 function isToldAlready(pod: Pod, { reason, message, nominatedNodeName }: UnscheduledStatus): boolean {
-  const told = conditionOf(pod)
+  const told = conditionOf(pod.status?.conditions, 'PodScheduled')
   const sameNode = nominatedNodeName === undefined || nominatedNodeName === (pod.status?.nominatedNodeName ?? '')
   return sameNode && told?.status === 'False' && equal([told.reason, told.message], [reason, message])
 }

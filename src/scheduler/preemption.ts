@@ -1,4 +1,5 @@
 // Which pods of lower priority would have to leave which node for a pod to fit, and which choice hurts least. Only imagines: evicts nobody.
+import { conditionOf } from '#api/conditions.ts'
 import type { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
 import { matchesLabels, selectorOf } from '#api/label-selector.ts'
 import { compareTexts } from '#lib/order.ts'
@@ -86,7 +87,7 @@ function waitsForLeaving(pod: PodInfo, { cluster, diagnosis }: PreemptionOptions
   if (!refusal || refusal.final) return false
   for (const other of cluster.node(nominated!)?.pods.values() ?? []) {
     const { metadata, status } = other.pod
-    const disrupted = status?.conditions?.find(({ type }) => type === 'DisruptionTarget')
+    const disrupted = conditionOf(status?.conditions, 'DisruptionTarget')
     const preempted = disrupted?.status === 'True' && disrupted.reason === 'PreemptionByScheduler'
     if (other.priority < pod.priority && metadata?.deletionTimestamp && preempted) return true
   }

@@ -51,7 +51,3 @@ export function templateColumns<T extends KubeObject>(templateOf: (object: T) =>
 export function firstThree(items: readonly string[]): string {
   return items.length > 3 ? `${items.slice(0, 3).join(',')} + ${items.length - 3} more...` : items.join(',')
 }
-
-export function isConditionTrue(conditions: readonly { type: string; status: string }[] | null | undefined, type: string): boolean {
-  return conditions?.some((condition) => condition.type === type && condition.status === 'True') ?? false
-}

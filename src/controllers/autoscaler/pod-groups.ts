@@ -1,8 +1,8 @@
 // Which of a target's pods count for a metric: ready ones do, unready and missing ones are assumed something of, those on their way out are ignored.
+import { conditionOf } from '#api/conditions.ts'
 import type { Container } from '#api/generated/types.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { quantityMilliValue } from '#api/quantity.ts'
-import { podCondition } from '#controllers/pod-state.ts'
 
 /** Metrics are whole thousandths throughout, as upstream reckons with them. */
 export interface PodMetric {
@@ -72,7 +72,7 @@ const knownReadiness = new WeakMap<Pod, Readiness>()
 function readinessOf(pod: Pod): Readiness | undefined {
   const known = knownReadiness.get(pod)
   if (known) return known
-  const condition = podCondition(pod, 'Ready')
+  const condition = conditionOf(pod.status?.conditions, 'Ready')
   const started = Date.parse(pod.status?.startTime ?? '')
   if (!condition || Number.isNaN(started)) return undefined
   const read = { started, changed: Date.parse(condition.lastTransitionTime ?? '') || 0, unready: condition.status === 'False' }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
 import { REVISION } from './annotations.ts'
 

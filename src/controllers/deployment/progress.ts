@@ -2,7 +2,7 @@
 import type { DeploymentCondition, DeploymentStatus } from '#api/generated/types.ts'
 import type { Deployment } from '#api/kinds/apps/deployment.ts'
 import type { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
-import { conditionOf, withCondition, withoutCondition } from '#controllers/conditions.ts'
+import { conditionOf, withCondition, withoutCondition } from '#api/conditions.ts'
 import { formatTime } from '#lib/clock.ts'
 import { actualReplicas, availableReplicas, desiredReplicas, maxUnavailableOf, specReplicas, totalOf } from './sizes.ts'
 

@@ -6,7 +6,7 @@ import type { Service } from '#api/kinds/core/service.ts'
 import { quantityMilliValue } from '#api/quantity.ts'
 import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { ZONE_LABEL } from '#api/well-known.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import { byKey } from '#lib/order.ts'
 import type { SlicePlan } from './slice-plan.ts'
 

@@ -1,8 +1,8 @@
 // When the change that led to an update of endpoints happened: the oldest one since the last sync. Lets others measure how long it took.
+import { conditionOf } from '#api/conditions.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { Service } from '#api/kinds/core/service.ts'
 import { keyOf, keyText } from '#api/object.ts'
-import { podCondition } from '#controllers/pod-state.ts'
 import { formatTime } from '#lib/clock.ts'
 
 interface Seen {
@@ -38,7 +38,7 @@ export class TriggerTimes {
 
 function changedAt(pod: Pod): number {
   const deleted = Date.parse(pod.metadata?.deletionTimestamp ?? '') || 0
-  const ready = podCondition(pod, 'Ready')
+  const ready = conditionOf(pod.status?.conditions, 'Ready')
   const turned = ready ? Date.parse(ready.lastTransitionTime ?? '') || 0 : 0
   return Math.max(deleted, turned || Date.parse(pod.metadata?.creationTimestamp ?? '') || 0)
 }

@@ -1,7 +1,7 @@
 // What the Job controller counts of a pass: read off the status before and after it.
 import type { JobStatus } from '#api/generated/types.ts'
 import type { Job } from '#api/kinds/batch/job.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf, isConditionTrue } from '#api/conditions.ts'
 import type { Metrics } from '#lib/metrics.ts'
 import { failureAction } from './failure-policy.ts'
 import { parseIndexes } from './indexes.ts'
@@ -29,8 +29,7 @@ export function countStatus(job: Job, after: JobStatus, { tally, metrics }: { ta
   }
   const failed = conditionOf(after.conditions, 'Failed')
   if (failed?.status === 'True') metrics.add('job_controller_jobs_finished_total', [modeOf(job), 'failed', failed.reason ?? ''])
-  if (conditionOf(after.conditions, 'Complete')?.status === 'True')
-    metrics.add('job_controller_jobs_finished_total', [modeOf(job), 'succeeded', ''])
+  if (isConditionTrue(after.conditions, 'Complete')) metrics.add('job_controller_jobs_finished_total', [modeOf(job), 'succeeded', ''])
 }
 
 export function countPods(job: Job, { created, failure }: Steered, { tally, metrics }: { tally: Tally; metrics: Metrics }): void {

@@ -5,7 +5,7 @@ import { Job } from '#api/kinds/batch/job.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import { namesOf, startTestCluster, type TestCluster } from '#controllers/testing.ts'
 import { formatTime } from '#lib/clock.ts'
 

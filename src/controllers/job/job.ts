@@ -6,7 +6,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf, keyText, type ObjectKey } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { adoptersOf, itself, ownersOf } from '#client/triggers.ts'
-import { conditionOf, withCondition } from '#controllers/conditions.ts'
+import { conditionOf, isConditionTrue, withCondition } from '#api/conditions.ts'
 import { selectorMatcher } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { deletePod } from '#controllers/pod-control.ts'
@@ -129,7 +129,7 @@ function statusOf(job: Job, { groups, done, tally, record, verdict, now }: Outco
     const next: JobCondition = { type, status: value, reason, message, lastProbeTime: time, lastTransitionTime: time }
     conditions = withCondition(conditions, next)
   }
-  const suspended = conditionOf(conditions, 'Suspended')?.status === 'True'
+  const suspended = isConditionTrue(conditions, 'Suspended')
   const suspends = Boolean(spec?.suspend) && !suspended && !verdict && !job.metadata?.deletionTimestamp
   if (suspends) set('Suspended', 'True', 'JobSuspended', 'Job suspended')
   else if (!spec?.suspend && suspended) set('Suspended', 'False', 'JobResumed', 'Job resumed')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import { type TestCluster } from '#controllers/testing.ts'
 import { INDEX, end, finished, running, startJob, statusOf } from './testing.ts'
 

@@ -1,6 +1,6 @@
 // Whether a Job is done, and why. Pure: what counts in, a verdict out.
 import type { Job } from '#api/kinds/batch/job.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf, isConditionTrue } from '#api/conditions.ts'
 import { failureAction } from './failure-policy.ts'
 import { hasFailed, isIndexed, type JobPods } from './job-pods.ts'
 import { parseIndexes } from './indexes.ts'
@@ -13,7 +13,7 @@ export interface Verdict {
 }
 
 export function isFinished({ status }: Job): boolean {
-  return ['Complete', 'Failed'].some((type) => conditionOf(status?.conditions, type)?.status === 'True')
+  return ['Complete', 'Failed'].some((type) => isConditionTrue(status?.conditions, type))
 }
 
 /** What ends the job though it has pods that run: it failed, or as much of it succeeded as its success policy asks. */
@@ -49,7 +49,7 @@ export function completionOf({ spec }: Job, { succeeded }: Tally, active: number
 export function deadlineInMs({ spec, status }: Job, now: number): number | undefined {
   if (spec?.activeDeadlineSeconds === undefined || !status?.startTime || spec.suspend) return undefined
   // Resumed just now: its time starts anew.
-  if (conditionOf(status.conditions, 'Suspended')?.status === 'True') return undefined
+  if (isConditionTrue(status.conditions, 'Suspended')) return undefined
   return Math.max(0, Date.parse(status.startTime) + spec.activeDeadlineSeconds * 1000 - now)
 }
 

@@ -4,7 +4,7 @@ import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import { createNamespace, gone, startTestCluster } from '#controllers/testing.ts'
 
 const only = ['namespace-controller', 'root-ca-certificate-publisher-controller']

@@ -1,7 +1,7 @@
 // When each node was last heard of, by this process's own clock: clocks of other machines are only compared with themselves.
 import type { Lease } from '#api/kinds/coordination/lease.ts'
 import type { Node } from '#api/kinds/core/node.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import type { Clock } from '#lib/clock.ts'
 
 const GRACE_MS = 50_000

@@ -4,7 +4,7 @@ import { Lease } from '#api/kinds/coordination/lease.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { hasReason } from '#api/status.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
 import { formatMicroTime, formatTime } from '#lib/clock.ts'
 

@@ -9,7 +9,7 @@ import { hasReason } from '#api/status.ts'
 import { NODE_LEASE_NAMESPACE } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { isConditionTrue } from '#api/conditions.ts'
 import { isReady, nodeNameOf, observedGenerationOf } from '#controllers/pod-state.ts'
 import { type Clock, formatTime } from '#lib/clock.ts'
 import { NodeHealth } from './health.ts'
@@ -158,7 +158,7 @@ async function markPodsNotReady(node: Node, { client, informers, clock, events }
 }
 
 export function isNodeReady({ status }: Node): boolean {
-  return conditionOf(status?.conditions, 'Ready')?.status === 'True'
+  return isConditionTrue(status?.conditions, 'Ready')
 }
 
 function tell(events: ControllerContext['events'], { name, uid }: { name: string; uid: string }, reason: string, message: string): void {

@@ -10,7 +10,7 @@ import {
   PID_PRESSURE_TAINT,
   UNREACHABLE_TAINT,
 } from '#api/well-known.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { conditionOf } from '#api/conditions.ts'
 
 const BY_CONDITION: Record<string, Record<string, string>> = {
   Ready: { False: NOT_READY_TAINT, Unknown: UNREACHABLE_TAINT },

@@ -1,7 +1,7 @@
 // How fast pods are evicted, zone by zone: when much of a zone is lost at once, the fault is likely not the nodes'.
 import type { Node } from '#api/kinds/core/node.ts'
 import { REGION_LABEL, ZONE_LABEL } from '#api/well-known.ts'
-import { conditionOf } from '#controllers/conditions.ts'
+import { isConditionTrue } from '#api/conditions.ts'
 import type { Clock } from '#lib/clock.ts'
 
 const RATE = 0.1
@@ -37,7 +37,7 @@ export class EvictionPace {
   /** Takes down how a node fares; undefined: it is gone. Whether that may change the verdict on others. */
   note(name: string, node: Node | undefined): boolean {
     const before = this.#nodes.get(name)
-    const now = node && { zone: zoneOf(node), ready: conditionOf(node.status?.conditions, 'Ready')?.status === 'True' }
+    const now = node && { zone: zoneOf(node), ready: isConditionTrue(node.status?.conditions, 'Ready') }
     if (before?.zone === now?.zone && before?.ready === now?.ready) return false
     const states = this.#states()
     if (before) this.#count(before, -1)

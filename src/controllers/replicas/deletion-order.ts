@@ -1,7 +1,8 @@
 // Which pods of a set that is too large go first. Upstream's order, from the least to the most useful pod.
+import { conditionOf } from '#api/conditions.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { DELETION_COST_ANNOTATION } from '#api/well-known.ts'
-import { isReady, podCondition } from '#controllers/pod-state.ts'
+import { isReady } from '#controllers/pod-state.ts'
 
 const PHASES: Record<string, number> = { Pending: 0, Unknown: 1, Running: 2 }
 
@@ -55,7 +56,7 @@ function deletionCost({ metadata }: Pod): number {
 }
 
 function readySince(pod: Pod): string | undefined {
-  return podCondition(pod, 'Ready')?.lastTransitionTime ?? undefined
+  return conditionOf(pod.status?.conditions, 'Ready')?.lastTransitionTime ?? undefined
 }
 
 function createdAt({ metadata }: Pod): string | undefined {

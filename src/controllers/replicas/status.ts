@@ -1,7 +1,7 @@
 // What a replica set's status says, computed from its pods.
 import type { ReplicaSetCondition, ReplicaSetStatus } from '#api/generated/types.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
-import { conditionOf, withCondition, withoutCondition } from '#controllers/conditions.ts'
+import { conditionOf, withCondition, withoutCondition } from '#api/conditions.ts'
 import { hasLabels } from '#api/labels.ts'
 import { textOf } from '#controllers/pod-control.ts'
 import { isAvailable, isReady } from '#controllers/pod-state.ts'

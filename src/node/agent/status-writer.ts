@@ -1,4 +1,5 @@
 // Writes pod statuses to the API: only what has changed, one write at a time per pod, the newest status winning over those still waiting.
+import { conditionOf } from '#api/conditions.ts'
 import type { Pod as ApiPod, PodStatus } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
@@ -110,7 +111,7 @@ export function difference(wanted: PodStatus, stored: PodStatus): Record<string,
         MERGED_LISTS.has(name) && Array.isArray(wanted[name]) ? [...wanted[name], { $patch: 'replace' }] : (wanted[name] ?? null)
   }
   const changed = (wanted.conditions ?? []).filter((condition) => {
-    const old = stored.conditions?.find(({ type }) => type === condition.type)
+    const old = conditionOf(stored.conditions, condition.type)
     return OWNED.has(condition.type) && !alike(condition, old)
   })
   const dropped = (stored.conditions ?? []).filter(
@@ -118,7 +119,7 @@ export function difference(wanted: PodStatus, stored: PodStatus): Record<string,
   )
   const conditions = [
     ...changed.map((condition) => {
-      const old = stored.conditions?.find(({ type }) => type === condition.type)
+      const old = conditionOf(stored.conditions, condition.type)
       const cleared = Object.keys(old ?? {}).filter((key) => !(key in condition))
       return { ...Object.fromEntries(cleared.map((key) => [key, null])), ...condition }
     }),

@@ -1,4 +1,5 @@
 // What goes on at simulated nodes that have joined: their pods run, stages are played, devices are published, and who is short of something evicts.
+import { conditionOf } from '#api/conditions.ts'
 import type { Node as ApiNode, Pod as ApiPod } from '#api/generated/types.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -149,7 +150,7 @@ export class Fleet {
       this.#evictions.follow(member.name)
     }
     if (member.state.lost) return
-    const unknown = node.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown'
+    const unknown = conditionOf(node.status?.conditions, 'Ready')?.status === 'Unknown'
     if (unknown || differs) pool.add(member.name, () => member.tellStatus(node))
     if (before.lost) this.#isBack(member)
   }

@@ -1,6 +1,7 @@
 // Pods of simulated nodes: bound, they run at once with an address of their node; with the annotation sampan.dev/run-seconds those that
 // may end do so after that time (sampan.dev/exit-code, default 0), and all fail at their deadline; deleted, they are gone. Their status is
 // made as on real nodes. Images of registries below .invalid can be pulled nowhere, so neither here.
+import { isConditionTrue } from '#api/conditions.ts'
 import type { Pod as ApiPod } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
@@ -117,7 +118,7 @@ export class SimulatedPods {
     if (hasScript(object) || hasPast(object)) return this.#begin(object, { known, nodeIp: node.ip })
     // Who thought the node lost has marked its pods: they are shown as they are again.
     const seen = (object.status?.observedGeneration ?? 0) >= (object.metadata?.generation ?? 0)
-    const told = seen && phase === 'Running' && object.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
+    const told = seen && phase === 'Running' && isConditionTrue(object.status?.conditions, 'Ready')
     // Seen anew, as when its node comes back: what fell due meanwhile is due now.
     if (told) return present && previous ? undefined : this.#scheduleEnd(object, known)
     if (present && seen && phase !== 'Running') return

@@ -1,8 +1,8 @@
 // Several servers seen as one: requests for a group and version that an APIService gives to a service go there; discovery and OpenAPI tell of all.
 // Follows the APIService objects; says in their conditions who answers.
+import { conditionOf, isConditionTrue, withoutCondition } from '#api/conditions.ts'
 import type { APIServiceSpec } from '#api/generated/types.ts'
 import { equal } from '#api/equal.ts'
-import { isConditionTrue } from '#api/kinds/columns.ts'
 import { APIService } from '#api/kinds/apiregistration/api-service.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
@@ -184,15 +184,13 @@ export class Aggregator {
 
   async #tell(name: string, { status, reason, message }: Availability): Promise<void> {
     const { writer, clock, log, reader } = this.#context
-    const conditionOf = (service: APIService | undefined) => service?.status?.conditions?.find(({ type }) => type === 'Available')
-    const before = conditionOf(reader.get(APIService, { name }))
+    const before = conditionOf(reader.get(APIService, { name })?.status?.conditions, 'Available')
     if (before?.status === status && before.reason === reason && before.message === message) return
     const change = (service: APIService) => {
-      const present = conditionOf(service)
+      const present = conditionOf(service.status?.conditions, 'Available')
       const since = present?.status === status ? present.lastTransitionTime : undefined
       const condition = { type: 'Available', status, reason, message, lastTransitionTime: since ?? formatTime(clock.now()) }
-      const others = service.status?.conditions?.filter(({ type }) => type !== 'Available') ?? []
-      service.status = { ...service.status, conditions: [...others, condition] }
+      service.status = { ...service.status, conditions: [...withoutCondition(service.status?.conditions, 'Available'), condition] }
     }
     try {
       await writer.modify(APIService, { name }, change, { subresource: 'status' })

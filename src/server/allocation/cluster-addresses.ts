@@ -1,5 +1,6 @@
 // Addresses of services. The record of who holds which is the IPAddress object, whose creation decides between two claimants; memory only spares
 // looking. Several ranges may be open at once (ServiceCIDR objects).
+import { conditionOf } from '#api/conditions.ts'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import type { ObjectKey } from '#api/object.ts'
@@ -107,7 +108,7 @@ export class ClusterAddresses {
     const ranges = new Map([[primary, this.#primary]])
     const open = new Map<string, boolean>()
     for (const { metadata, spec, status } of this.#context.reader.list(ServiceCIDR)) {
-      const ready = (status?.conditions?.find(({ type }) => type === 'Ready')?.status ?? 'True') === 'True'
+      const ready = (conditionOf(status?.conditions, 'Ready')?.status ?? 'True') === 'True'
       for (const cidr of spec?.cidrs ?? []) {
         const range = ranges.get(cidr) ?? serviceRange(cidr)
         if (!range) continue

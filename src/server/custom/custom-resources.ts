@@ -1,9 +1,9 @@
 // Serves custom resources: follows the definitions, grants their names, registers what is established at once, and empties what is deleted.
 // What is served follows from the definitions' stored status alone, so a restart serves the same.
+import { isConditionTrue } from '#api/conditions.ts'
 import { customKind, customKinds } from '#api/custom/custom-kind.ts'
 import { equal } from '#api/equal.ts'
 import type { Kind } from '#api/kind.ts'
-import { isConditionTrue } from '#api/kinds/columns.ts'
 import { CLEANUP_FINALIZER, CustomResourceDefinition, setCondition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { isConditionTrue } from '#api/conditions.ts'
 import type { JSONSchemaProps, ValidationRule } from '#api/generated/types.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
-import { isConditionTrue } from '#api/kinds/columns.ts'
 import { startTestServer } from '#server/testing.ts'
 
 const PATH = '/apis/rules.example.com/v1/namespaces/default/things'

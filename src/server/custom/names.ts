@@ -1,8 +1,8 @@
 // Which names a definition is granted: each goes to whoever of its group had it first. Tells the status a definition should have; writes nothing.
 import { clone } from '#api/clone.ts'
+import { isConditionTrue } from '#api/conditions.ts'
 import type { CustomResourceDefinition, CustomResourceDefinitionNames } from '#api/generated/types.ts'
 import { NOT_APPROVED, approvalOf, needsApproval } from '#api/kinds/apiextensions/approval.ts'
-import { isConditionTrue } from '#api/kinds/columns.ts'
 import { setCondition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 
 /** Names somebody of a group has been granted. */

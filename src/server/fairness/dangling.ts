@@ -1,4 +1,5 @@
 // Keeps the condition Dangling of every flow schema true to whether its priority level is there.
+import { conditionOf } from '#api/conditions.ts'
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema.ts'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration.ts'
 import { hasReason } from '#api/status.ts'
@@ -41,7 +42,7 @@ async function settle({ reader, writer, clock, log }: Parts, schema: FlowSchema)
       : { type: 'Dangling', status: 'True', reason: 'NotFound', message: `${references} but there is no such object` }
   }
   const condition = wanted(schema)
-  const present = schema.status?.conditions?.find(({ type }) => type === 'Dangling')
+  const present = conditionOf(schema.status?.conditions, 'Dangling')
   if (present?.status === condition.status && present.message === condition.message) return
   try {
     await writer.modify(

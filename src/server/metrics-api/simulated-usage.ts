@@ -1,9 +1,9 @@
 // What the pods of simulated nodes use: as annotations say, else half of what they request. The objects and the time tell it all, so one history of
 // the cluster has one history of usage. Looked at once in a window, when somebody asks: like kubelets, it tells the same until the next. What was worked
 // out for one window holds for the next if nothing it was worked out from has changed.
+import { isConditionTrue } from '#api/conditions.ts'
 import type { OwnerReference } from '#api/generated/types.ts'
 import { equal } from '#api/equal.ts'
-import { isConditionTrue } from '#api/kinds/columns.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import type { Kind } from '#api/kind.ts'

@@ -1,4 +1,5 @@
 // Evicting a pod: a deletion that asks the pod's disruption budget first and charges it.
+import { conditionOf } from '#api/conditions.ts'
 import { isFinished } from '#api/finished-pod.ts'
 import type { Eviction, PodDisruptionBudget as Budget } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -123,7 +124,7 @@ function chargeBudget(budget: Budget, podName: string, now: string): void {
   if (disruptionsAllowed === 0) throw tooManyRequests(budget, `needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`, 0)
   status.disruptionsAllowed = disruptionsAllowed - 1
   status.disruptedPods = { ...disruptedPods, [podName]: now }
-  const condition = status.conditions?.find(({ type }) => type === 'DisruptionAllowed')
+  const condition = conditionOf(status.conditions, 'DisruptionAllowed')
   if (status.disruptionsAllowed === 0 && condition && condition.status !== 'False')
     Object.assign(condition, { status: 'False', reason: 'InsufficientPods', lastTransitionTime: now })
 }

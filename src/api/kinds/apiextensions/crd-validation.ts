@@ -1,9 +1,9 @@
 // Rules of CustomResourceDefinitions: names, versions, schemas, conversion, and what an established one may not change.
+import { isConditionTrue } from '#api/conditions.ts'
 import { type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import type { HookContext } from '#api/kind.ts'
 import { checkClientConfig, checkReviewVersions } from '#api/kinds/admissionregistration/webhooks.ts'
-import { isConditionTrue } from '#api/kinds/columns.ts'
 import { dns1035Label, dnsSubdomain } from '#api/names.ts'
 import { checkAmong, checkImmutable, each, type Errors } from '#api/validation/checks.ts'
 import { APPROVAL_ANNOTATION, NOT_APPROVED, approvalOf, needsApproval } from './approval.ts'

@@ -1,3 +1,4 @@
+import { conditionOf } from '#api/conditions.ts'
 import { defineKind } from '#api/define-kind.ts'
 import { type FieldError, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
@@ -51,7 +52,7 @@ export const APIService = defineKind<APIService>({
       name: 'Available',
       description: 'Whether it answers.',
       value({ status }) {
-        const available = status?.conditions?.find(({ type }) => type === 'Available')
+        const available = conditionOf(status?.conditions, 'Available')
         if (!available) return 'Unknown'
         return available.status === 'True' ? 'True' : `${available.status} (${available.reason ?? ''})`
       },

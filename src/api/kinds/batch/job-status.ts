@@ -1,8 +1,8 @@
 // Rules of a job's status, for whoever manages the job: what an end means, and what does not go back. A rule asks only about what an update
 // changes, so that older statuses can still be put right.
+import { isConditionTrue } from '#api/conditions.ts'
 import { duplicate, type FieldError, invalid, invalidUnshown, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
-import { isConditionTrue } from '#api/kinds/columns.ts'
 import { checkNonNegative, each, type Errors, IMMUTABLE } from '#api/validation/checks.ts'
 import { sameJson } from '#api/validation/same-json.ts'
 import { commonIndex, readIndexes } from './job-indexes.ts'

@@ -1,8 +1,8 @@
 // Rules of jobs, also as a cron job's template: counts, failure and success policies, and what may still change later.
+import { isConditionTrue } from '#api/conditions.ts'
 import { duplicate, type FieldError, invalid, invalidUnshown, notSupported, required, tooLong, tooMany } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
 import type { HookContext } from '#api/kind.ts'
-import { isConditionTrue } from '#api/kinds/columns.ts'
 import { dnsLabel, qualifiedName } from '#api/names.ts'
 import {
   checkDomainPrefixedPath,

@@ -1,7 +1,8 @@
+import { conditionOf, isConditionTrue } from '#api/conditions.ts'
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
 import { humanDuration } from '#api/human-duration.ts'
-import { ageColumn, isConditionTrue, nameColumn } from '#api/kinds/columns.ts'
+import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { validateSigningRequest } from './csr-validation.ts'
 import { formatTime } from '#lib/clock.ts'
 
@@ -39,14 +40,13 @@ export const CertificateSigningRequest = defineKind<CertificateSigningRequest>({
       next.status = status.conditions ? { ...rest, conditions: status.conditions } : rest
     } else if (subresource === 'status') {
       // A decision stands as it was made. That one is added or taken away here is for validation to refuse.
-      const before = (type: string) =>
-        type === 'Approved' || type === 'Denied' ? old.conditions?.find((one) => one.type === type) : undefined
+      const before = (type: string) => (type === 'Approved' || type === 'Denied' ? conditionOf(old.conditions, type) : undefined)
       const conditions = status.conditions?.map((condition) => before(condition.type) ?? condition)
       next.status = { ...status, ...(conditions ? { conditions } : {}) }
     } else return
     for (const condition of next.status.conditions ?? []) {
       condition.lastUpdateTime ??= formatTime(now)
-      const before = old.conditions?.find(({ type }) => type === condition.type)
+      const before = conditionOf(old.conditions, condition.type)
       condition.lastTransitionTime ??=
         before?.status === condition.status && before.lastTransitionTime ? before.lastTransitionTime : formatTime(now)
     }

@@ -1,3 +1,4 @@
+import { conditionOf } from '#api/conditions.ts'
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
 import { nameColumn } from '#api/kinds/columns.ts'
@@ -30,5 +31,5 @@ export const ComponentStatus = defineKind<ComponentStatus>({
 })
 
 function healthOf({ conditions }: ComponentStatus): types.ComponentCondition | undefined {
-  return conditions?.find(({ type }) => type === 'Healthy')
+  return conditionOf(conditions, 'Healthy')
 }

@@ -1,3 +1,4 @@
+import { conditionOf } from '#api/conditions.ts'
 import { defineKind } from '#api/define-kind.ts'
 import { defaultResourceList } from '#api/defaults/resource-list.ts'
 import { duplicate, type FieldError, forbidden, invalid } from '#api/field-error.ts'
@@ -133,7 +134,7 @@ function featureMessage(name: string): string | undefined {
 }
 
 function statusText({ status, spec }: Node): string {
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready')
+  const ready = conditionOf(status?.conditions, 'Ready')
   const text = ready ? (ready.status === 'True' ? 'Ready' : 'NotReady') : 'Unknown'
   return spec?.unschedulable ? `${text},SchedulingDisabled` : text
 }

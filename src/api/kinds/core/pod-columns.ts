@@ -1,8 +1,9 @@
 // How `kubectl get pods` shows a pod: its one-word status is worked out here, from phase, conditions and containers.
+import { isConditionTrue } from '#api/conditions.ts'
 import type * as types from '#api/generated/types.ts'
 import { humanDuration } from '#api/human-duration.ts'
 import type { Column } from '#api/kind.ts'
-import { ageColumn, isConditionTrue, nameColumn } from '#api/kinds/columns.ts'
+import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 
 type Pod = types.Pod
 

@@ -1,3 +1,4 @@
+import { conditionOf } from '#api/conditions.ts'
 import { defineKind } from '#api/define-kind.ts'
 import type * as types from '#api/generated/types.ts'
 import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
@@ -40,7 +41,7 @@ export const FlowSchema = defineKind<FlowSchema>({
     {
       name: 'MissingPL',
       description: 'Whether its level does not exist.',
-      value: ({ status }) => status?.conditions?.find(({ type }) => type === 'Dangling')?.status ?? '?',
+      value: ({ status }) => conditionOf(status?.conditions, 'Dangling')?.status ?? '?',
     },
   ],
 })

@@ -1,5 +1,6 @@
 // Plays stages: each simulated pod and node waits for one stage at a time, of those it fits, and what the stage says happens to it when its delay is
 // over, if it still fits. A stage whose result fits itself comes round ever more slowly.
+import { conditionOf } from '#api/conditions.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -155,7 +156,7 @@ export class Stages {
     this.#compiled.set(uid!, { generation, played })
     const { client, clock, pool } = this.#options
     const status = fault ? 'False' : 'True'
-    const before = stage.status?.conditions?.find(({ type }) => type === 'Accepted')
+    const before = conditionOf(stage.status?.conditions, 'Accepted')
     if (before?.status === status && before.message === fault && before.observedGeneration === generation) return
     const condition = {
       type: 'Accepted',

@@ -8,7 +8,7 @@ interface Condition {
   lastTransitionTime?: string | null
 }
 
-export function conditionOf<C extends { type: string }>(conditions: readonly C[] | null | undefined, type: string): C | undefined {
+export function conditionOf<C extends { type?: string }>(conditions: readonly C[] | null | undefined, type: string): C | undefined {
   return conditions?.find((condition) => condition.type === type)
 }
 
@@ -31,4 +31,8 @@ export function withStatusCondition<C extends Condition>(conditions: readonly C[
 
 export function withoutCondition<C extends { type: string }>(conditions: readonly C[] | null | undefined, type: string): C[] {
   return (conditions ?? []).filter((condition) => condition.type !== type)
+}
+
+export function isConditionTrue(conditions: readonly { type: string; status: string }[] | null | undefined, type: string): boolean {
+  return conditionOf(conditions, type)?.status === 'True'
 }
