@@ -42,7 +42,13 @@ export interface PagesConfig {
 export type RoleConfig = { access: Access /** The command line, by the flags' names. */; flags?: Readonly<Record<string, string>> } & (
   | { role: 'controllers'; podCidr: string /** With it certificates are signed. */; pkiDirectory?: string; pages?: PagesConfig }
   | { role: 'scheduler'; configuration?: SchedulerConfiguration; pages?: PagesConfig }
-  | { role: 'simulated-nodes'; count: number; namePrefix: string /** Any that is free unless given. */; firstSubnet?: number }
+  | {
+      role: 'simulated-nodes'
+      count: number
+      namePrefix: string /** Any that is free unless given. */
+      firstSubnet?: number
+      pages?: PagesConfig
+    }
 )
 
 export interface RoleOptions {

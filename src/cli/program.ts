@@ -13,7 +13,7 @@ import { printKubeconfig } from './kubeconfig.ts'
 import { complain, say } from './output.ts'
 import type { Platform } from './platform.ts'
 import { reset } from './reset.ts'
-import { CONTROLLERS_PORT, SCHEDULER_PORT } from './pages-flags.ts'
+import { CONTROLLERS_PORT, SCHEDULER_PORT, SIMULATED_NODES_PORT } from './pages-flags.ts'
 import { runControllers, runScheduler, simulateNodes } from './role.ts'
 import { status } from './status.ts'
 import { up } from './up.ts'
@@ -121,11 +121,11 @@ function addParts(add: Add, platform: Platform): void {
   withPages(add('scheduler', 'run the scheduler of a cluster, or stand by while another process does'), SCHEDULER_PORT)
     .option('--config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', fullPath)
     .action((options, self: Command) => runScheduler({ ...options, flags: flagsOf(self) }, platform))
-  withCluster(addTo(add('node', 'nodes that join a cluster'))('simulate', 'join simulated nodes, without containers'))
+  withPages(addTo(add('node', 'nodes that join a cluster'))('simulate', 'join simulated nodes, without containers'), SIMULATED_NODES_PORT)
     .option('--count <n>', 'how many', '1')
     .option('--name-prefix <text>', 'what their names begin with', 'simulated')
     .option('--first-subnet <n>', 'number of the first pod range to use; default: the first that nobody has')
-    .action((options) => simulateNodes(options, platform))
+    .action((options, self: Command) => simulateNodes({ ...options, flags: flagsOf(self) }, platform))
 }
 
 function addClock(add: Add, platform: Platform): void {

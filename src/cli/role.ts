@@ -8,7 +8,7 @@ import { DEFAULTS, MOST_SIMULATED_NODES } from './config.ts'
 import { CommandError, UsageError } from './errors.ts'
 import { userKubeconfig } from './kubeconfig-file.ts'
 import { goOnUnread, say } from './output.ts'
-import { CONTROLLERS_PORT, type PagesFlags, readPagesFlags, SCHEDULER_PORT } from './pages-flags.ts'
+import { CONTROLLERS_PORT, type PagesFlags, readPagesFlags, SCHEDULER_PORT, SIMULATED_NODES_PORT } from './pages-flags.ts'
 import type { Platform, RoleConfig } from './platform.ts'
 import { readSchedulerConfiguration } from './scheduler-config.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -49,7 +49,8 @@ export interface SimulateFlags extends RoleFlags {
   firstSubnet?: string
 }
 
-export async function simulateNodes(flags: SimulateFlags, platform: Platform): Promise<void> {
+export async function simulateNodes({ flags: said = {}, ...flags }: SimulateFlags & PagesFlags, platform: Platform): Promise<void> {
+  const pages = readPagesFlags(flags, SIMULATED_NODES_PORT)
   const count = Number(flags.count)
   if (!/^\d{1,5}$/.test(flags.count) || count < 1 || count > MOST_SIMULATED_NODES)
     throw new UsageError(`--count ${flags.count}: a whole number from 1 to ${MOST_SIMULATED_NODES}`)
@@ -60,6 +61,8 @@ export async function simulateNodes(flags: SimulateFlags, platform: Platform): P
     throw new UsageError(`--name-prefix ${flags.namePrefix}: lower-case letters, digits and dashes, at most 52`)
   const own = {
     role: 'simulated-nodes' as const,
+    flags: said,
+    ...(pages ? { pages } : {}),
     count,
     namePrefix: flags.namePrefix,
     ...(firstSubnet === undefined ? {} : { firstSubnet }),

@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { Lease } from '#api/kinds/coordination/lease.ts'
+import { Node } from '#api/kinds/core/node.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
 import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding.ts'
-import type { PagesConfig } from '#cli/platform.ts'
+import type { PagesConfig, RoleConfig } from '#cli/platform.ts'
 import { type Access, readKubeconfig } from '#client/kubeconfig.ts'
 import { systemClock } from '#lib/clock.ts'
 import { startRole } from './roles.ts'
@@ -26,9 +27,10 @@ async function clusterFor(t: TestContext) {
   const file = join(home, 'kubeconfig')
   writeFileSync(file, cluster.kubeconfig(), { mode: 0o600 })
   const access = readKubeconfig(file)
-  const start = async (role: 'controllers' | 'scheduler', pages: PagesConfig) => {
+  const start = async (role: 'controllers' | 'scheduler' | 'simulated-nodes', pages: PagesConfig) => {
     const said: string[] = []
-    const config = role === 'controllers' ? { role, podCidr: '10.244.0.0/16' } : { role }
+    const own = { controllers: { podCidr: '10.244.0.0/16' }, scheduler: {}, 'simulated-nodes': { count: 2, namePrefix: 'far' } }
+    const config = { role, ...own[role] } as RoleConfig
     const options = {
       clock: systemClock,
       signal: new AbortController().signal,
@@ -145,7 +147,7 @@ test('startRole shows health to everybody, and metrics to whom the API server le
     Plugins.MultiPoint.Enabled.some(({ Name, Weight }: { Name: string; Weight: number }) => Name === 'TaintToleration' && Weight === 3),
   )
   for (const path of ['/statusz', '/flagz', '/configz']) assert.equal((await ask(url + path)).code, 403, path)
-  assert.equal((await ask(`${url}/metrics`, { as: access, method: 'POST' })).code, 405)
+  assert.equal((await ask(`${url}/metrics`, { as: access, method: 'DELETE' })).code, 405)
 })
 
 test('startRole shows who leads and who stands by, and gives the lease back when it stops', async (t) => {
@@ -184,4 +186,27 @@ test('startRole goes on without pages where a port nobody asked for is taken, an
   await assert.rejects(start('scheduler', { ...ANY, port }), {
     message: `port ${port} is taken by another program: choose another with --secure-port`,
   })
+})
+
+test('startRole shows how simulated nodes are that join from elsewhere', async (t) => {
+  const { client, access, start } = await clusterFor(t)
+  const { url } = await start('simulated-nodes', ANY)
+  assert.equal((await ask(`${url}/readyz?verbose`)).body, '[+]ping ok\n[+]nodes ok\n[+]shutdown ok\nreadyz check passed\n')
+  assert.equal((await ask(`${url}/livez`, { method: 'POST' })).body, 'ok')
+  assert.equal((await client.list(Node)).items.length, 2)
+  assert.equal((await ask(`${url}/metrics`)).code, 403)
+  const read = async (path: string) => {
+    const { body } = await until(async () => {
+      const answer = await ask(`${url}${path}`, { as: access })
+      return answer.code === 200 && answer
+    })
+    return body
+  }
+  const metrics = await read('/metrics')
+  assert.match(metrics, /^sampan_simulated_nodes\{prefix="far"\} 2$/m)
+  assert.match(metrics, /^process_cpu_seconds_total /m)
+  assert.deepEqual(JSON.parse(await read('/configz')), { 'sampan.dev': { Count: 2, NamePrefix: 'far' } })
+  assert.match(await read('/statusz'), /^\nsimulated-nodes statusz\n/)
+  assert.match(await read('/flagz'), /secure-port=0\n$/)
+  assert.equal((await ask(`${url}/metrics`, { as: access, method: 'DELETE' })).code, 405)
 })

@@ -16,6 +16,7 @@ import { ensurePki } from '#server/pki/pki.ts'
 import { type ActorOptions, controllersOf, informersOf, schedulerOf, SCHEDULER, signersOf, SIMULATED_NODES } from './actors.ts'
 import { controllersShown, schedulerShown } from './component/configurations.ts'
 import { type Component, electedService } from './component/elected.ts'
+import { simulatedNodesService } from './component/simulated.ts'
 
 export async function startRole(
   config: RoleConfig,
@@ -72,9 +73,11 @@ export async function startRole(
         })
       }
       case 'simulated-nodes': {
-        const { role: _role, access: _access, flags: _flags, ...own } = config
-        const nodes = { ...own, client: clientFor(SIMULATED_NODES), informers: informersOf(shared), clock, log }
-        return createSimulatedNodes({ ...nodes, joining: joiningAs(random), stages: { random, define: true } })
+        const { role: _role, access: _access, flags = {}, pages, ...own } = config
+        const client = clientFor(SIMULATED_NODES)
+        const options = { ...own, client, informers: informersOf(shared), clock, log }
+        const nodes = createSimulatedNodes({ ...options, joining: joiningAs(random), stages: { random, define: true } })
+        return pages ? simulatedNodesService(nodes, { ...own, pages, flags, client, say }, shared) : nodes
       }
     }
   })()

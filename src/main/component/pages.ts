@@ -76,8 +76,9 @@ export function componentPages(options: PagesOptions): Service & { readonly port
     await access.admit(request, pathname)
     const page = pageOf(pathname, request)
     if (!page) return send(response, { status: 404, type: 'text/plain; charset=utf-8', body: '404 page not found\n' })
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      throw new StatusError('MethodNotAllowed', 'only GET and HEAD are served here')
+    // There it sets every count back to nothing.
+    if (request.method === 'DELETE' && pathname === '/metrics')
+      throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
     send(response, await page(searchParams))
   }
 
