@@ -132,7 +132,9 @@ test('startRole shows health to everybody, and metrics to whom the API server le
     }),
     200,
   )
-  assert.equal((await ask(`${url}/debug/pprof`, { as: access })).code, 404)
+  assert.equal((await ask(`${url}/debug/pprof/profile`)).code, 403)
+  assert.match((await ask(`${url}/debug/pprof/`, { as: access })).body, /href="profile"/)
+  assert.equal((await ask(`${url}/debug/pprof/threadcreate`, { as: access })).code, 404)
   assert.match(
     (await ask(`${url}/statusz`, { as: access })).body,
     /^\nkube-scheduler statusz\n[^]*\nPaths: \/configz \/flagz \/healthz \/livez /,

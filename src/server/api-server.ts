@@ -38,6 +38,7 @@ import { createServedKinds } from './endpoints/served-kinds.ts'
 import { pathsEndpoint } from './endpoints/paths.ts'
 import { metricsEndpoint } from './endpoints/metrics.ts'
 import { openApiEndpoints } from './endpoints/openapi.ts'
+import { profilesEndpoint } from './endpoints/profiles.ts'
 import { buildVersion, versionEndpoint } from './endpoints/version.ts'
 import { zPageEndpoints } from './endpoints/zpages.ts'
 import type { Engine } from './engine/engine.ts'
@@ -421,6 +422,7 @@ class Server implements ApiServer {
         ...(this.#options.metrics ?? []),
       ]),
       ...fairnessEndpoints(this.#fairness, clock),
+      profilesEndpoint(),
       ...zPageEndpoints({ clock, startedAt, version, flags: this.#options.flags ?? {}, paths: () => paths() }),
       ...(this.#extensions.endpoints ?? []),
       ...(this.#options.endpoints ?? []),

@@ -17,6 +17,7 @@ import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
 import { type HealthCheck, healthPages, type Page } from '#server/endpoints/health-pages.ts'
 import { buildVersion } from '#server/endpoints/version.ts'
+import { type ProfilePage, profilePages } from '#server/profiling/profile-pages.ts'
 import type { CertifiedKey } from '#server/pki/certificate-spec.ts'
 import { DelegatedAccess } from './delegated-access.ts'
 
@@ -69,11 +70,14 @@ export function componentPages(options: PagesOptions): Service & { readonly port
     const zPage = started.get(path)
     return zPage ? () => ({ status: 200, ...zPage({ accept: request.headers.accept }) }) : health.get(path)
   }
+  const profiles = profilePages()
   let bound = 0
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'https://component')
     await access.admit(request, pathname)
+    const profile = profiles(pathname, searchParams, untilClosed(response))
+    if (profile) return send(response, await profile)
     const page = pageOf(pathname, request)
     if (!page) return send(response, { status: 404, type: 'text/plain; charset=utf-8', body: '404 page not found\n' })
     // There it sets every count back to nothing.
@@ -144,7 +148,13 @@ async function ownCertificate({ clock, random, address, hostName }: PagesOptions
   return { key: own.key, certificate: `${own.certificate.trimEnd()}\n${authority.certificate}` }
 }
 
-function send(response: ServerResponse, { status, type, headers, body }: Page): void {
+function untilClosed(response: ServerResponse): AbortSignal {
+  const closed = new AbortController()
+  response.on('close', () => closed.abort(new Error('nobody waits for it any more')))
+  return closed.signal
+}
+
+function send(response: ServerResponse, { status, type, headers, body }: Page | ProfilePage): void {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...headers }).end(body)
 }
 

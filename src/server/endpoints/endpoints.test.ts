@@ -233,7 +233,7 @@ for (const accept of [
     assert.deepEqual([status, json.reason], [406, 'NotAcceptable'])
   })
 
-for (const path of ['/logs', '/logs/', '/debug/pprof', '/debug/pprof/heap', '/debug/flags/v'])
+for (const path of ['/logs', '/logs/', '/debug/pprof/goroutine', '/debug/pprof/trace', '/debug/flags/v'])
   test(`${path} is not here`, async () => {
     await using t = await startRequests()
     assert.equal((await t.send('GET', path)).status, 404)
