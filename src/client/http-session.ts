@@ -1,22 +1,16 @@
-// One HTTP/2 connection to an API server, opened on first use, again after it broke, kept until disposed. Bodies are bounded; nothing here knows of objects.
+// HTTP/2 to an API server: connections are opened when they are needed, again after they broke, and kept until disposed. What a server has surely not
+// begun is asked again. Bodies are bounded; nothing here knows of objects.
 import http2 from 'node:http2'
 import { StatusError } from '#api/status.ts'
-import type { Clock } from '#lib/clock.ts'
 import { AnswerStream } from './answer-stream.ts'
+import { type ConnectionOptions, HttpConnection } from './http-connection.ts'
 
-export interface SessionOptions {
-  url: string
-  ca?: string | Buffer
-  cert?: string | Buffer
-  key?: string | Buffer
+export interface SessionOptions extends ConnectionOptions {
   /** A bearer token, or where to get the present one. */
   token?: string | (() => string | Promise<string>)
-  /** Name to verify in the server's certificate when it is not the URL's host. */
-  servername?: string
   userAgent?: string
   /** Largest answer taken, in bytes; a watch's bound is per event. */
   maxBodyBytes?: number
-  clock: Clock
 }
 
 export interface HttpRequest {
@@ -41,13 +35,13 @@ export interface ResponseStream extends AsyncIterable<any> {
   readonly rstCode?: number | undefined
 }
 
-const PING_MS = 30_000
-const PING_TIMEOUT_MS = 15_000
+/** A server that refuses again and again is not there for us. */
+const MAX_TRIES = 4
 export const MAX_BODY_BYTES = 512 * 1024 * 1024
 
 export class HttpSession implements AsyncDisposable {
   #options: SessionOptions
-  #session: http2.ClientHttp2Session | undefined
+  readonly #connections = new Set<HttpConnection>()
   #closed = false
 
   constructor(options: SessionOptions) {
@@ -68,20 +62,16 @@ export class HttpSession implements AsyncDisposable {
       ...(bearer ? { authorization: `Bearer ${bearer}` } : {}),
       ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }),
     }
-    const stream = this.#connect().request(headers, { endStream: body === undefined })
-    const abort = () => stream.close(http2.constants.NGHTTP2_CANCEL)
-    signal?.addEventListener('abort', abort, { once: true })
-    stream.once('close', () => signal?.removeEventListener('abort', abort))
-    if (body !== undefined) stream.end(body)
-    return new Promise((resolve, reject) => {
-      const failed = (cause?: unknown) => reject(signal?.aborted ? signal.reason : unavailable(method, path, cause))
-      stream.once('response', (answer) => {
-        stream.off('close', failed)
-        resolve({ status: Number(answer[':status']), headers: answer, stream: new AnswerStream(stream) })
-      })
-      stream.once('error', failed)
-      stream.once('close', failed)
-    })
+    for (let attempt = 1; ; attempt++) {
+      const connection = this.#connect()
+      const stream = connection.request(headers, body)
+      try {
+        return await answerOf(stream, signal)
+      } catch (cause) {
+        signal?.throwIfAborted()
+        if (attempt === MAX_TRIES || !connection.wasSpared(stream)) throw unavailable(method, path, cause)
+      }
+    }
   }
 
   async readBody({ stream }: HttpResponse): Promise<Buffer> {
@@ -105,34 +95,37 @@ export class HttpSession implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
-    this.#session?.destroy()
+    for (const connection of this.#connections) connection.destroy()
   }
 
-  #connect(): http2.ClientHttp2Session {
+  /** The oldest with room for one more request, so that those that were needed once come to rest. */
+  #connect(): HttpConnection {
     if (this.#closed) throw new StatusError('ServiceUnavailable', 'the client is closed')
-    const current = this.#session
-    if (current && !current.closed && !current.destroyed) return current
-    const { url, ca, cert, key, servername, clock } = this.#options
-    const session = http2.connect(url, {
-      ...(ca ? { ca } : {}),
-      ...(cert ? { cert } : {}),
-      ...(key ? { key } : {}),
-      ...(servername ? { servername } : {}),
-      settings: { initialWindowSize: 4 * 1024 * 1024, enablePush: false },
-    })
-    session.once('connect', () => session.setLocalWindowSize(16 * 1024 * 1024))
-    // Every stream is told of the failure as well; without a listener the process would fall.
-    session.on('error', () => {})
-    // A peer that vanished without a word would leave watches waiting for ever.
-    const pinging = clock.every(PING_MS, () => {
-      if (session.closed || session.destroyed || session.connecting) return
-      const overdue = clock.after(PING_TIMEOUT_MS, () => session.destroy())
-      session.ping((error) => (overdue.cancel(), error && session.destroy()))
-    })
-    session.once('close', () => pinging.cancel())
-    this.#session = session
-    return session
+    for (const connection of this.#connections) if (connection.hasRoom) return connection
+    const connection = new HttpConnection(this.#options, (closed) => this.#connections.delete(closed))
+    this.#connections.add(connection)
+    return connection
   }
+}
+
+/** Rejects with what went wrong, if anything is known of it. */
+function answerOf(stream: http2.ClientHttp2Stream, signal: AbortSignal | undefined): Promise<HttpResponse> {
+  return new Promise((resolve, reject) => {
+    const failed = (cause?: unknown) => reject(cause)
+    const abort = () => {
+      stream.close(http2.constants.NGHTTP2_CANCEL)
+      // One that waits for its connection would close only with that.
+      failed(signal?.reason)
+    }
+    signal?.addEventListener('abort', abort, { once: true })
+    stream.once('response', (answer) => {
+      stream.off('close', failed)
+      resolve({ status: Number(answer[':status']), headers: answer, stream: new AnswerStream(stream) })
+    })
+    stream.once('error', failed)
+    stream.once('close', failed)
+    stream.once('close', () => signal?.removeEventListener('abort', abort))
+  })
 }
 
 function unavailable(method: string, path: string, cause: unknown): StatusError {
