@@ -28,6 +28,7 @@ export function createObjectReader(engine: Engine): ObjectReader {
       // Every write asks for quotas, limits, policies and webhooks, of which most clusters have none.
       return resource.cache.size === 0 ? [] : listed<T>(resource, namespace)
     },
+    fresh: () => mirror.fresh(),
     onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: ObjectChange<T>) => void, { glance = false } = {}) {
       const resource = storedResource(engine, kind)
       const served = (stored: StoredObject) =>

@@ -131,6 +131,8 @@ export interface ChangeOptions {
 export interface ObjectReader {
   get<T extends KubeObject>(kind: Kind<T>, key: { namespace?: string; name: string }): T | undefined
   list<T extends KubeObject>(kind: Kind<T>, namespace?: string): Iterable<T>
+  /** Resolves once everything acknowledged so far is here, whichever server was told; undefined where it is, or where nobody else writes. */
+  fresh?(): Promise<void> | undefined
   /** Called for every change of that kind from now on. */
   onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: ObjectChange<T>) => void, options?: ChangeOptions): Disposable
 }

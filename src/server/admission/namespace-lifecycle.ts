@@ -1,7 +1,7 @@
 // Objects live in namespaces that exist, and none are born in one that is ending.
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
-import type { AdmissionPlugin, ServerContext } from '#server/request.ts'
+import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
 import { denied, target } from './refusal.ts'
 
 const IMMORTAL = new Set(['default', 'kube-system', 'kube-public'])
@@ -18,12 +18,20 @@ export function namespaceLifecycle({ reader }: ServerContext): AdmissionPlugin {
         throw denied(request, 'this namespace may not be deleted')
       const name = attributes.namespace
       if (operation === 'DELETE' || operation === 'CONNECT' || !name || attributes.resource === 'namespaces' || QUESTIONS.has(what)) return
-      const namespace = reader.get(Namespace, { name })
-      if (!namespace) throw notFoundError(Namespace, name)
-      if (operation !== 'CREATE' || (!namespace.metadata?.deletionTimestamp && namespace.status?.phase !== 'Terminating')) return
-      const refusal = denied(request, `unable to create new content in namespace ${name} because it is being terminated`)
-      const cause = { reason: 'NamespaceTerminating', message: `namespace ${name} is being terminated`, field: 'metadata.namespace' }
-      throw new StatusError('Forbidden', refusal.message, { details: { ...refusal.details, causes: [cause] } })
+      const look = () => reader.get(Namespace, { name })
+      const known = look()
+      // One that was made through another server a moment ago may not be here yet.
+      const later = known ? undefined : reader.fresh?.()
+      return later ? later.then(() => assertThere(look(), request)) : assertThere(known, request)
     },
   }
+}
+
+function assertThere(namespace: Namespace | undefined, request: AdmissionRequest): void {
+  const name = request.attributes.namespace
+  if (!namespace) throw notFoundError(Namespace, name)
+  if (request.operation !== 'CREATE' || (!namespace.metadata?.deletionTimestamp && namespace.status?.phase !== 'Terminating')) return
+  const refusal = denied(request, `unable to create new content in namespace ${name} because it is being terminated`)
+  const cause = { reason: 'NamespaceTerminating', message: `namespace ${name} is being terminated`, field: 'metadata.namespace' }
+  throw new StatusError('Forbidden', refusal.message, { details: { ...refusal.details, causes: [cause] } })
 }

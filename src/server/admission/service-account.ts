@@ -50,6 +50,9 @@ function withAccount(
   const name = (request.object as Pod).spec?.serviceAccountName ?? ''
   const account = reader.get(ServiceAccount, { namespace, name })
   if (account) return act(account)
+  // One that was made through another server a moment ago may not be here yet.
+  const later = attempt < ATTEMPTS ? reader.fresh?.() : undefined
+  if (name !== 'default' && later) return later.then(() => withAccount(request, { reader, clock }, act, ATTEMPTS))
   if (name !== 'default' || attempt === ATTEMPTS)
     throw denied(request, `error looking up service account ${namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`)
   return clock.sleep(WAIT_MS).then(() => withAccount(request, { reader, clock }, act, attempt + 1))
