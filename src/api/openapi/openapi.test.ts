@@ -14,7 +14,7 @@ const openapi = new OpenApi(builtinKinds, 'v1.36.0')
 const json = (document: OpenApiDocument | undefined): Json => JSON.parse(document!.body.toString())
 
 test('index names every document with a hash that its etag repeats', async () => {
-  const { paths } = json(openapi.index())
+  const { paths } = json(await openapi.index())
   assert.ok(paths['api/v1'] && paths['apis/apps'] && paths.version && paths['.well-known/openid-configuration'])
   for (const root of Object.keys(paths)) {
     const document = await openapi.v3(root)
@@ -25,7 +25,7 @@ test('index names every document with a hash that its etag repeats', async () =>
 })
 
 test('v3 refers only to what it holds', async () => {
-  const { paths } = json(openapi.index())
+  const { paths } = json(await openapi.index())
   for (const root of Object.keys(paths)) {
     const document = await openapi.v3(root)
     const { components } = json(document)
@@ -135,9 +135,9 @@ test('v3 wants of an embedded object what it is, v2 tells nothing of one that ma
   assert.deepEqual(v2, marks)
 })
 
-test('index changes for the group whose kinds change, and for no other', () => {
-  const hashes = (schema: Schema) => json(new OpenApi([...builtinKinds, widget(schema)], 'v1.36.0').index()).paths
-  const [before, after] = [hashes(CUSTOM), hashes({ ...CUSTOM, description: 'Now told.' })]
+test('index changes for the group whose kinds change, and for no other', async () => {
+  const hashes = async (schema: Schema) => json(await new OpenApi([...builtinKinds, widget(schema)], 'v1.36.0').index()).paths
+  const [before, after] = [await hashes(CUSTOM), await hashes({ ...CUSTOM, description: 'Now told.' })]
   const changed = Object.keys(before).filter((root) => before[root].serverRelativeURL !== after[root].serverRelativeURL)
   assert.deepEqual(changed, ['apis/stable.example.com/v1'])
 })
@@ -299,7 +299,7 @@ test('v3 has every reference as upstream wraps it: bare only where nothing is sa
   const theirs: Json = JSON.parse(gunzipSync(readFileSync(PUBLISHED)).toString())
   const bare = new Set<string>()
   let wrapped = 0
-  for (const path of Object.keys(json(openapi.index()).paths)) {
+  for (const path of Object.keys(json(await openapi.index()).paths)) {
     const { schemas = {} } = json(await openapi.v3(path)).components ?? {}
     for (const [name, { properties = {} }] of Object.entries<Json>(schemas)) {
       for (const [field, ours] of Object.entries<Json>(properties)) {

@@ -62,7 +62,7 @@ export class OpenApi {
   readonly #groups: readonly Group[]
   readonly #remote: readonly RemoteDocument[]
   readonly #built = new Map<string, Promise<OpenApiDocument>>()
-  #roots: ReadonlyMap<string, Root> | undefined
+  #roots: Promise<ReadonlyMap<string, Root>> | undefined
 
   /** `release`: what the documents say the server's version is. */
   constructor(kinds: readonly Kind<any>[], release: string, remote: readonly RemoteDocument[] = []) {
@@ -73,9 +73,9 @@ export class OpenApi {
   }
 
   /** `/openapi/v3`: where each document is, and by which hash it may be kept. */
-  index(): OpenApiDocument {
+  async index(): Promise<OpenApiDocument> {
     const hashes = [
-      ...[...this.#documents()].map(([root, { hash }]) => [root, hash] as const),
+      ...[...(await this.#documents())].map(([root, { hash }]) => [root, hash] as const),
       ...this.#remote.map(({ root, hash }) => [root, hash] as const),
     ]
     const paths = hashes
@@ -90,7 +90,7 @@ export class OpenApi {
     const { made, hash } = this.#remote.find((one) => one.root === root) ?? {}
     const contentType = format === 'json' ? JSON_TYPE : V3_PROTOBUF
     if (made && format === 'json') return { contentType, etag: `"${hash}"`, body: made }
-    const found = this.#documents().get(root)
+    const found = (await this.#documents()).get(root)
     if (!found && !made) return undefined
     return this.#once(`${root} ${format}`, async () => {
       const parts = made ? partsOf(made) : await this.#buildV3(root, found!.version)
@@ -122,27 +122,35 @@ export class OpenApi {
   }
 
   /** Every document there is. Hashes follow from what goes in, so that telling them builds nothing. */
-  #documents(): ReadonlyMap<string, Root> {
-    if (this.#roots) return this.#roots
+  #documents(): Promise<ReadonlyMap<string, Root>> {
+    return (this.#roots ??= this.#findDocuments())
+  }
+
+  async #findDocuments(): Promise<ReadonlyMap<string, Root>> {
     const generated = readFileSync(new URL('../generated/schemas.json', import.meta.url))
     const base = createHash('sha256').update(this.#release).update(generated).digest('hex')
-    const hashOf = (parts: unknown) =>
-      createHash('sha256')
-        .update(`${base} ${JSON.stringify(parts)}`)
-        .digest('hex')
-        .toUpperCase()
+    const pause = slices()
+    const hashOf = async (kinds: readonly Kind<any>[]) => {
+      const hash = createHash('sha256').update(`${base} [`)
+      for (const [index, kind] of kinds.entries()) {
+        const text = JSON.stringify(fingerprint(kind))
+        hash.update(index > 0 ? `,${text}` : text)
+        await pause(text.length)
+      }
+      return hash.update(']').digest('hex').toUpperCase()
+    }
     const roots = new Map<string, Root>()
-    for (const { path } of informationPaths(this.#groups)) roots.set(path.slice(1, -1), { hash: hashOf(path), version: undefined })
+    for (const { path } of informationPaths(this.#groups)) {
+      const hash = createHash('sha256').update(`${base} ${JSON.stringify(path)}`)
+      roots.set(path.slice(1, -1), { hash: hash.digest('hex').toUpperCase(), version: undefined })
+    }
     for (const { name, versions } of this.#groups) {
       for (const version of versions) {
-        roots.set(rootOf({ group: name, version: version.version }).slice(1), {
-          hash: hashOf(version.kinds.map(fingerprint)),
-          version: { group: name, version },
-        })
+        const root = rootOf({ group: name, version: version.version }).slice(1)
+        roots.set(root, { hash: await hashOf(version.kinds), version: { group: name, version } })
       }
     }
-    this.#roots = new Map([...roots].toSorted(byKey))
-    return this.#roots
+    return new Map([...roots].toSorted(byKey))
   }
 
   async #buildV3(root: string, found: { group: string; version: VersionOfGroup } | undefined): Promise<OpenApiParts> {
@@ -177,7 +185,7 @@ export class OpenApi {
 async function jsonOfV3({ paths, schemas, securitySchemes, ...rest }: OpenApiParts): Promise<Buffer> {
   const head = `${JSON.stringify(rest).slice(0, -1)},"paths":`
   const parts = [head, ...(await spelled(paths)), ',"components":{"schemas":', ...(await spelled(schemas))]
-  return Buffer.from([...parts, `,"securitySchemes":${JSON.stringify(securitySchemes)}}}`].join(''))
+  return joined([...parts, `,"securitySchemes":${JSON.stringify(securitySchemes)}}}`])
 }
 
 /** Of a document that is whole already. */
@@ -215,10 +223,14 @@ async function collect(
     if (!found) throw new Error(`no definition named ${name}`)
     definitions.set(name, found.document)
     for (const inner of found.refers) wanted.add(inner)
-    await pause()
+    await pause(name.startsWith(BUILT_IN) ? 0 : MUCH)
   }
   return { paths: sorted(paths), definitions: sorted(definitions) }
 }
+
+/** What others have defined may be of any size. */
+const BUILT_IN = 'io.k8s.'
+const MUCH = 1024 * 1024
 
 const sorted = (entries: Map<string, Json>): Entries => [...entries].toSorted(byKey)
 
@@ -227,15 +239,21 @@ async function spelled(entries: Entries): Promise<string[]> {
   const pieces = ['{']
   const pause = slices()
   for (const [index, [name, document]] of entries.entries()) {
-    pieces.push(`${index ? ',' : ''}${JSON.stringify(name)}:${JSON.stringify(document)}`)
-    await pause()
+    const text = `${index ? ',' : ''}${JSON.stringify(name)}:${JSON.stringify(document)}`
+    pieces.push(text)
+    await pause(text.length)
   }
   pieces.push('}')
   return pieces
 }
 
-function finished(contentType: string, body: Buffer): OpenApiDocument {
-  return { contentType, body, etag: `"${createHash('sha256').update(body).digest('hex').toUpperCase()}"` }
+async function finished(contentType: string, body: Buffer): Promise<OpenApiDocument> {
+  const hash = createHash('sha256')
+  for (let at = 0; at < body.length; at += HASHED_AT_ONCE) {
+    if (at > 0) await nextTurn()
+    hash.update(body.subarray(at, at + HASHED_AT_ONCE))
+  }
+  return { contentType, body, etag: `"${hash.digest('hex').toUpperCase()}"` }
 }
 
 /** All of a kind that its document tells; built-in schemas are told by the release. */
@@ -244,6 +262,7 @@ function fingerprint({ group, version, kind, plural, scope, verbs, subresources,
 }
 
 const CHUNK = 512 * 1024
+const HASHED_AT_ONCE = 4 * 1024 * 1024
 
 /** The bytes of texts, with turns for others between. */
 async function joined(texts: readonly string[]): Promise<Buffer> {

@@ -2,11 +2,15 @@
 import { setImmediate } from 'node:timers/promises'
 
 const SLICE = 16
+const SLICE_BYTES = 64 * 1024
 
-/** To be awaited after each step; gives way every so many steps. */
-export function slices(): () => Promise<void> {
-  let calls = 0
-  return async () => {
-    if (++calls % SLICE === 0) await setImmediate()
+/** To be awaited after each step, with the bytes it came to if that may be many; gives way when that adds up. */
+export function slices(): (bytes?: number) => Promise<void> {
+  let share = 0
+  return async (bytes = 0) => {
+    share += 1 / SLICE + bytes / SLICE_BYTES
+    if (share < 1) return
+    share = 0
+    await setImmediate()
   }
 }

@@ -29,7 +29,7 @@ export function openApiEndpoints(served: ServedKinds, { release, clock }: { rele
     {
       path: V3,
       serves: (path) => path === V3 || path === `${V3}/`,
-      answer: (call) => send(call, openapi().index()),
+      answer: async (call) => send(call, await openapi().index()),
     },
     {
       serves: (path) => path.startsWith(`${V3}/`),

@@ -11,16 +11,18 @@ import { servedBytes, servedObject } from '#server/engine/encoding.ts'
 import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import type { Engine } from '#server/engine/engine.ts'
 import type { Resource } from '#server/registry.ts'
-import { answer, type Call } from './call.ts'
+import { answer, answerHeaders, type Call } from './call.ts'
 import { encode, messageFor } from './encode.ts'
 import { aroundItems, type ItemForm } from './list-forms.ts'
 import { partApart } from './part-apart.ts'
 import { CONTENT_TYPES, type Negotiated } from './negotiate.ts'
 import { partialMetadata } from './partial-metadata.ts'
+import { SlabPool, SlabWriter } from './slab-writer.ts'
 import { isTrue } from './request-info.ts'
 
 const compress = promisify(gzip)
 const GZIP_FROM = 128 * 1024
+const PACED_FROM = 4 * 1024 * 1024
 const LOOPBACK = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1', ''])
 
 export interface Sending {
@@ -93,9 +95,20 @@ export async function sendBytes(
   call: Call,
   { status, type, body }: { status: number; type: string; body: Uint8Array | string },
 ): Promise<void> {
+  if (body.length >= PACED_FROM && call.exchange.method !== 'HEAD' && !wantsGzip(call)) return sendPaced(call, { status, type, body })
   if (body.length < GZIP_FROM || !wantsGzip(call)) return answer(call, status, { type, body })
   const zipped = await compress(body, { level: 1 })
   answer(call, status, { type, body: zipped, headers: { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } })
+}
+
+/** To encrypt megabytes takes long: others have their turn. */
+async function sendPaced(call: Call, { status, type, body }: { status: number; type: string; body: Uint8Array | string }): Promise<void> {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length)
+  const target = call.exchange.open(status, { ...answerHeaders(call), 'content-type': type, 'content-length': bytes.length })
+  const writer = new SlabWriter(target, new SlabPool())
+  await writer.bytes(bytes, 0)
+  await writer.finish()
+  if (!writer.broken) target.end()
 }
 
 function transform(
