@@ -40,12 +40,22 @@ export class ProtobufWriter {
       this.#bytes[at] = value
       return
     }
+    if (typeof value === 'number' && value < 0x8000_0000) return this.#few(value)
     const bytes: number[] = []
     let left = BigInt(value)
     for (; left > 0x7fn; left >>= 7n) bytes.push(Number(left & 0x7fn) | 0x80)
     bytes.push(Number(left))
     const at = this.#claim(bytes.length)
     for (let index = 0; index < bytes.length; index++) this.#bytes[at + index] = bytes[index]!
+  }
+
+  /** Up to 31 bits: most lengths and numbers there are. */
+  #few(value: number): void {
+    const count = value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5
+    let at = this.#claim(count)
+    let left = value
+    for (const last = at + count - 1; at < last; left >>>= 7) this.#bytes[at++] = (left & 0x7f) | 0x80
+    this.#bytes[at] = left
   }
 
   signed(value: bigint | number): void {

@@ -22,7 +22,8 @@ export class DefinitionDocuments {
   readonly #dialect: Dialect
   readonly #texts: Descriptions
   readonly #kinds = new Map<string, GroupVersionKind[]>()
-  readonly #custom = new Map<string, Schema>()
+  /** Made when they are asked for: each may be large. */
+  readonly #custom = new Map<string, () => Schema>()
   readonly #unions = unions()
 
   constructor(kinds: Iterable<Kind<any>>, dialect: Dialect, texts: Descriptions) {
@@ -43,9 +44,15 @@ export class DefinitionDocuments {
     for (const kind of CORE_META) this.#name(`${META}.${kind}`, { group: '', version: 'v1', kind })
   }
 
+  /** The first half of the work that a large custom definition makes. */
+  prepare(name: string): void {
+    const schema = this.#custom.get(name)?.()
+    if (schema) this.#custom.set(name, () => schema)
+  }
+
   /** The definition spelled out, and the names of all it refers to; undefined where there is none. */
   document(name: string): { document: Json; refers: Set<string> } | undefined {
-    const schema = this.#custom.get(name) ?? definitions().get(name)
+    const schema = this.#custom.get(name)?.() ?? definitions().get(name)
     if (!schema) return undefined
     const refers = new Set<string>()
     const texts = Object.hasOwn(this.#texts.definitions, name) ? this.#texts.definitions[name] : this.#sharedTexts(name)
@@ -87,12 +94,14 @@ export class DefinitionDocuments {
   #add(kind: Kind<any>): void {
     const text: Schema = { type: 'string' }
     const name = definitionOfKind(kind)
-    const metadata = definitions().get(`${META}.ObjectMeta`)!
-    const schema = this.#dialect === 'v2' ? version2Schema(kind.schema) : kind.schema
-    const { apiVersion: _version, kind: _kind, ...properties } = schema.properties ?? {}
-    const whole = kind.schema.preserveUnknownFields && this.#dialect === 'v2'
-    this.#custom.set(name, whole ? schema : { ...schema, properties: { apiVersion: text, kind: text, ...properties, metadata } })
-    this.#custom.set(listDefinitionOf(kind), {
+    this.#custom.set(name, () => {
+      const metadata = definitions().get(`${META}.ObjectMeta`)!
+      const schema = this.#dialect === 'v2' ? version2Schema(kind.schema) : kind.schema
+      const { apiVersion: _version, kind: _kind, ...properties } = schema.properties ?? {}
+      const whole = kind.schema.preserveUnknownFields && this.#dialect === 'v2'
+      return whole ? schema : { ...schema, properties: { apiVersion: text, kind: text, ...properties, metadata } }
+    })
+    this.#custom.set(listDefinitionOf(kind), () => ({
       type: 'object',
       description: `${kind.listKind} is a list of ${kind.kind}`,
       properties: {
@@ -102,7 +111,7 @@ export class DefinitionDocuments {
         items: { type: 'array', items: { type: 'object', name } },
       },
       required: ['items'],
-    })
+    }))
   }
 
   #spell(schema: Schema, { refers, texts, builtIn }: Spelling): Json {
@@ -217,10 +226,12 @@ function typeOf({ name, type, format }: Schema, dialect: Dialect): Json {
 
 const POD = 'io.k8s.api.core.v1.Pod'
 
+const ALTERNATIVES = ['allOf', 'anyOf', 'oneOf', 'not']
+
 /** Version 2 knows no alternatives between schemas. */
 function constraintsOf({ constraints = {} }: Schema, dialect: Dialect): Json {
-  if (dialect === 'v3') return constraints
-  return Object.fromEntries(Object.entries(constraints).filter(([keyword]) => !['allOf', 'anyOf', 'oneOf', 'not'].includes(keyword)))
+  if (dialect === 'v3' || !ALTERNATIVES.some((keyword) => keyword in constraints)) return constraints
+  return Object.fromEntries(Object.entries(constraints).filter(([keyword]) => !ALTERNATIVES.includes(keyword)))
 }
 
 /** Definitions that may hold anything but are said to be objects. */

@@ -158,16 +158,23 @@ export class OpenApi {
     const items = found
       ? objectPaths([resourcesPath({ group: found.group, version: found.version.version })], found.version.kinds, texts)
       : informationPaths(this.#groups).filter(({ path }) => path === `/${root}/`)
-    const documents = new DefinitionDocuments(this.#kinds, 'v3', texts)
+    const documents = await this.#definitions('v3', texts)
     const { paths, definitions: schemas } = await collect(items, documents, pathV3)
     return { openapi: '3.0.0', info: { title: 'Kubernetes', version: this.#release }, paths, schemas, securitySchemes: SECURITY }
+  }
+
+  async #definitions(dialect: 'v2' | 'v3', texts: Descriptions): Promise<DefinitionDocuments> {
+    const pause = slices()
+    // The schema of a custom kind is made of its definition when it is first looked at.
+    for (const { schema } of this.#kinds) if (!schema.name) await pause(MUCH)
+    return new DefinitionDocuments(this.#kinds, dialect, texts)
   }
 
   async #buildV2() {
     const texts = descriptions()
     const parameters = new Map<string, Json>()
     const items = objectPaths(informationPaths(this.#groups), this.#kinds, texts)
-    const documents = new DefinitionDocuments(this.#kinds, 'v2', texts)
+    const documents = await this.#definitions('v2', texts)
     const own = await collect(items, documents, (item) => pathV2(item, parameters))
     const { paths, definitions } = mergeRemote(own, this.#remote)
     return {
@@ -219,6 +226,10 @@ async function collect(
   const definitions = new Map<string, Json>()
   // Grows while it is walked.
   for (const name of wanted) {
+    if (!name.startsWith(BUILT_IN)) {
+      documents.prepare(name)
+      await pause(MUCH)
+    }
     const found = documents.document(name)
     if (!found) throw new Error(`no definition named ${name}`)
     definitions.set(name, found.document)
