@@ -29,9 +29,20 @@ export class Attempts {
     this.#metrics.add('scheduler_queue_incoming_pods_total', [queue, event])
   }
 
+  hinted(plugin: string, { event, helps, tookMs }: { event: string; helps: boolean; tookMs: number }): void {
+    const labels = [plugin, event, helps ? 'Queue' : 'QueueSkip']
+    this.#metrics.observe('scheduler_queueing_hint_execution_duration_seconds', labels, tookMs / 1000)
+  }
+
+  /** `since`: when it began. */
+  handled(event: string, since: number): void {
+    this.#metrics.observe('scheduler_event_handling_duration_seconds', [event], (this.#clock.monotonic() - since) / 1000)
+  }
+
   /** `bindings`: how many are under way. */
   watch(queue: SchedulingQueue, cluster: Cluster, bindings: () => number): void {
     this.#metrics.measure('scheduler_goroutines', () => [[['binding'], bindings()]])
+    this.#metrics.measure('scheduler_inflight_events', () => Array.from(queue.missed, ([event, count]) => [[event], count]))
     this.#metrics.measure('scheduler_pending_pods', () => {
       const { active, backoff, refused, gated } = queue.waiting
       return [

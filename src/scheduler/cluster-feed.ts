@@ -23,6 +23,8 @@ import type { NominatedPods } from './nominations.ts'
 import { isAssigned, type PodInfo, podInfoOf, uidOf } from './pod-info.ts'
 import { objectsOf } from './objects.ts'
 import { siblingSelector } from './siblings.ts'
+import type { ClusterChange } from './plugin.ts'
+import { changeName } from './queue/change-names.ts'
 import type { SchedulingQueue } from './queue/scheduling-queue.ts'
 
 export interface ClusterFeedOptions {
@@ -34,6 +36,9 @@ export interface ClusterFeedOptions {
   isOurs(pod: Pod): boolean
   /** A pod that waited is gone or has its node. */
   settled(uid: string): void
+  now(): number
+  /** What changed is noted, under upstream's name; `since` by `now`. */
+  handled(event: string, since: number): void
 }
 
 /** What plugins look up; pods that wait may be helped by a change of any. */
@@ -68,7 +73,7 @@ export async function feedCluster(options: ClusterFeedOptions): Promise<Disposab
     const { kind } = informer.kind
     subscriptions.use(
       informer.subscribe(({ object, previous }) =>
-        options.queue.changed({ type: 'object', kind, action: !object ? 'Delete' : previous ? 'Update' : 'Add' }),
+        note(options, { type: 'object', kind, action: !object ? 'Delete' : previous ? 'Update' : 'Add' }, options.now()),
       ),
     )
   }
@@ -80,13 +85,33 @@ export async function feedCluster(options: ClusterFeedOptions): Promise<Disposab
   return subscriptions.move()
 }
 
-function nodeChanged({ cluster, queue }: ClusterFeedOptions, node: Node | undefined, previous: Node | undefined): void {
-  if (!node) return cluster.removeNode(previous?.metadata?.name ?? '')
-  cluster.setNode(node)
-  queue.changed({ type: 'node', node, ...(previous ? { previous } : {}) })
+function note({ queue, handled }: ClusterFeedOptions, change: ClusterChange, since: number): void {
+  queue.changed(change)
+  handled(changeName(change), since)
+}
+
+function nodeChanged(options: ClusterFeedOptions, node: Node | undefined, previous: Node | undefined): void {
+  const { cluster, handled, now } = options
+  const since = now()
+  if (node) {
+    cluster.setNode(node)
+    note(options, { type: 'node', node, ...(previous ? { previous } : {}) }, since)
+  } else {
+    cluster.removeNode(previous?.metadata?.name ?? '')
+    handled('NodeDelete', since)
+  }
 }
 
 function podChanged(options: ClusterFeedOptions, pod: Pod | undefined, previous: Pod | undefined): void {
+  const since = options.now()
+  podNoted(options, pod, previous)
+  const seen = pod ?? previous
+  if (!seen || (!isAssigned(seen) && !options.isOurs(seen))) return
+  const what = !pod ? 'Delete' : previous && isAssigned(previous) === isAssigned(pod) ? 'Update' : 'Add'
+  options.handled(`${isAssigned(seen) ? 'Assigned' : 'Unscheduled'}Pod${what}`, since)
+}
+
+function podNoted(options: ClusterFeedOptions, pod: Pod | undefined, previous: Pod | undefined): void {
   const { cluster, queue, nominations, isOurs, settled } = options
   if (previous && (!pod || previous.metadata?.uid !== pod.metadata?.uid)) {
     podGone(options, previous)

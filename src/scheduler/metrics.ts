@@ -1,4 +1,4 @@
-// What the scheduler counts, under upstream's names. Left out: what only tells of upstream's inner life (queueing hints, informer events, batches).
+// What the scheduler counts, under upstream's names. Left out: batches, which there are none of.
 import { exponentialBounds, Metrics, type MetricTable } from '#lib/metrics.ts'
 
 const SECONDS = exponentialBounds(0.001, 2, 15)
@@ -42,6 +42,19 @@ const table = {
     help: 'How often plugins are asked.',
     labels: ['plugin', 'extension_point', 'profile'],
   },
+  scheduler_queueing_hint_execution_duration_seconds: {
+    type: 'histogram',
+    help: 'How long a plugin takes to say whether a change helps a pod, of one question in ten.',
+    labels: ['plugin', 'event', 'hint'],
+    bounds: exponentialBounds(0.00001, 1.5, 20),
+  },
+  scheduler_event_handling_duration_seconds: {
+    type: 'histogram',
+    help: 'How long it takes to note what changed.',
+    labels: ['event'],
+    bounds: exponentialBounds(0.0001, 2, 12),
+  },
+  scheduler_inflight_events: { type: 'gauge', help: 'Changes kept for pods that are being tried.', labels: ['event'] },
   scheduler_goroutines: { type: 'gauge', help: 'What goes on beside the search for nodes.', labels: ['operation'] },
   scheduler_preemption_goroutines_duration_seconds: {
     type: 'histogram',

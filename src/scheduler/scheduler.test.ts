@@ -57,6 +57,15 @@ test('scheduler counts attempts, waiting pods and what it knows under upstreamâ€
   assert.equal(count('scheduler_scheduling_algorithm_duration_seconds'), 2)
   assert.equal(count('scheduler_pod_scheduling_attempts'), 1)
   assert.equal(metric('scheduler_pod_scheduling_sli_duration_seconds')[0]?.labels.attempts, '1')
+  const counted = (name: string, label: string) =>
+    new Map(metric(name).flatMap(({ suffix, labels, value: times }) => (suffix === '_count' ? [[labels[label], times] as const] : [])))
+  const events = counted('scheduler_event_handling_duration_seconds', 'event')
+  for (const event of ['NodeAdd', 'UnscheduledPodAdd', 'AssignedPodAdd']) assert.ok(events.get(event), event)
+  await createNode('b', { cpu: '4' })
+  assert.equal(await bound('large'), 'b')
+  const hints = metric('scheduler_queueing_hint_execution_duration_seconds').filter(({ suffix }) => suffix === '_count')
+  assert.deepEqual(hints[0]?.labels, { plugin: 'NodeResourcesFit', event: hints[0]?.labels.event, hint: hints[0]?.labels.hint })
+  assert.ok(['Queue', 'QueueSkip'].includes(hints[0]!.labels.hint!))
 })
 
 test('scheduler tells a pod why it waits and places it once a node comes', async (t) => {

@@ -141,6 +141,7 @@ class Scheduler {
       ...(configuration?.podMaxBackoffMs ? { maxBackoffMs: configuration.podMaxBackoffMs } : {}),
       wake: () => this.wake(),
       entered: (queue, event) => this.#attempts.entered(queue, event),
+      hinted: (plugin, hint) => this.#attempts.hinted(plugin, hint),
     })
     this.#attempts.watch(this.queue, this.#cluster, () => this.#bindings + this.#preparing.size)
   }
@@ -162,6 +163,8 @@ class Scheduler {
       queue: this.queue,
       nominations: this.#nominations,
       isOurs: (pod) => this.#servedOf(pod) !== undefined,
+      now: () => this.#options.clock.monotonic(),
+      handled: (event, since) => this.#attempts.handled(event, since),
       settled: (uid) => {
         this.#status.forget(uid)
         this.#preparing.get(uid)?.abort(new Error('the pod is gone'))

@@ -211,3 +211,15 @@ test('SchedulingQueue wakes for a promise that ends none but those it stood in t
   queue.changed({ ...gone('other'), priority: 5 })
   assert.equal(queue.waiting.refused, 1)
 })
+
+test('SchedulingQueue tells what changed while a pod is being tried, until it is settled', (t) => {
+  const { queue, add } = queueOf(t)
+  add('slow')
+  const queued = queue.take()!
+  queue.follow(queued)
+  queue.changed(gone('a'))
+  queue.changed(gone('b'))
+  assert.deepEqual([...queue.missed], [['AssignedPodDelete', 2]])
+  queue.done(queued)
+  assert.deepEqual([...queue.missed], [])
+})

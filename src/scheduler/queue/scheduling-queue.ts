@@ -63,7 +63,11 @@ export interface SchedulingQueueOptions {
   wake(): void
   /** A pod came to wait there, and why. */
   entered?(queue: 'active' | 'backoff' | 'unschedulable', event: string): void
+  /** A plugin was asked whether a change helps a pod: of one question in ten, as they are many. */
+  hinted?(plugin: string, hint: { event: string; helps: boolean; tookMs: number }): void
 }
+
+const HINT_SAMPLE = 10
 
 export class SchedulingQueue implements Disposable {
   readonly #options: SchedulingQueueOptions
@@ -86,6 +90,7 @@ export class SchedulingQueue implements Disposable {
   readonly #flush: Timer
   #backoffTimer: Timer | undefined
   #turn = 0
+  #hints = 0
 
   constructor(options: SchedulingQueueOptions) {
     this.#options = options
@@ -225,6 +230,17 @@ export class SchedulingQueue implements Disposable {
     return { active, backoff, refused: this.#refused.size, gated: this.#gated.size }
   }
 
+  /** What changed while pods are being tried, by name: of the pod that has been tried longest. */
+  get missed(): Map<string, number> {
+    const counts = new Map<string, number>()
+    for (const changes of this.#slow.values()) {
+      if (!changes) continue
+      for (const change of changes) counts.set(changeName(change), (counts.get(changeName(change)) ?? 0) + 1)
+      break
+    }
+    return counts
+  }
+
   /** Pods for which there was no node. */
   get refusedPods(): Iterable<Readonly<QueuedPod>> {
     return this.#refused
@@ -254,7 +270,16 @@ export class SchedulingQueue implements Disposable {
     // Refused by no plugin at all: there was no node.
     if (plugins.size === 0) return change.type === 'node' && !change.previous
     if (plugins.has(EXTENDER)) return true
-    return this.#options.pluginsOf(info).some((plugin) => plugins.has(plugin.name) && plugin.helps?.(change, info))
+    return this.#options.pluginsOf(info).some((plugin) => plugins.has(plugin.name) && plugin.helps && this.#hint(plugin, change, info))
+  }
+
+  #hint(plugin: Plugin, change: ClusterChange, info: PodInfo): boolean {
+    const { clock, hinted } = this.#options
+    if (!hinted || this.#hints++ % HINT_SAMPLE > 0) return plugin.helps!(change, info)
+    const began = clock.monotonic()
+    const helps = plugin.helps!(change, info)
+    hinted(plugin.name, { event: changeName(change), helps, tookMs: clock.monotonic() - began })
+    return helps
   }
 
   #settle(queued: QueuedPod, plugins: ReadonlySet<string>, erred: boolean): void {
