@@ -8,12 +8,13 @@ import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
 import { apiVersionOf, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { formatLabelSelector, selectorOf } from '#api/label-selector.ts'
 import { conflictError, invalidError, StatusError } from '#api/status.ts'
-import { LruMap } from '#lib/lru-map.ts'
 import { applyObject } from './apply.ts'
 import { decodeLocal, type FieldValidation } from './decode.ts'
 import type { AdmissionView, Engine, Write } from './engine.ts'
 import { servedObject } from './encoding.ts'
 import { updateObject } from './update.ts'
+
+type Paths = NonNullable<Kind['scale']>
 
 export const ScaleKind: Kind<Scale> = defineKind<Scale>({
   group: 'autoscaling',
@@ -34,9 +35,9 @@ export const ScaleKind: Kind<Scale> = defineKind<Scale>({
 })
 
 export function scaleOf(kind: Kind, object: KubeObject): Scale {
-  const paths = kind.scale!
+  const { replicas, there, selector: way } = waysOf(kind.scale!)
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {}
-  const selector = paths.labelSelector ? read(object, paths.labelSelector) : undefined
+  const selector = way && read(object, way)
   const text = typeof selector === 'string' ? selector : isObject(selector) ? selectorText(selector) : ''
   const metadata = {
     ...(name === undefined ? {} : { name }),
@@ -49,8 +50,8 @@ export function scaleOf(kind: Kind, object: KubeObject): Scale {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata,
-    spec: { replicas: Number(read(object, paths.specReplicas) ?? 0) },
-    status: { replicas: Number(read(object, paths.statusReplicas) ?? 0), ...(text ? { selector: text } : {}) },
+    spec: { replicas: Number(read(object, replicas) ?? 0) },
+    status: { replicas: Number(read(object, there) ?? 0), ...(text ? { selector: text } : {}) },
   }
 }
 
@@ -115,7 +116,7 @@ export async function applyScale(
   const { replicas } = (decodeLocal(ScaleKind, clone(patch)) as Scale).spec ?? {}
   const { managedFields: _managed, ...metadata } = patch.metadata ?? {}
   const wanted: KubeObject = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata }
-  if (isObject(read(patch, 'spec')) && read(patch, 'spec.replicas') !== undefined) {
+  if (isObject(read(patch, ['spec'])) && read(patch, ['spec', 'replicas']) !== undefined) {
     if (replicas! < 0) throw invalidError(ScaleKind, key.name, [invalid('spec.replicas', replicas, 'must be greater than or equal to 0')])
     set(wanted, kind.scale!.specReplicas, replicas)
   }
@@ -139,18 +140,30 @@ export function withReplicas(kind: Kind, object: KubeObject, replicas: number): 
   return object
 }
 
-/** Of a few kinds, again and again. */
-const paths = new LruMap<string, readonly string[]>(100)
+type Steps = readonly string[]
 
-function stepsOf(path: string): readonly string[] {
-  let steps = paths.get(path)
-  if (!steps) paths.set(path, (steps = path.split('.').filter(Boolean)))
-  return steps
+/** The ways to a kind's replicas and selector: autoscalers go them again and again. */
+const ways = new WeakMap<Paths, { replicas: Steps; there: Steps; selector: Steps | undefined }>()
+
+function waysOf(paths: Paths) {
+  let known = ways.get(paths)
+  if (!known) {
+    const { specReplicas, statusReplicas, labelSelector } = paths
+    known = {
+      replicas: stepsOf(specReplicas),
+      there: stepsOf(statusReplicas),
+      selector: labelSelector ? stepsOf(labelSelector) : undefined,
+    }
+    ways.set(paths, known)
+  }
+  return known
 }
 
-function read(object: unknown, path: string): unknown {
+const stepsOf = (path: string): Steps => path.split('.').filter(Boolean)
+
+function read(object: unknown, steps: Steps): unknown {
   let value = object
-  for (const step of stepsOf(path)) {
+  for (const step of steps) {
     if (!isObject(value)) return undefined
     value = getOwn(value, step)
   }
