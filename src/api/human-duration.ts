@@ -11,13 +11,13 @@ export function humanDuration(milliseconds: number): string {
   if (seconds < -1) return '<invalid>'
   if (milliseconds < 0) return '0s'
   if (seconds < 2 * MINUTE) return `${seconds}s`
-  if (seconds < 10 * MINUTE) return two(seconds, MINUTE, 'm', 1, 's')
+  if (seconds < 10 * MINUTE) return two(seconds, [MINUTE, 'm'], [1, 's'])
   if (seconds < 3 * HOUR) return `${Math.floor(seconds / MINUTE)}m`
-  if (seconds < 8 * HOUR) return two(seconds, HOUR, 'h', MINUTE, 'm')
+  if (seconds < 8 * HOUR) return two(seconds, [HOUR, 'h'], [MINUTE, 'm'])
   if (seconds < 2 * DAY) return `${Math.floor(seconds / HOUR)}h`
-  if (seconds < 8 * DAY) return two(seconds, DAY, 'd', HOUR, 'h')
+  if (seconds < 8 * DAY) return two(seconds, [DAY, 'd'], [HOUR, 'h'])
   if (seconds < 2 * YEAR) return `${Math.floor(seconds / DAY)}d`
-  if (seconds < 8 * YEAR) return two(seconds, YEAR, 'y', DAY, 'd')
+  if (seconds < 8 * YEAR) return two(seconds, [YEAR, 'y'], [DAY, 'd'])
   return `${Math.floor(seconds / YEAR)}y`
 }
 
@@ -26,7 +26,9 @@ export function humanAge(time: string | null | undefined, now: number): string {
   return time ? humanDuration(now - Date.parse(time)) : '<unknown>'
 }
 
-function two(seconds: number, big: number, bigName: string, small: number, smallName: string): string {
+type Unit = [seconds: number, name: string]
+
+function two(seconds: number, [big, bigName]: Unit, [small, smallName]: Unit): string {
   const rest = Math.floor((seconds % big) / small)
   return `${Math.floor(seconds / big)}${bigName}${rest ? `${rest}${smallName}` : ''}`
 }

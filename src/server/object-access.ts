@@ -74,11 +74,14 @@ class LazyChange<T> implements ObjectChange<T> {
 }
 
 export function createObjectWriter(engine: Engine): ObjectWriter {
-  const write = (kind: Kind, { verb, key, options = {} }: { verb: string; key: Partial<ObjectKey>; options?: ModifyOptions }): Write => {
+  const write = (
+    kind: Kind<any>,
+    { verb, key, options = {} }: { verb: string; key: Partial<ObjectKey>; options?: ModifyOptions },
+  ): Write => {
     const { subresource = '', dryRun = false, fieldManager = '' } = options
     return {
       resource: storedResource(engine, kind),
-      attributes: attributesOf(kind, { user: SYSTEM_USER, verb, subresource, ...key }),
+      attributes: attributesOf(kind, { user: SYSTEM_USER, verb, subresource, namespace: key.namespace, name: key.name }),
       dryRun,
       fieldManager,
       trusted: fieldManager ? 'managed' : 'plain',
@@ -87,18 +90,18 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
   }
   return {
     async create<T extends KubeObject>(kind: Kind<T>, object: T) {
-      const own = settled(kind as unknown as Kind, clone(object))
-      const call = write(kind as unknown as Kind, { verb: 'create', key: own.metadata ?? {} })
+      const own = settled(kind, clone(object))
+      const call = write(kind, { verb: 'create', key: own.metadata ?? {} })
       const { stored } = await createObject(engine, call, own)
       return servedObject(call.resource, stored, engine.mirror.recent) as T
     },
     async modify<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, change: (object: T) => void, options: ModifyOptions = {}) {
-      const call = write(kind as unknown as Kind, { verb: 'update', key, options })
+      const call = write(kind, { verb: 'update', key, options })
       const build = (present: KubeObject | undefined) => {
         const { managedFields, ...metadata } = present!.metadata ?? {}
         const next = clone({ ...present, metadata }) as T
         change(next)
-        const own = settled(kind as unknown as Kind, next)
+        const own = settled(kind, next)
         // Nobody changes these here: the ones that are there will do.
         if (managedFields) own.metadata!.managedFields ??= managedFields
         return own
@@ -107,7 +110,7 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
       return servedObject(call.resource, stored, engine.mirror.recent) as T
     },
     async delete<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, { dryRun = false, ...options } = {}) {
-      const call = write(kind as unknown as Kind, { verb: 'delete', key, options: { dryRun } })
+      const call = write(kind, { verb: 'delete', key, options: { dryRun } })
       const { stored } = await deleteObject(engine, call, { key, options })
       return servedObject(call.resource, stored, engine.mirror.recent) as T | Status
     },
@@ -115,7 +118,7 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
 }
 
 /** As it is kept: zeros gone or there as in what clients send, defaults filled in. */
-function settled<T extends KubeObject>(kind: Kind, object: T): T {
+function settled<T extends KubeObject>(kind: Kind<any>, object: T): T {
   if (!kind.decode) decodeInto(object, kind.schema)
   applyDefaults(kind, object)
   return object

@@ -38,7 +38,7 @@ async function checkRole(request: AdmissionRequest, checks: EscalationChecks): P
   const sameRules = isDeepStrictEqual(role.rules ?? [], previous?.rules ?? [])
   const sameAggregation = isDeepStrictEqual(role.aggregationRule, previous?.aggregationRule)
   if (previous && sameRules && sameAggregation) return
-  if (await may(request, 'escalate', request.kind.plural, checks)) return
+  if (await may(request, { verb: 'escalate', plural: request.kind.plural, name: request.object?.metadata?.name }, checks)) return
   const name = role.metadata?.name ?? ''
   if (role.aggregationRule && !sameAggregation && missingRights(checks.rbac.rulesOf(request.attributes.user, ''), EVERYTHING).length > 0)
     throw forbiddenError(request.kind, name, 'must have cluster-admin privileges to use the aggregationRule')
@@ -51,7 +51,7 @@ async function checkBinding(request: AdmissionRequest, checks: EscalationChecks)
   if (previous && isDeepStrictEqual(binding.roleRef, previous.roleRef) && isDeepStrictEqual(binding.subjects, previous.subjects)) return
   const { roleRef } = binding
   const plural = roleRef.kind === 'ClusterRole' ? 'clusterroles' : 'roles'
-  if (await may(request, 'bind', plural, checks, roleRef.name)) return
+  if (await may(request, { verb: 'bind', plural, name: roleRef.name }, checks)) return
   const role = checks.index().role(roleRef, request.attributes.namespace)
   if (!role) throw notFoundError({ group: GROUP, plural }, roleRef.name)
   assertHeld(request, role.rules, checks)
@@ -59,13 +59,11 @@ async function checkBinding(request: AdmissionRequest, checks: EscalationChecks)
 
 async function may(
   request: AdmissionRequest,
-  verb: string,
-  resource: string,
+  { verb, plural, name }: { verb: string; plural: string; name: string | undefined },
   { authorizer }: EscalationChecks,
-  name = request.object?.metadata?.name,
 ): Promise<boolean> {
   const { user, namespace } = request.attributes
-  const asked = attributesOf({ group: GROUP, version: 'v1', plural: resource }, { user, verb, namespace, name })
+  const asked = attributesOf({ group: GROUP, version: 'v1', plural }, { user, verb, namespace, name })
   return (await authorizer.authorize(asked)).allowed
 }
 

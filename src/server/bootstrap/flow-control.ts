@@ -38,7 +38,9 @@ const everything = on(['*'], ['*'], ['*'], { clusterScope: true, namespaces: ['*
 const anyPath = { verbs: ['*'], nonResourceURLs: ['*'] }
 const all = (subjects: Subjects): PolicyRulesWithSubjects => ({ subjects, resourceRules: [everything], nonResourceRules: [anyPath] })
 
-const SCHEMAS: [name: string, level: string, precedence: number, distinguisher: string, rules: PolicyRulesWithSubjects[]][] = [
+type SchemaRow = [name: string, level: string, precedence: number, distinguisher: string, rules: PolicyRulesWithSubjects[]]
+
+const SCHEMAS: SchemaRow[] = [
   ['exempt', 'exempt', 1, '', [all([group('system:masters')])]],
   [
     'probes',
@@ -91,14 +93,14 @@ export function flowControl(): Desired[] {
     return level(name, { type: 'Limited', limited: { nominalConcurrencyShares: shares, lendablePercent: lendable, limitResponse } })
   })
   const exempt = level('exempt', { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } })
-  return [exempt, ...levels, ...SCHEMAS.map((row) => schema(...row))]
+  return [exempt, ...levels, ...SCHEMAS.map(schema)]
 }
 
 function level(name: string, spec: PriorityLevelConfigurationSpec): Desired<PriorityLevelConfiguration> {
   return { kind: PriorityLevelConfiguration, object: { metadata: metaOf(name), spec }, reconcile: reconcileSpec }
 }
 
-function schema(name: string, levelName: string, matchingPrecedence: number, distinguisher: string, rules: PolicyRulesWithSubjects[]) {
+function schema([name, levelName, matchingPrecedence, distinguisher, rules]: SchemaRow) {
   const spec: FlowSchemaSpec = { priorityLevelConfiguration: { name: levelName }, matchingPrecedence, rules }
   if (distinguisher) spec.distinguisherMethod = { type: distinguisher }
   return { kind: FlowSchema, object: { metadata: metaOf(name), spec }, reconcile: reconcileSpec, status: markFound }

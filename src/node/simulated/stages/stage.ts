@@ -3,7 +3,7 @@
 import { defineKind } from '#api/define-kind.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
-import type { Condition, LabelSelectorRequirement } from '#api/generated/types.ts'
+import type { Condition, CustomResourceDefinition, JSONSchemaProps, LabelSelectorRequirement } from '#api/generated/types.ts'
 
 export interface StageSpec {
   resource: 'Pod' | 'Node'
@@ -49,17 +49,21 @@ export const Stage: Kind<Stage> = defineKind<Stage>({
   scope: 'Cluster',
 })
 
-const text = { type: 'string' }
-const texts = { type: 'object', additionalProperties: text }
+const text: JSONSchemaProps = { type: 'string' }
+const texts: JSONSchemaProps = { type: 'object', additionalProperties: text }
 const expression = { type: 'string', maxLength: 10_000 }
-const loose = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+const loose: JSONSchemaProps = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
 const seconds = { type: 'number', minimum: 0, maximum: 31_536_000 }
-const said = (description: string, schema: object) => ({ description, ...schema })
-const object = (properties: object, more: object = {}) => ({ type: 'object', properties, ...more })
+const said = (description: string, schema: JSONSchemaProps): JSONSchemaProps => ({ description, ...schema })
+const object = (properties: Record<string, JSONSchemaProps>, more: JSONSchemaProps = {}): JSONSchemaProps => ({
+  type: 'object',
+  properties,
+  ...more,
+})
 const requirement = object({ key: text, operator: text, values: { type: 'array', items: text } }, { required: ['key', 'operator'] })
 
 /** The CustomResourceDefinition of it. */
-export const stageDefinition = {
+export const stageDefinition: CustomResourceDefinition = {
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
   metadata: { name: 'stages.sampan.dev' },
@@ -138,4 +142,4 @@ export const stageDefinition = {
       },
     ],
   },
-} as const
+}

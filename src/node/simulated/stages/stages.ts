@@ -78,7 +78,7 @@ export class Stages {
     stack.defer(() => this.#end())
     stack.use(
       informers.of(CustomResourceDefinition).subscribe(({ object, previous }) => {
-        if ((object ?? previous)?.metadata?.name !== stageDefinition.metadata.name) return
+        if ((object ?? previous)?.metadata?.name !== stageDefinition.metadata?.name) return
         const established = object?.status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True')
         if (established) this.#follow()
         else if (!object) this.#end()
@@ -289,7 +289,7 @@ export class Stages {
 
 /** Makes the definition of stages, unless it is there. */
 export async function defineStages(client: Client): Promise<void> {
-  await client.create(CustomResourceDefinition, stageDefinition as unknown as CustomResourceDefinition).catch((error: unknown) => {
+  await client.create(CustomResourceDefinition, stageDefinition).catch((error: unknown) => {
     if (!hasReason(error, 'AlreadyExists')) throw error
   })
 }
