@@ -38,68 +38,86 @@ export interface Registration extends Service {
 }
 
 export function createRegistration(options: RegistrationOptions): Registration {
-  const { name, client, clock, log, events } = options
-  const lease = new NodeLease({ client, clock, node: name })
-  let current: ApiNode | undefined
-  let reportedAt = -Infinity
-  let looking: Promise<void> | undefined
+  return new NodeRegistration(options)
+}
 
-  const attempt = (what: string, work: () => Promise<void>) =>
-    void work().catch((error: unknown) => log.warn(`could not ${what}`, { node: name, error }))
+class NodeRegistration implements Registration {
+  readonly name: string
+  readonly #options: RegistrationOptions
+  readonly #lease: NodeLease
+  #current: ApiNode | undefined
+  #reportedAt = -Infinity
+  #looking: Promise<void> | undefined
 
-  const look = async () => {
-    if (!current) {
-      current = await register(options)
-      const { uid = '' } = current.metadata ?? {}
-      attempt('make the CSI node', () => ensureCsiNode(client, { name, uid }))
+  constructor(options: RegistrationOptions) {
+    const { name, client, clock } = options
+    this.name = `node ${name}`
+    this.#options = options
+    this.#lease = new NodeLease({ client, clock, node: name })
+  }
+
+  node(): ApiNode | undefined {
+    return this.#current
+  }
+
+  refresh(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined
+    })
+    return this.#looking
+  }
+
+  async start(signal: AbortSignal): Promise<AsyncDisposable> {
+    const { name, events, clock } = this.#options
+    events.event(reference(name), 'Normal', 'Starting', 'Starting kubelet.')
+    await this.#register(signal)
+    const renew = () => this.#attempt('renew the lease', () => this.#lease.renew(this.#current?.metadata?.uid))
+    renew()
+    using starting = new DisposableStack()
+    starting.use(clock.every(STATUS_PERIOD_MS, () => this.#attempt('update the node status', () => this.refresh())))
+    starting.use(clock.every(LEASE_PERIOD_MS, renew))
+    const running = starting.move()
+    return { [Symbol.asyncDispose]: async () => running.dispose() }
+  }
+
+  async #register(signal: AbortSignal): Promise<void> {
+    const { name, log, clock } = this.#options
+    for (;;) {
+      try {
+        return await this.refresh()
+      } catch (error) {
+        signal.throwIfAborted()
+        log.warn('could not register the node', { node: name, error })
+        await clock.sleep(RETRY_MS, signal)
+      }
     }
-    const previous = current.status ?? {}
-    const status = await options.status(previous)
-    if (!statusChanged(status, previous) && clock.monotonic() - reportedAt < REPORT_PERIOD_MS) return
+  }
+
+  async #look(): Promise<void> {
+    const { name, client, clock } = this.#options
+    if (!this.#current) {
+      this.#current = await register(this.#options)
+      const { uid = '' } = this.#current.metadata ?? {}
+      this.#attempt('make the CSI node', () => ensureCsiNode(client, { name, uid }))
+    }
+    const previous = this.#current.status ?? {}
+    const status = await this.#options.status(previous)
+    if (!statusChanged(status, previous) && clock.monotonic() - this.#reportedAt < REPORT_PERIOD_MS) return
+    const patch = { status: withReplacedAddresses(status) }
     try {
-      current = await client.patch(
-        Node,
-        { name },
-        { type: 'strategic', patch: { status: withReplacedAddresses(status) } },
-        { subresource: 'status' },
-      )
+      this.#current = await client.patch(Node, { name }, { type: 'strategic', patch }, { subresource: 'status' })
     } catch (error) {
       // Deleted behind our back: made anew at the next look.
-      if (hasReason(error, 'NotFound')) current = undefined
+      if (hasReason(error, 'NotFound')) this.#current = undefined
       throw error
     }
-    reportedAt = clock.monotonic()
-    announce(options, { previous, next: status })
+    this.#reportedAt = clock.monotonic()
+    announce(this.#options, { previous, next: status })
   }
-  const refresh = () => {
-    looking ??= look().finally(() => {
-      looking = undefined
-    })
-    return looking
-  }
-  return {
-    name: `node ${name}`,
-    node: () => current,
-    refresh,
-    async start(signal) {
-      events.event(reference(name), 'Normal', 'Starting', 'Starting kubelet.')
-      for (;;) {
-        try {
-          await refresh()
-          break
-        } catch (error) {
-          signal.throwIfAborted()
-          log.warn('could not register the node', { node: name, error })
-          await clock.sleep(RETRY_MS, signal)
-        }
-      }
-      attempt('renew the lease', () => lease.renew(current?.metadata?.uid))
-      using starting = new DisposableStack()
-      starting.use(clock.every(STATUS_PERIOD_MS, () => attempt('update the node status', refresh)))
-      starting.use(clock.every(LEASE_PERIOD_MS, () => attempt('renew the lease', () => lease.renew(current?.metadata?.uid))))
-      const running = starting.move()
-      return { [Symbol.asyncDispose]: async () => running.dispose() }
-    },
+
+  #attempt(what: string, work: () => Promise<void>): void {
+    const { name, log } = this.#options
+    void work().catch((error: unknown) => log.warn(`could not ${what}`, { node: name, error }))
   }
 }
 

@@ -15,7 +15,7 @@ import { policyParamAccess } from './admission/policies/param-access.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
 import { endpointsOfServices } from './allocation/service-endpoints.ts'
 import { bootstrap, keep } from './bootstrap/bootstrap.ts'
-import { metricsApi, metricsKinds } from './metrics-api/metrics-api.ts'
+import { MetricsApi, metricsKinds } from './metrics-api/metrics-api.ts'
 import type { Pki } from './pki/pki.ts'
 import type { Authorizer, ServerContext, ServerExtensions } from './request.ts'
 import { type ActorsAtWork, componentStatuses } from './subresources/component-statuses.ts'
@@ -62,7 +62,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
   })
   const { authorizer, tokens, rbac, index } = access
   const kubelets = new Kubelets(reader, { authority: pki.authority, ...pki.kubeletClient })
-  const usage = metricsApi(context, kubelets)
+  const usage = new MetricsApi(context, kubelets)
   const system = {
     serviceCidr,
     serviceAddress: addressAt(serviceCidr, 1),

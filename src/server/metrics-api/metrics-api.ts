@@ -8,7 +8,7 @@ import { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
 import { checkFieldSelector, matchesFields, parseFieldSelector } from '#api/field-selector.ts'
 import { matchesLabels, parseLabelSelector } from '#api/label-selector.ts'
 import type { Kind } from '#api/kind.ts'
-import { apiVersionOf, keyOf, keyText, type KubeObject, type ObjectMeta } from '#api/object.ts'
+import { apiVersionOf, keyOf, keyText, type KubeObject, type ObjectKey, type ObjectMeta } from '#api/object.ts'
 import { Quantity } from '#api/quantity.ts'
 import { notFoundError } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
@@ -22,97 +22,106 @@ import { isSimulated, SimulatedUsage } from './simulated-usage.ts'
 
 export const metricsKinds: readonly Kind<any>[] = [NodeMetrics, PodMetrics]
 
-export interface MetricsApi extends Disposable {
-  handlers: SubresourceHandler[]
-}
+export class MetricsApi implements Disposable {
+  readonly handlers: readonly SubresourceHandler[]
+  readonly #context: ServerContext
+  readonly #measured: KubeletUsage
+  readonly #simulated: SimulatedUsage
+  readonly #simulatedPods: SimulatedPods
+  readonly #texts = { created: lastRemembered(formatTime), timestamp: lastRemembered(formatTime), window: lastRemembered(formatGoDuration) }
+  /** Readings share their amounts from window to window while these stay the same. */
+  readonly #shown = new WeakMap<PodReading['containers'], PodMetrics['containers']>()
 
-export function metricsApi(context: ServerContext, kubelets: Kubelets): MetricsApi {
-  const { reader, clock, log, registry } = context
-  const measured = new KubeletUsage({ reader, kubelets, clock, log })
-  const simulated = new SimulatedUsage({ reader, registry, clock })
-
-  const [created, measuredAt, lasted] = [lastRemembered(formatTime), lastRemembered(formatTime), lastRemembered(formatGoDuration)]
-  const headOf = ({ metadata }: KubeObject, { timestamp, windowMs }: Window): Measured => {
-    const { name, namespace, labels } = metadata ?? {}
-    const own: ObjectMeta = {}
-    if (name) own.name = name
-    if (namespace) own.namespace = namespace
-    own.creationTimestamp = created(clock.now())
-    if (labels) own.labels = labels
-    return { metadata: own, timestamp: measuredAt(timestamp), window: lasted(windowMs) }
+  constructor(context: ServerContext, kubelets: Kubelets) {
+    const { reader, clock, log, registry } = context
+    this.#context = context
+    this.#measured = new KubeletUsage({ reader, kubelets, clock, log })
+    this.#simulated = new SimulatedUsage({ reader, registry, clock })
+    const metricsOf = (pod: Pod, reading: PodReading) => this.#metricsOf(pod, reading)
+    this.#simulatedPods = new SimulatedPods({ reader, usage: this.#simulated, metricsOf })
+    this.handlers = [
+      {
+        kind: NodeMetrics,
+        subresource: '',
+        get: ({ key }) => this.#nodeNamed(key.name),
+        list: (request) => this.#nodes(inOrder([...reader.list(Node)].filter(matcher(Node, request)))),
+      },
+      { kind: PodMetrics, subresource: '', get: ({ key }) => this.#podNamed(key), list: (request) => this.#pods(request) },
+    ]
   }
 
-  const nodeMetrics = async (nodes: readonly Node[]) => {
-    await measured.wanted()
-    const others = nodes.some(isSimulated) ? simulated.nodes() : undefined
+  [Symbol.dispose](): void {
+    this.#measured[Symbol.dispose]()
+    this.#simulated[Symbol.dispose]()
+  }
+
+  async #nodeNamed(name: string): Promise<NodeMetrics> {
+    const node = this.#context.reader.get(Node, { name })
+    if (!node) throw notFoundError(Node, name)
+    const [found] = await this.#nodes([node])
+    if (!found) throw notFoundError({ group: METRICS_GROUP, plural: 'nodemetrics' }, name)
+    return { ...typeOf(NodeMetrics), ...found }
+  }
+
+  async #nodes(nodes: readonly Node[]): Promise<NodeMetrics[]> {
+    await this.#measured.wanted()
+    const others = nodes.some(isSimulated) ? this.#simulated.nodes() : undefined
     return nodes.flatMap((node) => {
       const name = node.metadata!.name!
-      const reading = isSimulated(node) ? others?.get(name) : measured.node(name)
-      return reading ? [{ ...headOf(node, reading), usage: usageOf(reading) }] : []
+      const reading = isSimulated(node) ? others?.get(name) : this.#measured.node(name)
+      return reading ? [{ ...this.#headOf(node, reading), usage: usageOf(reading) }] : []
     })
   }
-  /** Readings share their amounts from window to window while these stay the same. */
-  const shown = new WeakMap<PodReading['containers'], PodMetrics['containers']>()
-  const metricsOf = (pod: Pod, reading: PodReading): PodMetrics => {
-    let containers = shown.get(reading.containers)
-    if (!containers)
-      shown.set(reading.containers, (containers = reading.containers.map(({ name, ...amounts }) => ({ name, usage: usageOf(amounts) }))))
-    return { ...headOf(pod, reading), containers }
+
+  async #podNamed(key: ObjectKey): Promise<PodMetrics> {
+    const pod = this.#context.reader.get(Pod, key)
+    if (!pod) throw notFoundError(Pod, key.name)
+    await this.#measured.wanted()
+    const reading = pod.status?.phase === 'Running' ? this.#readingOf(pod, key) : undefined
+    if (!reading) throw notFoundError({ group: METRICS_GROUP, plural: 'podmetrics' }, `${key.namespace}/${key.name}`)
+    return { ...typeOf(PodMetrics), ...this.#metricsOf(pod, reading) }
   }
-  const simulatedPods = new SimulatedPods({ reader, usage: simulated, metricsOf })
-  const podMetrics = async (request: SubresourceRequest): Promise<PodMetrics[]> => {
+
+  #readingOf({ spec }: Pod, key: ObjectKey): PodReading | undefined {
+    const text = keyText(key)
+    return readingIn(this.#simulated.pods(key.namespace), text) ?? this.#measured.pod(text, spec?.nodeName ?? '')
+  }
+
+  async #pods(request: SubresourceRequest): Promise<PodMetrics[]> {
     const { namespace = '', labelSelector = '', fieldSelector = '' } = request.attributes
     const picks = () => matcher(Pod, request)
     const text = fieldSelector ? `${labelSelector}\0${fieldSelector}` : labelSelector
-    const found = simulatedPods.list(namespace, { text, picks })
+    const found = this.#simulatedPods.list(namespace, { text, picks })
     // They come in order, unless more are put among them.
-    const wanted = measured.wanted()
+    const wanted = this.#measured.wanted()
     if (!wanted || !(await wanted)) return found
     const matches = picks()
-    for (const pod of reader.list(Pod, namespace || undefined)) {
+    for (const pod of this.#context.reader.list(Pod, namespace || undefined)) {
       const node = pod.spec?.nodeName
       if (!node || pod.status?.phase !== 'Running' || !matches(pod)) continue
-      const reading = measured.pod(keyText(keyOf(pod)), node)
-      if (reading) found.push(metricsOf(pod, reading))
+      const reading = this.#measured.pod(keyText(keyOf(pod)), node)
+      if (reading) found.push(this.#metricsOf(pod, reading))
     }
     return inOrder(found)
   }
 
-  return {
-    handlers: [
-      {
-        kind: NodeMetrics,
-        subresource: '',
-        async get({ key }) {
-          const node = reader.get(Node, { name: key.name })
-          if (!node) throw notFoundError(Node, key.name)
-          const [found] = await nodeMetrics([node])
-          if (!found) throw notFoundError({ group: METRICS_GROUP, plural: 'nodemetrics' }, key.name)
-          return { ...typeOf(NodeMetrics), ...found }
-        },
-        list: (request) => nodeMetrics(inOrder([...reader.list(Node)].filter(matcher(Node, request)))),
-      },
-      {
-        kind: PodMetrics,
-        subresource: '',
-        async get({ key }) {
-          const pod = reader.get(Pod, key)
-          if (!pod) throw notFoundError(Pod, key.name)
-          const node = pod.spec?.nodeName ?? ''
-          await measured.wanted()
-          const text = keyText(key)
-          const reading =
-            pod.status?.phase === 'Running' ? (readingIn(simulated.pods(key.namespace), text) ?? measured.pod(text, node)) : undefined
-          if (!reading) throw notFoundError({ group: METRICS_GROUP, plural: 'podmetrics' }, `${key.namespace}/${key.name}`)
-          return { ...typeOf(PodMetrics), ...metricsOf(pod, reading) }
-        },
-        list: podMetrics,
-      },
-    ],
-    [Symbol.dispose]() {
-      measured[Symbol.dispose]()
-      simulated[Symbol.dispose]()
-    },
+  #metricsOf(pod: Pod, reading: PodReading): PodMetrics {
+    let containers = this.#shown.get(reading.containers)
+    if (!containers) {
+      containers = reading.containers.map(({ name, ...amounts }) => ({ name, usage: usageOf(amounts) }))
+      this.#shown.set(reading.containers, containers)
+    }
+    return { ...this.#headOf(pod, reading), containers }
+  }
+
+  #headOf({ metadata }: KubeObject, { timestamp, windowMs }: Window): Measured {
+    const { name, namespace, labels } = metadata ?? {}
+    const own: ObjectMeta = {}
+    if (name) own.name = name
+    if (namespace) own.namespace = namespace
+    own.creationTimestamp = this.#texts.created(this.#context.clock.now())
+    if (labels) own.labels = labels
+    return { metadata: own, timestamp: this.#texts.timestamp(timestamp), window: this.#texts.window(windowMs) }
   }
 }
 
