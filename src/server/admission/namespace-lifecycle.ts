@@ -2,6 +2,7 @@
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import { notFoundError, StatusError } from '#api/status.ts'
 import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
+import { onceThere } from './once-there.ts'
 import { denied, target } from './refusal.ts'
 
 const IMMORTAL = new Set(['default', 'kube-system', 'kube-public'])
@@ -19,10 +20,11 @@ export function namespaceLifecycle({ reader }: ServerContext): AdmissionPlugin {
       const name = attributes.namespace
       if (operation === 'DELETE' || operation === 'CONNECT' || !name || attributes.resource === 'namespaces' || QUESTIONS.has(what)) return
       const look = () => reader.get(Namespace, { name })
-      const known = look()
-      // One that was made through another server a moment ago may not be here yet.
-      const later = known ? undefined : reader.fresh?.()
-      return later ? later.then(() => assertThere(look(), request)) : assertThere(known, request)
+      return onceThere(
+        reader,
+        () => look() !== undefined,
+        () => assertThere(look(), request),
+      )
     },
   }
 }

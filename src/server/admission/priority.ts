@@ -2,6 +2,7 @@
 import type { Pod } from '#api/generated/types.ts'
 import { PriorityClass } from '#api/kinds/scheduling/priority-class.ts'
 import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
+import { onceThere } from './once-there.ts'
 import { denied, target } from './refusal.ts'
 
 export function priority(context: ServerContext): AdmissionPlugin {
@@ -10,8 +11,10 @@ export function priority(context: ServerContext): AdmissionPlugin {
     of: ['pods', 'priorityclasses.scheduling.k8s.io'],
     admit(request) {
       if (target(request) !== 'pods') return
-      if (request.operation === 'CREATE') assign(request, context)
-      else if (request.operation === 'UPDATE') keep(request.object as Pod, request.oldObject as Pod)
+      const named = (request.object as Pod | undefined)?.spec?.priorityClassName
+      const isThere = () => !named || context.reader.get(PriorityClass, { name: named }) !== undefined
+      if (request.operation === 'CREATE') return onceThere(context.reader, isThere, () => assign(request, context))
+      if (request.operation === 'UPDATE') keep(request.object as Pod, request.oldObject as Pod)
     },
     validate(request) {
       if (target(request) !== 'priorityclasses.scheduling.k8s.io') return

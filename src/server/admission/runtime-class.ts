@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Pod } from '#api/generated/types.ts'
 import { RuntimeClass } from '#api/kinds/node/runtime-class.ts'
 import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
+import { onceThere } from './once-there.ts'
 import { denied, target } from './refusal.ts'
 
 export function runtimeClass({ reader }: ServerContext): AdmissionPlugin {
@@ -19,24 +20,12 @@ export function runtimeClass({ reader }: ServerContext): AdmissionPlugin {
     of: ['pods'],
     admit(request) {
       if (!concerns(request)) return
-      const found = classOf(request)
-      if (!found) return
-      const spec = (request.object as Pod).spec!
-      const overhead = found.overhead?.podFixed
-      if (overhead) {
-        if (spec.overhead && !isDeepStrictEqual({ ...spec.overhead }, { ...overhead }))
-          throw denied(request, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
-        spec.overhead = { ...overhead }
-      }
-      const { nodeSelector, tolerations } = found.scheduling ?? {}
-      for (const [key, value] of Object.entries(nodeSelector ?? {})) {
-        const own = spec.nodeSelector && Object.hasOwn(spec.nodeSelector, key) ? spec.nodeSelector[key] : value
-        if (own !== value)
-          throw denied(request, `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; pod.spec.nodeSelector[${key}] = ${own}`)
-      }
-      if (nodeSelector) spec.nodeSelector = { ...spec.nodeSelector, ...nodeSelector }
-      const added = (tolerations ?? []).filter((one) => !spec.tolerations?.some((own) => isDeepStrictEqual(own, one)))
-      if (added.length > 0) spec.tolerations = [...(spec.tolerations ?? []), ...added.map((one) => ({ ...one }))]
+      const name = (request.object as Pod).spec?.runtimeClassName
+      return onceThere(
+        reader,
+        () => name === undefined || reader.get(RuntimeClass, { name }) !== undefined,
+        () => bring(request, classOf(request)),
+      )
     },
     validate(request) {
       if (!concerns(request)) return
@@ -45,4 +34,24 @@ export function runtimeClass({ reader }: ServerContext): AdmissionPlugin {
         throw denied(request, 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead')
     },
   }
+}
+
+function bring(request: AdmissionRequest, found: RuntimeClass | undefined): void {
+  if (!found) return
+  const spec = (request.object as Pod).spec!
+  const overhead = found.overhead?.podFixed
+  if (overhead) {
+    if (spec.overhead && !isDeepStrictEqual({ ...spec.overhead }, { ...overhead }))
+      throw denied(request, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
+    spec.overhead = { ...overhead }
+  }
+  const { nodeSelector, tolerations } = found.scheduling ?? {}
+  for (const [key, value] of Object.entries(nodeSelector ?? {})) {
+    const own = spec.nodeSelector && Object.hasOwn(spec.nodeSelector, key) ? spec.nodeSelector[key] : value
+    if (own !== value)
+      throw denied(request, `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; pod.spec.nodeSelector[${key}] = ${own}`)
+  }
+  if (nodeSelector) spec.nodeSelector = { ...spec.nodeSelector, ...nodeSelector }
+  const added = (tolerations ?? []).filter((one) => !spec.tolerations?.some((own) => isDeepStrictEqual(own, one)))
+  if (added.length > 0) spec.tolerations = [...(spec.tolerations ?? []), ...added.map((one) => ({ ...one }))]
 }
