@@ -297,9 +297,9 @@ class Server implements ApiServer {
       return {
         [Symbol.asyncDispose]: async () => {
           this.#state = 'stopped'
-          stop.abort()
           listener?.leave()
           await this.#drain()
+          stop.abort()
           await listener?.close()
           await this.#bodies[Symbol.asyncDispose]()
           this.#outgoing[Symbol.dispose]()

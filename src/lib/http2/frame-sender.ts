@@ -53,7 +53,8 @@ export class FrameSender implements StreamCarrier {
     if (stream.isClosed || this.#over) return done?.(new Error('the stream is closed'))
     const { length } = bytes
     const fits = length <= AT_ONCE_BYTES && length <= stream.window && length <= this.#window && this.#writer.backlog < HIGH_WATER
-    if (stream.queue.length === 0 && fits) {
+    // Who waits already comes first: else many small answers would take all of a small window, and a large one never ended.
+    if (fits && stream.queue.length === 0 && (length === 0 || this.#ready.size === 0)) {
       for (let at = 0; at < length || at === 0; at += MAX_FRAME_BYTES)
         this.#sendPart(stream, { bytes, start: at, end: Math.min(length, at + MAX_FRAME_BYTES), last: end })
       if (done) this.#writer.whenWritten(done)

@@ -47,6 +47,24 @@ test('ServerConnection keeps to small windows of clients, and streams take turns
   session.destroy()
 })
 
+test('ServerConnection lets a large answer have its part of a small window beside small ones without end', async () => {
+  const { near } = serve((stream) => stream.respond(200, {}, Buffer.alloc(stream.id === 1 ? 500_000 : 2500)))
+  let small = 1
+  let taken = 0
+  const peer = new RawPeer(near, ({ type, flags, stream, payload }) => {
+    if (type !== FRAME.data) return
+    taken += payload.length
+    if (stream > 1 && flags & FLAG.endStream) peer.send(get((small += 2)))
+    if (taken > 16_000) peer.send(numberFrame(FRAME.windowUpdate, 0, taken))
+    if (taken > 16_000) taken = 0
+  })
+  peer.send(PREFACE, frame(FRAME.settings, 0, 0, '000400ffffff'), get(1))
+  for (let i = 0; i < 60; i++) peer.send(get((small += 2)))
+  await peer.until(() => peer.ended.has(1) || small > 10_000)
+  assert.ok(peer.ended.has(1))
+  near.destroy()
+})
+
 test('ServerConnection reads headers as node:http2 writes them, whatever is in them', async () => {
   const random = seededRandom(11)
   const seen: ServerStream[] = []
