@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { longInteger, parseExactly, writeBigIntegers } from './exact-json.ts'
+import { mayHoldLongNumber, longInteger, parseExactly, writeBigIntegers } from './exact-json.ts'
 
 writeBigIntegers()
 
@@ -67,3 +67,15 @@ test('longInteger is nothing where a double or nothing of 64 bits holds it', () 
   assert.equal(longInteger('9007199254740992'), 9007199254740992n)
   assert.equal(longInteger('9223372036854775808'), undefined)
 })
+
+for (const [text, found] of [
+  ['', false],
+  ['123456789012345', false],
+  ['1234567890123456', true],
+  ['x'.repeat(40) + '1'.repeat(16), true],
+  [`{"at":"2026-01-01T00:00:00.000000Z","uid":"7c9e6679-7425-40de-944b-e07fc1f90ae7"}`, false],
+  ...Array.from({ length: 20 }, (_, before): [string, boolean] => ['a'.repeat(before) + '9'.repeat(16) + 'b', true]),
+  ...Array.from({ length: 20 }, (_, before): [string, boolean] => ['a'.repeat(before) + '9'.repeat(15) + 'b', false]),
+] as [string, boolean][])
+  test(`mayHoldLongNumber ${found ? 'finds' : 'finds none in'} ${text || 'nothing'}`, () =>
+    assert.equal(mayHoldLongNumber(Buffer.from(text)), found))

@@ -23,6 +23,22 @@ export function parseExactly(text: string): unknown {
   }
 }
 
+/** Whether so many digits follow one another somewhere that a number among them may be long: by a look at one byte in sixteen. */
+export function mayHoldLongNumber(bytes: Uint8Array): boolean {
+  for (let at = RUN - 1; at < bytes.length; at += RUN) {
+    if (!isDigit(bytes[at])) continue
+    let first = at
+    while (isDigit(bytes[first - 1])) first--
+    let last = at
+    while (last - first < RUN && isDigit(bytes[last + 1])) last++
+    if (last - first >= RUN - 1) return true
+  }
+  return false
+}
+
+const RUN = 16
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39
+
 /** Lets JSON.stringify write BigInts as numbers, in all of this process: there is no way to tell it so of one value. */
 export function writeBigIntegers(): void {
   if ('toJSON' in BigInt.prototype) return

@@ -3,6 +3,7 @@ import { clone } from '#api/clone.ts'
 import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject, keyOf, type List, type ObjectKey } from '#api/object.ts'
 import type { Scale } from '#api/generated/types.ts'
+import { restoreDigits } from '#api/schema/reckoned.ts'
 import { type Status, StatusError } from '#api/status.ts'
 import type {
   Client,
@@ -21,7 +22,7 @@ import { createObject } from './engine/create.ts'
 import { decodeLocal, decodeLocalStatus, decodeLocalUpdate } from './engine/decode.ts'
 import { deleteCollection } from './engine/delete-collection.ts'
 import { deleteObject, returnsDeleted } from './engine/delete.ts'
-import { servedObject } from './engine/encoding.ts'
+import { plainObject } from './engine/encoding.ts'
 import { type Engine, handlerOf, type Write } from './engine/engine.ts'
 import { getObject, listObjects } from './engine/list.ts'
 import { patchStored } from './engine/patch.ts'
@@ -38,6 +39,8 @@ import type { Annotate, Authorizer, RequestAttributes, Within } from './request.
 import { patchObject } from '#api/patch/patch.ts'
 import { attributesOf, namespaceAsked } from './attributes.ts'
 import { decodePatched } from './engine/decode.ts'
+import { mayHoldLongNumber } from '#lib/exact-json.ts'
+import type { StoredObject } from './cache/stored-object.ts'
 
 interface Asked {
   verb: string
@@ -92,7 +95,7 @@ class LocalClient implements Client {
     if (handler?.get) return (await handler.get(requestOf(this.#handlerCall(resource, { attributes, key })))) as T
     const { resourceVersion } = options
     const stored = await getObject(this.#engine, storedOf(resource), { ...key, ...(resourceVersion ? { resourceVersion } : {}) })
-    const object = servedObject(resource, stored, this.#engine.mirror.recent)
+    const object = plainObject(resource, stored, this.#engine.mirror)
     return (subresource === 'scale' ? scaleOf(resource.kind, object) : object) as T
   }
 
@@ -105,7 +108,7 @@ class LocalClient implements Client {
       return { ...headOf(kind), metadata: {}, items }
     }
     const listing = await listObjects(this.#engine, storedOf(resource), options)
-    const items = listing.items.map((stored) => servedObject(resource, stored) as T)
+    const items = listing.items.map((stored) => plainObject(resource, stored) as T)
     return {
       ...headOf(kind),
       metadata: {
@@ -151,9 +154,10 @@ class LocalClient implements Client {
       return (await updateScale(this.#engine, write, { key, build: () => scale })) as unknown as O
     }
     const ofStatus = options.subresource === 'status'
-    const build = (present?: KubeObject) => {
+    const build = (present?: KubeObject, stored?: StoredObject) => {
       const next =
         ofStatus && present ? decodeLocalStatus(resource.kind, object, present) : decodeLocalUpdate(resource.kind, object, present)
+      if (stored && mayHoldLongNumber(stored.bytes)) restoreDigits(next, present)
       checkNames(write, key, next)
       return next
     }
@@ -190,7 +194,7 @@ class LocalClient implements Client {
     options.signal?.throwIfAborted()
     const write = this.#write(resource, attributes, options)
     const { stored, gone } = await deleteObject(this.#engine, write, { key, options })
-    const object = servedObject(resource, stored, this.#engine.mirror.recent)
+    const object = plainObject(resource, stored, this.#engine.mirror)
     return gone && !returnsDeleted(resource.kind) ? deletedStatus(resource.kind, object) : (object as T)
   }
 
@@ -246,8 +250,8 @@ class LocalClient implements Client {
     }
   }
 
-  #served(resource: Resource, { stored }: { stored: Parameters<typeof servedObject>[1] }): KubeObject {
-    return servedObject(resource, stored, this.#engine.mirror.recent)
+  #served(resource: Resource, { stored }: { stored: Parameters<typeof plainObject>[1] }): KubeObject {
+    return plainObject(resource, stored, this.#engine.mirror)
   }
 }
 

@@ -2,7 +2,7 @@
 import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import type { StatusError } from '#api/status.ts'
 import type { WatchEvent, WatchOptions } from '#client/client.ts'
-import { servedObject } from './engine/encoding.ts'
+import { plainObject } from './engine/encoding.ts'
 import type { Engine } from './engine/engine.ts'
 import { tooOld } from './engine/versions.ts'
 import { watchObjects } from './engine/watch.ts'
@@ -46,7 +46,7 @@ export async function* watchLocally<T extends KubeObject>(
       sink: {
         change(type, stored) {
           stored.share(engine.mirror.recent)
-          push(() => ({ type, object: servedObject(resource, stored, engine.mirror.recent) as T }))
+          push(() => ({ type, object: plainObject(resource, stored, engine.mirror) as T }))
         },
         bookmark(revision, initialEventsEnd) {
           const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}

@@ -7,7 +7,7 @@ import type { Status } from '#api/status.ts'
 import { attributesOf } from './attributes.ts'
 import { createObject } from './engine/create.ts'
 import { deleteObject } from './engine/delete.ts'
-import { servedObject } from './engine/encoding.ts'
+import { plainObject } from './engine/encoding.ts'
 import { type Engine, storageKey, SYSTEM_USER, type Write } from './engine/engine.ts'
 import { applyDefaults } from './engine/schema.ts'
 import type { StoredObject } from './cache/stored-object.ts'
@@ -21,7 +21,7 @@ export function createObjectReader(engine: Engine): ObjectReader {
     get<T extends KubeObject>(kind: Kind<T>, key: ObjectKey) {
       const resource = storedResource(engine, kind)
       const stored = resource.cache.get(storageKey(resource, key))
-      return stored && (servedObject(resource, stored, mirror.recent) as T)
+      return stored && (plainObject(resource, stored, mirror) as T)
     },
     list<T extends KubeObject>(kind: Kind<T>, namespace?: string) {
       const resource = storedResource(engine, kind)
@@ -31,8 +31,7 @@ export function createObjectReader(engine: Engine): ObjectReader {
     fresh: () => mirror.fresh(),
     onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: ObjectChange<T>) => void, { glance = false } = {}) {
       const resource = storedResource(engine, kind)
-      const served = (stored: StoredObject) =>
-        (glance && !resource.converts ? stored.glance() : servedObject(resource, stored, mirror.recent)) as T
+      const served = (stored: StoredObject) => plainObject(resource, stored, { recent: mirror.recent, glance }) as T
       return resource.cache.subscribe({
         failed: (error) => engine.log.error('changes can no longer be told', { kind: kind.kind, error }),
         event({ object, previous, deleted }) {
@@ -93,7 +92,7 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
       const own = settled(kind, clone(object))
       const call = write(kind, { verb: 'create', key: own.metadata ?? {} })
       const { stored } = await createObject(engine, call, own)
-      return servedObject(call.resource, stored, engine.mirror.recent) as T
+      return plainObject(call.resource, stored, engine.mirror) as T
     },
     async modify<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, change: (object: T) => void, options: ModifyOptions = {}) {
       const call = write(kind, { verb: 'update', key, options })
@@ -107,12 +106,12 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
         return own
       }
       const { stored } = await updateObject(engine, call, { key, change: { build } })
-      return servedObject(call.resource, stored, engine.mirror.recent) as T
+      return plainObject(call.resource, stored, engine.mirror) as T
     },
     async delete<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, { dryRun = false, ...options } = {}) {
       const call = write(kind, { verb: 'delete', key, options: { dryRun } })
       const { stored } = await deleteObject(engine, call, { key, options })
-      return servedObject(call.resource, stored, engine.mirror.recent) as T | Status
+      return plainObject(call.resource, stored, engine.mirror) as T | Status
     },
   }
 }
@@ -126,7 +125,7 @@ function settled<T extends KubeObject>(kind: Kind<any>, object: T): T {
 
 function* listed<T extends KubeObject>(resource: StoredResource, namespace: string | undefined): Generator<T> {
   const prefix = namespace ? `${resource.prefix}${namespace}/` : resource.prefix
-  for (const stored of resource.cache.list(prefix)) yield servedObject(resource, stored) as T
+  for (const stored of resource.cache.list(prefix)) yield plainObject(resource, stored) as T
 }
 
 function storedResource(engine: Engine, kind: Kind<any>): StoredResource {

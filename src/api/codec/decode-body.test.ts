@@ -85,7 +85,7 @@ test('decodeBody fills in apiVersion and kind', () => {
 
 test('decodeBody takes numbers as they are spelled where they need not be whole, and whole ones up to the last', () => {
   const read = (text: string) => decode(text).object as any
-  assert.equal(read('{"metadata":{"generation":-9223372036854775808}}').metadata.generation, 1024 - 2 ** 63)
+  assert.equal(read('{"metadata":{"generation":-9223372036854775808}}').metadata.generation, -(2n ** 63n))
   const limits = '{"spec":{"template":{"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":1.50,"memory":1e3}}}]}}}}'
   assert.deepEqual(read(limits).spec.template.spec.containers[0].resources.limits, { cpu: '1500m', memory: '1e3' })
   // What no field knows is not read.

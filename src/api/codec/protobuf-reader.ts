@@ -31,9 +31,12 @@ export class ProtobufReader {
     return tag
   }
 
-  int64(): number {
+  /** A BigInt where no double is that number. */
+  int64(): number | bigint {
     const value = this.#unsigned()
-    return typeof value === 'number' ? value : Number(BigInt.asIntN(64, value))
+    if (typeof value === 'number') return value
+    const signed = BigInt.asIntN(64, value)
+    return Number.isSafeInteger(Number(signed)) ? Number(signed) : signed
   }
 
   int32(): number {

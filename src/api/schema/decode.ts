@@ -70,7 +70,7 @@ class Walk {
         return this.#converted(value, 32) ?? this.#mismatch(plan, value, depth)
       case 'int64':
         if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 63) return value
-        if (typeof value === 'bigint') return nearest(value)
+        if (typeof value === 'bigint') return value
         return this.#converted(value, 64) ?? this.#mismatch(plan, value, depth)
       case 'double':
         if (typeof value === 'bigint') return Number(value)
@@ -187,11 +187,12 @@ class Walk {
     else for (const key in value) this.#bound((value as Record<string, unknown>)[key], depth + 1, kept)
   }
 
-  #converted(value: unknown, bits: 32 | 64): number | undefined {
+  #converted(value: unknown, bits: 32 | 64): number | bigint | undefined {
     if (!this.#converts || !(typeof value === 'bigint' || Number.isInteger(value))) return undefined
     const whole = BigInt(value as number | bigint)
     const held = BigInt.asIntN(64, whole) === whole ? whole : -(2n ** 63n)
-    return nearest(BigInt.asIntN(bits, held))
+    const kept = BigInt.asIntN(bits, held)
+    return Number.isSafeInteger(Number(kept)) ? Number(kept) : kept
   }
 
   #mismatch(plan: Plan, value: unknown, depth: number, goType = plan.goType): never {
@@ -336,12 +337,6 @@ function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array'
   if (typeof value === 'boolean') return 'bool'
   return value instanceof Numeral || typeof value === 'bigint' ? 'number' : typeof value
-}
-
-/** The number next to it that is one of 64 bits as well, however it is spelled: fields with a type are there to be reckoned with. */
-function nearest(value: bigint): number {
-  const number = Number(value)
-  return Math.abs(number) < 2 ** 63 ? number : Math.sign(number) * (2 ** 63 - 1024)
 }
 
 /** Of what is a number at all. */

@@ -27,8 +27,10 @@ export function isReadyToGo(kind: Kind, next: KubeObject, present: KubeObject): 
 /** Seconds to wait before a delete takes effect; 0: at once; undefined: it is under way already and this request changes nothing. */
 export function graceFor(kind: Kind, object: KubeObject, asked: number | undefined): number | undefined {
   const { deletionTimestamp, deletionGracePeriodSeconds } = object.metadata!
-  const seconds = kind.gracePeriodSeconds?.(object, asked)
-  if (seconds === undefined) return 0
+  const period = kind.gracePeriodSeconds?.(object, asked)
+  if (period === undefined) return 0
+  // It may be longer than any number tells to the second.
+  const seconds = Number(period)
   if (deletionTimestamp !== undefined) {
     if (deletionGracePeriodSeconds === undefined) return 0
     // A grace period may only be shortened.

@@ -3,6 +3,8 @@
 import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import { inGoOrder } from '#api/schema/go-order.ts'
+import { reckoned } from '#api/schema/reckoned.ts'
+import { mayHoldLongNumber } from '#lib/exact-json.ts'
 import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource } from '#server/registry.ts'
 
@@ -53,6 +55,17 @@ export function servedObject({ kind, converts, large }: Resource, stored: Stored
   const converted = kind.convert ? kind.convert.fromStorage(object) : object
   const served = { ...converted, kind: kind.kind, apiVersion: apiVersionOf(kind) }
   return kind.schema.name ? inGoOrder(served, kind.schema) : served
+}
+
+/** The same for code of this process, which reckons with numbers: see `reckoned`. `glance`: for one look now. */
+export function plainObject(
+  resource: Resource,
+  stored: StoredObject,
+  { recent, glance = false }: { recent?: ParsedCache | undefined; glance?: boolean } = {},
+): KubeObject {
+  const object = glance && !resource.converts ? stored.glance() : servedObject(resource, stored, recent)
+  const { schema } = resource.kind
+  return schema.name && mayHoldLongNumber(stored.bytes) ? reckoned(object, schema) : object
 }
 
 /** The part in front of what is stored of metadata, with the version clients see. */

@@ -32,7 +32,7 @@ export function checkedOptions(sent: DeleteOptions): DeletionOptions & { dryRun:
   return {
     dryRun,
     ...(propagation ? { propagationPolicy: propagation } : {}),
-    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds: Number(gracePeriodSeconds) }),
     ...(preconditions ? { preconditions } : {}),
   }
 }

@@ -14,7 +14,7 @@ function fieldsOf(bytes: Uint8Array): Record<number, (number | Buffer)[]> {
   const fields: Record<number, (number | Buffer)[]> = {}
   while (!reader.done) {
     const tag = reader.tag()
-    ;(fields[tag >>> 3] ??= []).push((tag & 7) === 0 ? reader.int64() : reader.bytes())
+    ;(fields[tag >>> 3] ??= []).push((tag & 7) === 0 ? Number(reader.int64()) : reader.bytes())
   }
   return fields
 }
@@ -22,7 +22,7 @@ function fieldsOf(bytes: Uint8Array): Record<number, (number | Buffer)[]> {
 const numbers = (bytes: Buffer): number[] => {
   const reader = new ProtobufReader(bytes)
   const all: number[] = []
-  while (!reader.done) all.push(reader.int64())
+  while (!reader.done) all.push(Number(reader.int64()))
   return all
 }
 
