@@ -1,9 +1,10 @@
 // What is recorded of one request on its way: filled in by whoever knows, told at each stage. Objects are copied as text when they pass: they may change later.
 import type { KubeObject } from '#api/object.ts'
-import type { Status } from '#api/status.ts'
+import { type Status, StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import { formatMicroTime } from '#lib/clock.ts'
 import { byKey } from '#lib/order.ts'
+import { textOf } from '#server/engine/text-of.ts'
 import type { RequestAttributes } from '#server/request.ts'
 import { type AuditDecision, type AuditLevel, type AuditStage, LEVELS } from './policy.ts'
 
@@ -22,6 +23,8 @@ export interface AuditEvent {
   truncated?(): string
 }
 
+/** Of one object or list: no backend takes an event that is larger. */
+export const MOST_TEXT_BYTES = 24 * 1024 * 1024
 const MAX_USER_AGENT = 1024
 const TRUNCATED = 'audit.k8s.io/truncated'
 
@@ -37,6 +40,7 @@ export class AuditRecord {
   #requestMeta: KubeObject['metadata']
   #request: string | undefined
   #response: string | undefined
+  #leftOut = false
 
   constructor(
     decision: AuditDecision,
@@ -55,7 +59,7 @@ export class AuditRecord {
 
   request(object: KubeObject): void {
     this.#requestMeta = { ...object.metadata }
-    if (this.keeps('Request')) this.#request = this.#text(object)
+    if (this.keeps('Request')) this.#request = JSON.stringify(this.#told(object))
   }
 
   patch(value: unknown): void {
@@ -63,7 +67,36 @@ export class AuditRecord {
   }
 
   response(object: KubeObject): void {
-    if (this.keeps('RequestResponse')) this.#response = this.#text(object)
+    if (this.keeps('RequestResponse')) this.#response = JSON.stringify(this.#told(object))
+  }
+
+  /** The same of large objects, in slices. */
+  async largeRequest(object: KubeObject): Promise<void> {
+    this.#requestMeta = { ...object.metadata }
+    if (this.keeps('Request')) this.#request = await this.#large(this.#told(object))
+  }
+
+  async largePatch(value: unknown): Promise<void> {
+    if (this.keeps('Request')) this.#request = await this.#large(value)
+  }
+
+  async largeResponse(object: KubeObject): Promise<void> {
+    if (this.keeps('RequestResponse')) this.#response = await this.#large(this.#told(object))
+  }
+
+  /** There is more than anybody would take. */
+  leaveOut(): void {
+    this.#leftOut = true
+  }
+
+  async #large(value: unknown): Promise<string | undefined> {
+    try {
+      return (await textOf(value, MOST_TEXT_BYTES)).toString()
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error
+      this.leaveOut()
+      return undefined
+    }
   }
 
   /** An answer that is a Status says more than its code. */
@@ -81,9 +114,11 @@ export class AuditRecord {
 
   event(stage: AuditStage, now: number): AuditEvent {
     const response = stage === 'RequestReceived' ? undefined : this.#response
-    const text = this.#event(stage, { now, request: this.#request, response, annotations: this.annotations })
+    const truncated = new Map([...this.annotations, [TRUNCATED, 'true']])
+    const annotations = this.#leftOut ? truncated : this.annotations
+    const text = this.#event(stage, { now, request: this.#request, response, annotations })
     if (!this.keeps('Request')) return { text }
-    return { text, truncated: () => this.#event(stage, { now, annotations: new Map([...this.annotations, [TRUNCATED, 'true']]) }) }
+    return { text, truncated: () => this.#event(stage, { now, annotations: truncated }) }
   }
 
   /** Fields in upstream's order. */
@@ -134,13 +169,13 @@ export class AuditRecord {
     return Object.fromEntries(Object.entries(ref).filter(([, value]) => value))
   }
 
-  #text(object: KubeObject): string {
-    if (!this.decision.omitManagedFields) return JSON.stringify(object)
+  #told(object: KubeObject): object {
+    if (!this.decision.omitManagedFields) return object
     const { items, rows } = object as { items?: KubeObject[]; rows?: { object?: KubeObject }[] }
-    if (items) return JSON.stringify({ ...object, items: items.map(withoutManagers) })
-    if (object.kind !== 'Table' || !rows) return JSON.stringify(withoutManagers(object))
+    if (items) return { ...object, items: items.map(withoutManagers) }
+    if (object.kind !== 'Table' || !rows) return withoutManagers(object)
     const bare = rows.map((row) => (row.object ? { ...row, object: withoutManagers(row.object) } : row))
-    return JSON.stringify({ ...object, rows: bare })
+    return { ...object, rows: bare }
   }
 }
 

@@ -58,6 +58,30 @@ test('audit records what is applied, and leaves managers out of the rows of tabl
   assert.equal(listed.responseObject.rows[0].object.metadata.managedFields, undefined)
 })
 
+test('audit records large objects, patches and lists as small ones, and leaves out what nobody would take', async () => {
+  await using server = await audited([{ level: 'RequestResponse', omitManagedFields: true, omitStages: ['RequestReceived'] }])
+  const data = Object.fromEntries(Array.from({ length: 6000 }, (_, i) => [`key${i}`, 'some value']))
+  const path = `${IN_DEFAULT}/configmaps`
+  assert.equal((await server.send('POST', path, configMap('a', data))).status, 201)
+  const type = { 'content-type': 'application/merge-patch+json' }
+  assert.equal((await server.send('PATCH', `${path}/a`, JSON.stringify({ data: { ...data, key0: 'other' } }), type)).status, 200)
+  const listed = await server.send('GET', path)
+  const [created, patched, list] = server.events()
+  assert.deepEqual([created.requestObject.data, created.responseObject.data], [data, data])
+  assert.deepEqual([created.objectRef.name, created.responseObject.metadata.managedFields], ['a', undefined])
+  assert.equal(patched.requestObject.data.key0, 'other')
+  assert.deepEqual(patched.responseObject.data, { ...data, key0: 'other' })
+  assert.deepEqual(list.responseObject.items[0].data, listed.json.items[0].data)
+  server.lines.length = 0
+  const pad = 'x'.repeat(1_000_000)
+  for (let i = 0; i < 26; i++) assert.equal((await server.send('POST', path, configMap(`b${i}`, { pad }))).status, 201)
+  server.lines.length = 0
+  const all = await server.send('GET', path)
+  assert.deepEqual([all.status, all.json.items.length], [200, 27])
+  const [told] = server.events()
+  assert.deepEqual([told.responseObject, told.annotations], [undefined, { 'audit.k8s.io/truncated': 'true' }])
+})
+
 test('audit records a write with its objects, its reason and the identity the client gave it', async () => {
   await using server = await audited([{ level: 'RequestResponse', omitManagedFields: true }], { extensions: asDave })
   const answer = await server.send('POST', `${IN_DEFAULT}/configmaps?fieldManager=me`, configMap('a', { k: 'v' }), {

@@ -3,6 +3,7 @@ import { apiVersionOf } from '#api/object.ts'
 import { tableOf, type TableRow } from '#api/table.ts'
 import { servedObject } from '#server/engine/encoding.ts'
 import type { Engine } from '#server/engine/engine.ts'
+import { objectApart } from '#server/engine/object-apart.ts'
 import type { Listing } from '#server/engine/list.ts'
 import type { Resource } from '#server/registry.ts'
 import type { Call } from './call.ts'
@@ -31,7 +32,7 @@ export async function listDocument(call: Call, listing: Listing, { engine, resou
     const options = { now: engine.clock.now(), version: metaVersion, includeObject: includeObjectOf(call), listMeta: metadata }
     const table = tableOf(kind, [], options)
     const rows: TableRow[] = []
-    for await (const slice of slices(listing, resource))
+    for await (const slice of slices(listing, { engine, resource }))
       rows.push(
         ...tableOf(
           kind,
@@ -42,7 +43,7 @@ export async function listDocument(call: Call, listing: Listing, { engine, resou
     return { ...table, rows }
   }
   const items: unknown[] = []
-  for await (const slice of slices(listing, resource)) {
+  for await (const slice of slices(listing, { engine, resource })) {
     for (const stored of slice) {
       const object = servedObject(resource, stored)
       if (as) items.push(partialMetadata(object, metaVersion))
@@ -56,7 +57,10 @@ export async function listDocument(call: Call, listing: Listing, { engine, resou
   return { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata, items }
 }
 
-async function* slices({ items }: Listing, resource: Resource): AsyncGenerator<StoredObject[]> {
+async function* slices(
+  { items }: Listing,
+  { engine, resource }: Pick<DocumentOptions, 'engine' | 'resource'>,
+): AsyncGenerator<StoredObject[]> {
   let slice: StoredObject[] = []
   let bytes = 0
   for (const stored of items) {
@@ -68,7 +72,7 @@ async function* slices({ items }: Listing, resource: Resource): AsyncGenerator<S
       bytes = 0
     }
     if (size > SLICE_BYTES / 4 && !resource.converts) {
-      await stored.objectInSteps()
+      await objectApart(engine.bodies, stored)
       await nextTurn()
     }
     slice.push(stored)

@@ -33,7 +33,7 @@ export async function readObject(
   for (const warning of warnings) call.warnings.add(warning)
   if (call.large) await nextTurn()
   if (!reading.decoded) applyDefaults(kind, object)
-  call.audit?.request(object)
+  if (call.audit) await (call.large ? call.audit.largeRequest(object) : call.audit.request(object))
   return object
 }
 

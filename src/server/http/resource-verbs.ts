@@ -9,6 +9,8 @@ import type { PatchBody } from '#api/patch/patch.ts'
 import { StatusError } from '#api/status.ts'
 import type { Writable } from 'node:stream'
 import { createGzip } from 'node:zlib'
+import { MOST_TEXT_BYTES } from '#server/audit/audit-record.ts'
+import type { StoredObject } from '#server/cache/stored-object.ts'
 import { MAX_OBJECT_BYTES, textOf } from '#server/engine/text-of.ts'
 import { applyObject } from '#server/engine/apply.ts'
 import { createObject } from '#server/engine/create.ts'
@@ -38,7 +40,7 @@ import { contentType, readObject, unsupportedMediaType } from './read-object.ts'
 import { answerStatus } from './recover.ts'
 import { encode, messageFor } from './encode.ts'
 import { includeObjectOf, notAcceptableForm, sendBytes, sendStored, wantsGzip, wantsPretty } from './respond.ts'
-import { listDocument } from './list-document.ts'
+import { type DocumentOptions, listDocument } from './list-document.ts'
 import { streamWatch } from './watch-stream.ts'
 
 export interface Served {
@@ -242,14 +244,18 @@ export async function readPatch(call: Call, engine: Engine, { custom = false } =
   if (!call.large) await engine.bodies.gathering.join()
   if (!known) {
     const outcome = await engine.bodies.read({ read: 'yaml' }, bytes)
-    if (!outcome.fault) call.audit?.patch(outcome.value)
+    if (!outcome.fault) await auditPatch(call, outcome.value)
     return { type: 'apply', outcome }
   }
   const complain = call.exchange.query.get('fieldValidation') !== 'Ignore'
   const { value: patch, numerals, complaints, fault } = await engine.bodies.read({ read: 'patch', type: known, complain }, bytes)
   if (fault) throw new StatusError('BadRequest', fault.message)
-  call.audit?.patch(patch)
+  await auditPatch(call, patch)
   return { type: 'plain', patch: { type: known, patch, ...(numerals ? { numerals } : {}), ...(complain ? { complaints } : {}) } }
+}
+
+async function auditPatch({ audit, large }: Call, patch: unknown): Promise<void> {
+  if (audit) await (large ? audit.largePatch(patch) : audit.patch(patch))
 }
 
 export function readApply({ value, complaints, fault }: Outcome, { fieldValidation }: WriteParameters, call: Call): KubeObject {
@@ -288,8 +294,7 @@ async function sendList(
   const { as, format } = negotiated
   const pretty = wantsPretty(call)
   const stored = format === 'json' && !as && !pretty
-  if (call.audit?.keeps('RequestResponse'))
-    call.audit.response((await listDocument(call, listing, { engine, resource, negotiated })) as KubeObject)
+  if (call.audit?.keeps('RequestResponse')) await auditList(call, listing, { engine, resource, negotiated })
   const small = stored ? smallList(resource, listing) : undefined
   if (small) return sendBytes(call, { status: 200, type: CONTENT_TYPES.json, body: small })
   const message = messageFor(negotiated, listDefinitionOf(kind))
@@ -304,10 +309,20 @@ async function sendList(
 }
 
 /** So little that it is made and sent at once. */
-function isBrief({ items }: Listing): boolean {
+const isBrief = ({ items }: Listing): boolean => isWithin(items, SLAB_BYTES)
+
+function isWithin(items: readonly StoredObject[], most: number): boolean {
   let bytes = 0
-  for (const stored of items) if ((bytes += stored.bytes.length) > SLAB_BYTES) return false
+  for (const stored of items) if ((bytes += stored.bytes.length) > most) return false
   return true
+}
+
+/** As it is answered. */
+async function auditList(call: Call, listing: Listing, options: DocumentOptions): Promise<void> {
+  const { audit } = call
+  if (!audit) return
+  if (!isWithin(listing.items, MOST_TEXT_BYTES)) return audit.leaveOut()
+  await audit.largeResponse((await listDocument(call, listing, options)) as KubeObject)
 }
 
 function openList(call: Call, type: string): Writable {

@@ -10,6 +10,7 @@ import type { StoredObject } from '#server/cache/stored-object.ts'
 import { servedBytes, servedObject } from '#server/engine/encoding.ts'
 import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import type { Engine } from '#server/engine/engine.ts'
+import { objectApart } from '#server/engine/object-apart.ts'
 import type { Resource } from '#server/registry.ts'
 import { answer, answerHeaders, type Call } from './call.ts'
 import { encode, messageFor } from './encode.ts'
@@ -34,7 +35,12 @@ export interface Sending {
 
 export async function sendStored(call: Call, stored: StoredObject, sending: Sending): Promise<void> {
   const { resource, negotiated, status = 200, engine } = sending
-  if (call.audit?.keeps('RequestResponse')) return sendObject(call, servedObject(resource, stored, engine.mirror.recent), sending)
+  if (call.audit?.keeps('RequestResponse')) {
+    if (stored.bytes.length < LARGE_BYTES) return sendObject(call, servedObject(resource, stored, engine.mirror.recent), sending)
+    await call.audit.largeResponse(
+      resource.converts ? servedObject(resource, stored) : await objectApart(engine.bodies, stored, engine.mirror.recent),
+    )
+  }
   if (negotiated.format === 'json' && !negotiated.as && !wantsPretty(call)) {
     return sendBytes(call, { status, type: CONTENT_TYPES.json, body: servedBytes(resource, stored, { after: '\n' }) })
   }
