@@ -23,6 +23,7 @@ import type { KubeObject, OwnerReference } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import { inScope, usageOf } from '#server/admission/quota-usage.ts'
 import { conditionOf } from '#api/conditions.ts'
+import { customDefinition } from '#api/custom/testing.ts'
 import { createNamespace, gone, startTestCluster, type TestCluster } from './testing.ts'
 
 const namespace = 'default'
@@ -156,17 +157,7 @@ test('a definition deleted under its objects takes them and what they own along;
   const only = ['garbage-collector-controller', 'horizontal-pod-autoscaler-controller', 'namespace-controller', 'disruption-controller']
   const cluster = await startTestCluster(t, { only })
   const { client, eventually, events } = cluster
-  const definition: CustomResourceDefinition = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'widgets.shop.example.com' },
-    spec: {
-      group: 'shop.example.com',
-      scope: 'Namespaced',
-      names: { plural: 'widgets', kind: 'Widget' },
-      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
-    },
-  }
+  const definition = customDefinition('Widget', { group: 'shop.example.com' })
   const Widget = customKind(definition, definition.spec.versions[0]!)
   const key = { name: definition.metadata!.name! }
   await client.create(CustomResourceDefinition, definition)

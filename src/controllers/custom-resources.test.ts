@@ -1,23 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { customKind } from '#api/custom/custom-kind.ts'
+import { customDefinition } from '#api/custom/testing.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
 import type { ObjectMeta } from '#api/object.ts'
 import { createNamespace, gone, startTestCluster, type TestCluster } from './testing.ts'
 
-const DEFINITION: CustomResourceDefinition = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'widgets.shop.example.com' },
-  spec: {
-    group: 'shop.example.com',
-    scope: 'Namespaced',
-    names: { plural: 'widgets', kind: 'Widget' },
-    versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
-  },
-}
+const DEFINITION = customDefinition('Widget', { group: 'shop.example.com' })
 const Widget = customKind(DEFINITION, DEFINITION.spec.versions[0]!)
 
 async function establish({ client, eventually }: TestCluster): Promise<void> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { customKinds } from '#api/custom/custom-kind.ts'
+import { customDefinition } from '#api/custom/testing.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -47,20 +48,7 @@ test('custom resources are counted, refused beyond the limit however long ago th
   const { client, eventually } = cluster
   const namespace = 'shop'
   await createNamespace(cluster, namespace)
-  const definition: CustomResourceDefinition = {
-    metadata: { name: 'boats.example.com' },
-    spec: {
-      group: 'example.com',
-      scope: 'Namespaced',
-      names: { plural: 'boats', kind: 'Boat' },
-      versions: ['v1', 'v2'].map((name) => ({
-        name,
-        served: true,
-        storage: name === 'v2',
-        schema: { openAPIV3Schema: { type: 'object' } },
-      })),
-    },
-  }
+  const definition = customDefinition('Boat', { versions: ['v1', 'v2'], stored: 'v2' })
   await client.create(CustomResourceDefinition, definition)
   const Boat = customKinds(definition)[0]!
   const make = (name: string) => client.create(Boat, { metadata: { namespace, name } })

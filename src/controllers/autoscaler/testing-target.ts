@@ -1,5 +1,6 @@
 // For tests: a custom resource with a scale subresource, and pods that count as its own.
 import { customKind } from '#api/custom/custom-kind.ts'
+import { customDefinition } from '#api/custom/testing.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { HorizontalPodAutoscalerV2 } from '#api/kinds/autoscaling/horizontal-pod-autoscaler-v2.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -7,26 +8,15 @@ import type { Client } from '#client/client.ts'
 
 const OPEN = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
 
-const DEFINITION: CustomResourceDefinition = {
-  metadata: { name: 'fleets.example.com' },
-  spec: {
-    group: 'example.com',
-    scope: 'Namespaced',
-    names: { plural: 'fleets', kind: 'Fleet' },
-    versions: [
-      {
-        name: 'v1',
-        served: true,
-        storage: true,
-        schema: { openAPIV3Schema: { type: 'object', properties: { spec: OPEN, status: OPEN } } },
-        subresources: {
-          status: {},
-          scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas', labelSelectorPath: '.status.selector' },
-        },
-      },
-    ],
+const DEFINITION = customDefinition('Fleet', {
+  schema: { type: 'object', properties: { spec: OPEN, status: OPEN } },
+  version: {
+    subresources: {
+      status: {},
+      scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas', labelSelectorPath: '.status.selector' },
+    },
   },
-}
+})
 
 export const Fleet = customKind(DEFINITION, DEFINITION.spec.versions[0]!)
 

@@ -5,6 +5,7 @@ import { request } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { test } from 'node:test'
+import { customDefinition } from '#api/custom/testing.ts'
 import { defineKind } from '#api/define-kind.ts'
 import { APIService } from '#api/kinds/apiregistration/api-service.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
@@ -46,16 +47,7 @@ test('Aggregator registers what the server serves itself, but for the register',
 
 test('Aggregator registers custom resources while they are defined, and brings back what is deleted', async (t) => {
   const { client } = await cluster(t)
-  const version = { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }
-  await client.create(CustomResourceDefinition, {
-    metadata: { name: 'boats.example.com' },
-    spec: {
-      group: 'example.com',
-      scope: 'Cluster',
-      names: { plural: 'boats', singular: 'boat', kind: 'Boat', listKind: 'BoatList' },
-      versions: [version],
-    },
-  })
+  await client.create(CustomResourceDefinition, customDefinition('Boat'))
   const registered = () => client.get(APIService, { name: 'v1.example.com' })
   await eventually(registered)
   const { metadata, spec } = await registered()

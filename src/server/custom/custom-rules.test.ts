@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { isConditionTrue } from '#api/conditions.ts'
+import { customDefinition } from '#api/custom/testing.ts'
 import type { JSONSchemaProps, ValidationRule } from '#api/generated/types.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { startTestServer } from '#server/testing.ts'
@@ -37,17 +38,8 @@ async function started(t: TestContext, schema: JSONSchemaProps) {
   return { ask, define }
 }
 
-const definition = (schema: JSONSchemaProps) => ({
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'things.rules.example.com' },
-  spec: {
-    group: 'rules.example.com',
-    scope: 'Namespaced',
-    names: { plural: 'things', kind: 'Thing' },
-    versions: [{ name: 'v1', served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema: schema } }],
-  },
-})
+const definition = (schema: JSONSchemaProps) =>
+  customDefinition('Thing', { group: 'rules.example.com', schema, version: { subresources: { status: {} } } })
 
 const thing = (spec: unknown, more: Json = {}) => ({
   apiVersion: 'rules.example.com/v1',

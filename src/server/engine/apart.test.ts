@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject } from '#api/clone.ts'
+import { customDefinition } from '#api/custom/testing.ts'
 import { BodyReader } from '#server/decoding/body-reader.ts'
 import { configMap, IN_DEFAULT, pod, startRequests } from './requests.ts'
 
@@ -25,38 +26,21 @@ const wide = (data: object, more: object = {}) => ({
   metadata: { name: 'w' },
   spec: { data, ...more },
 })
-const DEFINITION = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'wides.example.com' },
-  spec: {
-    group: 'example.com',
-    scope: 'Namespaced',
-    names: { plural: 'wides', singular: 'wide', kind: 'Wide', listKind: 'WideList' },
-    versions: [
-      {
-        name: 'v1',
-        served: true,
-        storage: true,
-        schema: {
-          openAPIV3Schema: {
-            type: 'object',
-            properties: {
-              spec: {
-                type: 'object',
-                'x-kubernetes-validations': [{ rule: 'self.size < 10', message: 'must be small' }],
-                properties: {
-                  data: { type: 'object', additionalProperties: { type: 'string', maxLength: 3 } },
-                  size: { type: 'integer', default: 2 },
-                },
-              },
-            },
-          },
+const DEFINITION = customDefinition('Wide', {
+  schema: {
+    type: 'object',
+    properties: {
+      spec: {
+        type: 'object',
+        'x-kubernetes-validations': [{ rule: 'self.size < 10', message: 'must be small' }],
+        properties: {
+          data: { type: 'object', additionalProperties: { type: 'string', maxLength: 3 } },
+          size: { type: 'integer', default: 2 },
         },
       },
-    ],
+    },
   },
-}
+})
 
 /** Every request of one sequence, with as much filler as it is given. */
 const SEQUENCES: Record<string, (fill: (value?: string) => Record<string, string>) => [string, string, object][]> = {

@@ -1,28 +1,20 @@
 // Large custom resources of a definition that changed are shown by another thread: they must look as small ones do, in every way of looking.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { customDefinition } from '#api/custom/testing.ts'
 import { startRequests } from './requests.ts'
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
 const at = (version: string, name = '') => `/apis/example.com/${version}/namespaces/default/boats${name && `/${name}`}`
 const text = { type: 'string' }
-const schemaOf = (properties: object) => ({
-  openAPIV3Schema: {
-    type: 'object',
-    properties: { spec: { type: 'object', properties: { data: { type: 'object', additionalProperties: text }, ...properties } } },
-  },
-})
-const definition = (properties: object) => ({
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'boats.example.com' },
-  spec: {
-    group: 'example.com',
-    scope: 'Namespaced',
-    names: { plural: 'boats', kind: 'Boat', singular: 'boat', listKind: 'BoatList' },
-    versions: ['v1', 'v2'].map((name) => ({ name, served: true, storage: name === 'v1', schema: schemaOf(properties) })),
-  },
-})
+const definition = (properties: object) =>
+  customDefinition('Boat', {
+    versions: ['v1', 'v2'],
+    schema: {
+      type: 'object',
+      properties: { spec: { type: 'object', properties: { data: { type: 'object', additionalProperties: text }, ...properties } } },
+    },
+  })
 
 async function fixture() {
   const cluster = await startRequests()

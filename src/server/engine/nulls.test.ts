@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { getOwn, isObject } from '#api/clone.ts'
+import { customDefinition } from '#api/custom/testing.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { pod, type Requests, startRequests } from './requests.ts'
 
@@ -217,15 +218,7 @@ test('POST gives nobody the nulls of a new object, but those of its new items', 
 test('definitions of custom resources are kept as JSON: empty stays empty', async () => {
   await using t = await startRequests()
   const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-  const { json } = await t.send('POST', definitions, {
-    metadata: { name: 'as.example.com' },
-    spec: {
-      group: 'example.com',
-      scope: 'Cluster',
-      names: { plural: 'as', kind: 'A' },
-      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
-    },
-  })
+  const { json } = await t.send('POST', definitions, customDefinition('A'))
   assert.deepEqual(json.status, { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions: ['v1'] })
   const { json: patched } = await t.send('PATCH merge', `${definitions}/as.example.com/status?dryRun=All`, { status: { conditions: [] } })
   assert.deepEqual(patched.status.conditions, [])

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { test } from 'node:test'
+import { customDefinition } from '#api/custom/testing.ts'
 import { configMap, IN_DEFAULT, pod, type Requests, startRequests } from '#server/engine/requests.ts'
 
 const MAPS = `${IN_DEFAULT}/configmaps`
@@ -22,19 +23,8 @@ const laughs = (levels: number) =>
     (_, level) => `a${level}: &a${level} [${level === 0 ? '"lol"' : Array.from({ length: 9 }, () => `*a${level - 1}`)}]`,
   ).join('\n')
 
-function definition(schema: object, more: object = {}): object {
-  return {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'things.example.com' },
-    spec: {
-      group: 'example.com',
-      scope: 'Namespaced',
-      names: { plural: 'things', kind: 'Thing' },
-      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', ...schema } }, ...more }],
-    },
-  }
-}
+const definition = (schema: object, version: object = {}): object =>
+  customDefinition('Thing', { schema: { type: 'object', ...schema }, version })
 
 const properties = (count: number) =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`p${index}`, { type: 'string', description: 'x'.repeat(20) }]))

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { customDefinition } from '#api/custom/testing.ts'
 import { configMap, deployment, IN_DEFAULT } from '#server/engine/requests.ts'
 import type { Authorizer } from '#server/request.ts'
 import { type PolicyServer, rules, startPolicies } from './testing.ts'
@@ -322,18 +323,8 @@ for (const { policy, message } of broken)
 const LIMITS = '/apis/shop.example.com/v1/namespaces/default/limits'
 
 async function defineLimits(server: PolicyServer): Promise<void> {
-  const schema = { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', properties: { max: { type: 'integer' } } } } } }
-  const definition = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'limits.shop.example.com' },
-    spec: {
-      group: 'shop.example.com',
-      scope: 'Namespaced',
-      names: { plural: 'limits', kind: 'Limit' },
-      versions: ['v1', 'v2'].map((name) => ({ name, served: true, storage: name === 'v2', schema })),
-    },
-  }
+  const schema = { type: 'object', properties: { spec: { type: 'object', properties: { max: { type: 'integer' } } } } }
+  const definition = customDefinition('Limit', { group: 'shop.example.com', versions: ['v1', 'v2'], stored: 'v2', schema })
   assert.equal((await server.send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition)).status, 201)
   while ((await server.send('GET', LIMITS)).status !== 200) await new Promise((resolve) => setImmediate(resolve))
 }
