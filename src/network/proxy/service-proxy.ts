@@ -1,5 +1,6 @@
 // Keeps the node's rules in step with Services, EndpointSlices and the host ports of this node's pods. Changes are gathered for a moment and
 // applied in one transaction; only what changed is computed anew.
+import { isFinished } from '#api/finished-pod.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Service as ServiceKind } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
@@ -164,8 +165,7 @@ class ServiceProxy {
 
 function hostPortsOf(pod: Pod): HostPort[] {
   const ip = pod.status?.podIP
-  const phase = pod.status?.phase
-  if (!ip || pod.spec?.hostNetwork || phase === 'Succeeded' || phase === 'Failed') return []
+  if (!ip || pod.spec?.hostNetwork || isFinished(pod)) return []
   return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].flatMap(({ ports }) =>
     (ports ?? []).flatMap(({ hostPort, hostIP, containerPort, protocol = 'TCP' }) =>
       hostPort

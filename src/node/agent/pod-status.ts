@@ -1,4 +1,5 @@
 // The whole status of a pod as this node reports it, made anew from what is observed; pure but for the clock's reading handed in.
+import { isFinished } from '#api/finished-pod.ts'
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '#api/generated/types.ts'
 import { formatTime } from '#lib/clock.ts'
 import { currentSandbox, type Verdicts } from './actions.ts'
@@ -51,7 +52,7 @@ export function podStatus(pod: Pod, context: StatusContext): PodStatus {
   }
 
   const statuses = { initContainerStatuses, containerStatuses: own }
-  const kept = previous.phase === 'Failed' || previous.phase === 'Succeeded' ? (previous.phase as Phase) : undefined
+  const kept = isFinished({ status: previous }) ? (previous.phase as Phase) : undefined
   const phase = kept ?? (verdict ? 'Failed' : phaseOf(pod, statuses, { terminal: context.terminal ?? false }))
   const { sandbox, changed } = currentSandbox(pod, observed)
   const hostNetwork = Boolean(pod.spec?.hostNetwork)

@@ -1,6 +1,7 @@
 // One pod, one thread of work: it runs, it ends, it is cleaned up, it is deleted from the API, in that order and never two steps at a
 // time. News only marks the pod as due for another look; what to do is always found by looking.
 import { rm } from 'node:fs/promises'
+import { isFinished } from '#api/finished-pod.ts'
 import type { Pod as ApiPod, PodStatus, ResourceRequirements } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ignoreOvertaken } from '#api/status.ts'
@@ -347,8 +348,7 @@ export class PodWorker {
   }
 
   #finishedInApi(): boolean {
-    const phase = this.#pod?.status?.phase
-    return phase === 'Failed' || phase === 'Succeeded'
+    return this.#pod !== undefined && isFinished(this.#pod)
   }
 
   /** Breaks off what a running pod is waiting for, and shortens the grace of one that already ends. */
@@ -388,6 +388,5 @@ export class PodWorker {
 function newsOf({ metadata = {}, status = {} }: ApiPod): string {
   const { generation, labels, annotations, deletionTimestamp, deletionGracePeriodSeconds } = metadata
   const others = (status.conditions ?? []).filter(({ type }) => !(OWNED_CONDITIONS as readonly string[]).includes(type))
-  const over = status.phase === 'Failed' || status.phase === 'Succeeded'
-  return JSON.stringify([generation, labels, annotations, deletionTimestamp, deletionGracePeriodSeconds, others, over])
+  return JSON.stringify([generation, labels, annotations, deletionTimestamp, deletionGracePeriodSeconds, others, isFinished({ status })])
 }

@@ -2,6 +2,7 @@
 // may end do so after that time (sampan.dev/exit-code, default 0), and all fail at their deadline; deleted, they are gone. Their status is
 // made as on real nodes. Images of registries below .invalid can be pulled nowhere, so neither here.
 import { isConditionTrue } from '#api/conditions.ts'
+import { isFinished } from '#api/finished-pod.ts'
 import type { Pod as ApiPod } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
@@ -86,10 +87,10 @@ export class SimulatedPods {
 
   /** Before the first pod is observed: addresses that pods have are not given out again. */
   reserve(pods: Iterable<ApiPod>): void {
-    for (const { spec, status } of pods) {
-      const node = spec?.nodeName ? this.#options.node(spec.nodeName) : undefined
-      if (node && status?.podIP && status.phase !== 'Failed' && status.phase !== 'Succeeded')
-        this.#poolOf(node.podCidr).reserve(status.podIP)
+    for (const pod of pods) {
+      const { nodeName } = pod.spec ?? {}
+      const node = nodeName ? this.#options.node(nodeName) : undefined
+      if (node && pod.status?.podIP && !isFinished(pod)) this.#poolOf(node.podCidr).reserve(pod.status.podIP)
     }
   }
 
@@ -100,8 +101,8 @@ export class SimulatedPods {
     const node = object?.spec?.nodeName && uid ? this.#options.node(object.spec.nodeName) : undefined
     if (!object || !node) return
     if (object.metadata?.deletionTimestamp) return this.#delete(object)
+    if (isFinished(object)) return this.#free(object)
     const phase = object.status?.phase ?? 'Pending'
-    if (phase === 'Failed' || phase === 'Succeeded') return this.#free(object)
     const present = this.#known.get(uid!)
     if (present?.refused) return
     if (present && present.generation !== object.metadata?.generation) {

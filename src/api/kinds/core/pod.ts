@@ -1,6 +1,7 @@
 import { defineKind } from '#api/define-kind.ts'
 import { defaultPodSpec } from '#api/defaults/pod-spec.ts'
 import { defaultResourceList, defaultResources } from '#api/defaults/resource-list.ts'
+import { isFinished } from '#api/finished-pod.ts'
 import type * as types from '#api/generated/types.ts'
 import type { CreateContext, HookContext } from '#api/kind.ts'
 import { Quantity, quantityOf } from '#api/quantity.ts'
@@ -63,7 +64,7 @@ export const Pod = defineKind<Pod>({
 
 /** A pod no node knows of, or one that has ended, goes at once. */
 function gracePeriodSeconds({ spec, status }: Pod, asked?: number): number {
-  if (!spec?.nodeName || status?.phase === 'Succeeded' || status?.phase === 'Failed') return 0
+  if (!spec?.nodeName || isFinished({ status })) return 0
   const seconds = asked ?? spec.terminationGracePeriodSeconds ?? 30
   return seconds < 0 ? 1 : seconds
 }
