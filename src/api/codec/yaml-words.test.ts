@@ -126,6 +126,19 @@ const MISTAKES: [what: string, text: string, words: string][] = [
   ['a bracket that closes nothing', 'kind: ConfigMap\nmetadata: ]\n', 'yaml: line 1: did not find expected node content'],
   ['a comma too many', 'kind: ConfigMap\nmetadata: {name: a, , b: c}\n', 'yaml: line 1: did not find expected node content'],
   ['a key after text', 'just text\nkind: x\n', 'yaml: line 2: mapping values are not allowed in this context'],
+  ['a single quote that is closed twice', "kind: ConfigMap\ndata:\n  a: 'b''\n", 'yaml: line 4: found unexpected end of stream'],
+  ['an escape of no number', 'a: "\\xZZ"\n', 'yaml: did not find expected hexdecimal number'],
+  ['an anchor without a name', 'a: & b\n', 'yaml: did not find expected alphabetic or numeric character'],
+  ['an anchor of an alias', 'a: &x b\nc: &y *x\n', 'yaml: line 1: did not find expected key'],
+  ['two anchors', 'a: &x &y b\n', 'yaml: did not find expected key'],
+  ['a block indented by nothing', 'a: |0\n  x\n', 'yaml: found an indentation indicator equal to 0'],
+  ['a block of two headers', 'a: |++\n  x\n', 'yaml: did not find expected comment or line break'],
+  ['a null byte', 'a: b\u0000c\n', 'yaml: control characters are not allowed'],
+  ['a key with an at sign', '@a: b\n', 'yaml: found character that cannot start any token'],
+  ['a backtick in a line of its own', 'a:\n  `b`\n', 'yaml: line 2: found character that cannot start any token'],
+  ['a second colon in braces', 'a: {b: c: d}\n', "yaml: did not find expected ',' or '}'"],
+  ['an item in brackets', 'a: [- b]\n', 'yaml: did not find expected node content'],
+  ['a document in brackets', 'a: [x\n---\ny]\n', "yaml: line 1: did not find expected ',' or ']'"],
   ['a merge of text', 'kind: ConfigMap\nmetadata:\n  <<: a\n', 'yaml: map merge requires map or sequence of maps as the value'],
 ]
 
@@ -141,6 +154,8 @@ test('parseYaml takes no longer to refuse what is made to be looked at for long'
     `a: ["${'\\\\'.repeat(100_000)}`,
     `a: [${'"x", '.repeat(100_000)}\nb: c`,
     `${'{'.repeat(300)}${'\n'.repeat(300_000)}`,
+    `${'x:\n  a: [\n  b\n  ]\n'.repeat(30_000)}"`,
+    `${'a: [\n[\n'.repeat(100_000)}`,
   ])
     assert.throws(() => parseYaml(text), YamlError)
 })

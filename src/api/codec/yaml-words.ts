@@ -41,6 +41,18 @@ function wordsFor(text: string, { reason, position }: Refusal): Words {
       return { scanner: 'found unexpected end of stream' }
     case reason.startsWith('deficient indentation') || reason.startsWith('unexpected end of the stream within a flow collection'):
       return unclosed(text, position)
+    case reason.startsWith('unexpected end of the document within a'):
+      return { scanner: 'found unexpected end of stream' }
+    case reason.startsWith('expected hexadecimal character'):
+      return { scanner: 'did not find expected hexdecimal number' }
+    case reason.startsWith('bad explicit indentation width of a block scalar'):
+      return { scanner: 'found an indentation indicator equal to 0' }
+    case reason.startsWith('repeat of a'):
+      return { scanner: 'did not find expected comment or line break' }
+    case reason.startsWith('name of an anchor node must contain'):
+      return { scanner: 'did not find expected alphabetic or numeric character' }
+    case reason.startsWith('duplication of an anchor property') || reason.startsWith('alias node should not have any properties'):
+      return NO_KEY
     case reason.startsWith('unknown escape sequence'):
       return { scanner: 'found unknown escape character' }
     case reason.startsWith('tab characters must not be used in indentation'):
@@ -51,7 +63,7 @@ function wordsFor(text: string, { reason, position }: Refusal): Words {
       return NO_CONTENT
     case reason.startsWith('undeclared tag handle'):
       return { parser: 'found undefined tag handle' }
-    case reason.startsWith('expected valid JSON character') || reason.startsWith('the stream contains non-printable characters'):
+    case reason.startsWith('expected valid JSON character') || /^the stream contains non-printable|^null byte is not allowed/.test(reason):
       return { value: 'control characters are not allowed' }
     case reason.startsWith('cannot merge mappings'):
       return { value: 'map merge requires map or sequence of maps as the value' }
@@ -76,8 +88,11 @@ const STARTS: Readonly<Record<string, Words>> = {
 
 function misplaced(text: string, { position, otherwise }: { position: number; otherwise: Words }): Words {
   const start = text[position] ?? ''
+  const inFlow = (start === ':' || start === '-') && /[[{]/.test(opened(text.slice(0, position)) ?? '')
+  if (inFlow) return start === '-' ? NO_CONTENT : unclosed(text, position)
   if (start === ':') return NO_VALUE
   const before = text.slice(text.lastIndexOf('\n', position - 1) + 1, position)
+  if (/^[ \t]*[@`]/.test(before + start)) return NO_TOKEN
   const isValue = /[:,[{][ \t]*$/.test(before)
   return (isValue && Object.hasOwn(STARTS, start) && STARTS[start]) || otherwise
 }
@@ -85,7 +100,7 @@ function misplaced(text: string, { position, otherwise }: { position: number; ot
 /** More where the document should have ended: its root is a mapping, a list or text. */
 function afterRoot(text: string, position: number): Words {
   if (text[position] === ':') return NO_VALUE
-  if (/^\s[@`%]/.test(text.slice(position - 1, position + 1))) return NO_TOKEN
+  if (/^(?:\s[@`%]|[@`])/.test(position === 0 ? text : text.slice(position - 1, position + 1))) return NO_TOKEN
   const [first = ''] = /^(?![ \t]*(?:#|---|%|\r?$)).*$/m.exec(text) ?? []
   if (/^-(?:\s|$)/.test(first)) return NO_DASH
   return /^[^\s"'[{#][^\n]*?:(?:\s|$)/.test(first) ? NO_KEY : { parser: 'did not find expected <document start>' }
@@ -101,7 +116,9 @@ function unclosed(text: string, position: number): Words {
 /** The quote or bracket that was opened last and not closed. */
 function opened(text: string): string | undefined {
   const open: string[] = []
-  for (const { 0: found, 1: double, 2: single, index } of text.matchAll(/(?<=^|\s)#[^\n]*|"(?:[^"\\]|\\.)*("?)|'[^']*('?)|[[\]{}]/g)) {
+  for (const { 0: found, 1: double, 2: single, index } of text.matchAll(
+    /(?<=^|\s)#[^\n]*|"(?:[^"\\]|\\.)*("?)|'(?:[^']|'')*('?)|[[\]{}]/g,
+  )) {
     const [start = ''] = found
     if (start === '#') continue
     const begins = /(?:^|[\n:,[{-])[ \t]*$/.test(text.slice(Math.max(0, index - 80), index))

@@ -125,3 +125,16 @@ for (const [text, told] of REPEATS)
     assert.equal(parseYaml(text).duplicates, `yaml: unmarshal errors:\n  ${told.join('\n  ')}`)
     assert.deepEqual(warningsIn(parseYaml(text).duplicates!), told)
   })
+
+/** As go-yaml takes them: brackets may go on and close wherever they like. */
+const FLOWS: [text: string, value: unknown][] = [
+  ['args: [\n"a",\n"b"\n]\nc: d\n', { args: ['a', 'b'], c: 'd' }],
+  ['x:\n  a: {\n  b: c, # ] }\n  d: [e,\n  "f ] g"]\n  }\n  h: i\n', { x: { a: { b: 'c', d: ['e', 'f ] g'] }, h: 'i' } }],
+  ['- a: [\n  b\n  ]\n- c: [\nd\n]\n', [{ a: ['b'] }, { c: ['d'] }]],
+  ["text: |\n  [ not a list\nlist: [\n'it''s'\n]\n", { text: '[ not a list\n', list: ["it's"] }],
+  ['a: ["one\ntwo",\nthree\nfour]\n', { a: ['one two', 'three four'] }],
+  ['a: [\nb\n]\na: [\nc\n]\n', { a: ['c'] }],
+]
+
+for (const [text, value] of FLOWS)
+  test(`parseYaml takes brackets that close further out: ${JSON.stringify(text)}`, () => assert.deepEqual(parseYaml(text).value, value))

@@ -15,6 +15,7 @@ import {
 } from 'js-yaml'
 import { MAX_DEPTH } from '#api/schema/decode.ts'
 import { longInteger } from '#lib/exact-json.ts'
+import { indentFlow } from './yaml-flow.ts'
 import { repeatedKeys } from './yaml-duplicates.ts'
 import { goWords } from './yaml-words.ts'
 
@@ -33,19 +34,38 @@ const UNMARSHAL = 'yaml: unmarshal errors:\n  '
 const MAX_ALIASES = 10_000
 /** Values an aliased document may expand to. */
 const MAX_EXPANDED = 400_000
+/** Characters that are read again for brackets that go on further out than they begin. */
+const MAX_READ_AGAIN = 1_000_000
 
 /** Reads the first document and leaves the rest, as upstream does. Throws YamlError. */
 export function parseYaml(text: string): YamlDocument {
   const version = /^\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+(\d+\.\d+)/.exec(text)?.[1] ?? '1.1'
   if (version !== '1.1') throw new YamlError('yaml: found incompatible YAML document')
+  let readable = text
+  let fault: unknown
+  for (let left = MAX_READ_AGAIN; ; left -= text.length) {
+    try {
+      return read(readable)
+    } catch (error) {
+      if (!(error instanceof YAMLException)) throw error
+      fault ??= yamlError(error, text)
+      const isFlow = error.reason?.startsWith('deficient indentation') && left > 0
+      const indented = isFlow ? indentFlow(readable, error.mark?.position ?? 0) : undefined
+      if (indented === undefined) throw fault
+      readable = indented
+    }
+  }
+}
+
+function read(text: string): YamlDocument {
   const options: LoadOptions = { schema: SCHEMA, maxDepth: MAX_DEPTH, maxAliases: MAX_ALIASES }
   try {
     return { value: unshared(first(text, options), text) }
   } catch (error) {
-    if (!(error instanceof YAMLException)) throw error
-    if (!error.reason?.startsWith('duplicated mapping key')) throw yamlError(error, text)
+    if (!(error instanceof YAMLException) || !error.reason?.startsWith('duplicated mapping key')) throw error
     const told = repeatedKeys(text, { maxDepth: MAX_DEPTH, plain: (source) => plainValue(source) })
-    return { value: unshared(loadAnyway(text, options), text), duplicates: `${UNMARSHAL}${told.join('\n  ')}` }
+    const value = first(text, { ...options, json: true })
+    return { value: unshared(value, text), duplicates: `${UNMARSHAL}${told.join('\n  ')}` }
   }
 }
 
@@ -60,14 +80,6 @@ export function warningsIn(complaint: string): string[] {
 }
 
 const first = (text: string, options: LoadOptions): unknown => loadAll(text, options)[0] ?? null
-
-function loadAnyway(text: string, options: LoadOptions): unknown {
-  try {
-    return first(text, { ...options, json: true })
-  } catch (error) {
-    throw error instanceof YAMLException ? yamlError(error, text) : error
-  }
-}
 
 function yamlError(error: YAMLException, text: string): YamlError {
   const { line = 0, position = 0 } = error.mark ?? {}
