@@ -10,6 +10,7 @@ import { largeObjects } from './scene-large-objects.ts'
 import { managers } from './scene-managers.ts'
 import { policies } from './scene-policies.ts'
 import { roles } from './scene-roles.ts'
+import { bodies, connections, patches } from './scene-strangers.ts'
 import { watchers } from './scene-watchers.ts'
 import { type Feature, Turns } from './turns.ts'
 
@@ -29,6 +30,9 @@ const SCENES: Record<string, Scene> = {
   roles: { play: roles },
   recorded: { play: recorded, features: ['audit'] },
   encrypted: { play: encrypted, features: ['encryption'] },
+  bodies: { play: bodies },
+  patches: { play: patches },
+  connections: { play: connections },
   crowds: { play: crowds },
 }
 

@@ -17,7 +17,7 @@ export async function crowds(turns: Turns): Promise<void> {
   await get('a list of 10,000 by 2,000 terms', `${MAPS}?labelSelector=${encodeURIComponent(`${terms}`)}`)
   await turns.measure('deletecollection of 10,000', () => turns.send('DELETE', MAPS), 3000)
   await fill()
-  const terminating = { kind: 'DeleteOptions', propagationPolicy: 'Foreground' }
+  const terminating = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Foreground' }
   await turns.measure('deletecollection of 10,000 that waits for dependents', () => turns.send('DELETE', MAPS, terminating), 3000)
   const env = range(40).map((i) => ({ name: `E${i}`, value: 'some value' }))
   await turns.must('POST', PODS, { metadata: { name: 'seed' }, spec: { containers: [{ name: 'c', image: 'i', env }] } })

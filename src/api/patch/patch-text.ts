@@ -1,5 +1,6 @@
 // A patch's text, read. Only JSON and merge patches say what was being read when it failed.
 import { isObject } from '#api/clone.ts'
+import { isTooDeep, TOO_DEEP } from '#api/depth.ts'
 import { surveyJson, syntaxErrorOf } from '#api/codec/json-scanner.ts'
 import { parseNumerals } from '#api/schema/numeral.ts'
 import { parseExactly } from '#lib/exact-json.ts'
@@ -26,6 +27,7 @@ export function parsePatchText(bytes: Buffer, type: PatchBody['type']): PatchTex
   const fits = patch === null || (type === 'json' ? Array.isArray(patch) : isObject(patch))
   const wanted = type === 'json' ? '[]interface {}' : 'map[string]interface {}'
   if (!fits) return refuse(`json: cannot unmarshal ${goKind(patch)} into Go value of type ${wanted}`)
+  if (isTooDeep(patch)) return refuse(TOO_DEEP)
   // What a strategic patch makes is converted without text in between.
   return type === 'strategic' || !surveyJson(bytes).oddNumerals ? { patch } : { patch: parseNumerals(text), numerals: true }
 }

@@ -1,5 +1,6 @@
 // One entry to the three kinds of patch. The object given is never changed; the result may share parts with it and with the patch.
 import { clone, isObject, type JsonObject } from '#api/clone.ts'
+import { isTooDeep, TOO_DEEP, withinDepth } from '#api/depth.ts'
 import type { Schema } from '#api/schema.ts'
 import { cloneSpelled } from '#api/schema/numeral.ts'
 import { StatusError } from '#api/status.ts'
@@ -18,7 +19,7 @@ export interface PatchBody {
 
 /** Applies a decoded patch. `schema` drives strategic merge; other patches ignore it. Refusals are those of upstream, code by code. */
 export function patchObject<T extends object>(object: T, { type, patch }: PatchBody, schema: Schema): T {
-  const result = type === 'json' ? jsonPatch(object, patch) : type === 'merge' ? merged(object, patch) : strategic(object, patch, schema)
+  const result = type === 'json' ? operated(object, patch) : type === 'merge' ? merged(object, patch) : strategic(object, patch, schema)
   if (isObject(result)) return result as T
   throw invalidResult(result)
 }
@@ -26,6 +27,13 @@ export function patchObject<T extends object>(object: T, { type, patch }: PatchB
 /** What came of a patch, to be changed at will. */
 export function ownOutcome<T>(patched: T, { numerals }: PatchBody): T {
   return numerals ? cloneSpelled(patched) : clone(patched)
+}
+
+/** Only operations make something deeper than what they are given. */
+function operated(object: object, patch: unknown): unknown {
+  const result = withinDepth(() => jsonPatch(object, patch))
+  if (isTooDeep(result)) throw new StatusError('BadRequest', TOO_DEEP)
+  return result
 }
 
 function merged(object: object, patch: unknown): unknown {

@@ -90,6 +90,35 @@ const BODIES: Sent[] = [
   ],
   ['a merge into the prototype', 'PATCH merge', `${MAPS}/a`, '{"__proto__":{"polluted":1},"metadata":{"__proto__":{"polluted":1}}}'],
   ['a strategic merge of nothings', 'PATCH strategic', `${IN_DEFAULT}/pods/p`, { spec: { containers: [null] } }],
+  ...[600, 2500, 9000].flatMap((depth): Sent[] => {
+    const deep = nested('{"a":', '}', depth, '12345678901234567')
+    return [
+      [`a merge of ${depth} levels`, 'PATCH merge', `${MAPS}/a`, `{"data":${deep}}`],
+      [`a strategic merge of ${depth} levels`, 'PATCH strategic', `${MAPS}/a`, `{"data":${deep}}`],
+      [`${depth} levels added`, 'PATCH json', `${MAPS}/a`, `[{"op":"add","path":"/data","value":${deep}}]`],
+      [`a body of ${depth} levels`, 'POST', MAPS, inData(deep)],
+    ]
+  }),
+  [
+    'operations that go ever deeper',
+    'PATCH json',
+    `${MAPS}/a`,
+    Array.from({ length: 60 }, (_, i) => ({
+      op: 'add',
+      path: `/data${'/a'.repeat(400 * i)}`,
+      value: JSON.parse(nested('{"a":', '}', 400, '{}')),
+    })),
+  ],
+  [
+    'copies that go ever deeper',
+    'PATCH json',
+    `${MAPS}/a`,
+    Array.from({ length: 60 }, (_, i) => [
+      { op: 'add', path: '/metadata/annotations', value: JSON.parse(nested('{"a":', '}', 400, '{}')) },
+      { op: 'copy', from: i > 0 ? '/data' : '/metadata/annotations', path: `/metadata/annotations${'/a'.repeat(400)}/b` },
+      { op: 'move', from: '/metadata/annotations', path: '/data' },
+    ]).flat(),
+  ],
   ['a deep apply', 'PATCH apply', `${MAPS}/a?fieldManager=m`, inData(nested('{a: ', '}', 10_000))],
   [
     'managed fields of any depth',
