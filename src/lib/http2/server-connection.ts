@@ -283,7 +283,7 @@ export class ServerConnection {
     if (!(frame.flags & FLAG.ack)) this.#sender.control(acknowledgement(frame))
   }
 
-  /** The client leaves: what it has asked is answered, and no more comes. */
+  /** The client asks no more; it closes when it has its answers. */
   #away({ start, end }: Frame): void {
     if (end - start < 8) throw new ConnectionError(CODE.frameSize, 'GOAWAY of a wrong size')
   }

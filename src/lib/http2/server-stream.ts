@@ -64,6 +64,7 @@ export class ServerStream {
   /** The reader has room for more. */
   #wanted = false
   #taken = 0
+  /** The peer waits with the body until it is asked for. */
   #expected: boolean
   #state: 'open' | 'closed' = 'open'
   #received = false
@@ -191,8 +192,8 @@ export class ServerStream {
 
   /** Who asks first whether the body is wanted learns it when it is read: a refusal spares the sending. */
   #invite(): void {
-    if (this.#expected) this.#expected = false
-    else return
+    if (!this.#expected) return
+    this.#expected = false
     if (!this.#received && !this.#answered && !this.isClosed) this.#carrier.sendContinue(this)
   }
 

@@ -132,20 +132,29 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
   readonly upgrade?: { request: IncomingMessage; socket: Duplex; head: Buffer }
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  /** The peer waits with the body until it is asked for. */
+  #expected: boolean
 
-  constructor(request: IncomingMessage, response: ServerResponse, options: { peer: Peer; upgrade?: Http1Exchange['upgrade'] }) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    options: { peer: Peer; upgrade?: Http1Exchange['upgrade']; expected?: boolean },
+  ) {
     super(pathOf(request.url), options.peer)
     this.method = request.method ?? 'GET'
     this.headers = request.headers
     if (options.upgrade) this.upgrade = options.upgrade
     this.#request = request
     this.#response = response
+    this.#expected = options.expected ?? false
     request.on('error', ignore)
     response.on('error', ignore)
     response.on('close', () => this.leave())
   }
 
   get input(): Readable {
+    if (this.#expected) this.#response.writeContinue()
+    this.#expected = false
     return this.#request
   }
 

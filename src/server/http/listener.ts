@@ -1,6 +1,6 @@
 // One TLS port that speaks HTTP/2 and HTTP/1.1, each by its own protocol server; ALPN decides. Hands exchanges on and bounds what a peer may cost.
 import { constants } from 'node:crypto'
-import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls, { type TLSSocket } from 'node:tls'
@@ -72,7 +72,13 @@ export class Listener {
     })
     // Node looks after slow heads of requests only where a server listens by itself.
     this.#http1.emit('listening')
-    this.#http1.on('request', (request, response) => serve(new Http1Exchange(request, response, { peer: this.#peer(request.socket) })))
+    for (const [event, expected] of [
+      ['request', false],
+      ['checkContinue', true],
+    ] as const)
+      this.#http1.on(event, (request: IncomingMessage, response: ServerResponse) =>
+        serve(new Http1Exchange(request, response, { peer: this.#peer(request.socket), expected })),
+      )
     this.#http1.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       const response = new http.ServerResponse(request)
       response.shouldKeepAlive = false

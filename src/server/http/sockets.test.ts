@@ -115,6 +115,44 @@ test('listener keeps a connection of HTTP/1.1 for the next request, also for tho
   assert.deepEqual(statuses, ['200', '200', '200', '200', '404', '200', '404', '200'])
 })
 
+test('listener asks for an expected body over HTTP/1.1 once it is wanted, and not where it is refused', async () => {
+  const said = async (options: tls.ConnectionOptions, send: string, body: string) => {
+    const socket = tls.connect({ port: server.port, host: '127.0.0.1', ca: pki.authority, ...options, ALPNProtocols: ['http/1.1'] })
+    await once(socket, 'secureConnect')
+    socket.write(
+      `POST ${MAPS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: ${body.length}\r\n${send}\r\n`,
+    )
+    let text = ''
+    for await (const chunk of socket) {
+      text += chunk
+      if (text.endsWith('100 Continue\r\n\r\n')) socket.write(body)
+    }
+    return [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status)
+  }
+  assert.deepEqual(await said({}, '', map('expected')), ['401'])
+  assert.deepEqual(await said(credentials(), 'content-type: application/json\r\n', map('expected')), ['100', '201'])
+})
+
+test('listener takes the protocol that a client names, none of others, and no new handshake on a connection', async () => {
+  const chosen = async (...protocols: string[]) => {
+    const socket = tls.connect({ port: server.port, host: '127.0.0.1', ...credentials(), ALPNProtocols: protocols })
+    await once(socket, 'secureConnect')
+    socket.destroy()
+    return socket.alpnProtocol
+  }
+  assert.deepEqual(
+    [await chosen('h2', 'http/1.1'), await chosen('http/1.1', 'h2'), await chosen('http/1.1'), await chosen()],
+    ['h2', 'h2', 'http/1.1', false],
+  )
+  await assert.rejects(chosen('h2c', 'spdy/3.1'), /no application protocol/i)
+  const old = tls.connect({ port: server.port, host: '127.0.0.1', ...credentials(), maxVersion: 'TLSv1.2', ALPNProtocols: ['h2'] })
+  await once(old, 'secureConnect')
+  const failed = once(old, 'error')
+  old.renegotiate({}, () => {})
+  assert.match(String(await failed), /renegotiation/i)
+  old.destroy()
+})
+
 test('listener refuses clients without a certificate of its authority', async () => {
   const stranger = http2.connect(server.url, { ca: pki.authority })
   const { status, text } = await h2(stranger, 'GET', MAPS)
