@@ -79,8 +79,8 @@ test('ServerConnection leaves a peer that asks for what has no body and never re
   near.on('error', () => {})
   near.write(Buffer.concat([PREFACE, SETTINGS]))
   let stream = 1
-  for (let i = 0; i < 100 && !far.destroyed; i++) {
-    near.write(Buffer.concat(Array.from({ length: 200 }, () => get((stream += 2)))))
+  for (let i = 0; i < 1000 && !far.destroyed; i++) {
+    near.write(Buffer.concat(Array.from({ length: 30 }, () => get((stream += 2)))))
     await turn()
   }
   assert.equal(far.destroyed, true)

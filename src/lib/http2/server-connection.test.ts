@@ -335,6 +335,20 @@ test('ServerConnection hands a small body over with its request', async () => {
   assert.deepEqual(whole, ['body!', undefined])
 })
 
+test('ServerConnection begins many requests a few at a time, in order', async () => {
+  const rounds: number[][] = [[]]
+  let turns = 0
+  const { near } = serve((stream) => {
+    while (rounds.length <= turns) rounds.push([])
+    rounds[turns]!.push(stream.id)
+  })
+  near.write(Buffer.concat([PREFACE, SETTINGS, ...Array.from({ length: 100 }, (_, i) => get(i * 2 + 1))]))
+  for (; turns < 12; turns++) await turn()
+  const some = rounds.filter(({ length }) => length > 0)
+  assert.deepEqual([some.map(({ length }) => length), some.flat()], [[32, 32, 32, 4], Array.from({ length: 100 }, (_, i) => i * 2 + 1)])
+  near.destroy()
+})
+
 test('ServerConnection refuses more streams than it told, and answers 431 to too many headers', async () => {
   const { resets, served } = await raw([PREFACE, SETTINGS, Buffer.concat(Array.from({ length: 252 }, (_, i) => get(i * 2 + 1)))], () => {})
   assert.equal(served.length, 250)

@@ -30,8 +30,9 @@ const GREETING_MS = 10_000
 const BLOCK_MS = 30_000
 /** A connection without requests is left, as upstream's server does. */
 const IDLE_MS = 90_000
-/** After so much of one peer others have their turn. */
+/** After so much of one peer, and so many requests, others have their turn. */
 const TURN_BYTES = 64 * 1024
+const SERVED_AT_ONCE = 32
 const EMPTY = Buffer.alloc(0)
 
 export interface ConnectionOptions {
@@ -54,6 +55,8 @@ export class ServerConnection {
   readonly #past = new PastStreams()
   /** Requests of the bytes just read: served when all of these have been looked at, for then small bodies are here. */
   #begun: ServerStream[] = []
+  /** The rest of them is served in the next turn. */
+  #serving = false
   #lastStream = 0
   #streamWindow = DEFAULT_WINDOW
   #receiveWindow = CONNECTION_WINDOW
@@ -123,10 +126,17 @@ export class ServerConnection {
       if (!(error instanceof ConnectionError)) throw error
       this.#end(error.code, error.message)
     }
-    const begun = this.#begun
-    if (begun.length === 0) return
-    this.#begun = []
-    for (const stream of begun) if (!stream.isClosed) this.#serve(stream)
+    if (this.#begun.length > 0) this.#serveBegun()
+  }
+
+  #serveBegun(): void {
+    for (const stream of this.#begun.splice(0, SERVED_AT_ONCE)) if (!stream.isClosed) this.#serve(stream)
+    if (this.#begun.length === 0 || this.#serving) return
+    this.#serving = true
+    setImmediate(() => {
+      this.#serving = false
+      this.#serveBegun()
+    })
   }
 
   #giveWay(): void {

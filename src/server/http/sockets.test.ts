@@ -234,6 +234,30 @@ test('listener survives what is no HTTP', async () => {
   socket.destroy()
 })
 
+test('listener serves no second request behind one over HTTP/1.1 whose end can be read in two ways', async () => {
+  const second = 'GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'
+  const cases: Record<string, string> = {
+    'both lengths': `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${second}`,
+    'two lengths': `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\ncontent-length: ${second.length}\r\n\r\n${second}`,
+    'a length that is no number': `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: +0\r\n\r\n${second}`,
+    'another coding': `POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked, x\r\n\r\n0\r\n\r\n${second}`,
+    'a blank before the colon': `POST / HTTP/1.1\r\nhost: x\r\ncontent-length : 0\r\n\r\n${second}`,
+    'a chunk longer than can be counted': `POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n10000000000000000\r\n${second}`,
+    'a chunk without a length': `POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\r\n${second}`,
+    'NUL in a head': `GET / HTTP/1.1\r\nhost: x\r\na: b\0c\r\n\r\n${second}`,
+    'no host': `GET / HTTP/1.1\r\n\r\n${second}`,
+  }
+  for (const [what, text] of Object.entries(cases)) {
+    const socket = tls.connect({ port: server.port, host: '127.0.0.1', ...credentials(), ALPNProtocols: ['http/1.1'] })
+    await once(socket, 'secureConnect')
+    socket.write(text)
+    let answers = ''
+    for await (const chunk of socket) answers += chunk
+    const statuses = [...answers.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status)
+    assert.ok(statuses.at(-1) === '400' && !answers.endsWith('ok'), `${what}: ${statuses}`)
+  }
+})
+
 test('listener hands an upgraded connection to its subresource', async () => {
   await server.clientFor({ username: 'x', groups: [] }).create(Pod, {
     metadata: { name: 'p', namespace: 'default' },
