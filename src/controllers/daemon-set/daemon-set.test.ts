@@ -318,3 +318,30 @@ test('daemonSetController has nothing to do when a node says that it is well', a
   await cluster.advance(1000)
   assert.equal(cluster.reconciles(), before)
 })
+
+test('daemonSetController looks at a revision that comes with its controller when something else happens', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await addNode(cluster, 'n1')
+  await client.create(DaemonSet, daemonSet())
+  const revisions = async () => (await client.list(ControllerRevision, { namespace })).items
+  const [initial] = await eventually(async () => {
+    const found = await revisions()
+    return found.length === 1 && found
+  })
+  await cluster.advance(5000)
+  const { name, labels, ownerReferences } = initial!.metadata!
+  await client.create(ControllerRevision, {
+    ...initial!,
+    metadata: { namespace, name: 'copy', labels: labels!, ownerReferences: ownerReferences! },
+    revision: 2,
+  })
+  await cluster.advance(5000)
+  assert.equal((await revisions()).length, 2)
+  await client.delete(ControllerRevision, { namespace, name: name! })
+  await cluster.advance(5000)
+  assert.deepEqual(
+    (await revisions()).map(({ metadata }) => metadata?.name),
+    ['copy'],
+  )
+})

@@ -39,7 +39,8 @@ export function daemonSetController(): Controller {
       itself(DaemonSet),
       ownersOf(Pod, DaemonSet),
       adoptersOf(Pod, DaemonSet, ({ spec }) => spec?.selector),
-      ownersOf(ControllerRevision, DaemonSet),
+      // One that comes with its controller is seen to when something else happens, as upstream.
+      { ...ownersOf(ControllerRevision, DaemonSet), matters: ({ previous }) => previous !== undefined },
       adoptersOf(ControllerRevision, DaemonSet, ({ spec }) => spec?.selector),
       mapped(
         Node,
