@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { AppsV1Api, CoreV1Api, VersionApi } from '@kubernetes/client-node'
-import { type Json, startSuite, type Suite } from './cluster.ts'
+import { type Json, merge, startSuite, type Suite } from './cluster.ts'
 
 let suite: Suite
 before(async () => {
@@ -12,7 +12,6 @@ before(async () => {
 after(() => suite[Symbol.asyncDispose]())
 
 const conformance = (title: string, run: () => Promise<void>) => test(`[sig-api-machinery] ${title} [Conformance]`, run)
-const merge = 'application/merge-patch+json'
 const V2 = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
 const V2BETA = 'application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList'
 

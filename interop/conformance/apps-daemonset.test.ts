@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { AppsV1Api, CoreV1Api, type V1DaemonSet } from '@kubernetes/client-node'
-import { type Json, startSuite, type Suite } from './cluster.ts'
+import { type Json, merge, NEW, OLD, startSuite, strategic, type Suite } from './cluster.ts'
 
 const NODES = 3
-const OLD = 'registry.k8s.io/e2e-test-images/httpd:2.4.38-4'
-const NEW = 'registry.k8s.io/e2e-test-images/agnhost:2.55'
 
 let suite: Suite
 let core: CoreV1Api
@@ -18,8 +16,6 @@ before(async () => {
 })
 after(() => suite[Symbol.asyncDispose]())
 
-const merge = 'application/merge-patch+json'
-const strategic = 'application/strategic-merge-patch+json'
 const name = 'daemon-set'
 const LABELS = { 'daemonset-name': name }
 const daemon = (more: Partial<V1DaemonSet['spec']> = {}, podSpec: object = {}, labels: Record<string, string> = LABELS): V1DaemonSet => ({

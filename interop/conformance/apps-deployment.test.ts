@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { AppsV1Api, CoreV1Api, type V1Deployment, type V1DeploymentSpec, type V1ReplicaSet } from '@kubernetes/client-node'
-import { type Json, startSuite, type Suite } from './cluster.ts'
+import { type Json, merge, NEW, OLD, startSuite, strategic, type Suite } from './cluster.ts'
 
-const OLD = 'registry.k8s.io/e2e-test-images/httpd:2.4.38-4'
-const NEW = 'registry.k8s.io/e2e-test-images/agnhost:2.55'
 const BAD = 'registry.invalid/webserver:404'
 const REVISION = 'deployment.kubernetes.io/revision'
 
@@ -18,9 +16,6 @@ before(async () => {
   apps = suite.kubeconfig.makeApiClient(AppsV1Api)
 })
 after(() => suite[Symbol.asyncDispose]())
-
-const merge = 'application/merge-patch+json'
-const strategic = 'application/strategic-merge-patch+json'
 
 const template = (labels: Record<string, string>, image: string) => ({
   metadata: { labels },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { CoreV1Api, PolicyV1Api } from '@kubernetes/client-node'
-import { type Json, startSuite, type Suite } from './cluster.ts'
+import { type Json, merge, startSuite, type Suite } from './cluster.ts'
 
 let suite: Suite
 let core: CoreV1Api
@@ -14,7 +14,6 @@ before(async () => {
 })
 after(() => suite[Symbol.asyncDispose]())
 
-const merge = 'application/merge-patch+json'
 const LABELS = { foo: 'bar' }
 const pathOf = (namespace: string, name: string) => `/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets/${name}`
 

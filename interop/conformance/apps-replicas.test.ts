@@ -2,10 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { AppsV1Api, BatchV1Api, CoreV1Api } from '@kubernetes/client-node'
-import { type Json, startSuite, type Suite } from './cluster.ts'
-
-const OLD = 'registry.k8s.io/e2e-test-images/httpd:2.4.38-4'
-const NEW = 'registry.k8s.io/e2e-test-images/agnhost:2.55'
+import { type Json, merge, NEW, OLD, startSuite, strategic, type Suite } from './cluster.ts'
 
 let suite: Suite
 let core: CoreV1Api
@@ -17,8 +14,6 @@ before(async () => {
 })
 after(() => suite[Symbol.asyncDispose]())
 
-const merge = 'application/merge-patch+json'
-const strategic = 'application/strategic-merge-patch+json'
 const labels = { name: 'sample-pod', pod: 'httpd' }
 const selector = 'name=sample-pod'
 const pod = (podLabels: Record<string, string> = labels) => ({

@@ -8,6 +8,14 @@ import { type ClusterOptions, startCluster } from '#main/testing.ts'
 
 export type Json = Record<string, any>
 
+/** Forms of patches. */
+export const merge = 'application/merge-patch+json'
+export const strategic = 'application/strategic-merge-patch+json'
+
+/** Images as upstream's tests name them: of a workload, and of its next version. Nobody pulls them. */
+export const OLD = 'registry.k8s.io/e2e-test-images/httpd:2.4.38-4'
+export const NEW = 'registry.k8s.io/e2e-test-images/agnhost:2.55'
+
 export interface Answered {
   code: number
   type: string

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { ApiextensionsV1Api, CustomObjectsApi } from '@kubernetes/client-node'
-import { type Json, startSuite, type Suite } from './cluster.ts'
+import { type Json, merge, startSuite, type Suite } from './cluster.ts'
 
 let suite: Suite
 before(async () => {
@@ -12,7 +12,6 @@ after(() => suite[Symbol.asyncDispose]())
 
 const conformance = (title: string, run: () => Promise<void>) => test(`[sig-api-machinery] ${title} [Conformance]`, run)
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-const merge = 'application/merge-patch+json'
 const apply = 'application/apply-patch+yaml'
 const open = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
 let groups = 0

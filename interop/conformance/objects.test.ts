@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { CoreV1Api, StorageV1Api } from '@kubernetes/client-node'
-import { type Json, startSuite, type Suite } from './cluster.ts'
+import { type Json, merge, startSuite, strategic, type Suite } from './cluster.ts'
 
 let suite: Suite
 before(async () => {
@@ -10,8 +10,6 @@ before(async () => {
 })
 after(() => suite[Symbol.asyncDispose]())
 
-const merge = 'application/merge-patch+json'
-const strategic = 'application/strategic-merge-patch+json'
 const core = (namespace: string, plural: string, name = '') => `/api/v1/namespaces/${namespace}/${plural}${name ? `/${name}` : ''}`
 const slices = (namespace: string, query = '') => `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices${query}`
 const container = { name: 'main', image: 'app' }

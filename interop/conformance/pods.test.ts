@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { CoreV1Api, type V1Pod } from '@kubernetes/client-node'
 import { virtual } from '#main/testing.ts'
-import { type Json, startSuite, type Suite } from './cluster.ts'
+import { type Json, startSuite, strategic, type Suite } from './cluster.ts'
 
 let suite: Suite
 let core: CoreV1Api
@@ -13,7 +13,6 @@ before(async () => {
 })
 after(() => suite[Symbol.asyncDispose]())
 
-const strategic = 'application/strategic-merge-patch+json'
 const podOf = (name: string, labels: Record<string, string> = {}, more: Partial<V1Pod['spec']> = {}): V1Pod => ({
   metadata: { name, labels },
   spec: { containers: [{ name: 'main', image: 'registry.k8s.io/e2e-test-images/agnhost:2.55', args: ['pause'] }], ...more },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { CoreV1Api } from '@kubernetes/client-node'
-import { type Json, startSuite, type Suite } from './cluster.ts'
+import { type Json, merge, startSuite, type Suite } from './cluster.ts'
 
 let suite: Suite
 before(async () => {
@@ -10,7 +10,6 @@ before(async () => {
 })
 after(() => suite[Symbol.asyncDispose]())
 
-const merge = 'application/merge-patch+json'
 const at = (namespace: string, plural: string, name = '') => `/api/v1/namespaces/${namespace}/${plural}${name ? `/${name}` : ''}`
 const apps = (namespace: string, plural: string, name = '') => `/apis/apps/v1/namespaces/${namespace}/${plural}${name ? `/${name}` : ''}`
 const pod = (name: string, requests: Json = {}, more: Json = {}): Json => ({

@@ -3,10 +3,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { virtual } from '#main/testing.ts'
-import { type Json, startSuite } from './cluster.ts'
+import { type Json, merge, startSuite, strategic } from './cluster.ts'
 
-const strategic = 'application/strategic-merge-patch+json'
-const merge = 'application/merge-patch+json'
 const PODS = '/api/v1/namespaces/default/pods'
 
 /** A cluster at rest, and what these tests ask of it. */

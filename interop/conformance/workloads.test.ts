@@ -11,7 +11,7 @@ import {
   PolicyV1Api,
 } from '@kubernetes/client-node'
 import { virtual } from '#main/testing.ts'
-import { type Json, startSuite, type Suite } from './cluster.ts'
+import { type Json, merge, startSuite, type Suite } from './cluster.ts'
 
 let suite: Suite
 before(async () => {
@@ -19,7 +19,6 @@ before(async () => {
 })
 after(() => suite[Symbol.asyncDispose]())
 
-const merge = 'application/merge-patch+json'
 const at =
   (root: string) =>
   (namespace: string, plural: string, name = '') =>
