@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { configMap, deployment, IN_DEFAULT, pod, startRequests } from './requests.ts'
 
 const MAPS = `${IN_DEFAULT}/configmaps`
@@ -90,6 +91,27 @@ test('delete gives a running pod its grace period, which may only be shortened',
   assert.equal(now.json.kind, 'Pod')
   assert.equal((await t.send('GET', `${IN_DEFAULT}/pods/p`)).status, 404)
 })
+
+for (const [grace, lastsMs] of [
+  ['9223372036854775807', -1000],
+  ['9007199254740993', 4_611_686_019_427],
+  ['9223372036', 9_223_372_036_000],
+] as const)
+  test(`delete reckons a grace period of ${grace} seconds as Go does`, async () => {
+    await using t = await startRequests({ clock: createVirtualClock() })
+    const text = JSON.stringify(pod('p', { nodeName: 'n1', terminationGracePeriodSeconds: 77 })).replace('77', grace)
+    const made = await t.send('POST', `${IN_DEFAULT}/pods`, text)
+    const { status, text: told, json } = await t.send('DELETE', `${IN_DEFAULT}/pods/p`)
+    assert.deepEqual([status, told.includes(`"deletionGracePeriodSeconds":${grace}`)], [200, true])
+    const lasts = Date.parse(json.metadata.deletionTimestamp) - Date.parse(made.json.metadata.creationTimestamp)
+    const whole = (ms: number) => Math.floor(ms / 1000) * 1000
+    assert.equal(lasts, whole(lastsMs))
+    const shorter = await t.send('DELETE', `${IN_DEFAULT}/pods/p?gracePeriodSeconds=5`)
+    // What was cut off of the first is missing from the second.
+    const left = whole(whole(lastsMs) - lastsMs + 5000)
+    assert.equal(Date.parse(shorter.json.metadata.deletionTimestamp) - Date.parse(made.json.metadata.creationTimestamp), left)
+    assert.equal((await t.send('DELETE', `${IN_DEFAULT}/pods/p`, { gracePeriodSeconds: 0 })).status, 200)
+  })
 
 test('delete takes a pod that no node has at once', async () => {
   await using t = await startRequests()

@@ -27,10 +27,8 @@ export function isReadyToGo(kind: Kind, next: KubeObject, present: KubeObject): 
 /** Seconds to wait before a delete takes effect; 0: at once; undefined: it is under way already and this request changes nothing. */
 export function graceFor(kind: Kind, object: KubeObject, asked: number | undefined): number | undefined {
   const { deletionTimestamp, deletionGracePeriodSeconds } = object.metadata!
-  const period = kind.gracePeriodSeconds?.(object, asked)
-  if (period === undefined) return 0
-  // It may be longer than any number tells to the second.
-  const seconds = Number(period)
+  const seconds = kind.gracePeriodSeconds?.(object, asked)
+  if (seconds === undefined) return 0
   if (deletionTimestamp !== undefined) {
     if (deletionGracePeriodSeconds === undefined) return 0
     // A grace period may only be shortened.
@@ -55,14 +53,23 @@ export function finalizersFor(kind: Kind, object: KubeObject, policy: DeletionOp
   return rest
 }
 
+const LONGEST_SECONDS = 9_223_372_036
+
+/** As Go reckons: in 64 bits of nanoseconds, of which what is too much is lost. Any number of 64 bits, a BigInt among them. */
+function durationMs(seconds: number): number {
+  if (Math.abs(Number(seconds)) <= LONGEST_SECONDS) return seconds * 1000
+  return Number(BigInt.asIntN(64, BigInt(seconds) * 1_000_000_000n) / 1_000_000n)
+}
+
 /** Marks `object` as being deleted in `graceSeconds`. */
 export function markDeleted(kind: Kind, object: Mutable, { nowMs, graceSeconds }: { nowMs: number; graceSeconds: number }): void {
   const meta = object.metadata!
   if (meta.deletionTimestamp === undefined) {
-    meta.deletionTimestamp = formatTime(nowMs + graceSeconds * 1000)
+    meta.deletionTimestamp = formatTime(nowMs + durationMs(graceSeconds))
     if ((meta.generation ?? 0) > 0) meta.generation = meta.generation! + 1
   } else if (meta.deletionGracePeriodSeconds !== undefined) {
-    meta.deletionTimestamp = formatTime(Date.parse(meta.deletionTimestamp) - (meta.deletionGracePeriodSeconds - graceSeconds) * 1000)
+    const asked = Date.parse(meta.deletionTimestamp) - durationMs(meta.deletionGracePeriodSeconds)
+    meta.deletionTimestamp = formatTime(asked + durationMs(graceSeconds))
   }
   if (kind.kind === 'Namespace' && kind.group === '') {
     object.status = { ...(object.status as object | undefined), phase: 'Terminating' }
