@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Instance, kubectls, noKubectl, noRealNode, root, run } from './instance.ts'
 
@@ -136,6 +137,33 @@ describe('the command line', { concurrency: 2 }, () => {
     }
   })
 
+  test('sampan up --detach interrupted before it is ready leaves nothing running', async () => {
+    const directory = fresh()
+    // Of an etcd that takes connections and never answers, a start waits.
+    const silent = createServer()
+    const asked = once(silent, 'connection')
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const { port } = silent.address() as { port: number }
+    const words = ['--detach', '--nodes', 'none', '--port', '0', '--data-dir', directory, '--store', `etcd:http://127.0.0.1:${port}`]
+    const child = spawn(join(root, 'sampan'), ['up', ...words], {
+      env: { PATH: process.env.PATH, HOME: home, KUBECONFIG: '' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    try {
+      const exited = once(child, 'exit')
+      const said = text(child.stdout)
+      const [connection] = await asked
+      child.kill('SIGTERM')
+      assert.deepEqual(await exited, [130, null])
+      assert.equal(await said, 'stopped before it was ready\n')
+      assert.match((await sampan('status', '--data-dir', directory)).stderr, /nothing runs in/)
+      connection.destroy()
+    } finally {
+      child.kill('SIGKILL')
+      silent.close()
+    }
+  })
+
   test('sampan up stops in order when nobody reads what it says any more', async () => {
     const directory = fresh()
     const child = spawn(join(root, 'sampan'), ['up', '--nodes', 'none', '--port', '0', '--data-dir', directory], {
@@ -224,7 +252,7 @@ describe('the command line', { concurrency: 2 }, () => {
     writeFileSync(file, 'no key')
     const { code, stderr } = await sampan('up', '--nodes', 'none', '--port', '0', '--data-dir', directory)
     assert.equal(code, 1)
-    assert.match(stderr, /^sampan: .*pki\/ca\.crt or \.key cannot be read: restore it from a backup, or remove .*$/m)
+    assert.match(stderr, /^sampan: .*pki\/ca\.crt or \.key cannot be read: restore both from a backup, or remove both to make new ones/m)
     assert.doesNotMatch(stderr, /^ +at /m)
     assert.equal(readFileSync(file, 'utf8'), 'no key')
   })

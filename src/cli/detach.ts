@@ -6,6 +6,7 @@ import { CommandError } from './errors.ts'
 import { flagFor, inUse, makeDataDirectory, runningInstance, unusable } from './instance.ts'
 import { say } from './output.ts'
 import type { Platform } from './platform.ts'
+import { stopSignal } from './stop-signal.ts'
 
 const START_TIMEOUT_MS = 120_000
 
@@ -19,8 +20,16 @@ export async function detach({ dataDir }: { dataDir: string }, platform: Platfor
   const child = spawn(process.execPath, [...process.execArgv, ...words], { detached: true, stdio: ['ignore', descriptor, descriptor] })
   let code: number | null | undefined
   child.on('exit', (exitCode) => (code = exitCode ?? 1))
+  // A terminal that closes is no reason to stop: this is to outlive it.
+  const abort = new AbortController()
+  void stopSignal(abort, ['SIGINT', 'SIGTERM']).then(() => child.kill('SIGTERM'))
   const began = platform.clock.monotonic()
-  while (runningInstance(dataDir)?.readyAt === undefined) {
+  while (abort.signal.aborted || runningInstance(dataDir)?.readyAt === undefined) {
+    if (code !== undefined && abort.signal.aborted) {
+      say('stopped before it was ready')
+      process.exitCode = 130
+      return
+    }
     if (code !== undefined || platform.clock.monotonic() - began > START_TIMEOUT_MS) {
       process.stderr.write(readFileSync(output, 'utf8'))
       if (code === undefined) {

@@ -90,14 +90,14 @@ export async function apiServerOf(config: ClusterConfig, parts: ServerParts): Pr
   return { server, pki }
 }
 
-export function openStore({ store, dataDirectory }: ClusterConfig, clock: Clock): Store {
+export function openStore({ store, dataDirectory }: ClusterConfig, { clock, signal }: { clock: Clock; signal: AbortSignal }): Store {
   switch (store.type) {
     case 'memory':
       return createMemoryStore()
     case 'embedded':
       return openEmbeddedStore({ directory: join(dataDirectory, 'store') })
     case 'etcd':
-      return openEtcdStore({ target: { addresses: store.addresses, ...(store.tls ? { tls: store.tls } : {}) }, clock })
+      return openEtcdStore({ target: { addresses: store.addresses, ...(store.tls ? { tls: store.tls } : {}) }, clock, opening: signal })
   }
 }
 

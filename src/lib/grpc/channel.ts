@@ -148,7 +148,8 @@ export class GrpcChannel implements Disposable {
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
       maxSessionMemory: 64,
     })
-    session.on('connect', () => session.setLocalWindowSize(WINDOW_BYTES))
+    // Also one that was given up meanwhile connects.
+    session.on('connect', () => session.destroyed || session.setLocalWindowSize(WINDOW_BYTES))
     // Every open stream reports the failure to its caller; here it only must not be thrown.
     session.on('error', () => {})
     session.on('goaway', () => session.close())

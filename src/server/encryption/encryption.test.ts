@@ -59,6 +59,11 @@ test('secrets of a default cluster cannot be found in its data files and are rea
       assert.equal(found(), false)
     }
     assert.equal(statSync(files.path('encryption-config.yaml')).mode & 0o777, 0o600)
+    files.write('encryption-config.yaml', 'rubbish')
+    await assert.rejects(
+      async () => Encryption.create(await localEncryption(files, { random: seededRandom(3), store: createMemoryStore() }), parts()),
+      /encryption-config\.yaml: encryption provider configuration is empty\. Restore it from a backup: stored Secrets/,
+    )
     await using store = openEmbeddedStore({ directory: join(directory, 'store') })
     const lost = localEncryption(new MemoryFiles('pki'), { random: seededRandom(4), store })
     await assert.rejects(

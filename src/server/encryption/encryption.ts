@@ -19,6 +19,8 @@ export interface EncryptionSource {
   reload?: boolean
   /** Values that are not kept as the first provider would are written again at the start. Upstream leaves that to the administrator. */
   rewrite?: boolean
+  /** What to do about one that cannot be used. */
+  advice?: string
 }
 
 export interface GroupResource {
@@ -70,7 +72,8 @@ export class Encryption implements Disposable {
       chance = () => made.#chance()
       return made
     } catch (error) {
-      if (source.path && error instanceof BadEncryptionConfiguration) error.message = `${source.path}: ${error.message}`
+      if (source.path && error instanceof BadEncryptionConfiguration)
+        error.message = `${source.path}: ${error.message}${source.advice ? `. ${source.advice}` : ''}`
       throw error
     }
   }

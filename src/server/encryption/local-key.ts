@@ -21,7 +21,12 @@ export async function localEncryption(files: KeyFiles, { random, store }: { rand
       )
     files.write(FILE, configuration(random.bytes(KEY_BYTES).toString('base64')))
   }
-  return { path: files.path(FILE), read: () => read() ?? '', rewrite: true }
+  return {
+    path: files.path(FILE),
+    advice: 'Restore it from a backup: stored Secrets can be read with its key alone.',
+    read: () => read() ?? '',
+    rewrite: true,
+  }
 }
 
 function configuration(secret: string): string {

@@ -139,6 +139,18 @@ test('ensurePki refuses a damaged authority instead of replacing it', async (t) 
   }
 })
 
+test('ensurePki without its damaged authority makes another and goes on, as its complaint advises', async (t) => {
+  const given = options(t)
+  const first = await ensurePki(given)
+  writeFileSync(join(given.directory, 'ca.crt'), 'rubbish')
+  await assert.rejects(ensurePki(given), /restore both from a backup, or remove both to make new ones/)
+  for (const name of ['ca.crt', 'ca.key']) rmSync(join(given.directory, name))
+  const second = await ensurePki(given)
+  for (const { certificate } of [second.serving, second.admin, second.kubeletClient])
+    assert.ok(new X509Certificate(certificate).verify(new X509Certificate(second.authority).publicKey))
+  assert.ok(second.serviceAccountKey.privateKey.equals(first.serviceAccountKey.privateKey))
+})
+
 test('nodeCertificates name the node and its group and stay the same', async (t) => {
   const pki = await ensurePki(options(t))
   const first = await pki.nodeCertificates('node-1', ['192.0.2.1'])

@@ -150,7 +150,8 @@ function readAuthority(files: KeyFiles, name: string): CertifiedKey | undefined 
   const certificate = files.read(`${name}.crt`)
   if (certificate === undefined) return undefined
   const key = files.read(`${name}.key`)
-  const fix = `restore it from a backup, or remove ${files.directory} to make new credentials`
+  // Not the whole directory: the key of the stored Secrets lies there, too.
+  const fix = `restore both from a backup, or remove both to make new ones, which ends all certificates of the old`
   if (key === undefined) throw new DamagedPki(`${files.path(`${name}.key`)} is missing: ${fix}`)
   try {
     if (new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) return { certificate, key }

@@ -11,6 +11,8 @@ import { EtcdWatch } from './watch.ts'
 export interface EtcdOptions {
   target: GrpcTarget
   clock: Clock
+  /** Ends the waiting for a first answer, and nothing after it. */
+  opening?: AbortSignal
 }
 
 /** etcd did not answer, or not in time. */
@@ -34,12 +36,14 @@ class EtcdStore implements Store {
   readonly #clock: Clock
   readonly #place: string
   readonly #closed = new AbortController()
+  readonly #opening: AbortSignal
   readonly #watches = new Map<EtcdWatch, string>()
   #revision = 0
   #asking: Promise<Revision> | undefined
   #next: Promise<Revision> | undefined
 
-  constructor({ target, clock }: EtcdOptions) {
+  constructor({ target, clock, opening }: EtcdOptions) {
+    this.#opening = opening ? AbortSignal.any([opening, this.#closed.signal]) : this.#closed.signal
     this.#channel = new GrpcChannel(target, { schema: etcdSchema(), clock })
     this.#clock = clock
     this.#place = typeof target === 'string' ? target : target.addresses.map(hostPort).join(', ')
@@ -165,8 +169,9 @@ class EtcdStore implements Store {
   }
 
   async #call<Answer extends { header: { revision: number } }>(method: string, request: object): Promise<Answer> {
+    const signal = this.#revision === 0 ? this.#opening : this.#closed.signal
     try {
-      const answer = await this.#channel.unary<Answer>(method, request, { deadlineMs: DEADLINE_MS, signal: this.#closed.signal })
+      const answer = await this.#channel.unary<Answer>(method, request, { deadlineMs: DEADLINE_MS, signal })
       if (answer.header.revision > this.#revision) this.#revision = answer.header.revision
       return answer
     } catch (error) {
