@@ -32,7 +32,7 @@ const BLOCK_MS = 30_000
 const IDLE_MS = 90_000
 /** After so much of one peer, and so many requests, others have their turn. */
 const TURN_BYTES = 64 * 1024
-const SERVED_AT_ONCE = 32
+const SERVED_AT_ONCE = 64
 const EMPTY = Buffer.alloc(0)
 
 export interface ConnectionOptions {
