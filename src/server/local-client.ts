@@ -39,7 +39,6 @@ import type { Annotate, Authorizer, RequestAttributes, Within } from './request.
 import { patchObject } from '#api/patch/patch.ts'
 import { attributesOf, namespaceAsked } from './attributes.ts'
 import { decodePatched } from './engine/decode.ts'
-import { mayHoldLongNumber } from '#lib/exact-json.ts'
 import type { StoredObject } from './cache/stored-object.ts'
 
 interface Asked {
@@ -157,7 +156,7 @@ class LocalClient implements Client {
     const build = (present?: KubeObject, stored?: StoredObject) => {
       const next =
         ofStatus && present ? decodeLocalStatus(resource.kind, object, present) : decodeLocalUpdate(resource.kind, object, present)
-      if (stored && mayHoldLongNumber(stored.bytes)) restoreDigits(next, present)
+      if (stored?.mayHoldLongNumber) restoreDigits(next, present)
       checkNames(write, key, next)
       return next
     }

@@ -4,7 +4,7 @@
 import { deepFreeze, freezeLarge, setOwn } from '#api/clone.ts'
 import type { KubeObject } from '#api/object.ts'
 import { StatusError } from '#api/status.ts'
-import { parseExactly } from '#lib/exact-json.ts'
+import { mayHoldLongNumber, parseExactly } from '#lib/exact-json.ts'
 import { nextTurn } from '#lib/paced.ts'
 import type { LruMap } from '#lib/lru-map.ts'
 
@@ -34,6 +34,7 @@ export class StoredObject {
   /** Not shared yet: a reference that is only weak outlives two collections all the same. */
   #lent: { object: KubeObject; partsFrozen: boolean } | undefined
   #labels: Record<string, string> | null | undefined
+  #mayHoldLongNumber: boolean | undefined
   /** Those that selectors have asked for. */
   #fields: Record<string, string> | undefined
 
@@ -46,6 +47,11 @@ export class StoredObject {
   /** Of its bytes. */
   get size(): number {
     return this.bytes.length
+  }
+
+  /** See `mayHoldLongNumber`: looked at once. */
+  get mayHoldLongNumber(): boolean {
+    return (this.#mayHoldLongNumber ??= mayHoldLongNumber(this.bytes))
   }
 
   /** The same at another revision: what was there last when it went. */

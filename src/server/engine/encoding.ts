@@ -4,7 +4,6 @@ import type { Kind } from '#api/kind.ts'
 import { apiVersionOf, type KubeObject } from '#api/object.ts'
 import { inGoOrder } from '#api/schema/go-order.ts'
 import { reckoned } from '#api/schema/reckoned.ts'
-import { mayHoldLongNumber } from '#lib/exact-json.ts'
 import { type ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource } from '#server/registry.ts'
 
@@ -65,7 +64,7 @@ export function plainObject(
 ): KubeObject {
   const object = glance && !resource.converts ? stored.glance() : servedObject(resource, stored, recent)
   const { schema } = resource.kind
-  return schema.name && mayHoldLongNumber(stored.bytes) ? reckoned(object, schema) : object
+  return schema.name && stored.mayHoldLongNumber ? reckoned(object, schema) : object
 }
 
 /** The part in front of what is stored of metadata, with the version clients see. */
