@@ -21,10 +21,10 @@ import { partialMetadata } from './partial-metadata.ts'
 import { includeObjectOf } from './respond.ts'
 import { type FanOut, Outbox } from './fan-out.ts'
 import { openWatchSocket, watchUpgrade } from './watch-socket.ts'
-import { type SlabPool, SlabWriter } from './slab-writer.ts'
+import { SLAB_BYTES, type SlabPool, SlabWriter } from './slab-writer.ts'
 
 const MIN_TIMEOUT_SECONDS = 1800
-/** So many at the start are written at once. */
+/** So many at the start are written at once, if they are small. */
 const FEW_EVENTS = 16
 /** Changes that may come while the beginning is still being sent. */
 const MAX_EARLY_EVENTS = 10_000
@@ -96,7 +96,7 @@ export async function streamWatch(call: Call, stream: WatchStream): Promise<void
     earlyLimit = early.length + MAX_EARLY_EVENTS
     let sent = 0
     // More may be told while this is being sent; the last few go out without a pause, and then nothing lies between past and present.
-    while (early.length - sent > FEW_EVENTS && !opened.destroyed)
+    while (isMuch(early, sent) && !opened.destroyed)
       sent = await sendEarly(opened, early, { sent, form, resource, pool, ended: ended.promise })
     // Broken off in the midst of an event: nothing may follow it.
     if (over) return call.exchange.abort()
@@ -126,6 +126,13 @@ type Told =
 
 function frameOf(form: FrameForm, told: Told): Buffer {
   return told.type === 'BOOKMARK' ? form.bookmark(told.revision, told.initialEventsEnd) : form.frame(told.type, told.stored, told.event)
+}
+
+function isMuch(early: readonly Told[], from: number): boolean {
+  if (early.length - from > FEW_EVENTS) return true
+  let bytes = 0
+  for (const told of early.slice(from)) if (told.type !== 'BOOKMARK') bytes += told.stored.bytes.length
+  return bytes > SLAB_BYTES
 }
 
 interface EarlyOptions {
