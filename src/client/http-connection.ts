@@ -38,7 +38,8 @@ export class HttpConnection {
     })
     this.#session = session
     const overdue = clock.after(CONNECT_MS, () => session.destroy(new Error('the server did not answer in time')))
-    session.once('connect', () => session.setLocalWindowSize(16 * 1024 * 1024))
+    // Also one that was given up meanwhile connects.
+    session.once('connect', () => session.destroyed || session.setLocalWindowSize(16 * 1024 * 1024))
     session.once('remoteSettings', () => {
       this.#greeted = true
       overdue.cancel()
