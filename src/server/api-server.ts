@@ -171,7 +171,7 @@ class Server implements ApiServer {
     }
     if (encryption) this.#encrypted = new EncryptedStore(options.store, { encryption, resourceOf, log })
     const store = this.#encrypted ?? options.store
-    this.#mirror = new StoreMirror(store, { log })
+    this.#mirror = new StoreMirror(store, { log, clock })
     this.registry = new Registry(this.#mirror, options.kinds ?? builtinKinds)
     // A thread works in real time, whatever time the cluster has.
     this.#bodies = new BodyReader({ clock: systemClock, log })

@@ -16,6 +16,8 @@ export interface CacheEvent {
 }
 
 export interface CacheSubscriber {
+  /** To be told of everything that happens or, where some of it was missed, that it failed. Others are told of what differs then. */
+  gapless?: boolean
   event(event: CacheEvent): void
   /** `event` threw: the subscription is over. One subscriber's fault is nobody else's. */
   failed(error: unknown): void
@@ -110,6 +112,19 @@ export class ResourceCache {
       frames: undefined,
       departed: undefined,
     })
+  }
+
+  /** Some of what happened will never be known: whoever needs all of it is told so. */
+  interrupt(error: unknown): void {
+    for (const subscriber of this.#subscribers) {
+      if (!subscriber.gapless) continue
+      this.#subscribers.delete(subscriber)
+      subscriber.failed(error)
+    }
+  }
+
+  keys(): Iterable<string> {
+    return this.#objects.keys()
   }
 
   /** Forgets history up to `revision`: who watches from before must list again. */

@@ -1,6 +1,8 @@
 // Follows the whole store and keeps one cache per resource prefix. A write is seen here, in order, before its writer is answered.
-// The only reader of the store beside snapshots of the past; never writes.
+// The only reader of the store beside snapshots of the past; never writes. Where it fell behind what the store can still tell, it begins anew.
 import type { KubeObject } from '#api/object.ts'
+import { StatusError } from '#api/status.ts'
+import type { Clock } from '#lib/clock.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import type { Logger } from '#lib/log.ts'
 import { nextTurn } from '#lib/paced.ts'
@@ -19,12 +21,15 @@ const ROOT = '/registry/'
 const RECENT_OBJECTS = 20_000
 const RECENT_BYTES = 96 * 1024 * 1024
 const LOAD_PAGE = 2000
+/** Between two attempts to begin anew. */
+const AGAIN_MS = 1000
 /** Whoever follows and whoever waits for these has work to do: others get a turn in between. */
 const CHANGES_PER_TURN = 64
 
 export class StoreMirror {
   #store: Store
   #log: Logger
+  #clock: Clock
   #caches = new Map<string, ResourceCache>()
   /** Objects below prefixes nobody has registered (yet): custom resources whose definition comes later. */
   #unclaimed = new Map<string, StoredObject>()
@@ -34,13 +39,14 @@ export class StoreMirror {
   #offered: Offer[] = []
   /** Objects of the last changes, with what their writers made of them. */
   #lent: StoredObject[] = []
-  /** The store can no longer be followed: what is here goes stale. */
+  /** The store is not followed: what is here goes stale until it has begun anew. */
   lost = false
   readonly recent: ParsedCache = new LruMap(RECENT_OBJECTS, { weightOf: ({ bytes }) => bytes.length, maxWeight: RECENT_BYTES })
 
-  constructor(store: Store, { log }: { log: Logger }) {
+  constructor(store: Store, { log, clock }: { log: Logger; clock: Clock }) {
     this.#store = store
     this.#log = log
+    this.#clock = clock
   }
 
   get revision(): number {
@@ -63,6 +69,14 @@ export class StoreMirror {
 
   /** Reads everything, then follows until the signal aborts. Resolves once everything is read. */
   async start(signal: AbortSignal): Promise<void> {
+    const revision = await this.#read((entry) => this.#load(storedObject(entry)))
+    this.#revision = revision
+    for (const cache of this.#caches.values()) cache.forget(revision)
+    void this.#follow(this.#store.watch(ROOT, { after: revision, signal }), signal)
+  }
+
+  /** Everything the store holds at the revision that is returned. */
+  async #read(take: (entry: Entry) => void): Promise<number> {
     let after: string | undefined
     let revision: number | undefined
     do {
@@ -73,18 +87,53 @@ export class StoreMirror {
       })
       revision = page.revision
       after = page.next
-      for (const entry of page.entries) this.#load(storedObject(entry))
+      for (const entry of page.entries) take(entry)
     } while (after)
-    this.#revision = revision
-    for (const cache of this.#caches.values()) cache.forget(revision)
-    void this.#follow(this.#store.watch(ROOT, { after: revision, signal }), signal)
+    return revision
+  }
+
+  /** Until it succeeds: takes over what differs from what is here. What happened between is lost, and whoever watched is told so. */
+  async #beginAnew(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const present = new Set<string>()
+        const changed: Change[] = []
+        const revision = await this.#read((entry) => {
+          present.add(entry.key)
+          if (this.#present(entry.key)?.revision !== entry.revision) changed.push({ type: 'put', ...entry })
+        })
+        if (signal.aborted) return
+        const gone = new StatusError('Expired', 'The resourceVersion for the provided watch is too old.')
+        for (const cache of this.#caches.values()) cache.interrupt(gone)
+        await this.#take(changed.sort((a, b) => a.revision - b.revision))
+        await this.#take(this.#without(present, revision))
+        for (const cache of this.#caches.values()) cache.forget(revision)
+        this.lost = false
+        this.#pass(revision)
+        this.#log.info('the store is followed again', { revision, changed: changed.length })
+        return void this.#follow(this.#store.watch(ROOT, { after: revision, signal }), signal)
+      } catch (error) {
+        if (!signal.aborted) this.#log.error('cannot read the store anew', { error })
+        await this.#clock.sleep(AGAIN_MS, signal).catch(() => {})
+      }
+    }
+  }
+
+  #present(key: string): StoredObject | undefined {
+    return this.#cacheOf(key)?.get(key) ?? this.#unclaimed.get(key)
+  }
+
+  #without(present: ReadonlySet<string>, revision: number): Change[] {
+    const keys = [...[...this.#caches.values()].flatMap((cache) => [...cache.keys()]), ...this.#unclaimed.keys()]
+    const nothing = new Uint8Array(0)
+    return keys.filter((key) => !present.has(key)).map((key) => ({ type: 'delete', key, previous: nothing, revision }))
   }
 
   /** Reads values again that nobody could read: not a change that anybody is told of, for who could not read them has failed. */
   async readAgain(keys: readonly string[]): Promise<void> {
     for (const key of keys) {
       const entry = await this.#store.get(key)
-      const present = this.#cacheOf(key)?.get(key) ?? this.#unclaimed.get(key)
+      const present = this.#present(key)
       if (entry?.fault === undefined && entry?.revision === present?.revision && entry) this.#load(storedObject(entry))
     }
   }
@@ -112,21 +161,24 @@ export class StoreMirror {
 
   async #follow(changes: AsyncIterable<Change[]>, signal: AbortSignal): Promise<void> {
     try {
-      for await (const batch of changes)
-        for (let at = 0; at < batch.length; at += CHANGES_PER_TURN) {
-          if (at > 0) await nextTurn()
-          // Begun anew meanwhile, the mirror must not be set back.
-          if (signal.aborted) return
-          this.#apply(batch.slice(at, at + CHANGES_PER_TURN))
-        }
+      for await (const batch of changes) await this.#take(batch, signal)
       if (signal.aborted) return
-      this.lost = true
       this.#log.error('the store ended its watch')
     } catch (error) {
       if (signal.aborted) return
-      this.lost = true
       // Only a store over a network can leave this process behind: what is cached can no longer be trusted.
       this.#log.error(error instanceof Compacted ? 'fell behind the store' : 'cannot follow the store', { error })
+    }
+    this.lost = true
+    await this.#beginAnew(signal)
+  }
+
+  async #take(batch: readonly Change[], signal?: AbortSignal): Promise<void> {
+    for (let at = 0; at < batch.length; at += CHANGES_PER_TURN) {
+      if (at > 0) await nextTurn()
+      // Begun anew meanwhile, the mirror must not be set back.
+      if (signal?.aborted) return
+      this.#apply(batch.slice(at, at + CHANGES_PER_TURN))
     }
   }
 
@@ -150,8 +202,15 @@ export class StoreMirror {
         if (before) this.#release(before)
       } else if (cache) cache.delete(change.key, change.revision)
       else this.#unclaimed.delete(change.key)
-      this.#revision = change.revision
+      // While it begins anew nothing is whole before all of it is.
+      if (!this.lost) this.#revision = change.revision
     }
+    if (!this.lost) this.#pass(this.#revision)
+  }
+
+  /** Whoever waited for `revision` or less goes on. */
+  #pass(revision: number): void {
+    this.#revision = revision
     if (this.#waiting.length > 0) {
       const ready = this.#waiting.filter(({ revision }) => revision <= this.#revision)
       this.#waiting = this.#waiting.filter(({ revision }) => revision > this.#revision)

@@ -79,6 +79,7 @@ export async function watchObjects(
   // From reading the cache to here nothing waited: no change can slip between. What comes while the beginning is told, waits.
   let waiting: CacheEvent[] | undefined = []
   const subscription = cache.subscribe({
+    gapless: true,
     event: (event) => (waiting ? void waiting.push(event) : take(event)),
     failed,
   })

@@ -1,6 +1,6 @@
 // Sends a watch: one shared buffer per event and form for all watchers. A watcher whose backlog passes a bound is cut off; it lists again.
 import type { Writable } from 'node:stream'
-import { type Status, StatusError } from '#api/status.ts'
+import { hasReason, type Status, StatusError } from '#api/status.ts'
 import { tableOf } from '#api/table.ts'
 import { systemClock } from '#lib/clock.ts'
 import type { CacheEvent } from '#server/cache/resource-cache.ts'
@@ -72,7 +72,8 @@ export async function streamWatch(call: Call, stream: WatchStream): Promise<void
     change: (type, stored, event) => write({ type, stored, event }),
     bookmark: (revision, initialEventsEnd) => write({ type: 'BOOKMARK', revision, initialEventsEnd }),
     failed(error) {
-      engine.log.error('watch failed', { path: call.exchange.path, error })
+      // One that missed something just ends, and is told so when it goes on from where it was.
+      if (!hasReason(error, 'Expired')) engine.log.error('watch failed', { path: call.exchange.path, error })
       end()
     },
     end,
