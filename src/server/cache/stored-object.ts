@@ -132,6 +132,7 @@ export class StoredObject {
   #parse(): KubeObject {
     const object = parseExactly(this.bytes.toString('utf8')) as KubeObject
     if (this.revision > 0) object.metadata!.resourceVersion = String(this.revision)
+    if (this.#labels === undefined) this.#labels = object.metadata?.labels ?? null
     return object
   }
 

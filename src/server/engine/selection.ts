@@ -8,7 +8,6 @@ import {
   parseFieldSelector,
   requiredValue,
 } from '#api/field-selector.ts'
-import type { KubeObject } from '#api/object.ts'
 import { matchesLabels, parseLabelSelector, type Selector } from '#api/label-selector.ts'
 import type { ParsedCache, StoredObject } from '#server/cache/stored-object.ts'
 import type { Resource, StoredResource } from '#server/registry.ts'
@@ -68,7 +67,7 @@ export function selects(
   return !selection.fields || fieldsMatch(selection.fields, stored, { resource, recent })
 }
 
-/** An object is parsed for the first who asks for a field of it. */
+/** An object is parsed for the first who asks for any field of it. */
 function fieldsMatch(
   selector: FieldSelector,
   stored: StoredObject,
@@ -77,6 +76,11 @@ function fieldsMatch(
   const { kind } = resource
   // Versions differ in their fields.
   if (resource.converts) return matchesFields(kind, selector, servedObject(resource, stored, recent))
-  let object: KubeObject | undefined
-  return matchesValues(selector, (field) => stored.field(field, () => fieldValue(kind, (object ??= stored.glance()), field)))
+  return matchesValues(selector, (field) => stored.field(field, () => readFields(kind, stored, field)))
+}
+
+function readFields(kind: Resource['kind'], stored: StoredObject, wanted: string): string {
+  const object = stored.glance()
+  for (const field in kind.fields) if (field !== wanted) stored.field(field, () => fieldValue(kind, object, field))
+  return fieldValue(kind, object, wanted)
 }
