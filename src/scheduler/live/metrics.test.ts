@@ -15,6 +15,9 @@ const UPSTREAM: Record<string, [type: string, labels: string, bounds?: string]> 
   scheduler_framework_extension_point_duration_seconds: ['histogram', 'extension_point status profile', '0.0001..0.2048 (12)'],
   scheduler_plugin_execution_duration_seconds: ['histogram', 'plugin extension_point status', '1e-05..0.0221683782005 (20)'],
   scheduler_plugin_evaluation_total: ['counter', 'plugin extension_point profile'],
+  scheduler_queueing_hint_execution_duration_seconds: ['histogram', 'plugin event hint', '1e-05..0.0221683782005 (20)'],
+  scheduler_event_handling_duration_seconds: ['histogram', 'event', '0.0001..0.2048 (12)'],
+  scheduler_inflight_events: ['gauge', 'event'],
   scheduler_goroutines: ['gauge', 'operation'],
   scheduler_preemption_attempts_total: ['counter', ''],
   scheduler_preemption_victims: ['histogram', '', '1..64 (7)'],
@@ -25,7 +28,7 @@ const UPSTREAM: Record<string, [type: string, labels: string, bounds?: string]> 
   scheduler_cache_size: ['gauge', 'type'],
 }
 
-test('createSchedulerMetrics has upstream’s metrics, with their types, labels and buckets', () => {
+test("createSchedulerMetrics has upstream's metrics, with their types, labels and buckets", () => {
   const metrics = createSchedulerMetrics()
   assert.deepEqual([...metrics.families()].map(({ name }) => name).toSorted(), Object.keys(UPSTREAM).toSorted())
   for (const [name, [type, labels, bounds]] of Object.entries(UPSTREAM)) {
