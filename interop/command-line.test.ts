@@ -2,7 +2,19 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -199,6 +211,16 @@ describe('the command line', { concurrency: 2 }, () => {
     assert.equal(code, 1)
     assert.match(stderr, /is not a data directory of sampan: nothing deleted/)
     assert.ok(existsSync(join(directory, 'precious')))
+  })
+
+  test('sampan reset empties a directory that a link leads to, and keeps both', async () => {
+    const [directory, link] = [fresh(), join(home, 'link')]
+    for (const name of ['format', 'up.out']) writeFileSync(join(directory, name), '1\n')
+    symlinkSync(directory, link)
+    const { code, stdout, stderr } = await sampan('reset', '--yes', '--data-dir', link)
+    assert.equal(code, 0, stderr)
+    assert.equal(stdout, `deleted ${link}\n`)
+    assert.deepEqual(readdirSync(link), [])
   })
 
   test('sampan up names the port that another program has', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { CommandError } from './errors.ts'
-import { nothingRuns, runningInstance, takeDataDirectory } from './instance.ts'
+import { flagFor, nothingRuns, runningInstance, takeDataDirectory } from './instance.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'sampan-instance-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -49,3 +49,12 @@ test('runningInstance does not take what it may not read for nothing', { skip: p
 test('nothingRuns says how to start it', () => {
   assert.equal(nothingRuns('/d', ' --clock virtual').message, 'nothing runs in /d: start it with `sampan up --data-dir /d --clock virtual`')
 })
+
+for (const [directory, flag] of [
+  ['/srv/sampan-2', ' --data-dir /srv/sampan-2'],
+  ['/home/zoë/データ', ' --data-dir /home/zoë/データ'],
+  ['/srv/my cluster', " --data-dir '/srv/my cluster'"],
+  ["/srv/it's $HOME", " --data-dir '/srv/it'\\''s $HOME'"],
+] as const) {
+  test(`flagFor names ${directory} as a shell takes it`, () => assert.equal(flagFor(directory), flag))
+}

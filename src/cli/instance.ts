@@ -113,8 +113,11 @@ export function startTimeOf(pid: number): string | undefined {
   }
 }
 
+/** As it can be copied into a shell. */
 export function flagFor(dataDirectory: string): string {
-  return dataDirectory === defaultDataDirectory() ? '' : ` --data-dir ${dataDirectory}`
+  if (dataDirectory === defaultDataDirectory()) return ''
+  const plain = /^[\p{L}\p{N}_@%+=:,./-]+$/u.test(dataDirectory)
+  return ` --data-dir ${plain ? dataDirectory : `'${dataDirectory.replaceAll("'", "'\\''")}'`}`
 }
 
 export function defaultDataDirectory(): string {

@@ -25,8 +25,8 @@ export async function reset({ dataDir, yes }: { dataDir: string; yes?: boolean }
   try {
     rmdirSync(dataDir)
   } catch (error) {
-    // A disk of its own, mounted there, stays.
-    if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error
+    // A disk of its own, mounted there, stays, and so does a link that leads to the directory.
+    if (!['EBUSY', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
   say(`deleted ${dataDir}`)
 }

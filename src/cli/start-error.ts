@@ -12,7 +12,7 @@ export function startError(error: unknown, config: ClusterConfig, writeLog: (lin
   if (error instanceof CommandError || error instanceof UsageError) return error
   const { code, name, message, path, port, address, stack } = (error instanceof Error ? error : new Error(String(error))) as SystemError
   // Rooms below know no flags: a command they advise is for this instance.
-  if (PLAIN.has(name)) return new CommandError(message.replace('`sampan reset`', `\`sampan reset${flagFor(config.dataDirectory)}\``))
+  if (PLAIN.has(name)) return new CommandError(message.replace('`sampan reset`', () => `\`sampan reset${flagFor(config.dataDirectory)}\``))
   if (code === 'EADDRINUSE' && port !== undefined && port !== config.port) {
     const other = 'is taken by another program, perhaps a kubelet of its own. Stop that, or use --nodes simulated.'
     return new CommandError(`port ${port} of ${address}, where the node answers, ${other}`)
