@@ -51,6 +51,7 @@ const WRONG_WORDS: [words: string[], complaint: RegExp][] = [
   [['up', '--clock', 'fast'], /--clock fast: say real or virtual/],
   [['up', '--clock', 'virtual', '--nodes', 'real'], /--clock virtual: containers live in real time/],
   [['clock', 'advance', 'soon'], /soon: a duration is written as/],
+  [['clock', 'advance', '367d'], /367d: 366 days at most/],
   [['up', 'extra'], /too many arguments/],
   [['image', 'load'], /missing required argument 'file.tar'/],
   [[...ended('a'), '--encryption-provider-config', '/nowhere'], /--encryption-provider-config \/nowhere: no such file or directory$/m],

@@ -7,6 +7,8 @@ import { say } from './output.ts'
 import type { Platform } from './platform.ts'
 
 const PATH = '/sampan.dev/clock'
+/** What the cluster takes at once. */
+const MOST_DAYS = 366
 
 export async function showClock({ dataDir }: { dataDir: string }, platform: Platform): Promise<void> {
   say(await ask({ method: 'GET', path: PATH }, dataDir, platform))
@@ -15,6 +17,7 @@ export async function showClock({ dataDir }: { dataDir: string }, platform: Plat
 export async function advanceClock(duration: string, { dataDir }: { dataDir: string }, platform: Platform): Promise<void> {
   const ms = parseDuration(duration)
   if (ms === undefined) throw new UsageError(`${duration}: a duration is written as 90s, 1h30m, 24h or 7d`)
+  if (ms > MOST_DAYS * 86_400_000) throw new UsageError(`${duration}: ${MOST_DAYS} days at most, and again for more`)
   say(await ask({ method: 'POST', path: `${PATH}?advance=${ms}` }, dataDir, platform))
 }
 

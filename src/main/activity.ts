@@ -16,6 +16,9 @@ export class Activity {
   #inFlight = 0
   /** Requests that have begun or ended. */
   #moves = 0
+  /** Of the store, with their answer still to come: they wait for a disk, never for time to move. */
+  #storing = 0
+  #stored: PromiseWithResolvers<void> | undefined
   /** Writes so far, heartbeats apart. */
   writes = 0
 
@@ -25,6 +28,11 @@ export class Activity {
     // Who does much a little at a time has nothing in flight in between: a whole turn must pass in which nobody asked for anything.
     for (let turn = 0, waited = 0; turn < MOST_TURNS; turn++) {
       await nextTurn()
+      if (this.#storing > 0) {
+        await (this.#stored ??= Promise.withResolvers<void>()).promise
+        waited = 0
+        continue
+      }
       const moved = this.#moves !== seen
       seen = this.#moves
       if (moved) waited = 0
@@ -72,16 +80,26 @@ export class Activity {
     const written = (key: string) => {
       if (!key.startsWith(HEARTBEATS)) this.writes++
     }
+    const ended = () => {
+      if (--this.#storing > 0) return
+      this.#stored?.resolve()
+      this.#stored = undefined
+    }
+    const storing = <T>(write: Promise<T>): Promise<T> => {
+      this.#storing++
+      write.then(ended, ended)
+      return write
+    }
     return {
       get: (key) => store.get(key),
       list: (prefix, page) => store.list(prefix, page),
       put(key, value, expected) {
         written(key)
-        return store.put(key, value, expected)
+        return storing(store.put(key, value, expected))
       },
       delete(key, expected) {
         written(key)
-        return store.delete(key, expected)
+        return storing(store.delete(key, expected))
       },
       watch: (prefix, options) => store.watch(prefix, options),
       compact: (before) => store.compact(before),

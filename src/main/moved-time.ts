@@ -24,6 +24,8 @@ const MOST_MS = 366 * 86_400_000
 
 export function createMovedTime(): MovedTime {
   const activity = new Activity()
+  /** Who is moving it over the API: meanwhile it moves by what was asked, and by no more. */
+  let asked = 0
   const clock = createVirtualClock(systemClock.now(), { settle: () => activity.settle() })
 
   const endpoint: Endpoint = {
@@ -35,7 +37,12 @@ export function createMovedTime(): MovedTime {
       if (method === 'POST') {
         const ms = Number(query.get('advance') ?? Number.NaN)
         if (!(ms >= 0 && ms <= MOST_MS)) throw new StatusError('BadRequest', `advance must be milliseconds from 0 to ${MOST_MS}`)
-        for (let left = ms; left > 0 && !signal.aborted; left -= STEP_MS) await clock.advance(Math.min(left, STEP_MS))
+        asked++
+        try {
+          for (let left = ms; left > 0 && !signal.aborted; left -= STEP_MS) await clock.advance(Math.min(left, STEP_MS))
+        } finally {
+          asked--
+        }
       }
       answer(call, 200, { type: 'text/plain; charset=utf-8', body: `${new Date(clock.now()).toISOString()}\n` })
     },
@@ -49,7 +56,7 @@ export function createMovedTime(): MovedTime {
       let working = false
       let seen = 0
       const look = async () => {
-        if (working || activity.writes === seen) return
+        if (working || asked > 0 || activity.writes === seen) return
         working = true
         await activity.rest((ms) => clock.advance(ms))
         seen = activity.writes
