@@ -60,7 +60,8 @@ export async function startProcesses(): Promise<Processes> {
       child.kill()
       await ended
     })
-    await once(child.stdout!, 'data')
+    // It may say before that where its pages are, or that somebody has their port.
+    for (let said = ''; !said.includes(' for https://'); ) said += String((await once(child.stdout!, 'data'))[0])
     return child
   }
   return { home, pki, serve, act, [Symbol.asyncDispose]: () => parts.disposeAsync() }
