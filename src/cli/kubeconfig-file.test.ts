@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -33,6 +33,13 @@ test('mergeKubeconfig adds the context beside what is there, makes it current an
   assert.equal(config.clusters[1].cluster.server, credentials.url)
   assert.equal(Buffer.from(config.users[0].user['client-key-data'], 'base64').toString(), 'KEY')
   assert.equal(statSync(file).mode & 0o777, 0o640)
+})
+
+test('mergeKubeconfig takes the file from everybody who is neither its owner nor of its group', () => {
+  const { file, undo } = setUp(OTHER)
+  chmodSync(file, 0o664)
+  mergeKubeconfig(file, credentials, undo)
+  assert.equal(statSync(file).mode & 0o777, 0o660)
 })
 
 test('removeFromKubeconfig restores the file byte for byte, even when a crash let two merges follow each other', () => {

@@ -90,7 +90,8 @@ function merge(file: string, credentials: Credentials, undoDirectory: string): s
         mode: 0o600,
       },
     )
-    writeAtomically(target, text, before === undefined ? 0o600 : statSync(target).mode & 0o777)
+    // There is an administrator's key in it now: whoever else may read it, not everybody on the machine.
+    writeAtomically(target, text, before === undefined ? 0o600 : statSync(target).mode & 0o770)
   }
   return name
 }
