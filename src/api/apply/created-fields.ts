@@ -86,8 +86,8 @@ const ownerElement = (uid: string): string => keyElement({ uid })!
 
 /** Objects with any one owner fit from now on. */
 function forgetOwner(form: Form): void {
-  const memberOf = (of: Form | undefined, key: string) => (of && 'members' in of ? of.members[of.keys.indexOf(key)] : undefined)
-  const owners = memberOf(memberOf(form, 'metadata'), 'ownerReferences')
+  const below = (of: Form | undefined, key: string) => (of && 'members' in of ? of.members[of.keys.indexOf(key)] : undefined)
+  const owners = below(below(form, 'metadata'), 'ownerReferences')
   if (owners && 'identities' in owners) owners.identities = undefined
 }
 

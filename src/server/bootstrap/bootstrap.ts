@@ -74,7 +74,6 @@ export async function keep(context: ServerContext, options: BootstrapOptions, si
   using changes = new Changes(context.reader)
   /** What was found right is right until something of its kind changes: then it had changed so often. */
   const right = new WeakMap<Desired, number>()
-  let leftovers = { flowSchemas: -1, levels: -1 }
   let system = { servers: '', desired: [] as Desired[] }
   /** The same as long as the same servers live. */
   const systemServices = () => {
@@ -99,11 +98,7 @@ export async function keep(context: ServerContext, options: BootstrapOptions, si
       })
       if (!written) right.set(desired, changed)
     }
-    if (round % FLOW_CONTROL_ROUNDS === 0) {
-      const before = leftovers
-      leftovers = { flowSchemas: changes.of(FlowSchema), levels: changes.of(PriorityLevelConfiguration) }
-      if (!equal(before, leftovers)) await removeLeftovers(context, flow)
-    }
+    if (round % FLOW_CONTROL_ROUNDS === 0) await removeLeftovers(context, flow)
     if (options.shared) await removeSlices(context, wanted)
   }
 }
