@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { configMap, IN_DEFAULT, startRequests } from '#server/engine/requests.ts'
 
 const FORMS: [accept: string, query: string][] = [
@@ -10,7 +11,7 @@ const FORMS: [accept: string, query: string][] = [
 ]
 
 test('large objects and lists of them come in every form as small ones do', async () => {
-  await using f = await startRequests()
+  await using f = await startRequests({ clock: createVirtualClock() })
   const text = 'x'.repeat(150_000)
   await f.send('POST', `${IN_DEFAULT}/configmaps`, configMap('a', { text, z: 'é', y: '1' }))
   for (const [accept, query] of FORMS)
@@ -25,7 +26,6 @@ test('large objects and lists of them come in every form as small ones do', asyn
       const bare = (bytes: Buffer) =>
         String(bytes)
           .replace(text, 'T')
-          .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+Z/g, 'now')
           .replaceAll(/(resourceVersion"?: ?)['"]\d+['"]/g, '$1""')
       if (accept.endsWith('yaml')) assert.equal(bare(large), bare(small))
       else assert.deepEqual(JSON.parse(bare(large)), JSON.parse(bare(small)))
