@@ -4,6 +4,7 @@ import type { Pod as PodObject } from '#api/kinds/core/pod.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import { attributesOf } from '#server/attributes.ts'
 import type { RequestAttributes } from '#server/request.ts'
 import { MemoryReader } from './memory-reader.ts'
@@ -12,6 +13,7 @@ import { NodeGraph } from './node-graph.ts'
 
 const pod = (name: string, nodeName: string): PodObject => ({
   metadata: { name, namespace: 'x' },
+  status: { extendedResourceClaimStatus: { resourceClaimName: 'extended', requestMappings: [] } },
   spec: {
     nodeName,
     serviceAccountName: 'sa',
@@ -31,9 +33,17 @@ function fixture() {
     metadata: { name: 'pv' },
     spec: {
       claimRef: { namespace: 'x', name: 'data' },
-      csi: { driver: 'd', volumeHandle: 'h', nodePublishSecretRef: { namespace: 'csi', name: 'mount' } },
+      csi: {
+        driver: 'd',
+        volumeHandle: 'h',
+        nodePublishSecretRef: { namespace: 'csi', name: 'mount' },
+        controllerPublishSecretRef: { namespace: 'csi', name: 'publish' },
+      },
     },
   })
+  const device = { driver: 'd', pool: { name: 'p', generation: 1, resourceSliceCount: 1 } }
+  reader.put(ResourceSlice, { metadata: { name: 'own' }, spec: { ...device, nodeName: 'n1' } })
+  reader.put(ResourceSlice, { metadata: { name: 'other' }, spec: { ...device, nodeName: 'n2' } })
   const graph = new NodeGraph(reader)
   const authorizer = nodeAuthorizer(() => graph, [{ apiGroups: [''], resources: ['services'], verbs: ['list'] }])
   const ask = (node: string, more: Partial<RequestAttributes>) => {
@@ -86,6 +96,14 @@ const DECISIONS: [request: Partial<RequestAttributes>, allowed: boolean][] = [
   [{ resource: 'leases', group: 'coordination.k8s.io', namespace: 'kube-node-lease', name: 'n1', verb: 'update' }, true],
   [{ resource: 'leases', group: 'coordination.k8s.io', namespace: 'kube-node-lease', name: 'n2', verb: 'update' }, false],
   [{ resource: 'leases', group: 'coordination.k8s.io', namespace: 'kube-system', name: 'n1', verb: 'update' }, false],
+  [{ resource: 'resourceslices', group: 'resource.k8s.io', verb: 'create' }, true],
+  [{ resource: 'resourceslices', group: 'resource.k8s.io', verb: 'list' }, false],
+  [{ resource: 'resourceslices', group: 'resource.k8s.io', verb: 'list', fieldSelector: 'spec.nodeName=n1' }, true],
+  [{ resource: 'resourceslices', group: 'resource.k8s.io', verb: 'deletecollection', fieldSelector: 'spec.nodeName=n2' }, false],
+  [{ resource: 'resourceslices', group: 'resource.k8s.io', verb: 'update', name: 'own' }, true],
+  [{ resource: 'resourceslices', group: 'resource.k8s.io', verb: 'delete', name: 'other' }, false],
+  [{ resource: 'resourceclaims', group: 'resource.k8s.io', namespace: 'x', name: 'extended' }, true],
+  [{ resource: 'secrets', namespace: 'csi', name: 'publish' }, false],
   [{ resource: 'constructor' }, false],
 ]
 

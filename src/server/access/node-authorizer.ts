@@ -19,6 +19,7 @@ type Answer = true | string
 type Rule = (node: string, request: RequestAttributes, graph: NodeGraph) => Answer
 
 const OWN_WRITES = ['get', 'create', 'update', 'patch', 'delete']
+const SLICE_VERBS = 'get, watch, list, create, update, patch, delete, deletecollection'
 
 const readNamespaced =
   (what: 'secrets' | 'configmaps'): Rule =>
@@ -51,6 +52,17 @@ const RULES: Record<string, Rule> = {
   persistentvolumes: getOne((node, { name }, graph) => graph.reachesVolume(node, name)),
   'volumeattachments.storage.k8s.io': getOne((node, { name }, graph) => graph.reachesAttachment(node, name)),
   'resourceclaims.resource.k8s.io': getOne((node, { namespace, name }, graph) => graph.reaches(node, 'resourceclaims', namespace, name)),
+  'resourceslices.resource.k8s.io': (node, request, graph) => {
+    const { verb, subresource, name } = request
+    if (subresource) return 'cannot authorize ResourceSlice subresources'
+    if (verb === 'create') return true
+    if (verb === 'watch' || verb === 'list' || verb === 'deletecollection')
+      return (
+        selected(request, 'spec.nodeName') === node || 'can only list/watch/deletecollection resourceslices with nodeName field selector'
+      )
+    if (!OWN_WRITES.includes(verb)) return `only the following verbs are allowed for a ResourceSlice: ${SLICE_VERBS}`
+    return name ? graph.isSliceOf(node, name) || unrelated(node) : 'No Object name found'
+  },
   serviceaccounts: (node, request, graph) => {
     if (request.verb !== 'create' || !request.name) return 'can only create tokens for individual service accounts'
     if (request.subresource !== 'token') return 'can only create token subresource of serviceaccount'

@@ -3,9 +3,11 @@
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
 import { MIRROR_ANNOTATION } from '#api/well-known.ts'
 import type { ObjectChange, ObjectReader } from '#server/request.ts'
+import { configMapsOf, secretsOf, volumeNeedsSecret } from './pod-references.ts'
 
 export type Reachable = 'pods' | 'secrets' | 'configmaps' | 'persistentvolumeclaims' | 'serviceaccounts' | 'resourceclaims'
 
@@ -38,15 +40,18 @@ export class NodeGraph implements Disposable {
     return this.#reader.get(VolumeAttachment, { name })?.spec?.nodeName === node
   }
 
-  /** A secret a CSI volume of one of the node's pods names. */
+  isSliceOf(node: string, name: string): boolean {
+    return this.#reader.get(ResourceSlice, { name })?.spec?.nodeName === node
+  }
+
+  /** A secret that a volume of one of the node's pods names. */
   reachesVolumeSecret(node: string, namespace: string, name: string): boolean {
     for (const [use, nodes] of this.#uses) {
       if (!use.startsWith('persistentvolumeclaims/') || !nodes.has(node)) continue
       const [, claimNamespace = '', claimName = ''] = use.split('/')
       const volumeName = this.#reader.get(PersistentVolumeClaim, { namespace: claimNamespace, name: claimName })?.spec?.volumeName
-      const csi = volumeName ? this.#reader.get(PersistentVolume, { name: volumeName })?.spec?.csi : undefined
-      const secrets = [csi?.nodePublishSecretRef, csi?.nodeStageSecretRef, csi?.nodeExpandSecretRef, csi?.controllerPublishSecretRef]
-      if (secrets.some((secret) => secret?.name === name && secret.namespace === namespace)) return true
+      const volume = volumeName ? this.#reader.get(PersistentVolume, { name: volumeName }) : undefined
+      if (volume && volumeNeedsSecret(volume, { namespace, name })) return true
     }
     return false
   }
@@ -76,40 +81,14 @@ function usesOf(pod: Pod): Set<string> {
   const add = (what: Reachable, used: string | undefined) => used && uses.add(`${what}/${namespace}/${used}`)
   const { spec } = pod
   add('serviceaccounts', spec?.serviceAccountName)
-  for (const secret of spec?.imagePullSecrets ?? []) add('secrets', secret.name)
-  for (const container of [...(spec?.containers ?? []), ...(spec?.initContainers ?? []), ...(spec?.ephemeralContainers ?? [])]) {
-    for (const source of container.envFrom ?? []) {
-      add('secrets', source.secretRef?.name)
-      add('configmaps', source.configMapRef?.name)
-    }
-    for (const variable of container.env ?? []) {
-      add('secrets', variable.valueFrom?.secretKeyRef?.name)
-      add('configmaps', variable.valueFrom?.configMapKeyRef?.name)
-    }
-  }
+  for (const secret of secretsOf(pod)) add('secrets', secret)
+  for (const configMap of configMapsOf(pod)) add('configmaps', configMap)
   for (const volume of spec?.volumes ?? []) {
-    add('secrets', volume.secret?.secretName)
-    add('configmaps', volume.configMap?.name)
     add('persistentvolumeclaims', volume.persistentVolumeClaim?.claimName)
     if (volume.ephemeral) add('persistentvolumeclaims', `${name}-${volume.name}`)
-    for (const source of volume.projected?.sources ?? []) {
-      add('secrets', source.secret?.name)
-      add('configmaps', source.configMap?.name)
-    }
-    for (const secret of [
-      volume.azureFile?.secretName,
-      volume.cephfs?.secretRef?.name,
-      volume.cinder?.secretRef?.name,
-      volume.flexVolume?.secretRef?.name,
-      volume.rbd?.secretRef?.name,
-      volume.scaleIO?.secretRef?.name,
-      volume.iscsi?.secretRef?.name,
-      volume.storageos?.secretRef?.name,
-      volume.csi?.nodePublishSecretRef?.name,
-    ])
-      add('secrets', secret)
   }
   for (const claim of pod.status?.resourceClaimStatuses ?? []) add('resourceclaims', claim.resourceClaimName)
   for (const claim of spec?.resourceClaims ?? []) add('resourceclaims', claim.resourceClaimName)
+  add('resourceclaims', pod.status?.extendedResourceClaimStatus?.resourceClaimName)
   return uses
 }

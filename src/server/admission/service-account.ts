@@ -3,6 +3,7 @@ import type { Container, Pod, Volume } from '#api/generated/types.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { MIRROR_ANNOTATION, MOUNTABLE_SECRETS_ANNOTATION } from '#api/well-known.ts'
 import { randomSuffix } from '#lib/random.ts'
+import { secretsOf } from '#server/access/pod-references.ts'
 import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
 import { denied, target } from './refusal.ts'
 
@@ -19,7 +20,8 @@ export function serviceAccount(context: ServerContext): AdmissionPlugin {
     admit(request) {
       if (target(request) !== 'pods' || request.operation !== 'CREATE') return
       const pod = request.object as Pod
-      if (isMirror(pod) || !pod.spec) return
+      if (isMirror(pod)) return checkMirror(request, pod)
+      if (!pod.spec) return
       pod.spec.serviceAccountName ||= 'default'
       pod.spec.serviceAccount = pod.spec.serviceAccountName
       return withAccount(request, context, (account) => runAs(pod, account, context))
@@ -92,9 +94,10 @@ function accessVolume(name: string): Volume {
   }
 }
 
-function checkMirror(request: AdmissionRequest, { spec }: Pod): void {
+function checkMirror(request: AdmissionRequest, pod: Pod): void {
+  const { spec } = pod
   if (spec?.serviceAccountName) throw denied(request, 'a mirror pod may not reference service accounts')
-  if (spec?.volumes?.some(({ secret }) => secret)) throw denied(request, 'a mirror pod may not reference secrets')
+  for (const _ of secretsOf(pod)) throw denied(request, 'a mirror pod may not reference secrets')
   if (spec?.volumes?.some(({ projected }) => projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken)))
     throw denied(request, 'a mirror pod may not use ServiceAccountToken volume projections')
 }

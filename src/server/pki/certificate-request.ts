@@ -9,6 +9,11 @@ export async function organizationsOf(request: string): Promise<string[]> {
   return (await parseCertificateRequest(request)).subjectName.getField('O')
 }
 
+/** The last common name in the subject, as Go reads it; '' where there is none. Throws when it is no request. */
+export async function commonNameOf(request: string): Promise<string> {
+  return (await parseCertificateRequest(request)).subjectName.getField('CN').at(-1) ?? ''
+}
+
 /** In DER, as they go into a certificate. Throws when the request is not signed by its own key. */
 export interface Requested {
   subject: Buffer
