@@ -64,6 +64,8 @@ const RULES: Record<string, Rule> = {
     return name ? graph.isSliceOf(node, name) || unrelated(node) : 'No Object name found'
   },
   serviceaccounts: (node, request, graph) => {
+    // To learn what image pull secrets and annotations credential providers go by.
+    if (request.verb === 'get' && !request.subresource) return related(node, 'serviceaccounts', request, graph)
     if (request.verb !== 'create' || !request.name) return 'can only create tokens for individual service accounts'
     if (request.subresource !== 'token') return 'can only create token subresource of serviceaccount'
     return related(node, 'serviceaccounts', request, graph)
