@@ -16,6 +16,8 @@ const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const BAD_VALUE = /[\0-\x08\x0a-\x1f\x7f]/
 const OF_CONNECTIONS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 /** Where they come twice the first counts, as in HTTP/1.1. */
+/** Each value of these stands for itself, commas in it included. */
+const IMPERSONATE = 'impersonate-'
 const SINGLE = new Set(['authorization', 'content-length', 'content-type', 'from', 'host', 'max-forwards', 'referer', 'user-agent'])
 
 interface Pseudo {
@@ -43,6 +45,7 @@ export function requestHead(fields: readonly Field[]): RequestHead | undefined {
     if (!isAllowed(name, value)) return undefined
     const before = headers[name]
     if (before === undefined) headers[name] = value
+    else if (name.startsWith(IMPERSONATE)) headers[name] = [before, value].flat()
     else if (!SINGLE.has(name)) headers[name] = `${before}${name === 'cookie' ? '; ' : ', '}${value}`
     else if (name === 'content-length' && before !== value) return undefined
   }

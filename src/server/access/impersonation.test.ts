@@ -6,8 +6,10 @@ import { attributesOf } from '#server/attributes.ts'
 import type { Authorizer, RequestAttributes } from '#server/request.ts'
 import { impersonation } from './impersonation.ts'
 
-const impersonate = (headers: Record<string, string>, asked: RequestAttributes, authorizer: Authorizer) =>
-  impersonation(authorizer)(headers, asked)
+type Headers = Record<string, string | string[]>
+
+const impersonate = async (headers: Headers, asked: RequestAttributes, authorizer: Authorizer) =>
+  (await impersonation(authorizer)(headers, asked))?.user ?? asked.user
 
 const anna = { username: 'anna', groups: ['crew'] }
 
@@ -27,11 +29,11 @@ function only(...allowed: string[]): Authorizer & { asked: RequestAttributes[] }
   }
 }
 
-const ASSUMED: [headers: Record<string, string>, rights: string[], user: object][] = [
+const ASSUMED: [headers: Headers, rights: string[], user: object][] = [
   [{}, [], anna],
   [{ 'impersonate-user': 'bert' }, ['users/bert'], { username: 'bert', groups: ['system:authenticated'] }],
   [
-    { 'impersonate-user': 'bert', 'impersonate-group': 'a, b', 'impersonate-uid': '7' },
+    { 'impersonate-user': 'bert', 'impersonate-group': ['a', 'b'], 'impersonate-uid': '7' },
     ['users/bert', 'groups/a', 'groups/b', 'uids/7'],
     { username: 'bert', uid: '7', groups: ['a', 'b', 'system:authenticated'] },
   ],
@@ -39,6 +41,17 @@ const ASSUMED: [headers: Record<string, string>, rights: string[], user: object]
     { 'impersonate-user': 'system:serviceaccount:x:sa' },
     ['serviceaccounts/sa'],
     { username: 'system:serviceaccount:x:sa', groups: ['system:serviceaccounts', 'system:serviceaccounts:x', 'system:authenticated'] },
+  ],
+  [
+    { 'impersonate-user': 'bert', 'impersonate-group': 'CN=a, OU=b' },
+    ['users/bert', 'groups/CN=a, OU=b'],
+    { username: 'bert', groups: ['CN=a, OU=b', 'system:authenticated'] },
+  ],
+  // What cannot be an account is somebody of that name.
+  [
+    { 'impersonate-user': 'system:serviceaccount:X:sa' },
+    ['users/system:serviceaccount:X:sa'],
+    { username: 'system:serviceaccount:X:sa', groups: ['system:authenticated'] },
   ],
   [
     { 'impersonate-user': 'system:anonymous' },
@@ -109,7 +122,8 @@ test('impersonate in a constrained mode takes the right to be them and the right
   for (const [mode, headers, user, right, groups] of CONSTRAINED) {
     const both = [`impersonate:${mode} authentication.k8s.io/${right}`, `impersonate-on:${mode}:list /pods/`]
     const asked = { ...listing, user }
-    assert.deepEqual((await impersonate(headers, asked, rights(...both))).groups, groups, mode)
+    const assumed = await impersonation(rights(...both))(headers, asked)
+    assert.deepEqual([assumed?.user.groups, assumed?.constraint], [groups, `impersonate:${mode}`])
     for (const one of both) await assert.rejects(impersonate(headers, asked, rights(one)), { reason: 'Forbidden' }, one)
     await assert.rejects(impersonate(headers, { ...asked, verb: 'watch' }, rights(...both)), { reason: 'Forbidden' }, mode)
   }

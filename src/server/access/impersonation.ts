@@ -1,5 +1,5 @@
 // Acting as someone else: the right to be them, and in the constrained modes the right to do just this as them. The first mode that allows it decides.
-import { dnsSubdomain } from '#api/names.ts'
+import { dnsLabel, dnsSubdomain } from '#api/names.ts'
 import { hasReason, StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import { LruMap } from '#lib/lru-map.ts'
@@ -11,7 +11,7 @@ import { domainPrefixedPath } from './extra-keys.ts'
 import { serviceAccountGroups } from './service-account-tokens.ts'
 
 const EXTRA = 'impersonate-extra-'
-const ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/
+const ACCOUNT = 'system:serviceaccount:'
 const NODE = 'system:node:'
 const AUTHENTICATION = 'authentication.k8s.io'
 const NODE_NAME = 'authentication.kubernetes.io/node-name'
@@ -40,32 +40,38 @@ const MODES: readonly Mode[] = [
     name: 'associated-node',
     applies: (wanted, user) => {
       const own = user.extra?.[NODE_NAME]
-      return onlyName(wanted) && ACCOUNT.test(user.username) && own?.length === 1 && own[0] === nodeNamed(wanted.username)
+      return onlyName(wanted) && accountNamed(user.username) !== undefined && own?.length === 1 && own[0] === nodeNamed(wanted.username)
     },
   },
   { name: 'arbitrary-node', applies: (wanted) => onlyName(wanted) && nodeNamed(wanted.username) !== undefined },
-  { name: 'serviceaccount', applies: (wanted) => onlyName(wanted) && ACCOUNT.test(wanted.username) },
-  { name: 'user-info', applies: ({ username }) => !ACCOUNT.test(username) && nodeNamed(username) === undefined },
+  { name: 'serviceaccount', applies: (wanted) => onlyName(wanted) && accountNamed(wanted.username) !== undefined },
+  { name: 'user-info', applies: ({ username }) => accountNamed(username) === undefined && nodeNamed(username) === undefined },
   { applies: () => true },
 ]
 
-/** The user a request asks to be, or the user itself when it asks for no one. Refuses what the user may not assume. */
-export type Impersonation = (headers: AuthenticationRequest['headers'], attributes: RequestAttributes) => Promise<UserInfo>
+export interface Assumed {
+  user: UserInfo
+  /** The right by which the user may be assumed, for audit; absent for the one that holds for all that is done. */
+  constraint?: string
+}
+
+/** The user a request asks to be; undefined when it asks for no one. Refuses what the user may not assume. */
+export type Impersonation = (headers: AuthenticationRequest['headers'], attributes: RequestAttributes) => Promise<Assumed | undefined>
 
 export function impersonation(authorizer: Authorizer): Impersonation {
   /** The mode that last allowed someone is tried first, and its refusal told first. */
   const lastModes = new LruMap<string, Mode>(REMEMBERED_USERS)
   return async (headers, attributes) => {
     const wanted = wantedUser(headers)
-    if (!wanted) return attributes.user
+    if (!wanted) return undefined
     const last = lastModes.get(attributes.user.username)
     let first: unknown
     for (const mode of last ? [last, ...MODES.filter((one) => one !== last)] : MODES) {
       if (!mode.applies(wanted, attributes.user)) continue
       try {
-        const assumed = await assume(wanted, { mode: mode.name, attributes, authorizer })
+        const user = await assume(wanted, { mode: mode.name, attributes, authorizer })
         lastModes.set(attributes.user.username, mode)
-        return assumed
+        return { user, ...(mode.name ? { constraint: `impersonate:${mode.name}` } : {}) }
       } catch (error) {
         if (!hasReason(error, 'Forbidden')) throw error
         first ??= error
@@ -88,10 +94,10 @@ async function assume(wanted: Wanted, { mode, attributes, authorizer }: Assumpti
   const ask = async (part: Partial<RequestAttributes>) => assertAllowed(authorizer, { ...question(user, verb), ...part })
   if (mode) await assertAllowed(authorizer, { ...attributes, user, verb: `impersonate-on:${mode}:${attributes.verb}` })
 
-  const account = ACCOUNT.exec(username)
+  const account = accountNamed(username)
   const group = mode ? AUTHENTICATION : ''
   const node = mode ? nodeNamed(username) : undefined
-  if (account) await ask({ group, resource: 'serviceaccounts', namespace: account[1]!, name: account[2]! })
+  if (account) await ask({ group, resource: 'serviceaccounts', ...account })
   else if (node !== undefined) await ask({ group, resource: 'nodes', name: mode === 'associated-node' ? '*' : node })
   else await ask({ group, resource: 'users', name: username })
   if (uid) await ask({ group: AUTHENTICATION, resource: 'uids', name: uid })
@@ -106,7 +112,7 @@ async function assume(wanted: Wanted, { mode, attributes, authorizer }: Assumpti
   })
 
   const groups =
-    account && wanted.groups.length === 0 ? serviceAccountGroups(account[1]!) : node !== undefined ? ['system:nodes'] : wanted.groups
+    account && wanted.groups.length === 0 ? serviceAccountGroups(account.namespace) : node !== undefined ? ['system:nodes'] : wanted.groups
   return {
     username,
     groups: withStanding(username, groups),
@@ -168,6 +174,11 @@ function withoutNode(user: UserInfo): UserInfo {
   return { ...user, extra: { 'authentication.kubernetes.io/associated-node-keys': Object.keys(user.extra ?? {}).sort() } }
 }
 
+function accountNamed(username: string): { namespace: string; name: string } | undefined {
+  const [namespace = '', name = '', ...more] = username.startsWith(ACCOUNT) ? username.slice(ACCOUNT.length).split(':') : []
+  return more.length > 0 || dnsLabel(namespace).length > 0 || dnsSubdomain(name).length > 0 ? undefined : { namespace, name }
+}
+
 function nodeNamed(username: string): string | undefined {
   const name = username.startsWith(NODE) ? username.slice(NODE.length) : ''
   return name && dnsSubdomain(name).length === 0 ? name : undefined
@@ -181,7 +192,7 @@ function withStanding(username: string, groups: string[]): string[] {
 
 function wantedUser(headers: AuthenticationRequest['headers']): Wanted | undefined {
   const username = valuesOf(headers, 'impersonate-user')[0] ?? ''
-  const groups = valuesOf(headers, 'impersonate-group').flatMap((text) => text.split(', '))
+  const groups = valuesOf(headers, 'impersonate-group')
   const uid = valuesOf(headers, 'impersonate-uid')[0] ?? ''
   const extra = extraOf(headers)
   if (username) return { username, groups, uid, extra }
@@ -203,7 +214,7 @@ function extraOf(headers: AuthenticationRequest['headers']): Record<string, stri
   const extra: Record<string, string[]> = Object.create(null)
   for (const header of Object.keys(headers)) {
     if (!header.startsWith(EXTRA)) continue
-    const values = valuesOf(headers, header).flatMap((text) => text.split(', '))
+    const values = valuesOf(headers, header)
     const key = decodeKey(header.slice(EXTRA.length))
     extra[key] = [...(extra[key] ?? []), ...values]
   }

@@ -2,6 +2,7 @@
 import type { KubeObject } from '#api/object.ts'
 import { type Status, StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
+import type { Assumed } from '#server/access/impersonation.ts'
 import { formatMicroTime } from '#lib/clock.ts'
 import { byKey } from '#lib/order.ts'
 import { textOf } from '#server/engine/text-of.ts'
@@ -31,7 +32,7 @@ const TRUNCATED = 'audit.k8s.io/truncated'
 export class AuditRecord {
   readonly decision: AuditDecision
   readonly annotations: ReadonlyMap<string, string>
-  impersonated: UserInfo | undefined
+  impersonated: Assumed | undefined
   /** Outcome; undefined until there is one. */
   status: Partial<Status> | undefined
   readonly #attributes: RequestAttributes
@@ -135,7 +136,8 @@ export class AuditRecord {
       requestURI: requestUri,
       verb,
       user: userOf(user),
-      ...(this.impersonated ? { impersonatedUser: userOf(this.impersonated) } : {}),
+      ...(this.impersonated ? { impersonatedUser: userOf(this.impersonated.user) } : {}),
+      ...(this.impersonated?.constraint ? { authenticationMetadata: { impersonationConstraint: this.impersonated.constraint } } : {}),
       ...(sourceIPs.length > 0 ? { sourceIPs } : {}),
       ...(userAgent
         ? { userAgent: userAgent.length > MAX_USER_AGENT ? `${userAgent.slice(0, MAX_USER_AGENT)}...TRUNCATED` : userAgent }

@@ -53,8 +53,10 @@ function firstKnown(
 export function impersonate(authorizer: Authorizer | undefined): Link {
   const assume = impersonation(authorizer ?? EVERYTHING)
   const assumed = async (call: Call, next: Serve) => {
-    call.user = await assume(call.exchange.headers, attributesOf(call))
-    if (call.audit) call.audit.impersonated = call.user
+    const other = await assume(call.exchange.headers, attributesOf(call))
+    if (!other) return next(call)
+    call.user = other.user
+    if (call.audit) call.audit.impersonated = other
     return next(call)
   }
   return (call, next) => {

@@ -142,7 +142,7 @@ export class Http1Exchange extends SocketExchange implements ServedExchange {
   ) {
     super(pathOf(request.url), options.peer)
     this.method = request.method ?? 'GET'
-    this.headers = request.headers
+    this.headers = request.headers['impersonate-user'] === undefined ? request.headers : severally(request)
     if (options.upgrade) this.upgrade = options.upgrade
     this.#request = request
     this.#response = response
@@ -195,6 +195,14 @@ function pathOf(target = '/'): string {
 }
 
 /** One without is whole when its head is; Node says so only a turn later, when the answer may be gone already. */
+/** Groups and the like of whom the request is to be made as: each value by itself, since commas may be part of it. */
+function severally({ headers, headersDistinct }: IncomingMessage): IncomingHttpHeaders {
+  const apart = { ...headers }
+  for (const [name, values] of Object.entries(headersDistinct))
+    if (name.startsWith('impersonate-') && values && values.length > 1) apart[name] = values
+  return apart
+}
+
 function announcesBody(headers: IncomingHttpHeaders): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
