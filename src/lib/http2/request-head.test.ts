@@ -21,6 +21,8 @@ test('requestHead tells method, path and headers', () => {
     ['__proto__', 'p'],
     ['host', 'host:1'],
   ])
+  const groups = head(`${GET}\nimpersonate-group:OU=a, O=b\nimpersonate-group:c\nimpersonate-user:d`)!.headers
+  assert.deepEqual([groups['impersonate-group'], groups['impersonate-user']], [['OU=a, O=b', 'c'], 'd'])
   assert.equal(head(':method:OPTIONS\n:scheme:https\n:path:*')!.path, '*')
   assert.equal(head(`${GET}\ncontent-length:3\ncontent-length:3\nte:trailers`)!.headers['content-length'], '3')
 })

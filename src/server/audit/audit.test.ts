@@ -43,6 +43,18 @@ const asDave: ServerExtensions = {
   },
 }
 
+test('audit tells whom a request was made as, and by which constrained right', async () => {
+  const authorizer = { authorize: ({ verb }: { verb: string }) => ({ allowed: verb !== 'impersonate-on:user-info:get', reason: '' }) }
+  await using server = await audited([{ level: 'Metadata', omitStages: ['RequestReceived'] }], { extensions: { ...asDave, authorizer } })
+  const headers = { authorization: 'Bearer x', 'impersonate-user': 'erin', 'impersonate-group': 'OU=a, O=b' }
+  await server.send('GET', `${IN_DEFAULT}/configmaps`, undefined, headers)
+  await server.send('GET', `${IN_DEFAULT}/configmaps/none`, undefined, headers)
+  const [listed, read] = server.events()
+  assert.deepEqual(listed.impersonatedUser, { username: 'erin', groups: ['OU=a, O=b', 'system:authenticated'] })
+  assert.deepEqual(listed.authenticationMetadata, { impersonationConstraint: 'impersonate:user-info' })
+  assert.deepEqual([read.impersonatedUser.username, read.authenticationMetadata], ['erin', undefined])
+})
+
 test('audit records what is applied, and leaves managers out of the rows of tables', async () => {
   await using server = await audited([{ level: 'RequestResponse', omitManagedFields: true }], { extensions: asDave })
   const type = { 'content-type': 'application/apply-patch+yaml', authorization: 'Bearer x' }
