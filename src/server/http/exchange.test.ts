@@ -7,7 +7,7 @@ import { Http1Exchange } from './exchange.ts'
 
 test('Http1Exchange keeps apart the groups that a request is made with', async () => {
   const server = createServer((incoming, response) => {
-    const { headers } = new Http1Exchange(incoming, response, { peer: { address: '' } })
+    const { headers } = new Http1Exchange(incoming, response, { peer: { remoteAddress: '' } })
     response.end(JSON.stringify([headers['impersonate-group'], headers['impersonate-extra-a'], headers.accept]))
   }).listen(0)
   await once(server, 'listening')
