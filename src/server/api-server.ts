@@ -43,6 +43,7 @@ import { buildVersion, versionEndpoint } from './endpoints/version.ts'
 import { zPageEndpoints } from './endpoints/zpages.ts'
 import type { Engine } from './engine/engine.ts'
 import { expireEvents } from './engine/event-expiry.ts'
+import { WriteQueues } from './engine/write-queues.ts'
 import { audit, auditRefusals } from './http/audit.ts'
 import { authenticate, impersonate } from './http/authentication.ts'
 import { authorize } from './http/authorization.ts'
@@ -178,6 +179,7 @@ class Server implements ApiServer {
     const engine = { store, mirror: this.#mirror, registry: this.registry, clock, random, log, bodies: this.#bodies }
     const extended: Engine = {
       ...engine,
+      writeQueues: new WriteQueues(clock),
       authorizer: undefined,
       admission: [],
       admissionTimes: new AdmissionTimes(clock),

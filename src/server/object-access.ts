@@ -105,7 +105,7 @@ export function createObjectWriter(engine: Engine): ObjectWriter {
         if (managedFields) own.metadata!.managedFields ??= managedFields
         return own
       }
-      const { stored } = await updateObject(engine, call, { key, change: { build } })
+      const { stored } = await updateObject(engine, call, { key, change: { build, waits: true } })
       return plainObject(call.resource, stored, engine.mirror) as T
     },
     async delete<T extends KubeObject>(kind: Kind<T>, key: ObjectKey, { dryRun = false, ...options } = {}) {

@@ -44,6 +44,7 @@ export function applyObject(engine: Engine, write: Write, { key, patch, force, f
     change: {
       create: !write.attributes.subresource,
       managed: true,
+      waits: patch.metadata.resourceVersion === undefined,
       build(present, stored) {
         const there = stored && present && { stored, present }
         if (isHeavy(write, patch, there)) return buildApart(stored, present)

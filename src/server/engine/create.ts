@@ -19,19 +19,26 @@ const NAME_ATTEMPTS = 8
 /** A generated name is the base cut to this and five characters. */
 const MAX_BASE_LENGTH = 58
 
+interface CreateOptions {
+  /** The field managers are settled (apply). */
+  managed?: boolean
+  /** Whoever asks has another way where the object is there by now: RevisionMismatch says so. */
+  triesAgain?: boolean
+}
+
 /** `sent` is decoded, defaulted and the engine's to keep. */
-export async function createObject(engine: Engine, write: Write, sent: KubeObject, { managed = false } = {}): Promise<Written> {
+export async function createObject(engine: Engine, write: Write, sent: KubeObject, options: CreateOptions = {}): Promise<Written> {
   const object = sent as Mutable
   const meta = (object.metadata ??= {})
   settleNamespace(write, object)
   if (meta.resourceVersion) throw new StatusError('', 'resourceVersion should not be set on objects to be created')
   const generated = !meta.name && meta.generateName
-  if (!generated) return createNamed(engine, write, { object, managed })
+  if (!generated) return createNamed(engine, write, { object, ...options })
   const template = clone(object)
   for (let attempt = 1; ; attempt++) {
     const candidate = attempt === 1 ? object : clone(template)
     try {
-      return await createNamed(engine, write, { object: candidate, managed })
+      return await createNamed(engine, write, { object: candidate, ...options })
     } catch (error) {
       if (!(error instanceof StatusError) || error.reason !== 'AlreadyExists') throw error
       if (attempt < NAME_ATTEMPTS) continue
@@ -43,7 +50,11 @@ export async function createObject(engine: Engine, write: Write, sent: KubeObjec
 }
 
 /** Steps are waited for though most have nothing to wait for: requests of one turn go through each together, while its code is at hand. */
-async function createNamed(engine: Engine, write: Write, { object, managed }: { object: Mutable; managed: boolean }): Promise<Written> {
+async function createNamed(
+  engine: Engine,
+  write: Write,
+  { object, managed = false, triesAgain = false }: CreateOptions & { object: Mutable },
+): Promise<Written> {
   const { resource, large } = write
   const { kind } = resource
   dedupOwners(object, write)
@@ -75,7 +86,7 @@ async function createNamed(engine: Engine, write: Write, { object, managed }: { 
     effects.commit()
     return { stored, created: true }
   } catch (error) {
-    if (error instanceof RevisionMismatch) throw alreadyExistsError(kind, meta.name!)
+    if (error instanceof RevisionMismatch && !triesAgain) throw alreadyExistsError(kind, meta.name!)
     throw error
   }
 }

@@ -10,12 +10,11 @@ import { isHeavy } from './apart.ts'
 import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.ts'
 import { type DeletionOptions, finalizersFor, graceFor, markDeleted, pendingFinalizers } from './deletion.ts'
 import { servedObject } from './encoding.ts'
-import { current, type Engine, LARGE_OBJECT_BYTES, type Mutable, type Write } from './engine.ts'
+import { current, type Engine, LARGE_OBJECT_BYTES, type Mutable, storageKey, type Write } from './engine.ts'
 import { Effects, hookContext } from './hooks.ts'
 import { parseAhead } from './object-apart.ts'
 import { persist, remove } from './persist.ts'
-
-const ATTEMPTS = 50
+import { overtaken } from './write-queues.ts'
 
 export interface Deleted {
   stored: StoredObject
@@ -29,7 +28,8 @@ export async function deleteObject(
   { key, options }: { key: ObjectKey; options: DeletionOptions },
 ): Promise<Deleted> {
   const { kind } = write.resource
-  for (let attempt = 1; ; attempt++) {
+  using place = engine.writeQueues.place(storageKey(write.resource, key))
+  for (;;) {
     const stored = await current(engine, write.resource, key)
     if (!stored) throw notFoundError(kind, key.name)
     if (stored.bytes.length > LARGE_OBJECT_BYTES) await parseAhead(engine, write.resource, stored)
@@ -45,8 +45,8 @@ export async function deleteObject(
     } catch (error) {
       if (!(error instanceof RevisionMismatch)) throw error
       if (!error.actual) throw notFoundError(kind, key.name)
-      if (options.preconditions?.resourceVersion || attempt >= ATTEMPTS) throw conflictError(kind, key.name)
-      await engine.mirror.seen(error.actual.revision)
+      if (options.preconditions?.resourceVersion) throw conflictError(kind, key.name)
+      await overtaken(engine, write, { place, actual: error.actual })
     }
   }
 }

@@ -13,6 +13,7 @@ import type { StoreMirror } from '#server/cache/store-mirror.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import { isShownApart, shown } from './shown.ts'
 import type { Store } from '#store/store.ts'
+import type { WriteQueues } from './write-queues.ts'
 
 export interface Engine {
   readonly store: Store
@@ -22,6 +23,7 @@ export interface Engine {
   readonly random: Random
   readonly log: Logger
   readonly bodies: BodyReader
+  readonly writeQueues: WriteQueues
   /** Asked here only where one request turns out to be another: an update that creates. */
   readonly authorizer: Authorizer | undefined
   readonly admission: readonly AdmissionPlugin[]

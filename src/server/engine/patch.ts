@@ -33,6 +33,7 @@ export function patchStored(engine: Engine, write: Write, { key, patch, fieldVal
   return updateObject(engine, write, {
     key,
     change: {
+      waits: !namesVersion(patch),
       build(present: KubeObject | undefined, stored: StoredObject | undefined) {
         if (!present) throw notFoundError(kind, key.name)
         if (stored && isHeavy(write, patch.patch, { stored, present })) return buildApart(stored)
@@ -43,6 +44,12 @@ export function patchStored(engine: Engine, write: Write, { key, patch, fieldVal
       },
     },
   })
+}
+
+/** Whether it is made for one version of the object: whoever waits comes too late. */
+function namesVersion({ type, patch }: PatchBody): boolean {
+  if (type !== 'json') return (patch as KubeObject | null)?.metadata?.resourceVersion !== undefined
+  return Array.isArray(patch) && patch.some((one: { path?: unknown } | null) => one?.path === '/metadata/resourceVersion')
 }
 
 async function inSteps(copy: () => KubeObject, finish: (own: KubeObject) => KubeObject): Promise<KubeObject> {

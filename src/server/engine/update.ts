@@ -15,12 +15,13 @@ import { admissionCase, mutatingAdmission, validatingAdmission } from './admit.t
 import { createObject, dedupOwners } from './create.ts'
 import { isReadyToGo } from './deletion.ts'
 import { servedObject, unstored } from './encoding.ts'
-import { current, type Engine, hasStatus, LARGE_OBJECT_BYTES, type Mutable, type Write, type Written } from './engine.ts'
+import { current, type Engine, hasStatus, LARGE_OBJECT_BYTES, type Mutable, storageKey, type Write, type Written } from './engine.ts'
 import { recordUpdate } from './field-managers.ts'
 import { Effects, hookContext, refuseInvalid } from './hooks.ts'
 import { parseAhead } from './object-apart.ts'
 import { persist, remove } from './persist.ts'
 import { isUnchanged } from './unchanged.ts'
+import { overtaken } from './write-queues.ts'
 
 export interface Change {
   /** What is wanted, from what is there (frozen; undefined: nothing is). The result is the engine's to keep; may be asked for again. */
@@ -31,27 +32,31 @@ export interface Change {
   replaces?: boolean
   /** `build` has settled the field managers itself (apply). */
   managed?: boolean
+  /** `build` says what is wanted, not what was seen: it can wait until a crowd is through. */
+  waits?: boolean
 }
 
-const ATTEMPTS = 50
-
+/** Tries as long as whoever asks waits: each time somebody else has got through. */
 export async function updateObject(engine: Engine, write: Write, { key, change }: { key: ObjectKey; change: Change }): Promise<Written> {
   const { kind } = write.resource
-  for (let attempt = 1; ; attempt++) {
+  using place = engine.writeQueues.place(storageKey(write.resource, key))
+  if (change.waits && place.isCrowded) await place.turn()
+  for (;;) {
     const stored = await current(engine, write.resource, key)
     if (!stored && !change.create) throw await absent(kind, key, change)
     if (stored && stored.bytes.length > LARGE_OBJECT_BYTES) await parseAhead(engine, write.resource, stored)
     const present = stored && servedObject(write.resource, stored, engine.mirror.recent)
     const next = (await change.build(present, stored)) as Mutable
-    if (!stored || !present) return await createAbsent(engine, write, { key, next, change })
-    const pinned = checkIdentity(write, next, { present: present as Mutable, replaces: change.replaces === true })
+    let pinned = false
     try {
+      if (!stored || !present) return await createAbsent(engine, write, { key, next, change })
+      pinned = checkIdentity(write, next, { present: present as Mutable, replaces: change.replaces === true })
       return await replace(engine, write, { stored, present: present as Mutable, next, change })
     } catch (error) {
       if (!(error instanceof RevisionMismatch)) throw error
       if (!error.actual && !change.create) throw notFoundError(kind, key.name)
-      if (pinned || attempt >= ATTEMPTS) throw conflictError(kind, key.name)
-      if (error.actual) await engine.mirror.seen(error.actual.revision)
+      if (pinned) throw conflictError(kind, key.name)
+      await overtaken(engine, write, { place, actual: error.actual })
     }
   }
 }
@@ -74,7 +79,7 @@ async function createAbsent(
   // Creating by update is creating: it needs that right, and is asked for as such by those who admit.
   const attributes = { ...write.attributes, verb: 'create' }
   if (engine.authorizer && !write.trusted) await assertAllowed(engine.authorizer, attributes)
-  return createObject(engine, { ...write, attributes }, next, { managed: change.managed === true })
+  return createObject(engine, { ...write, attributes }, next, { managed: change.managed === true, triesAgain: true })
 }
 
 /** A replacement that names the object it was read from meets another one, were it none at all. */
