@@ -30,7 +30,7 @@ tellUsage(
   { profiles, loop: features.includes('loop') },
 )
 const pki = await ensurePki({ directory: join(directory, 'pki'), clock, random, hostName: 'localhost', serviceAddress: '10.96.0.1' })
-const store = openEmbeddedStore({ directory: join(directory, 'store') })
+const store = await openEmbeddedStore({ directory: join(directory, 'store') })
 const log = createLogger({ write: (line) => process.stderr.write(line), now: clock.now, level: 'warn' })
 const server = createApiServer({
   store,

@@ -32,7 +32,7 @@ tune(AT_REST)
 const directory = mkdtempSync(join(tmpdir(), 'sampan-bench-'))
 const [clock, random] = [systemClock, systemRandom]
 const pki = await ensurePki({ directory: join(directory, 'pki'), clock, random, hostName: 'localhost', serviceAddress: '10.96.0.1' })
-await using store = options.memory ? createMemoryStore() : openEmbeddedStore({ directory: join(directory, 'store') })
+await using store = options.memory ? createMemoryStore() : await openEmbeddedStore({ directory: join(directory, 'store') })
 const server = createApiServer({
   store,
   extensions: (context) => clusterExtensions(context, { pki, serviceCidr: '10.96.0.0/12', advertiseAddress: '10.0.0.1', port: 6443 }),

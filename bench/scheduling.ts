@@ -48,7 +48,7 @@ async function run(name: string): Promise<string[]> {
   const directory = mkdtempSync(join(tmpdir(), 'sampan-bench-'))
   const stop = new AbortController()
   try {
-    await using store = openEmbeddedStore({ directory: join(directory, 'store') })
+    await using store = await openEmbeddedStore({ directory: join(directory, 'store') })
     await using server = await startTestServer({ store, clock: systemClock, random: systemRandom })
     const { client } = server
     const shared = { client, clock: systemClock, random: systemRandom, log: silentLogger, signal: stop.signal }

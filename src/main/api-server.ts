@@ -90,7 +90,10 @@ export async function apiServerOf(config: ClusterConfig, parts: ServerParts): Pr
   return { server, pki }
 }
 
-export function openStore({ store, dataDirectory }: ClusterConfig, { clock, signal }: { clock: Clock; signal: AbortSignal }): Store {
+export async function openStore(
+  { store, dataDirectory }: ClusterConfig,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<Store> {
   switch (store.type) {
     case 'memory':
       return createMemoryStore()

@@ -43,7 +43,7 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
 
   await using starting = new AsyncDisposableStack()
   if (real) starting.use((await claimMachine()) ?? refuse(machineTaken()))
-  const store = starting.use(openStore(config, { clock: options.clock, signal }))
+  const store = starting.use(await openStore(config, { clock: options.clock, signal }))
   const scheduling = config.schedulerConfig
     ? { configuration: await readSchedulerConfiguration('--scheduler-config', config.schedulerConfig, { within: true }) }
     : {}

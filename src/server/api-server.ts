@@ -290,7 +290,7 @@ class Server implements ApiServer {
     try {
       signal.throwIfAborted()
       await this.#mirror.start(lasting)
-      if (this.registry.findKind('apiextensions.k8s.io/v1', CustomResourceDefinition.kind)) this.#custom.start(lasting)
+      if (this.registry.findKind('apiextensions.k8s.io/v1', CustomResourceDefinition.kind)) await this.#custom.start(lasting)
       await Promise.all([this.#extensions.bootstrap?.(signal), this.#aggregator?.start(lasting)])
       this.#fairness.start(lasting)
       const listener = this.#options.listen && (await this.#listen(this.#options.listen))

@@ -111,6 +111,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     async bootstrap(signal) {
       await allocator.repair()
       await bootstrap(context, system, signal)
+      await access.prepare()
     },
     async run(signal) {
       using _connections = kubelets

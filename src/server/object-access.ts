@@ -23,10 +23,10 @@ export function createObjectReader(engine: Engine): ObjectReader {
       const stored = resource.cache.get(storageKey(resource, key))
       return stored && (plainObject(resource, stored, mirror) as T)
     },
-    list<T extends KubeObject>(kind: Kind<T>, namespace?: string) {
+    list<T extends KubeObject>(kind: Kind<T>, namespace?: string, { glance = false } = {}) {
       const resource = storedResource(engine, kind)
       // Every write asks for quotas, limits, policies and webhooks, of which most clusters have none.
-      return resource.cache.size === 0 ? [] : listed<T>(resource, namespace)
+      return resource.cache.size === 0 ? [] : listed<T>(resource, { namespace, glance })
     },
     fresh: () => mirror.fresh(),
     onChange<T extends KubeObject>(kind: Kind<T>, handler: (change: ObjectChange<T>) => void, { glance = false } = {}) {
@@ -123,9 +123,12 @@ function settled<T extends KubeObject>(kind: Kind<any>, object: T): T {
   return object
 }
 
-function* listed<T extends KubeObject>(resource: StoredResource, namespace: string | undefined): Generator<T> {
+function* listed<T extends KubeObject>(
+  resource: StoredResource,
+  { namespace, glance }: { namespace: string | undefined; glance: boolean },
+): Generator<T> {
   const prefix = namespace ? `${resource.prefix}${namespace}/` : resource.prefix
-  for (const stored of resource.cache.list(prefix)) yield plainObject(resource, stored) as T
+  for (const stored of resource.cache.list(prefix)) yield plainObject(resource, stored, { glance }) as T
 }
 
 function storedResource(engine: Engine, kind: Kind<any>): StoredResource {

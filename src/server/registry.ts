@@ -61,8 +61,9 @@ export class Registry {
   #mirror: StoreMirror
   #resources = new Map<string, Resource>()
   #kinds = new Map<string, Resource>()
-  #siblings = new Map<string, Resource[]>()
-  #byKind = new Map<Kind, Resource>()
+  /** Worked out when they are asked for: many kinds may come at once. */
+  #siblings: Map<string, Resource[]> | undefined
+  #byKind: Map<Kind, Resource> | undefined
   /** Grows with every change: who derives something from the set of kinds keeps it with the generation it came from. */
   generation = 0
 
@@ -120,6 +121,7 @@ export class Registry {
 
   /** What is served of a kind that code of this process has. */
   served(kind: Kind<any>): Resource | undefined {
+    this.#byKind ??= new Map(this.#resources.values().map((resource) => [resource.kind, resource]))
     return this.#byKind.get(kind) ?? this.#resources.get(pathOf(kind))
   }
 
@@ -136,12 +138,8 @@ export class Registry {
 
   /** All resources that show the same stored objects: a kind's versions. */
   siblings({ prefix, kind }: Resource): Resource[] {
+    this.#siblings ??= Map.groupBy(this.#resources.values(), ({ prefix, kind }) => `${prefix ?? ''} ${kind.kind}`)
     return this.#siblings.get(`${prefix ?? ''} ${kind.kind}`) ?? []
-  }
-
-  hasGroupVersion(group: string, version: string): boolean {
-    for (const { kind } of this.#resources.values()) if (kind.group === group && kind.version === version) return true
-    return false
   }
 
   kinds(): Kind[] {
@@ -154,8 +152,8 @@ export class Registry {
 
   #changed(): void {
     this.generation++
-    this.#byKind = new Map([...this.#resources.values()].map((resource) => [resource.kind, resource]))
-    this.#siblings = Map.groupBy(this.#resources.values(), ({ prefix, kind }) => `${prefix ?? ''} ${kind.kind}`)
+    this.#byKind = undefined
+    this.#siblings = undefined
   }
 }
 

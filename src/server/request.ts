@@ -123,14 +123,15 @@ export interface ObjectChange<T> {
 }
 
 export interface ChangeOptions {
-  /** The handler keeps nothing of what it is told of: it is lent, and not made to be shared. */
+  /** Nothing is kept of what is told: it is lent, and not made to be shared. */
   glance?: boolean
 }
 
 /** Synchronous reads of what the server holds in memory: frozen, parsed on demand. For authorisers, admission and allocators. */
 export interface ObjectReader {
   get<T extends KubeObject>(kind: Kind<T>, key: { namespace?: string; name: string }): T | undefined
-  list<T extends KubeObject>(kind: Kind<T>, namespace?: string): Iterable<T>
+  /** Read one by one as they are asked for: those of the moment when the first one was. */
+  list<T extends KubeObject>(kind: Kind<T>, namespace?: string, options?: ChangeOptions): Iterable<T>
   /** Resolves once everything acknowledged so far is here, whichever server was told; undefined where it is, or where nobody else writes. */
   fresh?(): Promise<void> | undefined
   /** Called for every change of that kind from now on. */

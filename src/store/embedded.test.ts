@@ -19,13 +19,13 @@ test('openEmbeddedStore finds every entry again, and goes on with the revision s
   const directory = fresh()
   let last = 0
   {
-    await using store = openEmbeddedStore({ directory })
+    await using store = await openEmbeddedStore({ directory })
     const a = await store.put('/a', Buffer.from('1'), 0)
     await store.put('/b', Buffer.from('2'), 0)
     await store.put('/a', Buffer.from('3'), a.revision)
     last = await store.delete('/b', 2)
   }
-  await using store = openEmbeddedStore({ directory })
+  await using store = await openEmbeddedStore({ directory })
   assert.equal(store.revision(), last)
   const { entries } = await store.list('/')
   assert.deepEqual(
@@ -39,7 +39,7 @@ test('openEmbeddedStore loses nothing acknowledged when its process is killed', 
   const directory = fresh()
   const program = `
     const { openEmbeddedStore } = await import(${JSON.stringify(new URL('embedded.ts', import.meta.url).href)})
-    const store = openEmbeddedStore({ directory: ${JSON.stringify(directory)} })
+    const store = await openEmbeddedStore({ directory: ${JSON.stringify(directory)} })
     const writer = async (w) => { for (let i = 0; ; i++) { const { revision } = await store.put('/w' + w + '/' + i, Buffer.alloc(1000, i), 0); process.stdout.write('/w' + w + '/' + i + ' ' + revision + '\\n') } }
     for (let w = 0; w < 8; w++) writer(w)`
   for (let round = 0; round < 3; round++) {
@@ -53,7 +53,7 @@ test('openEmbeddedStore loses nothing acknowledged when its process is killed', 
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
     const acknowledged = printed.split('\n').slice(0, -1)
     assert.ok(acknowledged.length > 100)
-    await using store = openEmbeddedStore({ directory })
+    await using store = await openEmbeddedStore({ directory })
     const found = new Map((await store.list('/')).entries.map((entry) => [entry.key, entry.revision]))
     for (const line of acknowledged) {
       const [key, revision] = line.split(' ')
@@ -65,7 +65,7 @@ test('openEmbeddedStore loses nothing acknowledged when its process is killed', 
 test('openEmbeddedStore refuses writes while the disk is full, keeps what it has, and goes on when there is space again', async () => {
   let free = 1e9
   const directory = fresh()
-  await using store = openEmbeddedStore({ directory, freeBytes: () => free })
+  await using store = await openEmbeddedStore({ directory, freeBytes: () => free })
   const { revision } = await store.put('/a', Buffer.from('1'), 0)
   free = 1000
   const refused = await Promise.allSettled([store.put('/a', Buffer.from('2'), revision), store.put('/b', Buffer.from('2'), 0)])
@@ -78,7 +78,7 @@ test('openEmbeddedStore refuses writes while the disk is full, keeps what it has
 
 test('openEmbeddedStore maps its file once, however much it grows', { skip: process.platform !== 'linux' }, async () => {
   const directory = fresh()
-  await using store = openEmbeddedStore({ directory })
+  await using store = await openEmbeddedStore({ directory })
   for (let i = 0; i < 20; i++) await store.put(`/k${i}`, Buffer.alloc(100_000, `${i}`), 0)
   const maps = readFileSync('/proc/self/maps', 'utf8').split('\n')
   assert.equal(maps.filter((line) => line.endsWith(join(directory, 'data.mdb'))).length, 1)
@@ -88,12 +88,12 @@ test('openEmbeddedStore opens and grows where addresses are limited', { skip: pr
   const directory = fresh()
   const program = `
     const { openEmbeddedStore } = await import(${JSON.stringify(new URL('embedded.ts', import.meta.url).href)})
-    await using store = openEmbeddedStore({ directory: ${JSON.stringify(directory)} })
+    await using store = await openEmbeddedStore({ directory: ${JSON.stringify(directory)} })
     for (let i = 0; i < 20; i++) await store.put('/k' + i, Buffer.alloc(100_000), 0)`
   const words = ['-c', 'ulimit -v 16000000; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', program]
   const child = spawn('sh', words, { stdio: 'inherit' })
   assert.deepEqual(await once(child, 'exit'), [0, null])
-  await using store = openEmbeddedStore({ directory })
+  await using store = await openEmbeddedStore({ directory })
   assert.equal((await store.list('/')).entries.length, 20)
 })
 
@@ -109,17 +109,17 @@ test('openEmbeddedStore keeps no pages of its file mapped that it has only read 
   const directory = fresh()
   const value = (text: string) => Buffer.alloc(17_000, text)
   {
-    await using store = openEmbeddedStore({ directory })
+    await using store = await openEmbeddedStore({ directory })
     await Promise.all(Array.from({ length: 2000 }, (_, i) => store.put(`/k${i}`, value(`${i}`), 0)))
   }
-  await using store = openEmbeddedStore({ directory })
+  await using store = await openEmbeddedStore({ directory })
   assert.ok(residentBytes(directory) < 1_000_000)
   const { entries } = await store.list('/')
   await Promise.all(entries.map(({ key, revision }) => store.put(key, value(`new ${key}`), revision)))
   assert.ok(residentBytes(directory) < 1_000_000)
   await store.put('/k7', value('last'), (await store.get('/k7'))!.revision)
   await store[Symbol.asyncDispose]()
-  await using again = openEmbeddedStore({ directory })
+  await using again = await openEmbeddedStore({ directory })
   for (const { key, value: found } of (await again.list('/')).entries) assert.deepEqual(found, value(key === '/k7' ? 'last' : `new ${key}`))
 })
 
@@ -141,10 +141,10 @@ for (const [what, damage] of DAMAGES) {
   test(`openEmbeddedStore refuses by name a data file that ${what}`, async () => {
     const directory = fresh()
     {
-      await using store = openEmbeddedStore({ directory })
+      await using store = await openEmbeddedStore({ directory })
       for (let i = 0; i < 40; i++) await store.put(`/k${i}`, Buffer.alloc(3000, `marker${i}`), 0)
     }
     damage(join(directory, 'data.mdb'))
-    assert.throws(() => openEmbeddedStore({ directory }), CorruptStore)
+    await assert.rejects(openEmbeddedStore({ directory }), CorruptStore)
   })
 }

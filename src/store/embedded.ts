@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { type Database, open } from 'lmdb'
 import { makeDirectories } from '#lib/make-directories.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { MappedPages } from './mapped-pages.ts'
-import { createRevisionedStore, type Journal, type Mutation } from './revisioned.ts'
+import { Contents, createRevisionedStore, type Journal, type Mutation } from './revisioned.ts'
 import type { Entry, Revision, Store } from './store.ts'
 
 const REVISION_KEY = '!revision'
@@ -35,6 +36,10 @@ const MAP_BYTES = 64 * 1024 ** 3
 /** A record that replaces another touches that one's page, and the system maps the 15 around it as well: of a large file at most 128 MB until the next release. */
 const RELEASE_EVERY = 2000
 
+/** What is read at the start between two turns, and what a record weighs beside its bytes. */
+const BYTES_PER_TURN = 2 * 1024 * 1024
+const RECORD_WEIGHT = 1024
+
 export interface EmbeddedOptions {
   directory: string
   historyLimit?: number
@@ -42,16 +47,21 @@ export interface EmbeddedOptions {
   freeBytes?: () => number
 }
 
-export function openEmbeddedStore({ directory, historyLimit, freeBytes = () => available(directory) }: EmbeddedOptions): Store {
+/** Much is read in slices: others have their turn. */
+export async function openEmbeddedStore({
+  directory,
+  historyLimit,
+  freeBytes = () => available(directory),
+}: EmbeddedOptions): Promise<Store> {
   makeDirectories(directory, { mode: 0o700 })
   const file = join(directory, 'data.mdb')
   if (existsSync(file)) checkImage(file)
   const database = openDatabase(directory, file)
-  const { entries, revision } = load(database, file)
+  const { contents, revision } = await load(database, file)
   const pages = new MappedPages(file)
   pages.release()
   return createRevisionedStore({
-    entries,
+    contents,
     revision,
     journal: createJournal(database, { freeBytes, pages }),
     ...(historyLimit === undefined ? {} : { historyLimit }),
@@ -82,8 +92,9 @@ function addressesAreLimited(): boolean {
   }
 }
 
-function load(database: Database<Buffer, string>, file: string): { entries: Entry[]; revision: Revision } {
-  const entries: Entry[] = []
+async function load(database: Database<Buffer, string>, file: string): Promise<{ contents: Contents; revision: Revision }> {
+  const contents = new Contents()
+  let weight = 0
   let revision = 0
   try {
     const meta = database.get(REVISION_KEY)
@@ -91,7 +102,11 @@ function load(database: Database<Buffer, string>, file: string): { entries: Entr
     for (const { key, value } of database.getRange({ start: '/' })) {
       const entry = decode(String(key), value)
       if (entry.revision > revision) revision = entry.revision
-      entries.push(entry)
+      contents.add(entry)
+      weight += value.length + RECORD_WEIGHT
+      if (weight < BYTES_PER_TURN) continue
+      weight = 0
+      await nextTurn()
     }
   } catch (error) {
     throw new CorruptStore(
@@ -101,7 +116,7 @@ function load(database: Database<Buffer, string>, file: string): { entries: Entr
       },
     )
   }
-  return { entries, revision }
+  return { contents, revision }
 }
 
 function createJournal(database: Database<Buffer, string>, { freeBytes, pages }: { freeBytes: () => number; pages: MappedPages }): Journal {

@@ -17,8 +17,20 @@ export interface Journal extends AsyncDisposable {
   append(batch: readonly Mutation[]): Promise<void>
 }
 
+/** What a store begins with. */
+export class Contents {
+  readonly entries = new Map<string, Entry>()
+  readonly keys = new SortedKeys()
+
+  add(entry: Entry): void {
+    this.entries.set(entry.key, entry)
+    this.keys.add(entry.key)
+  }
+}
+
 export interface RevisionedOptions {
-  entries?: Iterable<Entry>
+  /** The store's to keep. */
+  contents?: Contents
   revision?: Revision
   journal?: Journal
   /** How many past writes are kept for watchers that resume and for snapshots. */
@@ -54,8 +66,8 @@ export function createRevisionedStore(options: RevisionedOptions = {}): Store {
 }
 
 class RevisionedStore implements Store {
-  #entries = new Map<string, Entry>()
-  #keys = new SortedKeys()
+  readonly #entries: Map<string, Entry>
+  readonly #keys: SortedKeys
   #history: Mutation[] = []
   /** History holds every write after this revision. */
   #compacted: Revision
@@ -74,11 +86,9 @@ class RevisionedStore implements Store {
   #closed = false
 
   constructor(options: RevisionedOptions) {
-    const { entries = [], revision = 0, journal, historyLimit = HISTORY_LIMIT, historyBytes = HISTORY_BYTES } = options
-    for (const entry of entries) {
-      this.#entries.set(entry.key, entry)
-      this.#keys.add(entry.key)
-    }
+    const { contents = new Contents(), revision = 0, journal, historyLimit = HISTORY_LIMIT, historyBytes = HISTORY_BYTES } = options
+    this.#entries = contents.entries
+    this.#keys = contents.keys
     this.#compacted = this.#committed = this.#assigned = revision
     this.#journal = journal
     this.#historyLimit = historyLimit

@@ -54,6 +54,8 @@ export interface AccessControl {
   tokens: ServiceAccountTokens
   issuer: string
   knowledge: TokenKnowledge
+  /** What decisions are made from is read before anybody waits for one. */
+  prepare(): Promise<void>
   run(signal: AbortSignal): Promise<void>
 }
 
@@ -102,10 +104,11 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
     tokens,
     issuer: issuers[0],
     knowledge: { authenticators: () => known, audiences },
+    async prepare() {
+      if (chosen.includes(rbac)) await index().load()
+    },
     async run(signal) {
       using _connections = outgoing
-      // Before anybody waits for it.
-      if (chosen.includes(rbac)) index()
       await strangers.run(signal)
       if (!signal.aborted) await once(signal, 'abort')
     },

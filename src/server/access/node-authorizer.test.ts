@@ -6,7 +6,7 @@ import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.t
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import { attributesOf } from '#server/attributes.ts'
-import type { RequestAttributes } from '#server/request.ts'
+import type { Decision, RequestAttributes } from '#server/request.ts'
 import { MemoryReader } from './memory-reader.ts'
 import { nodeAuthorizer } from './node-authorizer.ts'
 import { NodeGraph } from './node-graph.ts'
@@ -48,7 +48,7 @@ function fixture() {
   const authorizer = nodeAuthorizer(() => graph, [{ apiGroups: [''], resources: ['services'], verbs: ['list'] }])
   const ask = (node: string, more: Partial<RequestAttributes>) => {
     const user = { username: `system:node:${node}`, groups: ['system:nodes'] }
-    return authorizer.authorize({ ...attributesOf(Pod, { user, verb: 'get' }), ...more })
+    return authorizer.authorize({ ...attributesOf(Pod, { user, verb: 'get' }), ...more }) as Decision
   }
   return { reader, ask }
 }
@@ -118,4 +118,27 @@ test('nodeAuthorizer decides', () => {
 test('nodeAuthorizer has nothing to say about others', () => {
   const { ask } = fixture()
   assert.equal(ask('n1', { resource: 'nodes', name: 'n1', user: { username: 'system:node:n1', groups: [] } }).allowed, false)
+})
+
+test('nodeAuthorizer waits until many pods are counted, whatever becomes of them meanwhile', async () => {
+  const reader = new MemoryReader()
+  const name = (i: number) => `p${String(i).padStart(4, '0')}`
+  for (let i = 0; i < 3000; i++) reader.put(Pod, pod(name(i), `n${i}`))
+  const graph = new NodeGraph(reader)
+  const authorizer = nodeAuthorizer(() => graph, [])
+  const ask = (i: number) => {
+    const user = { username: `system:node:n${i}`, groups: ['system:nodes'] }
+    return authorizer.authorize({ ...attributesOf(Pod, { user, verb: 'get' }), namespace: 'x', name: name(i) })
+  }
+  const asked = [1, 2998].map(ask)
+  for (const one of asked) assert.ok(one instanceof Promise)
+  for (const gone of [0, 2999]) reader.remove(Pod, { namespace: 'x', name: name(gone) })
+  assert.deepEqual(
+    (await Promise.all(asked)).map(({ allowed }) => allowed),
+    [true, true],
+  )
+  assert.deepEqual(
+    [0, 1, 2998, 2999].map((i) => (ask(i) as Decision).allowed),
+    [false, true, true, false],
+  )
 })

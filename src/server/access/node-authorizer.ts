@@ -3,7 +3,7 @@ import { parseFieldSelector, requiredValue } from '#api/field-selector.ts'
 import type { PolicyRule } from '#api/generated/types.ts'
 import { NODE_LEASE_NAMESPACE } from '#api/well-known.ts'
 import type { UserInfo } from '#client/client.ts'
-import type { LocalAuthorizer, RequestAttributes } from '#server/request.ts'
+import type { Authorizer, Decision, RequestAttributes } from '#server/request.ts'
 import type { NodeGraph, Reachable } from './node-graph.ts'
 import { compileRule, ruleAllows } from './policy-rules.ts'
 
@@ -103,7 +103,7 @@ const RULES: Record<string, Rule> = {
   },
 }
 
-export function nodeAuthorizer(graph: () => NodeGraph, staticRules: readonly PolicyRule[]): LocalAuthorizer {
+export function nodeAuthorizer(graph: () => NodeGraph, staticRules: readonly PolicyRule[]): Authorizer {
   const compiled = staticRules.map(compileRule)
   return {
     authorize(request) {
@@ -111,8 +111,9 @@ export function nodeAuthorizer(graph: () => NodeGraph, staticRules: readonly Pol
       if (node === undefined) return { allowed: false, reason: '' }
       if (node === '') return { allowed: false, reason: `unknown node for user ${JSON.stringify(request.user.username)}` }
       const rule = request.isResourceRequest ? RULES[request.group ? `${request.resource}.${request.group}` : request.resource] : undefined
-      const answer = rule ? rule(node, request, graph()) : compiled.some((one) => ruleAllows(one, request)) || ''
-      return answer === true ? { allowed: true, reason: '' } : { allowed: false, reason: answer }
+      if (!rule) return decisionOf(compiled.some((one) => ruleAllows(one, request)) || '')
+      const known = graph()
+      return known.loading?.then(() => decisionOf(rule(node, request, known))) ?? decisionOf(rule(node, request, known))
     },
     rulesFor(user) {
       const none = { resourceRules: [], nonResourceRules: [], incomplete: false }
@@ -121,6 +122,10 @@ export function nodeAuthorizer(graph: () => NodeGraph, staticRules: readonly Pol
         : { ...none, incomplete: true, error: 'node authorizer does not support user rule resolution' }
     },
   }
+}
+
+function decisionOf(answer: Answer): Decision {
+  return answer === true ? { allowed: true, reason: '' } : { allowed: false, reason: answer }
 }
 
 function related(node: string, what: Reachable, request: RequestAttributes, graph: NodeGraph): Answer {

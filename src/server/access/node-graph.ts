@@ -6,6 +6,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
 import { MIRROR_ANNOTATION } from '#api/well-known.ts'
+import { Following } from '#server/following.ts'
 import type { ObjectChange, ObjectReader } from '#server/request.ts'
 import { configMapsOf, secretsOf, volumeNeedsSecret } from './pod-references.ts'
 
@@ -14,17 +15,19 @@ export type Reachable = 'pods' | 'secrets' | 'configmaps' | 'persistentvolumecla
 export class NodeGraph implements Disposable {
   /** `secrets/ns/name` -> node -> how many pods. */
   #uses = new Map<string, Map<string, number>>()
-  #reader: ObjectReader
-  #subscription: Disposable
+  readonly #reader: ObjectReader
+  readonly #following: Following<Pod>
+  /** Until all pods are counted. */
+  loading: Promise<void> | undefined
 
   constructor(reader: ObjectReader) {
     this.#reader = reader
-    for (const pod of reader.list(Pod)) this.#count(pod, 1)
-    const count = ({ object, previous }: ObjectChange<Pod>) => {
+    const tell = ({ object, previous }: ObjectChange<Pod>) => {
       if (object) this.#count(object, 1)
       if (previous) this.#count(previous, -1)
     }
-    this.#subscription = reader.onChange(Pod, count, { glance: true })
+    this.#following = new Following(reader, { kind: Pod, tell, glance: true })
+    this.loading = this.#following.load()?.then(() => (this.loading = undefined))
   }
 
   reaches(node: string, what: Reachable, namespace: string, name: string): boolean {
@@ -57,7 +60,7 @@ export class NodeGraph implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#subscription[Symbol.dispose]()
+    this.#following[Symbol.dispose]()
   }
 
   #count(pod: Pod, step: 1 | -1): void {

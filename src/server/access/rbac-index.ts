@@ -7,7 +7,8 @@ import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding.ts'
 import { Role } from '#api/kinds/rbac/role.ts'
 import { RoleBinding } from '#api/kinds/rbac/role-binding.ts'
 import type { UserInfo } from '#client/client.ts'
-import type { ObjectReader } from '#server/request.ts'
+import { Following } from '#server/following.ts'
+import type { ObjectChange, ObjectReader } from '#server/request.ts'
 import { type CompiledRule, compileRule } from './policy-rules.ts'
 
 export interface CompiledRole {
@@ -41,7 +42,8 @@ export class RbacIndex implements Disposable {
   #namespaces = new Map<string, Grants>()
   /** What each binding has put into the maps above, to take it out again. */
   #grantsOf = new Map<string, Grant[]>()
-  #subscriptions = new DisposableStack()
+  readonly #followings = new DisposableStack()
+  #loading: Following<any>[] = []
 
   constructor(reader: ObjectReader) {
     this.#follow(reader, ClusterRole, (change, key) => setRole(this.#clusterRoles, key.slice(1), change?.rules))
@@ -50,18 +52,32 @@ export class RbacIndex implements Disposable {
     this.#follow(reader, RoleBinding, (change, key) => this.#setBinding(key, change))
   }
 
+  /** Reads what there is, in slices. Who asks before that is done has the rest of it read at once. */
+  async load(): Promise<void> {
+    for (const one of this.#loading) await one.load()
+    this.#loading = []
+  }
+
+  #whole(): void {
+    for (const one of this.#loading) one.whole()
+    this.#loading = []
+  }
+
   role(ref: RoleRef, namespace: string): CompiledRole | undefined {
+    if (this.#loading.length > 0) this.#whole()
     return ref.kind === 'ClusterRole' ? this.#clusterRoles.get(ref.name) : this.#roles.get(`${namespace}/${ref.name}`)
   }
 
   /** The first that `fits`. */
   find(user: UserInfo, namespace: string, fits: (grant: Grant) => boolean): Grant | undefined {
+    if (this.#loading.length > 0) this.#whole()
     const inNamespace = namespace ? this.#namespaces.get(namespace) : undefined
     return findIn(this.#cluster, user, fits) ?? (inNamespace && findIn(inNamespace, user, fits))
   }
 
   /** Cluster-wide grants first, then those of the namespace. */
   *grantsFor(user: UserInfo, namespace: string): Generator<Grant> {
+    if (this.#loading.length > 0) this.#whole()
     const inNamespace = namespace ? this.#namespaces.get(namespace) : undefined
     for (const grants of inNamespace ? [this.#cluster, inNamespace] : [this.#cluster]) {
       for (const grant of grants.users.get(user.username) ?? NONE) yield grant
@@ -70,13 +86,13 @@ export class RbacIndex implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#subscriptions.dispose()
+    this.#followings.dispose()
   }
 
   #follow<T extends KubeObject>(reader: ObjectReader, kind: Kind<T>, apply: (object: T | undefined, key: string) => void): void {
     const keyOf = (object: T) => `${object.metadata?.namespace ?? ''}/${object.metadata?.name}`
-    for (const object of reader.list(kind)) apply(object, keyOf(object))
-    this.#subscriptions.use(reader.onChange(kind, ({ object, previous }) => apply(object, keyOf((object ?? previous)!))))
+    const tell = ({ object, previous }: ObjectChange<T>) => apply(object, keyOf((object ?? previous)!))
+    this.#loading.push(this.#followings.use(new Following(reader, { kind, tell })))
   }
 
   #setBinding(key: string, binding: RoleBinding | ClusterRoleBinding | undefined): void {

@@ -13,7 +13,8 @@ import { formatTime, type Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Call, Link } from '#server/http/call.ts'
-import type { ObjectReader, ObjectWriter } from '#server/request.ts'
+import { Following } from '#server/following.ts'
+import type { ObjectChange, ObjectReader, ObjectWriter } from '#server/request.ts'
 import { Automanaged, type GroupVersion } from './automanaged.ts'
 import { type Availability, LOCAL } from './availability.ts'
 import { proxyTo } from './proxy.ts'
@@ -33,6 +34,8 @@ export interface AggregatorContext {
   parse(text: Buffer): Promise<unknown>
 }
 
+/** Of those there are at the start. */
+const SERVICES_PER_TURN = 100
 const REMOTE_PATH = /^\/apis\/([^/]+)\/([^/]+)(?:\/|$)/
 
 export class Aggregator {
@@ -55,10 +58,11 @@ export class Aggregator {
   async start(signal: AbortSignal): Promise<void> {
     const { reader } = this.#context
     this.#signal = signal
-    const following = reader.onChange(APIService, ({ object, previous }) => {
+    const tell = ({ object, previous }: ObjectChange<APIService>) => {
       if (previous && keyOf(previous.spec) !== keyOf(object?.spec)) this.#forget(keyOf(previous.spec))
       if (object) this.#take(object)
-    })
+    }
+    const following = new Following(reader, { kind: APIService, tell })
     signal.addEventListener(
       'abort',
       () => {
@@ -67,7 +71,7 @@ export class Aggregator {
       },
       { once: true },
     )
-    for (const service of reader.list(APIService)) this.#take(service)
+    await following.load(SERVICES_PER_TURN)
     await this.#automanaged.start(signal)
   }
 

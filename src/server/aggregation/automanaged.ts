@@ -7,10 +7,15 @@ import { APIService } from '#api/kinds/apiregistration/api-service.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { Logger } from '#lib/log.ts'
+import { Pace } from '#lib/paced.ts'
+import { Following } from '#server/following.ts'
 import type { ObjectReader, ObjectWriter } from '#server/request.ts'
 
 export const AUTOMANAGED = 'kube-aggregator.kubernetes.io/automanaged'
 type Managed = 'onstart' | 'true'
+/** Of those there are at the start: definitions may be large. */
+const DEFINITIONS_PER_TURN = 10
+const SERVICES_PER_TURN = 100
 
 export interface GroupVersion {
   group: string
@@ -31,6 +36,8 @@ export class Automanaged {
   readonly #context: AutomanagedContext
   /** Names being settled; one after the other, and once more when something changed meanwhile. */
   readonly #settling = new Map<string, Promise<void>>()
+  /** How many definitions serve something of a group and version, by the name of its API service. */
+  readonly #serving = new Map<string, number>()
 
   constructor(context: AutomanagedContext) {
     this.#context = context
@@ -39,29 +46,53 @@ export class Automanaged {
   /** Resolves when all there should be is there; goes on until the signal aborts. */
   async start(signal: AbortSignal): Promise<void> {
     const { reader, builtin } = this.#context
-    const following = [
-      reader.onChange(CustomResourceDefinition, ({ object, previous }) => {
-        for (const name of new Set([...namesOf(object), ...namesOf(previous)])) this.#settle(name, 'true')
-      }),
-      reader.onChange(APIService, ({ object, previous }) => {
+    /** Until all definitions are known. */
+    let waiting: Set<string> | undefined = new Set<string>()
+    const settle = (name: string) => (waiting ? waiting.add(name) : this.#settle(name))
+    const definitions = new Following<CustomResourceDefinition>(reader, {
+      kind: CustomResourceDefinition,
+      tell: ({ object, previous }) => {
+        this.#count(object, 1)
+        this.#count(previous, -1)
+        for (const name of new Set([...namesOf(object), ...namesOf(previous)])) settle(name)
+      },
+    })
+    const services = new Following<APIService>(reader, {
+      kind: APIService,
+      tell: ({ object, previous }) => {
         const { metadata } = object ?? previous ?? {}
-        if (metadata?.labels?.[AUTOMANAGED] === 'true') this.#settle(metadata.name ?? '', 'true')
-      }),
-    ]
-    signal.addEventListener('abort', () => following.forEach((one) => one[Symbol.dispose]()), { once: true })
-    const names = new Set<string>()
-    for (const definition of reader.list(CustomResourceDefinition)) for (const name of namesOf(definition)) names.add(name)
-    for (const { metadata } of reader.list(APIService)) if (metadata?.labels?.[AUTOMANAGED] === 'true') names.add(metadata.name ?? '')
-    await Promise.all([...builtin.map((one) => this.#atStart(one)), ...[...names].map((name) => this.#settle(name, 'true'))])
+        if (metadata?.labels?.[AUTOMANAGED] === 'true') settle(metadata.name ?? '')
+      },
+    })
+    signal.addEventListener('abort', () => [definitions, services].forEach((one) => one[Symbol.dispose]()), { once: true })
+    await definitions.load(DEFINITIONS_PER_TURN)
+    await services.load(SERVICES_PER_TURN)
+    const names = waiting
+    waiting = undefined
+    const settling = builtin.map((one) => this.#atStart(one))
+    const pace = new Pace(SERVICES_PER_TURN)
+    for (const name of names) {
+      settling.push(this.#settle(name))
+      await pace.after(1)
+    }
+    await Promise.all(settling)
+  }
+
+  #count(definition: CustomResourceDefinition | undefined, step: 1 | -1): void {
+    for (const name of namesOf(definition, { served: true })) {
+      const count = (this.#serving.get(name) ?? 0) + step
+      if (count > 0) this.#serving.set(name, count)
+      else this.#serving.delete(name)
+    }
   }
 
   async #atStart(groupVersion: GroupVersion): Promise<void> {
     await this.#ensure(apiServiceName(groupVersion), specOf(groupVersion), 'onstart')
   }
 
-  #settle(name: string, managed: Managed): Promise<void> {
+  #settle(name: string): Promise<void> {
     const before = this.#settling.get(name) ?? Promise.resolve()
-    const settling = before.then(() => this.#ensure(name, this.#wanted(name), managed))
+    const settling = before.then(() => this.#ensure(name, this.#wanted(name), 'true'))
     this.#settling.set(name, settling)
     return settling.finally(() => {
       if (this.#settling.get(name) === settling) this.#settling.delete(name)
@@ -70,12 +101,10 @@ export class Automanaged {
 
   /** What custom resources need under that name. */
   #wanted(name: string): APIServiceSpec | undefined {
+    if (!this.#serving.has(name)) return undefined
     const at = name.indexOf('.')
     const [version, group] = [name.slice(0, at), name.slice(at + 1)]
-    for (const { spec } of this.#context.reader.list(CustomResourceDefinition))
-      if (spec.group === group && spec.versions.some((one) => one.served && one.name === version))
-        return { group, version, groupPriorityMinimum: CUSTOM_GROUP_PRIORITY, versionPriority: CUSTOM_VERSION_PRIORITY }
-    return undefined
+    return { group, version, groupPriorityMinimum: CUSTOM_GROUP_PRIORITY, versionPriority: CUSTOM_VERSION_PRIORITY }
   }
 
   async #ensure(name: string, spec: APIServiceSpec | undefined, managed: Managed): Promise<void> {
@@ -99,7 +128,7 @@ function specOf({ group, version }: GroupVersion): APIServiceSpec {
   return group ? { group, ...spec } : spec
 }
 
-function namesOf(definition: CustomResourceDefinition | undefined): string[] {
+function namesOf(definition: CustomResourceDefinition | undefined, { served = false } = {}): string[] {
   const { group = '', versions = [] } = definition?.spec ?? {}
-  return versions.map(({ name }) => apiServiceName({ group, version: name }))
+  return versions.filter((one) => one.served || !served).map(({ name }) => apiServiceName({ group, version: name }))
 }

@@ -6,12 +6,15 @@ import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import type { ObjectKey } from '#api/object.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
 import { formatIpv4, parseIpv4, parseIpv4Range } from '#lib/ipv4.ts'
+import { Pace } from '#lib/paced.ts'
 import type { ServerContext } from '#server/request.ts'
 import { NumberPool, reservedBand } from './number-pool.ts'
 
 const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
 const MANAGED_LABEL = 'ipaddress.kubernetes.io/managed-by'
 const ADDRESS_MANAGER = 'ipallocator.k8s.io'
+/** That are looked at in one turn of a repair. */
+const ADDRESSES_PER_TURN = 500
 
 interface ServiceRange {
   cidr: string
@@ -82,16 +85,21 @@ export class ClusterAddresses {
     })
   }
 
-  /** Brings memory and objects in line with the services there are: `held` maps address to service. */
+  /** Brings memory and objects in line with the services there are: `held` maps address to service, and is kept up to date meanwhile. */
   async repair(held: ReadonlyMap<string, ObjectKey>): Promise<void> {
     const { reader, writer } = this.#context
     const before = this.#known()
     for (const address of held.keys()) hold(address, before)
-    for (const [address, service] of held) if (!reader.get(IPAddress, { name: address })) await this.#record(address, service)
+    const pace = new Pace(ADDRESSES_PER_TURN)
+    for (const [address, service] of held) {
+      if (!reader.get(IPAddress, { name: address })) await this.#record(address, service)
+      await pace.after(1)
+    }
     const known = this.#known()
-    const orphans = [...reader.list(IPAddress)].filter(({ metadata }) => !isTaken(metadata?.name ?? '', known))
-    for (const object of orphans) {
+    for (const object of reader.list(IPAddress)) {
+      await pace.after(1)
       const name = object.metadata?.name ?? ''
+      if (isTaken(name, known)) continue
       if (object.metadata?.labels?.[MANAGED_LABEL] !== ADDRESS_MANAGER) hold(name, known)
       else await writer.delete(IPAddress, { name }).catch(ignoreNotFound)
     }

@@ -5,7 +5,8 @@ import { type FieldError, invalid } from '#api/field-error.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import { invalidError, StatusError } from '#api/status.ts'
-import type { ServerContext, WriteEffect, WriteHook } from '#server/request.ts'
+import { Following } from '#server/following.ts'
+import type { ObjectChange, ServerContext, WriteEffect, WriteHook } from '#server/request.ts'
 import type { Store } from '#store/store.ts'
 import { AllocationError, ClusterAddresses } from './cluster-addresses.ts'
 import { LocalPorts, type NodePorts, type PortRange } from './node-ports.ts'
@@ -39,10 +40,16 @@ export class ServiceAllocator implements WriteHook {
   async repair(): Promise<void> {
     const held = new Map<string, ObjectKey>()
     const ports = new Map<number, ObjectKey>()
-    for (const service of this.#context.reader.list(Service)) {
-      for (const address of addressesOf(service)) held.set(address, keyOf(service))
-      for (const port of portsOf(service)) if (this.#inRange(port)) ports.set(port, keyOf(service))
+    const tell = ({ object, previous }: ObjectChange<Service>) => {
+      if (previous) for (const address of addressesOf(previous)) held.delete(address)
+      if (previous) for (const port of portsOf(previous)) ports.delete(port)
+      if (!object) return
+      for (const address of addressesOf(object)) held.set(address, keyOf(object))
+      for (const port of portsOf(object)) if (this.#inRange(port)) ports.set(port, keyOf(object))
     }
+    // For as long as the repair lasts.
+    using following = new Following(this.#context.reader, { kind: Service, tell, glance: true })
+    await following.load()
     await this.#ports.repair(ports)
     await this.#addresses.repair(held)
   }

@@ -88,6 +88,7 @@ export class StoreMirror {
       revision = page.revision
       after = page.next
       for (const entry of page.entries) take(entry)
+      if (after) await nextTurn()
     } while (after)
     return revision
   }

@@ -7,6 +7,7 @@ import type { Kind } from '#api/kind.ts'
 import { CLEANUP_FINALIZER, CustomResourceDefinition, setCondition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
+import { nextTurn } from '#lib/paced.ts'
 import type { Engine } from '#server/engine/engine.ts'
 import { LargeReads } from '#server/engine/large-reads.ts'
 import { ConversionMetrics } from './conversion-metrics.ts'
@@ -54,22 +55,38 @@ export class CustomResources {
     this.#writer = writer
   }
 
-  /** Serves all there is before it returns, then follows until the signal aborts. */
-  start(signal: AbortSignal): void {
+  /** Serves all there is before it resolves, then follows until the signal aborts. Each definition has a turn of its own: it may be large. */
+  async start(signal: AbortSignal): Promise<void> {
     this.#signal = signal
+    let settle = (definition: CustomResourceDefinition) => this.#hold(definition)
+    let forget = ({ metadata }: CustomResourceDefinition): void => void this.#holders.delete(metadata?.name ?? '')
     const following = this.#reader.onChange(CustomResourceDefinition, ({ object, previous }) => {
-      if (object) this.#settle(object)
-      else if (previous) this.#forget(previous)
+      if (object) settle(object)
+      else if (previous) forget(previous)
     })
     signal.addEventListener('abort', () => following[Symbol.dispose](), { once: true })
-    const present = [...this.#reader.list(CustomResourceDefinition)]
-    for (const definition of present) this.#holders.set(definition.metadata?.name ?? '', holderOf(definition))
-    for (const definition of present) this.#settle(definition)
+    await this.#eachPresent((definition) => this.#hold(definition))
+    // Whose names they are is known of all of them by now.
+    settle = (definition) => this.#settle(definition)
+    forget = (definition) => this.#forget(definition)
+    await this.#eachPresent((definition) => this.#settle(definition))
+  }
+
+  async #eachPresent(act: (definition: CustomResourceDefinition) => void): Promise<void> {
+    for (const { metadata } of this.#reader.list(CustomResourceDefinition)) {
+      const present = this.#reader.get(CustomResourceDefinition, { name: metadata?.name ?? '' })
+      if (present) act(present)
+      await nextTurn()
+    }
+  }
+
+  #hold(definition: CustomResourceDefinition): void {
+    this.#holders.set(definition.metadata?.name ?? '', holderOf(definition))
   }
 
   #settle(definition: CustomResourceDefinition): void {
     const { name = '', deletionTimestamp, finalizers } = definition.metadata ?? {}
-    this.#holders.set(name, holderOf(definition))
+    this.#hold(definition)
     this.#serve(definition)
     if (deletionTimestamp) {
       if (finalizers?.includes(CLEANUP_FINALIZER)) void this.#empty(name)

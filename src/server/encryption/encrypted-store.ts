@@ -3,6 +3,7 @@
 import { type Change, type Entry, type Page, type Revision, RevisionMismatch, type Store } from '#store/store.ts'
 import type { MetricFamily } from '#lib/metric-family.ts'
 import type { Logger } from '#lib/log.ts'
+import { Pace } from '#lib/paced.ts'
 import type { Encryption, GroupResource } from './encryption.ts'
 import { isEncrypted, open, type Provider, type Providers, seal } from './providers.ts'
 
@@ -13,6 +14,9 @@ interface Writer {
 
 const ROOT = '/registry/'
 const NOTHING = new Uint8Array(0)
+/** What is decrypted between two turns, and what a value weighs beside its bytes. */
+const BYTES_PER_TURN = 512 * 1024
+const VALUE_WEIGHT = 4096
 
 export interface EncryptedStoreOptions {
   encryption: Encryption
@@ -50,7 +54,12 @@ export class EncryptedStore implements Store {
 
   async list(prefix: string, page?: Parameters<Store['list']>[1]): Promise<Page> {
     const { entries, ...rest } = await this.#store.list(prefix, page)
-    for (const [at, entry] of entries.entries()) if (this.#concerns(entry.key, entry.value)) entries[at] = await this.#opened(entry)
+    const pace = new Pace(BYTES_PER_TURN)
+    for (const [at, entry] of entries.entries()) {
+      if (!this.#concerns(entry.key, entry.value)) continue
+      entries[at] = await this.#opened(entry)
+      await pace.after(entry.value.length + VALUE_WEIGHT)
+    }
     return { ...rest, entries }
   }
 

@@ -43,7 +43,7 @@ test('secrets of a default cluster cannot be found in its data files and are rea
         needles.some((text) => readFileSync(join(directory, 'store', name)).includes(text)),
       )
     for (const round of [1, 2]) {
-      const store = openEmbeddedStore({ directory: join(directory, 'store') })
+      const store = await openEmbeddedStore({ directory: join(directory, 'store') })
       {
         await using test = await startTestServer({
           store,
@@ -64,7 +64,7 @@ test('secrets of a default cluster cannot be found in its data files and are rea
       async () => Encryption.create(await localEncryption(files, { random: seededRandom(3), store: createMemoryStore() }), parts()),
       /encryption-config\.yaml: encryption provider configuration is empty\. Restore it from a backup: stored Secrets/,
     )
-    await using store = openEmbeddedStore({ directory: join(directory, 'store') })
+    await using store = await openEmbeddedStore({ directory: join(directory, 'store') })
     const lost = localEncryption(new MemoryFiles('pki'), { random: seededRandom(4), store })
     await assert.rejects(
       lost,
