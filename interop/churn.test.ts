@@ -54,7 +54,7 @@ describe('churn', { skip: noRealNode || noKubectl || notAsked }, () => {
     cluster = await Instance.start({ nodes: 'real' })
     await loadTestImages(cluster)
     await cluster.ok('apply -f -', { input: WORLD })
-    await cluster.ok('wait --for=condition=Ready pod/stable --timeout=60s')
+    await cluster.ok('wait --for=condition=Ready pod/stable --timeout=300s')
   })
   after(async () => {
     await cluster?.[Symbol.asyncDispose]()
@@ -123,8 +123,8 @@ describe('churn', { skip: noRealNode || noKubectl || notAsked }, () => {
       await cluster.kill()
       await cluster.up()
     }
-    await cluster.ok('rollout status deployment/churn --timeout=60s')
-    for (const name of ['job-1', 'job-3', 'job-5']) await cluster.ok(`wait --for=condition=Complete job/${name} --timeout=60s`)
+    await cluster.ok('rollout status deployment/churn --timeout=300s')
+    for (const name of ['job-1', 'job-3', 'job-5']) await cluster.ok(`wait --for=condition=Complete job/${name} --timeout=300s`)
     await agreed()
     const { containerID, restartCount } = (await stable()).status.containerStatuses![0]!
     assert.deepEqual([containerID, restartCount], [untouched, 0])
@@ -142,7 +142,7 @@ describe('churn', { skip: noRealNode || noKubectl || notAsked }, () => {
     const id = (await stable()).status.containerStatuses![0]!.containerID!.slice('containerd://'.length)
     process.kill(Number(JSON.parse(readFileSync(join(cluster.directory, 'containerd', 'containerd.pid'), 'utf8')).pid), 'SIGKILL')
     await scale(5)
-    await cluster.ok('rollout status deployment/churn --timeout=60s')
+    await cluster.ok('rollout status deployment/churn --timeout=300s')
     assert.equal((await stable()).status.containerStatuses![0]!.containerID, `containerd://${id}`)
     const task = (await ctr('tasks', 'list')).find((line) => line.startsWith(id))!
     const shim = /PPid:\t(\d+)/.exec(readFileSync(`/proc/${/^\S+\s+(\d+)/.exec(task)![1]}/status`, 'utf8'))![1]

@@ -188,7 +188,7 @@ describe('the command line', { concurrency: 2 }, () => {
       for await (const said of child.stdout) if (String(said).includes('ready in')) break
       child.stderr.destroy()
       child.kill('SIGHUP')
-      const [code] = await Promise.race([exited, sleep(30_000, ['still there'], { ref: false })])
+      const [code] = await Promise.race([exited, sleep(300_000, ['still there'], { ref: false })])
       assert.equal(code, 0)
       const log = join(directory, 'sampan.log')
       assert.doesNotMatch(existsSync(log) ? readFileSync(log, 'utf8') : '', /uncaught exception/)

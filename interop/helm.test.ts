@@ -67,7 +67,7 @@ describe('helm', { skip, concurrency: 2 }, () => {
 
     test(`helm ${version} takes a chart through its life`, async () => {
       const { ok, refused, get, names, kubectl } = at(tag)
-      const wait = '--wait --wait-for-jobs --timeout 60s'
+      const wait = '--wait --wait-for-jobs --timeout 300s'
       const statuses = async () => {
         const history = JSON.parse(await ok('history dock -o json')) as { status: string; description: string }[]
         return history.map(({ status }) => status)
@@ -127,19 +127,19 @@ describe('helm', { skip, concurrency: 2 }, () => {
       }
       const undo = four ? '--rollback-on-failure' : '--atomic'
       await refused(
-        `upgrade dock ${HARBOUR} --set hookExit=3,settings.light=red ${undo} --timeout 60s`,
+        `upgrade dock ${HARBOUR} --set hookExit=3,settings.light=red ${undo} --timeout 300s`,
         /has been rolled back due to [\w-]+ being set: post-upgrade hooks failed: [\s\S]*dock-post-upgrade/,
       )
       const before = four ? ['superseded', 'superseded', 'failed', 'superseded'] : ['superseded', 'superseded']
       assert.deepEqual(await statuses(), [...before, 'failed', 'deployed'])
       assert.equal((await get('configmap dock')).data!.light, four ? undefined : 'green')
 
-      await ok('rollback dock 1 --wait --timeout 60s')
+      await ok('rollback dock 1 --wait --timeout 300s')
       assert.deepEqual((await statuses()).slice(-2), ['superseded', 'deployed'])
       assert.equal((await get<{ spec: { replicas: number } }>('deployment dock')).spec.replicas, 2)
       assert.match(await ok('get all dock'), /^REVISION: \d$[\s\S]*^kind: Boat$/m)
 
-      await ok('uninstall dock --wait --cascade foreground --keep-history --timeout 60s')
+      await ok('uninstall dock --wait --cascade foreground --keep-history --timeout 300s')
       assert.equal((await statuses()).at(-1), 'uninstalled')
       const left = await names('deployments,statefulsets,services,serviceaccounts,boats')
       assert.deepEqual(left, ['default'])
@@ -192,9 +192,8 @@ describe('helm', { skip, concurrency: 2 }, () => {
         /Secret "sh.helm.release.v1.large.v1" is invalid: data: Too long: may not be more than 1048576 bytes/,
       )
 
-      const races = await Promise.all(
-        [1, 2, 3].map(() => at(`${tag}-no`).helm(`upgrade --install race ${chartOf(`race-${tag}`, map('race'))}`)),
-      )
+      const race = chartOf(`race-${tag}`, map('race'))
+      const races = await Promise.all([1, 2, 3].map(() => at(`${tag}-no`).helm(`upgrade --install race ${race}`)))
       assert.ok(races.some(({ code }) => code === 0))
       for (const { code, stderr } of races)
         if (code !== 0)
@@ -211,9 +210,9 @@ describe('helm', { skip, concurrency: 2 }, () => {
       const own = join(home, tag)
       mkdirSync(own)
       await ok(`create ${join(own, 'fresh')}`)
-      const words = '--create-namespace --set autoscaling.enabled=true,ingress.enabled=true --wait --timeout 60s'
+      const words = '--create-namespace --set autoscaling.enabled=true,ingress.enabled=true --wait --timeout 300s'
       assert.match(await ok(`install fresh ${join(own, 'fresh')} ${words}`), /STATUS: deployed/)
-      await ok('uninstall fresh --wait --timeout 60s')
+      await ok('uninstall fresh --wait --timeout 300s')
     })
   }
 })

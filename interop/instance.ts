@@ -11,6 +11,9 @@ import { pinned } from './clients/pinned.ts'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
+/** Against what hangs, no measure of speed: a machine may be slow, and busy with other tests. */
+const PATIENCE_MS = 600_000
+
 export interface Output {
   code: number
   stdout: string
@@ -56,7 +59,7 @@ export function run(
   const child = spawn(argv[0]!, argv.slice(1), {
     env: { ...process.env, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: options.timeoutMs ?? 120_000,
+    timeout: options.timeoutMs ?? PATIENCE_MS,
     killSignal: 'SIGKILL',
   })
   child.stdin.on('error', () => {})
@@ -109,7 +112,7 @@ export class Instance implements AsyncDisposable {
           'ip link set lo up && mkdir -p /run/netns && mount -t tmpfs none /run/netns && echo held && exec sleep infinity',
         ])
       : spawn('sh', ['-c', 'echo held && exec sleep infinity'])
-    await once(holder.stdout!, 'data')
+    await Promise.race([once(holder.stdout!, 'data'), once(holder, 'exit').then(([code]) => assert.fail(`unshare ended with ${code}`))])
     const instance = new Instance(options, holder)
     try {
       await instance.up()
@@ -162,7 +165,7 @@ export class Instance implements AsyncDisposable {
     child.stdout!.setEncoding('utf8').on('data', hear)
     child.stderr!.setEncoding('utf8').on('data', hear)
     child.on('exit', (code) => ready.reject(new Error(`sampan up ended with ${code}:\n${this.output}`)))
-    const late = setTimeout(() => ready.reject(new Error(`not ready within 120 s:\n${this.output}`)), 120_000)
+    const late = setTimeout(() => ready.reject(new Error(`not ready in time:\n${this.output}`)), PATIENCE_MS)
     try {
       await ready.promise
     } finally {
@@ -258,7 +261,7 @@ export class Instance implements AsyncDisposable {
 /** Asks again until it answers something true; fails with the last error or value after the limit. */
 export async function eventually<T>(
   ask: () => Promise<T | undefined | false>,
-  { within = 60_000, what = 'the condition' } = {},
+  { within = PATIENCE_MS / 2, what = 'the condition' } = {},
 ): Promise<T> {
   const began = performance.now()
   let last: unknown

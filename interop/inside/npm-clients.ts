@@ -115,7 +115,7 @@ test('of two electors one leads, and the other after it', async () => {
   process.env.KUBERNETES_SERVICE_HOST ??= '127.0.0.1'
   const { Elector } = load('@codedependant/kubernetes-leader-election')
   const electors = ['first', 'second'].map(
-    (identity) => new Elector({ identity, lease_name: 'captain', lease_duration_sec: 2, renew_interval_ms: 300, auto_close: false }),
+    (identity) => new Elector({ identity, lease_name: 'captain', lease_duration_sec: 10, renew_interval_ms: 300, auto_close: false }),
   )
   await electors[0].start()
   await eventually(async () => electors[0].current_leader)
