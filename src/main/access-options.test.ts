@@ -178,7 +178,7 @@ test('an AuthorizationConfiguration asks a webhook only for what its conditions 
         type: 'Webhook',
         name: 'w',
         webhook: {
-          timeout: '3s',
+          timeout: '30s',
           subjectAccessReviewVersion: 'v1',
           matchConditionSubjectAccessReviewVersion: 'v1',
           failurePolicy: 'Deny',

@@ -72,7 +72,7 @@ function ask(url: string, { token, as, method = 'GET' }: Asking = {}): Promise<{
 }
 
 async function until<T>(look: () => Promise<T | false | undefined>): Promise<T> {
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < 6000; tries++) {
     const found = await look()
     if (found) return found
     await systemClock.sleep(20)

@@ -255,10 +255,10 @@ export function runtimeContract(name: string, make: () => Promise<RuntimeWorld>,
 }
 
 async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T> {
-  for (let round = 0; round < 1000; round++) {
+  for (let round = 0; round < 12_000; round++) {
     const answer = await ask()
     if (answer !== undefined) return answer
     await systemClock.sleep(10)
   }
-  throw new Error('it did not come about within ten seconds')
+  throw new Error('it did not come about within two minutes')
 }

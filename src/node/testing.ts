@@ -32,7 +32,8 @@ export interface TestNode extends AsyncDisposable {
   restart(): Promise<void>
 }
 
-const PATIENCE_MS = 10_000
+/** Against what hangs: a machine may be slow. */
+const PATIENCE_MS = 120_000
 
 export interface TestNodeOptions {
   /** The server's; the node makes its own informers of it. */

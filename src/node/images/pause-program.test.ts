@@ -20,7 +20,7 @@ describe('pauseProgram', () => {
         await once(child, 'spawn')
         const status = () => readFileSync(`/proc/${child.pid}/status`, 'utf8')
         // Blocked and waited for: SIGINT and SIGTERM; ignored: SIGCHLD.
-        for (let round = 0; round < 500 && !/^SigIgn:\t0*10000$/m.test(status()); round++)
+        for (let round = 0; round < 60_000 && !/^SigIgn:\t0*10000$/m.test(status()); round++)
           await new Promise((resolve) => setTimeout(resolve, 2))
         assert.match(status(), /^SigIgn:\t0*10000$/m)
         child.kill('SIGCHLD')

@@ -34,7 +34,7 @@ async function start(t: TestContext, answer: Answer, own: Partial<ExtenderOption
     preemptVerb: 'preempt',
     bindVerb: 'bind',
     weight: 2,
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
     nodeCacheCapable: true,
     ignorable: false,
     managedResources: [],

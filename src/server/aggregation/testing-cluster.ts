@@ -49,7 +49,7 @@ export async function eventually(check: () => Promise<unknown>): Promise<void> {
       await check()
       return
     } catch (error) {
-      if (attempt > 200) throw error
+      if (attempt > 5000) throw error
       await systemClock.sleep(25)
     }
   }

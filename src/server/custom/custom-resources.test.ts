@@ -89,7 +89,7 @@ function parsed(text: string): Json {
 async function until(client: Client, name: string, wanted: (definition: Definition) => boolean): Promise<Definition> {
   for await (const { object } of client.watch(CustomResourceDefinition, {
     fieldSelector: `metadata.name=${name}`,
-    signal: AbortSignal.timeout(5000),
+    signal: AbortSignal.timeout(120_000),
   }))
     if (wanted(object as Definition)) return object as Definition
   throw new Error(`${name} never came to be as wanted`)
@@ -299,7 +299,7 @@ test('CustomResources deletes the objects of a deleted definition, then lets it 
   await ask('POST', PATH, { ...widget('held', { size: 1 }), metadata: { name: 'held', finalizers: ['example.com/hold'] } })
   const name = 'widgets.shop.example.com'
   const { kind } = server.registry.find('shop.example.com', 'v1', 'widgets')!
-  const objects = client.watch(kind, { signal: AbortSignal.timeout(5000) })[Symbol.asyncIterator]()
+  const objects = client.watch(kind, { signal: AbortSignal.timeout(120_000) })[Symbol.asyncIterator]()
   const events: string[] = []
   const next = async () => events.push(`${(await objects.next()).value?.type}`)
   for (let count = 0; count < 2; count++) await next()
@@ -310,7 +310,7 @@ test('CustomResources deletes the objects of a deleted definition, then lets it 
   assert.deepEqual([refused.status, refused.body.message], [405, 'create not allowed while custom resource definition is terminating'])
   const watching = client.watch(CustomResourceDefinition, {
     resourceVersion: going.metadata!.resourceVersion!,
-    signal: AbortSignal.timeout(5000),
+    signal: AbortSignal.timeout(120_000),
   })
   await ask('PATCH', `${PATH}/held`, { metadata: { finalizers: null } }, { 'content-type': 'application/merge-patch+json' })
   for await (const { type } of watching) if (type === 'DELETED') break
@@ -335,7 +335,7 @@ test('CustomResources tells what is in the way of a deletion, and lets go at onc
   const refused = await until(client, rival.metadata!.name!, (one) => condition(one, 'Established')?.status === 'False')
   const watching = client.watch(CustomResourceDefinition, {
     resourceVersion: refused.metadata!.resourceVersion!,
-    signal: AbortSignal.timeout(5000),
+    signal: AbortSignal.timeout(120_000),
   })
   await client.delete(CustomResourceDefinition, { name: rival.metadata!.name! })
   const seen: (string | undefined)[] = []
@@ -423,7 +423,7 @@ test('CustomResources ends the watches of a resource that is served no more', as
   await establish(client)
   await ask('POST', PATH, widget('a', { size: 1 }))
   const kind = server.registry.find('shop.example.com', 'v1', 'widgets')!.kind
-  const watching = client.watch(kind, { signal: AbortSignal.timeout(5000) })[Symbol.asyncIterator]()
+  const watching = client.watch(kind, { signal: AbortSignal.timeout(120_000) })[Symbol.asyncIterator]()
   assert.equal((await watching.next()).value?.type, 'ADDED')
   await client.patch(
     CustomResourceDefinition,

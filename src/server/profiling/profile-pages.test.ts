@@ -86,7 +86,7 @@ for (const [name, measures] of [
   test(`profilePages shows what is spent meanwhile: ${name}`, async () => {
     const pages = profilePages()
     const { signal } = new AbortController()
-    const asked = pages(`/debug/pprof/${name}`, new URLSearchParams('seconds=0.3'), signal)!
+    const asked = pages(`/debug/pprof/${name}`, new URLSearchParams('seconds=1'), signal)!
     const second = await pages(`/debug/pprof/heap`, new URLSearchParams(), signal)!
     assert.deepEqual([second.status, second.body], [500, 'Could not enable profiling: profiling already in use\n'])
     const spent = new AbortController()

@@ -22,10 +22,20 @@ export interface EtcdProcess extends AsyncDisposable {
 
 /** `parent`: the directory that its own is made in. */
 export async function startEtcd(parent = tmpdir()): Promise<EtcdProcess> {
+  for (let attempt = 0; ; attempt++)
+    try {
+      return await startOn(await freePort(), await freePort(), parent)
+    } catch (error) {
+      // Somebody else may have been given a port before etcd took it.
+      if (attempt === 4) throw error
+    }
+}
+
+async function startOn(port: number, peerPort: number, parent: string): Promise<EtcdProcess> {
   const directory = mkdtempSync(join(parent, 'sampan-etcd-'))
-  const address = { host: '127.0.0.1', port: await freePort() }
+  const address = { host: '127.0.0.1', port }
   const url = `http://127.0.0.1:${address.port}`
-  const peerUrl = `http://127.0.0.1:${await freePort()}`
+  const peerUrl = `http://127.0.0.1:${peerPort}`
   const given = {
     'data-dir': directory,
     'listen-client-urls': url,
@@ -53,7 +63,7 @@ export async function startEtcd(parent = tmpdir()): Promise<EtcdProcess> {
           await channel.unary('KV.Range', { key: Buffer.from('/') }, { deadlineMs: 1000 })
           return
         } catch (error) {
-          if (attempt > 200 || child.exitCode !== null) throw error
+          if (attempt > 2400 || child.exitCode !== null) throw error
           await clock.sleep(50)
         }
       }
@@ -70,7 +80,12 @@ export async function startEtcd(parent = tmpdir()): Promise<EtcdProcess> {
       rmSync(directory, { recursive: true, force: true })
     },
   }
-  await etcd.start()
+  try {
+    await etcd.start()
+  } catch (error) {
+    await etcd[Symbol.asyncDispose]()
+    throw error
+  }
   return etcd
 }
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Pod } from '#api/kinds/core/pod.ts'
-import { systemClock } from '#lib/clock.ts'
+import { type Clock, systemClock } from '#lib/clock.ts'
 import { alwaysAllow } from '#server/access/authorizers.ts'
 import { Auditor } from '#server/audit/auditor.ts'
 import { AuditPolicy } from '#server/audit/policy.ts'
 import { configMap, deployment, IN_DEFAULT, pod, startRequests } from '#server/engine/requests.ts'
 import { formatMetrics } from '#lib/metric-family.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import type { Authorizer } from '#server/request.ts'
 import type { ReceivedCall, Stranger } from '#server/outgoing/testing.ts'
 import { startStranger } from '#server/outgoing/testing.ts'
@@ -19,7 +20,7 @@ const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1'
 type Reviewed = Record<string, any>
 
 /** A cluster with a stranger whose answers are told by path. */
-async function fixture({ auditor, authorizer = alwaysAllow }: { auditor?: Auditor; authorizer?: Authorizer } = {}) {
+async function fixture({ auditor, clock, authorizer = alwaysAllow }: { auditor?: Auditor; clock?: Clock; authorizer?: Authorizer } = {}) {
   const metrics = new WebhookMetrics()
   const answers = new Map<string, (request: Reviewed, call: ReceivedCall) => unknown>()
   const stranger = await startStranger((call, response) => {
@@ -34,6 +35,7 @@ async function fixture({ auditor, authorizer = alwaysAllow }: { auditor?: Audito
   })
   const test = await startRequests({
     ...(auditor ? { auditor } : {}),
+    ...(clock ? { clock } : {}),
     extensions: (context) => ({
       // Answers with what it was asked for.
       subresources: [
@@ -399,10 +401,15 @@ test('what webhooks take is no part of what a request takes of the server', asyn
 
 for (const kind of ['Mutating', 'Validating'] as const)
   test(`${kind} webhooks have no more time than the request, whatever their failurePolicy, and are told how much`, async () => {
-    await using f = await fixture()
-    f.stranger.answerer = () => {}
+    const clock = createVirtualClock()
+    await using f = await fixture({ clock })
+    const reached = Promise.withResolvers<void>()
+    f.stranger.answerer = () => reached.resolve()
     await f.configure(kind, 'slow', [{ failurePolicy: 'Ignore', timeoutSeconds: 30 }])
-    const { status, body } = await f.send('POST', `${IN_DEFAULT}/configmaps?timeout=300ms`, configMap('x'))
+    const asked = f.send('POST', `${IN_DEFAULT}/configmaps?timeout=300ms`, configMap('x'))
+    await reached.promise
+    await clock.advance(300)
+    const { status, body } = await asked
     assert.deepEqual([status, body.reason], [504, 'Timeout'])
     assert.match(
       body.message,
