@@ -10,21 +10,27 @@ import { textOf } from '#controllers/pod-control.ts'
 import { equal } from '#api/equal.ts'
 import { claimsOf, startOf } from './identity.ts'
 
+/** Throws where a claim is missing afterwards, or is not there to stay: without it the pod is not made. */
 export async function ensureClaims(set: StatefulSet, ordinal: number, { client, informers, events }: ControllerContext): Promise<void> {
   const pod = `${set.metadata?.name}-${ordinal}`
+  const failures: string[] = []
   for (const claim of claimsOf(set, ordinal)) {
-    if (informers.of(PersistentVolumeClaim).get(keyOf(claim))) continue
-    const what = `create Claim ${claim.metadata?.name} Pod ${pod} in StatefulSet ${set.metadata?.name}`
+    const { name } = claim.metadata!
+    const present = informers.of(PersistentVolumeClaim).get(keyOf(claim))
+    if (present?.metadata?.deletionTimestamp) failures.push(`pvc ${name} is being deleted`)
+    if (present) continue
     try {
       const owned = withOwners(claim, ownersFor(set, { ordinal, pod: undefined }))
       await client.create(PersistentVolumeClaim, owned)
-      events.event(set, 'Normal', 'SuccessfulCreate', `${what} success`)
+      events.event(set, 'Normal', 'SuccessfulCreate', `create Claim ${name} Pod ${pod} in StatefulSet ${set.metadata?.name} success`)
     } catch (error) {
       if (hasReason(error, 'AlreadyExists')) continue
+      failures.push(`failed to create PVC ${name}: ${textOf(error)}`)
+      const what = `create Claim ${name} for Pod ${pod} in StatefulSet ${set.metadata?.name}`
       events.event(set, 'Warning', 'FailedCreate', `${what} failed error: ${textOf(error)}`)
-      throw error
     }
   }
+  if (failures.length > 0) throw new Error(failures.length === 1 ? failures[0] : `[${failures.join(', ')}]`)
 }
 
 /** A claim is still that of a pod by the same name that is gone, and will go with it. */

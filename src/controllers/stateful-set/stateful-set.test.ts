@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
 import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
+import { LimitRange } from '#api/kinds/core/limit-range.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { keyOf } from '#api/object.ts'
 import { namesOf, startTestCluster, type TestCluster } from '#controllers/testing.ts'
 
@@ -228,4 +230,82 @@ test('statefulSetController keeps the status of a set that is being deleted and 
   assert.deepEqual((await client.list(ControllerRevision, { namespace })).items, [])
   const { metadata, status: last } = await client.get(StatefulSet, key)
   assert.equal(last?.observedGeneration, metadata?.generation)
+})
+
+const claimTemplates = [
+  { metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } },
+  { metadata: { name: 'log' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } },
+]
+
+test('statefulSetController makes no pod on a claim that is being deleted, and says so', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually, events } = cluster
+  const doomed = { namespace, name: 'data-db-0' }
+  const metadata = { ...doomed, finalizers: ['example.com/kept'] }
+  await client.create(PersistentVolumeClaim, { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata, spec: claimTemplates[0]!.spec })
+  await client.delete(PersistentVolumeClaim, doomed)
+  await client.create(StatefulSet, statefulSet(1, { volumeClaimTemplates: claimTemplates }))
+  await eventually(async () =>
+    (await events('db')).includes('FailedCreate: create Pod db-0 in StatefulSet db failed error: pvc data-db-0 is being deleted'),
+  )
+  assert.equal(await podNames(cluster), '')
+  assert.ok((await events('db')).includes('SuccessfulCreate: create Claim log-db-0 Pod db-0 in StatefulSet db success'))
+  await client.patch(PersistentVolumeClaim, doomed, { type: 'merge', patch: { metadata: { finalizers: null } } })
+  await eventually(async () => (await podNames(cluster)) === 'db-0')
+})
+
+test('statefulSetController tells of claims that cannot be made, and of the pod that is not made for that', async (t) => {
+  const { client, eventually, events } = await startTestCluster(t, { only })
+  await client.create(LimitRange, {
+    apiVersion: 'v1',
+    kind: 'LimitRange',
+    metadata: { namespace, name: 'small' },
+    spec: { limits: [{ type: 'PersistentVolumeClaim', max: { storage: '1Mi' } }] },
+  })
+  await client.create(StatefulSet, statefulSet(1, { volumeClaimTemplates: claimTemplates }))
+  const why = (claim: string) =>
+    `persistentvolumeclaims "${claim}" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Mi, but request is 1Gi`
+  const failures = ['data-db-0', 'log-db-0'].map((claim) => `failed to create PVC ${claim}: ${why(claim)}`).join(', ')
+  await eventually(async () => (await events('db')).includes(`FailedCreate: create Pod db-0 in StatefulSet db failed error: [${failures}]`))
+  const claim = `FailedCreate: create Claim log-db-0 for Pod db-0 in StatefulSet db failed error: ${why('log-db-0')}`
+  assert.ok((await events('db')).includes(claim))
+})
+
+test('statefulSetController says nothing of a name that another pod has', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, advance, events, reconciles } = cluster
+  const spec = { containers: [{ name: 'c', image: 'x' }] }
+  await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: { namespace, name: 'db-0' }, spec })
+  await client.create(StatefulSet, statefulSet(1))
+  const before = reconciles()
+  await advance(5000)
+  assert.ok(reconciles() > before)
+  assert.deepEqual(await events('db'), [])
+})
+
+test('statefulSetController makes a few at a time of the two billion pods that a set wants', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually } = cluster
+  await client.create(ResourceQuota, {
+    apiVersion: 'v1',
+    kind: 'ResourceQuota',
+    metadata: { namespace, name: 'few' },
+    spec: { hard: { pods: '3' } },
+  })
+  await client.patch(
+    ResourceQuota,
+    { namespace, name: 'few' },
+    { type: 'merge', patch: { status: { hard: { pods: '3' } } } },
+    { subresource: 'status' },
+  )
+  const most = 2_147_483_647
+  await client.create(StatefulSet, statefulSet(most))
+  await eventually(async () => (await podNames(cluster)) === 'db-0')
+  await client.patch(StatefulSet, key, { type: 'merge', patch: { spec: { ordinals: { start: 1 } } } })
+  await eventually(async () => (await podNames(cluster)) === 'db-0,db-1')
+  await client.create(StatefulSet, {
+    ...statefulSet(most, { podManagementPolicy: 'Parallel' }),
+    metadata: { namespace, name: 'crowd' },
+  })
+  await eventually(async () => (await podNames(cluster)) === 'crowd-0,db-0,db-1')
 })

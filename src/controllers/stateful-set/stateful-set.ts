@@ -22,6 +22,8 @@ import { writeStatus } from './status.ts'
 const FAILED_MAX_MS = 60_000
 /** A claim that goes with a pod that is gone is looked at again. */
 const STALE_CLAIM_MS = 1000
+/** Most pods made in one pass, as many as upstream makes at once: a set may want two billion. */
+const BURST = 500
 
 export function statefulSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
@@ -106,14 +108,26 @@ class Pass {
     return this.#set.spec?.podManagementPolicy !== 'Parallel'
   }
 
-  get #ordinals(): number[] {
-    return Array.from({ length: this.#set.spec?.replicas ?? 1 }, (_, index) => startOf(this.#set) + index)
+  get #end(): number {
+    return startOf(this.#set) + (this.#set.spec?.replicas ?? 1)
+  }
+
+  /** Of those that are wanted: who is there, and the first that are not. */
+  #ordinals(): number[] {
+    const present = [...this.#members.keys()].filter((ordinal) => this.#isWanted(ordinal))
+    const missing: number[] = []
+    for (let ordinal = startOf(this.#set); ordinal < this.#end && missing.length < BURST; ordinal++)
+      if (!this.#members.has(ordinal)) missing.push(ordinal)
+    return [...present, ...missing].sort((a, b) => a - b)
+  }
+
+  #isWanted(ordinal: number): boolean {
+    return ordinal >= startOf(this.#set) && ordinal < this.#end
   }
 
   async step(): Promise<void> {
-    for (const ordinal of this.#ordinals) if ((await this.#syncMember(ordinal)) === 'wait') return
-    const wanted = new Set(this.#ordinals)
-    const surplus = [...this.#members.values()].filter((pod) => !wanted.has(ordinalOf(pod))).sort((a, b) => ordinalOf(b) - ordinalOf(a))
+    for (const ordinal of this.#ordinals()) if ((await this.#syncMember(ordinal)) === 'wait') return
+    const surplus = [...this.#members.values()].filter((pod) => !this.#isWanted(ordinalOf(pod))).sort((a, b) => ordinalOf(b) - ordinalOf(a))
     for (const pod of surplus) {
       await syncClaimOwners(this.#set, ordinalOf(pod), { pod, context: this.#context })
     }
@@ -187,8 +201,7 @@ class Pass {
     const { updateStrategy } = this.#set.spec!
     if (updateStrategy?.type === 'OnDelete') return
     const lowest = startOf(this.#set) + (updateStrategy?.rollingUpdate?.partition ?? 0)
-    for (const ordinal of this.#ordinals.toReversed()) {
-      if (ordinal < lowest) return
+    for (let ordinal = this.#end - 1; ordinal >= lowest; ordinal--) {
       const pod = this.#members.get(ordinal)
       if (!pod) return
       if (hashOf(pod) !== this.#history.update.metadata?.name && !pod.metadata?.deletionTimestamp) return this.#delete(pod)
@@ -202,12 +215,13 @@ class Pass {
     const revision = ordinal < startOf(this.#set) + partition ? this.#current : this.#history.update
     const pod = newPod(this.#set, templateOf(revision), { ordinal, revision: revision.metadata!.name! })
     const what = `create Pod ${pod.metadata?.name} in StatefulSet ${this.#set.metadata?.name}`
-    await ensureClaims(this.#set, ordinal, this.#context)
     try {
+      await ensureClaims(this.#set, ordinal, this.#context)
       this.#members.set(ordinal, await client.create(Pod, pod))
       events.event(this.#set, 'Normal', 'SuccessfulCreate', `${what} successful`)
     } catch (error) {
-      if (!isNamespaceTerminating(error)) events.event(this.#set, 'Warning', 'FailedCreate', `${what} failed error: ${textOf(error)}`)
+      // Of a name that is taken upstream says nothing either.
+      if (!isNamespaceTerminating(error) && !hasReason(error, 'AlreadyExists')) events.event(this.#set, 'Warning', 'FailedCreate', `${what} failed error: ${textOf(error)}`)
       throw error
     }
     await syncClaimOwners(this.#set, ordinal, { pod: this.#members.get(ordinal), context: this.#context })
