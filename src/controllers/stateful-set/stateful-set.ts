@@ -15,6 +15,7 @@ import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { availableInMs, isReady } from '#controllers/pod-state.ts'
 import { hashOf, type History, syncHistory, templateOf, truncateHistory } from '#controllers/revision-history.ts'
 import { ensureClaims, hasStaleClaim, syncClaimOwners } from './claims.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { isMember, lostLabels, newPod, ordinalOf, startOf } from './identity.ts'
 import { writeStatus } from './status.ts'
 
@@ -24,6 +25,8 @@ const FAILED_MAX_MS = 60_000
 const STALE_CLAIM_MS = 1000
 /** Most pods made in one pass, as many as upstream makes at once: a set may want two billion. */
 const BURST = 500
+/** Then everybody else has a turn: on a store in memory nothing else would give them one. */
+const MEMBERS_PER_TURN = 32
 
 export function statefulSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
@@ -126,7 +129,10 @@ class Pass {
   }
 
   async step(): Promise<void> {
-    for (const ordinal of this.#ordinals()) if ((await this.#syncMember(ordinal)) === 'wait') return
+    for (const [index, ordinal] of this.#ordinals().entries()) {
+      if ((await this.#syncMember(ordinal)) === 'wait') return
+      if (index % MEMBERS_PER_TURN === MEMBERS_PER_TURN - 1) await nextTurn()
+    }
     const surplus = [...this.#members.values()].filter((pod) => !this.#isWanted(ordinalOf(pod))).sort((a, b) => ordinalOf(b) - ordinalOf(a))
     for (const pod of surplus) {
       await syncClaimOwners(this.#set, ordinalOf(pod), { pod, context: this.#context })
@@ -221,7 +227,8 @@ class Pass {
       events.event(this.#set, 'Normal', 'SuccessfulCreate', `${what} successful`)
     } catch (error) {
       // Of a name that is taken upstream says nothing either.
-      if (!isNamespaceTerminating(error) && !hasReason(error, 'AlreadyExists')) events.event(this.#set, 'Warning', 'FailedCreate', `${what} failed error: ${textOf(error)}`)
+      if (!isNamespaceTerminating(error) && !hasReason(error, 'AlreadyExists'))
+        events.event(this.#set, 'Warning', 'FailedCreate', `${what} failed error: ${textOf(error)}`)
       throw error
     }
     await syncClaimOwners(this.#set, ordinal, { pod: this.#members.get(ordinal), context: this.#context })
