@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
+import { Job } from '#api/kinds/batch/job.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
@@ -153,4 +154,29 @@ test('staleDisruptionController takes the mark of a disruption back after two mi
   assert.deepEqual(await marks(), ['True', 'True'])
   await cluster.advance(2000)
   assert.deepEqual(await marks(), ['False', 'True'])
+})
+
+test('disruptionController says whose number of pods cannot be asked for', async (t) => {
+  const { client, eventually, events } = await startTestCluster(t, { only: ['disruption-controller', 'job-controller'], runPods: true })
+  await client.create(Job, {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { namespace, name: 'sums' },
+    spec: { template: { metadata: { labels }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'c:1' }] } } },
+  })
+  await client.create(PodDisruptionBudget, {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: { namespace, name: 'web' },
+    spec: { selector: { matchLabels: labels }, maxUnavailable: 1 },
+  })
+  const message = 'jobs.batch does not implement the scale subresource'
+  await eventually(async () => {
+    const { status } = await client.get(PodDisruptionBudget, { namespace, name: 'web' })
+    const condition = conditionOf(status?.conditions, 'DisruptionAllowed')
+    return condition?.reason === 'SyncFailed' && condition.message === message
+  })
+  await eventually(async () =>
+    (await events('web')).includes(`CalculateExpectedPodCountFailed: Failed to calculate the number of expected pods: ${message}`),
+  )
 })

@@ -14,7 +14,7 @@ import { withCondition } from '#api/conditions.ts'
 import { nodeNameOf, observedGenerationOf } from './pod-state.ts'
 
 export function taintEvictionController(): Controller {
-  /** Pods with a deletion ahead and since when: so that calling it off can be told, and waiting does not begin anew each time. */
+  /** Pods with a deletion ahead, and when: once set it stays until it is called off, whatever else pod and taints come to say. */
   const planned = new Map<string, number>()
   return {
     name: 'taint-eviction-controller',
@@ -29,16 +29,19 @@ export function taintEvictionController(): Controller {
       const pod = informers.of(Pod).get(key)
       if (!pod || pod.metadata?.deletionTimestamp) return void planned.delete(keyText(key))
       const now = clock.now()
-      const since = planned.get(keyText(key)) ?? now
-      const waitMs = patienceMs(taintsOn(pod, informers), pod.spec?.tolerations ?? [], { now, since })
+      const due = planned.get(keyText(key))
+      const waitMs = patienceMs(taintsOn(pod, informers), pod.spec?.tolerations ?? [])
+      const callOff = () => events.event(pod, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${keyText(key)}`)
       if (waitMs === Infinity) {
-        if (planned.delete(keyText(key))) events.event(pod, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${keyText(key)}`)
+        if (planned.delete(keyText(key))) callOff()
         return
       }
-      if (waitMs > 0) {
-        planned.set(keyText(key), since)
-        return { requeueAfterMs: waitMs }
+      if (waitMs > 0 && (due === undefined || due > now)) {
+        planned.set(keyText(key), due ?? now + waitMs)
+        return { requeueAfterMs: (due ?? now + waitMs) - now }
       }
+      // It goes earlier than was planned.
+      if (due !== undefined && due > now) callOff()
       planned.delete(keyText(key))
       events.event(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${keyText(key)}`)
       const conditions = withCondition(pod.status?.conditions, {
@@ -54,25 +57,20 @@ export function taintEvictionController(): Controller {
       await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
       await client.delete(Pod, key).catch(ignoreNotFound)
       metrics.add('taint_eviction_controller_pod_deletions_total')
-      metrics.observe('taint_eviction_controller_pod_deletion_duration_seconds', [], (clock.now() - now - waitMs) / 1000)
+      metrics.observe('taint_eviction_controller_pod_deletion_duration_seconds', [], (clock.now() - Math.min(due ?? now, now)) / 1000)
     },
   }
 }
 
-/** Milliseconds until the pod must go: 0 now, Infinity never. As upstream it is counted from when pod and taint are first seen together. */
-export function patienceMs(
-  taints: readonly Taint[],
-  tolerations: readonly Toleration[],
-  { now, since = now }: { now: number; since?: number },
-): number {
+/** For how many milliseconds the pod may stay with these taints: 0 not at all, Infinity for ever. */
+export function patienceMs(taints: readonly Taint[], tolerations: readonly Toleration[]): number {
   let wait = Infinity
   for (const taint of taints) {
     const matching = tolerations.filter((toleration) => matchesTaint(toleration, taint))
     if (matching.length === 0) return 0
     const seconds = Math.min(...matching.map(({ tolerationSeconds }) => tolerationSeconds ?? Infinity))
     if (seconds <= 0) return 0
-    if (seconds === Infinity) continue
-    wait = Math.min(wait, Math.max(0, since + seconds * 1000 - now))
+    wait = Math.min(wait, seconds * 1000)
   }
   return wait
 }

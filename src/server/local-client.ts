@@ -208,6 +208,11 @@ class LocalClient implements Client {
     const resource = this.#engine.registry.served(kind)
     if (!resource) throw new StatusError('NotFound', 'the server could not find the requested resource')
     const { verb, name, subresource } = asked
+    if (subresource) {
+      const known = Object.hasOwn(resource.kind.subresources, subresource) ? resource.kind.subresources[subresource] : undefined
+      if (!known) throw new StatusError('NotFound', 'the server could not find the requested resource')
+      if (!known.verbs.includes(verb)) throw notAllowed()
+    }
     const attributes = attributesOf(kind, { user: this.#user, verb, subresource, name, namespace: namespaceAsked(kind, asked) })
     if (asked.labelSelector) attributes.labelSelector = asked.labelSelector
     if (asked.fieldSelector) attributes.fieldSelector = asked.fieldSelector
