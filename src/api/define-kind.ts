@@ -2,6 +2,7 @@
 import { definition } from './definitions.ts'
 import { ALL_VERBS, type Column, type Kind } from './kind.ts'
 import type { KubeObject } from './object.ts'
+import type { Schema } from './schema.ts'
 
 type Optional = 'listKind' | 'singular' | 'verbs' | 'schema' | 'subresources' | 'columns'
 
@@ -14,6 +15,7 @@ export type KindSource<T extends KubeObject> = Omit<Kind<T>, Optional> &
 
 export function defineKind<T extends KubeObject>(source: KindSource<T>): Kind<T> {
   const { definition: name = definitionName(source), ...own } = source
+  let schema: Schema | undefined
   return {
     listKind: `${source.kind}List`,
     singular: source.kind.toLowerCase(),
@@ -23,7 +25,7 @@ export function defineKind<T extends KubeObject>(source: KindSource<T>): Kind<T>
     standardFinalizers: !OPEN_GROUPS.includes(source.group),
     ...own,
     get schema() {
-      return definition(name)
+      return (schema ??= definition(name))
     },
   }
 }

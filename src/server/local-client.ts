@@ -99,7 +99,7 @@ class LocalClient implements Client {
   }
 
   async list<T extends KubeObject>(kind: Kind<T>, options: ListOptions = {}): Promise<List<T>> {
-    const { resource, attributes } = await this.#ask(kind, { verb: 'list', ...options })
+    const { resource, attributes } = await this.#ask(kind, { ...options, verb: 'list' })
     options.signal?.throwIfAborted()
     const handler = handlerOf(this.#engine, resource.kind, '')
     if (handler?.list) {

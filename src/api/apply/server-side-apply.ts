@@ -54,7 +54,7 @@ export function* applying(live: KubeObject | undefined, patch: KubeObject, optio
   }
   if (result.conflicts.length) throw conflictError(result.conflicts)
 
-  yield PAUSE
+  if (options.paced) yield PAUSE
   const merged = manager === KUBECTL ? renewLastApplied(result.object, patch) : result.object
   const own = result.managers.get(result.self)
   const changed = !live || !equal(merged, current)
@@ -75,16 +75,16 @@ interface Attempt {
 
 function* applyOnce(managers: Managers, current: KubeObject, patch: KubeObject, options: ApplyOptions): Converting<Attempt> {
   const { schema, apiVersion, manager, subresource, force } = options
-  yield PAUSE
+  if (options.paced) yield PAUSE
   const fields = recursiveDifference(fieldSetOf(schema, patch), options.ignored ?? NO_FIELDS)
   const applier: Manager = { manager, operation: 'Apply', apiVersion, fields, ...(subresource ? { subresource } : {}) }
   const self = identityOf(applier)
   const last = managers.get(self)
   managers.set(self, { ...applier, ...(last?.time ? { time: last.time } : {}) })
-  yield PAUSE
+  if (options.paced) yield PAUSE
   const merged = mergeApplied(schema, current, patch) as KubeObject
   const object = last ? yield* prune(merged, { last, fields }, managers, options) : merged
-  yield PAUSE
+  if (options.paced) yield PAUSE
   const { conflicts } = yield* takeOver(managers, current, object, { ...options, self })
   const owned = withoutNeverOwned(fields)
   if (isEmpty(owned)) managers.delete(self)

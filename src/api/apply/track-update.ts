@@ -33,11 +33,11 @@ export function trackUpdate(live: KubeObject | undefined, next: KubeObject, opti
  * What `next` brings as managedFields is honoured on the main resource, as a client may edit them.
  */
 export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, options: TrackUpdateOptions): Converting<void> {
-  const { manager, subresource = '', apiVersion, now } = options
+  const { manager, subresource = '', apiVersion, now, paced } = options
   const before = live?.metadata?.managedFields
-  yield PAUSE
+  if (paced) yield PAUSE
   const managers = managersFrom(before, next.metadata?.managedFields, subresource)
-  yield PAUSE
+  if (paced) yield PAUSE
   const [from, bare] = bareObjects(live, next, options)
   let tookSomething = false
   // An object nobody owns a field of stays so until someone applies to it.
@@ -47,7 +47,7 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
       live || managers.size > 0
         ? yield* changedFields(managers, { live: from, next: bare, updater, ...options })
         : createdFields(bare, options)
-    yield PAUSE
+    if (paced) yield PAUSE
     tookSomething = !isEmpty(fields)
     if (tookSomething) {
       const own: Manager = {
@@ -61,10 +61,10 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
       const previous = managers.get(updater)
       managers.set(updater, previous ? { ...own, fields: union(own.fields, previous.fields) } : own)
     }
-    yield PAUSE
+    if (paced) yield PAUSE
     capUpdateManagers(managers)
   }
-  yield PAUSE
+  if (paced) yield PAUSE
   const entries = encodeManagers(managers)
   setManagedFields(next, tookSomething ? entries : settled(before, entries))
 }

@@ -14,6 +14,8 @@ export interface Ownership {
   ignored?: Fields
   /** Absent: all versions of the kind have the same fields. */
   versions?: Versions
+  /** Whether others may have a turn between one walk over an object and the next: every write of a controller comes by here, and need not stop. */
+  paced?: boolean
 }
 
 /** Identity, bookkeeping of the server: never owned by anyone. */
@@ -63,11 +65,11 @@ export function* takeOver(
   next: KubeObject,
   { self, updater, ...ownership }: Ownership & { self?: string; updater?: string },
 ): Converting<{ comparison: Comparison; conflicts: Conflict[] }> {
-  const { ignored = NO_FIELDS, schema, apiVersion, versions } = ownership
+  const { ignored = NO_FIELDS, schema, apiVersion, versions, paced } = ownership
   const without = (comparison: Comparison) => withoutIgnored(comparison, ignored)
-  yield PAUSE
+  if (paced) yield PAUSE
   const whole = compareObjects(schema, live, next)
-  yield PAUSE
+  if (paced) yield PAUSE
   const comparison = without(whole)
   // Where nothing changes nothing changes in any version.
   const changed = !isEmpty(whole.added) || !isEmpty(whole.modified) || !isEmpty(whole.removed)
@@ -79,7 +81,7 @@ export function* takeOver(
     if (!byVersion.has(at)) {
       const theirs = versions?.schemaOf(at)
       const objects = theirs && changed ? yield { objects: [live, next], apiVersion: at } : undefined
-      yield PAUSE
+      if (paced) yield PAUSE
       const seen = theirs && !changed ? comparison : objects && without(compareObjects(theirs!, objects[0]!, objects[1]!))
       byVersion.set(at, seen)
     }
@@ -88,7 +90,7 @@ export function* takeOver(
       managers.delete(id)
       continue
     }
-    yield PAUSE
+    if (paced) yield PAUSE
     const taken = union(change.modified, change.added)
     // Who writes his own fields again, as heartbeats do.
     if (id === updater && change.removed === NO_FIELDS && covers(owner.fields, taken)) continue

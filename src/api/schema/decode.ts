@@ -237,6 +237,7 @@ const ANY_NUMBER: Plan = {
   keeps: undefined,
   fills: [],
   nulls: new Set(),
+  orders: [],
   emptiesAreNull: false,
 }
 

@@ -2,7 +2,7 @@
 // came. Nothing is changed in place: what is in order already is returned itself, so that writing an object again costs a look at each name.
 import { setOwn } from '#api/clone.ts'
 import type { Schema } from '#api/schema.ts'
-import { type Plan, planOf } from './plan.ts'
+import { type Order, type Plan, planOf } from './plan.ts'
 
 type Json = Record<string, unknown>
 
@@ -25,20 +25,9 @@ function ordered(plan: Plan, value: unknown, kept: boolean): unknown {
   }
 }
 
-/** How objects with these names, in this order, are put in order. */
-interface Order {
-  readonly names: readonly string[]
-  /** By the same places: what there is to be put in order below, of members that are not scalars. */
-  readonly plans: readonly (Plan | undefined)[]
-  /** Absent: it is in order. */
-  readonly sorted: readonly string[] | undefined
-}
-
 const MOST_ORDERS = 8
 /** Only what is open to any name has more. */
 const MOST_NAMES = 100
-/** Most objects of a type have the names of one of the last few: to see that costs a look at each. */
-const orders = new WeakMap<Plan, Order[]>()
 
 function orderedFields(plan: Plan, object: Json, kept: boolean): Json {
   const { names, plans, sorted } = orderOf(plan, object)
@@ -60,9 +49,9 @@ function orderedFields(plan: Plan, object: Json, kept: boolean): Json {
   return result
 }
 
+/** Most objects of a type have the names of one of the last few: to see that costs a look at each. */
 function orderOf(plan: Plan, object: Json): Order {
-  let known = orders.get(plan)
-  if (!known) orders.set(plan, (known = []))
+  const known = plan.orders
   for (let i = 0; i < known.length; i++) {
     const order = known[i]!
     if (!hasNames(object, order.names)) continue

@@ -23,6 +23,15 @@ export type Shape =
   | 'schema-or-array'
   | 'schema-or-strings'
 
+/** How objects with these names, in this order, are put in order. */
+export interface Order {
+  readonly names: readonly string[]
+  /** By the same places: what there is to be put in order below, of members that are not scalars. */
+  readonly plans: readonly (Plan | undefined)[]
+  /** Absent: it is in order. */
+  readonly sorted: readonly string[] | undefined
+}
+
 export interface Plan {
   readonly shape: Shape
   /** Of a struct. A Map, so that a field called `constructor` or `__proto__` is as unknown as any other. */
@@ -43,6 +52,8 @@ export interface Plan {
   fills: readonly (readonly [name: string, plan: Plan])[]
   /** Those of them that are null then. */
   nulls: ReadonlySet<string>
+  /** The last few orders in which the members of such structs came; see `inGoOrder`. */
+  readonly orders: Order[]
   /** What was sent empty into such a field is nothing as well: so it comes back from where it is kept. */
   readonly emptiesAreNull: boolean
 }
@@ -67,6 +78,7 @@ export function planOf(schema: Schema): Plan {
     keeps: presence?.keeps,
     fills: [],
     nulls: NONE,
+    orders: [],
     // Definitions of custom resources are kept as JSON, where empty is empty.
     emptiesAreNull: schema.name?.startsWith('io.k8s.apiextensions-apiserver.') !== true,
   }

@@ -8,16 +8,11 @@ export type AdmissionCase = Omit<AdmissionRequest, 'reinvocation'>
 /** What a write of a stored object is to those who admit it. */
 export function admissionCase(write: Write, about: Pick<AdmissionCase, 'operation' | 'object' | 'oldObject'>): AdmissionCase {
   const { resource, attributes, dryRun, options, warn, annotate, within } = write
-  return {
-    attributes,
-    kind: resource.kind,
-    dryRun,
-    warn,
-    ...(options ? { options } : {}),
-    ...(annotate ? { annotate } : {}),
-    ...(within ? { within } : {}),
-    ...about,
-  }
+  const asked: AdmissionCase = { ...about, attributes, kind: resource.kind, dryRun, warn }
+  if (options) asked.options = options
+  if (annotate) asked.annotate = annotate
+  if (within) asked.within = within
+  return asked
 }
 
 /** Tells whether webhooks or policies changed the object. Waits only for those who do. */

@@ -26,12 +26,30 @@ export function orderedStorage({ kind, converts }: Encoded, object: KubeObject):
 }
 
 /** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
-export function bytesOf({ kind, apiVersion, metadata: versioned, ...rest }: KubeObject): Buffer {
-  const { resourceVersion: _, ...metadata } = versioned!
-  const text = JSON.stringify({ kind, apiVersion, metadata, ...rest })
+export function bytesOf(object: KubeObject): Buffer {
+  // Copies made whole and then changed: members picked out are copied one by one.
+  const stored = beginsAsStored(object) ? { ...object } : headFirst(object)
+  stored.metadata = { ...object.metadata!, resourceVersion: undefined } as KubeObject['metadata'] & object
+  const text = JSON.stringify(stored)
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   bytes.write(text)
   return bytes
+}
+
+const HEAD = ['kind', 'apiVersion', 'metadata']
+
+function beginsAsStored(object: KubeObject): boolean {
+  let at = 0
+  for (const name in object) {
+    if (name !== HEAD[at]) return false
+    if (++at === HEAD.length) return true
+  }
+  return false
+}
+
+function headFirst(object: KubeObject): KubeObject {
+  const { kind, apiVersion, metadata } = object
+  return { kind, apiVersion, metadata, ...object } as KubeObject
 }
 
 /** What is kept of an object, in the version it is kept in; the object itself where it can be. */

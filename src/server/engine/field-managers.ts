@@ -41,7 +41,7 @@ function record(engine: Engine, write: Write, recorded: Recorded): Promise<void>
     ? (wanted: Wanted) => converted(engine, write, wanted).catch(() => undefined)
     : undefined
   if (heavy) return recordApart(engine, write, { recorded, convert })
-  if (convert) return settleLater(trackingUpdate(present, next, trackOptions(engine, write)), convert)
+  if (convert) return settleLater(trackingUpdate(present, next, { ...trackOptions(engine, write), paced: true }), convert)
   trackUpdate(present, next, trackOptions(engine, write))
 }
 
@@ -63,7 +63,7 @@ export function applied(
 ): KubeObject | Promise<KubeObject> {
   const options = { ...trackOptions(engine, write), kind: write.resource.kind, force }
   if (!asksStranger(write, present)) return serverSideApply(present, patch, options)
-  return settleLater(applying(present, patch, options), (wanted) => converted(engine, write, wanted))
+  return settleLater(applying(present, patch, { ...options, paced: true }), (wanted) => converted(engine, write, wanted))
 }
 
 /** Whether fields are owned in a version that only a stranger can show the object in. */

@@ -1,5 +1,5 @@
 // Whether a write would change anything: where it is kept, and but for times.
-import { clone } from '#api/clone.ts'
+import { clone, getOwn, type JsonObject } from '#api/clone.ts'
 import { equal } from '#api/equal.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
@@ -12,13 +12,21 @@ export function isUnchanged({ convert }: Kind, next: KubeObject, present: KubeOb
 
 /** Times of field managers alone are no change. What is mostly changed is looked at first: all but metadata. */
 function isSame(next: KubeObject, present: KubeObject): boolean {
-  const { metadata: after, ...rest } = next
-  const { metadata: before, ...restBefore } = present
-  if (!equal(rest, restBefore)) return false
+  const [after, before] = [next.metadata, present.metadata]
+  if (!sameRest(next as unknown as JsonObject, present as unknown as JsonObject)) return false
   if (equal(after, before)) return true
   const { managedFields: managers, ...meta } = after ?? {}
   const { managedFields: managersBefore, ...metaBefore } = before ?? {}
   if (!managers && !managersBefore) return false
   const timeless = (entries: typeof managers) => entries?.map(({ time: _time, ...entry }) => entry) ?? []
   return equal(meta, metaBefore) && equal(timeless(managers), timeless(managersBefore))
+}
+
+function sameRest(next: JsonObject, present: JsonObject): boolean {
+  for (const name in present) if (name !== 'metadata' && present[name] !== undefined && getOwn(next, name) === undefined) return false
+  for (const name in next) {
+    if (name === 'metadata' || next[name] === undefined) continue
+    if (!Object.hasOwn(present, name) || !equal(next[name], present[name])) return false
+  }
+  return true
 }

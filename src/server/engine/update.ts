@@ -175,12 +175,14 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
 /** Takes from the present object what this request may not touch. */
 function isolate({ resource: { kind }, attributes: { subresource }, trusted }: Write, next: Mutable, present: Mutable): void {
   if (subresource === 'status') {
-    for (const field of new Set([...Object.keys(next), ...Object.keys(present)])) {
-      if (field === 'status' || field === 'metadata' || next[field] === present[field]) continue
+    const take = (field: string) => {
+      if (field === 'status' || field === 'metadata' || next[field] === present[field]) return
       // Nobody is asked to change it: the frozen one will do.
       if (trusted && present[field] !== undefined) next[field] = present[field]
       else keep(next, present, field)
     }
+    for (const field of Object.keys(next)) take(field)
+    for (const field of Object.keys(present)) take(field)
   } else if (!subresource && hasStatus(kind)) keep(next, present, 'status')
 }
 
