@@ -25,6 +25,25 @@ test('LruMap forgets until what is left weighs little enough', () => {
   assert.equal(map.size, 1)
 })
 
+test('LruMap tells of what it forgets, and of nothing that was deleted or replaced', () => {
+  const told: [string, string][] = []
+  const forgotten = (key: string, value: string) => void told.push([key, value])
+  const map = new LruMap<string, string>(2, { weightOf: (_, value) => value.length, maxWeight: 10, forgotten })
+  map.set('a', '1')
+  map.set('a', '2')
+  map.set('b', '3')
+  map.delete('b')
+  map.set('c', '4')
+  map.set('d', '5')
+  map.set('large', 'x'.repeat(11))
+  assert.deepEqual(told, [
+    ['a', '2'],
+    ['c', '4'],
+    ['d', '5'],
+    ['large', 'x'.repeat(11)],
+  ])
+})
+
 test('LruMap goes on forgetting in order after all was forgotten, and what was used meanwhile last', () => {
   const map = new LruMap<number, string>(3, { weightOf: (_, value) => value.length, maxWeight: 100 })
   map.set(1, 'a')

@@ -5,6 +5,8 @@ export interface LruMapOptions<K, V> {
   weightOf(key: K, value: V): number
   /** How much all entries may weigh together, besides being at most so many. */
   maxWeight: number
+  /** Is told of what is forgotten, not of what was deleted or replaced. */
+  forgotten?(key: K, value: V): void
 }
 
 export class LruMap<K, V> {
@@ -46,7 +48,9 @@ export class LruMap<K, V> {
       this.#oldest = this.#entries.keys()
       value = this.#oldest.next().value
     }
+    const forgotten = this.#options?.forgotten && this.#entries.get(value!)
     this.delete(value!)
+    if (forgotten !== undefined) this.#options!.forgotten!(value!, forgotten)
   }
 
   delete(key: K): boolean {

@@ -41,7 +41,11 @@ export class StoreMirror {
   #lent: StoredObject[] = []
   /** The store is not followed: what is here goes stale until it has begun anew. */
   lost = false
-  readonly recent: ParsedCache = new LruMap(RECENT_OBJECTS, { weightOf: ({ bytes }) => bytes.length, maxWeight: RECENT_BYTES })
+  readonly recent: ParsedCache = new LruMap(RECENT_OBJECTS, {
+    weightOf: ({ size }) => size,
+    maxWeight: RECENT_BYTES,
+    forgotten: (stored) => stored.loosen(),
+  })
 
   constructor(store: Store, { log, clock }: { log: Logger; clock: Clock }) {
     this.#store = store

@@ -1,5 +1,6 @@
 // One stored object at one revision: the bytes as written (without resourceVersion) and, on demand, one frozen parsed copy shared by everyone.
 // The parsed copy lives as long as anyone holds it, or while it is among the recently used: keeping all would cost half-second collector pauses.
+// A weak reference costs as much as half a walk over the object, so it is made only when the object is no longer among the recently used.
 // What its writer made of it is lent for a moment, and shared only if somebody asks: most objects written are never asked for in this process.
 import { deepFreeze, freezeLarge, setOwn } from '#api/clone.ts'
 import type { KubeObject } from '#api/object.ts'
@@ -31,6 +32,8 @@ export class StoredObject {
   readonly bytes: Buffer
   readonly revision: number
   #parsed: WeakRef<KubeObject> | undefined
+  /** The same, while it is among the recently used. */
+  #recent: KubeObject | undefined
   /** Not shared yet: a reference that is only weak outlives two collections all the same. */
   #lent: { object: KubeObject; partsFrozen: boolean } | undefined
   #labels: Record<string, string> | null | undefined
@@ -59,7 +62,7 @@ export class StoredObject {
     const later = new StoredObject(this.key, this.bytes, revision)
     later.#fields = this.#fields
     this.share()
-    const known = this.#parsed?.deref()
+    const known = this.#known()
     if (known) later.adopt({ ...known, metadata: { ...known.metadata! } }, undefined, true)
     return later
   }
@@ -67,7 +70,7 @@ export class StoredObject {
   /** In the storage version, frozen, with its resourceVersion. */
   object(recent?: ParsedCache): KubeObject {
     this.share(recent)
-    const known = this.#parsed?.deref()
+    const known = this.#known()
     if (known) return known
     const object = this.#parse()
     this.adopt(object, recent)
@@ -76,7 +79,7 @@ export class StoredObject {
 
   /** The same for whoever takes one look now and keeps nothing of it. */
   glance(): KubeObject {
-    return this.#parsed?.deref() ?? this.#lent?.object ?? this.#parse()
+    return this.#known() ?? this.#lent?.object ?? this.#parse()
   }
 
   /** Takes `object`, which is what the bytes say and nobody's to change any more, until it is given back, or for good once anybody asks for it. */
@@ -101,7 +104,7 @@ export class StoredObject {
 
   /** Nobody has to read the bytes for it. */
   get isParsed(): boolean {
-    return this.#lent !== undefined || this.#parsed?.deref() !== undefined
+    return this.#lent !== undefined || this.#known() !== undefined
   }
 
   /** As `object`, where that takes long: with a turn for others between reading and freezing. */
@@ -119,14 +122,26 @@ export class StoredObject {
     if (partsFrozen) Object.freeze(Object.freeze(object).metadata)
     else if (this.bytes.length < LARGE_BYTES) deepFreeze(object)
     else freezeLarge(object)
-    this.#parsed = new WeakRef(object)
     this.#labels = object.metadata?.labels ?? null
-    recent?.set(this, object)
+    if (recent) {
+      this.#recent = object
+      recent.set(this, object)
+    } else this.#parsed = new WeakRef(object)
   }
 
   /** Lets go of the parsed copy: whoever asks for it again has it parsed again. */
   release(): void {
-    this.#parsed = this.#lent = undefined
+    this.#parsed = this.#recent = this.#lent = undefined
+  }
+
+  /** It is not among the recently used any more: the parsed copy lives as long as others hold it. */
+  loosen(): void {
+    if (this.#recent) this.#parsed = new WeakRef(this.#recent)
+    this.#recent = undefined
+  }
+
+  #known(): KubeObject | undefined {
+    return this.#recent ?? this.#parsed?.deref()
   }
 
   #parse(): KubeObject {
