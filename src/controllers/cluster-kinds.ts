@@ -45,8 +45,9 @@ export function createClusterKinds(builtin: readonly Kind<any>[], informers: Inf
     find(apiVersion, name) {
       const { group, version } = parseApiVersion(apiVersion)
       let other: Kind<any> | undefined
-      for (const kinds of [stored, custom(), remote.known()]) {
-        for (const kind of kinds) {
+      // Each list is made only when those before it do not have the kind: autoscalers ask for theirs in every pass.
+      for (const kinds of [() => stored, custom, () => remote.known()]) {
+        for (const kind of kinds()) {
           if (kind.kind !== name || kind.group !== group) continue
           if (kind.version === version) return kind
           other ??= kind
