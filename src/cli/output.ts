@@ -1,5 +1,4 @@
 // How commands speak: plain lines, kubectl-like columns, a question where a person sits at a terminal.
-import { createInterface } from 'node:readline/promises'
 
 export const say = (line: string): void => void process.stdout.write(`${line}\n`)
 export const complain = (line: string): void => void process.stderr.write(`sampan: ${line}\n`)
@@ -33,6 +32,7 @@ export const atTerminal = (): boolean => process.stdin.isTTY === true && process
 
 /** Asks on the terminal; anything but y or yes is no. */
 export async function confirm(question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())

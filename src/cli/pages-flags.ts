@@ -1,14 +1,9 @@
-// Flags that say where a part of a cluster on its own serves its health and its metrics, with upstream's names and, where it has them, ports.
+// Flags that say where a part of a cluster on its own serves its health and its metrics, with upstream's names.
 import { isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { UsageError } from './errors.ts'
 import { readNamedFile } from './named-file.ts'
 import type { PagesConfig } from './platform.ts'
-
-export const CONTROLLERS_PORT = 10_257
-export const SCHEDULER_PORT = 10_259
-/** One that no component of upstream has. */
-export const SIMULATED_NODES_PORT = 10_261
 
 export interface PagesFlags {
   bindAddress: string

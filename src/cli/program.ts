@@ -1,22 +1,14 @@
-// The command line: flags are mapped onto actions here and nowhere else. Exit codes: 0 done, 1 something stood in the way, 2 a wrong word.
+// The command line: flags are mapped onto actions here and nowhere else, and an action is loaded when it is asked for. Exit codes: 0 done, 1 something stood
+// in the way, 2 a wrong word.
 import { resolve } from 'node:path'
 import { Command, CommanderError } from 'commander'
-import { advanceClock, showClock } from './clock.ts'
 import { ACCESS_FLAGS, type Flag } from './access-flags.ts'
 import { AUDIT_FLAGS } from './audit-flags.ts'
 import { CommandError, UsageError } from './errors.ts'
-import { doctor } from './doctor.ts'
-import { down } from './down.ts'
-import { listImages, loadImage, removeImage, saveImage } from './image.ts'
 import { defaultDataDirectory } from './instance.ts'
-import { printKubeconfig } from './kubeconfig.ts'
 import { complain, say } from './output.ts'
 import type { Platform } from './platform.ts'
-import { reset } from './reset.ts'
-import { CONTROLLERS_PORT, SCHEDULER_PORT, SIMULATED_NODES_PORT } from './pages-flags.ts'
-import { runControllers, runScheduler, simulateNodes } from './role.ts'
-import { status } from './status.ts'
-import { up } from './up.ts'
+import { CONTROLLERS_PORT, SCHEDULER_PORT, SIMULATED_NODES_PORT } from './pages-ports.ts'
 import { versionText } from './version.ts'
 
 /** Runs one command line (without node and script) and resolves to the exit code. */
@@ -67,7 +59,9 @@ function program(platform: Platform): Command {
   root.commandsGroup('Its parts as processes of their own:')
   addParts(add, platform)
   root.commandsGroup('This program:')
-  withDirectory(add('doctor', 'check what this machine has and lacks')).action((options) => doctor(options, platform))
+  withDirectory(add('doctor', 'check what this machine has and lacks')).action(async (options) =>
+    (await import('./doctor.ts')).doctor(options, platform),
+  )
   add('version', 'print the version').action(() => say(versionText()))
   return root.helpCommand('help [command]', 'show what a command does')
 }
@@ -94,18 +88,24 @@ function addCluster(add: Add, platform: Platform): void {
       .option('--clock <what>', 'real, or virtual: time stands still until `sampan clock advance` (simulated nodes only)', 'real')
       .option('--scheduler-config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', fullPath)
       .option('--yes', 'install missing Debian packages without asking'),
-  ).action((options, self: Command) => up({ ...options, flags: flagsOf(self) }, platform))
-  withDirectory(add('down', 'stop a running instance in order')).action((options) => down(options, platform))
-  withDirectory(add('status', 'tell whether an instance runs, and how its nodes are')).action((options) => status(options, platform))
-  withDirectory(add('kubeconfig', 'print a kubeconfig for a running instance')).action((options) => printKubeconfig(options, platform))
+  ).action(async (options, self: Command) => (await import('./up.ts')).up({ ...options, flags: flagsOf(self) }, platform))
+  withDirectory(add('down', 'stop a running instance in order')).action(async (options) =>
+    (await import('./down.ts')).down(options, platform),
+  )
+  withDirectory(add('status', 'tell whether an instance runs, and how its nodes are')).action(async (options) =>
+    (await import('./status.ts')).status(options, platform),
+  )
+  withDirectory(add('kubeconfig', 'print a kubeconfig for a running instance')).action(async (options) =>
+    (await import('./kubeconfig.ts')).printKubeconfig(options, platform),
+  )
   withDirectory(add('reset', 'delete an instance: all objects, containers and images'))
     .option('--yes', 'do not ask')
-    .action((options) => reset(options, platform))
+    .action(async (options) => (await import('./reset.ts')).reset(options, platform))
 }
 
 function addParts(add: Add, platform: Platform): void {
-  withServer(add('server', 'start an API server alone')).action((options, self: Command) =>
-    up({ ...options, nodes: 'none', clock: 'real', serverOnly: true, flags: flagsOf(self) }, platform),
+  withServer(add('server', 'start an API server alone')).action(async (options, self: Command) =>
+    (await import('./up.ts')).up({ ...options, nodes: 'none', clock: 'real', serverOnly: true, flags: flagsOf(self) }, platform),
   )
   const withCluster = (command: Command) =>
     command.option('--kubeconfig <file>', "an administrator's access to the cluster; default: the user's own kubeconfig")
@@ -117,36 +117,38 @@ function addParts(add: Add, platform: Platform): void {
       .option('--tls-private-key-file <file>', 'its key')
   withPages(add('controllers', 'run the controllers of a cluster, or stand by while another process does'), CONTROLLERS_PORT)
     .option('--pki-dir <dir>', "the API server's keys: with them certificate signing requests are signed")
-    .action((options, self: Command) => runControllers({ ...options, flags: flagsOf(self) }, platform))
+    .action(async (options, self: Command) => (await import('./role.ts')).runControllers({ ...options, flags: flagsOf(self) }, platform))
   withPages(add('scheduler', 'run the scheduler of a cluster, or stand by while another process does'), SCHEDULER_PORT)
     .option('--config <file>', 'KubeSchedulerConfiguration: profiles, plugins, extenders', fullPath)
-    .action((options, self: Command) => runScheduler({ ...options, flags: flagsOf(self) }, platform))
+    .action(async (options, self: Command) => (await import('./role.ts')).runScheduler({ ...options, flags: flagsOf(self) }, platform))
   withPages(addTo(add('node', 'nodes that join a cluster'))('simulate', 'join simulated nodes, without containers'), SIMULATED_NODES_PORT)
     .option('--count <n>', 'how many', '1')
     .option('--name-prefix <text>', 'what their names begin with', 'simulated')
     .option('--first-subnet <n>', 'number of the first pod range to use; default: the first that nobody has')
-    .action((options, self: Command) => simulateNodes({ ...options, flags: flagsOf(self) }, platform))
+    .action(async (options, self: Command) => (await import('./role.ts')).simulateNodes({ ...options, flags: flagsOf(self) }, platform))
 }
 
 function addClock(add: Add, platform: Platform): void {
-  withDirectory(add('show', 'show what time it is there')).action((options) => showClock(options, platform))
+  withDirectory(add('show', 'show what time it is there')).action(async (options) =>
+    (await import('./clock.ts')).showClock(options, platform),
+  )
   withDirectory(add('advance', 'move it on and do everything due'))
     .argument('<duration>', 'such as 90s, 1h30m, 24h or 7d')
-    .action((duration, options) => advanceClock(duration, options, platform))
+    .action(async (duration, options) => (await import('./clock.ts')).advanceClock(duration, options, platform))
 }
 
 function addImages(add: Add, platform: Platform): void {
   withDirectory(add('load', 'load an OCI or docker-save archive'))
     .argument('<file.tar>', 'the archive')
-    .action((file, options) => loadImage(file, options, platform))
-  withDirectory(add('list', 'list images')).action((options) => listImages(options, platform))
+    .action(async (file, options) => (await import('./image.ts')).loadImage(file, options, platform))
+  withDirectory(add('list', 'list images')).action(async (options) => (await import('./image.ts')).listImages(options, platform))
   withDirectory(add('rm', 'remove an image'))
     .argument('<name>', 'as `sampan image list` shows it')
-    .action((name, options) => removeImage(name, options, platform))
+    .action(async (name, options) => (await import('./image.ts')).removeImage(name, options, platform))
   withDirectory(add('save', 'save an image as an OCI archive'))
     .argument('<name>', 'as `sampan image list` shows it')
     .argument('<file.tar>', 'the archive to write')
-    .action((name, file, options) => saveImage({ name, file }, options, platform))
+    .action(async (name, file, options) => (await import('./image.ts')).saveImage({ name, file }, options, platform))
 }
 
 function withDirectory(command: Command): Command {

@@ -37,7 +37,7 @@ export interface ResponseStream extends AsyncIterable<any> {
 
 /** A server that refuses again and again is not there for us. */
 const MAX_TRIES = 4
-export const MAX_BODY_BYTES = 512 * 1024 * 1024
+const MAX_BODY_BYTES = 512 * 1024 * 1024
 
 export class HttpSession implements AsyncDisposable {
   #options: SessionOptions

@@ -19,13 +19,9 @@ import { Encryption, type EncryptionParts } from '#server/encryption/encryption.
 import { localEncryption } from '#server/encryption/local-key.ts'
 import { OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
 import { ensurePki, type Pki } from '#server/pki/pki.ts'
-import { openEmbeddedStore } from '#store/embedded.ts'
-import { openEtcdStore } from '#store/etcd/etcd.ts'
-import { createMemoryStore } from '#store/memory.ts'
 import type { Store } from '#store/store.ts'
 import { accessOptions, admissionOptions } from './access-options.ts'
-import { auditorOf } from './auditor.ts'
-import { gatewayOf } from './real-node.ts'
+import { gatewayOf } from './gateway.ts'
 
 export interface ServerParts {
   store: Store
@@ -56,7 +52,8 @@ export async function apiServerOf(config: ClusterConfig, parts: ServerParts): Pr
   })
   const access = await accessOptions(config.access ?? {}, serviceAccountIssuer(clusterDomain))
   const admission = await admissionOptions(config.access ?? {})
-  const auditor = config.audit && (await auditorOf(config.audit, { clock, random, log: log.child({ service: 'audit' }) }))
+  const auditor =
+    config.audit && (await (await import('./auditor.ts')).auditorOf(config.audit, { clock, random, log: log.child({ service: 'audit' }) }))
   const server = createApiServer({
     store: seen,
     ...(encryption ? { encryption } : {}),
@@ -96,11 +93,13 @@ export async function openStore(
 ): Promise<Store> {
   switch (store.type) {
     case 'memory':
-      return createMemoryStore()
+      return (await import('#store/memory.ts')).createMemoryStore()
     case 'embedded':
-      return openEmbeddedStore({ directory: join(dataDirectory, 'store') })
-    case 'etcd':
+      return (await import('#store/embedded.ts')).openEmbeddedStore({ directory: join(dataDirectory, 'store') })
+    case 'etcd': {
+      const { openEtcdStore } = await import('#store/etcd/etcd.ts')
       return openEtcdStore({ target: { addresses: store.addresses, ...(store.tls ? { tls: store.tls } : {}) }, clock, opening: signal })
+    }
   }
 }
 

@@ -10,7 +10,6 @@ import type { Client } from '#client/client.ts'
 import type { Informers } from '#client/informer.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Commands } from '#lib/commands.ts'
-import { addressAt, subnetAt } from '#lib/ipv4.ts'
 import { type Logger, silentLogger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import type { Service } from '#lib/service.ts'
@@ -26,6 +25,7 @@ import { PAUSE_IMAGE } from '#node/images/pause-image.ts'
 import { createKubeletServer } from '#node/kubelet-server.ts'
 import { createNode } from '#node/node.ts'
 import { buildVersion } from '#server/endpoints/version.ts'
+import { gatewayOf, podCidrOf } from './gateway.ts'
 import { claimMachine } from './machine-claim.ts'
 
 export interface Surroundings {
@@ -41,13 +41,6 @@ export interface RealNodeOptions extends Surroundings {
 }
 
 const CNI_PLUGINS = ['/usr/lib/cni', '/opt/cni/bin']
-const NODE_SUBNET_BITS = 24
-
-/** This node's share of the pod range. It is the first node: others get theirs from the cluster. */
-const podCidrOf = ({ podCidr }: ClusterConfig): string => subnetAt(podCidr, NODE_SUBNET_BITS)
-/** The node's address: where pods and the API server reach it, and nobody outside this machine can. */
-export const gatewayOf = (config: ClusterConfig): string => addressAt(podCidrOf(config), 1)
-
 /** What must be there before anything listens on the gateway's address. */
 export function machineServices({ config, commands, clock, env, log }: RealNodeOptions): {
   network: Service

@@ -2,7 +2,7 @@
 import type { Kind } from '#api/kind.ts'
 import { StatusError } from '#api/status.ts'
 import type { Client } from '#client/client.ts'
-import { clientOver, type Transport } from '#client/http-client.ts'
+import { clientOver, type Transport } from '#client/transport-client.ts'
 import { MemoryExchange } from '#server/http/memory-exchange.ts'
 import type { Aggregator } from './aggregator.ts'
 

@@ -5,6 +5,7 @@ import { GrpcChannel, type GrpcTarget } from '#lib/grpc/channel.ts'
 import { GrpcError, hasGrpcCode } from '#lib/grpc/grpc-error.ts'
 import type { Clock } from '#lib/clock.ts'
 import { type Change, Compacted, type Entry, type Page, type Revision, RevisionMismatch, type Store } from '#store/store.ts'
+import { ownBytes } from './own-bytes.ts'
 import { etcdSchema, type KeyValue, type RangeResponse, type TxnResponse } from './schema.ts'
 import { EtcdWatch } from './watch.ts'
 
@@ -191,15 +192,8 @@ class EtcdStore implements Store {
   }
 }
 
-/** An exact copy of the value: a slice would pin the whole message it came in. */
 function entryOf({ key, value, createRevision, modRevision }: KeyValue): Entry {
   return { key: key.toString(), value: ownBytes(value), revision: modRevision, createRevision }
-}
-
-export function ownBytes(slice: Buffer): Buffer {
-  const own = Buffer.allocUnsafeSlow(slice.length)
-  slice.copy(own)
-  return own
 }
 
 /** The first key behind all keys with this prefix. */

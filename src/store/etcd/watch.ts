@@ -3,7 +3,7 @@ import type { GrpcChannel, StreamCall } from '#lib/grpc/channel.ts'
 import { GrpcError } from '#lib/grpc/grpc-error.ts'
 import type { Clock } from '#lib/clock.ts'
 import { type Change, Compacted, type Revision } from '#store/store.ts'
-import { ownBytes } from './etcd.ts'
+import { ownBytes } from './own-bytes.ts'
 import type { WatchResponse } from './schema.ts'
 
 export interface EtcdWatchOptions {
