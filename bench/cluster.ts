@@ -1,5 +1,5 @@
 // The figures of a whole cluster: start, idle, pod start, durable creates beside etcd. Prints the tables of docs/benchmarks.md.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { noEtcd } from '#store/etcd/testing.ts'
@@ -7,6 +7,7 @@ import { loadTestImages } from '../interop/images/load.ts'
 import { Instance, noRealNode } from '../interop/instance.ts'
 import { startEtcd } from './etcd.ts'
 import { markdown, median, quantile, rate } from './figures.ts'
+import { cpuSeconds } from './processor-time.ts'
 
 const STARTS = 7
 const PODS = 20
@@ -105,14 +106,6 @@ async function creates(): Promise<void> {
       `${Math.round(ours)}/s; etcd's own transactions ${beside}`,
     )
   }
-}
-
-/** Of all threads, by the scheduler's own account: ticks would miss what runs for less than one. */
-function cpuSeconds(pid: number): number {
-  const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) =>
-    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
-  )
-  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9
 }
 
 const sleep = (delayMs: number) => new Promise<void>((resolve) => setTimeout(resolve, delayMs))

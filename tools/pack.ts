@@ -8,6 +8,17 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+/** Compiled code is kept between starts, as the launcher of a checkout has it. */
+const ENTRY = `#!/usr/bin/env node
+import { enableCompileCache } from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+const { env } = process
+env.NODE_COMPILE_CACHE ||= join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sampan/compiled')
+enableCompileCache(env.NODE_COMPILE_CACHE)
+await import('./src/main.js')
+`
 
 interface Manifest {
   version: string
@@ -69,7 +80,7 @@ function build(target: string): void {
     imports: Object.fromEntries(imports),
   }
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(published, null, 2)}\n`)
-  writeFileSync(join(target, 'sampan.js'), "#!/usr/bin/env node\nimport './src/main.js'\n")
+  writeFileSync(join(target, 'sampan.js'), ENTRY)
   chmodSync(join(target, 'sampan.js'), 0o755)
   for (const file of ['README.md', 'LICENSE']) copyFileSync(join(root, file), join(target, file))
 }

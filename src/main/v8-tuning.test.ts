@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
+import { cachedDataVersionTag } from 'node:v8'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
-import { AT_REST, tuneByLoad, UNDER_LOAD } from './v8-tuning.ts'
+import { AT_REST, AT_START, tune, tuneByLoad, UNDER_LOAD } from './v8-tuning.ts'
 
 const MB = 2 ** 20
 const PROGRAM = `
@@ -30,7 +31,7 @@ test('tune lets the young generation grow under load, and not at rest', () => {
 // V8 passes over flags it does not know without a word.
 test('tune asks for what this V8 knows', () => {
   const known = execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8' })
-  for (const flag of [...AT_REST, ...UNDER_LOAD]) assert.ok(known.includes(`${flag.split('=')[0]} `), flag)
+  for (const flag of [...AT_START, ...UNDER_LOAD]) assert.ok(known.includes(`${flag.split('=')[0]} `), flag)
 })
 
 test('tuneByLoad goes by the processor time of the last two seconds', async () => {
@@ -43,4 +44,28 @@ test('tuneByLoad goes by the processor time of the last two seconds', async () =
     await clock.advance(2000)
   }
   assert.deepEqual(applied, [AT_REST, UNDER_LOAD, AT_REST])
+})
+
+test('asAtStart does its work under the flags of the start, and leaves those that were there', async () => {
+  const clock = createVirtualClock()
+  let used = 0
+  const applied: string[] = []
+  const apply = (flags: readonly string[]) => {
+    applied.push(...flags)
+    tune(flags)
+  }
+  tune(AT_START)
+  const atStart = cachedDataVersionTag()
+  using tuning = tuneByLoad(clock, { cpuMs: () => used, apply })
+  for (const ms of [0, 2000, 0]) {
+    used += ms
+    await clock.advance(2000)
+    const before = cachedDataVersionTag()
+    tuning.asAtStart(() => assert.equal(cachedDataVersionTag(), atStart))
+    assert.equal(cachedDataVersionTag(), before)
+    assert.throws(() => tuning.asAtStart(() => assert.fail('not kept')), /not kept/)
+    assert.equal(cachedDataVersionTag(), before)
+  }
+  // At rest again, what is called often stays compiled sooner.
+  assert.ok(applied.at(-1) === AT_REST[0] && applied.at(-2) === UNDER_LOAD[1])
 })
