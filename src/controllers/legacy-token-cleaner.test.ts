@@ -17,7 +17,7 @@ test('legacyTokenCleaner calls tokens nobody uses invalid, then deletes them, an
     apiVersion: 'v1',
     kind: 'ServiceAccount',
     metadata: { namespace, name: 'robot' },
-    secrets: [{ name: 'unused' }, { name: 'used' }],
+    secrets: [{ name: 'unused' }, { name: 'used' }, { name: 'marked' }, { name: 'last-day' }],
   })
   const annotations = {
     'kubernetes.io/service-account.name': 'robot',
@@ -29,6 +29,8 @@ test('legacyTokenCleaner calls tokens nobody uses invalid, then deletes them, an
     ['unused', {}],
     ['used', { 'kubernetes.io/legacy-token-last-used': day(300) }],
     ['by-hand', {}],
+    ['marked', { [INVALID_SINCE]: 'once' }],
+    ['last-day', { 'kubernetes.io/legacy-token-last-used': day(2) }],
   ] as const)
     await client.create(Secret, {
       apiVersion: 'v1',
@@ -49,7 +51,10 @@ test('legacyTokenCleaner calls tokens nobody uses invalid, then deletes them, an
   assert.equal(await labelOf('unused'), undefined)
   await run(367)
   assert.deepEqual([await labelOf('unused'), await labelOf('used'), await labelOf('by-hand')], [day(367), undefined, undefined])
+  assert.deepEqual([await labelOf('marked'), await labelOf('last-day')], [day(367), undefined])
   await eventually(() => informers.of(Secret).get({ namespace, name: 'unused' })?.metadata?.labels?.[INVALID_SINCE])
+  await run(368)
+  assert.equal(await labelOf('last-day'), day(368))
   await run(700)
   assert.equal(await labelOf('unused'), day(367))
   await run(367 + 367)

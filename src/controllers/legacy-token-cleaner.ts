@@ -46,22 +46,31 @@ async function look(key: { namespace: string; name: string }, account: ServiceAc
   const secret = informers.of(Secret).get(key)
   if (
     !secret ||
+    secret.metadata?.deletionTimestamp ||
     secret.type !== SERVICE_ACCOUNT_TOKEN_TYPE ||
     secret.metadata?.annotations?.[SERVICE_ACCOUNT_UID_ANNOTATION] !== account.metadata?.uid
   )
     return
   const longAgo = clock.now() - PERIOD_MS
-  const { creationTimestamp = '', labels = {}, uid = '', resourceVersion } = secret.metadata ?? {}
-  const recently = (time: string | undefined) => time !== undefined && !(Date.parse(time) <= longAgo)
-  if (recently(creationTimestamp ?? undefined) || recently(labels[TOKEN_LAST_USED_LABEL]) || isMounted(key, context)) return
+  const { creationTimestamp, labels = {}, uid = '', resourceVersion } = secret.metadata ?? {}
+  if (!creationTimestamp || Date.parse(creationTimestamp) >= longAgo) return
+  // The year's first day belongs to it.
+  const recently = (date: string) => date >= dateOf(longAgo)
+  const lastUsed = labels[TOKEN_LAST_USED_LABEL]
+  if (lastUsed !== undefined && (!isDate(lastUsed) || recently(lastUsed))) return
+  if (isMounted(key, context)) return
   const invalidSince = labels[TOKEN_INVALID_SINCE_LABEL]
   const preconditions = { uid, ...(resourceVersion ? { resourceVersion } : {}) }
-  if (invalidSince === undefined) {
-    const today = new Date(clock.now()).toISOString().slice(0, 10)
+  if (invalidSince === undefined || !isDate(invalidSince)) {
+    const today = dateOf(clock.now())
     const patch = { metadata: { ...preconditions, labels: { [TOKEN_INVALID_SINCE_LABEL]: today } } }
     await client.patch(Secret, key, { type: 'merge', patch }).catch(ignoreOvertaken)
   } else if (!recently(invalidSince)) await client.delete(Secret, key, { preconditions }).catch(ignoreOvertaken)
 }
+
+const dateOf = (time: number): string => new Date(time).toISOString().slice(0, 10)
+
+const isDate = (text: string): boolean => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))
 
 function isMounted({ namespace, name }: { namespace: string; name: string }, { informers }: ControllerContext): boolean {
   return informers

@@ -2,7 +2,7 @@
 import { StatusError } from '#api/status.ts'
 import type { UserInfo } from '#client/client.ts'
 import type { AuthenticationRequest, Authenticator } from '#server/request.ts'
-import { authenticateToken, type TokenAuthenticator } from './token-authenticators.ts'
+import { authenticateToken, BadToken, type TokenAuthenticator } from './token-authenticators.ts'
 
 const AUTHENTICATED = 'system:authenticated'
 /** Among a user's extra: which credential this was. */
@@ -48,6 +48,7 @@ export function bearerTokens(authenticators: () => readonly TokenAuthenticator[]
         for (const [key, value] of Object.entries(annotations)) annotate?.(key, value)
         return user
       } catch (cause) {
+        if (cause instanceof BadToken) for (const [key, value] of Object.entries(cause.annotations)) annotate?.(key, value)
         throw new StatusError('Unauthorized', 'Unauthorized', { cause })
       }
     },

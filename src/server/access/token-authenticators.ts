@@ -16,6 +16,16 @@ export interface TokenAuthenticator {
   authenticateToken(token: string, audiences: readonly string[]): TokenAnswer | undefined | Promise<TokenAnswer | undefined>
 }
 
+/** Why a token is bad, where its use is worth noting all the same. */
+export class BadToken extends Error {
+  readonly annotations: Readonly<Record<string, string>>
+
+  constructor(message: string, annotations: Readonly<Record<string, string>> = {}) {
+    super(message)
+    this.annotations = annotations
+  }
+}
+
 const LONGEST_TOKEN = 16 * 1024
 
 /** The first that knows the token answers; when none does, an Error tells what each had against it. */
@@ -25,6 +35,7 @@ export async function authenticateToken(
   audiences: readonly string[],
 ): Promise<TokenAnswer> {
   const reasons: string[] = []
+  const annotations: Record<string, string> = {}
   for (const authenticator of token.length <= LONGEST_TOKEN ? authenticators : []) {
     try {
       const asked = authenticator.authenticateToken(token, audiences)
@@ -32,9 +43,10 @@ export async function authenticateToken(
       if (answer) return answer
     } catch (error) {
       reasons.push((error as Error).message)
+      if (error instanceof BadToken) Object.assign(annotations, error.annotations)
     }
   }
-  throw new Error(reasons.length > 0 ? `[${['invalid bearer token', ...reasons].join(', ')}]` : 'invalid bearer token')
+  throw new BadToken(reasons.length > 0 ? `[${['invalid bearer token', ...reasons].join(', ')}]` : 'invalid bearer token', annotations)
 }
 
 /** Who does not know audiences vouches for those of this API server alone. */
