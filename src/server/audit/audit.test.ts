@@ -145,6 +145,20 @@ test('audit records a write with its objects, its reason and the identity the cl
   })
 })
 
+test('audit tells what is worth noting of credentials that were refused', async () => {
+  const authenticators: ServerExtensions['authenticators'] = [
+    {
+      async authenticate({ annotate }) {
+        annotate?.('authentication.k8s.io/legacy-token-invalidated', 's/x')
+        throw new StatusError('Unauthorized', 'Unauthorized')
+      },
+    },
+  ]
+  await using server = await audited([{ level: 'Metadata' }], { extensions: { ...asDave, authenticators } })
+  await server.send('GET', `${IN_DEFAULT}/configmaps/a`)
+  assert.deepEqual(server.events()[0].annotations, { 'authentication.k8s.io/legacy-token-invalidated': 's/x' })
+})
+
 test('audit records refusals: forbidden, not found, unknown callers', async () => {
   await using server = await audited([{ level: 'Metadata' }], { more: { omitStages: ['RequestReceived'] }, extensions: asDave })
   const headers = { authorization: 'Bearer x' }

@@ -39,9 +39,13 @@ export class Auditor implements AsyncDisposable {
   }
 
   /** Who could not say who they are. */
-  refused(attributes: Omit<RequestAttributes, 'user'>, source: AuditSource, message: string): void {
+  refused(
+    attributes: Omit<RequestAttributes, 'user'>,
+    source: AuditSource,
+    { message, annotations }: { message: string; annotations: ReadonlyMap<string, string> },
+  ): void {
     const user: UserInfo = { username: '', groups: [] }
-    const record = this.begin({ ...attributes, user }, source, new Map())
+    const record = this.begin({ ...attributes, user }, source, annotations)
     if (!record) return
     record.status = { status: 'Failure', message, reason: 'Unauthorized', code: 401 }
     void this.tell(record, 'ResponseStarted')

@@ -70,7 +70,7 @@ export function auditRefusals(auditor: Auditor): Link {
         const { authorization } = call.exchange.headers
         const tried = [...(authorization ? ['bearer'] : []), ...(call.exchange.peer.badCertificate ? ['x509'] : [])]
         const what = tried.length > 0 ? `attempted: ${tried.join(', ')}` : 'no credentials provided'
-        auditor.refused(call.info, sourceOf(call), `Authentication failed, ${what}`)
+        auditor.refused(call.info, sourceOf(call), { message: `Authentication failed, ${what}`, annotations: call.annotations })
       }
       throw error
     }
