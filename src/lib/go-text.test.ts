@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { goJson, goQuoted, goText, goValue } from './go-text.ts'
+import { goFloat, goJson, goQuoted, goText, goValue } from './go-text.ts'
 
 test('goQuoted spells out what cannot be printed', () => {
   const rows: [string, string][] = [
@@ -30,4 +30,22 @@ test('goValue prints as %#v does', () => {
     goValue({ b: [1, 'x"', null, true], a: { c: 1.5 } }),
     'map[string]interface {}{"a":map[string]interface {}{"c":1.5}, "b":[]interface {}{1, "x\\"", interface {}(nil), true}}',
   )
+})
+
+test('goFloat prints as %g does', () => {
+  const rows: [number, string][] = [
+    [0, '0'],
+    [-0, '-0'],
+    [1.5, '1.5'],
+    [0.0001, '0.0001'],
+    [0.00001, '1e-05'],
+    [999_999.5, '999999.5'],
+    [1_000_000, '1e+06'],
+    [-123_456_789, '-1.23456789e+08'],
+    [2 ** 53, '9.007199254740992e+15'],
+    [1e100, '1e+100'],
+    [Number.NaN, 'NaN'],
+    [-Infinity, '-Inf'],
+  ]
+  for (const [value, expected] of rows) assert.equal(goFloat(value), expected)
 })

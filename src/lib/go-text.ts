@@ -84,8 +84,15 @@ function print(value: unknown, form: Form): string {
   return form.map(members.map(([name, inner]) => `${form.text(name)}:${print(inner, form)}`))
 }
 
-/** Whole numbers are integers; others take the shorter of the two notations from 21 digits on. */
+/** Whole numbers are integers. */
 function number(value: number): string {
-  if (Number.isInteger(value)) return String(value)
-  return String(value).replace(/e([-+])(\d)$/, 'e$10$2')
+  return Number.isInteger(value) ? String(value) : goFloat(value)
+}
+
+/** As `%g` and `%v`, with as many digits as it takes; from a million on, and below a ten-thousandth, with an exponent of two digits at least. */
+export function goFloat(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'
+  const magnitude = Math.abs(value)
+  if (magnitude === 0 || (magnitude >= 1e-4 && magnitude < 1e6)) return Object.is(value, -0) ? '-0' : String(value)
+  return value.toExponential().replace(/e([-+])(\d)$/, 'e$10$2')
 }

@@ -1,4 +1,5 @@
 // One histogram of /metrics, by labels. The number of series is bounded: what would begin one too many is not counted.
+import { goFloat } from './go-text.ts'
 import type { MetricFamily, MetricSample } from './metric-family.ts'
 
 /** What is counted of one set of labels. Who counts often keeps it. */
@@ -27,17 +28,11 @@ export class Series {
     let count = 0
     const parts = this.buckets.map((value, index) => {
       count += value
-      const le = index < this.#bounds.length ? boundText(this.#bounds[index]!) : '+Inf'
+      const le = index < this.#bounds.length ? goFloat(this.#bounds[index]!) : '+Inf'
       return { labels: { ...labels, le }, value: count, suffix: '_bucket' }
     })
     return [...parts, { labels, value: this.sum, suffix: '_sum' }, { labels, value: count, suffix: '_count' }]
   }
-}
-
-/** As Go prints it: queries name bounds by their text. */
-function boundText(bound: number): string {
-  if (bound === 0 || (bound >= 1e-4 && bound < 1e6)) return String(bound)
-  return bound.toExponential().replace(/e([-+])(\d)$/, 'e$10$2')
 }
 
 const MAX_SERIES = 2000

@@ -58,6 +58,7 @@ const values: [source: string, result: unknown][] = [
   ['false && 1 / 0 > 0', false],
   ['self.m.x + self.m["x"]', 'yy'],
   ['self.s.size()', 6],
+  ["string(1000000.0) + ' ' + string(0.00001) + ' ' + string(123456.5)", '1e+06 1e-05 123456.5'],
   ['self.s.charAt(5) + self.s.substring(1, 2) + string(self.s.indexOf("o"))', '😀ä4'],
   ['self.s.replace("l", "L", 1).upperAscii()', 'HäLLO😀'],
   ['"a,b,c".split(",", 2).join("-")', 'a-b,c'],

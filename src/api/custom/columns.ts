@@ -4,7 +4,11 @@ import { humanAge } from '#api/human-duration.ts'
 import type { Column } from '#api/kind.ts'
 import { nameColumn } from '#api/kinds/columns.ts'
 import type { KubeObject } from '#api/object.ts'
+import { goFloat, goJson } from '#lib/go-text.ts'
+import { byKey } from '#lib/order.ts'
 import { JsonPath } from './json-path.ts'
+
+const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[-+]\d\d:\d\d)$/
 
 const AGE: CustomResourceColumnDefinition = {
   name: 'Age',
@@ -34,14 +38,27 @@ function columnOf({
     format,
     priority,
     value(object, { now }) {
-      const found = path.find(object)
-      if (found.length === 0) return null
-      return kind === 'string' ? found.map(text).join(' ') : cell(found[0], kind, now)
+      // Of several values the first is shown.
+      const [found] = path.find(object)
+      if (found === undefined) return null
+      return kind === 'string' ? text(found) : cell(found, kind, now)
     },
   }
 }
 
-const text = (value: unknown): string => (value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value))
+/** As Go's templates print a value: maps and lists as JSON, maps by their keys. */
+function text(value: unknown): string {
+  if (value === null) return '<no value>'
+  if (typeof value === 'object') return goJson(sorted(value))
+  return typeof value === 'number' && !Number.isInteger(value) ? goFloat(value) : String(value)
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (value === null || typeof value !== 'object') return value
+  const members = Object.entries(value).toSorted(byKey)
+  return Object.fromEntries(members.map(([name, inner]) => [name, sorted(inner)]))
+}
 
 function cell(value: unknown, type: string, now: number): unknown {
   switch (type) {
@@ -53,7 +70,7 @@ function cell(value: unknown, type: string, now: number): unknown {
       return typeof value === 'boolean' ? value : null
     case 'date':
       if (typeof value !== 'string') return null
-      return Number.isNaN(Date.parse(value)) ? '<invalid>' : humanAge(value, now)
+      return value === '' || (RFC3339.test(value) && !Number.isNaN(Date.parse(value))) ? humanAge(value, now) : '<invalid>'
     default:
       return null
   }

@@ -1,4 +1,5 @@
 // CEL's standard functions and operators over numbers, text, time, lists and maps. Numbers that leave their range are errors, never wrapped.
+import { goFloat } from '#lib/go-text.ts'
 import { compare, compareNumbers, equals, isNumber, KEY_WORK, noOverload } from './compare.ts'
 import { declare, type Declaration, type Handler, type Run } from './functions.ts'
 import {
@@ -229,7 +230,7 @@ function conversions(): Declaration[] {
     declare('string(bool): string', (_, value) => String(value)),
     declare('string(int): string', (_, value) => String(value)),
     declare('string(uint): string', (_, { value }) => String(value)),
-    declare('string(double): string', (_, value) => showDouble(value)),
+    declare('string(double): string', (_, value) => goFloat(value)),
     declare('string(bytes): string', (_, bytes) => textOf(bytes), costOfTarget),
     declare('string(timestamp): string', (_, value) => showTimestamp(value)),
     declare('string(duration): string', (_, value) => showDuration(value)),
@@ -254,14 +255,6 @@ function doubleOf(text: string): Value {
   const named = /^([-+]?)(inf(?:inity)?|nan)$/i.exec(text)
   if (!named) return cannotParse(text, 'ParseFloat')
   return named[2]!.toLowerCase() === 'nan' ? Number.NaN : named[1] === '-' ? -Infinity : Infinity
-}
-
-/** As Go's `%g`: exponents of at least two digits. */
-export function showDouble(value: number): string {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'
-  const magnitude = Math.abs(value)
-  if (magnitude !== 0 && (magnitude < 1e-4 || magnitude >= 1e21)) return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
-  return String(value)
 }
 
 function textOf(bytes: Uint8Array): Value {

@@ -1,7 +1,6 @@
 // The extension library of strings, version 2. Positions count code points.
-import { GO_ESCAPES } from '#lib/go-text.ts'
+import { GO_ESCAPES, goFloat } from '#lib/go-text.ts'
 import { costOfText, declare, type Declaration } from './functions.ts'
-import { showDouble } from './standard.ts'
 import { showDuration, showTimestamp } from './time.ts'
 import {
   Duration,
@@ -168,7 +167,7 @@ function formatted(value: Value, verb: string, precision: number | undefined): s
 }
 
 function fixed(value: number, digits: number): string {
-  if (!Number.isFinite(value)) return showDouble(value)
+  if (!Number.isFinite(value)) return goFloat(value)
   const up = value.toFixed(digits)
   // What is as near to both goes to the even one, where toFixed goes away from zero.
   const exact = value.toFixed(Math.min(100, digits + 25))
@@ -192,7 +191,7 @@ const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.to
 
 function shown(value: Value, depth: number): string {
   if (typeof value === 'string') return value
-  if (typeof value === 'number') return showDouble(value)
+  if (typeof value === 'number') return goFloat(value)
   if (value instanceof Uint) return String(value.value)
   if (value instanceof Timestamp) return showTimestamp(value)
   if (value instanceof Duration) return showDuration(value)

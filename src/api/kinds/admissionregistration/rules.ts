@@ -1,11 +1,12 @@
 // What webhooks and CEL policies have in common: which requests they are about, and conditions on them.
 import { duplicate, forbidden, invalid, notSupported, required, tooMany } from '#api/field-error.ts'
-import type { MatchCondition, MatchResources, ParamKind, ParamRef, RuleWithOperations } from '#api/generated/types.ts'
+import type { LabelSelector, MatchCondition, MatchResources, ParamKind, ParamRef, RuleWithOperations } from '#api/generated/types.ts'
 import { columnsOf } from '#api/kinds/columns.ts'
 import { dns1035Label, dnsSubdomain, pathSegment, qualifiedName } from '#api/names.ts'
 import type { KubeObject } from '#api/object.ts'
 import { checkAmong, checkMessages, checkOneOf, each, type Errors } from '#api/validation/checks.ts'
 import { validateLabelSelector } from '#api/validation/label-selector.ts'
+import { byKey } from '#lib/order.ts'
 
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
 
@@ -145,11 +146,22 @@ export const paramKindText = (kind: ParamKind | undefined) => (kind ? `${kind.ap
 function paramRefText(ref: ParamRef | undefined): string {
   if (!ref) return '<unset>'
   if (ref.name) return ref.namespace ? `${ref.namespace}/${ref.name}` : `*/${ref.name}`
-  return ref.selector
-    ? Object.entries(ref.selector.matchLabels ?? {})
-        .map(([key, value]) => `${key}=${value}`)
-        .join(',')
-    : '<unset>'
+  return ref.selector ? selectorText(ref.selector) : '<unset>'
+}
+
+/** As Go prints the structure. */
+function selectorText({ matchLabels, matchExpressions }: LabelSelector): string {
+  const labels = Object.entries(matchLabels ?? {})
+    .toSorted(byKey)
+    .map(([key, value]) => `${key}: ${value},`)
+  const expressions = (matchExpressions ?? []).map(
+    ({ key, operator, values }) => `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${(values ?? []).join(' ')}],},`,
+  )
+  const parts = [
+    `MatchLabels:map[string]string{${labels.join('')}}`,
+    `MatchExpressions:[]LabelSelectorRequirement{${expressions.join('')}}`,
+  ]
+  return `&LabelSelector{${parts.join(',')},}`
 }
 
 /** Reserved for configurations read from files. */

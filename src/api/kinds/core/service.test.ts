@@ -159,6 +159,15 @@ const rows: [Kind<any>, string, Change, unknown[]][] = [
     ['x', 'LoadBalancer', '10.96.0.10', '<pending>', '80/TCP', '<unknown>', 'app=a'],
   ],
   [
+    Service,
+    'the addresses of a load balancer, in order, and others',
+    (service) => {
+      allocated({ type: 'LoadBalancer', externalIPs: ['9.9.9.9', '1.1.1.1'] })(service)
+      service.status = { loadBalancer: { ingress: [{ hostname: 'b' }, { ip: '5.5.5.5' }, { hostname: 'b' }, { hostname: 'a' }] } }
+    },
+    ['x', 'LoadBalancer', '10.96.0.10', '5.5.5.5,a,b,9.9.9.9,1.1.1.1', '80/TCP', '<unknown>', 'app=a'],
+  ],
+  [
     Endpoints,
     'its addresses',
     (e) => (e.subsets[0].addresses = ['1', '2', '3', '4'].map((last) => ({ ip: `10.0.0.${last}` }))),

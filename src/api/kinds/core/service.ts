@@ -100,7 +100,7 @@ function externalAddress({ spec, status }: Service): string {
       return external.join(',') || '<none>'
     case 'LoadBalancer': {
       const ingress = (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip || hostname || '').filter(Boolean)
-      return [...new Set([...ingress, ...external])].join(',') || '<pending>'
+      return [...[...new Set(ingress)].toSorted(), ...external].join(',') || '<pending>'
     }
     case 'ExternalName':
       return spec.externalName ?? ''
