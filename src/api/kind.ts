@@ -119,6 +119,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Served but never stored (reviews, bindings, token requests). */
   virtual?: boolean
   columns: readonly Column<T>[]
+  /** Makes its schema in slices, where it is made at once when it is first looked at. */
+  prepareSchema?(): Promise<void>
   /** What a custom kind was made of, enough to make it again: its definition, frozen. */
   madeOf?: KubeObject
   /** Row conditions of a Table (completed pods). */

@@ -8,7 +8,11 @@ export class ProtobufWriter {
   /** Everything from here on is written. */
   #start: number
 
-  constructor(size = FIRST_SIZE) {
+  /** What messages made of these objects hold, written already. */
+  readonly written: ReadonlyMap<object, Uint8Array> | undefined
+
+  constructor(size = FIRST_SIZE, written?: ReadonlyMap<object, Uint8Array>) {
+    this.written = written
     this.#bytes = Buffer.allocUnsafe(size)
     this.#start = size
   }
@@ -76,9 +80,14 @@ export class ProtobufWriter {
   }
 
   bytes(value: Uint8Array): void {
+    this.raw(value)
+    this.unsigned(value.length)
+  }
+
+  /** What is encoded already. */
+  raw(value: Uint8Array): void {
     const at = this.#claim(value.length)
     this.#bytes.set(value, at)
-    this.unsigned(value.length)
   }
 
   /** Room for so many bytes before all others. May replace the buffer: call it first. */

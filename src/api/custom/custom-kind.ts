@@ -13,7 +13,7 @@ import { checkStructure } from './lists.ts'
 import { pruneResource } from './prune.ts'
 import { checkRules, rulesBlocked } from './rule-check.ts'
 import { hasRules, RuleTree } from './rule-tree.ts'
-import { resourceSchema } from './schema.ts'
+import { resourceSchema, resourceSchemaInSteps } from './schema.ts'
 import { Validator } from './validate.ts'
 
 type Resource = KubeObject & Record<string, unknown>
@@ -67,6 +67,9 @@ export function customKind(
       schema ??= resourceSchema(root, selectableFields(version))
       return schema
     },
+    async prepareSchema() {
+      schema ??= await paced(resourceSchemaInSteps(root, selectableFields(version)), SCHEMAS_PER_TURN)
+    },
     get versions() {
       return siblings?.()
     },
@@ -106,6 +109,9 @@ export function customKind(
     madeOf: definition,
   }
 }
+
+/** Some 5 ms. */
+const SCHEMAS_PER_TURN = 5000
 
 /** Cost to evaluate before others have a turn. */
 const SLICE = 100_000

@@ -23,23 +23,46 @@ const STRUCTURAL = new Set([
 ])
 
 /** Of a whole resource: with the fields every object has. `published`: further keywords of the root. */
-export function resourceSchema(root: JSONSchemaProps, published: Record<string, unknown> = {}): Schema {
-  const schema = schemaOf({ ...root, ...published })
+export function resourceSchema(root: JSONSchemaProps, published?: Record<string, unknown>): Schema {
+  const steps = resourceSchemaInSteps(root, published)
+  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value
+}
+
+/** One schema a step: there may be very many. */
+export function* resourceSchemaInSteps(root: JSONSchemaProps, published: Record<string, unknown> = {}): Generator<number, Schema> {
+  const schema = {} as Schema
+  const todo: Todo[] = [{ raw: { ...root, ...published }, schema }]
+  for (let next = todo.pop(); next; next = todo.pop()) {
+    fill(next, todo)
+    yield 1
+  }
   const metadata = definition('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta')
   const text: Schema = { type: 'string' }
   schema.properties = { apiVersion: text, kind: text, ...schema.properties, metadata }
   return schema
 }
 
-function schemaOf(raw: JSONSchemaProps): Schema {
+interface Todo {
+  raw: JSONSchemaProps
+  /** Empty, and in its place. */
+  schema: Schema
+}
+
+/** The schemas within are left to do. */
+function fill({ raw, schema }: Todo, todo: Todo[]): void {
+  const inner = (within: JSONSchemaProps): Schema => {
+    const empty = {} as Schema
+    todo.push({ raw: within, schema: empty })
+    return empty
+  }
   const embedded = raw['x-kubernetes-embedded-resource'] === true
-  const schema: Schema = { type: (raw.type || 'any') as Schema['type'] }
+  schema.type = (raw.type || 'any') as Schema['type']
   if (raw['x-kubernetes-int-or-string']) Object.assign(schema, { type: 'any', format: 'int-or-string' })
   if (raw.description) schema.description = raw.description
-  if (raw.properties) schema.properties = mapValues(raw.properties, schemaOf)
+  if (raw.properties) schema.properties = mapValues(raw.properties, inner)
   if (raw.required?.length) schema.required = raw.required
-  if (isSchema(raw.items)) schema.items = schemaOf(raw.items)
-  if (isSchema(raw.additionalProperties)) schema.additionalProperties = schemaOf(raw.additionalProperties)
+  if (isSchema(raw.items)) schema.items = inner(raw.items)
+  if (isSchema(raw.additionalProperties)) schema.additionalProperties = inner(raw.additionalProperties)
   else if (raw.additionalProperties === true) schema.additionalProperties = { type: 'any', preserveUnknownFields: true }
   if (raw.enum) schema.enum = raw.enum
   if (raw.default !== undefined) schema.default = raw.default
@@ -57,7 +80,6 @@ function schemaOf(raw: JSONSchemaProps): Schema {
   }
   const constraints = Object.fromEntries(Object.entries(raw).filter(([field]) => !STRUCTURAL.has(field)))
   if (Object.keys(constraints).length > 0) schema.constraints = constraints
-  return schema
 }
 
 const isSchema = (value: unknown): value is JSONSchemaProps => typeof value === 'object' && value !== null && !Array.isArray(value)

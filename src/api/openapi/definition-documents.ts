@@ -5,10 +5,12 @@ import type { Kind } from '#api/kind.ts'
 import type { GroupVersionKind } from '#api/object.ts'
 import type { Schema } from '#api/schema.ts'
 import { byKey } from '#lib/order.ts'
+import { Pace } from '#lib/paced.ts'
 import { definitionOfKind, listDefinitionOf, META } from './definition-names.ts'
 import { fieldDefaults, zeroOf } from './published-defaults.ts'
 import type { DefinitionTexts, Descriptions } from './descriptions.ts'
-import { version2Schema } from './version-2-schema.ts'
+import { subtreesOf } from './subtrees.ts'
+import { inlineSchemas, version2InSlices } from './version-2-schema.ts'
 
 export type Dialect = 'v2' | 'v3'
 type Json = Record<string, unknown>
@@ -23,7 +25,8 @@ export class DefinitionDocuments {
   readonly #texts: Descriptions
   readonly #kinds = new Map<string, GroupVersionKind[]>()
   /** Made when they are asked for: each may be large. */
-  readonly #custom = new Map<string, () => Schema>()
+  readonly #custom = new Map<string, () => Promise<Schema>>()
+  readonly #prepared = new Map<string, Prepared>()
   readonly #unions = unions()
 
   constructor(kinds: Iterable<Kind<any>>, dialect: Dialect, texts: Descriptions) {
@@ -35,7 +38,7 @@ export class DefinitionDocuments {
       versions.set(`${group}/${version}`, { group, version })
       this.#name(definitionOfKind(kind), kind)
       this.#name(listDefinitionOf(kind), { group, version, kind: kind.listKind })
-      if (!kind.schema.name) this.#add(kind)
+      if (kind.madeOf || !kind.schema.name) this.#add(kind)
       for (const { kind: other } of Object.values(kind.subresources)) if (other) this.#name(definitionOfKind(other), other)
     }
     for (const version of versions.values()) {
@@ -44,20 +47,31 @@ export class DefinitionDocuments {
     for (const kind of CORE_META) this.#name(`${META}.${kind}`, { group: '', version: 'v1', kind })
   }
 
-  /** The first half of the work that a large custom definition makes. */
-  prepare(name: string): void {
-    const schema = this.#custom.get(name)?.()
-    if (schema) this.#custom.set(name, () => schema)
+  /** Not one of the release's. */
+  isCustom(name: string): boolean {
+    return this.#custom.has(name)
+  }
+
+  /** Most of the work that a large custom definition makes, in slices. To be done before it is asked for. */
+  async prepare(name: string): Promise<void> {
+    const schema = await this.#custom.get(name)?.()
+    if (!schema) return
+    const prepared = { schema, spelled: new Map<Schema, Json>(), refers: new Set<string>() }
+    const pace = new Pace(SCHEMAS_PER_TURN)
+    for (const part of await pace.run(subtreesOf(schema, inlineSchemas, SCHEMAS_PER_TURN))) {
+      prepared.spelled.set(part, this.#spell(part, prepared))
+      await pace.after(SCHEMAS_PER_TURN)
+    }
+    this.#prepared.set(name, prepared)
   }
 
   /** The definition spelled out, and the names of all it refers to; undefined where there is none. */
   document(name: string): { document: Json; refers: Set<string> } | undefined {
-    const schema = this.#custom.get(name)?.() ?? definitions().get(name)
+    const { schema = definitions().get(name), spelled, refers = new Set<string>() } = this.#prepared.get(name) ?? {}
     if (!schema) return undefined
-    const refers = new Set<string>()
     const texts = Object.hasOwn(this.#texts.definitions, name) ? this.#texts.definitions[name] : this.#sharedTexts(name)
     const builtIn = this.#dialect === 'v3' && !this.#custom.has(name)
-    const document = this.#spell(schema, { refers, texts, ...(builtIn ? { builtIn: name } : {}) })
+    const document = this.#spell(schema, { refers, texts, spelled, ...(builtIn ? { builtIn: name } : {}) })
     const description = texts?.description || schema.description
     const kinds = this.#kinds.get(name)
     const union = this.#unions[name]
@@ -94,14 +108,15 @@ export class DefinitionDocuments {
   #add(kind: Kind<any>): void {
     const text: Schema = { type: 'string' }
     const name = definitionOfKind(kind)
-    this.#custom.set(name, () => {
+    this.#custom.set(name, async () => {
+      await kind.prepareSchema?.()
       const metadata = definitions().get(`${META}.ObjectMeta`)!
-      const schema = this.#dialect === 'v2' ? version2Schema(kind.schema) : kind.schema
+      const schema = this.#dialect === 'v2' ? await version2InSlices(kind.schema) : kind.schema
       const { apiVersion: _version, kind: _kind, ...properties } = schema.properties ?? {}
       const whole = kind.schema.preserveUnknownFields && this.#dialect === 'v2'
       return whole ? schema : { ...schema, properties: { apiVersion: text, kind: text, ...properties, metadata } }
     })
-    this.#custom.set(listDefinitionOf(kind), () => ({
+    this.#custom.set(listDefinitionOf(kind), async () => ({
       type: 'object',
       description: `${kind.listKind} is a list of ${kind.kind}`,
       properties: {
@@ -114,20 +129,23 @@ export class DefinitionDocuments {
     }))
   }
 
-  #spell(schema: Schema, { refers, texts, builtIn }: Spelling): Json {
+  #spell(schema: Schema, { refers, texts, builtIn, spelled }: Spelling): Json {
+    const known = spelled?.get(schema)
+    if (known) return known
     const defaultOf = builtIn === undefined ? undefined : fieldDefaults(builtIn)
     const sorted = Object.entries(schema.properties ?? {}).toSorted(byKey)
     const properties = sorted.map(([field, inner]): [string, Json] => {
       if (builtIn && UNTOLD.has(`${builtIn.slice(builtIn.lastIndexOf('.') + 1)}.${field}`))
-        return [field, this.#use(inner, { refers, builtIn, preset: defaultOf?.(field, inner) })]
+        return [field, this.#use(inner, { refers, builtIn, spelled, preset: defaultOf?.(field, inner) })]
       const ofType = inner.name ? firstSentence(this.#texts.definitions[inner.name]?.description) : undefined
       const shared = inner.name && Object.hasOwn(SHARED_TEXTS, field) ? SHARED_TEXTS[field] : undefined
       return [
         field,
-        this.#use(inner, { refers, text: texts?.fields[field] || shared || ofType, builtIn, preset: defaultOf?.(field, inner) }),
+        this.#use(inner, { refers, text: texts?.fields[field] || shared || ofType, builtIn, spelled, preset: defaultOf?.(field, inner) }),
       ]
     })
-    const held = (inner: Schema) => this.#use(inner, { refers, builtIn, preset: builtIn === undefined ? undefined : zeroOf(inner) })
+    const held = (inner: Schema) =>
+      this.#use(inner, { refers, builtIn, spelled, preset: builtIn === undefined ? undefined : zeroOf(inner) })
     return {
       ...typeOf(schema, this.#dialect),
       ...(properties.length > 0 ? { properties: Object.fromEntries(properties) } : {}),
@@ -145,13 +163,13 @@ export class DefinitionDocuments {
   }
 
   /** A schema where it is used: by name where it has one, with what is said only here beside it. */
-  #use(schema: Schema, { refers, text, builtIn, preset }: Use): Json {
+  #use(schema: Schema, { refers, text, builtIn, spelled, preset }: Use): Json {
     const published = preset === undefined ? {} : { default: preset }
     if (!schema.name) {
       const description = text || schema.description
       // What is inline has no facts of its own but those of what it holds.
       const inner = builtIn === undefined ? {} : { builtIn: '' }
-      return { ...(description ? { description } : {}), ...published, ...this.#spell(schema, { refers, ...inner }) }
+      return { ...(description ? { description } : {}), ...published, ...this.#spell(schema, { refers, spelled, ...inner }) }
     }
     refers.add(schema.name)
     const target = reference(schema.name, this.#dialect)
@@ -171,7 +189,18 @@ interface Spelling {
   texts?: DefinitionTexts | undefined
   /** The definition whose facts hold; empty: what is inline in one. Absent: nobody knows them, or version 2 does not tell. */
   builtIn?: string | undefined
+  /** What is spelled already. */
+  spelled?: ReadonlyMap<Schema, Json> | undefined
 }
+
+interface Prepared {
+  schema: Schema
+  spelled: Map<Schema, Json>
+  refers: Set<string>
+}
+
+/** Some 5 ms. */
+const SCHEMAS_PER_TURN = 2000
 
 interface Use extends Omit<Spelling, 'texts'> {
   text?: string | undefined

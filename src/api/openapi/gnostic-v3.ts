@@ -8,6 +8,7 @@ import {
   piece,
   pieces,
   type Row,
+  schemaPieces,
   text,
   type Write,
   writeExtensions,
@@ -25,7 +26,7 @@ export interface OpenApiParts {
 }
 
 export async function gnosticV3Document(parts: OpenApiParts): Promise<Buffer> {
-  const schemas = joined(1, await pieces(1, parts.schemas, schemaOrReference))
+  const schemas = joined(1, await schemaPieces(1, parts.schemas, { write: schema, enclosed: schemaOrReference }))
   const security = piece((writer) => writer.nested(7, () => members(writer, 1, parts.securitySchemes, securityScheme)))
   return Buffer.concat([
     piece((writer) => text(writer, 1, parts.openapi)),
@@ -146,6 +147,8 @@ function schemaOrReference(writer: ProtobufWriter, value: Json): void {
 }
 
 function schema(writer: ProtobufWriter, value: Json): void {
+  const written = writer.written?.get(value)
+  if (written) return writer.raw(written)
   writeExtensions(writer, value, 36)
   // A list given as a default is one value.
   writeFields(writer, Array.isArray(value.default) ? { ...value, default: {} } : value, SCHEMA)

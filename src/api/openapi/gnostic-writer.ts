@@ -1,8 +1,11 @@
 // What the protobuf forms of OpenAPI, those of gnostic, have in common: fields by number, named entries, extensions, and a document in pieces.
 // Each path and definition is a piece of its own; the pieces are joined behind their lengths, so nothing large is built twice.
+import { isObject } from '#api/clone.ts'
 import { FIXED64, LENGTH, VARINT } from '#api/codec/protobuf-reader.ts'
 import { ProtobufWriter } from '#api/codec/protobuf-writer.ts'
+import { Pace } from '#lib/paced.ts'
 import { slices } from './slices.ts'
+import { subtreesOf } from './subtrees.ts'
 
 type Json = Record<string, unknown>
 export type Entries = [name: string, document: Json][]
@@ -26,6 +29,38 @@ export async function pieces(number: number, entries: Entries, write: Write): Pr
     await pause()
   }
   return buffers
+}
+
+/** The same of schemas, whose contents `write` writes: each may be large. `enclosed` writes what holds one. */
+export async function schemaPieces(
+  number: number,
+  entries: Entries,
+  { write, enclosed }: { write: Write; enclosed: Write },
+): Promise<Buffer[]> {
+  const pace = new Pace(SCHEMAS_PER_TURN)
+  const buffers: Buffer[] = []
+  for (const entry of entries) {
+    const written = new Map<object, Uint8Array>()
+    for (const part of await pace.run(subtreesOf(entry[1], schemasWithin, SCHEMAS_PER_TURN))) {
+      written.set(
+        part,
+        piece((writer) => write(writer, part)),
+      )
+      await pace.after(SCHEMAS_PER_TURN)
+    }
+    const writer = new ProtobufWriter(undefined, written)
+    writer.nested(number, () => named(writer, entry, enclosed))
+    buffers.push(writer.finish())
+  }
+  return buffers
+}
+
+/** Some 5 ms. */
+const SCHEMAS_PER_TURN = 1000
+
+function* schemasWithin({ properties = {}, items, additionalProperties, allOf, oneOf, anyOf, not }: Json): Generator<Json> {
+  for (const inner of [...Object.values(properties as Json), items, additionalProperties, allOf, oneOf, anyOf, not].flat())
+    if (isObject(inner)) yield inner
 }
 
 /** A message of these pieces, as field `number` of the document. */

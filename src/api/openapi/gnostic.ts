@@ -1,7 +1,19 @@
 // OpenAPI version 2 in the protobuf form of gnostic (openapi.v2.Document), which kubectl before 1.29 insists on. Field numbers are gnostic's.
 // Each path and definition is a piece of its own; the pieces are joined behind their lengths, so nothing large is built twice.
 import type { ProtobufWriter } from '#api/codec/protobuf-writer.ts'
-import { any, type Entries, joined, members, piece, pieces, type Row, text, writeExtensions, writeFields } from './gnostic-writer.ts'
+import {
+  any,
+  type Entries,
+  joined,
+  members,
+  piece,
+  pieces,
+  type Row,
+  schemaPieces,
+  text,
+  writeExtensions,
+  writeFields,
+} from './gnostic-writer.ts'
 
 type Json = Record<string, unknown>
 
@@ -20,7 +32,7 @@ export async function gnosticDocument(parts: SwaggerParts): Promise<Buffer> {
     piece((writer) => text(writer, 1, parts.swagger)),
     piece((writer) => writer.nested(2, () => writeFields(writer, parts.info, INFO))),
     ...joined(8, await pieces(2, parts.paths, pathItem)),
-    ...joined(9, await pieces(1, parts.definitions, schema)),
+    ...joined(9, await schemaPieces(1, parts.definitions, { write: schema, enclosed: schema })),
     ...joined(10, await pieces(1, parts.parameters, parameter)),
     ...parts.security.map((one) => piece((writer) => writer.nested(12, () => requirement(writer, one)))),
     ...joined(13, await pieces(1, Object.entries(parts.securityDefinitions), security)),
@@ -111,6 +123,8 @@ const API_KEY: readonly Row[] = [
 ]
 
 function schema(writer: ProtobufWriter, value: Json): void {
+  const written = writer.written?.get(value)
+  if (written) return writer.raw(written)
   writeExtensions(writer, value, 31)
   writeFields(writer, value, SCHEMA)
 }

@@ -158,23 +158,18 @@ export class OpenApi {
     const items = found
       ? objectPaths([resourcesPath({ group: found.group, version: found.version.version })], found.version.kinds, texts)
       : informationPaths(this.#groups).filter(({ path }) => path === `/${root}/`)
-    const documents = await this.#definitions('v3', texts)
+    for (const kind of found?.version.kinds ?? []) await kind.prepareSchema?.()
+    const documents = new DefinitionDocuments(this.#kinds, 'v3', texts)
     const { paths, definitions: schemas } = await collect(items, documents, pathV3)
     return { openapi: '3.0.0', info: { title: 'Kubernetes', version: this.#release }, paths, schemas, securitySchemes: SECURITY }
-  }
-
-  async #definitions(dialect: 'v2' | 'v3', texts: Descriptions): Promise<DefinitionDocuments> {
-    const pause = slices()
-    // The schema of a custom kind is made of its definition when it is first looked at.
-    for (const { schema } of this.#kinds) if (!schema.name) await pause(MUCH)
-    return new DefinitionDocuments(this.#kinds, dialect, texts)
   }
 
   async #buildV2() {
     const texts = descriptions()
     const parameters = new Map<string, Json>()
     const items = objectPaths(informationPaths(this.#groups), this.#kinds, texts)
-    const documents = await this.#definitions('v2', texts)
+    for (const kind of this.#kinds) await kind.prepareSchema?.()
+    const documents = new DefinitionDocuments(this.#kinds, 'v2', texts)
     const own = await collect(items, documents, (item) => pathV2(item, parameters))
     const { paths, definitions } = mergeRemote(own, this.#remote)
     return {
@@ -226,21 +221,21 @@ async function collect(
   const definitions = new Map<string, Json>()
   // Grows while it is walked.
   for (const name of wanted) {
-    if (!name.startsWith(BUILT_IN)) {
-      documents.prepare(name)
+    const custom = documents.isCustom(name)
+    if (custom) {
+      await documents.prepare(name)
       await pause(MUCH)
     }
     const found = documents.document(name)
     if (!found) throw new Error(`no definition named ${name}`)
     definitions.set(name, found.document)
     for (const inner of found.refers) wanted.add(inner)
-    await pause(name.startsWith(BUILT_IN) ? 0 : MUCH)
+    await pause(custom ? MUCH : 0)
   }
   return { paths: sorted(paths), definitions: sorted(definitions) }
 }
 
 /** What others have defined may be of any size. */
-const BUILT_IN = 'io.k8s.'
 const MUCH = 1024 * 1024
 
 const sorted = (entries: Map<string, Json>): Entries => [...entries].toSorted(byKey)
@@ -267,9 +262,15 @@ async function finished(contentType: string, body: Buffer): Promise<OpenApiDocum
   return { contentType, body, etag: `"${hash.digest('hex').toUpperCase()}"` }
 }
 
-/** All of a kind that its document tells; built-in schemas are told by the release. */
-function fingerprint({ group, version, kind, plural, scope, verbs, subresources, schema }: Kind<any>): unknown {
-  return [group, version, kind, plural, scope, verbs, subresources, schema.name ?? schema]
+/** All of a kind that its document tells; built-in schemas are told by the release, stored ones by the state of their definition. */
+function fingerprint(kind: Kind<any>): unknown {
+  const { group, version, kind: name, plural, scope, verbs, subresources } = kind
+  return [group, version, name, plural, scope, verbs, subresources, fingerprintOfSchema(kind)]
+}
+
+function fingerprintOfSchema(kind: Kind<any>): unknown {
+  const { uid, generation } = kind.madeOf?.metadata ?? {}
+  return uid && generation ? [uid, generation] : (kind.schema.name ?? kind.schema)
 }
 
 const CHUNK = 512 * 1024
