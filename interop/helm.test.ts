@@ -98,7 +98,7 @@ describe('helm', { skip, concurrency: 2 }, () => {
       assert.equal(status.readyReplicas, 1)
 
       assert.match(await ok('test dock'), /dock-connection[\s\S]*Phase: +Succeeded/)
-      assert.match(await ok('list -A'), new RegExp(`^dock +\t${tag} *\t1 .*deployed`, 'm'))
+      assert.match(await ok('list -A'), new RegExp(`^dock *\t${tag} *\t1 .*deployed`, 'm'))
       assert.match(await ok('status dock --output json'), /"name":"dock"/)
       const rendered = await ok(`upgrade dock ${HARBOUR} --dry-run=server --set replicas=4`)
       assert.match(rendered, /replicas: 4/)

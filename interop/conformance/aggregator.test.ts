@@ -95,10 +95,8 @@ test(TITLE, { skip: noRealNode || noKubectl }, async (t) => {
   assert.deepEqual((await json(`get --raw ${FLUNDERS}`)).items, [])
 
   // By discovery, as any resource.
-  assert.match(
-    await cluster.ok('api-resources --api-group=wardle.example.com'),
-    /^flunders\s+wardle\.example\.com\/v1alpha1\s+true\s+Flunder$/m,
-  )
+  const known = /^flunders\s+wardle\.example\.com\/v1alpha1\s+true\s+Flunder$/m
+  await eventually(async () => known.test(await cluster.ok('api-resources --api-group=wardle.example.com')), { what: 'its resources' })
   const flunder = first.replace('raw-flunder', 'dynamic-flunder')
   await cluster.ok('create --validate=false -n aggregator -f -'.split(' '), { input: flunder })
   assert.match(await cluster.ok('get flunders -n aggregator'), /^dynamic-flunder /m)

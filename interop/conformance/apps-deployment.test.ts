@@ -160,7 +160,7 @@ describe('deployments', { concurrency: 4 }, () => {
       })
     const next = await replicas(8, 5)
     assert.equal(next.status.availableReplicas ?? 0, 0)
-    assert.equal((await suite.ok('GET', pathOf(namespace, name))).status.availableReplicas, 8)
+    await suite.eventually('8 available', async () => (await suite.ok('GET', pathOf(namespace, name))).status.availableReplicas === 8)
     await suite.ok('PATCH', pathOf(namespace, name), { type: merge, body: { spec: { replicas: 30 } } })
     await suite.eventually('20 and 13 replicas', async () => {
       const sets = await setsOf(namespace)

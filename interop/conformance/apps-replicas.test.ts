@@ -287,8 +287,7 @@ describe('stateful sets', { concurrency: 4 }, () => {
     await seen(told, 'its end', (_, type) => type === 'DELETED')
     await core.deleteNamespacedPod({ namespace, name: 'test-pod', gracePeriodSeconds: 0 })
     await suite.eventually('a stateful pod', async () => (await phase('ss-0')()) === 'Running')
-    const uids = new Set(told.events.map(({ object }) => object.metadata.uid))
-    assert.ok(uids.size > 1)
+    await suite.eventually('another of its name', () => new Set(told.events.map(({ object }) => object.metadata.uid)).size > 1)
   })
 })
 

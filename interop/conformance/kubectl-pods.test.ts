@@ -49,7 +49,8 @@ spec: {ports: [{port: 6379, targetPort: agnhost-server}], selector: {app: agnhos
 const running = (namespace: string, selector: string) =>
   suite.eventually('running pods', async () => {
     const { items } = await suite.ok('GET', `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`)
-    return items.length > 0 && items.every(({ status }: any) => status.phase === 'Running') && items
+    const isReady = ({ status }: any) => status.conditions?.some(({ type, status: is }: any) => type === 'Ready' && is === 'True')
+    return items.length > 0 && items.every((pod: any) => pod.status.phase === 'Running' && isReady(pod)) && items
   })
 
 describe('kubectl and pods', { concurrency: 3, skip: noKubectl }, () => {
@@ -107,8 +108,11 @@ describe('kubectl and pods', { concurrency: 3, skip: noKubectl }, () => {
     await ok(['-n', namespace, 'create', '-f', '-'], service)
     const [pod] = await running(namespace, 'app=agnhost')
     const shows = async (words: string[], lines: [string, string][]) => {
-      const text = await ok(['-n', namespace, 'describe', ...words])
-      for (const [label, value] of lines) assert.match(text, new RegExp(`^\\s*${label}.*${value}`, 'm'), `${words.join(' ')}: ${label}`)
+      await suite.eventually(words.join(' '), async () => {
+        const text = await ok(['-n', namespace, 'describe', ...words])
+        for (const [label, value] of lines) assert.match(text, new RegExp(`^\\s*${label}.*${value}`, 'm'), label)
+        return true
+      })
     }
     await shows(
       ['pod', pod.metadata.name],

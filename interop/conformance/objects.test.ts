@@ -431,9 +431,7 @@ describe('storage objects', { concurrency: 4 }, () => {
       await suite.ok('PATCH', path, { type: strategic, body: { metadata: { labels: { patched: 'yes' } } } })
       const fresh = await suite.ok('GET', path)
       assert.equal(fresh.metadata.labels.patched, 'yes')
-      await suite.ok('PUT', path, {
-        body: { ...fresh, metadata: { ...fresh.metadata, labels: { ...fresh.metadata.labels, updated: 'yes' } } },
-      })
+      await suite.updated(path, ({ metadata }) => void (metadata.labels.updated = 'yes'))
     }
     const selector = `labelSelector=e2e-volume%3D${namespace}`
     assert.equal((await suite.ok('GET', `/api/v1/persistentvolumes?${selector}`)).items.length, 1)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { getOwn, isObject } from '#api/clone.ts'
 import { customDefinition } from '#api/custom/testing.ts'
+import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { pod, type Requests, startRequests } from './requests.ts'
 
@@ -86,7 +87,8 @@ const CREATED: [collection: string, body: object, nulls: string[]][] = [
 
 for (const [collection, body, nulls] of CREATED) {
   test(`POST ${collection} ${JSON.stringify(body).slice(0, 60)} answers null for ${nulls.join(', ') || 'nothing'}`, async () => {
-    await using t = await startRequests()
+    // The server keeps the statuses of some objects itself, a moment later: that moment does not come.
+    await using t = await startRequests({ clock: createVirtualClock() })
     const sent = { metadata: { name: 'x' }, ...body }
     const created = await t.send('POST', collection, sent)
     assert.equal(created.status, 201, created.text)
