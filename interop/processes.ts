@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createHttpClient, type HttpClient } from '#client/http-client.ts'
 import { readKubeconfig } from '#client/kubeconfig.ts'
 import { systemClock } from '#lib/clock.ts'
-import { startEtcd } from '#store/etcd/testing.ts'
+import { lastingPort, startEtcd } from '#store/etcd/testing.ts'
 import { root, run } from './instance.ts'
 
 const sampan = join(root, 'sampan')
@@ -41,13 +41,13 @@ export async function startProcesses(): Promise<Processes> {
 
   const serve = async (name: string): Promise<ServerProcess> => {
     const [data, kubeconfig] = [join(home, name), join(home, `${name}.kubeconfig`)]
-    const port = ports.get(name) ?? '0'
+    const port = ports.get(name) ?? String(await lastingPort(etcd.address.port + 2 + ports.size))
     const words = ['--store', store, '--data-dir', data, '--pki-dir', pki, '--kubeconfig', kubeconfig, '--port', port, '--detach']
     const { code, stderr } = await run([sampan, 'server', ...words])
     assert.equal(code, 0, stderr)
     const access = readKubeconfig(kubeconfig)
     if (!ports.has(name)) parts.defer(async () => void (await run([sampan, 'down', '--data-dir', data])))
-    ports.set(name, new URL(access.url).port)
+    ports.set(name, port)
     const client = parts.use(createHttpClient(access))
     const { pid } = JSON.parse(readFileSync(join(data, 'instance.json'), 'utf8')) as { pid: number }
     return { kubeconfig, client, kill: () => process.kill(pid, 'SIGKILL') }

@@ -24,18 +24,19 @@ export interface EtcdProcess extends AsyncDisposable {
 export async function startEtcd(parent = tmpdir()): Promise<EtcdProcess> {
   for (let attempt = 0; ; attempt++)
     try {
-      return await startOn(await freePort(), await freePort(), parent)
+      return await startOn(parent)
     } catch (error) {
       // Somebody else may have been given a port before etcd took it.
       if (attempt === 4) throw error
     }
 }
 
-async function startOn(port: number, peerPort: number, parent: string): Promise<EtcdProcess> {
+async function startOn(parent: string): Promise<EtcdProcess> {
+  const port = await lastingPort()
   const directory = mkdtempSync(join(parent, 'sampan-etcd-'))
   const address = { host: '127.0.0.1', port }
   const url = `http://127.0.0.1:${address.port}`
-  const peerUrl = `http://127.0.0.1:${peerPort}`
+  const peerUrl = `http://127.0.0.1:${await lastingPort(port + 1)}`
   const given = {
     'data-dir': directory,
     'listen-client-urls': url,
@@ -89,12 +90,27 @@ async function startOn(port: number, peerPort: number, parent: string): Promise<
   return etcd
 }
 
-async function freePort(): Promise<number> {
+const [FIRST_PORT, MOST_PORT] = [12_000, 30_000]
+const [RANGES, RANGE] = [1000, 16]
+
+/**
+ * A port of loopback that stays free until it is taken, and while who has it is started again: below those that the system hands out to anybody,
+ * from a range of this process unless said otherwise.
+ */
+export async function lastingPort(from = FIRST_PORT + (process.pid % RANGES) * RANGE): Promise<number> {
+  for (let port = from; port < MOST_PORT; port++) if (await isFree(port)) return port
+  throw new Error('no port is free')
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
+  try {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+  } catch {
+    return false
+  }
   server.close()
   await once(server, 'close')
-  return port
+  return true
 }
