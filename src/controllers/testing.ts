@@ -11,7 +11,7 @@ import type { Client } from '#client/client.ts'
 import type { ControllerService } from '#client/controller-loop.ts'
 import { createInformers } from '#client/informers.ts'
 import type { Informers } from '#client/informer.ts'
-import { formatTime } from '#lib/clock.ts'
+import { formatTime, systemClock } from '#lib/clock.ts'
 import { createLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
 import { startAll } from '#lib/service.ts'
@@ -51,6 +51,7 @@ export interface TestCluster {
 
 const STEP_MS = 20
 const STEPS = 400
+const PATIENT_STEPS = 300
 
 /** `only`: names of the controllers to run; all by default. `runPods`: a stand-in for scheduler and nodes that makes pods Ready. */
 export async function startTestCluster(
@@ -103,6 +104,8 @@ export async function startTestCluster(
           last = error
         }
         await clock.advance(STEP_MS)
+        // What other threads do, keys and signatures, takes as long as it takes.
+        if (step > PATIENT_STEPS) await systemClock.sleep(20)
       }
       throw new Error(
         `did not come about within ${(STEPS * STEP_MS) / 1000} s of cluster time; last warnings:\n${warnings.slice(-3).join('')}`,

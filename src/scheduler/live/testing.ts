@@ -67,7 +67,7 @@ export async function startCluster(t: TestContext, configuration?: SchedulerConf
       if (result) return result
       await clock.advance(20)
       // Extenders live in real time.
-      if (configuration?.extenders.length) await systemClock.sleep(5)
+      if (configuration?.extenders.length) await systemClock.sleep(step < 200 ? 5 : 100)
     }
     throw new Error('did not come about within 8 s of cluster time')
   }
