@@ -7,6 +7,8 @@ import { UsageError } from './errors.ts'
 export interface AccessFlags {
   serviceAccountIssuer?: string[]
   serviceAccountJwksUri?: string
+  serviceAccountSigningKeyFile?: string
+  serviceAccountKeyFile?: string[]
   apiAudiences?: string[]
   serviceAccountMaxTokenExpiration?: string
   serviceAccountExtendTokenExpiration?: boolean
@@ -49,6 +51,7 @@ const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256
 const list = (text: string): string[] => text.split(',').filter((one) => one !== '')
 const joined = (text: string, before: unknown): string[] => [...((before as string[] | undefined) ?? []), ...list(text)]
 const file = (text: string): string => resolve(text)
+const files = (text: string, before: unknown): string[] => [...((before as string[] | undefined) ?? []), file(text)]
 const plain = (text: string): string => text
 
 function oneOf(flag: string, allowed: readonly string[]): (text: string) => string {
@@ -130,6 +133,8 @@ const flag = (flags: string, description: string, parse: Flag['parse'] = plain):
 export const ACCESS_FLAGS: readonly Flag[] = [
   flag('--service-account-issuer <url>', 'who issues tokens of service accounts; the first signs, all are believed', issuer),
   flag('--service-account-jwks-uri <url>', 'where the discovery document says the keys are', https('--service-account-jwks-uri')),
+  flag('--service-account-signing-key-file <file>', 'the key that signs tokens of service accounts; default: sa.key among the keys', file),
+  flag('--service-account-key-file <file>', 'keys whose tokens are believed, too; may be repeated', files),
   flag('--api-audiences <list>', 'audiences of tokens that stand for this API; default: the issuers', joined),
   flag('--service-account-max-token-expiration <time>', 'the longest that a requested token lives; longer ones are shortened', tokenLife),
   flag(

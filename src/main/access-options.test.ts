@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -19,7 +20,7 @@ import { clusterExtensions, serviceAccountIssuer } from '#server/cluster-extensi
 import { type Answerer, startStranger } from '#server/outgoing/testing.ts'
 import { ensurePki } from '#server/pki/pki.ts'
 import { createMemoryStore } from '#store/memory.ts'
-import { accessOptions } from './access-options.ts'
+import { accessOptions, signingKey } from './access-options.ts'
 
 const OWN = serviceAccountIssuer('cluster.local')
 
@@ -269,12 +270,34 @@ test('several issuers of service-account tokens are believed, the first signs', 
   )
 })
 
+test('signingKey takes the place of the own key, whose tokens are believed while it is named', async (t) => {
+  const write = folder(t)
+  const [old, next] = [1, 2].map(() => generateKeyPairSync('ec', { namedCurve: 'P-256' }))
+  const pem = (key: KeyObject, type: 'pkcs8' | 'spki') => key.export({ format: 'pem', type: type as 'spki' }).toString()
+  const flags = {
+    serviceAccountSigningKeyFile: write('next.key', pem(next!.privateKey, 'pkcs8')),
+    serviceAccountKeyFile: [write('old.pub', pem(old!.publicKey, 'spki')), write('next.pub', pem(next!.publicKey, 'spki'))],
+  }
+  assert.equal((await signingKey(flags))?.publicKey.equals(next!.publicKey), true)
+  const { believedKeys = [] } = await accessOptions(flags, OWN)
+  assert.deepEqual(
+    believedKeys.map((key) => key.equals(old!.publicKey)),
+    [true, false],
+  )
+  assert.equal(await signingKey({}), undefined)
+})
+
 const HEAD = { apiVersion: 'apiserver.config.k8s.io/v1' }
 const WRONG: [flag: string, flags: (write: ReturnType<typeof folder>) => AccessFlags, message: RegExp][] = [
   [
     'a file that is not there',
     () => ({ authenticationConfig: '/nowhere' }),
     /^--authentication-config \/nowhere: no such file or directory$/,
+  ],
+  [
+    'a key file without a key',
+    (write) => ({ serviceAccountKeyFile: [write('k', 'none')] }),
+    /^--service-account-key-file .*: data does not contain any valid RSA or ECDSA public keys$/,
   ],
   [
     'an authorizer there is not',

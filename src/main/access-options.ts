@@ -1,8 +1,11 @@
 // What the operator said about access made into what the server takes: files are read here, and everything wrong with them is told before anything starts.
+import type { KeyObject } from 'node:crypto'
 import type { AccessFlags } from '#cli/access-flags.ts'
 import { UsageError } from '#cli/errors.ts'
 import { readNamedFile } from '#cli/named-file.ts'
 import { parsePolicies } from '#server/access/abac.ts'
+import { parsePublicKeys, parseSigningKey } from '#server/access/key-files.ts'
+import type { SigningKey } from '#server/access/web-token.ts'
 import type { AccessOptions } from '#server/access/access-control.ts'
 import { type AdmissionOptions, checkPluginNames, readAdmissionConfiguration } from '#server/admission/admission-configuration.ts'
 import { parseDuration } from '#api/configuration-file.ts'
@@ -25,6 +28,7 @@ export async function accessOptions(flags: AccessFlags, issuer: string): Promise
   return {
     serviceAccountIssuers: issuers as [string, ...string[]],
     ...(flags.serviceAccountJwksUri ? { serviceAccountJwksUri: flags.serviceAccountJwksUri } : {}),
+    ...(flags.serviceAccountKeyFile ? { believedKeys: await believedKeys(flags.serviceAccountKeyFile) } : {}),
     ...(flags.apiAudiences ? { apiAudiences: flags.apiAudiences } : {}),
     ...(longest === '0' ? {} : { maxTokenSeconds: parseDuration(longest)! / 1000 }),
     ...(extend === undefined ? {} : { extendTokens: extend }),
@@ -52,6 +56,17 @@ export async function admissionOptions(flags: AccessFlags): Promise<AdmissionOpt
     await toldBeside('--disable-admission-plugins', disabled.join(','), () => checkPluginNames({ enabled, disabled }))
   const configured = file ? await toldBeside('--admission-control-config-file', file, () => readAdmissionConfiguration(file)) : {}
   return { disabled, ...configured }
+}
+
+/** Who signs tokens of service accounts in place of the cluster's own key. Throws UsageError. */
+export async function signingKey({ serviceAccountSigningKeyFile: file }: AccessFlags): Promise<SigningKey | undefined> {
+  return file ? await parsed('--service-account-signing-key-file', file, parseSigningKey) : undefined
+}
+
+async function believedKeys(files: readonly string[]): Promise<KeyObject[]> {
+  const keys = []
+  for (const file of files) keys.push(...(await parsed('--service-account-key-file', file, parsePublicKeys)))
+  return keys
 }
 
 async function authorizersOf(flags: AccessFlags): Promise<AuthorizerChoice[] | undefined> {

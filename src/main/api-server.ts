@@ -20,7 +20,7 @@ import { localEncryption } from '#server/encryption/local-key.ts'
 import { OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
 import { ensurePki, type Pki } from '#server/pki/pki.ts'
 import type { Store } from '#store/store.ts'
-import { accessOptions, admissionOptions } from './access-options.ts'
+import { accessOptions, admissionOptions, signingKey } from './access-options.ts'
 import { gatewayOf } from './gateway.ts'
 
 export interface ServerParts {
@@ -41,7 +41,8 @@ export async function apiServerOf(config: ClusterConfig, parts: ServerParts): Pr
   const { host, port, serviceCidr, clusterDns, clusterDomain } = config
   // Before new credentials are made: where keys are missing that the store needs, nothing is touched.
   const encryption = await encryptionOf(config, { store, clock, random, log: log.child({ service: 'server' }) })
-  const pki = await ensurePki({
+  const signing = await signingKey(config.access ?? {})
+  const own = await ensurePki({
     directory: config.pkiDirectory,
     clock,
     random,
@@ -50,6 +51,7 @@ export async function apiServerOf(config: ClusterConfig, parts: ServerParts): Pr
     clusterDomain,
     addresses: [host, gatewayOf(config), ...(config.serverNames ?? [])],
   })
+  const pki: Pki = signing ? { ...own, serviceAccountKey: signing } : own
   const access = await accessOptions(config.access ?? {}, serviceAccountIssuer(clusterDomain))
   const admission = await admissionOptions(config.access ?? {})
   const auditor =

@@ -91,7 +91,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     metrics: [() => metrics.validatingPolicies.families(), () => metrics.mutatingPolicies.families(), () => metrics.webhooks.families()],
     endpoints: tokenEndpoints({
       issuer: access.issuer,
-      publicKey: pki.serviceAccountKey.publicKey,
+      publicKeys: access.publicKeys,
       url: context.url,
       ...(options.access?.serviceAccountJwksUri ? { jwksUri: options.access.serviceAccountJwksUri } : {}),
     }),

@@ -1,4 +1,5 @@
 // Who may come in, and do what: every authenticator and authorizer of a cluster put together, in upstream's order, from what the operator chose.
+import type { KeyObject } from 'node:crypto'
 import { once } from 'node:events'
 import type { Clock } from '#lib/clock.ts'
 import { defaultRules } from '#server/bootstrap/rbac.ts'
@@ -28,6 +29,8 @@ export interface AccessOptions {
   /** The first issues tokens of service accounts, all are believed. */
   serviceAccountIssuers?: readonly [string, ...string[]]
   serviceAccountJwksUri?: string
+  /** Keys whose tokens are believed beside those of the key that signs. */
+  believedKeys?: readonly KeyObject[]
   /** Absent: the issuers. */
   apiAudiences?: readonly string[]
   /** The longest that a requested token lives; absent: as long as it is asked for. */
@@ -53,6 +56,8 @@ export interface AccessControl {
   index(): RbacIndex
   tokens: ServiceAccountTokens
   issuer: string
+  /** All whose tokens are believed. */
+  publicKeys: readonly KeyObject[]
   knowledge: TokenKnowledge
   /** What decisions are made from is read before anybody waits for one. */
   prepare(): Promise<void>
@@ -75,8 +80,9 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
   const outgoing = new Outgoing({ reader, random, clock: outsideClock })
   const outside = { call: callsThrough(outgoing), clock: outsideClock, log }
 
-  const tokens = new ServiceAccountTokens({ key, issuers, audiences, reader, clock, random })
-  const legacy = new LegacyTokens({ key, audiences, reader, writer, clock, log })
+  const believed = believedKeys(key, options)
+  const tokens = new ServiceAccountTokens({ key, believed, issuers, audiences, reader, clock, random })
+  const legacy = new LegacyTokens({ key, believed, audiences, reader, writer, clock, log })
   const strangers = new Strangers(options.strangers ?? {}, outside)
   const known: TokenAuthenticator[] = [
     legacy,
@@ -103,6 +109,7 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
     index,
     tokens,
     issuer: issuers[0],
+    publicKeys: believed,
     knowledge: { authenticators: () => known, audiences },
     async prepare() {
       if (chosen.includes(rbac)) await index().load()
@@ -113,6 +120,12 @@ export function accessControl(context: ServerContext, { key, issuer, outsideCloc
       if (!signal.aborted) await once(signal, 'abort')
     },
   }
+}
+
+/** The key that signs first; each once. */
+function believedKeys({ publicKey }: SigningKey, { believedKeys: others = [] }: AccessOptions): KeyObject[] {
+  const keys = [publicKey, ...others]
+  return keys.filter((key, index) => keys.findIndex((one) => one.equals(key)) === index)
 }
 
 function lazily<T>(make: () => T): () => T {

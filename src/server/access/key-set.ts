@@ -1,8 +1,8 @@
-// What others need to check service-account tokens themselves: OpenID discovery and the public key.
+// What others need to check service-account tokens themselves: OpenID discovery and the public keys.
 import type { KeyObject } from 'node:crypto'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import { answer } from '#server/http/call.ts'
-import { keyId } from './web-token.ts'
+import { algorithmOf, keyId } from './web-token.ts'
 
 const DISCOVERY_PATH = '/.well-known/openid-configuration'
 export const KEY_SET_PATH = '/openid/v1/jwks'
@@ -15,7 +15,7 @@ export interface PublicDocument {
 /** By path. Both are for whoever may read them by role; they hold nothing secret. */
 export function tokenDocuments(options: {
   issuer: string
-  publicKey: KeyObject
+  publicKeys: readonly KeyObject[]
   url: string
   jwksUri?: string
 }): ReadonlyMap<string, PublicDocument> {
@@ -24,10 +24,12 @@ export function tokenDocuments(options: {
     jwks_uri: options.jwksUri ?? `${options.url}${KEY_SET_PATH}`,
     response_types_supported: ['id_token'],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: ['ES256'],
+    id_token_signing_alg_values_supported: [...new Set(options.publicKeys.map(algorithmOf))].toSorted(),
   }
-  const { x, y, crv, kty } = options.publicKey.export({ format: 'jwk' })
-  const keys = [{ use: 'sig', kty, kid: keyId(options.publicKey), crv, alg: 'ES256', x, y }]
+  const keys = options.publicKeys.map((key) => {
+    const { kty, crv, x, y, n, e } = key.export({ format: 'jwk' })
+    return { use: 'sig', kty, kid: keyId(key), crv, alg: algorithmOf(key), x, y, n, e }
+  })
   return new Map([
     [DISCOVERY_PATH, { contentType: 'application/json', body: JSON.stringify(discovery) }],
     [KEY_SET_PATH, { contentType: 'application/jwk-set+json', body: JSON.stringify({ keys }) }],
@@ -35,7 +37,7 @@ export function tokenDocuments(options: {
 }
 
 /** `url` is asked for late: the port is known only once the server listens. */
-export function tokenEndpoints(options: { issuer: string; publicKey: KeyObject; url(): string; jwksUri?: string }): Endpoint[] {
+export function tokenEndpoints(options: { issuer: string; publicKeys: readonly KeyObject[]; url(): string; jwksUri?: string }): Endpoint[] {
   const documents = () => tokenDocuments({ ...options, url: options.url() })
   return [DISCOVERY_PATH, KEY_SET_PATH].map((path) => ({
     path,

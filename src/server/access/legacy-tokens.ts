@@ -1,6 +1,6 @@
 // Tokens without an end that live in Secrets of type kubernetes.io/service-account-token: good while the Secret holds them.
 // Their use is noted on the Secret by day, so that those nobody uses can be found.
-import { timingSafeEqual } from 'node:crypto'
+import { type KeyObject, timingSafeEqual } from 'node:crypto'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { notFoundError } from '#api/status.ts'
@@ -53,6 +53,8 @@ export function legacyToken(
 
 export interface LegacyTokenContext {
   key: SigningKey
+  /** All whose tokens are believed; absent: that key alone. */
+  believed?: readonly KeyObject[] | undefined
   /** Of this API server: such tokens are for nobody else. */
   audiences: readonly string[]
   reader: ObjectReader
@@ -100,7 +102,7 @@ export class LegacyTokens implements TokenAuthenticator {
   #genuine(token: string): LegacyClaims {
     const known = this.#verified.get(token)
     if (known) return known
-    const claims = readToken(token, this.#context.key.publicKey)
+    const claims = readToken(token, this.#context.believed ?? [this.#context.key.publicKey])
     const said = (name: string) => (typeof claims?.[CLAIM + name] === 'string' ? (claims[CLAIM + name] as string) : '')
     const [namespace, secret, name] = [said('namespace'), said('secret.name'), said('service-account.name')]
     const sub = `system:serviceaccount:${namespace}:${name}`

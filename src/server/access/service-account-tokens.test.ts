@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, type KeyPairKeyObjectResult, sign } from 'node:crypto'
 import { test } from 'node:test'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -13,6 +13,7 @@ import { bearerTokens } from './authenticators.ts'
 import { KEY_SET_PATH, tokenDocuments, tokenEndpoints } from './key-set.ts'
 import { LegacyTokens, legacyToken } from './legacy-tokens.ts'
 import { MemoryReader } from './memory-reader.ts'
+import type { SigningKey } from './web-token.ts'
 import { ServiceAccountTokens } from './service-account-tokens.ts'
 
 const ISSUER = 'https://kubernetes.default.svc.cluster.local'
@@ -198,14 +199,41 @@ test('bearerTokens reads the header and the protocol list, and refuses bad token
 
 test('tokenDocuments publish what a stranger needs to verify tokens', async () => {
   const { key, issue } = fixture()
-  const documents = tokenDocuments({ issuer: ISSUER, publicKey: key.publicKey, url: 'https://127.0.0.1:6443' })
+  const documents = tokenDocuments({ issuer: ISSUER, publicKeys: [key.publicKey], url: 'https://127.0.0.1:6443' })
   const keys = createLocalJWKSet(JSON.parse(documents.get(KEY_SET_PATH)!.body))
   const { payload } = await jwtVerify(issue(), keys, { issuer: ISSUER, audience: ISSUER })
   assert.equal(payload.sub, 'system:serviceaccount:x:sa')
 })
 
+const KEYS: [algorithm: string, make: () => KeyPairKeyObjectResult][] = [
+  ['RS256', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
+  ['ES256', () => generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+  ['ES384', () => generateKeyPairSync('ec', { namedCurve: 'P-384' })],
+  ['ES512', () => generateKeyPairSync('ec', { namedCurve: 'P-521' })],
+]
+
+test('tokens of keys of every kind are believed while their key is, and can be checked by strangers', async () => {
+  const { reader } = fixture()
+  const [now, random] = [systemClock.now(), seededRandom(1)]
+  const made = KEYS.map(([algorithm, make]) => ({ algorithm, key: make() }))
+  const all = made.map(({ key }) => key.publicKey)
+  const believing = (key: SigningKey, believed: KeyObject[]) =>
+    new ServiceAccountTokens({ key, believed, issuers: [ISSUER], reader, clock: { ...systemClock, now: () => now }, random })
+  const documents = tokenDocuments({ issuer: ISSUER, publicKeys: all, url: 'https://127.0.0.1:6443' })
+  const keySet = createLocalJWKSet(JSON.parse(documents.get(KEY_SET_PATH)!.body))
+  for (const { algorithm, key } of made) {
+    const token = believing(key, [key.publicKey]).issue({ account, audiences: [ISSUER], expiresInSeconds: 3600 })
+    const { protectedHeader } = await jwtVerify(token, keySet, { issuer: ISSUER })
+    assert.equal(protectedHeader.alg, algorithm)
+    const other = made.find((one) => one.key !== key)!.key
+    assert.equal(believing(other, all).verify(token).user.username, 'system:serviceaccount:x:sa')
+    const without = all.filter((one) => one !== key.publicKey)
+    assert.throws(() => believing(other, without).verify(token), { message: 'invalid bearer token' })
+  }
+})
+
 test('tokenEndpoints serve their documents with a slash at the end as well', () => {
-  const endpoints = tokenEndpoints({ issuer: ISSUER, publicKey: fixture().key.publicKey, url: () => 'https://127.0.0.1:6443' })
+  const endpoints = tokenEndpoints({ issuer: ISSUER, publicKeys: [fixture().key.publicKey], url: () => 'https://127.0.0.1:6443' })
   for (const path of ['/.well-known/openid-configuration', KEY_SET_PATH])
     assert.deepEqual(
       ['', '/', '/x'].map((end) => endpoints.some((one) => one.serves(`${path}${end}`))),

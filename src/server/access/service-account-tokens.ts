@@ -1,4 +1,5 @@
 // Tokens of service accounts: issued bound to what they are for, good only while that exists. Verified signatures are remembered, existence never is.
+import type { KeyObject } from 'node:crypto'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
@@ -61,6 +62,8 @@ const LONGEST_TOKEN = 16 * 1024
 
 export interface TokenContext {
   key: SigningKey
+  /** All whose tokens are believed; absent: that key alone. */
+  believed?: readonly KeyObject[] | undefined
   /** The first issues, all are believed. */
   issuers: readonly [string, ...string[]]
   /** Absent: the issuers. */
@@ -145,7 +148,7 @@ export class ServiceAccountTokens {
   #genuine(token: string): Claims {
     const known = this.#verified.get(token)
     if (known) return known
-    const claims = token.length <= LONGEST_TOKEN ? readToken(token, this.#context.key.publicKey) : undefined
+    const claims = token.length <= LONGEST_TOKEN ? readToken(token, this.#context.believed ?? [this.#context.key.publicKey]) : undefined
     if (!claims || !this.#context.issuers.includes(claims['iss'] as string) || !wellFormed(claims)) throw new Error('invalid bearer token')
     this.#verified.set(token, claims)
     return claims

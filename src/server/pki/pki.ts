@@ -1,9 +1,10 @@
 // The cluster's keys and certificates on disk. What is there and good is kept: a second start issues and loads nothing.
 // An authority is never replaced: a damaged one is reported, since everything it signed would become worthless.
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Clock } from '#lib/clock.ts'
 import type { Random } from '#lib/random.ts'
+import { parseSigningKey } from '#server/access/key-files.ts'
 import { type CertificateSpec, type CertifiedKey, serves, widened } from './certificate-spec.ts'
 import { type KeyFiles, MemoryFiles, OwnerOnlyFiles } from './owner-only-files.ts'
 
@@ -128,10 +129,12 @@ function serviceAccountKey(files: KeyFiles): Pki['serviceAccountKey'] {
   const text = files.read('sa.key')
   if (text !== undefined) {
     try {
-      const privateKey = createPrivateKey(text)
-      return { privateKey, publicKey: createPublicKey(privateKey) }
+      return parseSigningKey(text)
     } catch (cause) {
-      throw new DamagedPki(`${files.path('sa.key')} is not a private key: restore it, or remove it to invalidate all tokens`, { cause })
+      throw new DamagedPki(
+        `${files.path('sa.key')} is no private key for RSA or ECDSA: restore it, or remove it to invalidate all tokens`,
+        { cause },
+      )
     }
   }
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
