@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { StatusError } from '#api/status.ts'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import { CODE } from '#lib/http2/frames.ts'
+import { SharedTurns } from '#lib/shared-turns.ts'
 import { ServerConnection } from '#lib/http2/server-connection.ts'
 import type { ServerStream } from '#lib/http2/server-stream.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
@@ -22,7 +23,7 @@ async function serve(handle: (stream: ServerStream) => void, clock: Clock = syst
   const connections: ServerConnection[] = []
   const server = createServer((socket) => {
     sockets.add(socket)
-    connections.push(new ServerConnection(socket, { clock: systemClock, serve: handle }))
+    connections.push(new ServerConnection(socket, { clock: systemClock, turns: new SharedTurns(1000), serve: handle }))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

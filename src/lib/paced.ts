@@ -1,9 +1,20 @@
 // Long work in slices: a generator says how much each step weighed, and the loop gets a turn whenever that adds up.
-import { setImmediate } from 'node:timers/promises'
+
+/** Of a few milliseconds each. */
+const SLICES_PER_TURN = 4
+/** One queue for the process, as there is one event loop: of a crowd that works in slices at once only so many go on in one turn. */
+const waiting: (() => void)[] = []
 
 /** Lets everybody else have a turn of the event loop. */
-export async function nextTurn(): Promise<void> {
-  await setImmediate()
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (waiting.push(resolve) === 1) setImmediate(goOn)
+  })
+}
+
+function goOn(): void {
+  for (const resolve of waiting.splice(0, SLICES_PER_TURN)) resolve()
+  if (waiting.length > 0) setImmediate(goOn)
 }
 
 /** Lets those who come in one turn of the event loop go on together, each step for all of them while its code is at hand. */
@@ -15,7 +26,7 @@ export class Gathering {
   }
 
   async #gather(): Promise<void> {
-    await setImmediate()
+    await new Promise<void>((resolve) => setImmediate(resolve))
     this.#next = undefined
   }
 }
@@ -39,7 +50,7 @@ export class Pace {
     this.#weight += weight
     if (this.#weight < this.#most) return
     this.#weight = 0
-    await setImmediate()
+    await nextTurn()
   }
 
   async run<T>(work: Generator<number, T>): Promise<T> {
@@ -49,7 +60,7 @@ export class Pace {
       this.#weight += step.value
       if (this.#weight < this.#most) continue
       this.#weight = 0
-      await setImmediate()
+      await nextTurn()
     }
   }
 }

@@ -1,5 +1,5 @@
 // Long work in slices: whoever builds something large lets others have the loop in between.
-import { setImmediate } from 'node:timers/promises'
+import { nextTurn } from '#lib/paced.ts'
 
 const SLICE = 16
 const SLICE_BYTES = 64 * 1024
@@ -11,6 +11,6 @@ export function slices(): (bytes?: number) => Promise<void> {
     share += 1 / SLICE + bytes / SLICE_BYTES
     if (share < 1) return
     share = 0
-    await setImmediate()
+    await nextTurn()
   }
 }

@@ -9,6 +9,7 @@ import { HeaderDecoder } from './header-decoder.ts'
 import { PastStreams } from './past-streams.ts'
 import { acknowledgement, fragment, goAwayFrame, readSettings, settingsFrame, unpadded } from './payloads.ts'
 import { areTrailers, requestHead } from './request-head.ts'
+import type { SharedTurns, Source } from '#lib/shared-turns.ts'
 import { ServerStream } from './server-stream.ts'
 
 /** As Kubernetes' own server allows. */
@@ -39,9 +40,11 @@ export interface ConnectionOptions {
   clock: Clock
   /** Called with every request, once its head is here. */
   serve(stream: ServerStream): void
+  /** In which requests begin, of this connection and others. */
+  turns: SharedTurns
 }
 
-export class ServerConnection {
+export class ServerConnection implements Source {
   readonly #socket: Duplex
   readonly #serve: (stream: ServerStream) => void
   readonly #reader = new FrameReader((frame) => this.#take(frame))
@@ -55,8 +58,7 @@ export class ServerConnection {
   readonly #past = new PastStreams()
   /** Requests of the bytes just read: served when all of these have been looked at, for then small bodies are here. */
   #begun: ServerStream[] = []
-  /** The rest of them is served in the next turn. */
-  #serving = false
+  readonly #turns: SharedTurns
   #lastStream = 0
   #streamWindow = DEFAULT_WINDOW
   #receiveWindow = CONNECTION_WINDOW
@@ -72,8 +74,9 @@ export class ServerConnection {
   /** A header block whose end has not come. */
   #block: { stream: number; end: boolean; parts: Buffer[]; bytes: number; overdue: Timer } | undefined
 
-  constructor(socket: Duplex, { clock, serve }: ConnectionOptions) {
+  constructor(socket: Duplex, { clock, serve, turns }: ConnectionOptions) {
     this.#socket = socket
+    this.#turns = turns
     this.#serve = serve
     this.#clock = clock
     this.#brokenStreams = new Calm(clock, BROKEN_STREAMS)
@@ -126,17 +129,17 @@ export class ServerConnection {
       if (!(error instanceof ConnectionError)) throw error
       this.#end(error.code, error.message)
     }
-    if (this.#begun.length > 0) this.#serveBegun()
+    if (this.#begun.length > 0) this.#turns.offer(this)
   }
 
-  #serveBegun(): void {
-    for (const stream of this.#begun.splice(0, SERVED_AT_ONCE)) if (!stream.isClosed) this.#serve(stream)
-    if (this.#begun.length === 0 || this.#serving) return
-    this.#serving = true
-    setImmediate(() => {
-      this.#serving = false
-      this.#serveBegun()
-    })
+  get left(): number {
+    return this.#begun.length
+  }
+
+  begin(most: number): number {
+    const streams = this.#begun.splice(0, Math.min(most, SERVED_AT_ONCE))
+    for (const stream of streams) if (!stream.isClosed) this.#serve(stream)
+    return streams.length
   }
 
   #giveWay(): void {
@@ -198,7 +201,7 @@ export class ServerConnection {
     if (stream % 2 === 0) throw wrong('HEADERS of no stream of a client')
     const [from, to] = fragment(frame)
     const end = (flags & FLAG.endStream) !== 0
-    if (flags & FLAG.endHeaders) return this.#begin(stream, { end, bytes, from, to })
+    if (flags & FLAG.endHeaders) return this.#open(stream, { end, bytes, from, to })
     const overdue = this.#clock.after(BLOCK_MS, () => this.#end(CODE.enhanceYourCalm, 'an endless header block'))
     this.#block = { stream, end, parts: [Buffer.from(bytes.subarray(from, to))], bytes: to - from, overdue }
   }
@@ -213,11 +216,11 @@ export class ServerConnection {
     if (!(flags & FLAG.endHeaders)) return
     block.overdue.cancel()
     this.#block = undefined
-    this.#begin(stream, { end: block.end, bytes: Buffer.concat(block.parts, block.bytes), from: 0, to: block.bytes })
+    this.#open(stream, { end: block.end, bytes: Buffer.concat(block.parts, block.bytes), from: 0, to: block.bytes })
   }
 
   /** A whole header block: a request's head, or trailers, which nobody here reads. */
-  #begin(id: number, { end, bytes, from, to }: { end: boolean; bytes: Buffer; from: number; to: number }): void {
+  #open(id: number, { end, bytes, from, to }: { end: boolean; bytes: Buffer; from: number; to: number }): void {
     const { fields, tooLarge } = this.#decoder.decode(bytes, from, to)
     const known = this.#streams.get(id)
     if (known) {

@@ -1,6 +1,7 @@
 // For tests: a server's connection over a pair of streams, and what it serves.
 import { type Duplex, duplexPair } from 'node:stream'
 import { type Clock, systemClock } from '#lib/clock.ts'
+import { SharedTurns } from '#lib/shared-turns.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { ServerStream } from './server-stream.ts'
 
@@ -38,6 +39,7 @@ export function serve(
   const served: ServerStream[] = []
   const connection = new ServerConnection(far, {
     clock,
+    turns: new SharedTurns(1000),
     serve(stream) {
       served.push(stream)
       void (async () => handle(stream))().catch(() => {})

@@ -1,13 +1,12 @@
 // Reads bodies: small ones at once, large ones by a thread of their own, so that a body of megabytes keeps nobody else waiting. The thread is
 // started when it is needed and ended when it has had nothing to do for a while. One body at a time, in the order they came.
-import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { parseNumerals } from '#api/schema/numeral.ts'
 import { StatusError } from '#api/status.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
 import { parseExactly } from '#lib/exact-json.ts'
 import type { Logger } from '#lib/log.ts'
-import { Gathering } from '#lib/paced.ts'
+import { Gathering, nextTurn } from '#lib/paced.ts'
 import type { Step, StepOutcome } from '#server/engine/steps.ts'
 import { BodyRoom } from './body-room.ts'
 import { carryOut, type Job, type Outcome } from './jobs.ts'
@@ -69,7 +68,7 @@ export class BodyReader implements AsyncDisposable {
     const { outcome, pieces } = answer
     // What is answered is what was asked for.
     const parse = 'numerals' in outcome ? parseNumerals : parseExactly
-    return { ...outcome, ...(pieces ? { value: await assemble(pieces, setImmediate, parse) } : {}) } as unknown as T
+    return { ...outcome, ...(pieces ? { value: await assemble(pieces, nextTurn, parse) } : {}) } as unknown as T
   }
 
   #next(): void {

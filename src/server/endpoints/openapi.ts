@@ -3,6 +3,7 @@ import { OpenApi, type OpenApiDocument, type OpenApiFormat, V2_PROTOBUF, V3_PROT
 import { type Clock, formatHttpDate } from '#lib/clock.ts'
 import { answer, type Call } from '#server/http/call.ts'
 import { clauses } from '#lib/accept.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { sendBytes } from '#server/http/respond.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { ServedKinds } from './served-kinds.ts'
@@ -74,7 +75,9 @@ function notAcceptable(call: Call): void {
   answer(call, 406, { headers: { vary: 'Accept' } })
 }
 
+/** A crowd that has waited for the same document goes on a few at a time. */
 async function send(call: Call, { contentType, body, etag }: OpenApiDocument): Promise<void> {
+  await nextTurn()
   call.headers.etag = etag
   call.headers.vary = 'Accept'
   if (call.exchange.headers['if-none-match'] === etag) return answer(call, 304, {})

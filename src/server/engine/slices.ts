@@ -1,5 +1,6 @@
 // Long work in slices: the loop gets a turn whenever a slice has taken its few milliseconds.
 import type { Clock } from '#lib/clock.ts'
+import { nextTurn } from '#lib/paced.ts'
 
 const SLICE_MS = 4
 /** Asking the time costs more than a step, unless one has much to look at. */
@@ -18,7 +19,7 @@ export async function inSlices<T>(
     if (step(item) === false) return
     const isLarge = bytesOf(item) > LARGE_BYTES
     if ((++steps % STEPS !== 0 && !isLarge) || clock.monotonic() - began < SLICE_MS) continue
-    await new Promise<void>((resolve) => setImmediate(resolve))
+    await nextTurn()
     began = clock.monotonic()
   }
 }

@@ -1,12 +1,11 @@
 // The schemas of a definition, and the validation rules in them once they are in order themselves. Large ones take long: done in slices.
-import { setImmediate } from 'node:timers/promises'
 import { checkRules } from '#api/custom/rule-check.ts'
 import { RuleTree } from '#api/custom/rule-tree.ts'
 import { isObject } from '#api/clone.ts'
 import type { FieldError } from '#api/field-error.ts'
 import type { CustomResourceDefinition, JSONSchemaProps } from '#api/generated/types.ts'
 import type { FurtherContext } from '#api/kind.ts'
-import { paced } from '#lib/paced.ts'
+import { nextTurn, paced } from '#lib/paced.ts'
 import { isOld, schemaErrors, schemasOf } from './crd-versions.ts'
 import { checkRuleDefinitions } from './rule-definitions.ts'
 
@@ -24,7 +23,7 @@ export async function validateSchemas(
 ): Promise<FieldError[]> {
   if (subresource || !next.spec?.versions?.length) return []
   // What comes before and after is long enough by itself.
-  await setImmediate()
+  await nextTurn()
   const found: FieldError[] = []
   for (const { schema, path, status } of schemasOf(next.spec)) {
     if (isOld(schema, previous?.spec)) continue
@@ -35,7 +34,7 @@ export async function validateSchemas(
     for (const error of wrong) found.push(error)
     if (wrong.length === 0) for (const error of await paced(checkDefaults(schema, path), EVALUATE_SLICE)) found.push(error)
   }
-  await setImmediate()
+  await nextTurn()
   return found
 }
 
