@@ -12,7 +12,7 @@ import { cpuSeconds } from './processor-time.ts'
 
 const ROUNDS = 7
 /** As the launcher starts it. */
-const FLAGS = ['--min-semi-space-size=1', '--max-semi-space-size=16', '--disable-warning=ExperimentalWarning']
+const FLAGS = ['--min-semi-space-size=2', '--max-semi-space-size=16', '--disable-warning=ExperimentalWarning']
 /** When a process keeps what it has compiled, and some time more. */
 const KEPT_MS = 3000
 const root = mkdtempSync(join(tmpdir(), 'sampan-bench-'))
