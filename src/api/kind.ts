@@ -125,4 +125,6 @@ export interface Kind<T extends KubeObject = KubeObject> {
   madeOf?: KubeObject
   /** Row conditions of a Table (completed pods). */
   rowConditions?(object: T): unknown[]
+  /** In which order rows stand in the Table of a list, where that is not the one of names. */
+  tableOrder?(one: T, other: T): number
 }

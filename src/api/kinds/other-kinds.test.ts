@@ -583,6 +583,12 @@ const rows: [string, Change, unknown[]][] = [
   ],
   ['HorizontalPodAutoscaler/v1', () => {}, ['x', 'Deployment/d', 'cpu: <unknown>/70%', '1', 3, 0, '<unknown>']],
   ['PodDisruptionBudget', (p) => (p.status = { disruptionsAllowed: 2 }), ['x', '1', 'N/A', 2, '<unknown>']],
+  [
+    'Ingress',
+    (i) => (i.spec.rules = [{}, { host: 'c' }, { host: 'b' }, { host: 'a' }, {}]),
+    ['x', '<none>', 'c,b,a + 2 more...', '', '80', '<unknown>'],
+  ],
+  ['Ingress', (i) => (i.spec.rules = [{}, { host: 'c' }, { host: 'b' }, { host: 'a' }]), ['x', '<none>', 'c,b,a', '', '80', '<unknown>']],
   ['Ingress', (i) => (i.spec.rules = [{ host: 'b' }, { host: 'a' }]), ['x', '<none>', 'b,a', '', '80', '<unknown>']],
   [
     'NetworkPolicy',

@@ -72,6 +72,29 @@ test('a single object as Table and as metadata alone', async () => {
   assert.deepEqual([meta.kind, meta.metadata.name, meta.data], ['PartialObjectMetadata', 'a', undefined])
 })
 
+test('a Table of flow schemas has them in the order they are asked, other lists by name', async () => {
+  await using t = await startRequests()
+  const path = '/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas'
+  const priorityLevelConfiguration = { name: 'exempt' }
+  for (const [name, matchingPrecedence] of [
+    ['a', 30],
+    ['b', 2],
+    ['d', 10],
+    ['c', 10],
+  ] as const)
+    await t.send('POST', path, JSON.stringify({ metadata: { name }, spec: { matchingPrecedence, priorityLevelConfiguration } }))
+  const table = (await t.send('GET', path, undefined, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })).json
+  const list = (await t.send('GET', path)).json
+  assert.deepEqual(
+    table.rows.map(({ cells }: any) => cells[0]),
+    ['b', 'c', 'd', 'a'],
+  )
+  assert.deepEqual(
+    list.items.map(({ metadata }: any) => metadata.name),
+    ['a', 'b', 'c', 'd'],
+  )
+})
+
 test('large answers are compressed for who is not on this machine', async () => {
   await using t = await startRequests()
   await t.send('POST', MAPS, configMap('a', { x: 'y'.repeat(300_000) }))

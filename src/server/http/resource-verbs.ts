@@ -287,11 +287,12 @@ async function sendWritten(
 
 async function sendList(
   call: Call,
-  listing: Listing,
+  listed: Listing,
   { engine, resource, pool, negotiated }: Omit<Served, 'fanOut'> & { negotiated: Negotiated },
 ): Promise<void> {
   const { kind } = resource
   const { as, format } = negotiated
+  const listing = as === 'Table' && kind.tableOrder ? inOrder(listed, kind.tableOrder) : listed
   const pretty = wantsPretty(call)
   const stored = format === 'json' && !as && !pretty
   if (call.audit?.keeps('RequestResponse')) await auditList(call, listing, { engine, resource, negotiated })
@@ -306,6 +307,12 @@ async function sendList(
   const form = { negotiated, pretty, includeObject: as === 'Table' ? includeObjectOf(call) : ('None' as const), now: engine.clock.now() }
   const target = openList(call, CONTENT_TYPES[message || format === 'yaml' ? format : 'json'])
   await (stored ? streamList(target, { resource, listing, pool }) : streamForm(target, { engine, resource, listing, form, pool }))
+}
+
+/** For kinds of which there are few. */
+function inOrder(listing: Listing, order: (one: any, other: any) => number): Listing {
+  const read = listing.items.map((stored) => ({ stored, object: stored.glance() }))
+  return { ...listing, items: read.sort((one, other) => order(one.object, other.object)).map(({ stored }) => stored) }
 }
 
 /** So little that it is made and sent at once. */

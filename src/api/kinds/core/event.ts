@@ -19,7 +19,7 @@ const columns: Column<CoreEvent>[] = [
   {
     name: 'Object',
     description: 'What it is about.',
-    value: ({ involvedObject: { kind = '', name = '' } = {} }) => (kind ? `${kind.toLowerCase()}/${name}` : name),
+    value: ({ involvedObject: { kind = '', name = '' } = {} }) => (name ? `${kind.toLowerCase()}/${name}` : kind.toLowerCase()),
   },
   {
     name: 'Subobject',

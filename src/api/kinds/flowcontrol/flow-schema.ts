@@ -20,6 +20,10 @@ export const FlowSchema = defineKind<FlowSchema>({
     if (spec) spec.matchingPrecedence ||= 1000
   },
   validate: validateFlowSchema,
+  // As they are asked.
+  tableOrder: (one, other) =>
+    (one.spec?.matchingPrecedence ?? 0) - (other.spec?.matchingPrecedence ?? 0) ||
+    ((one.metadata?.name ?? '') < (other.metadata?.name ?? '') ? -1 : 1),
   columns: [
     nameColumn,
     {

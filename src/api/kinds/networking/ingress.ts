@@ -41,10 +41,17 @@ export const Ingress = defineKind<Ingress>({
   ),
 })
 
+const MOST_HOSTS = 3
+
 function hostsText({ spec }: Ingress): string {
-  const hosts = (spec?.rules ?? []).map(({ host }) => host).filter((host): host is string => Boolean(host))
+  const rules = spec?.rules ?? []
+  const hosts = rules.flatMap(({ host }, at) => (host ? [{ host, at }] : []))
   if (hosts.length === 0) return '*'
-  return hosts.length > 3 ? `${hosts.slice(0, 3).join(',')} + ${hosts.length - 3} more...` : hosts.join(',')
+  const shown = hosts.slice(0, MOST_HOSTS)
+  const text = shown.map(({ host }) => host).join(',')
+  // Rules without a host behind the last that is shown count, too.
+  const last = shown.at(-1)!.at
+  return shown.length === MOST_HOSTS && last < rules.length - 1 ? `${text} + ${rules.length - MOST_HOSTS} more...` : text
 }
 
 function addressText({ status }: Ingress): string {
