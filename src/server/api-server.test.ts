@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { defineKind } from '#api/define-kind.ts'
 import { builtinKinds } from '#api/kinds.ts'
@@ -9,6 +12,7 @@ import { HorizontalPodAutoscaler } from '#api/kinds/autoscaling/horizontal-pod-a
 import { HorizontalPodAutoscalerV2 } from '#api/kinds/autoscaling/horizontal-pod-autoscaler-v2.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
+import { openEmbeddedStore } from '#store/embedded.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { createApiServer } from './api-server.ts'
 import type { RequestAttributes } from './request.ts'
@@ -135,6 +139,21 @@ test('clientFor reads, writes and applies like any client', async () => {
   await assert.rejects(t.client.create(ConfigMap, { metadata: { name: 'x', namespace: 'default' }, dta: {} } as ConfigMap), {
     reason: 'BadRequest',
   })
+})
+
+// Its own work, too, may have just written something: it would wait for it, and the server for that.
+test('server lets writes end that are under way when it stops', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'stopped-'))
+  try {
+    await using store = await openEmbeddedStore({ directory })
+    const server = createApiServer({ store })
+    const running = await server.start(new AbortController().signal)
+    const writing = server.clientFor({ username: 'jane', groups: [] }).create(ConfigMap, { metadata: { name: 'a', namespace: 'default' } })
+    await running[Symbol.asyncDispose]()
+    assert.equal((await writing).metadata?.name, 'a')
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 })
 
 test('stored resources know their kind however it is handed in', () => {

@@ -35,6 +35,7 @@ export class StoreMirror {
   #unclaimed = new Map<string, StoredObject>()
   #revision = 0
   #waiting: { revision: number; resolve(): void }[] = []
+  #ended = false
   /** Parsed forms of bytes that are being written, mostly in the order the store is going to tell of them. */
   #offered: Offer[] = []
   /** Objects of the last changes, with what their writers made of them. */
@@ -76,7 +77,14 @@ export class StoreMirror {
     const revision = await this.#read((entry) => this.#load(storedObject(entry)))
     this.#revision = revision
     for (const cache of this.#caches.values()) cache.forget(revision)
+    signal.addEventListener('abort', () => this.#end(), { once: true })
     void this.#follow(this.#store.watch(ROOT, { after: revision, signal }), signal)
+  }
+
+  /** Nothing more will be seen: whoever has written something goes on without. */
+  #end(): void {
+    this.#ended = true
+    for (const { resolve } of this.#waiting.splice(0)) resolve()
   }
 
   /** Everything the store holds at the revision that is returned. */
@@ -143,9 +151,9 @@ export class StoreMirror {
     }
   }
 
-  /** Resolves once everything up to `revision` is here. */
+  /** Resolves once everything up to `revision` is here, or nothing more will be. */
   seen(revision: number): Promise<void> | undefined {
-    if (revision <= this.#revision) return undefined
+    if (revision <= this.#revision || this.#ended) return undefined
     return new Promise((resolve) => this.#waiting.push({ revision, resolve }))
   }
 
