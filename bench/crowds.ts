@@ -8,6 +8,7 @@ import { definitions, largeDefinitions } from './scene-definitions.ts'
 import { encrypted, recorded } from './scene-hidden.ts'
 import { largeObjects } from './scene-large-objects.ts'
 import { managers } from './scene-managers.ts'
+import * as multitudes from './scene-multitudes.ts'
 import { policies } from './scene-policies.ts'
 import { roles } from './scene-roles.ts'
 import { bodies, connections, patches } from './scene-strangers.ts'
@@ -34,6 +35,13 @@ const SCENES: Record<string, Scene> = {
   patches: { play: patches },
   connections: { play: connections },
   crowds: { play: crowds },
+  namespaces: { play: multitudes.namespaces },
+  bindings: { play: multitudes.bindings },
+  admission: { play: multitudes.admission },
+  flows: { play: multitudes.flows },
+  manyKinds: { play: multitudes.manyKinds },
+  crowdedWatches: { play: multitudes.crowdedWatches },
+  crowdedWrites: { play: multitudes.crowdedWrites },
 }
 
 const [only = '', profiles = ''] = process.argv.slice(2)

@@ -42,6 +42,13 @@ export interface Opened {
   begun: Promise<void>
 }
 
+export interface Sent {
+  body?: Buffer | undefined
+  data?: (chunk: Buffer) => void
+  method?: string
+  type?: string
+}
+
 export class LoadConnection implements Disposable {
   readonly #socket: TLSSocket
   readonly #authority: string
@@ -80,13 +87,13 @@ export class LoadConnection implements Disposable {
   }
 
   /** `data` sees what comes, piece by piece; the pieces are only lent. */
-  open(path: string, { body, data }: { body?: Buffer | undefined; data?: (chunk: Buffer) => void } = {}): Opened {
+  open(path: string, { body, data, method = body ? 'POST' : 'GET', type = 'application/json' }: Sent = {}): Opened {
     const stream = this.#nextStream
     this.#nextStream += 2
     const begun = Promise.withResolvers<void>()
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
     this.#open.set(stream, { status: 0, bytes: 0, data, head: begun.resolve, resolve, reject })
-    const block = this.#block(body ? 'POST' : 'GET', path)
+    const block = this.#block(method, { path, type: body && type })
     const head = frame(HEADERS, END_HEADERS | (body ? 0 : END_STREAM), stream, block)
     this.#socket.write(body ? Buffer.concat([head, frame(DATA, END_STREAM, stream, body)]) : head)
     return { answer: promise, begun: begun.promise }
@@ -102,8 +109,8 @@ export class LoadConnection implements Disposable {
     this.#socket.destroy()
   }
 
-  #block(method: string, path: string): Buffer {
-    const key = `${method} ${path}`
+  #block(method: string, { path, type = '' }: { path: string; type: string | undefined }): Buffer {
+    const key = `${method} ${path} ${type}`
     let block = this.#heads.get(key)
     if (!block) {
       const fields: [string, string][] = [
@@ -114,7 +121,7 @@ export class LoadConnection implements Disposable {
         ['user-agent', 'bench/1'],
         ['accept', 'application/json'],
       ]
-      if (method === 'POST') fields.push(['content-type', 'application/json'])
+      if (type) fields.push(['content-type', type])
       block = Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]))
       this.#heads.set(key, block)
     }

@@ -73,6 +73,22 @@ export class Turns implements AsyncDisposable {
     return { status: answer.statusCode ?? 0, text, bytes }
   }
 
+  /** What is answered, of which something is needed. */
+  async json(path: string, body?: object): Promise<any> {
+    const { url, ca, cert, key } = this.access
+    const sent = request(`${url}${path}`, {
+      method: body ? 'POST' : 'GET',
+      ca,
+      cert,
+      key,
+      agent: this.#agent,
+      headers: { 'content-type': 'application/json' },
+    })
+    sent.end(body && JSON.stringify(body))
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+    return JSON.parse(Buffer.concat(await Array.fromAsync(answer)).toString())
+  }
+
   /** What is measured builds on it. */
   async must(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<void> {
     const { status, text } = await this.send(method, path, body, headers)

@@ -18,10 +18,13 @@ export class RbacAuthorizer implements LocalAuthorizer {
   authorize(attributes: RequestAttributes): { allowed: boolean; reason: string } {
     let missing: Set<string> | undefined
     const index = this.#index()
+    /** Of one that many bindings grant. */
+    let tried: object | undefined
     const found = index.find(attributes.user, attributes.namespace, (grant) => {
       const role = index.role(grant.roleRef, grant.namespace)
       if (!role) (missing ??= new Set()).add(missingRole(grant))
-      else for (const rule of role.compiled) if (ruleAllows(rule, attributes)) return true
+      else if (role !== tried) for (const rule of role.compiled) if (ruleAllows(rule, attributes)) return true
+      tried = role
       return false
     })
     if (found) return { allowed: true, reason: this.#reasonOf(found) }

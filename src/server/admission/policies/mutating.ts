@@ -6,6 +6,8 @@ import { MutatingAdmissionPolicy } from '#api/kinds/admissionregistration/mutati
 import type { KubeObject } from '#api/object.ts'
 import { type CompiledMutatingPolicy, compileMutatingPolicy } from '#api/policies/compile.ts'
 import { StatusError, type StatusReason } from '#api/status.ts'
+import { Pace } from '#lib/paced.ts'
+import { ASKED_PER_TURN } from '#server/admission/asked-per-turn.ts'
 import { mustBeSeenAs, putBack } from '#server/admission/matching/equivalents.ts'
 import { exemptFromPolicies } from '#server/admission/matching/exempt.ts'
 import { surroundings } from '#server/admission/matching/selectors.ts'
@@ -83,11 +85,16 @@ class Mutating {
     round?.begin(this.#request.object)
     // Who is asked is settled before anybody changes anything.
     const invocations: Invocation[] = []
-    for (const one of matched) invocations.push(...(await this.#invocations(one)))
+    const pace = new Pace(ASKED_PER_TURN)
+    for (const one of matched) {
+      invocations.push(...(await this.#invocations(one)))
+      await pace.after(1)
+    }
     for (const invocation of invocations) {
       const id = [invocation.active.policy, invocation.binding, invocation.params].map((one) => one?.metadata?.uid ?? '').join('/')
       if (round && !round.wants(id)) continue
       const changed = await this.#invoke(invocation)
+      await pace.after(1)
       round?.done(id, { changed, ifNeeded: invocation.spec.reinvocationPolicy === 'IfNeeded' })
     }
     round?.end(this.#request.object)

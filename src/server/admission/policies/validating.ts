@@ -4,6 +4,8 @@ import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistrati
 import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy.ts'
 import { type CompiledValidatingPolicy, compileValidatingPolicy } from '#api/policies/compile.ts'
 import { StatusError, type StatusReason } from '#api/status.ts'
+import { Pace } from '#lib/paced.ts'
+import { ASKED_PER_TURN } from '#server/admission/asked-per-turn.ts'
 import { seenAs } from '#server/admission/matching/equivalents.ts'
 import { exemptFromPolicies } from '#server/admission/matching/exempt.ts'
 import { surroundings } from '#server/admission/matching/selectors.ts'
@@ -65,7 +67,11 @@ class Validation {
   }
 
   async run(matched: readonly Matched<Active>[]): Promise<void> {
-    for (const one of matched) await this.#ask(one)
+    const pace = new Pace(ASKED_PER_TURN)
+    for (const one of matched) {
+      await this.#ask(one)
+      await pace.after(1)
+    }
     const [first] = this.#denials
     if (first) throw refusal(this.#request, first)
   }

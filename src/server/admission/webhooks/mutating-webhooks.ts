@@ -4,7 +4,8 @@ import { MutatingWebhookConfiguration } from '#api/kinds/admissionregistration/m
 import { jsonPatch } from '#api/patch/json-patch.ts'
 import { StatusError } from '#api/status.ts'
 import { parseExactly } from '#lib/exact-json.ts'
-import { nextTurn } from '#lib/paced.ts'
+import { nextTurn, Pace } from '#lib/paced.ts'
+import { ASKED_PER_TURN } from '#server/admission/asked-per-turn.ts'
 import { LARGE_BYTES } from '#server/decoding/body-reader.ts'
 import { exemptFromWebhooks } from '#server/admission/matching/exempt.ts'
 import type { Matched, MatchIndex } from '#server/admission/matching/match-index.ts'
@@ -42,10 +43,12 @@ async function mutate({ context, authorizer, index }: Mutation, request: Admissi
   const rounds = request.reinvocation?.of(NAME)
   rounds?.begin(request.object)
   const round = request.reinvocation?.again ? 1 : 0
+  const pace = new Pace(ASKED_PER_TURN)
   let waiting = first
   for (let next = waiting.shift(); next; next = waiting.shift()) {
     const { item: hook, kind } = next
     if (rounds && !rounds.wants(hook.id)) continue
+    await pace.after(1)
     const view = await viewOf(request, kind, context.registry)
     if (!(await conditionsHold(hook, { request, view, authorizer }))) continue
     const changed = await ask(context, hook, { request, view, place: `round_${round}_index_${hook.order}` })

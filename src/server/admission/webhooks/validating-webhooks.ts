@@ -1,5 +1,7 @@
 // ValidatingAdmissionWebhook: all webhooks at once, on the object as it is going to be. One refusal is enough.
 import { ValidatingWebhookConfiguration } from '#api/kinds/admissionregistration/validating-webhook-configuration.ts'
+import { Pace } from '#lib/paced.ts'
+import { ASKED_PER_TURN } from '#server/admission/asked-per-turn.ts'
 import { exemptFromWebhooks } from '#server/admission/matching/exempt.ts'
 import type { Matched } from '#server/admission/matching/match-index.ts'
 import type { Registry } from '#server/registry.ts'
@@ -42,7 +44,11 @@ async function validate(
   { matched, authorizer }: { matched: readonly Matched<Hook>[]; authorizer: Authorizer },
 ): Promise<void> {
   const hooks: Relevant[] = []
-  for (const one of matched) hooks.push(...(await relevant(request, one, { authorizer, registry: context.registry })))
+  const pace = new Pace(ASKED_PER_TURN)
+  for (const one of matched) {
+    hooks.push(...(await relevant(request, one, { authorizer, registry: context.registry })))
+    await pace.after(1)
+  }
   const began = context.clock.monotonic()
   const outcomes = await Promise.allSettled(hooks.map(({ hook, asking }) => askCounted(context, hook, asking)))
   request.within?.waited?.(context.clock.monotonic() - began)
