@@ -297,3 +297,17 @@ test('deploymentController counts pods on their way out', async (t) => {
     return status?.terminatingReplicas === 2 && status.replicas === 1 && set?.status?.terminatingReplicas === 2
   })
 })
+
+test('deploymentController tells of a rollout whose sets together want more than a number holds', async (t) => {
+  const { client, eventually } = await startTestCluster(t, { only: ['deployment-controller'] })
+  const most = 2_147_483_647
+  await client.create(Deployment, deployment(most, { strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: '100%' } } }))
+  for (const [generation, image] of ['web:1', 'web:2'].entries()) {
+    const patch = { spec: { template: { spec: { containers: [{ name: 'web', image }] } } } }
+    await client.patch(Deployment, key, { type: 'strategic', patch })
+    await eventually(async () => {
+      const { status } = await client.get(Deployment, key)
+      return status?.observedGeneration === generation + 1 && status.unavailableReplicas === most
+    })
+  }
+})

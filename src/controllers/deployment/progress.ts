@@ -26,6 +26,9 @@ export function condition(
   return { type, status, reason, message, lastUpdateTime: time, lastTransitionTime: time }
 }
 
+/** What the field holds: two sets may together ask for more. */
+const MOST_REPLICAS = 2_147_483_647
+
 /** Counts and the Available condition. */
 export function calculatedStatus(deployment: Deployment, { all, newest }: Sets, now: number): DeploymentStatus {
   const available = totalOf(all, availableReplicas)
@@ -46,7 +49,7 @@ export function calculatedStatus(deployment: Deployment, { all, newest }: Sets, 
     updatedReplicas: totalOf([newest], actualReplicas),
     readyReplicas: totalOf(all, (set) => set.status?.readyReplicas ?? 0),
     availableReplicas: available,
-    unavailableReplicas: Math.max(0, totalOf(all, specReplicas) - available),
+    unavailableReplicas: Math.min(MOST_REPLICAS, Math.max(0, totalOf(all, specReplicas) - available)),
     terminatingReplicas: totalOf(all, (set) => set.status?.terminatingReplicas ?? 0),
     ...(collisionCount === undefined ? {} : { collisionCount }),
     conditions: withCondition(conditions, verdict),

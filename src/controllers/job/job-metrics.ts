@@ -4,7 +4,7 @@ import type { Job } from '#api/kinds/batch/job.ts'
 import { conditionOf, isConditionTrue } from '#api/conditions.ts'
 import type { Metrics } from '#lib/metrics.ts'
 import { failureAction } from './failure-policy.ts'
-import { parseIndexes } from './indexes.ts'
+import { IndexSet } from './indexes.ts'
 import { isIndexed } from './job-pods.ts'
 import type { Steered } from './steer.ts'
 import type { Tally } from './tally.ts'
@@ -13,7 +13,7 @@ const modeOf = (job: Job) => (isIndexed(job) ? 'Indexed' : 'NonIndexed')
 
 export function countStatus(job: Job, after: JobStatus, { tally, metrics }: { tally: Tally; metrics: Metrics }): void {
   const { status: before = {}, spec } = job
-  const indexes = (text: string | undefined) => parseIndexes(text, spec?.completions ?? 0).size
+  const indexes = (text: string | undefined) => IndexSet.parse(text, spec?.completions ?? 0).size
   const limit = spec?.backoffLimitPerIndex === undefined ? 'global' : 'perIndex'
   const grown = (now: number, then: number) => Math.max(0, now - then)
   const completed = grown(indexes(after.completedIndexes), indexes(before.completedIndexes))

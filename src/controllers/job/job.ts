@@ -14,7 +14,6 @@ import { isReady } from '#controllers/pod-state.ts'
 import { formatTime } from '#lib/clock.ts'
 import { equal } from '#api/equal.ts'
 import { type Failures, failuresAfter } from './backoff.ts'
-import { formatIndexes } from './indexes.ts'
 import { countPass, countPods, countStatus } from './job-metrics.ts'
 import { classify, isIndexed, isTracked, type JobPods, TRACKING, untrack } from './job-pods.ts'
 import { steer, type Steered } from './steer.ts'
@@ -156,8 +155,8 @@ function statusOf(job: Job, { groups, done, tally, record, verdict, now }: Outco
     terminating: leaving,
     succeeded: record.succeeded,
     failed: record.failed,
-    ...(indexed && tally.completedIndexes.size > 0 ? { completedIndexes: formatIndexes(tally.completedIndexes) } : {}),
-    ...(indexed && spec?.backoffLimitPerIndex !== undefined ? { failedIndexes: formatIndexes(tally.failedIndexes) } : {}),
+    ...(indexed && tally.completedIndexes.size > 0 ? { completedIndexes: String(tally.completedIndexes) } : {}),
+    ...(indexed && spec?.backoffLimitPerIndex !== undefined ? { failedIndexes: String(tally.failedIndexes) } : {}),
     uncountedTerminatedPods: {
       ...(record.uncounted.succeeded.length > 0 ? { succeeded: record.uncounted.succeeded } : {}),
       ...(record.uncounted.failed.length > 0 ? { failed: record.uncounted.failed } : {}),

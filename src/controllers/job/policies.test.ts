@@ -112,3 +112,11 @@ test('jobController counts failures anew after a success: the next pause is shor
   await cluster.advance(5000)
   assert.equal((await running(cluster)).length, 1)
 })
+
+test('jobController matches a success policy that names two billion indexes', async (t) => {
+  const most = 2_147_483_647
+  const rules = [{ succeededIndexes: `0-${most - 1}`, succeededCount: 2 }]
+  const cluster = await startJob(t, { completionMode: 'Indexed', completions: most, parallelism: 2, successPolicy: { rules } })
+  for (const index of [0, 1]) await end(cluster, await ofIndex(cluster, index), 0)
+  assert.equal((await finished(cluster, 'Complete')).completedIndexes, '0,1')
+})

@@ -99,8 +99,9 @@ function waitOf(failed: Pod | undefined, now: number): number {
 function pendingIndexes(job: Job, taken: readonly Pod[], { tally, count }: { tally: Tally; count: number }): number[] {
   const busy = new Set(taken.map((pod) => indexOf(pod)))
   const free: number[] = []
-  for (let index = 0; index < (job.spec?.completions ?? 0) && free.length < count; index++) {
-    if (!busy.has(index) && !tally.completedIndexes.has(index) && !tally.failedIndexes.has(index)) free.push(index)
+  for (const index of tally.completedIndexes.union(tally.failedIndexes).missing(job.spec?.completions ?? 0)) {
+    if (free.length >= count) break
+    if (!busy.has(index)) free.push(index)
   }
   return free
 }

@@ -2,7 +2,7 @@
 import type { Job } from '#api/kinds/batch/job.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { failureAction } from './failure-policy.ts'
-import { parseIndexes } from './indexes.ts'
+import { IndexSet } from './indexes.ts'
 import { earlierFailures, finishedAt, hasFailed, ignoredFailures, indexOf, isIndexed, isTracked, type JobPods } from './job-pods.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -16,8 +16,8 @@ export interface Tally {
   /** Not yet told in the status. */
   newlySucceeded: Pod[]
   newlyFailed: Pod[]
-  completedIndexes: Set<number>
-  failedIndexes: Set<number>
+  completedIndexes: IndexSet
+  failedIndexes: IndexSet
   /** Of each index that waits to be tried again, the pod that tells how often it was: it stays until there is another. */
   awaited: Map<number, Pod>
 }
@@ -49,8 +49,8 @@ export function tallyOf(job: Job, { all, active }: JobPods): Tally {
   const newlySucceeded = fresh.filter((pod) => pod.status?.phase === 'Succeeded' && isNew(named.succeeded, pod))
   const newlyFailed = fresh.filter((pod) => hasFailed(job, pod) && isNew(named.failed, pod))
 
-  const completedIndexes = parseIndexes(status.completedIndexes, completions)
-  const failedIndexes = parseIndexes(status.failedIndexes, completions)
+  const completedIndexes = IndexSet.parse(status.completedIndexes, completions)
+  const failedIndexes = IndexSet.parse(status.failedIndexes, completions)
   const awaited = new Map<number, Pod>()
   if (isIndexed(job)) {
     for (const pod of fresh) {

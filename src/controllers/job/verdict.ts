@@ -3,7 +3,7 @@ import type { Job } from '#api/kinds/batch/job.ts'
 import { conditionOf, isConditionTrue } from '#api/conditions.ts'
 import { failureAction } from './failure-policy.ts'
 import { hasFailed, isIndexed, type JobPods } from './job-pods.ts'
-import { parseIndexes } from './indexes.ts'
+import { IndexSet } from './indexes.ts'
 import type { Tally } from './tally.ts'
 
 export interface Verdict {
@@ -82,8 +82,8 @@ function tooManyFailures(job: Job, { failed }: Tally, { all }: JobPods): boolean
 function successPolicy(job: Job, { completedIndexes }: Tally): Verdict | undefined {
   if (!isIndexed(job)) return undefined
   for (const [index, { succeededIndexes, succeededCount }] of (job.spec?.successPolicy?.rules ?? []).entries()) {
-    const named = succeededIndexes === undefined ? undefined : parseIndexes(succeededIndexes, job.spec?.completions ?? 0)
-    const hits = named ? [...named].filter((one) => completedIndexes.has(one)).length : completedIndexes.size
+    const named = succeededIndexes === undefined ? undefined : IndexSet.parse(succeededIndexes, job.spec?.completions ?? 0)
+    const hits = named ? named.inCommon(completedIndexes) : completedIndexes.size
     if (hits >= (succeededCount ?? named?.size ?? Infinity)) {
       return { outcome: 'Complete', reason: 'SuccessPolicy', message: `Matched rules at index ${index}` }
     }
