@@ -224,6 +224,7 @@ const WRONG: [options: object, complaint: RegExp][] = [
   [{ nodes: -1 }, /nodes: -1: say a number from 0 to 10000/],
   [{ nodes: '3' }, /nodes: 3: say a number/],
   [{ clock: 'virtual' }, /clock: virtual: say virtual\(\)/],
+  [{ clock: virtual }, /clock: a function: say virtual\(\)/],
   [{ clock: {} }, /say virtual\(\)/],
   [{ seed: 1.5 }, /seed: 1\.5: say a whole number/],
   [{ node: 1 }, /there is no option node: there are nodes, clock, seed/],
@@ -238,6 +239,19 @@ test('startCluster says so when a cluster that was disposed is asked', async () 
   await cluster[Symbol.asyncDispose]()
   for (const ask of [() => client.list(Pod), () => cluster.advance('1s'), () => cluster.idle()])
     await assert.rejects(async () => ask(), /the cluster was disposed/)
+})
+
+test('startCluster lets watches end with the cluster', async () => {
+  const cluster = await still()
+  const { signal } = new AbortController()
+  const seen: string[] = []
+  const watching = (async () => {
+    for await (const { type } of cluster.client.watch(Node, { signal })) seen.push(type)
+  })()
+  await cluster.advance('1s')
+  await cluster[Symbol.asyncDispose]()
+  await watching
+  assert.ok(seen.length > 0)
 })
 
 test('Cluster.advance lets time go on only when all that is due has been done, however many pods it is', async () => {

@@ -124,7 +124,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const alive = () => {
     if (signal.aborted) throw new Error('the cluster was disposed')
   }
-  const openFor = (user: UserInfo) => whileAlive(clientFor(user), alive)
+  const openFor = (user: UserInfo) => whileAlive(clientFor(user), { alive, signal })
 
   return {
     client: openFor({ username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] }),
@@ -176,12 +176,14 @@ function checkOptions(options: ClusterOptions): void {
     if (!Object.hasOwn(OPTIONS, name))
       throw new TypeError(`startCluster: there is no option ${name}: there are ${Object.keys(OPTIONS).join(', ')}`)
     if (value !== undefined && !OPTIONS[name as keyof ClusterOptions](value))
-      throw new TypeError(`startCluster: ${name}: ${String(value)}: say ${MEANT[name as keyof ClusterOptions]}`)
+      throw new TypeError(
+        `startCluster: ${name}: ${typeof value === 'function' ? 'a function' : String(value)}: say ${MEANT[name as keyof ClusterOptions]}`,
+      )
   }
 }
 
-/** What a test forgot to await would else ask a cluster that is no more. */
-function whileAlive(client: Client, alive: () => void): Client {
+/** What a test forgot to await would else ask a cluster that is no more, and what it watches would never end. */
+function whileAlive(client: Client, { alive, signal }: { alive: () => void; signal: AbortSignal }): Client {
   const guarded = <Arguments extends unknown[], T>(call: (...args: Arguments) => T) => {
     return (...args: Arguments): T => {
       alive()
@@ -191,7 +193,7 @@ function whileAlive(client: Client, alive: () => void): Client {
   return {
     get: guarded(client.get),
     list: guarded(client.list),
-    watch: guarded(client.watch),
+    watch: guarded((kind, options) => client.watch(kind, { ...options, signal: AbortSignal.any([options.signal, signal]) })),
     create: guarded(client.create),
     update: guarded(client.update),
     patch: guarded(client.patch),
