@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { customKind } from '#api/custom/custom-kind.ts'
+import { MutatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/mutating-admission-policy-binding.ts'
+import { MutatingAdmissionPolicy } from '#api/kinds/admissionregistration/mutating-admission-policy.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
@@ -264,6 +266,40 @@ for (const [where, nodeName, mostPods] of [
       )
   })
 }
+
+test('pods that are given other labels as they are made come later each time, and their set says why', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['replicaset-controller'], runPods: true })
+  const { client, advance, events } = cluster
+  const name = { name: 'relabel' }
+  await client.create(MutatingAdmissionPolicy, {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingAdmissionPolicy',
+    metadata: name,
+    spec: {
+      reinvocationPolicy: 'Never',
+      matchConstraints: { resourceRules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }] },
+      mutations: [
+        {
+          patchType: 'ApplyConfiguration',
+          applyConfiguration: { expression: 'Object{metadata: Object.metadata{labels: {"app": "another"}}}' },
+        },
+      ],
+    },
+  })
+  await client.create(MutatingAdmissionPolicyBinding, {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingAdmissionPolicyBinding',
+    metadata: name,
+    spec: { policyName: 'relabel' },
+  })
+  await advance(1000)
+  const spec = { replicas: 2, selector: { matchLabels: labels }, template }
+  await client.create(ReplicaSet, { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: { namespace, name: 'set' }, spec })
+  await advance(900_000)
+  const made = (await client.list(Pod, { namespace })).items.length
+  assert.ok(made >= 8 && made <= 40, `${made} pods in a quarter of an hour`)
+  assert.ok((await events('set')).some((text) => /^PodsRefused: .* its labels are not those that are selected$/.test(text)))
+})
 
 test('a quota raced by hundreds of writers lets in as many as it says, and its controller agrees', async (t) => {
   const cluster = await startTestCluster(t, {

@@ -51,7 +51,10 @@ function waitAfter({ count, latestMs }: { count: number; latestMs: number }, wan
   return rounds < 0 ? 0 : Math.max(0, latestMs + Math.min(MOST_WAIT_MS, INITIAL_MS * 2 ** rounds) - now)
 }
 
-/** Pods of each owner that were taken away soon after they were made, because their node is gone or has a taint: the next will fare no better. */
+/**
+ * Pods of each owner that were taken away soon after they were made, because their node is gone or has a taint, or because they were given
+ * other labels than their owner selects: the next will fare no better.
+ */
 export class EarlyEnds {
   readonly #ends = new LruMap<string, { count: number; latestMs: number; last: Pod }>(MOST_REMEMBERED)
 
@@ -60,6 +63,7 @@ export class EarlyEnds {
     const subscription = informers.of(Pod).subscribe(({ object, previous }) => {
       // Gone they may be much later: others take their place as soon as they are on their way.
       if (object && wasTaken(object) && !(previous && wasTaken(previous))) this.#taken(object, clock.now())
+      else if (object && previous && controllerOf(previous) && !controllerOf(object)) this.#taken(previous, clock.now())
     })
     signal.addEventListener('abort', () => subscription[Symbol.dispose](), { once: true })
   }
@@ -96,5 +100,6 @@ export function isRefused({ status }: Pod): boolean {
 /** `web-x on node-1: Taint manager: deleting due to NoExecute taint` */
 export function endOf(pod: Pod | undefined): string {
   const disrupted = conditionOf(pod?.status?.conditions, 'DisruptionTarget')
+  if (!disrupted) return `${pod?.metadata?.name}: its labels are not those that are selected`
   return `${pod?.metadata?.name} on ${pod?.spec?.nodeName}: ${disrupted?.message}`
 }
