@@ -10,6 +10,7 @@ import { preventEscalation } from './access/escalation.ts'
 import { tokenEndpoints } from './access/key-set.ts'
 import type { ServiceAccountTokens } from './access/service-account-tokens.ts'
 import type { AdmissionOptions } from './admission/admission-configuration.ts'
+import { deviceAdminAccess } from './admission/device-admin-access.ts'
 import { admissionMetrics, admissionPlugins } from './admission/plugins.ts'
 import { policyParamAccess } from './admission/policies/param-access.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
@@ -82,6 +83,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     anonymous: access.anonymous,
     authorizer,
     admission: [
+      deviceAdminAccess(context),
       ...admissionPlugins(context, authorizer, { metrics, ...(options.admission ? { options: options.admission } : {}) }),
       policyParamAccess(context, authorizer),
       preventEscalation({ rbac, index, authorizer }),
