@@ -12,6 +12,7 @@ import type { DeviceClass } from '#api/kinds/resource/device-class.ts'
 import { matchesTaint } from '#api/toleration.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import { type Consumption, hasCapacity, type Share, shareOf } from './consumption.ts'
+import type { PlacedSelector } from './device-selectors.ts'
 import { isUsableOn, type Pool, type PooledDevice } from './pools.ts'
 
 /** One way to meet a request. */
@@ -19,7 +20,7 @@ export interface Alternative {
   /** `request`, or `request/subrequest` */
   name: string
   deviceClass: DeviceClass
-  selectors: readonly DeviceSelector[]
+  selectors: readonly PlacedSelector[]
   /** undefined: all there are. */
   count: number | undefined
   adminAccess: boolean
@@ -43,7 +44,7 @@ export interface AllocateOptions {
   pools: readonly Pool[]
   /** Changed while the search goes on, and as it was after it. */
   taken: Consumption
-  matches(selectors: readonly DeviceSelector[], device: PooledDevice): boolean
+  matches(selectors: readonly PlacedSelector[], device: PooledDevice): boolean
 }
 
 const MAX_STEPS = 20_000
@@ -61,7 +62,7 @@ export function allocate(claims: readonly OpenClaim[], options: AllocateOptions)
 
 export function alternativesOf(
   { name, exactly, firstAvailable = [] }: NonNullable<NonNullable<ResourceClaim['spec']['devices']>['requests']>[number],
-  classOf: (name: string) => DeviceClass | undefined,
+  { claim, classOf }: { claim: ResourceClaim; classOf(name: string): DeviceClass | undefined },
 ): Alternative[] | { missing: string } {
   const asked: [string, ExactDeviceRequest][] = exactly ? [[name, exactly]] : firstAvailable.map((sub) => [`${name}/${sub.name}`, sub])
   const alternatives: Alternative[] = []
@@ -71,7 +72,8 @@ export function alternativesOf(
   ] of asked) {
     const deviceClass = classOf(deviceClassName)
     if (!deviceClass) return { missing: deviceClassName }
-    const all = [...(deviceClass.spec.selectors ?? []), ...selectors]
+    const { namespace, name: own } = claim.metadata ?? {}
+    const all = [...placed(deviceClass.spec.selectors, `class ${deviceClassName}`), ...placed(selectors, `claim ${namespace}/${own}`)]
     alternatives.push({
       name: full,
       deviceClass,
@@ -83,6 +85,10 @@ export function alternativesOf(
     })
   }
   return alternatives
+}
+
+function placed(selectors: readonly DeviceSelector[] = [], where: string): PlacedSelector[] {
+  return selectors.map((selector, index) => ({ ...selector, place: `${where}: selector #${index}` }))
 }
 
 class Search {

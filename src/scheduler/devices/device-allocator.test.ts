@@ -315,6 +315,23 @@ test('DeviceAllocator fails an attempt whose search has too many steps', async (
   })
 })
 
+for (const [whose, objects, where] of [
+  [
+    'a claim',
+    [classOf('gpu'), claim('c', { r: cel('device.driver != ""', `device.attributes["${DRIVER}"].no == 1`) })],
+    'claim default/c: selector #1',
+  ],
+  ['a class', [classOf('gpu', `device.attributes["${DRIVER}"].no == 1`), claim('c', { r: {} })], 'class gpu: selector #0'],
+] as const) {
+  test(`DeviceAllocator fails an attempt for a selector of ${whose} that cannot be answered, and says which`, async () => {
+    const cluster = clusterOf([nodeOf('a')])
+    cluster.devices = await allocatorOver([...objects, slice('a', [gpu('g')])])
+    assert.throws(() => outcome(claiming('c'), cluster), {
+      message: `running "DynamicResources" filter plugin: ${where}: CEL runtime error: no such key: no`,
+    })
+  })
+}
+
 test('DeviceAllocator gates pods whose claims are not made yet', async () => {
   const pod = podOf('p', { resourceClaims: [{ name: 'c', resourceClaimTemplateName: 't' }] })
   const own = { ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p', uid: pod.metadata!.uid!, controller: true }] }

@@ -113,8 +113,9 @@ export class DeviceAllocator {
 
   #opened(claim: ResourceClaim): OpenClaim | PodRefusal {
     const requests: { name: string; alternatives: readonly Alternative[] }[] = []
+    const classOf = (name: string) => this.#options.objects.get(DeviceClass, { name })
     for (const request of claim.spec.devices?.requests ?? []) {
-      const alternatives = alternativesOf(request, (name) => this.#options.objects.get(DeviceClass, { name }))
+      const alternatives = alternativesOf(request, { claim, classOf })
       if ('missing' in alternatives) return { message: `request ${request.name}: device class ${alternatives.missing} does not exist` }
       requests.push({ name: request.name, alternatives })
     }

@@ -7,6 +7,11 @@ import type { PooledDevice } from './pools.ts'
 
 const MAX_PROGRAMS = 1024
 
+/** With the words that say where it stands. */
+export interface PlacedSelector extends DeviceSelector {
+  place: string
+}
+
 export class DeviceSelectors {
   readonly #environment = celEnvironment({ variables: { device: DEVICE }, bindings: true })
   readonly #programs = new Map<string, CelProgram>()
@@ -16,15 +21,17 @@ export class DeviceSelectors {
   /** Devices are replaced, never changed. */
   readonly #views = new WeakMap<object, { device: Record<string, unknown>; answers: Map<string, boolean> }>()
 
-  /** Throws CelError for an expression that does not compile or cannot be answered. */
-  matches(selectors: readonly DeviceSelector[], pooled: PooledDevice): boolean {
+  /** Throws for an expression that does not compile or cannot be answered, and says whose it is. */
+  matches(selectors: readonly PlacedSelector[], pooled: PooledDevice): boolean {
     let view = this.#views.get(pooled.device)
-    for (const { cel } of selectors) {
+    for (const { cel, place } of selectors) {
       const { expression } = cel ?? { expression: 'false' }
       if (!view) this.#views.set(pooled.device, (view = { device: this.#viewOf(pooled), answers: new Map() }))
       let answer = view.answers.get(expression)
       if (answer === undefined) {
-        answer = this.#compiled(expression).evaluate({ device: view.device }) === true
+        const { device } = view
+        const program = orSay(`${place}: CEL compile error`, () => this.#compiled(expression))
+        answer = orSay(`${place}: CEL runtime error`, () => program.evaluate({ device })) === true
         view.answers.set(expression, answer)
       }
       if (!answer) return false
@@ -56,6 +63,14 @@ export class DeviceSelectors {
     if (version !== undefined) return this.#parsers.semver.evaluateValue({ text: version })
     if (int !== undefined) return BigInt(int)
     return bool ?? string ?? null
+  }
+}
+
+function orSay<T>(what: string, ask: () => T): T {
+  try {
+    return ask()
+  } catch (error) {
+    throw new Error(`${what}: ${(error as Error).message}`, { cause: error })
   }
 }
 

@@ -37,7 +37,9 @@ function check(devices: DeviceAllocator, state: ClaimsState, node: NodeInfo): Re
   try {
     return devices.refusalOf(state, node)
   } catch (error) {
-    const { message } = error as Error
-    throw new Error(`running "DynamicResources" filter plugin: node ${node.name}: ${message}`, { cause: error })
+    const { message, name } = error as Error
+    // What takes too long may do so for the devices of this node.
+    const where = name === 'AllocationTimeout' ? `node ${node.name}: ` : ''
+    throw new Error(`running "DynamicResources" filter plugin: ${where}${message}`, { cause: error })
   }
 }
