@@ -101,7 +101,10 @@ export async function startSuite(options: ClusterOptions = {}) {
   const watch = async (path: string, query: Record<string, string> = {}): Promise<Watched> => {
     const events: { type: string; object: Json }[] = []
     let failed: unknown
-    const stop = await new Watch(kubeconfig).watch(
+    // Left to itself it gives up a watch that has told nothing for half a minute.
+    const patient = new Watch(kubeconfig)
+    Object.assign(patient, { requestTimeoutMs: PATIENCE_MS })
+    const stop = await patient.watch(
       path,
       query,
       (type, object) => void (type === 'BOOKMARK' || events.push({ type, object })),

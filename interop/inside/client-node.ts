@@ -104,7 +104,9 @@ test('objects of any kind by what they say they are', async () => {
 test('a watch and an informer tell what happens', async () => {
   const seen: string[] = []
   const path = `/api/v1/namespaces/${namespace}/configmaps`
-  const controller = await new k8s.Watch(config).watch(
+  const patient = new k8s.Watch(config)
+  Object.assign(patient, { requestTimeoutMs: 300_000 })
+  const controller = await patient.watch(
     path,
     { labelSelector: 'watched=yes' },
     (phase, { metadata }) => void seen.push(`${phase} ${metadata.name}`),
