@@ -28,6 +28,8 @@ export interface ListenOptions {
   tls: TlsFiles
   /** In which the head of a request over HTTP/1.1 must come; 32 s. */
   headersMs?: number
+  /** For what has been answered to be read, once the server ends; half a second. */
+  lingerMs?: number
 }
 
 const MAX_HEADER_BYTES = 256 * 1024
@@ -38,7 +40,6 @@ const BEGUN_AT_ONCE = 192
 const IDLE_MS = 90_000
 const HEADERS_MS = 32_000
 const PROBE_MS = 60_000
-/** For what has been answered to be read, once the server ends. */
 const LINGER_MS = 500
 const KEEP_ALIVE_MS = 30_000
 const HANDSHAKE_MS = 10_000
@@ -57,6 +58,8 @@ export class Listener {
   readonly #turns = new SharedTurns(BEGUN_AT_ONCE)
   /** Over HTTP/1.1, a request a connection. */
   readonly #begun = new Arrivals<ServedExchange>(this.#turns, (exchange) => this.#serve(exchange))
+  /** Over HTTP/1.1, that have not all left. */
+  readonly #answers = new Set<ServerResponse>()
   #emptied: (() => void) | undefined
   #left = false
   readonly #peers = new WeakMap<Duplex, Peer>()
@@ -82,9 +85,14 @@ export class Listener {
       ['request', false],
       ['checkContinue', true],
     ] as const)
-      this.#http1.on(event, (request: IncomingMessage, response: ServerResponse) =>
-        this.#begun.add(new Http1Exchange(request, response, { peer: this.#peer(request.socket), expected })),
-      )
+      this.#http1.on(event, (request: IncomingMessage, response: ServerResponse) => {
+        this.#answers.add(response)
+        response.on('close', () => {
+          this.#answers.delete(response)
+          if (this.#left) this.#closeIdle()
+        })
+        this.#begun.add(new Http1Exchange(request, response, { peer: this.#peer(request.socket), expected }))
+      })
     this.#http1.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       const response = new http.ServerResponse(request)
       response.shouldKeepAlive = false
@@ -156,6 +164,12 @@ export class Listener {
     for (const retry of this.#retries.splice(0)) retry.cancel()
     for (const server of this.#servers.splice(0)) this.#closing.push(new Promise<void>((resolve) => server.close(() => resolve())))
     for (const connection of this.#connections) connection.leave()
+    this.#closeIdle()
+  }
+
+  /** Node takes a connection for idle whose answer has ended but not left. */
+  #closeIdle(): void {
+    for (const answer of this.#answers) if (answer.writableEnded) return
     this.#http1.close()
   }
 
@@ -165,7 +179,7 @@ export class Listener {
     if (this.#sockets.size > 0) {
       const emptied = new Promise<void>((resolve) => (this.#emptied = resolve))
       // Peers live in real time, whatever time the cluster has.
-      using _timer = systemClock.after(LINGER_MS, () => {
+      using _timer = systemClock.after(this.#options.lingerMs ?? LINGER_MS, () => {
         for (const socket of this.#sockets) socket.destroy()
       })
       await emptied

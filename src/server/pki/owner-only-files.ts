@@ -1,7 +1,7 @@
 // Where keys are kept. On disk: files only their owner may read, replaced in one step: after a crash either the old text is there or the new one, never half.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemClock } from '#lib/clock.ts'
+import { type Clock, systemClock } from '#lib/clock.ts'
 import { makeDirectories } from '#lib/make-directories.ts'
 
 /** What keys and certificates are read from and written to. */
@@ -53,10 +53,12 @@ export class MemoryFiles implements KeyFiles {
 
 export class OwnerOnlyFiles implements KeyFiles {
   readonly directory: string
+  readonly #clock: Clock
 
   /** Creates the directory (0700) if it is absent. */
-  constructor(directory: string) {
+  constructor(directory: string, clock: Clock = systemClock) {
     this.directory = directory
+    this.#clock = clock
     makeDirectories(directory, { mode: 0o700 })
   }
 
@@ -65,7 +67,7 @@ export class OwnerOnlyFiles implements KeyFiles {
   }
 
   folder(name: string): KeyFiles {
-    return new OwnerOnlyFiles(this.path(name))
+    return new OwnerOnlyFiles(this.path(name), this.#clock)
   }
 
   read(name: string): string | undefined {
@@ -92,9 +94,12 @@ export class OwnerOnlyFiles implements KeyFiles {
   async alone(): Promise<Disposable> {
     const lock = this.path(LOCK)
     let state = this.#lock(lock)
-    for (let waited = 0; state === 'held'; waited += POLL_MS) {
+    // Of one holder: of many, on a slow disk, the last may wait for long.
+    for (let waited = 0, since: number | undefined; state === 'held'; waited += POLL_MS) {
+      const present = statSync(lock, { throwIfNoEntry: false })?.mtimeMs
+      if (present !== since) [waited, since] = [0, present]
       if (waited >= LONGEST_MS || !isRunning(Number(this.read(LOCK)))) rmSync(lock, { force: true })
-      await systemClock.sleep(POLL_MS)
+      await this.#clock.sleep(POLL_MS)
       state = this.#lock(lock)
     }
     return { [Symbol.dispose]: () => state === 'ours' && rmSync(lock, { force: true }) }
