@@ -1,7 +1,7 @@
 // SPDY clients speak what the runtime's streaming server speaks: after both upgrades their bytes pass through untouched.
-import { pipeline } from 'node:stream'
 import type { Clock } from '#lib/clock.ts'
 import { http } from '#lib/node-http.ts'
+import { passOn } from '#lib/pass-on.ts'
 import { endWhenIdle } from './idle.ts'
 import { refuseUpgrade, type Upgrade } from './upgrade.ts'
 
@@ -37,12 +37,9 @@ export function tunnelSpdy(upgrade: Upgrade, { url, clock }: { url: string; cloc
     if (early.length > 0) socket.write(early)
     if (head.length > 0) runtime.write(head)
     endWhenIdle(socket, { clock })
-    const end = () => {
-      socket.destroy()
-      runtime.destroy()
-    }
-    pipeline(socket, runtime, (error) => error && end())
-    pipeline(runtime, socket, end)
+    socket.pipe(runtime)
+    socket.on('close', () => runtime.destroy())
+    passOn(runtime, socket)
   })
   onward.end()
 }

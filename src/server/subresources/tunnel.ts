@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { StatusError } from '#api/status.ts'
 import { hostPort } from '#lib/dial-error.ts'
+import { passOn } from '#lib/pass-on.ts'
 import { SOCKET_TOKEN } from '#server/access/authenticators.ts'
 import { connectionError } from '#server/outgoing/call-error.ts'
 import type { Exchange } from '#server/request.ts'
@@ -78,24 +79,10 @@ function withoutToken(protocols: string): string {
     .join(', ')
 }
 
-/** The end of one side ends the other, when all it said is passed on; an error of one destroys the other. */
+/** What the server has said is passed on even where it breaks off: how a command ended is the last it says. */
 function join(client: Duplex, server: Duplex): void {
   client.pipe(server)
   passOn(server, client)
   client.on('error', () => server.destroy())
   client.on('close', () => server.destroy())
-  server.on('error', () => client.destroy())
-  server.on('close', () => {
-    if (!client.writable) return
-    client.end(() => client.destroy())
-  })
-}
-
-/** Piece by piece as it comes: clients that wait for the connection do not see what arrives in one TLS record with what they have read. */
-function passOn(from: Duplex, to: Duplex): void {
-  from.on('data', (piece: Buffer) => {
-    from.pause()
-    to.write(piece, () => from.resume())
-  })
-  from.on('end', () => to.end())
 }
