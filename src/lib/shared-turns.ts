@@ -2,7 +2,7 @@
 // While there is little, everything begins at once.
 
 export interface Source {
-  /** Begins so many at most; returns how many it was. */
+  /** Begins so many, about; returns how many it was, or how many small ones it was worth. */
   begin(most: number): number
   /** How many are left to begin. */
   readonly left: number

@@ -2,6 +2,7 @@
 // heeded. What is sent is its sender's.
 import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '#lib/clock.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { Calm } from './calm.ts'
 import { FrameSender } from './frame-sender.ts'
 import { CODE, ConnectionError, DEFAULT_WINDOW, FLAG, FRAME, type Frame, FrameReader, MAX_WINDOW, numberFrame, SETTING } from './frames.ts'
@@ -34,6 +35,10 @@ const IDLE_MS = 90_000
 /** After so much of one peer, and so many requests, others have their turn. */
 const TURN_BYTES = 64 * 1024
 const SERVED_AT_ONCE = 64
+/** Others change something, which takes longer. */
+const WEIGHTS: Readonly<Record<string, number>> = { GET: 1, HEAD: 1 }
+/** What they were at ends without a turn of its own. */
+const FEW_STREAMS = 16
 const EMPTY = Buffer.alloc(0)
 
 export interface ConnectionOptions {
@@ -137,9 +142,14 @@ export class ServerConnection implements Source {
   }
 
   begin(most: number): number {
-    const streams = this.#begun.splice(0, Math.min(most, SERVED_AT_ONCE))
-    for (const stream of streams) if (!stream.isClosed) this.#serve(stream)
-    return streams.length
+    let weight = 0
+    let count = 0
+    for (const { head } of this.#begun) {
+      weight += WEIGHTS[head.method] ?? 2
+      if (++count === SERVED_AT_ONCE || weight >= most) break
+    }
+    for (const stream of this.#begun.splice(0, count)) if (!stream.isClosed) this.#serve(stream)
+    return weight
   }
 
   #giveWay(): void {
@@ -360,7 +370,10 @@ export class ServerConnection implements Source {
     this.#sender.stop()
     const streams = [...this.#streams.values()]
     this.#streams.clear()
-    for (const stream of streams) stream.close()
+    const close = () => streams.forEach((stream) => stream.close())
+    // Whole crowds of connections leave at once.
+    if (streams.length <= FEW_STREAMS) close()
+    else void nextTurn().then(close)
   }
 }
 

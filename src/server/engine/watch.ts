@@ -2,6 +2,7 @@
 // A watcher is a sink; how events travel is its own business.
 import { type FieldError, forbidden, notSupported } from '#api/field-error.ts'
 import { invalidError } from '#api/status.ts'
+import { nextTurn } from '#lib/paced.ts'
 import type { CacheEvent, ResourceCache } from '#server/cache/resource-cache.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
 import type { StoredResource } from '#server/registry.ts'
@@ -33,6 +34,8 @@ export interface WatchRequest extends SelectionText {
 }
 
 const BOOKMARK_MS = 60_000
+/** Objects and changes that a watch begins with at once. With more to look through, crowds of watches begin a few at a time. */
+const FEW = 100
 
 /** Begins to feed the sink; everything that is there already is fed before this resolves. */
 export async function watchObjects(
@@ -51,6 +54,7 @@ export async function watchObjects(
   const picks = (stored: StoredObject) => all || selects(selection, stored, context)
   const wait = request.sendInitialEvents || revision === undefined ? freshEnough(engine, revision) : undefined
   if (wait) await wait
+  if (request.sendInitialEvents ? cache.size > FEW : revision && mirror.revision - revision > FEW) await nextTurn()
 
   let told = mirror.revision
   const tell = (event: CacheEvent) => {

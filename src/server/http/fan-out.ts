@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream'
 
 /** Written in one turn, about: encrypting takes its time. */
 const TURN_BYTES = 2 * 1024 * 1024
+const TURN_OUTBOXES = 2000
 
 export class FanOut {
   #waiting: Outbox[] = []
@@ -39,7 +40,7 @@ export class FanOut {
   #flush(): void {
     const waiting = this.#waiting
     let at = 0
-    for (let bytes = 0; at < waiting.length && bytes < TURN_BYTES; at++) bytes += waiting[at]!.flush()
+    for (let bytes = 0; at < Math.min(waiting.length, TURN_OUTBOXES) && bytes < TURN_BYTES; at++) bytes += waiting[at]!.flush()
     this.#waiting = waiting.slice(at)
     // The others' turn is the next one, after everybody else's.
     if (this.#waiting.length > 0) return void setImmediate(() => this.#flush())

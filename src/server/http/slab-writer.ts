@@ -2,6 +2,7 @@
 // between two slabs.
 import type { Writable } from 'node:stream'
 import { type Clock, systemClock } from '#lib/clock.ts'
+import { nextTurn } from '#lib/paced.ts'
 
 export const SLAB_BYTES = 64 * 1024
 const POOLED_SLABS = 16
@@ -92,7 +93,7 @@ export class SlabWriter {
     this.#at = 0
     while (this.#inFlight >= MOST_IN_FLIGHT && !this.broken) await this.#change()
     this.#slab = this.#free.pop() ?? this.#pool.take()
-    await new Promise<void>((resolve) => setImmediate(resolve))
+    await nextTurn()
   }
 
   /** Resolves once the target has taken everything; the writer is done then. */
