@@ -111,7 +111,8 @@ test('client-go of v1.37 applies, lists as tables, scales and deletes', { skip }
   assert.equal(pods.match(/web-\S+ +1\/1 +Running/g)?.length, 2, pods)
   const key = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'default', name: 'web' }
   assert.match(await session.ok('resources_scale', { ...key, scale: 3 }), /kind: Scale[\s\S]*spec:\n +replicas: 3/)
-  assert.match(await session.ok('events_list', { namespace: 'default' }), /Scaled up replica set web-\w+ from 2 to 3/)
+  const scaled = async () => /Scaled up replica set web-\w+ from 2 to 3/.test(await session.ok('events_list', { namespace: 'default' }))
+  await eventually(scaled, { what: 'the event of it' })
   await session.ok('resources_delete', key)
   const { text, isError } = await session.call('resources_get', key)
   assert.equal(isError, true)
