@@ -267,8 +267,8 @@ for (const [where, nodeName, mostPods] of [
   })
 }
 
-test('pods that are given other labels as they are made come later each time, and their set says why', async (t) => {
-  const cluster = await startTestCluster(t, { only: ['replicaset-controller'], runPods: true })
+test('pods that are given other labels as they are made come later each time, and their owners say why', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['replicaset-controller', 'job-controller', 'daemonset-controller'], runPods: true })
   const { client, advance, events } = cluster
   const name = { name: 'relabel' }
   await client.create(MutatingAdmissionPolicy, {
@@ -281,7 +281,9 @@ test('pods that are given other labels as they are made come later each time, an
       mutations: [
         {
           patchType: 'ApplyConfiguration',
-          applyConfiguration: { expression: 'Object{metadata: Object.metadata{labels: {"app": "another"}}}' },
+          applyConfiguration: {
+            expression: 'Object{metadata: Object.metadata{labels: {"app": "another", "batch.kubernetes.io/controller-uid": "another"}}}',
+          },
         },
       ],
     },
@@ -293,12 +295,25 @@ test('pods that are given other labels as they are made come later each time, an
     spec: { policyName: 'relabel' },
   })
   await advance(1000)
-  const spec = { replicas: 2, selector: { matchLabels: labels }, template }
-  await client.create(ReplicaSet, { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: { namespace, name: 'set' }, spec })
+  await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } })
+  await client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { spec: { taints: null } } })
+  const selector = { matchLabels: labels }
+  const named = (name: string) => ({ namespace, name })
+  const spec = { replicas: 2, selector, template }
+  await client.create(ReplicaSet, { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: named('set'), spec })
+  await client.create(DaemonSet, { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: named('daemons'), spec: { selector, template } })
+  const jobTemplate = { ...template, spec: { ...template.spec, restartPolicy: 'Never' } }
+  await client.create(Job, { apiVersion: 'batch/v1', kind: 'Job', metadata: named('job'), spec: { template: jobTemplate } })
   await advance(900_000)
-  const made = (await client.list(Pod, { namespace })).items.length
-  assert.ok(made >= 8 && made <= 40, `${made} pods in a quarter of an hour`)
-  assert.ok((await events('set')).some((text) => /^PodsRefused: .* its labels are not those that are selected$/.test(text)))
+  const pods = (await client.list(Pod, { namespace })).items
+  for (const owner of ['set', 'daemons', 'job']) {
+    const made = pods.filter(({ metadata }) => metadata?.name?.startsWith(`${owner}-`)).length
+    assert.ok(made >= 6 && made <= 40, `${made} pods of ${owner} in a quarter of an hour`)
+    assert.ok(
+      (await events(owner)).some((text) => /^PodsRefused: .* its labels are not those that are selected$/.test(text)),
+      owner,
+    )
+  }
 })
 
 test('a quota raced by hundreds of writers lets in as many as it says, and its controller agrees', async (t) => {

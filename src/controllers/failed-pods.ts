@@ -2,6 +2,7 @@
 import { conditionOf } from '#api/conditions.ts'
 import { createBackoff, type Backoff } from '#client/backoff.ts'
 import type { ControllerContext } from '#client/controller.ts'
+import type { KubeObject } from '#api/object.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { controllerOf } from './owners.ts'
@@ -74,8 +75,14 @@ export class EarlyEnds {
     return known ? waitAfter(known, wanted, now) : 0
   }
 
-  lastOf(owner: string): Pod | undefined {
-    return this.#ends.get(owner)?.last
+  /** The same for an owner, who says so where it has to wait. */
+  holdBack(owner: KubeObject, wanted: number, { clock, events }: Pick<ControllerContext, 'clock' | 'events'>): number {
+    const uid = owner.metadata?.uid ?? ''
+    const waitMs = this.waitMs(uid, wanted, clock.now())
+    if (waitMs === 0) return 0
+    const last = endOf(this.#ends.get(uid)?.last)
+    events.event(owner, 'Warning', 'PodsRefused', `Pods are taken away as they come, the next has to wait. The last was ${last}`)
+    return waitMs
   }
 
   #taken(pod: Pod, now: number): void {
@@ -98,7 +105,7 @@ export function isRefused({ status }: Pod): boolean {
 }
 
 /** `web-x on node-1: Taint manager: deleting due to NoExecute taint` */
-export function endOf(pod: Pod | undefined): string {
+function endOf(pod: Pod | undefined): string {
   const disrupted = conditionOf(pod?.status?.conditions, 'DisruptionTarget')
   if (!disrupted) return `${pod?.metadata?.name}: its labels are not those that are selected`
   return `${pod?.metadata?.name} on ${pod?.spec?.nodeName}: ${disrupted?.message}`

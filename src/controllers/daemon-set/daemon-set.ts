@@ -9,7 +9,7 @@ import { keyOf, keyText } from '#api/object.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { adoptersOf, itself, mapped, ownersOf } from '#client/triggers.ts'
 import { isEmptySelector, selectorMatcher } from '#api/validation/label-selector.ts'
-import { FailedPodPace } from '#controllers/failed-pods.ts'
+import { EarlyEnds, FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
 import { availableInMs, isAvailable, isReady } from '#controllers/pod-state.ts'
@@ -30,6 +30,7 @@ interface Plan extends Changes {
 
 export function daemonSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
+  const ends = new EarlyEnds()
   return {
     name: 'daemonset-controller',
     account: 'daemon-set-controller',
@@ -52,6 +53,9 @@ export function daemonSetController(): Controller {
         ({ object, previous }) => !object || !previous || !samePlace(object, previous),
       ),
     ],
+    async run(context) {
+      ends.follow(context)
+    },
     async reconcile(key, context) {
       const { informers, events, client, clock } = context
       const set = informers.of(DaemonSet).get(key)
@@ -70,6 +74,8 @@ export function daemonSetController(): Controller {
       const plan = planOf(set, places, { byNode, hash, context, pace })
       if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete')
         Object.assign(plan, rollingUpdate(set, { wanted, byNode, hash, now: clock.now() }))
+      const waitMs = plan.create.length > 0 ? ends.holdBack(set, wanted.length, context) : 0
+      if (waitMs > 0) Object.assign(plan, { create: [], waitMs: Math.min(plan.waitMs ?? Infinity, waitMs) })
       const failure = await carryOut(set, plan, { hash, context })
       await writeStatus(set, { places, byNode, hash, collisionCount: history.collisionCount, context })
       const hashes = new Set(pods.map((pod) => hashOf(pod)))

@@ -8,6 +8,7 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import { adoptersOf, itself, ownersOf } from '#client/triggers.ts'
 import { conditionOf, isConditionTrue, withCondition } from '#api/conditions.ts'
 import { selectorMatcher } from '#api/validation/label-selector.ts'
+import { EarlyEnds } from '#controllers/failed-pods.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
 import { deletePod } from '#controllers/pod-control.ts'
 import { isReady } from '#controllers/pod-state.ts'
@@ -22,12 +23,16 @@ import { completionOf, deadlineInMs, isFinished, verdictOf, type Verdict } from 
 
 export function jobController(): Controller {
   const failures = new Map<string, Failures>()
+  const ends = new EarlyEnds()
   /** When each was looked at last, by the monotonic clock. */
   const seen = new Map<string, number>()
   return {
     name: 'job-controller',
     workers: 20,
     triggers: [itself(Job), ownersOf(Pod, Job), adoptersOf(Pod, Job, ({ spec }) => spec?.selector)],
+    async run(context) {
+      ends.follow(context)
+    },
     async reconcile(key, context) {
       const job = context.informers.of(Job).get(key)
       // Someone else's: its pods, too.
@@ -43,7 +48,7 @@ export function jobController(): Controller {
       const waitMs = (seen.get(keyText(key)) ?? -Infinity) + pauseMs - begun
       if (waitMs > 0) return { requeueAfterMs: waitMs }
       seen.set(keyText(key), begun)
-      const pass: Pass = { action: 'reconciling', failures, context }
+      const pass: Pass = { action: 'reconciling', failures, ends, context }
       const count = (result: string) =>
         countPass(job, { ...pass, result, seconds: (context.clock.monotonic() - begun) / 1000, metrics: context.metrics })
       try {
@@ -66,11 +71,12 @@ interface Pass {
   /** What it came to, for the books. */
   action: 'reconciling' | 'tracking' | 'pods_created' | 'pods_deleted'
   failures: Map<string, Failures>
+  ends: EarlyEnds
   context: ControllerContext
 }
 
 async function sync(job: Job, pods: readonly Pod[], pass: Pass): Promise<{ requeueAfterMs: number } | void> {
-  const { failures: known, context } = pass
+  const { failures: known, ends, context } = pass
   const now = context.clock.now()
   const key = keyText(keyOf(job))
   const groups = classify(pods)
@@ -83,7 +89,7 @@ async function sync(job: Job, pods: readonly Pod[], pass: Pass): Promise<{ reque
     // Without knowing that they all go the job cannot be called over.
     if (done.failure !== undefined) verdict = undefined
   } else {
-    if (!job.metadata?.deletionTimestamp) done = await steer(job, groups, { tally, failures, context })
+    if (!job.metadata?.deletionTimestamp) done = await steer(job, groups, { tally, failures, ends, context })
     verdict = completionOf(job, tally, groups.active.length + done.created - done.removed.length)
   }
 

@@ -2,6 +2,7 @@
 import type { Job } from '#api/kinds/batch/job.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { ControllerContext } from '#client/controller.ts'
+import type { EarlyEnds } from '#controllers/failed-pods.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
 import { byUsefulness } from '#controllers/replicas/deletion-order.ts'
 import { backoffMs, type Failures } from './backoff.ts'
@@ -32,7 +33,7 @@ export interface Steered {
 export async function steer(
   job: Job,
   { active, terminating }: JobPods,
-  { tally, failures, context }: { tally: Tally; failures: Failures; context: ControllerContext },
+  { tally, failures, ends, context }: { tally: Tally; failures: Failures; ends: EarlyEnds; context: ControllerContext },
 ): Promise<Steered> {
   const { parallelism = 1, completions, suspend, backoffLimitPerIndex } = job.spec ?? {}
   const left = completions === undefined ? Infinity : Math.max(0, completions - tally.succeeded)
@@ -45,7 +46,7 @@ export async function steer(
   const missing = wanted - active.length - (onlyFailed ? terminating.length : 0)
   if (missing <= 0) return { removed: [], created: 0 }
   const now = context.clock.now()
-  const waitMs = backoffLimitPerIndex === undefined ? backoffMs(failures, now) : 0
+  const waitMs = Math.max(backoffLimitPerIndex === undefined ? backoffMs(failures, now) : 0, ends.holdBack(job, wanted, context))
   if (waitMs > 0) return { removed: [], created: 0, waitMs }
   if (!isIndexed(job)) return create(job, Array<undefined>(Math.min(BURST, missing)).fill(undefined), { tally, context })
 

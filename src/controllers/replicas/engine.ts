@@ -9,7 +9,7 @@ import type { Informers } from '#client/informer.ts'
 import { adoptersOf, itself, ownersOf } from '#client/triggers.ts'
 import { selectorMatcher } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
-import { EarlyEnds, endOf, isRefused, refusalWaitMs } from '#controllers/failed-pods.ts'
+import { EarlyEnds, isRefused, refusalWaitMs } from '#controllers/failed-pods.ts'
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from '#controllers/pod-control.ts'
 import { availableInMs, isActive, isTerminating } from '#controllers/pod-state.ts'
 import type { PodTemplateSpec } from '#api/generated/types.ts'
@@ -107,22 +107,13 @@ async function scale<S extends ReplicatedSet>(
 }
 
 /** How long a set whose pods are refused, round after round, waits with the next; says so. */
-function waitForRefused(set: ReplicatedSet, ends: EarlyEnds, { informers, clock, events }: ControllerContext): number {
-  const uid = set.metadata!.uid!
-  const owned = informers.of(Pod).ownedBy(uid)
+function waitForRefused(set: ReplicatedSet, ends: EarlyEnds, context: ControllerContext): number {
+  const { informers, clock, events } = context
+  const owned = informers.of(Pod).ownedBy(set.metadata!.uid!)
   const wanted = set.spec?.replicas ?? 1
-  const takenMs = ends.waitMs(uid, wanted, clock.now())
+  const takenMs = ends.holdBack(set, wanted, context)
   const waitMs = Math.max(takenMs, refusalWaitMs(owned, wanted, clock.now()))
-  if (waitMs === 0) return 0
-  if (takenMs > 0) {
-    events.event(
-      set,
-      'Warning',
-      'PodsRefused',
-      `Pods are taken away as they come, the next has to wait. The last was ${endOf(ends.lastOf(uid))}`,
-    )
-    return waitMs
-  }
+  if (waitMs === 0 || takenMs > 0) return waitMs
   const last = owned.findLast(isRefused)
   const why = `${last?.metadata?.name} on ${last?.spec?.nodeName}: ${last?.status?.reason}: ${last?.status?.message}`
   events.event(set, 'Warning', 'PodsRefused', `Nodes refuse the pods as they come, the next has to wait. The last was ${why}`)

@@ -9,7 +9,7 @@ import { hasReason } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { adoptersOf, itself, ownersOf } from '#client/triggers.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
-import { EarlyEnds, endOf, FailedPodPace } from '#controllers/failed-pods.ts'
+import { EarlyEnds, FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { availableInMs, isReady } from '#controllers/pod-state.ts'
@@ -157,7 +157,7 @@ class Pass {
         this.#waits.push(STALE_CLAIM_MS)
         return this.#ordered ? 'wait' : 'next'
       }
-      const waitMs = this.#waitForTaken()
+      const waitMs = this.#ends.holdBack(this.#set, this.#ordered ? 1 : (this.#set.spec?.replicas ?? 1), this.#context)
       if (waitMs > 0) this.#waits.push(waitMs)
       else await this.#create(ordinal)
       return this.#ordered ? 'wait' : 'next'
@@ -188,18 +188,6 @@ class Pass {
     await this.#restore(pod)
     await syncClaimOwners(this.#set, ordinal, { pod, context: this.#context })
     return 'next'
-  }
-
-  /** How long a set whose pods are taken away as they come waits with the next; says so. */
-  #waitForTaken(): number {
-    const { uid = '' } = this.#set.metadata!
-    const { clock, events } = this.#context
-    const waitMs = this.#ends.waitMs(uid, this.#ordered ? 1 : (this.#set.spec?.replicas ?? 1), clock.now())
-    if (waitMs > 0) {
-      const text = `Pods are taken away as they come, the next has to wait. The last was ${endOf(this.#ends.lastOf(uid))}`
-      events.event(this.#set, 'Warning', 'PodsRefused', text)
-    }
-    return waitMs
   }
 
   /** Deletes the highest pod of an old revision, once all above it are well. */
