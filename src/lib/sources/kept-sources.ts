@@ -54,9 +54,10 @@ export class KeptSources {
     this.#file?.settle()
   }
 
-  /** Writes a new file of what is here and still right, and of what is added. */
+  /** Writes a new file of what is there by now and still right, and of what is added: other processes keep what they load in the same one. */
   add(added: ReadonlyMap<string, Kept>): void {
-    const old = [...this.#entries.keys()].filter((file) => !added.has(file))
+    using present = new KeptSources(this.#path, { root: this.#root, made: this.#made })
+    const old = [...present.#entries.keys()].filter((file) => !added.has(file))
     const entries: Head['entries'] = {}
     const blobs: Buffer[] = []
     let at = 0
@@ -67,7 +68,7 @@ export class KeptSources {
       return [from, bytes.length] as const
     }
     for (const file of [...old, ...added.keys()]) {
-      const kept = added.get(file) ?? this.get(file)
+      const kept = added.get(file) ?? present.get(file)
       const identity = this.#identityOf(file)
       if (kept && identity) entries[file] = [...identity, ...put(Buffer.from(kept.text)), ...put(kept.code ?? Buffer.alloc(0))]
     }
@@ -75,6 +76,10 @@ export class KeptSources {
     const length = Buffer.alloc(LENGTH_BYTES)
     length.writeUInt32LE(head.length)
     replaceFile(this.#path, [length, head, ...blobs])
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.close()
   }
 
   #identityOf(file: string): Identity | undefined {
@@ -111,6 +116,10 @@ class OpenFile {
 
   settle(): void {
     this.#all = undefined
+  }
+
+  close(): void {
+    closeSync(this.#descriptor)
   }
 }
 

@@ -108,6 +108,22 @@ test('SourceLoader keeps what is loaded later beside the rest', async (t) => {
   assert.equal(await started(third), '2 files/late')
 })
 
+test('SourceLoader keeps what other processes have kept since it began', async (t) => {
+  const { begin, keptFile } = program(t)
+  const [one, other] = [begin(), begin()]
+  await started(one)
+  other.load('#room/word.ts')
+  one.keep()
+  const all = readFileSync(keptFile()).length
+  other.keep()
+  assert.ok(readFileSync(keptFile()).length >= all)
+  const third = begin()
+  await started(third)
+  const before = readFileSync(keptFile())
+  third.keep()
+  assert.deepEqual(readFileSync(keptFile()), before)
+})
+
 test('SourceLoader does without what was kept by others, for others to write, or not whole', async (t) => {
   const { begin, keptFile, write } = program(t)
   const keep = async () => {
