@@ -77,6 +77,7 @@ export class StoreMirror {
     const revision = await this.#read((entry) => this.#load(storedObject(entry)))
     this.#revision = revision
     for (const cache of this.#caches.values()) cache.forget(revision)
+    this.#ended = false
     signal.addEventListener('abort', () => this.#end(), { once: true })
     void this.#follow(this.#store.watch(ROOT, { after: revision, signal }), signal)
   }
