@@ -1,7 +1,7 @@
 // What a connection sends: heads and bodies of answers within the peer's windows, and frames about the connection. Streams with much to send take turns;
 // who does not read is waited for within bounds.
 import type { Duplex } from 'node:stream'
-import type { Clock } from '#lib/clock.ts'
+import type { Clock, Timer } from '#lib/clock.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { CODE, DEFAULT_WINDOW, FLAG, FRAME, FRAME_HEAD_BYTES, MAX_FRAME_BYTES, MAX_WINDOW, numberFrame, writeFrameHead } from './frames.ts'
 import { HeaderEncoder } from './header-encoder.ts'
@@ -19,6 +19,8 @@ const TAKEN_BYTES = 64 * 1024
 /** For the last words to be read. */
 const LINGER_MS = 1000
 
+const MOST_FAREWELLS = 256
+
 export interface SenderOptions {
   clock: Clock
   /** Called when nothing more is sent or taken of a stream. */
@@ -34,6 +36,9 @@ export class FrameSender implements StreamCarrier {
   /** Streams with something to send, in turn. */
   readonly #ready = new Set<ServerStream>()
   #window = DEFAULT_WINDOW
+  /** Streams that are answered, and whose bodies were about to come. */
+  readonly #farewells = new Set<number>()
+  #farewell: Timer | undefined
   #over = false
   #date = { second: 0, text: '' }
 
@@ -70,6 +75,30 @@ export class FrameSender implements StreamCarrier {
   sendReset(stream: ServerStream, code: number): void {
     this.forget(stream)
     this.control(numberFrame(FRAME.reset, stream.id, code))
+  }
+
+  /**
+   * There are clients (curl 7.88) that forget an answer over the reset behind it while they are still sending. What was on its way has come
+   * before long, and then nobody needs to be stopped.
+   */
+  sendFarewell(stream: ServerStream): void {
+    this.forget(stream)
+    if (this.#over) return
+    this.#farewells.add(stream.id)
+    if (this.#farewells.size >= MOST_FAREWELLS) this.#resetRest()
+    else this.#farewell ??= this.#clock.after(LINGER_MS, () => this.#resetRest())
+  }
+
+  /** All of a body has come that nobody waited for. */
+  spare(id: number): void {
+    this.#farewells.delete(id)
+  }
+
+  #resetRest(): void {
+    this.#farewell?.cancel()
+    this.#farewell = undefined
+    for (const id of this.#farewells) this.control(numberFrame(FRAME.reset, id, CODE.none))
+    this.#farewells.clear()
   }
 
   widen(stream: ServerStream, bytes: number): void {
@@ -123,6 +152,7 @@ export class FrameSender implements StreamCarrier {
   stop(): void {
     this.#over = true
     this.#ready.clear()
+    this.#farewell?.cancel()
   }
 
   /** Sends what waits, a frame of each stream in turn, while there is room for it. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
 import { FLAG, FRAME, numberFrame, PREFACE } from './frames.ts'
-import { frame, RawPeer } from './raw-peer.ts'
+import { data, frame, GREETING, head, RawPeer } from './raw-peer.ts'
 import { serve, turn } from './testing.ts'
 
 const SETTINGS = frame(FRAME.settings, 0, 0)
@@ -41,6 +41,42 @@ test('ServerConnection gives up an answer nobody takes, or takes by the byte, no
   assert.deepEqual(
     served.map(({ isClosed }) => isClosed),
     [false, true, true],
+  )
+  near.destroy()
+})
+
+test('ServerConnection lets the rest of a short body come behind the answer, and resets who does not send it, or much', async () => {
+  const clock = createVirtualClock()
+  const { near } = serve((stream) => stream.respond(403, {}, 'no'), clock)
+  const peer = new RawPeer(near)
+  const asked = (stream: number, length: number) =>
+    head(
+      stream,
+      [
+        [':method', 'POST'],
+        [':scheme', 'https'],
+        [':path', '/'],
+        ['content-length', String(length)],
+      ],
+      { end: false },
+    )
+  peer.send(GREETING, asked(1, 2), asked(3, 2), asked(5, 100_000))
+  await peer.until(() => peer.ended.has(1) && peer.ended.has(3) && peer.ended.has(5))
+  await peer.settle()
+  assert.deepEqual(peer.resets, [[5, 0]])
+  peer.send(data(1, 'ab', { end: true }))
+  await peer.settle()
+  await clock.advance(1000)
+  await peer.settle()
+  assert.deepEqual(
+    [peer.resets, peer.away],
+    [
+      [
+        [5, 0],
+        [3, 0],
+      ],
+      undefined,
+    ],
   )
   near.destroy()
 })

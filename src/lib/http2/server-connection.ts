@@ -191,6 +191,7 @@ export class ServerConnection implements Source {
     const stream = this.#streams.get(id)
     if (!stream) {
       if (this.#past.endOf(id) === 'ended') throw new ConnectionError(CODE.streamClosed, 'DATA of a stream that has ended')
+      if (ends) this.#sender.spare(id)
       return
     }
     // Padding takes of the window, and is gone at once.

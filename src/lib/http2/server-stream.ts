@@ -9,6 +9,8 @@ import type { RequestHead } from './request-head.ts'
 const EMPTY = Buffer.alloc(0)
 /** Told to the peer once so much of a body has been taken. */
 const REPLENISH_BYTES = 64 * 1024
+/** So much of a body is on its way before its sender hears of an answer. */
+const BRIEF_BYTES = 64 * 1024
 /** Go's servers tell the length of what fits into their first buffer. */
 const TOLD_BELOW = 4096
 
@@ -18,6 +20,8 @@ export interface StreamCarrier {
   /** `done` is called once the bytes have left, with an error if they never will. */
   sendData(stream: ServerStream, data: { bytes: Buffer; end: boolean; done?: Done | undefined }): void
   sendReset(stream: ServerStream, code: number): void
+  /** What little of the body is still to come may come, or is waved off later. */
+  sendFarewell(stream: ServerStream): void
   /** The peer may send the body it has announced. */
   sendContinue(stream: ServerStream): void
   /** So much more of it. */
@@ -170,7 +174,11 @@ export class ServerStream {
   /** The end of the answer is on its way. Who is still sending may stop. */
   endSent(): void {
     this.#sent = true
-    if (!this.#received) this.#carrier.sendReset(this, CODE.none)
+    if (!this.#received) {
+      const isBrief = this.#declared !== undefined && this.#declared - this.#size <= BRIEF_BYTES
+      if (isBrief) this.#carrier.sendFarewell(this)
+      else this.#carrier.sendReset(this, CODE.none)
+    }
     this.close()
   }
 
