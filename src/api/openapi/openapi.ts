@@ -158,7 +158,7 @@ export class OpenApi {
     const items = found
       ? objectPaths([resourcesPath({ group: found.group, version: found.version.version })], found.version.kinds, texts)
       : informationPaths(this.#groups).filter(({ path }) => path === `/${root}/`)
-    for (const kind of found?.version.kinds ?? []) await kind.prepareSchema?.()
+    await prepareSchemas(found?.version.kinds ?? [])
     const documents = new DefinitionDocuments(this.#kinds, 'v3', texts)
     const { paths, definitions: schemas } = await collect(items, documents, pathV3)
     return { openapi: '3.0.0', info: { title: 'Kubernetes', version: this.#release }, paths, schemas, securitySchemes: SECURITY }
@@ -168,7 +168,7 @@ export class OpenApi {
     const texts = descriptions()
     const parameters = new Map<string, Json>()
     const items = objectPaths(informationPaths(this.#groups), this.#kinds, texts)
-    for (const kind of this.#kinds) await kind.prepareSchema?.()
+    await prepareSchemas(this.#kinds)
     const documents = new DefinitionDocuments(this.#kinds, 'v2', texts)
     const own = await collect(items, documents, (item) => pathV2(item, parameters))
     const { paths, definitions } = mergeRemote(own, this.#remote)
@@ -181,6 +181,15 @@ export class OpenApi {
       securityDefinitions: SECURITY,
       security: [{ BearerToken: [] }],
     }
+  }
+}
+
+/** Schemas of custom kinds are made of their definitions when they are first looked at. */
+async function prepareSchemas(kinds: readonly Kind<any>[]): Promise<void> {
+  for (const kind of kinds) {
+    if (!kind.prepareSchema) continue
+    await kind.prepareSchema()
+    await nextTurn()
   }
 }
 
