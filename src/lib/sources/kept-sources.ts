@@ -57,7 +57,6 @@ export class KeptSources {
   /** Writes a new file of what is there by now and still right, and of what is added: other processes keep what they load in the same one. */
   add(added: ReadonlyMap<string, Kept>): void {
     using present = new KeptSources(this.#path, { root: this.#root, made: this.#made })
-    const old = [...present.#entries.keys()].filter((file) => !added.has(file))
     const entries: Head['entries'] = {}
     const blobs: Buffer[] = []
     let at = 0
@@ -67,8 +66,9 @@ export class KeptSources {
       at += blobs.at(-1)!.length
       return [from, bytes.length] as const
     }
-    for (const file of [...old, ...added.keys()]) {
-      const kept = added.get(file) ?? present.get(file)
+    for (const file of new Set([...present.#entries.keys(), ...added.keys()])) {
+      const own = added.get(file)
+      const kept = own?.code ? own : (present.get(file) ?? own)
       const identity = this.#identityOf(file)
       if (kept && identity) entries[file] = [...identity, ...put(Buffer.from(kept.text)), ...put(kept.code ?? Buffer.alloc(0))]
     }

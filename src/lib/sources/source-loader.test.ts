@@ -108,6 +108,20 @@ test('SourceLoader keeps what is loaded later beside the rest', async (t) => {
   assert.equal(await started(third), '2 files/late')
 })
 
+test('SourceLoader keeps a text of every file of the program, and its code once it was asked for', async (t) => {
+  const { begin, keptFile, write } = program(t)
+  const first = begin()
+  first.load('#room/count.ts')
+  first.keep()
+  const before = readFileSync(keptFile()).length
+  // The same size and time: what it says now would be seen if it were read.
+  write('room/late.ts', FILES['room/late.ts'].replace(`'late'`, `'LATE'`))
+  const second = begin()
+  assert.equal(await started(second), '2 files/late')
+  second.keep()
+  assert.ok(readFileSync(keptFile()).length > before)
+})
+
 test('SourceLoader keeps what other processes have kept since it began', async (t) => {
   const { begin, keptFile } = program(t)
   const [one, other] = [begin(), begin()]

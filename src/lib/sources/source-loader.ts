@@ -1,6 +1,6 @@
 // Loads a program's own files as functions, from what was kept of an earlier start: Node's loader takes 0.3 ms of processor time for each of 600 files, and
 // keeps no code of the functions in them. A file has one instance here and is never loaded any other way. Not for tests, which load files as Node does.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -41,13 +41,25 @@ export class SourceLoader {
     if (this.#kept && this.#fresh.size > 0 && cachedDataVersionTag() === this.#flags) {
       const made = [...this.#fresh].map(([file, { text, script }]): [string, Kept] => [file, { text, code: script.createCachedData() }])
       try {
-        this.#kept.add(new Map(made))
+        this.#kept.add(new Map([...this.#unasked(this.#kept), ...made]))
       } catch {
         // A folder that cannot be written, or a full disk: starts are as slow as this one was.
       }
       this.#fresh.clear()
     }
     this.#kept?.settle()
+  }
+
+  /** What has not been asked for, without code: the next program that does so must not load Node's compiler for types, which stays at 20 MB. */
+  *#unasked(kept: KeptSources): Generator<[string, Kept]> {
+    for (const file of readdirSync(new URL(this.#root), { recursive: true, encoding: 'utf8' })) {
+      if (!/\.[jt]s$/.test(file) || /\.(test|d)\.|^api.generated/.test(file) || this.#fresh.has(file) || kept.get(file)) continue
+      try {
+        yield [file, { text: functionForm(this.#read(file), file), code: undefined }]
+      } catch {
+        // Not written like the program: whoever asks for it is told.
+      }
+    }
   }
 
   #own = (file: string): object => {
@@ -73,7 +85,7 @@ export class SourceLoader {
     const text = kept?.text ?? functionForm(this.#read(file), file)
     const url = this.#root + file
     const script = new Script(text, { filename: url, ...(kept?.code ? { cachedData: kept.code } : {}) })
-    if (this.#kept && !kept) this.#fresh.set(file, { text, script })
+    if (this.#kept && !kept?.code) this.#fresh.set(file, { text, script })
     const module = script.runInThisContext() as (...imports: unknown[]) => object
     return module(this.#own, this.#foreign, this.#ownLater, foreignLater, url)
   }
