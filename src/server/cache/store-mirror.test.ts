@@ -27,6 +27,8 @@ test('StoreMirror that begins anew in the middle of many changes is not set back
     assert.equal(mirror.revision, latest)
     await nextTurn()
   }
+  // Whoever writes waits for it again, though nobody did once the first start had failed.
+  assert.notEqual(mirror.seen(latest + 1), undefined)
   await store.put('/registry/configmaps/default/b', value, 0)
   await mirror.fresh()
   assert.equal(mirror.revision, store.revision())
