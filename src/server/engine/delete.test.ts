@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { nextTurn } from '#lib/paced.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
+import { createMemoryStore } from '#store/memory.ts'
+import type { Store } from '#store/store.ts'
 import { configMap, deployment, IN_DEFAULT, pod, startRequests } from './requests.ts'
 
 const MAPS = `${IN_DEFAULT}/configmaps`
@@ -51,6 +55,36 @@ const propagations: [string, object | undefined, string, string[] | undefined][]
   ['the query', undefined, '?propagationPolicy=Orphan', ['orphan']],
   ['Background', { propagationPolicy: 'Background' }, '', undefined],
 ]
+test('delete answers with the version at which the object went, whatever else is written then', async () => {
+  await using memory = createMemoryStore()
+  const store: Store = {
+    get: (key) => memory.get(key),
+    list: (prefix, page) => memory.list(prefix, page),
+    put: (key, value, expected) => memory.put(key, value, expected),
+    watch: (prefix, options) => memory.watch(prefix, options),
+    compact: (before) => memory.compact(before),
+    revision: () => memory.revision(),
+    [Symbol.asyncDispose]: async () => {},
+    /** Whoever deletes is told only when something else has been written, and seen. */
+    async delete(key, expected) {
+      const revision = await memory.delete(key, expected)
+      const name = `other-${revision}`
+      await memory.put(`/registry/configmaps/default/${name}`, Buffer.from(`{"metadata":{"name":"${name}"}}`), 0)
+      while (!(await t.client.get(ConfigMap, { namespace: 'default', name }).catch(() => undefined))) await nextTurn()
+      return revision
+    },
+  }
+  await using t = await startRequests({ store })
+  await t.send('POST', MAPS, configMap('a', {}, { finalizers: ['example.com/x'] }))
+  await t.send('DELETE', `${MAPS}/a`)
+  const { json: last } = await t.send('PATCH merge', `${MAPS}/a`, { metadata: { finalizers: null } })
+  assert.equal(Number(last.metadata.resourceVersion), store.revision() - 1)
+  await t.send('POST', `${IN_DEFAULT}/serviceaccounts`, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'b' } })
+  const { json: gone } = await t.send('DELETE', `${IN_DEFAULT}/serviceaccounts/b`)
+  assert.equal(gone.kind, 'ServiceAccount')
+  assert.equal(Number(gone.metadata.resourceVersion), store.revision() - 1)
+})
+
 for (const [name, body, query, finalizers] of propagations) {
   test(`delete writes propagation down as finalizers: ${name}`, async () => {
     await using t = await startRequests()

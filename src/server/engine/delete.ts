@@ -68,9 +68,9 @@ async function attemptDelete(
   if (grace === 0 && pendingFinalizers(kind, next).length === 0) {
     using effects = new Effects()
     await effects.begin(engine, write, undefined, present)
-    await remove(engine, write, stored)
+    const revision = await remove(engine, write, stored)
     effects.commit()
-    return { stored, gone: true }
+    return { stored: stored.at(revision), gone: true }
   }
   markDeleted(kind, next, { nowMs: engine.clock.now(), graceSeconds: grace })
   if (equal(next, present)) return { stored, gone: false }

@@ -40,9 +40,12 @@ export async function persist(
   }
 }
 
-export async function remove(engine: Engine, write: Write, stored: StoredObject): Promise<void> {
-  if (write.dryRun) return
-  await engine.mirror.seen(await engine.store.delete(stored.key, stored.revision))
+/** Resolves to the revision at which it went; of a dry run to that at which it is. */
+export async function remove(engine: Engine, write: Write, stored: StoredObject): Promise<number> {
+  if (write.dryRun) return stored.revision
+  const revision = await engine.store.delete(stored.key, stored.revision)
+  await engine.mirror.seen(revision)
+  return revision
 }
 
 /** As `encodeForStore`, with a turn for others before each step. */

@@ -157,12 +157,10 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   if (!context.subresource || context.subresource === 'scale') for (const text of kind.warnings?.(next, present) ?? []) warn(text)
   if (!write.trusted) await validatingAdmission(engine, view ? { ...request, object: seen() } : request)
   if (isReadyToGo(kind, next, present)) {
-    await remove(engine, write, stored)
+    // No later one, though more may be here: whoever waits to see it gone waits for this.
+    const revision = await remove(engine, write, stored)
     effects.commit()
-    return {
-      stored: unstored(resource, { key: stored.key, object: next, revision: dryRun ? stored.revision : engine.mirror.revision }),
-      created: false,
-    }
+    return { stored: unstored(resource, { key: stored.key, object: next, revision }), created: false }
   }
   if (large) await nextTurn()
   if ((same ?? isUnchanged(kind, next, present)) && (dryRun || !engine.store.isStale?.(stored.key))) return { stored, created: false }
