@@ -74,12 +74,11 @@ export class StoreMirror {
 
   /** Reads everything, then follows until the signal aborts. Resolves once everything is read. */
   async start(signal: AbortSignal): Promise<void> {
-    // After a start that failed there may be another.
+    // After a start that failed, or has ended, there may be another.
     this.#ended = false
     const revision = await this.#read((entry) => this.#load(storedObject(entry)))
     this.#revision = revision
     for (const cache of this.#caches.values()) cache.forget(revision)
-    this.#ended = false
     signal.addEventListener('abort', () => this.#end(), { once: true })
     void this.#follow(this.#store.watch(ROOT, { after: revision, signal }), signal)
   }
