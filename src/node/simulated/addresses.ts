@@ -23,6 +23,11 @@ export class AddressPool {
     this.#prefix = cidr.slice(0, cidr.lastIndexOf('.') + 1)
   }
 
+  /** As those who hand out addresses of real nodes name it. */
+  get range(): string {
+    return `${this.#prefix}1-${this.#prefix}254`
+  }
+
   /** undefined when all are taken. */
   take(): string | undefined {
     for (let tries = 0; tries < 253; tries++) {

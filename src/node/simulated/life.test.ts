@@ -197,3 +197,38 @@ test('Script draws times from the uid of the pod and tells what it cannot read',
   assert.equal(new Script(pod('', wrong)).faults().length, 4)
   assert.equal(new Script(pod('', wrong)).timeMs('exit-after'), undefined)
 })
+
+test('SimulatedPods starts no pod for which its node has no address until one is free', async () => {
+  await using own = await world()
+  const { client, clock, create, get, pod } = own
+  const more = { status: { allocatable: { pods: '300' } } }
+  await client.patch(Node, { name: 'simulated-0' }, { type: 'merge', patch: more }, { subresource: 'status' })
+  for (let index = 0; index < 253; index++) await create(`web-${index}`, {})
+  const { podIP } = (await pod('web-252', ({ status }) => status?.phase === 'Running')).status!
+  await create('late', {})
+  await create('scripted', { 'ready-delay': '1s' })
+  await create('host', {}, { hostNetwork: true })
+  await pod('host', ({ status }) => status?.phase === 'Running')
+  for (const name of ['late', 'scripted']) {
+    const { metadata, status } = await pod(name, (one) => one.status?.containerStatuses)
+    assert.deepEqual([status?.phase, status?.podIP, status?.hostIP], ['Pending', undefined, '100.64.0.1'])
+    assert.equal(status?.containerStatuses?.[0]?.state?.waiting?.reason, 'ContainerCreating')
+    const conditions = status?.conditions?.map((one) => `${one.type} ${one.status}`)
+    assert.ok(conditions?.includes('PodReadyToStartContainers False') && conditions.includes('Ready False'))
+    const why = `failed to setup network for sandbox "sandbox-${metadata?.uid}": no IP addresses available in range set: 10.244.0.1-10.244.0.254`
+    const [event] = await until(async () => {
+      const told = (await client.list(CoreEvent, { namespace: 'default' })).items.filter(({ involvedObject: of }) => of?.name === name)
+      return told.length > 0 && told
+    })
+    assert.deepEqual([event?.reason, event?.message], ['FailedCreatePodSandBox', `Failed to create pod sandbox: ${why}`])
+  }
+  const running = async () => {
+    await clock.advance(1000)
+    const waiting = await Promise.all(['late', 'scripted'].map(get))
+    return waiting.flatMap(({ status }) => (status?.phase === 'Running' ? [status.podIP] : []))
+  }
+  await client.delete(Pod, { namespace: 'default', name: 'web-252' })
+  assert.deepEqual(await until(async () => ((await running()).length > 0 ? running() : undefined)), [podIP])
+  await client.delete(Pod, { namespace: 'default', name: 'web-7' })
+  await until(async () => (await running()).every(Boolean) && (await running()).length === 2)
+})

@@ -63,7 +63,7 @@ interface Known {
   pool: AddressPool | undefined
   /** Where annotations say how the pod lives; `pod` as last seen. */
   scripted?: { life: PodLife; pod: ApiPod; nodeIp: string }
-  /** Until its claims let it start; `pod` as last seen. */
+  /** Until its claims let it start and its node has an address for it; `pod` as last seen. */
   waiting?: { pod: ApiPod; node: SimulatedNode }
   timer?: Timer
   /** Of the pod whose requests its place was taken for. */
@@ -112,7 +112,7 @@ export class SimulatedPods {
     if (present?.waiting) return void (present.waiting.pod = object)
     if (present?.scripted) return this.#live(object, present)
     // What a stage has made of it stays.
-    const staged = !hasScript(object) && object.metadata?.annotations?.[STAGE_ANNOTATION] !== undefined
+    const staged = isStaged(object)
     if (staged && present) return
     const known = present ?? this.#enter(object, node)
     if (!known || staged || known.waiting) return
@@ -166,34 +166,41 @@ export class SimulatedPods {
     if (refusal) return void this.#refuse(pod, refusal)
     if (begun) this.#room.hold(pod)
     const known = this.#admit(pod, node)
-    if (hasClaims(pod) && (pod.status?.phase ?? 'Pending') === 'Pending') {
+    if ((hasClaims(pod) || known.ip === '') && (pod.status?.phase ?? 'Pending') === 'Pending') {
       known.waiting = { pod, node }
       this.#options.pool.add(pod.metadata!.uid!, () => this.#prepare(known))
     }
     return known
   }
 
-  /** As a kubelet does before it starts anything: again and again until the pod's claims are there for it. */
+  /** As a kubelet does before it starts anything: again and again until the pod's claims are there for it, and an address. */
   async #prepare(known: Known): Promise<void> {
     const { client, clock, pool, events } = this.#options
     if (!known.waiting || known.deleted || known.done) return
     const { pod, node } = known.waiting
     const uid = pod.metadata!.uid!
     const again = () => pool.add(uid, () => this.#prepare(known))
-    const fault = this.#options.node(known.node) ? await claimFault(pod, client) : 'the node is lost'
+    const lost = () => !this.#options.node(known.node)
+    const claim = lost() ? undefined : await claimFault(pod, client)
     // What was asked for was the state of a while ago.
     if (!known.waiting || known.deleted || known.done) return
-    if (fault === undefined) {
+    if (!lost() && claim === undefined) known.ip ||= known.pool?.take() ?? ''
+    if (!lost() && claim === undefined && known.ip !== '') {
       const { pod: latest } = known.waiting
       delete known.waiting
+      if (isStaged(latest)) return
       if (hasScript(latest)) return this.#begin(latest, { known, nodeIp: node.ip })
       // A task of its own: it may have to be tried again.
       pool.add(uid, () => this.#run(latest, { known, nodeIp: node.ip }))
       return
     }
     known.timer = clock.after(PREPARE_AGAIN_MS, again)
-    if (!this.#options.node(known.node)) return
-    events?.event(pod, 'Warning', 'FailedPrepareDynamicResources', `Failed to prepare dynamic resources: ${fault}`)
+    if (lost()) return
+    if (claim !== undefined) events?.event(pod, 'Warning', 'FailedPrepareDynamicResources', `Failed to prepare dynamic resources: ${claim}`)
+    else {
+      const full = `failed to setup network for sandbox "sandbox-${uid}": no IP addresses available in range set: ${known.pool!.range}`
+      events?.event(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${full}`)
+    }
     const previous = pod.status ?? {}
     const observed = { sandboxes: [], containers: [] }
     const changed = difference(
@@ -373,6 +380,10 @@ const PLAIN: Pick<StatusContext, 'runtimeName' | 'applied' | 'verdicts'> = {
   runtimeName: 'simulated',
   applied: () => undefined,
   verdicts: { startup: () => 'success', liveness: () => 'success', readiness: () => 'success' },
+}
+
+function isStaged(pod: ApiPod): boolean {
+  return !hasScript(pod) && pod.metadata?.annotations?.[STAGE_ANNOTATION] !== undefined
 }
 
 /** A container of it has ended before: its life goes on from there. */
