@@ -24,6 +24,11 @@ const growing = (conditions: NonNullable<Pod['status']>['conditions'] = []): Pod
   const container = { name: 'c', image: 'i', imageID: '', ready: true, restartCount: 0, allocatedResources: { cpu: '1' } }
   return podOf('x', { cpu: '3', status: { conditions, containerStatuses: [{ ...container, resources: { requests: { cpu: '1' } } }] } })
 }
+/** As a whole: asks for one processor, has two and was given three. */
+const shrinking: Pod = podOf('x', {
+  resources: { requests: { cpu: '1' } },
+  status: { resources: { requests: { cpu: '2' } }, allocatedResources: { cpu: '3' } },
+})
 const pending = (reason: string) => [{ type: 'PodResizePending', status: 'True', reason }]
 
 const cases: [title: string, Pod, Node[], Pod[], expected: string][] = [
@@ -35,6 +40,13 @@ const cases: [title: string, Pod, Node[], Pod[], expected: string][] = [
     '0/1 nodes are available: 1 Insufficient cpu.',
   ],
   ['keeps none for a resize that cannot be', podOf('p', { cpu: '2' }), [nodeOf('a')], [on('a', growing(pending('Infeasible')))], 'a'],
+  [
+    'keeps room for what a pod as a whole has until that is less',
+    podOf('p', { cpu: '2' }),
+    [nodeOf('a')],
+    [on('a', shrinking)],
+    '0/1 nodes are available: 1 Insufficient cpu.',
+  ],
   ['says so when there are no nodes', podOf('p'), [], [], 'no nodes available to schedule pods'],
   ['takes the only node', podOf('p'), [nodeOf('a')], [], 'a'],
   ['prefers the emptier node', podOf('p', { cpu: '1' }), [nodeOf('a'), nodeOf('b')], [on('a', podOf('x', { cpu: '2' }))], 'b'],

@@ -1,5 +1,5 @@
 // What pods ask for and nodes offer, as plain numbers: cpu in thousandths, everything else in whole units.
-import type { Container, Pod, ResourceRequirements } from '#api/generated/types.ts'
+import type { Container, Pod } from '#api/generated/types.ts'
 import { quantityMilliValue, quantityValue } from '#api/quantity.ts'
 
 export interface Resources {
@@ -69,7 +69,7 @@ export function podRequests(pod: Pod): PodRequests {
         if (asked?.memory === undefined) own.memory = DEFAULT_MEMORY
         return own
       })
-  const whole = pod.spec?.resources?.requests
+  const whole = wholeRequests(pod)
   const requests = overridden(plain, whole)
   const { milliCpu, memory } = overridden(raised, whole)
   const overhead = parseResources(pod.spec?.overhead)
@@ -112,18 +112,39 @@ function containerRequests(pod: Pod, { name, resources }: Container): Resources 
   const actual = status?.resources?.requests
   const allocated = status?.allocatedResources
   if (!actual && !allocated) return wanted
-  const infeasible = pod.status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible')
-  const needed = infeasible ? noResources() : wanted
+  const needed = isResizeInfeasible(pod.status) ? noResources() : wanted
   raiseTo(needed, parseResources(actual))
   raiseTo(needed, parseResources(allocated))
   return needed
 }
 
-function overridden(resources: Resources, whole: ResourceRequirements['requests']): Resources {
-  if (!whole) return resources
-  const own = parseResources(whole)
-  if (whole.cpu !== undefined) resources.milliCpu = own.milliCpu
-  if (whole.memory !== undefined) resources.memory = own.memory
-  for (const [name, value] of own.scalars ?? []) (resources.scalars ??= new Map()).set(name, value)
+/** The node does not even try to give it what it wants. */
+export function isResizeInfeasible(status: Pod['status']): boolean {
+  return status?.conditions?.find(({ type }) => type === 'PodResizePending')?.reason === 'Infeasible'
+}
+
+/** For the pod as a whole, in place of its containers' own: the most of what it wants, has been given and has. */
+function wholeRequests({ spec, status }: Pod): ReadonlyMap<string, number> {
+  const most = new Map<string, number>()
+  const wanted = spec?.resources?.requests
+  if (!wanted) return most
+  const { resources, allocatedResources } = status ?? {}
+  const lists = resources ? [isResizeInfeasible(status) ? {} : wanted, resources.requests, allocatedResources] : [wanted]
+  for (const list of lists) {
+    const amounts = parseResources(list)
+    for (const name of Object.keys(list ?? {}))
+      if (isOfWholePods(name)) most.set(name, Math.max(most.get(name) ?? 0, amountOf(amounts, name)))
+  }
+  return most
+}
+
+const isOfWholePods = (name: string) => name === 'cpu' || name === 'memory' || name.startsWith('hugepages-')
+
+function overridden(resources: Resources, whole: ReadonlyMap<string, number>): Resources {
+  for (const [name, amount] of whole) {
+    if (name === 'cpu') resources.milliCpu = amount
+    else if (name === 'memory') resources.memory = amount
+    else (resources.scalars ??= new Map()).set(name, amount)
+  }
   return resources
 }
