@@ -22,6 +22,7 @@ import type { Cluster } from './cluster.ts'
 import type { NominatedPods } from './nominations.ts'
 import { isAssigned, type PodInfo, podInfoOf, uidOf } from './pod-info.ts'
 import { objectsOf } from './objects.ts'
+import { amountOf, isResizeInfeasible, podRequests, type PodRequests } from './resources.ts'
 import { siblingSelector } from './siblings.ts'
 import type { ClusterChange } from './plugin.ts'
 import { changeName } from './queue/change-names.ts'
@@ -73,7 +74,17 @@ export async function feedCluster(options: ClusterFeedOptions): Promise<Disposab
     const { kind } = informer.kind
     subscriptions.use(
       informer.subscribe(({ object, previous }) =>
-        note(options, { type: 'object', kind, action: !object ? 'Delete' : previous ? 'Update' : 'Add' }, options.now()),
+        note(
+          options,
+          {
+            type: 'object',
+            kind,
+            action: !object ? 'Delete' : previous ? 'Update' : 'Add',
+            ...(object ? { object } : {}),
+            ...(previous ? { previous } : {}),
+          },
+          options.now(),
+        ),
       ),
     )
   }
@@ -91,14 +102,14 @@ function note({ queue, handled }: ClusterFeedOptions, change: ClusterChange, sin
 }
 
 function nodeChanged(options: ClusterFeedOptions, node: Node | undefined, previous: Node | undefined): void {
-  const { cluster, handled, now } = options
+  const { cluster, now } = options
   const since = now()
   if (node) {
     cluster.setNode(node)
     note(options, { type: 'node', node, ...(previous ? { previous } : {}) }, since)
-  } else {
-    cluster.removeNode(previous?.metadata?.name ?? '')
-    handled('NodeDelete', since)
+  } else if (previous) {
+    cluster.removeNode(previous.metadata?.name ?? '')
+    note(options, { type: 'node gone', node: previous }, since)
   }
 }
 
@@ -123,7 +134,8 @@ function podNoted(options: ClusterFeedOptions, pod: Pod | undefined, previous: P
     const counted = previous && isAssigned(previous) ? previous : undefined
     const uid = uidOf(pod)
     const assumed = counted ? undefined : cluster.podOf(uid)
-    if (counted && sameNeeds(counted, pod)) cluster.renewPod(uid, pod)
+    const same = counted !== undefined && sameNeeds(counted, pod)
+    if (same) cluster.renewPod(uid, pod)
     // Bound to where it was placed, it needs what it needed.
     else if (!assumed || !sameNeeds(assumed, pod) || !cluster.confirm(uid, pod)) cluster.setPod(podInfoOf(pod), pod.spec!.nodeName!)
     if (!counted) {
@@ -131,8 +143,13 @@ function podNoted(options: ClusterFeedOptions, pod: Pod | undefined, previous: P
       nominations.delete(uid)
       settled(uid)
       queue.changed({ type: 'pod assigned', pod })
-    } else if (!sameNeeds(counted, pod) || !equal(counted.metadata?.labels, pod.metadata?.labels)) {
-      queue.changed({ type: 'pod changed', pod, previous: counted })
+    } else if (!same || !equal(counted.metadata?.labels, pod.metadata?.labels)) {
+      queue.changed({
+        type: 'pod changed',
+        pod,
+        previous: counted,
+        freed: same ? new Set() : lessThan(podRequests(counted), podRequests(pod)),
+      })
     }
     return
   }
@@ -173,9 +190,17 @@ function sameNeeds(previous: Pod, pod: Pod): boolean {
   return equal(resized(previous), resized(pod))
 }
 
-/** What containers really have, where nodes tell. */
-function resized({ status }: Pod): unknown {
-  return (status?.containerStatuses ?? []).flatMap(({ name, resources, allocatedResources }) =>
+/** What the pod and its containers really have, where nodes tell. */
+function resized({ status = {} }: Pod): unknown {
+  const { containerStatuses = [], initContainerStatuses = [], resources: whole, allocatedResources: given } = status
+  const single = [...containerStatuses, ...initContainerStatuses].flatMap(({ name, resources, allocatedResources }) =>
     resources?.requests || allocatedResources ? [[name, resources?.requests, allocatedResources]] : [],
   )
+  return [single, whole?.requests, given, isResizeInfeasible(status)]
+}
+
+/** Names of the resources that are less now. */
+function lessThan({ requests: before }: PodRequests, { requests: after }: PodRequests): ReadonlySet<string> {
+  const names = ['cpu', 'memory', 'ephemeral-storage', ...(before.scalars?.keys() ?? [])]
+  return new Set(names.filter((name) => amountOf(after, name) < amountOf(before, name)))
 }

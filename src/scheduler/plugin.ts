@@ -1,6 +1,7 @@
 // The anatomy every plugin shares. A plugin looks at the pod once and answers with what is asked per node, or with nothing when it does not apply.
 import type { Node } from '#api/kinds/core/node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
+import type { KubeObject } from '#api/object.ts'
 import type { Cluster } from './cluster.ts'
 import type { NodeInfo } from './node-info.ts'
 import type { PodInfo } from './pod-info.ts'
@@ -41,12 +42,14 @@ export interface ZonedScore {
 /** Something that may make room for a pod that was refused. */
 export type ClusterChange =
   | { type: 'node'; node: Node; previous?: Node }
+  | { type: 'node gone'; node: Node }
   | { type: 'pod assigned'; pod: Pod }
-  | { type: 'pod changed'; pod: Pod; previous: Pod }
+  /** `freed`: the resources it has less of than it had. */
+  | { type: 'pod changed'; pod: Pod; previous: Pod; freed: ReadonlySet<string> }
   /** `priority`: had it only been promised a node, it stood in the way of none more important than that. */
   | { type: 'pod gone'; pod: Pod; priority?: number }
-  /** Something else a plugin cares about: a volume, a claim, a class. */
-  | { type: 'object'; kind: string; action?: 'Add' | 'Update' | 'Delete' }
+  /** Something else a plugin cares about: a volume, a claim, a class. Without `action`, whatever is known of the kind. */
+  | { type: 'object'; kind: string; action?: 'Add' | 'Update' | 'Delete'; object?: KubeObject; previous?: KubeObject }
 
 /** What a plugin keeps for a pod between the choice of its node and its binding. */
 export interface Reservation {

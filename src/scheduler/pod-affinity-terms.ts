@@ -64,6 +64,11 @@ export function termMatches(term: AffinityTerm, pod: Pod, labelsOf: NamespaceLab
   return Boolean(inNamespace) && matchesLabels(term.selector, pod.metadata?.labels)
 }
 
+/** Where labels of namespaces decide, any may be the right one. */
+export function termMayMatch({ namespaces, namespaceSelector, selector }: AffinityTerm, { metadata }: Pod): boolean {
+  return (namespaceSelector !== undefined || namespaces.has(metadata?.namespace ?? '')) && matchesLabels(selector, metadata?.labels)
+}
+
 /** The namespaces the terms can match in; undefined where labels of namespaces decide. */
 export function namespacesOf(terms: readonly AffinityTerm[]): ReadonlySet<string> | undefined {
   if (terms.some(({ namespaceSelector }) => namespaceSelector)) return undefined

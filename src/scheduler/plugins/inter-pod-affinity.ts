@@ -3,7 +3,7 @@ import { equal } from '#api/equal.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
-import { type AffinityTerm, namespacesOf, termMatches } from '#scheduler/pod-affinity-terms.ts'
+import { type AffinityTerm, affinityTermsOf, namespacesOf, termMatches, termMayMatch } from '#scheduler/pod-affinity-terms.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
 import { type Filter, MAX_SCORE, type Plugin, type Score } from '#scheduler/plugin.ts'
 import { TopologyCounts } from '#scheduler/topology-counts.ts'
@@ -30,12 +30,24 @@ export function interPodAffinity(options: InterPodAffinityOptions = {}): Plugin 
       const silent = !required.length && !requiredAnti.length && !preferred.length && !preferredAnti.length
       return silent && cluster.affine.size === 0 && cluster.antiAffine.size === 0 ? '' : undefined
     },
-    helps(change) {
+    helps(change, pod) {
       if (change.type === 'node') return !change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)
-      return change.type !== 'object'
+      if (change.type === 'node gone' || change.type === 'object') return false
+      const { required, requiredAnti } = pod.affinity
+      const isCompany = (other: Pod) => required.length > 0 && required.every((term) => termMayMatch(term, other))
+      if (change.type === 'pod assigned') return isCompany(change.pod)
+      if (change.type === 'pod gone')
+        // Without the last of its kind a pod may start a group of its own.
+        return isCompany(change.pod) || requiredAnti.some((term) => termMayMatch(term, change.pod)) || shuns(change.pod, pod.pod)
+      const { pod: next, previous } = change
+      return (
+        isCompany(next) !== isCompany(previous) || requiredAnti.some((term) => termMayMatch(term, previous) && !termMayMatch(term, next))
+      )
     },
   }
 }
+
+const shuns = (pod: Pod, other: Pod) => affinityTermsOf(pod).requiredAnti.some((term) => termMayMatch(term, other))
 
 function filterOf(pod: PodInfo, cluster: Cluster): Filter {
   const { required, requiredAnti } = pod.affinity

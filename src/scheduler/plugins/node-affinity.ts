@@ -1,6 +1,7 @@
 // Nodes the pod selects (nodeSelector and required node affinity) and prefers (preferred node affinity).
 import { equal } from '#api/equal.ts'
 import type { NodeAffinity as Affinity, NodeSelector } from '#api/generated/types.ts'
+import type { Node } from '#api/kinds/core/node.ts'
 import { allowsNode, matchesNodeSelector, matchesNodeSelectorTerm } from '#api/node-selector.ts'
 import { type Plugin, scaleToMax } from '#scheduler/plugin.ts'
 
@@ -48,10 +49,10 @@ export function nodeAffinity({ addedAffinity }: { addedAffinity?: Affinity } = {
     },
     helps(change, { pod }) {
       if (change.type !== 'node') return false
-      const { name = '', labels = {} } = change.node.metadata ?? {}
-      if (change.previous && equal(labels, change.previous.metadata?.labels ?? {})) return false
-      const node = { name, labels }
-      return (!enforced || matchesNodeSelector(enforced, node)) && allowsNode(pod.spec ?? {}, node)
+      const allows = ({ metadata: { name = '', labels = {} } = {} }: Node) =>
+        (!enforced || matchesNodeSelector(enforced, { name, labels })) && allowsNode(pod.spec ?? {}, { name, labels })
+      const { node, previous } = change
+      return !(previous && equal(node.metadata?.labels, previous.metadata?.labels)) && allows(node) && !(previous && allows(previous))
     },
   }
 }

@@ -1,6 +1,7 @@
 // Pods that need something of the node itself that not every version of it can do go where the node says it can (status.declaredFeatures).
 import { equal } from '#api/equal.ts'
 import type { PodSpec } from '#api/generated/types.ts'
+import type { Node } from '#api/kinds/core/node.ts'
 import type { Plugin } from '#scheduler/plugin.ts'
 
 const REFUSAL = { reasons: ["node(s) didn't match Pod's required features"], final: true }
@@ -23,14 +24,19 @@ export const NodeDeclaredFeatures: Plugin = {
     const needed = featuresOf(pod.spec)
     if (needed.length === 0) return undefined
     return {
-      check({ node }) {
-        const declared = node?.status?.declaredFeatures ?? []
-        return needed.every((name) => declared.includes(name)) ? undefined : REFUSAL
-      },
+      check: ({ node }) => (declaresAll(node, needed) ? undefined : REFUSAL),
     }
   },
   local: ({ pod }) => featuresOf(pod.spec).join(' '),
-  helps: (change) => change.type === 'node' && !equal(change.node.status?.declaredFeatures, change.previous?.status?.declaredFeatures),
+  helps(change, { pod }) {
+    if (change.type !== 'node' || equal(change.node.status?.declaredFeatures, change.previous?.status?.declaredFeatures)) return false
+    return declaresAll(change.node, featuresOf(pod.spec))
+  },
+}
+
+function declaresAll(node: Node | undefined, needed: readonly string[]): boolean {
+  const declared = node?.status?.declaredFeatures ?? []
+  return needed.every((name) => declared.includes(name))
 }
 
 function featuresOf(spec: PodSpec | undefined): string[] {

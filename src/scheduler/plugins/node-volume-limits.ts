@@ -5,10 +5,10 @@ import type { Cluster } from '#scheduler/cluster.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { Plugin } from '#scheduler/plugin.ts'
 import { csiVolume, csiVolumesOf } from '#scheduler/volumes/csi-volumes.ts'
-import { podClaims } from '#scheduler/volumes/pod-claims.ts'
+import { mayConcern, podClaims } from '#scheduler/volumes/pod-claims.ts'
 
 const REFUSAL = { reasons: ['node(s) exceed max volume count'] }
-const KINDS = new Set(['CSINode', 'PersistentVolumeClaim', 'VolumeAttachment'])
+const KINDS = new Set(['CSINode', 'PersistentVolumeClaim'])
 
 export const NodeVolumeLimits: Plugin = {
   name: 'NodeVolumeLimits',
@@ -32,7 +32,12 @@ export const NodeVolumeLimits: Plugin = {
     }
   },
   local: ({ pod }) => (podClaims(pod).length ? undefined : ''),
-  helps: (change) => change.type === 'pod gone' || (change.type === 'object' && KINDS.has(change.kind)),
+  helps(change, { pod }) {
+    if (change.type === 'pod gone') return podClaims(change.pod).length > 0
+    if (change.type !== 'object') return false
+    if (change.kind === 'VolumeAttachment') return change.action === 'Delete'
+    return KINDS.has(change.kind) && mayConcern(change, pod)
+  },
 }
 
 function limitsOf(name: string, { objects }: Cluster): ReadonlyMap<string, number> {

@@ -2,6 +2,8 @@
 // Pods that say nothing are spread like the others of their service or workload.
 import { equal } from '#api/equal.ts'
 import type { TopologySpreadConstraint } from '#api/generated/types.ts'
+import type { Node } from '#api/kinds/core/node.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
 import { matchesLabels, type Selector, selectorOf } from '#api/label-selector.ts'
 import { allowsNode } from '#api/node-selector.ts'
 import { tolerates } from '#api/toleration.ts'
@@ -9,7 +11,7 @@ import { HOSTNAME_LABEL, ZONE_LABEL } from '#api/well-known.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
 import { isCounted } from '#scheduler/match-counts.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
-import { type Filter, MAX_SCORE, type Plugin, type Score } from '#scheduler/plugin.ts'
+import { type ClusterChange, type Filter, MAX_SCORE, type Plugin, type Score } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
 
 const SKEWED = { reasons: ["node(s) didn't match pod topology spread constraints"] }
@@ -68,15 +70,28 @@ export function podTopologySpread({ defaultConstraints }: { defaultConstraints?:
         over: (nodes, count) => scoreOf(pod, cluster, nodes, { constraints, needAllKeys, count }),
       }
     },
-    helps(change) {
-      if (change.type !== 'node') return change.type !== 'object'
-      return (
-        !change.previous ||
-        !equal(change.node.metadata?.labels, change.previous.metadata?.labels) ||
-        !equal(change.node.spec?.taints, change.previous.spec?.taints)
-      )
+    helps(change, pod) {
+      if (change.type === 'object') return false
+      // Of pods that say nothing themselves others say with whom they belong.
+      const own = pod.pod.spec?.topologySpreadConstraints?.length ? constraintsOf(pod, 'DoNotSchedule') : undefined
+      if (change.type === 'node' || change.type === 'node gone') return nodeHelps(change, own)
+      if (change.pod.metadata?.namespace !== pod.namespace) return false
+      if (!own) return true
+      const isMeant = ({ selector }: Constraint, other: Pod) => matchesLabels(selector, other.metadata?.labels)
+      if (change.type !== 'pod changed') return own.some((one) => isMeant(one, change.pod))
+      return own.some((one) => isMeant(one, change.pod) !== isMeant(one, change.previous))
     },
   }
+}
+
+/** What the node is now, or was, or both must be part of the count. */
+function nodeHelps(change: Extract<ClusterChange, { node: Node }>, constraints: readonly Constraint[] = []): boolean {
+  const takesPart = (node: Node | undefined) =>
+    node !== undefined && constraints.every(({ key }) => Object.hasOwn(node.metadata?.labels ?? {}, key))
+  const { node } = change
+  const previous = change.type === 'node' ? change.previous : undefined
+  if (previous && equal([node.metadata?.labels, node.spec?.taints], [previous.metadata?.labels, previous.spec?.taints])) return false
+  return takesPart(node) || takesPart(previous)
 }
 
 function filterOf(pod: PodInfo, cluster: Cluster, constraints: readonly Constraint[]): Filter {

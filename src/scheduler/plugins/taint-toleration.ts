@@ -32,7 +32,7 @@ export const TaintToleration: Plugin = {
   helps(change, { pod }) {
     if (change.type !== 'node') return false
     if (change.previous && equal(change.node.spec?.taints, change.previous.spec?.taints)) return false
-    return !untolerated(pod, change.node)
+    return !untolerated(pod, change.node) && (!change.previous || untolerated(pod, change.previous))
   },
 }
 

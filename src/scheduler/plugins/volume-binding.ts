@@ -1,6 +1,7 @@
 // Volumes the pod claims must be reachable from the node, or be there for it to have.
+import { equal } from '#api/equal.ts'
 import type { Plugin } from '#scheduler/plugin.ts'
-import { podClaims } from '#scheduler/volumes/pod-claims.ts'
+import { mayConcern, podClaims } from '#scheduler/volumes/pod-claims.ts'
 
 const KINDS = new Set(['PersistentVolumeClaim', 'PersistentVolume', 'StorageClass', 'CSINode', 'CSIDriver', 'CSIStorageCapacity'])
 
@@ -19,6 +20,9 @@ export function volumeBinding({ bindTimeoutMs = 600_000 }: { bindTimeoutMs?: num
       if (!binder?.reserve(pod, node)) return undefined
       return { bind: (signal) => binder.bind(pod, node.name, { timeoutMs: bindTimeoutMs, signal }), release: () => binder.release(pod) }
     },
-    helps: (change) => change.type === 'node' || (change.type === 'object' && KINDS.has(change.kind)),
+    helps(change, { pod }) {
+      if (change.type === 'node') return !change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)
+      return change.type === 'object' && KINDS.has(change.kind) && mayConcern(change, pod)
+    },
   }
 }

@@ -1,10 +1,11 @@
 // A claim that only one pod may use (ReadWriteOncePod) is used by one pod; a disk that only one pod may write to is mounted by one.
 import type { PodSpec, Volume } from '#api/generated/types.ts'
+import type { Pod } from '#api/kinds/core/pod.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
 import type { Plugin } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
-import { podClaims } from '#scheduler/volumes/pod-claims.ts'
+import { mayConcern, podClaims } from '#scheduler/volumes/pod-claims.ts'
 
 const IN_USE = { reasons: ['node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode'] }
 const NO_DISK = { reasons: ['node(s) had no available disk'] }
@@ -39,10 +40,11 @@ export const VolumeRestrictions: Plugin = {
     }
   },
   local: ({ pod }) => (podClaims(pod).length || disksOf(pod.spec).length ? undefined : ''),
-  helps: (change) =>
-    change.type === 'pod gone' ||
-    (change.type === 'node' && !change.previous) ||
-    (change.type === 'object' && change.kind === 'PersistentVolumeClaim'),
+  helps(change, pod) {
+    if (change.type === 'node') return !change.previous
+    if (change.type === 'object') return change.kind === 'PersistentVolumeClaim' && mayConcern(change, pod.pod)
+    return change.type === 'pod gone' && shareVolumes(pod.pod, change.pod)
+  },
 }
 
 /** Those made for the pod alone come when they come. */
@@ -54,6 +56,13 @@ function exclusiveClaims({ pod, namespace }: PodInfo, { objects }: Cluster): Rea
   const isExclusive = (name: string) =>
     objects.get(PersistentVolumeClaim, { namespace, name })?.spec?.accessModes?.includes('ReadWriteOncePod') ?? false
   return new Set(podClaims(pod).flatMap(({ name }) => (isExclusive(name) ? [name] : [])))
+}
+
+/** Whether the one could not have a claim or a disk for the other. */
+function shareVolumes(a: Pod, b: Pod): boolean {
+  const claims = a.metadata?.namespace === b.metadata?.namespace ? podClaims(b) : []
+  if (podClaims(a).some(({ name }) => claims.some((one) => one.name === name))) return true
+  return disksOf(a.spec).some((disk) => disksOf(b.spec).some((other) => conflict(disk, other)))
 }
 
 function disksOf(spec: PodSpec | undefined): Volume[] {

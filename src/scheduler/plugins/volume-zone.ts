@@ -6,7 +6,7 @@ import { OLD_REGION_LABEL, OLD_ZONE_LABEL, REGION_LABEL, ZONE_LABEL } from '#api
 import type { Cluster } from '#scheduler/cluster.ts'
 import type { Plugin, PodRefusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
-import { podClaims } from '#scheduler/volumes/pod-claims.ts'
+import { mayConcern, podClaims } from '#scheduler/volumes/pod-claims.ts'
 
 const REFUSAL = { reasons: ['node(s) had no available volume zone'], final: true }
 /** Each by its name and by the one it had before. */
@@ -33,9 +33,9 @@ export const VolumeZone: Plugin = {
     }
   },
   local: ({ pod }) => (podClaims(pod).length ? undefined : ''),
-  helps(change) {
+  helps(change, { pod }) {
     if (change.type === 'node') return !change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)
-    return change.type === 'object' && KINDS.has(change.kind)
+    return change.type === 'object' && KINDS.has(change.kind) && mayConcern(change, pod)
   },
 }
 

@@ -25,6 +25,8 @@ export function changeName(change: ClusterChange): string {
       const group = GROUPS[change.kind]
       return `${group ? `${group}/` : ''}${change.kind}${change.action ?? 'Update'}`
     }
+    case 'node gone':
+      return 'NodeDelete'
     case 'node':
       return change.previous ? nodeChange(change.node, change.previous) : 'NodeAdd'
   }

@@ -1,5 +1,6 @@
 // The claims a pod mounts, by the names they have in its namespace.
 import type { Pod } from '#api/kinds/core/pod.ts'
+import type { KubeObject } from '#api/object.ts'
 
 export interface PodClaim {
   name: string
@@ -14,4 +15,10 @@ export function podClaims({ metadata, spec }: Pod): PodClaim[] {
     else if (ephemeral) claims.push({ name: `${metadata?.name}-${name}`, ephemeral: true })
   }
   return claims
+}
+
+/** Claims concern pods that mount them; whatever else changes may concern any. */
+export function mayConcern({ kind, object, previous }: { kind: string; object?: KubeObject; previous?: KubeObject }, pod: Pod): boolean {
+  const claim = kind === 'PersistentVolumeClaim' ? (object ?? previous)?.metadata : undefined
+  return !claim || (claim.namespace === pod.metadata?.namespace && podClaims(pod).some(({ name }) => name === claim.name))
 }
