@@ -24,13 +24,18 @@ export function fitsClaim(volume: PersistentVolume, claim: PersistentVolumeClaim
   return mismatchOf(volume, claim) === undefined
 }
 
+/** Whether a volume that is set aside for the claim can be its: of what class both are does not matter then. */
+export function fitsReserved(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
+  return mismatchOf(volume, claim, { ofAnyClass: true }) === undefined
+}
+
 /** Why a volume cannot be the claim's, in upstream's words. */
-export function mismatchOf(volume: PersistentVolume, claim: PersistentVolumeClaim): string | undefined {
+export function mismatchOf(volume: PersistentVolume, claim: PersistentVolumeClaim, { ofAnyClass = false } = {}): string | undefined {
   const { accessModes = [], resources, volumeMode = 'Filesystem', volumeAttributesClassName = '' } = claim.spec ?? {}
   const offered = volume.spec ?? {}
   if (volume.metadata?.deletionTimestamp) return `the volume is marked for deletion ${JSON.stringify(volume.metadata.name)}`
   if (capacityOf(volume).compare(quantityOf(resources?.requests?.storage)) < 0) return 'requested PV is too small'
-  if ((storageClassOf(volume) ?? '') !== (storageClassOf(claim) ?? '')) return 'storageClassName does not match'
+  if (!ofAnyClass && (storageClassOf(volume) ?? '') !== (storageClassOf(claim) ?? '')) return 'storageClassName does not match'
   if ((offered.volumeAttributesClassName ?? '') !== volumeAttributesClassName) return 'volumeAttributesClassName does not match'
   if ((offered.volumeMode ?? 'Filesystem') !== volumeMode) return 'incompatible volumeMode'
   return accessModes.every((mode) => offered.accessModes?.includes(mode)) ? undefined : 'incompatible accessMode'

@@ -39,7 +39,11 @@ export const BOUND_BY_CONTROLLER_ANNOTATION = 'pv.kubernetes.io/bound-by-control
 export const SELECTED_NODE_ANNOTATION = 'volume.kubernetes.io/selected-node'
 /** Where the class of a claim stood before there was a field for it. */
 export const STORAGE_CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class'
-export const DEFAULT_STORAGE_CLASS_ANNOTATION = 'storageclass.kubernetes.io/is-default-class'
+/** One of them is enough. */
+export const DEFAULT_STORAGE_CLASS_ANNOTATIONS = [
+  'storageclass.kubernetes.io/is-default-class',
+  'storageclass.beta.kubernetes.io/is-default-class',
+]
 /** The provisioner of classes whose volumes are made by hand. */
 export const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
 export const CLAIM_PROTECTION_FINALIZER = 'kubernetes.io/pvc-protection'

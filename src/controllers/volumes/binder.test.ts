@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
+import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { hasReason } from '#api/status.ts'
@@ -69,17 +70,29 @@ test('persistentVolumeBinder releases the volume of a deleted claim and keeps it
   assert.equal((await claimOf(cluster, 'b')).status?.phase, 'Pending')
 })
 
-for (const [policy, provisioned, phase, event] of [
-  ['Retain', false, 'Released', undefined],
-  ['Delete', true, 'Released', undefined],
-  ['Delete', false, 'Failed', 'VolumeFailedDelete: error getting deleter volume plugin for volume "v": no deletable volume plugin matched'],
-  ['Recycle', false, 'Failed', 'VolumeFailedRecycle: No recycler plugin found for the volume!'],
+const CSI = { csi: { driver: 'csi.example.com', volumeHandle: 'v' }, hostPath: undefined }
+const NFS = { nfs: { server: 'nfs.example.com', path: '/' }, hostPath: undefined }
+for (const [what, policy, annotation, source, phase, event] of [
+  ['a volume', 'Retain', '', {}, 'Released', undefined],
+  ['a volume of a provisioner', 'Delete', 'pv.kubernetes.io/provisioned-by', {}, 'Released', undefined],
+  ['a volume that has moved to a driver', 'Delete', 'pv.kubernetes.io/migrated-to', {}, 'Released', undefined],
+  ['a volume of a driver', 'Delete', '', CSI, 'Released', undefined],
+  [
+    'a volume of nobody',
+    'Delete',
+    '',
+    NFS,
+    'Failed',
+    'VolumeFailedDelete: error getting deleter volume plugin for volume "v": no deletable volume plugin matched',
+  ],
+  ['a path', 'Delete', '', {}, 'Failed', 'VolumeFailedDelete: host_path deleter only supports /tmp/.+ but received provided /srv/v'],
+  ['a volume', 'Recycle', '', {}, 'Failed', 'VolumeFailedRecycle: No recycler plugin found for the volume!'],
 ] as const) {
-  test(`persistentVolumeBinder leaves a volume to ${policy}, ${provisioned ? 'of a provisioner' : 'made by hand'}, ${phase}`, async (t) => {
+  test(`persistentVolumeBinder leaves ${what} to ${policy} ${phase}`, async (t) => {
     const cluster = await startTestCluster(t, { only })
-    await addVolume(cluster, 'v', '1Gi', { persistentVolumeReclaimPolicy: policy })
-    const annotations = { 'pv.kubernetes.io/provisioned-by': 'example.com/disk' }
-    if (provisioned) await cluster.client.patch(PersistentVolume, { name: 'v' }, { type: 'merge', patch: { metadata: { annotations } } })
+    await addVolume(cluster, 'v', '1Gi', { persistentVolumeReclaimPolicy: policy, ...source })
+    const annotations = { [annotation]: 'example.com/disk' }
+    if (annotation) await cluster.client.patch(PersistentVolume, { name: 'v' }, { type: 'merge', patch: { metadata: { annotations } } })
     await addClaim(cluster, 'a', '1Gi')
     await bound(cluster, 'a')
     await cluster.client.delete(PersistentVolumeClaim, { namespace, name: 'a' })
@@ -87,6 +100,10 @@ for (const [policy, provisioned, phase, event] of [
     await cluster.advance(20_000)
     assert.equal(await phaseOf(cluster, 'v'), phase)
     assert.deepEqual(await cluster.events('v'), event ? [event] : [])
+    // Given back by hand, it says no more of what failed.
+    await cluster.client.patch(PersistentVolume, { name: 'v' }, { type: 'merge', patch: { spec: { claimRef: null } } })
+    await cluster.eventually(async () => (await phaseOf(cluster, 'v')) === 'Available')
+    assert.equal((await cluster.client.get(PersistentVolume, { name: 'v' })).status?.message, undefined)
   })
 }
 
@@ -125,7 +142,140 @@ test('persistentVolumeBinder gives claims without a class the default one, calls
     { namespace, name: 'waiting' },
     { type: 'merge', patch: { metadata: { annotations: { 'volume.kubernetes.io/selected-node': 'n1' } } } },
   )
+  // The scheduler has chosen to have a volume made; which of those that are there suits a node it alone knows.
+  await eventually(async () => (await cluster.events('waiting')).some((text) => text.startsWith('ExternalProvisioning: Waiting')))
+  assert.equal((await claimOf(cluster, 'waiting')).spec?.volumeName, undefined)
+  const { metadata } = await claimOf(cluster, 'waiting')
+  const claimRef = { namespace, name: 'waiting', uid: metadata!.uid! }
+  await client.patch(PersistentVolume, { name: 'v' }, { type: 'merge', patch: { spec: { claimRef } } })
   assert.equal((await bound(cluster, 'waiting')).spec?.volumeName, 'v')
+})
+
+const storageClassNamed = ({ client }: TestCluster, name: string, provisioner: string, annotations = {}) =>
+  client.create(StorageClass, { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name, annotations }, provisioner })
+
+for (const [what, provisioner, spec, told] of [
+  [
+    'no class',
+    undefined,
+    { storageClassName: '' },
+    'FailedBinding: no persistent volumes available for this claim and no storage class is set',
+  ],
+  ['a class that is not there', undefined, {}, 'ProvisioningFailed: storageclass.storage.k8s.io "c" not found'],
+  [
+    'a class without provisioner',
+    'kubernetes.io/no-provisioner',
+    {},
+    'ProvisioningFailed: no volume plugin matched name: kubernetes.io/no-provisioner',
+  ],
+  [
+    'a provisioner that became a driver',
+    'kubernetes.io/gce-pd',
+    {},
+    "ExternalProvisioning: Waiting for a volume to be created either by the external provisioner 'pd.csi.storage.gke.io' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.",
+  ],
+] as const)
+  test(`persistentVolumeBinder says every 15 s what a claim waits for, with ${what}`, async (t) => {
+    const cluster = await startTestCluster(t, { only })
+    if (provisioner) await storageClassNamed(cluster, 'c', provisioner)
+    await addClaim(cluster, 'data', '1Gi', { storageClassName: 'c', ...spec })
+    await cluster.eventually(async () => (await cluster.events('data')).length > 0)
+    await cluster.advance(10_000)
+    const count = async () => {
+      const { items } = await cluster.client.list(CoreEvent, { namespace })
+      const [event, ...more] = items.filter(({ involvedObject }) => involvedObject.name === 'data')
+      assert.deepEqual([`${event!.reason}: ${event!.message}`, more], [told, []])
+      return event!.count ?? 0
+    }
+    const before = await count()
+    await cluster.advance(60_000)
+    assert.equal(await count(), before + 4)
+  })
+
+test('persistentVolumeBinder gives classes marked in the old way as default', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addClaim(cluster, 'early', '1Gi', { storageClassName: undefined })
+  await cluster.eventually(async () => (await cluster.events('early')).length > 0)
+  await storageClassNamed(cluster, 'old', 'example.com/disk', { 'storageclass.beta.kubernetes.io/is-default-class': 'true' })
+  await cluster.eventually(async () => (await claimOf(cluster, 'early')).spec?.storageClassName === 'old')
+})
+
+test('persistentVolumeBinder binds a volume set aside for a claim whatever class both are of', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addVolume(cluster, 'small', '1Gi')
+  await addVolume(cluster, 'kept', '5Gi', { storageClassName: 'other', claimRef: { namespace, name: 'a' } })
+  await cluster.eventually(async () => (await phaseOf(cluster, 'kept')) === 'Available')
+  await addClaim(cluster, 'a', '1Gi')
+  assert.equal((await bound(cluster, 'a')).spec?.volumeName, 'kept')
+})
+
+test('persistentVolumeBinder shows neither size nor ways of access of a claim that has lost its volume', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addVolume(cluster, 'v', '1Gi')
+  await addClaim(cluster, 'a', '1Gi')
+  const { status } = await bound(cluster, 'a')
+  assert.deepEqual([status?.capacity, status?.accessModes], [{ storage: '1Gi' }, ['ReadWriteOnce']])
+  await cluster.client.delete(PersistentVolume, { name: 'v' })
+  await cluster.client.patch(PersistentVolume, { name: 'v' }, { type: 'merge', patch: { metadata: { finalizers: null } } })
+  const lost = await cluster.eventually(async () => {
+    const claim = await claimOf(cluster, 'a')
+    return claim.status?.phase === 'Lost' && claim
+  })
+  assert.deepEqual(lost.status, { phase: 'Lost' })
+  const told = 'ClaimLost: Bound claim has lost its PersistentVolume. Data on the volume is lost!'
+  await cluster.eventually(async () => (await cluster.events('a')).includes(told))
+})
+
+test('persistentVolumeBinder tells claims the ways of access that their volume comes to have, but not its size', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addVolume(cluster, 'v', '1Gi')
+  await addClaim(cluster, 'a', '1Gi')
+  await bound(cluster, 'a')
+  const spec = { accessModes: ['ReadWriteOnce', 'ReadOnlyMany'], capacity: { storage: '2Gi' } }
+  await cluster.client.patch(PersistentVolume, { name: 'v' }, { type: 'merge', patch: { spec } })
+  const { status } = await cluster.eventually(async () => {
+    const claim = await claimOf(cluster, 'a')
+    return claim.status?.accessModes?.length === 2 && claim
+  })
+  assert.deepEqual(status?.capacity, { storage: '1Gi' })
+})
+
+test('persistentVolumeBinder has a volume deleted that was made for a claim which found another', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addVolume(cluster, 'first', '1Gi')
+  await addClaim(cluster, 'a', '1Gi')
+  const { metadata } = await bound(cluster, 'a')
+  const claimRef = { namespace, name: 'a', uid: metadata!.uid! }
+  const made = (name: string, annotations: object) =>
+    cluster.client.create(PersistentVolume, {
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name, annotations },
+      spec: {
+        capacity: { storage: '1Gi' },
+        accessModes: ['ReadWriteOnce'],
+        hostPath: { path: `/srv/${name}` },
+        persistentVolumeReclaimPolicy: 'Delete',
+        claimRef,
+      },
+    } as PersistentVolume)
+  await made('late', { 'pv.kubernetes.io/provisioned-by': 'example.com/disk' })
+  await made('by-hand', {})
+  await cluster.eventually(async () => (await phaseOf(cluster, 'late')) === 'Released')
+  await cluster.eventually(async () => (await phaseOf(cluster, 'by-hand')) === 'Available')
+  const { spec } = await cluster.client.get(PersistentVolume, { name: 'by-hand' })
+  assert.deepEqual(spec?.claimRef, { namespace, name: 'a' })
+})
+
+test('persistentVolumeBinder says that a volume set aside for a claim of another mode will not be its', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addClaim(cluster, 'a', '1Gi')
+  const { metadata } = await claimOf(cluster, 'a')
+  await addVolume(cluster, 'v', '1Gi', { volumeMode: 'Block', claimRef: { namespace, name: 'a', uid: metadata!.uid! } })
+  const of = 'VolumeMismatch: Cannot bind PersistentVolume'
+  const why = 'due to incompatible volumeMode.'
+  await cluster.eventually(async () => (await cluster.events('v')).includes(`${of} to requested PersistentVolumeClaim "a" ${why}`))
+  await cluster.eventually(async () => (await cluster.events('a')).includes(`${of} "v" to requested PersistentVolumeClaim ${why}`))
 })
 
 test('persistentVolumeBinder does not bind a volume asked for by name that does not suit, and says why', async (t) => {

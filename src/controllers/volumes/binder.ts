@@ -1,5 +1,4 @@
 // persistentvolume-binder-controller: brings claims and volumes together. It provisions nothing itself: that is for the class's provisioner.
-import { isFinished } from '#api/finished-pod.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -7,23 +6,19 @@ import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import { isReservedFor, mismatchOf, storageClassOf } from '#api/volume-claims.ts'
-import type { Controller, ControllerContext } from '#client/controller.ts'
+import type { Controller, ControllerContext, NextPass } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { equal } from '#api/equal.ts'
-import {
-  BIND_COMPLETED_ANNOTATION,
-  BOUND_BY_CONTROLLER_ANNOTATION,
-  DEFAULT_STORAGE_CLASS_ANNOTATION,
-  NO_PROVISIONER,
-  SELECTED_NODE_ANNOTATION,
-} from '#api/well-known.ts'
+import { BIND_COMPLETED_ANNOTATION, BOUND_BY_CONTROLLER_ANNOTATION, SELECTED_NODE_ANNOTATION } from '#api/well-known.ts'
 import { claimsOf } from './attachments.ts'
 import { bestMatch } from './matching.ts'
+import { defaultClass, provision, tellWaiting } from './provisioning.ts'
+import { isProvisioned, reclaim, setVolumePhase } from './reclaim.ts'
 
-const PROVISIONED_BY = 'pv.kubernetes.io/provisioned-by'
-const PROVISIONER = 'volume.kubernetes.io/storage-provisioner'
-const BETA_PROVISIONER = 'volume.beta.kubernetes.io/storage-provisioner'
+/** How often upstream looks at every claim anew; what a claim waits for is told each time. */
+const RESYNC_MS = 15_000
+const AGAIN: NextPass = { requeueAfterMs: RESYNC_MS }
 
 export const persistentVolumeBinder: Controller = {
   name: 'persistentvolume-binder-controller',
@@ -46,13 +41,13 @@ export const persistentVolumeBinder: Controller = {
     // Volumes have no namespace, claims always do.
     if (key.namespace === undefined) return syncVolume(key, context)
     const claim = context.informers.of(PersistentVolumeClaim).get(key)
-    if (!claim || claim.metadata?.deletionTimestamp) return
+    if (!claim) return
     if (Object.hasOwn(claim.metadata?.annotations ?? {}, BIND_COMPLETED_ANNOTATION)) return syncBoundClaim(claim, context)
     return syncUnboundClaim(claim, context)
   },
 }
 
-async function syncUnboundClaim(claim: PersistentVolumeClaim, context: ControllerContext): Promise<void> {
+async function syncUnboundClaim(claim: PersistentVolumeClaim, context: ControllerContext): Promise<NextPass | void> {
   const { informers, client } = context
   const { volumeName } = claim.spec ?? {}
   if (volumeName) {
@@ -64,12 +59,13 @@ async function syncUnboundClaim(claim: PersistentVolumeClaim, context: Controlle
     } else if (volume && (!volume.spec?.claimRef || isReservedFor(volume, claim))) return bind(volume, claim, context)
     else if (volume)
       context.events.event(claim, 'Warning', 'FailedBinding', `volume ${JSON.stringify(volumeName)} already bound to a different claim.`)
-    return setClaimStatus(claim, { phase: 'Pending' }, context)
+    await setClaimStatus(claim, { phase: 'Pending' }, context)
+    return AGAIN
   }
   const storageClass = informers.of(StorageClass).get({ name: storageClassOf(claim) ?? '' })
-  const selected = claim.metadata?.annotations?.[SELECTED_NODE_ANNOTATION]
-  const waits = storageClass?.volumeBindingMode === 'WaitForFirstConsumer' && !selected
-  const volume = bestMatch(claim, informers.of(PersistentVolume).list(), { onlyReserved: waits })
+  // The scheduler chooses for those, and reserves what it has chosen.
+  const delayed = storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
+  const volume = bestMatch(claim, informers.of(PersistentVolume).list(), { onlyReserved: delayed })
   if (volume) return bind(volume, claim, context)
   // Who asked for no class and finds no volume without one gets the default, even if it came later.
   const fallback = storageClassOf(claim) === undefined ? defaultClass(informers) : undefined
@@ -78,55 +74,10 @@ async function syncUnboundClaim(claim: PersistentVolumeClaim, context: Controlle
     await client.update(PersistentVolumeClaim, { ...claim, spec })
     return
   }
-  const current = await provision(claim, { storageClass, waits, context })
-  return setClaimStatus(current, { phase: 'Pending' }, context)
-}
-
-/** Tells the claim's provisioner that it is wanted, or the user what is being waited for. */
-async function provision(
-  claim: PersistentVolumeClaim,
-  { storageClass, waits, context }: { storageClass: StorageClass | undefined; waits: boolean; context: ControllerContext },
-): Promise<PersistentVolumeClaim> {
-  const { events, client } = context
-  if (waits) {
-    tellWaiting(claim, context)
-    return claim
-  }
-  const name = storageClassOf(claim)
-  if (!name) {
-    events.event(claim, 'Normal', 'FailedBinding', 'no persistent volumes available for this claim and no storage class is set')
-    return claim
-  }
-  if (!storageClass) {
-    events.event(claim, 'Warning', 'ProvisioningFailed', `storageclass.storage.k8s.io ${JSON.stringify(name)} not found`)
-    return claim
-  }
-  const { provisioner } = storageClass
-  if (provisioner.startsWith('kubernetes.io/')) {
-    const reason = provisioner === NO_PROVISIONER ? 'storageclass has no provisioner' : `no volume plugin matched name: ${provisioner}`
-    events.event(claim, 'Warning', 'ProvisioningFailed', reason)
-    return claim
-  }
-  const text = `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.`
-  events.event(claim, 'Normal', 'ExternalProvisioning', text)
-  const annotations = { ...claim.metadata?.annotations, [PROVISIONER]: provisioner, [BETA_PROVISIONER]: provisioner }
-  if (equal(annotations, claim.metadata?.annotations)) return claim
-  return client.update(PersistentVolumeClaim, { ...claim, metadata: { ...claim.metadata, annotations } })
-}
-
-/** Says whether a pod is missing that uses the claim, or a node for those there are. */
-function tellWaiting(claim: PersistentVolumeClaim, { informers, events }: ControllerContext): void {
-  const { namespace, name } = claim.metadata!
-  const pods = informers
-    .of(Pod)
-    .list(namespace)
-    .filter((pod) => !pod.spec?.nodeName && !isFinished(pod) && claimsOf(pod).some((one) => one.name === name))
-  const names = pods.map(({ metadata }) => metadata!.name!).sort()
-  if (names.length === 0) events.event(claim, 'Normal', 'WaitForFirstConsumer', 'waiting for first consumer to be created before binding')
-  else {
-    const text = `waiting for pod${names.length > 1 ? 's' : ''} ${names.join(',')} to be scheduled`
-    events.event(claim, 'Normal', 'WaitForPodScheduled', text)
-  }
+  const waits = delayed && !Object.hasOwn(claim.metadata?.annotations ?? {}, SELECTED_NODE_ANNOTATION)
+  const current = waits ? tellWaiting(claim, context) : await provision(claim, storageClass, context)
+  await setClaimStatus(current, { phase: 'Pending' }, context)
+  return AGAIN
 }
 
 async function syncBoundClaim(claim: PersistentVolumeClaim, context: ControllerContext): Promise<void> {
@@ -181,12 +132,10 @@ async function bind(volume: PersistentVolume, claim: PersistentVolumeClaim, cont
     const spec = { ...claim.spec, volumeName: bound.metadata!.name! }
     current = await client.update(PersistentVolumeClaim, { ...claim, metadata: { ...claim.metadata, annotations }, spec })
   }
-  const { accessModes, capacity } = bound.spec ?? {}
-  const grown = current.status?.phase === 'Bound' ? {} : { ...(accessModes ? { accessModes } : {}), ...(capacity ? { capacity } : {}) }
-  await setClaimStatus(current, { phase: 'Bound', ...grown }, context)
+  await setClaimStatus(current, { phase: 'Bound', volume: bound }, context)
 }
 
-async function syncVolume({ name }: ObjectKey, context: ControllerContext): Promise<void> {
+async function syncVolume({ name }: ObjectKey, context: ControllerContext): Promise<NextPass | void> {
   const volume = context.informers.of(PersistentVolume).get({ name })
   if (!volume) return
   const reference = volume.spec?.claimRef
@@ -198,12 +147,13 @@ async function syncVolume({ name }: ObjectKey, context: ControllerContext): Prom
     return reclaim(volume, context)
   }
   if (claim.spec?.volumeName === name) return setVolumePhase(volume, 'Bound', context)
-  if (!claim.spec?.volumeName) return
-  // The claim went elsewhere: what this controller had reserved for it is free again.
+  if (!claim.spec?.volumeName) return tellModes(volume, claim, context)
+  // The claim went elsewhere: what was made for it is deleted, what this controller had reserved for it is free again.
+  if (isProvisioned(volume) && volume.spec?.persistentVolumeReclaimPolicy === 'Delete') return reclaim(volume, context)
   const ours = Object.hasOwn(volume.metadata?.annotations ?? {}, BOUND_BY_CONTROLLER_ANNOTATION)
   const { claimRef: _, ...spec } = volume.spec!
   const { [BOUND_BY_CONTROLLER_ANNOTATION]: __, ...annotations } = volume.metadata?.annotations ?? {}
-  const { uid: ___, resourceVersion: ____, ...place } = reference
+  const { uid: ___, ...place } = reference
   const freed = await context.client.update(PersistentVolume, {
     ...volume,
     metadata: { ...volume.metadata, annotations },
@@ -212,44 +162,28 @@ async function syncVolume({ name }: ObjectKey, context: ControllerContext): Prom
   return setVolumePhase(freed, 'Available', context)
 }
 
+/** A volume that is set aside for a claim of another mode never gets to it. */
+function tellModes(volume: PersistentVolume, claim: PersistentVolumeClaim, { events }: ControllerContext): NextPass | void {
+  const { volumeMode = 'Filesystem' } = claim.spec ?? {}
+  if ((volume.spec?.volumeMode ?? 'Filesystem') === volumeMode) return
+  const text = (what: string, where: string) =>
+    `Cannot bind PersistentVolume ${what}to requested PersistentVolumeClaim ${where}due to incompatible volumeMode.`
+  events.event(volume, 'Warning', 'VolumeMismatch', text('', `${JSON.stringify(claim.metadata?.name)} `))
+  events.event(claim, 'Warning', 'VolumeMismatch', text(`${JSON.stringify(volume.metadata?.name)} `, ''))
+  return AGAIN
+}
+
+/** Without a volume a claim has neither size nor ways of access. Its size is that of the volume once; then others tell it. */
 async function setClaimStatus(
   claim: PersistentVolumeClaim,
-  change: NonNullable<PersistentVolumeClaim['status']>,
+  { phase, volume }: { phase: string; volume?: PersistentVolume },
   { client }: ControllerContext,
 ): Promise<void> {
-  const status = { ...claim.status, ...change }
+  const { accessModes: _, capacity: present, ...rest } = claim.status ?? {}
+  const accessModes = volume?.spec?.accessModes
+  const capacity = volume && (rest.phase === phase ? present : volume.spec?.capacity)
+  const status = { ...rest, phase, ...(accessModes ? { accessModes } : {}), ...(capacity ? { capacity } : {}) }
   if (!equal(status, claim.status)) await client.update(PersistentVolumeClaim, { ...claim, status }, { subresource: 'status' })
-}
-
-async function setVolumePhase(volume: PersistentVolume, phase: string, { client }: ControllerContext): Promise<void> {
-  if (volume.status?.phase === phase) return
-  await client.update(PersistentVolume, { ...volume, status: { ...volume.status, phase } }, { subresource: 'status' })
-}
-
-/** What a volume holds is deleted by its provisioner. Where there is none it says so, and stays `Failed` for its administrator. */
-async function reclaim(volume: PersistentVolume, context: ControllerContext): Promise<void> {
-  const { spec, status, metadata } = volume
-  if (status?.phase === 'Failed') return
-  if (status?.phase !== 'Released') return setVolumePhase(volume, 'Released', context)
-  const policy = spec?.persistentVolumeReclaimPolicy ?? 'Retain'
-  if (policy === 'Retain' || Object.hasOwn(metadata?.annotations ?? {}, PROVISIONED_BY)) return
-  const quoted = JSON.stringify(metadata?.name)
-  const [reason, message] =
-    policy === 'Recycle'
-      ? ['VolumeFailedRecycle', 'No recycler plugin found for the volume!']
-      : ['VolumeFailedDelete', `error getting deleter volume plugin for volume ${quoted}: no deletable volume plugin matched`]
-  await context.client.update(PersistentVolume, { ...volume, status: { ...status, phase: 'Failed', message } }, { subresource: 'status' })
-  context.events.event(volume, 'Warning', reason, message)
-}
-
-/** The newest of the classes marked as default. */
-function defaultClass(informers: Informers): StorageClass | undefined {
-  const defaults = informers
-    .of(StorageClass)
-    .list()
-    .filter(({ metadata }) => metadata?.annotations?.[DEFAULT_STORAGE_CLASS_ANNOTATION] === 'true')
-  const created = ({ metadata }: StorageClass) => Date.parse(metadata?.creationTimestamp ?? '') || 0
-  return defaults.toSorted((a, b) => created(b) - created(a) || (a.metadata!.name! < b.metadata!.name! ? -1 : 1))[0]
 }
 
 function unboundClaims(informers: Informers): PersistentVolumeClaim[] {

@@ -2,7 +2,7 @@
 import type { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import type { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
-import { capacityOf, fitsClaim, isReservedFor } from '#api/volume-claims.ts'
+import { capacityOf, fitsClaim, fitsReserved, isReservedFor } from '#api/volume-claims.ts'
 
 /** The volume set aside for the claim, else the smallest free one that is large enough. */
 export function bestMatch(
@@ -10,10 +10,9 @@ export function bestMatch(
   volumes: readonly PersistentVolume[],
   { onlyReserved }: { onlyReserved: boolean },
 ): PersistentVolume | undefined {
-  const usable = volumes.filter((volume) => !volume.metadata?.deletionTimestamp)
-  const reserved = usable.find((volume) => isReservedFor(volume, claim) && fitsClaim(volume, claim))
+  const reserved = volumes.find((volume) => isReservedFor(volume, claim) && fitsReserved(volume, claim))
   if (reserved || onlyReserved) return reserved
-  const free = usable.filter(
+  const free = volumes.filter(
     (volume) =>
       !volume.spec?.claimRef &&
       volume.status?.phase === 'Available' &&

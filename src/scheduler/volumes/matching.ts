@@ -3,7 +3,7 @@ import type { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import type { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { matchesLabels, selectorOf } from '#api/label-selector.ts'
 import { matchesNodeSelector } from '#api/node-selector.ts'
-import { capacityOf, fitsClaim, isReservedFor } from '#api/volume-claims.ts'
+import { capacityOf, fitsClaim, fitsReserved, isReservedFor } from '#api/volume-claims.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 
 export function isReachable(volume: PersistentVolume, node: NodeInfo): boolean {
@@ -28,9 +28,8 @@ export function suitableVolume(
 }
 
 function suits(claim: PersistentVolumeClaim, volume: PersistentVolume): boolean {
-  if (volume.spec?.claimRef) {
-    if (!isReservedFor(volume, claim)) return false
-  } else if (volume.metadata?.deletionTimestamp || (volume.status?.phase ?? 'Available') !== 'Available') return false
+  if (volume.spec?.claimRef) return isReservedFor(volume, claim) && fitsReserved(volume, claim)
+  if ((volume.status?.phase ?? 'Available') !== 'Available') return false
   const selector = claim.spec?.selector
   return fitsClaim(volume, claim) && (!selector || matchesLabels(selectorOf(selector), volume.metadata?.labels))
 }

@@ -5,7 +5,7 @@ import { IngressClass } from '#api/kinds/networking/ingress-class.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import type { KubeObject } from '#api/object.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
-import { DEFAULT_INGRESS_CLASS_ANNOTATION, DEFAULT_STORAGE_CLASS_ANNOTATION } from '#api/well-known.ts'
+import { DEFAULT_INGRESS_CLASS_ANNOTATION, DEFAULT_STORAGE_CLASS_ANNOTATIONS } from '#api/well-known.ts'
 import type { AdmissionPlugin, ObjectReader, ServerContext } from '#server/request.ts'
 import { target } from './refusal.ts'
 
@@ -17,10 +17,7 @@ export function defaultStorageClass({ reader }: ServerContext): AdmissionPlugin 
       if (target(request) !== 'persistentvolumeclaims' || request.operation !== 'CREATE') return
       const claim = request.object as PersistentVolumeClaim
       if (!claim.spec || storageClassOf(claim) !== undefined) return
-      const name = newestDefault(reader, StorageClass, [
-        DEFAULT_STORAGE_CLASS_ANNOTATION,
-        'storageclass.beta.kubernetes.io/is-default-class',
-      ])
+      const name = newestDefault(reader, StorageClass, DEFAULT_STORAGE_CLASS_ANNOTATIONS)
       if (name) claim.spec.storageClassName = name
     },
   }

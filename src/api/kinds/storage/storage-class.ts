@@ -5,12 +5,10 @@ import { ageColumn } from '#api/kinds/columns.ts'
 import { qualifiedName } from '#api/names.ts'
 import { checkImmutable, checkMessages, each, type Errors } from '#api/validation/checks.ts'
 import { nodeLabelWarning } from '#api/validation/node-labels.ts'
-import { DEFAULT_STORAGE_CLASS_ANNOTATION } from '#api/well-known.ts'
+import { DEFAULT_STORAGE_CLASS_ANNOTATIONS } from '#api/well-known.ts'
 import { byKey } from '#lib/order.ts'
 
 export type StorageClass = types.StorageClass
-
-const DEFAULT = [DEFAULT_STORAGE_CLASS_ANNOTATION, 'storageclass.beta.kubernetes.io/is-default-class']
 
 export const StorageClass = defineKind<StorageClass>({
   group: 'storage.k8s.io',
@@ -54,7 +52,7 @@ export const StorageClass = defineKind<StorageClass>({
       format: 'name',
       description: 'Name of the class, and whether claims without a class get it.',
       value: ({ metadata }) =>
-        `${metadata?.name ?? ''}${DEFAULT.some((key) => metadata?.annotations?.[key] === 'true') ? ' (default)' : ''}`,
+        `${metadata?.name ?? ''}${DEFAULT_STORAGE_CLASS_ANNOTATIONS.some((key) => metadata?.annotations?.[key] === 'true') ? ' (default)' : ''}`,
     },
     { name: 'Provisioner', description: 'Who makes the volumes.', value: ({ provisioner }) => provisioner ?? '' },
     {
