@@ -346,3 +346,54 @@ test('claimProtectionController keeps a claim that a pod uses, and volumeProtect
     ),
   )
 })
+
+test('claimProtectionController keeps the claim of a pod that has ended, for as long as the pod is there', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually, advance } = cluster
+  await addClaim(cluster, 'a', '1Gi')
+  const spec = {
+    nodeName: 'n1',
+    containers: [{ name: 'c', image: 'c:1' }],
+    volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'a' } }],
+  }
+  const pod = { namespace, name: 'job' }
+  await eventually(() => client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: pod, spec }))
+  await client.patch(Pod, pod, { type: 'merge', patch: { status: { phase: 'Succeeded' } } }, { subresource: 'status' })
+  await advance(100)
+  await client.delete(PersistentVolumeClaim, { namespace, name: 'a' })
+  await advance(5000)
+  assert.ok((await claimOf(cluster, 'a')).metadata?.deletionTimestamp)
+  await client.delete(Pod, pod, { gracePeriodSeconds: 0 })
+  await eventually(() =>
+    claimOf(cluster, 'a').then(
+      () => false,
+      (error: unknown) => hasReason(error, 'NotFound'),
+    ),
+  )
+})
+
+test('claimProtectionController lets go of a claim made for a pod whose node is done with it', async (t) => {
+  const cluster = await startTestCluster(t, { only: [...only, 'ephemeral-volume-controller'] })
+  const { client, eventually, advance } = cluster
+  const claimSpec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, storageClassName: '' }
+  const spec = {
+    nodeName: 'n1',
+    containers: [{ name: 'c', image: 'c:1' }],
+    volumes: [{ name: 'data', ephemeral: { volumeClaimTemplate: { spec: claimSpec } } }],
+  }
+  const pod = { namespace, name: 'user' }
+  const metadata = { ...pod, finalizers: ['example.com/held'] }
+  await eventually(() => client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata, spec } as Pod))
+  await eventually(() => claimOf(cluster, 'user-data'))
+  await client.delete(PersistentVolumeClaim, { namespace, name: 'user-data' })
+  await advance(5000)
+  assert.ok((await claimOf(cluster, 'user-data')).metadata?.deletionTimestamp)
+  await client.delete(Pod, pod, { gracePeriodSeconds: 0 })
+  await eventually(() =>
+    claimOf(cluster, 'user-data').then(
+      () => false,
+      (error: unknown) => hasReason(error, 'NotFound'),
+    ),
+  )
+  assert.ok((await client.get(Pod, pod)).metadata?.deletionTimestamp)
+})

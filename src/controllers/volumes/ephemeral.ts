@@ -1,8 +1,8 @@
 // ephemeral-volume-controller: a claim of its own for every ephemeral volume of a pod, owned by the pod.
+import type { Volume } from '#api/generated/types.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
-import { hasReason } from '#api/status.ts'
-import type { Controller } from '#client/controller.ts'
+import type { Controller, ControllerContext } from '#client/controller.ts'
 import { mapped, ownersOf } from '#client/triggers.ts'
 import { controllerReference, isControlledBy } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
@@ -17,36 +17,48 @@ export const ephemeralVolumeController: Controller = {
     ),
     ownersOf(PersistentVolumeClaim, Pod),
   ],
-  async reconcile(key, { client, informers, events, metrics }) {
-    const pod = informers.of(Pod).get(key)
+  async reconcile(key, context) {
+    const pod = context.informers.of(Pod).get(key)
     if (!pod || pod.metadata?.deletionTimestamp) return
-    for (const { name: volume, ephemeral } of pod.spec?.volumes ?? []) {
-      const template = ephemeral?.volumeClaimTemplate
-      if (!template) continue
-      const name = `${key.name}-${volume}`
-      const present = informers.of(PersistentVolumeClaim).get({ namespace: key.namespace!, name })
-      if (present) {
-        if (isControlledBy(present, pod)) continue
-        throw new Error(`PVC ${key.namespace}/${name} was not created for pod ${key.namespace}/${key.name} (pod is not owner)`)
-      }
-      const { annotations, labels } = template.metadata ?? {}
-      const metadata = {
-        namespace: key.namespace!,
-        name,
-        ...(annotations ? { annotations } : {}),
-        ...(labels ? { labels } : {}),
-        ownerReferences: [controllerReference(Pod, pod)],
-      }
+    for (const volume of pod.spec?.volumes ?? [])
       try {
-        metrics.add('ephemeral_volume_controller_create_total')
-        await client.create(PersistentVolumeClaim, { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata, spec: template.spec })
+        await ensureClaim(pod, volume, context)
       } catch (error) {
-        metrics.add('ephemeral_volume_controller_create_failures_total')
-        if (hasReason(error, 'AlreadyExists')) throw error
         if (isNamespaceTerminating(error)) return
-        events.event(pod, 'Warning', 'FailedCreate', `ephemeral volume: create PVC ${name}: ${textOf(error)}`)
+        context.events.event(pod, 'Warning', 'FailedBinding', `ephemeral volume ${volume.name}: ${textOf(error)}`)
         throw error
       }
-    }
   },
+}
+
+async function ensureClaim(
+  pod: Pod,
+  { name: volume, ephemeral }: Volume,
+  { client, informers, metrics }: ControllerContext,
+): Promise<void> {
+  const template = ephemeral?.volumeClaimTemplate
+  if (!template) return
+  const { namespace = '', name: podName } = pod.metadata!
+  const name = `${podName}-${volume}`
+  const present = informers.of(PersistentVolumeClaim).get({ namespace, name })
+  if (present) {
+    if (isControlledBy(present, pod)) return
+    throw new Error(`PVC ${namespace}/${name} was not created for pod ${namespace}/${podName} (pod is not owner)`)
+  }
+  const { annotations, labels } = template.metadata ?? {}
+  const metadata = {
+    namespace,
+    name,
+    ...(annotations ? { annotations } : {}),
+    ...(labels ? { labels } : {}),
+    ownerReferences: [controllerReference(Pod, pod)],
+  }
+  metrics.add('ephemeral_volume_controller_create_total')
+  try {
+    await client.create(PersistentVolumeClaim, { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata, spec: template.spec })
+  } catch (error) {
+    metrics.add('ephemeral_volume_controller_create_failures_total')
+    if (isNamespaceTerminating(error)) throw error
+    throw new Error(`create PVC ${name}: ${textOf(error)}`, { cause: error })
+  }
 }

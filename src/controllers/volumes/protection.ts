@@ -1,5 +1,4 @@
 // Keeps claims that pods use, volumes that are bound, and classes that volumes have from vanishing while they are needed: a finalizer until nobody does.
-import { isFinished } from '#api/finished-pod.ts'
 import type { Kind } from '#api/kind.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
@@ -9,6 +8,8 @@ import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { CLAIM_PROTECTION_FINALIZER, VOLUME_ATTRIBUTES_PROTECTION_FINALIZER, VOLUME_PROTECTION_FINALIZER } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
+import { isControlledBy } from '#controllers/owners.ts'
+import { claimsOf } from './attachments.ts'
 
 export const claimProtectionController: Controller = {
   name: 'persistentvolumeclaim-protection-controller',
@@ -18,11 +19,18 @@ export const claimProtectionController: Controller = {
   async reconcile(key, context) {
     const claim = context.informers.of(PersistentVolumeClaim).get(key)
     if (!claim) return
+    // A pod that has ended still uses it; one whose node has let go of it no longer uses what was made for it alone.
     const inUse = () =>
       context.informers
         .of(Pod)
         .list(key.namespace)
-        .some((pod) => !isFinished(pod) && pod.spec?.nodeName && claimsOf(pod).some(({ name }) => name === key.name))
+        .some(
+          (pod) =>
+            pod.spec?.nodeName &&
+            claimsOf(pod).some(
+              ({ name, ephemeral }) => name === key.name && (!ephemeral || (!isShutDown(pod) && isControlledBy(claim, pod))),
+            ),
+        )
     await protect(PersistentVolumeClaim, claim, { finalizer: CLAIM_PROTECTION_FINALIZER, inUse, context })
   },
 }
@@ -96,10 +104,6 @@ async function protect<T extends KubeObject>(
   }
 }
 
-/** Claims by name, those that the pod's ephemeral volumes bring along included. */
-function claimsOf({ metadata, spec }: Pod): ObjectKey[] {
-  return (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
-    const claim = persistentVolumeClaim?.claimName ?? (ephemeral ? `${metadata?.name}-${name}` : undefined)
-    return claim ? [{ namespace: metadata?.namespace ?? '', name: claim }] : []
-  })
+function isShutDown({ metadata }: Pod): boolean {
+  return metadata?.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0
 }
