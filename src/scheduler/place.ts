@@ -36,6 +36,8 @@ export type Placement = { node: NodeInfo; examined: number } | { diagnosis: Diag
 export interface Search {
   chosen?: NodeInfo
   feasible: readonly NodeInfo[]
+  /** What can take the pod is the one it was promised: no other was looked at. */
+  promised?: true
   diagnosis: Diagnosis
   filters: readonly NamedFilter[]
   examined: number
@@ -51,8 +53,8 @@ export function placePod(pod: PodInfo, cluster: Cluster, options: CycleOptions):
   return feasible.length === 0 ? search : { node: bestOf(feasible, pod, { ...options, cluster }), examined: search.examined }
 }
 
-/** `others` will have a say in it: then nothing is chosen here. */
-export function findNodes(pod: PodInfo, cluster: Cluster, options: CycleOptions & { others?: boolean }): Search {
+/** `others` will have a say in it: then nothing is chosen here. `anywhere`: wherever the pod was promised to go. */
+export function findNodes(pod: PodInfo, cluster: Cluster, options: CycleOptions & { others?: boolean; anywhere?: boolean }): Search {
   const all = cluster.nodes
   const diagnosis = new Diagnosis(all.length)
   if (all.length === 0) return { feasible: [], diagnosis, filters: [], examined: 0 }
@@ -73,10 +75,10 @@ export function findNodes(pod: PodInfo, cluster: Cluster, options: CycleOptions 
   }
   const timed = meter?.sampled ? meter : undefined
 
-  const nominated = pod.pod.status?.nominatedNodeName
+  const nominated = options.anywhere ? undefined : pod.pod.status?.nominatedNodeName
   const kept = nominated ? cluster.node(nominated) : undefined
   if (kept && candidates.includes(kept) && !refusalOf(pod, kept, filters, options.nominations, timed))
-    return options.others ? found(0, [kept]) : found(0, [kept], kept)
+    return options.others ? { ...found(0, [kept]), promised: true } : found(0, [kept], kept)
 
   const indexed = candidates === all && all.length >= MIN_FEASIBLE && options.nominations.size === 0 && !options.others
   const known = indexed ? bestOfShape(pod, cluster, filters, options) : undefined

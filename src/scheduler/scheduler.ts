@@ -25,7 +25,7 @@ import type { Meter } from './meter.ts'
 import { createSchedulerMetrics, type SchedulerMetrics } from './metrics.ts'
 import { NominatedPods } from './nominations.ts'
 import { evictVictims } from './evict-victims.ts'
-import { bestOf, type CycleOptions, filtersFor, findNodes, type Placement, placePod, refusalOf } from './place.ts'
+import { bestOf, type CycleOptions, filtersFor, findNodes, type Placement, placePod, refusalOf, type Search } from './place.ts'
 import type { PodInfo } from './pod-info.ts'
 import { objectsOf } from './objects.ts'
 import { PodStatusWriter } from './pod-status.ts'
@@ -222,11 +222,9 @@ class Scheduler {
     this.queue.follow(queued)
     try {
       for (let round = 0; round < MAX_EXTENDED_ROUNDS; round++) {
-        const search = findNodes(info, this.#cluster, { ...this.#cycleOptions(info), others: true })
-        this.#moveOn(search.examined)
-        const feasible = await this.#extenders.filter(info, search.feasible, search.diagnosis)
+        const { search, feasible } = await this.#feasible(info)
         if (feasible.length === 0) return this.#refused(queued, search, await this.#preemptExtended(info, search))
-        const extra = await this.#extenders.prioritize(info, feasible)
+        const extra = feasible.length > 1 ? await this.#extenders.prioritize(info, feasible) : [0]
         if (queued.state !== 'taken') return
         const { profile, random, meter } = this.#cycleOptions(info)
         const chosen = bestOf(feasible, info, { profile, random, meter, cluster: this.#cluster, extra })
@@ -239,6 +237,17 @@ class Scheduler {
     } catch (error) {
       if (!this.#signal.aborted) this.#erred(queued, messageOf(error))
     }
+  }
+
+  /** The node that was promised, if everyone is content with it; else all that will do. */
+  async #feasible(info: PodInfo): Promise<{ search: Search; feasible: readonly NodeInfo[] }> {
+    const options = { ...this.#cycleOptions(info), others: true }
+    const promised = findNodes(info, this.#cluster, options)
+    const kept = promised.promised ? await this.#extenders.filter(info, promised.feasible, promised.diagnosis).catch(() => []) : []
+    if (kept.length > 0) return { search: promised, feasible: kept }
+    const search = promised.promised ? findNodes(info, this.#cluster, { ...options, anywhere: true }) : promised
+    this.#moveOn(search.examined)
+    return { search, feasible: await this.#extenders.filter(info, search.feasible, search.diagnosis) }
   }
 
   #moveOn(examined: number): void {
@@ -301,9 +310,15 @@ class Scheduler {
   async #preemptExtended(info: PodInfo, refused: Refused): Promise<Preemption | undefined> {
     const found = this.#candidates(info, refused)
     if (!found || 'message' in found) return found
-    const agreed = await this.#extenders.preempt(info, found)
-    if (agreed.length > 0) return this.#makeRoom(info, refused, leastHarmful(agreed))
-    const message = 'no candidate node for preemption'
+    let message = 'no candidate node for preemption'
+    try {
+      const agreed = await this.#extenders.preempt(info, found)
+      if (agreed.length > 0) return this.#makeRoom(info, refused, leastHarmful(agreed))
+    } catch (error) {
+      // An error is told alone.
+      refused.diagnosis.postFilterMessages.length = 0
+      message = messageOf(error)
+    }
     refused.diagnosis.postFilterMessages.push(`preemption: ${message}`)
     return { message, helpless: false }
   }
@@ -417,14 +432,13 @@ class Scheduler {
   async #bindPod(queued: QueuedPod, node: string): Promise<void> {
     const { client } = this.#options
     const { info } = queued
-    const binder = this.#extenders.binder(info)
     const { events, meter } = this.#servedOf(info.pod)!
     const began = meter.now()
     let failed = true
     this.#bindings++
     try {
-      if (binder) await binder.bind(info, node)
-      else await client.create<Pod, Binding>(Pod, bindingOf(info, node), { ...nameOf(info), subresource: 'binding', signal: this.#signal })
+      if (!(await this.#extenders.bind(info, node)))
+        await client.create<Pod, Binding>(Pod, bindingOf(info, node), { ...nameOf(info), subresource: 'binding', signal: this.#signal })
       failed = false
     } catch (error) {
       if (hasReason(error, 'NotFound')) throw error

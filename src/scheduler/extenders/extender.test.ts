@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import type { Candidate } from '#scheduler/preemption.ts'
 import { Diagnosis } from '#scheduler/diagnosis.ts'
 import { podInfoOf } from '#scheduler/pod-info.ts'
 import { clusterOf, nodeOf, podOf } from '#scheduler/testing.ts'
@@ -9,26 +8,13 @@ import { silentLogger } from '#lib/log.ts'
 import { Extender } from './extender.ts'
 import { Extenders } from './extenders.ts'
 import type { ExtenderOptions } from './extender-options.ts'
-
-type Answer = (verb: string, args: any) => unknown
+import { type Answer, startExtender } from './testing.ts'
 
 /** An extender that answers so, and what it was asked. */
 async function start(t: TestContext, answer: Answer, own: Partial<ExtenderOptions> = {}) {
-  const asked: { verb: string; args: any }[] = []
-  const server = createServer(async (request, response) => {
-    const parts: Buffer[] = []
-    for await (const part of request) parts.push(part as Buffer)
-    const args = JSON.parse(String(Buffer.concat(parts)))
-    const verb = request.url!.slice('/x/'.length)
-    asked.push({ verb, args })
-    const said = answer(verb, args)
-    if (said === undefined) return
-    response.writeHead(typeof said === 'number' ? said : 200).end(typeof said === 'string' ? said : JSON.stringify(said))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))))
+  const { url, asked } = await startExtender(t, answer)
   const options: ExtenderOptions = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/x`,
+    url,
     filterVerb: 'filter',
     prioritizeVerb: 'prioritize',
     preemptVerb: 'preempt',
@@ -111,20 +97,48 @@ test('Extenders.prioritize weighs points, and one that fails has no say', async 
   assert.deepEqual(await failing.all.prioritize(pod, nodes), [0, 0, 0])
 })
 
-test('Extender.preempt is told of victims and may drop nodes, but not add to them', async (t) => {
-  const victims = [podInfoOf(podOf('x')), podInfoOf(podOf('y'))]
-  const candidates = nodes.slice(0, 2).map((node) => ({ node, victims, violations: 1 }))
-  const { asked, extender } = await start(t, (_verb, { NodeNameToMetaVictims: { b } }) => ({
-    NodeNameToMetaVictims: { b: { ...b, Pods: b.Pods.slice(1) } },
-  }))
-  const [left, ...others] = await extender.preempt(pod, candidates)
-  assert.deepEqual([left!.node.name, left!.victims.map(({ uid }) => uid), left!.violations, others], ['b', ['uid-default-y'], 1, []])
-  assert.deepEqual(asked[0]!.args.NodeNameToMetaVictims.a, {
-    Pods: [{ UID: 'uid-default-x' }, { UID: 'uid-default-y' }],
-    NumPDBViolations: 1,
+const on = (node: string, name: string) => podOf(name, { nodeName: node })
+const crowd = clusterOf(
+  nodes.map(({ node }) => node!),
+  [on('a', 'x'), on('b', 'y'), on('b', 'z')],
+)
+const candidateOn = (node: string, ...victims: string[]) => ({
+  node: crowd.node(node)!,
+  victims: victims.map((name) => crowd.node(node)!.pods.get(`uid-default-${name}`)!),
+  violations: 1,
+})
+const candidates = [candidateOn('a', 'x'), candidateOn('b', 'y')]
+const metaVictims = (...names: string[]) => ({ Pods: names.map((name) => ({ UID: `uid-default-${name}` })), NumPDBViolations: 2 })
+const agreed = (left: readonly Candidate[]) =>
+  left.map(({ node, victims, violations }) => [node.name, victims.map(({ uid }) => uid.slice('uid-default-'.length)), violations])
+
+test('Extender.preempt is told of victims and may drop nodes, or name others there', async (t) => {
+  const { asked, extender } = await start(t, () => ({ NodeNameToMetaVictims: { b: metaVictims('z', 'y') } }))
+  assert.deepEqual(agreed(await extender.preempt(pod, candidates)), [['b', ['z', 'y'], 2]])
+  assert.deepEqual(asked[0]!.args.NodeNameToMetaVictims.a, { Pods: [{ UID: 'uid-default-x' }], NumPDBViolations: 1 })
+})
+
+const wrongVictims: [title: string, object, RegExp][] = [
+  ['nodes it was not asked about', { c: metaVictims('x') }, /claims node "c", which it was not asked about/],
+  [
+    'pods that are not there',
+    { a: metaVictims('y') },
+    /^extender: .* claims to preempt pod \(UID: &{uid-default-y}\) on node: a, but the pod is not found on that node$/,
+  ],
+  ['nobody at all', { a: metaVictims() }, /^expected at least one victim pod on node "a"$/],
+]
+for (const [title, NodeNameToMetaVictims, message] of wrongVictims) {
+  test(`Extenders.preempt fails on ${title}`, async (t) => {
+    const { all } = await start(t, () => ({ NodeNameToMetaVictims }))
+    await assert.rejects(all.preempt(pod, candidates), { message })
   })
-  const wild = await start(t, () => ({ NodeNameToMetaVictims: { c: { Pods: [] } } }))
-  await assert.rejects(wild.extender.preempt(pod, candidates), /claims node "c", which it was not asked about/)
+}
+
+test('Extenders.preempt passes over an ignorable extender that fails, and over nodes for which it names nobody', async (t) => {
+  const failing = await start(t, () => 500, { ignorable: true })
+  assert.equal((await failing.all.preempt(pod, candidates)).length, 2)
+  const naming = await start(t, () => ({ NodeNameToMetaVictims: { a: metaVictims(), b: metaVictims('y') } }), { ignorable: true })
+  assert.deepEqual(agreed(await naming.all.preempt(pod, candidates)), [['b', ['y'], 2]])
 })
 
 test('Extender.bind says who goes where, and fails as it is told', async (t) => {
@@ -138,4 +152,13 @@ test('Extenders.concerned are those that manage what the pod asks for', async (t
   const { all } = await start(t, () => ({}), { managedResources: ['example.com/gpu'] })
   const asking = podInfoOf(podOf('p', { containers: [{ name: 'c', resources: { limits: { 'example.com/gpu': '1' } } }] }))
   assert.deepEqual([all.concerned(pod).length, all.concerned(asking).length], [0, 1])
+})
+
+test('Extenders.bind leaves to the API what an ignorable extender fails to bind', async (t) => {
+  const { all } = await start(t, (_verb, { Node }) => (Node === 'a' ? {} : { Error: 'no' }))
+  assert.equal(await all.bind(pod, 'a'), true)
+  await assert.rejects(all.bind(pod, 'b'), { message: 'no' })
+  const ignorable = await start(t, () => ({ Error: 'no' }), { ignorable: true })
+  assert.equal(await ignorable.all.bind(pod, 'b'), false)
+  assert.equal(await new Extenders([], { log: silentLogger, signal: new AbortController().signal }).bind(pod, 'a'), false)
 })

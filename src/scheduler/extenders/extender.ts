@@ -82,11 +82,11 @@ export class Extender {
     if (said) throw new Error(said)
   }
 
-  /** Those of the candidates that it agrees to; it may name fewer victims, never others. */
+  /** Those of the candidates that it agrees to; it may name other victims there. */
   async preempt({ pod }: PodInfo, candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
-    const { preemptVerb, nodeCacheCapable } = this.options
+    const { url, preemptVerb, nodeCacheCapable, ignorable } = this.options
     if (!preemptVerb) return candidates
-    const victims = (whole: boolean) =>
+    const proposed = (whole: boolean) =>
       Object.fromEntries(
         candidates.map((one) => [
           one.node.name,
@@ -95,16 +95,17 @@ export class Extender {
       )
     const result = await this.#ask(preemptVerb, {
       Pod: pod,
-      ...(nodeCacheCapable ? { NodeNameToMetaVictims: victims(false) } : { NodeNameToVictims: victims(true) }),
+      ...(nodeCacheCapable ? { NodeNameToMetaVictims: proposed(false) } : { NodeNameToVictims: proposed(true) }),
     })
     const agreed = field(result, 'nodenametometavictims')
-    return Object.entries(isObject(agreed) ? agreed : {}).map(([name, one]) => {
+    return Object.entries(isObject(agreed) ? agreed : {}).flatMap(([name, one]): Candidate[] => {
       const candidate = candidates.find(({ node }) => node.name === name)
-      if (!candidate) throw new Error(`extender ${this.options.url} claims node ${JSON.stringify(name)}, which it was not asked about`)
+      if (!candidate) throw new Error(`extender ${url} claims node ${JSON.stringify(name)}, which it was not asked about`)
       const pods = field(one, 'pods')
-      const uids = new Set((Array.isArray(pods) ? pods : []).map((victim) => text(field(victim, 'uid'))))
-      const violations = Number(field(one, 'numpdbviolations')) || 0
-      return { node: candidate.node, violations, victims: candidate.victims.filter(({ uid }) => uids.has(uid)) }
+      const victims = (Array.isArray(pods) ? pods : []).map((victim) => podThere(candidate.node, text(field(victim, 'uid')), url))
+      if (victims.length === 0 && ignorable) return []
+      if (victims.length === 0) throw new Error(`expected at least one victim pod on node ${JSON.stringify(name)}`)
+      return [{ node: candidate.node, violations: Number(field(one, 'numpdbviolations')) || 0, victims }]
     })
   }
 
@@ -116,6 +117,12 @@ export class Extender {
     if (this.options.nodeCacheCapable) return { NodeNames: nodes.map(({ name }) => name) }
     return { Nodes: { items: nodes.flatMap(({ node }) => node ?? []) } }
   }
+}
+
+function podThere(node: NodeInfo, uid: string, url: string): PodInfo {
+  const found = node.pods.get(uid)
+  if (found) return found
+  throw new Error(`extender: ${url} claims to preempt pod (UID: &{${uid}}) on node: ${node.name}, but the pod is not found on that node`)
 }
 
 /** As Go reads JSON: the case of names does not matter. */

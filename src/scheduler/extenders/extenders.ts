@@ -52,9 +52,18 @@ export class Extenders {
     return left
   }
 
-  /** The one that binds the pod in place of the API. */
-  binder(pod: PodInfo): Extender | undefined {
-    return this.concerned(pod).find(({ binds }) => binds)
+  /** Binds the pod in place of the API, if one of them does that. */
+  async bind(pod: PodInfo, node: string): Promise<boolean> {
+    for (const one of this.concerned(pod)) {
+      if (!one.binds) continue
+      try {
+        await one.bind(pod, node)
+        return true
+      } catch (error) {
+        this.#passOver(one, error)
+      }
+    }
+    return false
   }
 
   async #unlessIgnorable<T>(
@@ -65,9 +74,13 @@ export class Extenders {
     try {
       return await ask(given)
     } catch (error) {
-      if (!one.options.ignorable) throw error
-      this.#log.warn('an extender failed and is passed over', { extender: one.options.url, error })
+      this.#passOver(one, error)
       return given
     }
+  }
+
+  #passOver({ options: { ignorable, url } }: Extender, error: unknown): void {
+    if (!ignorable) throw error
+    this.#log.warn('an extender failed and is passed over', { extender: url, error })
   }
 }
