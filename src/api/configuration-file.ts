@@ -33,13 +33,14 @@ export function parseConfiguration(
 }
 
 /** What an object may hold: nothing further, or fields with shapes of their own; a list's shape is that of its items. */
-export type Shape = 'text' | 'flag' | 'number' | 'duration' | 'anything' | { [field: string]: Shape } | [Shape]
+export type Shape = 'text' | 'flag' | 'number' | 'integer' | 'duration' | 'anything' | { [field: string]: Shape } | [Shape]
 
 /** Collects what does not fit, in the words of upstream's strict decoder. */
 export function misfits(value: unknown, shape: Shape, path = ''): string[] {
   if (value === undefined || value === null || shape === 'anything') return []
   if (shape === 'text' || shape === 'duration') return typeof value === 'string' ? [] : [`${path}: must be a string`]
   if (shape === 'flag') return typeof value === 'boolean' ? [] : [`${path}: must be true or false`]
+  if (shape === 'integer') return Number.isInteger(value) ? [] : [`${path}: must be a whole number`]
   if (shape === 'number') return typeof value === 'number' ? [] : [`${path}: must be a number`]
   if (Array.isArray(shape))
     return Array.isArray(value)

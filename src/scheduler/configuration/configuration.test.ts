@@ -30,6 +30,25 @@ test('parseSchedulerConfiguration of nothing further is the default profile', ()
   assert.deepEqual([extenders, podInitialBackoffMs, podMaxBackoffMs], [[], 1000, 10_000])
 })
 
+test('parseSchedulerConfiguration takes an empty list of profiles for none', () => {
+  assert.equal(file({ profiles: [] }).profiles[0]!.schedulerName, 'default-scheduler')
+})
+
+test('parseSchedulerConfiguration minds nothing about an election nobody stands for', () => {
+  assert.equal(
+    file({ leaderElection: { leaderElect: false, leaseDuration: '5s', resourceLock: 'endpoints' } }).leaderElection!.leaderElect,
+    false,
+  )
+})
+
+test('parseSchedulerConfiguration has extenders vouched for where the file says by whom', () => {
+  const tlsOf = (own: object) => file({ extenders: [{ urlPrefix: 'https://e', ...own }] }).extenders[0]!.tls
+  assert.deepEqual(tlsOf({}), {})
+  assert.deepEqual(tlsOf({ enableHTTPS: true }), { rejectUnauthorized: false })
+  assert.deepEqual(tlsOf({ enableHTTPS: true, tlsConfig: { caData: 'Y2E=' } }), { ca: 'ca' })
+  assert.equal(file({ extenders: [{ urlPrefix: 'http://e/', enableHTTPS: true }] }).extenders[0]!.url, 'http://e')
+})
+
 test('parseSchedulerConfiguration reads leader election and back-off', () => {
   const { leaderElection, podMaxBackoffMs } = file({
     leaderElection: { leaseDuration: '30s', resourceName: 'mine' },
@@ -93,7 +112,6 @@ const refused: [title: string, Record<string, unknown>, RegExp][] = [
     { profiles: [{ schedulerName: 'a' }, { schedulerName: 'a' }] },
     /^profiles\[1\]\.schedulerName: Duplicate value: "a"$/,
   ],
-  ['no profile at all', { profiles: [] }, /^profiles: Required value$/],
   ['a profile that is none', { profiles: [null] }, /profiles\[0\]: must not be null/],
   [
     'percentages beyond the hundred',
@@ -131,7 +149,7 @@ const refused: [title: string, Record<string, unknown>, RegExp][] = [
   [
     'locks other than leases',
     { leaderElection: { resourceLock: 'endpoints' } },
-    /leaderElection\.resourceLock: Unsupported value: "endpoints"/,
+    /^leaderElection\.resourceLock: Invalid value: "endpoints": resourceLock value must be "leases"$/,
   ],
   [
     'weights of extenders that count for nothing',
@@ -146,7 +164,7 @@ const refused: [title: string, Record<string, unknown>, RegExp][] = [
         { urlPrefix: 'http://f', bindVerb: 'b' },
       ],
     },
-    /found multiple extenders implementing bind/,
+    /^extenders: Invalid value: "found 2 extenders implementing bind": only one extender can implement bind$/,
   ],
   [
     'certificates that are not there',
@@ -162,7 +180,7 @@ const refused: [title: string, Record<string, unknown>, RegExp][] = [
   [
     'weights of resources',
     { profiles: [args('NodeResourcesFit', { scoringStrategy: { resources: [{ name: 'cpu', weight: 101 }] } })] },
-    /resource weight of cpu not in valid range \[1, 100\]/,
+    /scoringStrategy\.resources\[0\]\.weight: Invalid value: 101: resource weight of cpu not in valid range \(0, 100\]/,
   ],
   [
     'shapes out of order',
@@ -181,12 +199,48 @@ const refused: [title: string, Record<string, unknown>, RegExp][] = [
         }),
       ],
     },
-    /sorted in increasing order, .*score: Invalid value: 11: not in valid range \[0-10\]/,
+    /scoringStrategy\.shape\[1\]\.utilization: Invalid value: 40: values must be sorted in increasing order, .*score: Invalid value: 11: not in valid range \[0, 10\]/,
   ],
   [
     'unequal weights of balance',
     { profiles: [args('NodeResourcesBalancedAllocation', { resources: [{ name: 'cpu', weight: 2 }] })] },
-    /resource weight of cpu should be 1/,
+    /args\.resources\[0\]\.weight: Invalid value: 2: must be 1/,
+  ],
+  [
+    'one resource twice in a balance',
+    { profiles: [args('NodeResourcesBalancedAllocation', { resources: [{ name: 'cpu' }, { name: 'cpu' }] })] },
+    /args\.resources\[1\]\.name: Duplicate value: "cpu"/,
+  ],
+  [
+    'fields of args there are none of',
+    { profiles: [args('NodeResourcesFit', { scoringStrategy: { kind: 'Best' } })] },
+    /^strict decoding error: decoding \.profiles\[0\]\.pluginConfig\[0\]: strict decoding error: decoding args for plugin NodeResourcesFit: strict decoding error: unknown field "scoringStrategy\.kind"$/,
+  ],
+  ['parts of seconds', { podInitialBackoffSeconds: 1.5 }, /podInitialBackoffSeconds: must be a whole number/],
+  [
+    'renewals that come later than they must',
+    { leaderElection: { retryPeriod: '9s' } },
+    /^leaderElection\.renewDeadline: Invalid value: "10s": renewDeadline must be greater than retryPeriod\*JitterFactor$/,
+  ],
+  [
+    'weights of others beyond the hundred',
+    { profiles: [args('InterPodAffinity', { hardPodAffinityWeight: 101 })] },
+    /hardPodAffinityWeight: Invalid value: 101: not in valid range \[0, 100\]/,
+  ],
+  [
+    'default constraints that do not say what then',
+    { profiles: [args('PodTopologySpread', { defaultingType: 'List', defaultConstraints: [{ topologyKey: 'z', maxSkew: 1 }] })] },
+    /whenUnsatisfiable: Required value: can not be empty/,
+  ],
+  [
+    'what two extenders both manage',
+    {
+      extenders: [
+        { urlPrefix: 'http://e', managedResources: [{ name: 'example.com/a' }] },
+        { urlPrefix: 'http://f', managedResources: [{ name: 'example.com/a' }, { name: 'cpu' }] },
+      ],
+    },
+    /managedResources\[0\]\.name: Invalid value: "example\.com\/a": duplicate extender managed resource name, .*cpu is an invalid extended resource name/,
   ],
   [
     'default constraints beside the system defaults',

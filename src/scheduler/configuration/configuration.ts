@@ -1,7 +1,7 @@
 // KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): read strictly, checked as upstream checks it. What this scheduler does not do is
 // refused by name, never passed over.
 import { assertShape, parseConfiguration, parseDuration, refuseAll, type Shape } from '#api/configuration-file.ts'
-import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
+import { duplicate, type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
 import type { Plugin } from '#scheduler/plugin.ts'
 import { type Point, POINTS, pluginNamed, PLUGINS } from '#scheduler/plugin-table.ts'
 import { DEFAULT_SCHEDULER_NAME, type Profile } from '#scheduler/profile.ts'
@@ -56,11 +56,11 @@ interface File {
 }
 
 const GROUP = 'kubescheduler.config.k8s.io'
-const PLUGIN_SET: Shape = { enabled: [{ name: 'text', weight: 'number' }], disabled: [{ name: 'text', weight: 'number' }] }
+const PLUGIN_SET: Shape = { enabled: [{ name: 'text', weight: 'integer' }], disabled: [{ name: 'text', weight: 'integer' }] }
 const SHAPE: Shape = {
   apiVersion: 'text',
   kind: 'text',
-  parallelism: 'number',
+  parallelism: 'integer',
   leaderElection: {
     leaderElect: 'flag',
     leaseDuration: 'duration',
@@ -70,23 +70,25 @@ const SHAPE: Shape = {
     resourceName: 'text',
     resourceNamespace: 'text',
   },
-  clientConnection: { kubeconfig: 'text', acceptContentTypes: 'text', contentType: 'text', qps: 'number', burst: 'number' },
+  clientConnection: { kubeconfig: 'text', acceptContentTypes: 'text', contentType: 'text', qps: 'number', burst: 'integer' },
   enableProfiling: 'flag',
   enableContentionProfiling: 'flag',
-  percentageOfNodesToScore: 'number',
-  podInitialBackoffSeconds: 'number',
-  podMaxBackoffSeconds: 'number',
+  percentageOfNodesToScore: 'integer',
+  podInitialBackoffSeconds: 'integer',
+  podMaxBackoffSeconds: 'integer',
   delayCacheUntilActive: 'flag',
   profiles: [
     {
       schedulerName: 'text',
-      percentageOfNodesToScore: 'number',
+      percentageOfNodesToScore: 'integer',
       plugins: Object.fromEntries([...POINTS, 'multiPoint'].map((point) => [point, PLUGIN_SET])),
       pluginConfig: [{ name: 'text', args: 'anything' }],
     },
   ],
   extenders: [EXTENDER_SHAPE],
 }
+/** Of the period by which a leader tries again, at most so much more is waited. */
+const RETRY_JITTER = 1.2
 /** Upstream's own; how many nodes are examined at once changes nothing here: they are examined one after another. */
 const PARALLELISM = 16
 
@@ -130,8 +132,7 @@ function profilesOf(
   { apiVersion, profiles, percentageOfNodesToScore }: File,
   { errors, ignoredResources }: { errors: FieldError[]; ignoredResources: readonly string[] },
 ): Profile[] {
-  if (profiles && profiles.length === 0) errors.push(required('profiles'))
-  const configs = profiles ?? [{}]
+  const configs = profiles?.length ? profiles : [{}]
   const sorts = new Set<string>()
   const made = configs.map((config, i): Profile => {
     const at = `profiles[${i}]`
@@ -188,9 +189,10 @@ function limited(plugin: Plugin, at: (point: Point) => boolean): Plugin {
 function leaderElectionOf(config: NonNullable<File['leaderElection']>, errors: FieldError[]): LeaderElectionSettings {
   const { leaderElect = true, resourceLock = 'leases', resourceName = 'kube-scheduler', resourceNamespace = 'kube-system' } = config
   const at = 'leaderElection'
+  const wrong: FieldError[] = []
   const read = (field: 'leaseDuration' | 'renewDeadline' | 'retryPeriod', fallback: string) => {
     const ms = parseDuration(config[field] ?? fallback)
-    if (!ms) errors.push(invalid(`${at}.${field}`, config[field], 'must be greater than zero'))
+    if (!ms) wrong.push(invalid(`${at}.${field}`, config[field], 'must be greater than zero'))
     return ms ?? 0
   }
   const [leaseDurationMs, renewDeadlineMs, retryPeriodMs] = [
@@ -199,10 +201,14 @@ function leaderElectionOf(config: NonNullable<File['leaderElection']>, errors: F
     read('retryPeriod', '2s'),
   ]
   if (leaseDurationMs <= renewDeadlineMs)
-    errors.push(invalid(`${at}.leaseDuration`, config.renewDeadline ?? '10s', 'LeaseDuration must be greater than RenewDeadline'))
-  if (resourceLock !== 'leases') errors.push(notSupported(`${at}.resourceLock`, resourceLock, ['leases']))
-  if (!resourceName) errors.push(required(`${at}.resourceName`, 'resourceName is required'))
-  if (!resourceNamespace) errors.push(required(`${at}.resourceNamespace`, 'resourceNamespace is required'))
+    wrong.push(invalid(`${at}.leaseDuration`, config.renewDeadline ?? '10s', 'LeaseDuration must be greater than RenewDeadline'))
+  if (renewDeadlineMs <= retryPeriodMs * RETRY_JITTER)
+    wrong.push(invalid(`${at}.renewDeadline`, config.renewDeadline ?? '10s', 'renewDeadline must be greater than retryPeriod*JitterFactor'))
+  if (resourceLock !== 'leases') wrong.push(invalid(`${at}.resourceLock`, resourceLock, 'resourceLock value must be "leases"'))
+  if (!resourceName) wrong.push(required(`${at}.resourceName`, 'resourceName is required'))
+  if (!resourceNamespace) wrong.push(required(`${at}.resourceNamespace`, 'resourceNamespace is required'))
   const lease = { namespace: resourceNamespace, name: resourceName }
+  // Whoever does not stand for election may say what he likes.
+  if (leaderElect) errors.push(...wrong)
   return { leaderElect, leaseDurationMs, renewDeadlineMs, retryPeriodMs, lease }
 }

@@ -1,5 +1,5 @@
 // What the file says to single plugins (pluginConfig): checked as upstream checks it, and turned into what the plugins take.
-import { assertShape, ConfigurationError, parseDuration, type Shape } from '#api/configuration-file.ts'
+import { ConfigurationError, misfits, parseDuration, type Shape } from '#api/configuration-file.ts'
 import type { NodeAffinity } from '#api/generated/types.ts'
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import { qualifiedName } from '#api/names.ts'
@@ -28,13 +28,13 @@ interface Resource {
   weight?: number
 }
 
-const RESOURCES: Shape = [{ name: 'text', weight: 'number' }]
+const RESOURCES: Shape = [{ name: 'text', weight: 'integer' }]
 
 const REQUIREMENTS: Shape = [{ key: 'text', operator: 'text', values: ['text'] }]
 const TERM: Shape = { matchExpressions: REQUIREMENTS, matchFields: REQUIREMENTS }
 const AFFINITY: Shape = {
   requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [TERM] },
-  preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 'number', preference: TERM }],
+  preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 'integer', preference: TERM }],
 }
 
 const ARGS: Readonly<Record<string, Args>> = {
@@ -45,7 +45,7 @@ const ARGS: Readonly<Record<string, Args>> = {
       scoringStrategy: {
         type: 'text',
         resources: RESOURCES,
-        requestedToCapacityRatio: { shape: [{ utilization: 'number', score: 'number' }] },
+        requestedToCapacityRatio: { shape: [{ utilization: 'integer', score: 'integer' }] },
       },
     },
     read: readFit,
@@ -53,21 +53,23 @@ const ARGS: Readonly<Record<string, Args>> = {
   NodeResourcesBalancedAllocation: {
     shape: { resources: RESOURCES },
     read({ resources = [] }: { resources?: Resource[] }, at, errors) {
-      for (const [i, { name = '', weight = 1 }] of resources.entries())
-        if (weight !== 1) errors.push(invalid(`${at}.resources[${i}].weight`, weight, `resource weight of ${name} should be 1`))
+      for (const [i, { name = '', weight }] of resources.entries()) {
+        if (resources.findIndex((one) => one.name === name) < i) errors.push(duplicate(`${at}.resources[${i}].name`, name))
+        if ((weight || 1) !== 1) errors.push(invalid(`${at}.resources[${i}].weight`, weight, 'must be 1'))
+      }
       return resources.length ? { resources: resources.map(({ name = '' }) => name) } : {}
     },
   },
   InterPodAffinity: {
-    shape: { hardPodAffinityWeight: 'number', ignorePreferredTermsOfExistingPods: 'flag' },
+    shape: { hardPodAffinityWeight: 'integer', ignorePreferredTermsOfExistingPods: 'flag' },
     read(args: { hardPodAffinityWeight?: number }, at, errors) {
-      checkPercentage(`${at}.hardPodAffinityWeight`, args.hardPodAffinityWeight, errors)
+      checkRange(`${at}.hardPodAffinityWeight`, args.hardPodAffinityWeight, errors)
       return args
     },
   },
   PodTopologySpread: {
     shape: {
-      defaultConstraints: [{ topologyKey: 'text', maxSkew: 'number', whenUnsatisfiable: 'text', labelSelector: 'anything' }],
+      defaultConstraints: [{ topologyKey: 'text', maxSkew: 'integer', whenUnsatisfiable: 'text', labelSelector: 'anything' }],
       defaultingType: 'text',
     },
     read: readSpread,
@@ -89,12 +91,12 @@ const ARGS: Readonly<Record<string, Args>> = {
     },
   },
   VolumeBinding: {
-    shape: { bindTimeoutSeconds: 'number', shape: 'anything' },
+    shape: { bindTimeoutSeconds: 'integer', shape: 'anything' },
     read({ bindTimeoutSeconds = 600, shape }: { bindTimeoutSeconds?: number; shape?: unknown }, at, errors) {
       if (!(bindTimeoutSeconds >= 0))
         errors.push(invalid(`${at}.bindTimeoutSeconds`, bindTimeoutSeconds, 'invalid BindTimeoutSeconds, should not be a negative value'))
       if (shape !== undefined)
-        errors.push(invalid(`${at}.shape`, shape, 'unexpected field `shape`, requires feature gate StorageCapacityScoring'))
+        errors.push(invalid(`${at}.shape`, shape, 'unexpected field `shape`, remove it or turn on the feature gate StorageCapacityScoring'))
       return { bindTimeoutMs: bindTimeoutSeconds * 1000 }
     },
   },
@@ -109,10 +111,10 @@ const ARGS: Readonly<Record<string, Args>> = {
     },
   },
   DefaultPreemption: {
-    shape: { minCandidateNodesPercentage: 'number', minCandidateNodesAbsolute: 'number' },
+    shape: { minCandidateNodesPercentage: 'integer', minCandidateNodesAbsolute: 'integer' },
     read(args: { minCandidateNodesPercentage?: number; minCandidateNodesAbsolute?: number }, at, errors) {
       const { minCandidateNodesPercentage: share = 10, minCandidateNodesAbsolute: count = 100 } = args
-      checkPercentage(`${at}.minCandidateNodesPercentage`, share, errors)
+      checkRange(`${at}.minCandidateNodesPercentage`, share, errors)
       if (!(count >= 0)) errors.push(invalid(`${at}.minCandidateNodesAbsolute`, count, 'not in valid range [0, inf)'))
       if (share === 0 && count === 0)
         errors.push(
@@ -141,7 +143,11 @@ export function pluginArgs(
     const { apiVersion: version = apiVersion, kind = `${name}Args`, ...fields } = given
     if (version !== apiVersion || kind !== `${name}Args`)
       throw new ConfigurationError(`${path}.args: no kind ${JSON.stringify(kind)} of ${JSON.stringify(version)} for plugin ${name}`)
-    assertShape(fields, args.shape)
+    const wrong = misfits(fields, args.shape)
+    if (wrong.length > 0)
+      throw new ConfigurationError(
+        `strict decoding error: decoding .${path}: strict decoding error: decoding args for plugin ${name}: strict decoding error: ${wrong.join(', ')}`,
+      )
     options.set(name, args.read(fields, `${path}.args`, errors))
   }
   return options
@@ -178,7 +184,7 @@ function strategyOf(
 ): ScoringStrategy | undefined {
   for (const [i, { name = '', weight = 1 }] of resources.entries())
     if (weight !== 0 && !(weight >= 1 && weight <= 100))
-      errors.push(invalid(`${at}.resources[${i}].weight`, weight, `resource weight of ${name} not in valid range [1, 100]`))
+      errors.push(invalid(`${at}.resources[${i}].weight`, weight, `resource weight of ${name} not in valid range (0, 100]`))
   const weighed = resources.length ? resources.map(({ name = '', weight = 1 }) => ({ name, weight: weight || 1 })) : undefined
   if (ratio && type !== 'RequestedToCapacityRatio')
     errors.push(forbidden(`${at}.requestedToCapacityRatio`, `is for type RequestedToCapacityRatio only, not ${type}`))
@@ -188,14 +194,14 @@ function strategyOf(
     errors.push(notSupported(`${at}.type`, type, STRATEGIES))
     return undefined
   }
-  const path = `${at}.requestedToCapacityRatio.shape`
+  const path = `${at}.shape`
   const shape = (ratio?.shape ?? []).map(({ utilization = 0, score = 0 }) => ({ utilization, score }))
   if (shape.length === 0) errors.push(required(path, 'at least one point must be specified'))
   for (const [i, { utilization, score }] of shape.entries()) {
-    checkPercentage(`${path}[${i}].utilization`, utilization, errors)
+    checkRange(`${path}[${i}].utilization`, utilization, errors)
     if (i > 0 && utilization <= shape[i - 1]!.utilization)
-      errors.push(invalid(`${path}[${i}].utilization`, utilization, 'utilization values must be sorted in increasing order'))
-    if (!(score >= 0 && score <= 10)) errors.push(invalid(`${path}[${i}].score`, score, 'not in valid range [0-10]'))
+      errors.push(invalid(`${path}[${i}].utilization`, utilization, 'values must be sorted in increasing order'))
+    if (!(score >= 0 && score <= 10)) errors.push(invalid(`${path}[${i}].score`, score, 'not in valid range [0, 10]'))
   }
   return shape.length ? requestedToCapacityRatio(shape, weighed) : undefined
 }
@@ -218,13 +224,19 @@ function readSpread({ defaultConstraints = [], defaultingType = 'System' }: Spre
     if (!topologyKey) errors.push(required(`${path}.topologyKey`, 'can not be empty'))
     else for (const why of qualifiedName(topologyKey)) errors.push(invalid(`${path}.topologyKey`, topologyKey, why))
     if (!(maxSkew > 0)) errors.push(invalid(`${path}.maxSkew`, maxSkew, 'not in valid range (0, inf)'))
-    if (!ACTIONS.includes(whenUnsatisfiable)) errors.push(notSupported(`${path}.whenUnsatisfiable`, whenUnsatisfiable, ACTIONS))
+    if (!whenUnsatisfiable) errors.push(required(`${path}.whenUnsatisfiable`, 'can not be empty'))
+    else if (!ACTIONS.includes(whenUnsatisfiable)) errors.push(notSupported(`${path}.whenUnsatisfiable`, whenUnsatisfiable, ACTIONS))
     if (labelSelector !== undefined)
       errors.push(forbidden(`${path}.labelSelector`, 'constraint must not define a selector, as they deduced for each pod'))
     if (before.some((one) => one.topologyKey === topologyKey && one.whenUnsatisfiable === whenUnsatisfiable))
       errors.push(duplicate(path, `{${topologyKey}, ${whenUnsatisfiable}}`))
   }
   return defaultingType === 'List' ? { defaultConstraints } : {}
+}
+
+/** The same, in the words plugins have for it. */
+function checkRange(field: string, value: number | undefined, errors: FieldError[]): void {
+  if (value !== undefined && !(value >= 0 && value <= 100)) errors.push(invalid(field, value, 'not in valid range [0, 100]'))
 }
 
 export function checkPercentage(field: string, value: number | undefined, errors: FieldError[]): void {

@@ -1,6 +1,6 @@
 // Extenders as the configuration file describes them: HTTP services asked about nodes beside the plugins.
 import { parseDuration, type Shape } from '#api/configuration-file.ts'
-import { duplicate, type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
+import { type FieldError, forbidden, invalid, required } from '#api/field-error.ts'
 import { qualifiedName } from '#api/names.ts'
 
 export interface ExtenderConfig {
@@ -56,7 +56,7 @@ export const EXTENDER_SHAPE: Shape = {
   filterVerb: 'text',
   preemptVerb: 'text',
   prioritizeVerb: 'text',
-  weight: 'number',
+  weight: 'integer',
   bindVerb: 'text',
   enableHTTPS: 'flag',
   tlsConfig: {
@@ -85,12 +85,12 @@ interface Reading {
 
 export function extendersOf(configs: readonly ExtenderConfig[], { errors, readFile }: Reading): ExtenderOptions[] {
   if (configs.length > MAX_EXTENDERS) errors.push(invalid('extenders', configs.length, `must have at most ${MAX_EXTENDERS} items`))
-  if (configs.filter(({ bindVerb }) => bindVerb).length > 1)
-    errors.push(invalid('extenders', 'bindVerb', 'found multiple extenders implementing bind'))
+  const binders = configs.filter(({ bindVerb }) => bindVerb).length
+  if (binders > 1) errors.push(invalid('extenders', `found ${binders} extenders implementing bind`, 'only one extender can implement bind'))
   const managed = new Set<string>()
   return configs.map((config, i) => {
     const at = `extenders[${i}]`
-    const { urlPrefix = '', prioritizeVerb = '', weight = 0, managedResources = [], enableHTTPS = false } = config
+    const { urlPrefix = '', prioritizeVerb = '', weight = 0, managedResources = [] } = config
     const scheme = URL.canParse(urlPrefix) ? new URL(urlPrefix).protocol : ''
     if (scheme !== 'http:' && scheme !== 'https:') errors.push(invalid(`${at}.urlPrefix`, urlPrefix, 'must be an http or https URL'))
     if (prioritizeVerb && !(weight > 0)) errors.push(invalid(`${at}.weight`, weight, 'must have a positive weight applied to it'))
@@ -99,12 +99,12 @@ export function extendersOf(configs: readonly ExtenderConfig[], { errors, readFi
       const path = `${at}.managedResources[${j}].name`
       for (const why of qualifiedName(name)) errors.push(invalid(path, name, why))
       if (!name.includes('/') || name.split('/')[0]!.endsWith('kubernetes.io'))
-        errors.push(invalid(path, name, 'is an invalid extended resource name'))
-      if (managed.has(name)) errors.push(duplicate(path, name, 'duplicate extender managed resource name'))
+        errors.push(invalid(path, name, `${name} is an invalid extended resource name`))
+      if (managed.has(name)) errors.push(invalid(path, name, 'duplicate extender managed resource name'))
       managed.add(name)
     }
     return {
-      url: (enableHTTPS ? urlPrefix.replace(/^http:/, 'https:') : urlPrefix).replace(/\/+$/, ''),
+      url: urlPrefix.replace(/\/+$/, ''),
       filterVerb: config.filterVerb ?? '',
       preemptVerb: config.preemptVerb ?? '',
       prioritizeVerb,
@@ -115,12 +115,16 @@ export function extendersOf(configs: readonly ExtenderConfig[], { errors, readFi
       ignorable: config.ignorable ?? false,
       managedResources: managedResources.map(({ name = '' }) => name),
       ignoredResources: managedResources.flatMap(({ name = '', ignoredByScheduler }) => (ignoredByScheduler ? [name] : [])),
-      tls: tlsOf(config.tlsConfig ?? {}, { at: `${at}.tlsConfig`, errors, readFile }),
+      tls: tlsOf(config.tlsConfig ?? {}, { at: `${at}.tlsConfig`, errors, readFile, enableHTTPS: config.enableHTTPS ?? false }),
     }
   })
 }
 
-function tlsOf(config: TlsConfig, { at, errors, readFile }: Reading & { at: string }): ExtenderOptions['tls'] {
+/** With `enableHTTPS` and nobody named who vouches for it, an extender is taken at its word, as upstream takes it. */
+function tlsOf(
+  config: TlsConfig,
+  { at, errors, readFile, enableHTTPS }: Reading & { at: string; enableHTTPS: boolean },
+): ExtenderOptions['tls'] {
   const { insecure = false, serverName } = config
   const read = (what: 'ca' | 'cert' | 'key') => {
     const [data, file] = [config[`${what}Data`], config[`${what}File`]]
@@ -141,6 +145,6 @@ function tlsOf(config: TlsConfig, { at, errors, readFile }: Reading & { at: stri
     ...(ca ? { ca } : {}),
     ...(cert && key ? { cert, key } : {}),
     ...(serverName ? { servername: serverName } : {}),
-    ...(insecure ? { rejectUnauthorized: false } : {}),
+    ...(insecure || (enableHTTPS && !ca) ? { rejectUnauthorized: false } : {}),
   }
 }
