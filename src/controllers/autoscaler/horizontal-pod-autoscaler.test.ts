@@ -54,12 +54,14 @@ test('horizontalPodAutoscalerController says why it cannot scale', async (t) => 
   await autoscaleFleet(client, 'blind')
   await autoscaleFleet(client, 'gone', { fleet: 'gone' })
   await autoscaleFleet(client, 'strange', { scaleTargetRef: { apiVersion: 'example.com/v1', kind: 'Strange', name: 'x' } })
+  await autoscaleFleet(client, 'foreign', { scaleTargetRef: { apiVersion: 'v1', kind: 'Strange', name: 'x' } })
   await autoscaleFleet(client, 'unmeasured', { fleet: 'first' })
   await cluster.advance(SYNC_MS)
   const said = async (name: string) => (await conditionsOf(client, name)).at(-1)
   const unable = "AbleToScale False FailedGetScale: the HPA controller was unable to get the target's current scale"
   assert.equal(await said('gone'), `${unable}: fleets.example.com "gone" not found`)
   assert.equal(await said('strange'), `${unable}: no matches for kind "Strange" in group "example.com"`)
+  assert.equal(await said('foreign'), `${unable}: no matches for kind "Strange" in group ""`)
   assert.equal(await said('blind'), "ScalingActive False InvalidSelector: the HPA target's scale is missing a selector")
   assert.ok((await cluster.events('blind')).includes('SelectorRequired: selector is required'))
   const why = 'failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API'

@@ -233,7 +233,7 @@ async function byResource(
     throw new Error(`${what}: ${unread}: ${textOf(error)}`, { cause: error })
   }
   return answerOnce(metric, situation, items, () => {
-    const metrics = attempt(() => attempt(() => amountsOf(items, { namespace, resource: name, container }), unread), what)
+    const metrics = amountsOf(items, { resource: name, container })
     if (averageValue !== undefined) {
       const rules = { resource: name, target: quantityMilliValue(averageValue) }
       const { replicas, usage } = attempt(() => replicasForAverage(situation, metrics, rules), what)

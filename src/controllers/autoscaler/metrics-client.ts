@@ -48,19 +48,12 @@ export async function podMetrics(
 }
 
 /** `container` '' sums up all of a pod's; a pod of which something is not known is missing. */
-export function amountsOf(
-  items: readonly PodMetrics[],
-  { namespace, resource, container }: { namespace: string; resource: string; container: string },
-): MetricsByPod {
+export function amountsOf(items: readonly PodMetrics[], { resource, container }: { resource: string; container: string }): MetricsByPod {
   const found: MetricsByPod = new Map()
   let last = { timestamp: '', endedAt: 0, window: '', windowMs: 0 }
   for (const { metadata, containers, timestamp, window } of items) {
     const { name = '' } = metadata ?? {}
     const chosen = container === '' ? containers : containers.filter((one) => one.name === container)
-    if (container !== '' && chosen.length === 0) {
-      const why = `container ${container} not present in metrics for pod ${namespace}/${name}`
-      throw new Error(`failed to get container metrics: ${why}`)
-    }
     const value = sumOf(chosen, resource)
     if (value === undefined) continue
     // Pods are measured together.
@@ -94,6 +87,7 @@ export async function podsMetric(
   { namespace, metric, metricSelector, selector }: CustomMetric & { selector: string },
 ): Promise<MetricsByPod> {
   const answer = await customMetric(context, { namespace, metric, metricSelector, selector, resource: 'pods', name: '*' })
+  if (answer.length === 0) throw new Error('no metrics returned from custom metrics API')
   const found: MetricsByPod = new Map()
   for (const { describedObject, timestamp, value, windowSeconds, window = windowSeconds } of answer) {
     const windowMs = window === undefined ? DEFAULT_WINDOW_MS : window * 1000
@@ -110,10 +104,16 @@ export async function objectMetric(
   const { group } = parseApiVersion(described.apiVersion ?? '')
   const isNamespace = described.kind === 'Namespace' && group === ''
   const kind = kinds.find(described.apiVersion ?? '', described.kind)
-  if (!kind) throw new Error(`unable to fetch metrics from custom metrics API: ${noMatch(described)}`)
+  const failed = 'unable to fetch metrics from custom metrics API'
+  if (!kind) {
+    const what = group ? `${described.kind}.${group}` : described.kind
+    throw new Error(`${failed}: unable to map kind ${what} to resource: ${noMatch(described)}`)
+  }
   const resource = isNamespace ? 'metrics' : group ? `${kind.plural}.${group}` : kind.plural
-  const [found] = await customMetric(context, { ...metric, resource, name: isNamespace ? '' : described.name })
-  return quantityMilliValue(found!.value)
+  const found = await customMetric(context, { ...metric, resource, name: isNamespace ? '' : described.name })
+  if (found.length !== 1)
+    throw new Error(`${failed}: the custom metrics API server returned ${found.length} results when we asked for exactly one`)
+  return quantityMilliValue(found[0]!.value)
 }
 
 async function customMetric(
@@ -131,9 +131,8 @@ async function customMetric(
   }
   const key = { namespace, name: name === '' ? metric : name }
   const subresource = name === '' ? {} : { subresource: metric }
-  const { items } = (await client.get(kind, key, { ...subresource, query, signal }).catch(failed)) as KubeObject & { items?: MetricValue[] }
-  if (!items?.length) throw new Error('no metrics returned from custom metrics API')
-  return items
+  const answer = (await client.get(kind, key, { ...subresource, query, signal }).catch(failed)) as KubeObject & { items?: MetricValue[] }
+  return answer.items ?? []
 }
 
 /** Every value of the metric, in thousandths. */
@@ -152,8 +151,7 @@ function metricKind(of: { group: string; version: string; plural: string }): Kin
 }
 
 export function noMatch({ apiVersion = '', kind }: { apiVersion?: string; kind: string }): string {
-  const { group, version } = parseApiVersion(apiVersion)
-  return `no matches for kind ${JSON.stringify(kind)} in ${group ? `group ${JSON.stringify(group)}` : `version ${JSON.stringify(version)}`}`
+  return `no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(parseApiVersion(apiVersion).group)}`
 }
 
 /** An API that nobody serves is named, as clients name it. */

@@ -140,3 +140,40 @@ test('horizontalPodAutoscalerController names what an adapter does not tell', as
   })
   assert.equal(await replicas(), 2)
 })
+
+const described = (of: typeof web): MetricSpecV2 => ({
+  type: 'Object',
+  object: { describedObject: of, metric: metric('hits'), target: value('20') },
+})
+const OBJECTS: [title: string, spec: MetricSpecV2, values: number, why: string][] = [
+  [
+    'is told twice',
+    described(web),
+    2,
+    'Service on default web/unable to fetch metrics from custom metrics API: the custom metrics API server returned 2 results when we asked for exactly one',
+  ],
+  [
+    'is told nothing of',
+    described(web),
+    0,
+    'Service on default web/unable to fetch metrics from custom metrics API: the custom metrics API server returned 0 results when we asked for exactly one',
+  ],
+  [
+    'is of no kind',
+    described({ kind: 'Shop', name: 'x', apiVersion: 'shop.io/v1' }),
+    1,
+    'Shop on default x/unable to fetch metrics from custom metrics API: unable to map kind Shop.shop.io to resource: no matches for kind "Shop" in group "shop.io"',
+  ],
+]
+
+for (const [title, spec, values, why] of OBJECTS)
+  test(`horizontalPodAutoscalerController says so where an object ${title}`, async (t) => {
+    const answer = Array.from({ length: values }, () => ({ value: '40' }))
+    const { client, clock } = await adapted(t, { [`${CUSTOM}/namespaces/default/services/web/hits`]: answer })
+    await autoscaleFleet(client, 'web', { metrics: [spec] })
+    const said = `ScalingActive False FailedGetObjectMetric: the HPA was unable to compute the replica count: unable to get metric hits: ${why}`
+    await eventually(async () => {
+      await clock.advance(16_000)
+      assert.equal((await conditionsOf(client, 'web')).at(-1), said)
+    })
+  })

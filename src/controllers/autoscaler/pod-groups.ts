@@ -83,7 +83,7 @@ function readinessOf(pod: Pod): Readiness | undefined {
 /** By list of pods, which stays the same while they do: an autoscaler asks about the same ones every 15 seconds. */
 const known = new WeakMap<readonly Pod[], Map<string, ReadonlyMap<string, number>>>()
 
-/** In thousandths, by pod. Throws where one of the containers asked about requests nothing. */
+/** In thousandths, by pod. Throws where one of the containers asked about requests nothing, or is not there. */
 export function requestsOf(pods: readonly Pod[], resource: string, container: string): ReadonlyMap<string, number> {
   let requests = known.get(pods)
   if (!requests) known.set(pods, (requests = new Map()))
@@ -94,20 +94,38 @@ export function requestsOf(pods: readonly Pod[], resource: string, container: st
 }
 
 function requestOf(pod: Pod, resource: string, container: string): number {
-  const whole = pod.spec?.resources?.requests
-  if (container === '' && whole && Object.hasOwn(whole, resource)) return quantityMilliValue(whole[resource])
-  const sidecars = pod.spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always') ?? []
+  if (container === '' && Object.keys(pod.spec?.resources?.requests ?? {}).length > 0) return wholeRequestOf(pod, resource)
   let sum = 0
-  for (const one of [...(pod.spec?.containers ?? []), ...sidecars]) {
+  for (const one of [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers?.filter(isSidecar) ?? [])]) {
     if (container !== '' && container !== one.name) continue
     const request = requestIn(one, resource)
     if (request === undefined) throw new Error(`missing request for ${resource} in container ${one.name} of Pod ${pod.metadata!.name}`)
-    sum += quantityMilliValue(request)
+    if (container !== '') return request
+    sum += request
   }
+  if (container !== '') throw new Error(`container ${container} not found in Pod ${pod.metadata!.name}`)
   return sum
 }
 
-function requestIn({ resources }: Container, resource: string): string | undefined {
+/** Of a pod that asks for something itself: what it does not ask for it needs as the scheduler reckons. */
+function wholeRequestOf({ metadata, spec }: Pod, resource: string): number {
+  const amounts = (containers: readonly Container[] = []) => containers.map((one) => requestIn(one, resource))
+  const sum = (numbers: readonly (number | undefined)[]) => numbers.reduce<number>((total, one) => total + (one ?? 0), 0)
+  const inits = spec?.initContainers ?? []
+  const main = sum(amounts([...(spec?.containers ?? []), ...inits.filter(isSidecar)]))
+  const steps = inits.map((one, at) => sum(amounts([...inits.slice(0, at).filter(isSidecar), one])))
+  const asked = [...amounts(spec?.containers), ...amounts(inits)].some((one) => one !== undefined)
+  const own = requestIn(spec ?? {}, resource) ?? (asked ? Math.max(main, ...steps) : undefined)
+  const { overhead } = spec ?? {}
+  const more = overhead && Object.hasOwn(overhead, resource) ? quantityMilliValue(overhead[resource]) : undefined
+  if (own === undefined && more === undefined) throw new Error(`missing pod-level request for ${resource} in Pod ${metadata!.name}`)
+  return (own ?? 0) + (more ?? 0)
+}
+
+const isSidecar = ({ restartPolicy }: Container): boolean => restartPolicy === 'Always'
+
+/** In thousandths. */
+function requestIn({ resources }: Pick<Container, 'resources'>, resource: string): number | undefined {
   const { requests } = resources ?? {}
-  return requests && Object.hasOwn(requests, resource) ? requests[resource] : undefined
+  return requests && Object.hasOwn(requests, resource) ? quantityMilliValue(requests[resource]) : undefined
 }

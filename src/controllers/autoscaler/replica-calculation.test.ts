@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { formatTime } from '#lib/clock.ts'
-import type { MetricsByPod } from './pod-groups.ts'
+import { type MetricsByPod, requestsOf } from './pod-groups.ts'
 import { replicasForAverage, replicasForShare, replicasForUtilization, replicasForValue, type Situation } from './replica-calculation.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
@@ -79,7 +79,7 @@ const AVERAGE: [title: string, pods: PodCase[], target: number, wanted: number][
   ['stays within the tolerance', using(20_100, 20_050, 20_010), 20_000, 3],
   ['does not care that a pod starts', [...using(20_000, 10_000), { ...STARTING, uses: 30_000 }], 15_000, 4],
   ['counts missing pods as nothing when growing', [...using(40_000, 40_000), {}], 20_000, 4],
-  ['counts missing pods as nothing on target', [...using(15_000, 15_000, 15_000), {}], 15_000, 3],
+  ['leaves missing pods out on target', [...using(15_000, 15_000, 15_000), {}], 15_000, 4],
   ['counts missing pods as on target when shrinking', [...using(5_000, 5_000, 5_000), {}], 15_000, 2],
 ]
 
@@ -105,6 +105,59 @@ for (const [why, pods] of REFUSED)
   test(`replicasForUtilization refuses with ${why.source}`, () => {
     const { situation: given, metrics } = situation(pods)
     assert.throws(() => replicasForUtilization(given, metrics, { resource: 'cpu', container: '', target: 50 }), { message: why })
+  })
+
+const ofPod = (spec: Partial<Pod['spec']>): Pod[] => [{ metadata: { name: 'p' }, spec: { containers: [], ...spec } } as Pod]
+const asking = (name: string, requests: Record<string, string>) => ({ name, resources: { requests } })
+const REQUESTS: [title: string, spec: Partial<Pod['spec']>, container: string, wanted: number | string][] = [
+  ['of all containers', { containers: [asking('a', { cpu: '1' }), asking('b', { cpu: '2' })] }, '', 3000],
+  ['of one', { containers: [asking('a', { cpu: '1' }), asking('b', {})] }, 'a', 1000],
+  ['of one that is not there', { containers: [asking('a', { cpu: '1' })] }, 'x', 'container x not found in Pod p'],
+  ['of one that asks for nothing', { containers: [asking('a', {})] }, 'a', 'missing request for cpu in container a of Pod p'],
+  [
+    'with sidecars but no init containers',
+    {
+      containers: [asking('a', { cpu: '1' })],
+      initContainers: [{ ...asking('s', { cpu: '1' }), restartPolicy: 'Always' }, asking('i', { cpu: '9' })],
+    },
+    '',
+    2000,
+  ],
+  [
+    'of the pod itself, with its overhead',
+    { containers: [asking('a', {})], resources: { requests: { cpu: '2' } }, overhead: { cpu: '100m' } },
+    '',
+    2100,
+  ],
+  [
+    'of a pod that asks for something else itself',
+    {
+      containers: [asking('a', { cpu: '1' }), asking('b', {})],
+      initContainers: [asking('i', { cpu: '3' })],
+      resources: { requests: { memory: '1Gi' } },
+    },
+    '',
+    3000,
+  ],
+  [
+    'of a pod that asks for something else alone',
+    { containers: [asking('a', {})], resources: { requests: { memory: '1Gi' } } },
+    '',
+    'missing pod-level request for cpu in Pod p',
+  ],
+  [
+    'of one container of a pod that asks itself',
+    { containers: [asking('a', { cpu: '1' })], resources: { requests: { cpu: '2' } } },
+    'a',
+    1000,
+  ],
+]
+
+for (const [title, spec, container, wanted] of REQUESTS)
+  test(`requestsOf adds up what is requested ${title}`, () => {
+    const read = () => requestsOf(ofPod(spec), 'cpu', container).get('p')
+    if (typeof wanted === 'string') assert.throws(read, { message: wanted })
+    else assert.equal(read(), wanted)
   })
 
 test('replicasForUtilization has a tolerance for each direction', () => {

@@ -54,7 +54,7 @@ export function replicasForUtilization(
   }
   // Whoever tells nothing may use all it asked for, or what is aimed at if that is more.
   const most = (name: string) => Math.trunc(((request(name) ?? 0) * Math.max(100, target)) / 100)
-  return propose(situation, metrics, { resource, ratioOf, most, onTarget: 'left out' })
+  return propose(situation, metrics, { resource, ratioOf, most })
 }
 
 /** By the average over the pods. `resource` '' is a metric that pods have beside their resources. */
@@ -70,7 +70,7 @@ export function replicasForAverage(
     const usage = Math.trunc(sum / all.size)
     return { ratio: usage / target, usage }
   }
-  return propose(situation, metrics, { resource, ratioOf, most: () => target, onTarget: 'nothing' })
+  return propose(situation, metrics, { resource, ratioOf, most: () => target })
 }
 
 /** By one value for all the pods together. */
@@ -105,15 +105,9 @@ interface Rules {
   ratioOf: Ratio
   /** What a missing pod is assumed to use when the others use less than they should. */
   most(pod: string): number
-  /** And when they use exactly what they should. */
-  onTarget: 'left out' | 'nothing'
 }
 
-function propose(
-  { replicas, pods, tolerances, now }: Situation,
-  all: MetricsByPod,
-  { resource, ratioOf, most, onTarget }: Rules,
-): Proposal {
+function propose({ replicas, pods, tolerances, now }: Situation, all: MetricsByPod, { resource, ratioOf, most }: Rules): Proposal {
   const { ready, unready, missing, ignored } = groupPods(pods, all, { resource, now })
   const metrics = ignored.size + unready.size === 0 ? all : new Map([...all].filter(([name]) => !ignored.has(name) && !unready.has(name)))
   if (metrics.size === 0) throw new Error('did not receive metrics for targeted pods (pods might be unready)')
@@ -128,7 +122,7 @@ function propose(
     for (const name of names) assumed.set(name, { value: value(name), timestamp: 0, windowMs: 0 })
   }
   if (ratio < 1) assume(missing, most)
-  else if (ratio > 1 || onTarget === 'nothing') assume(missing, () => 0)
+  else if (ratio > 1) assume(missing, () => 0)
   if (growsWithUnready) assume(unready, () => 0)
   const { ratio: share } = ratioOf(assumed)
   if (isWithin(share, tolerances) || (ratio < 1 && share > 1) || (ratio > 1 && share < 1)) return proposal(replicas)
