@@ -184,6 +184,9 @@ class Search {
     const { taken } = this.#options
     const own = this.#picks[claim]!
     if (own.length >= MAX_DEVICES_PER_CLAIM) return false
+    // What one sees no other gets, nor the same claim twice.
+    const seen = alternative.adminAccess ? [own] : this.#picks
+    if (!device.device.allowMultipleAllocations && seen.some((picks) => picks.some((one) => one.device.id === device.id))) return false
     const pick: Pick = { alternative, device, share: undefined }
     if (!alternative.adminAccess) {
       if (device.device.allowMultipleAllocations) {

@@ -3,8 +3,10 @@ import type {
   AllocationResult,
   DeviceAllocationConfiguration,
   DeviceRequestAllocationResult,
+  NodeSelectorRequirement,
   NodeSelectorTerm,
 } from '#api/generated/types.ts'
+import { equal } from '#api/equal.ts'
 import { Quantity } from '#api/quantity.ts'
 import type { Random } from '#lib/random.ts'
 import type { OpenClaim, Pick } from './allocate.ts'
@@ -18,12 +20,14 @@ export function allocationResult(
   const results = picks.map((pick) => resultOf(pick, random))
   const config: DeviceAllocationConfiguration[] = []
   for (const { alternatives } of requests) {
-    const chosen = alternatives.find((one) => picks.some(({ alternative }) => alternative === one))
-    for (const { opaque } of chosen?.deviceClass.spec.config ?? [])
-      config.push({ source: 'FromClass', requests: [chosen!.name], ...(opaque ? { opaque } : {}) })
+    const taken = alternatives.find((one) => picks.some(({ alternative }) => alternative === one))
+    for (const { opaque } of taken?.deviceClass.spec.config ?? [])
+      config.push({ source: 'FromClass', requests: [taken!.name], ...(opaque ? { opaque } : {}) })
   }
+  const chosen = new Set(picks.flatMap(({ alternative: { name } }) => [name, name.split('/')[0]!]))
   for (const { requests: about, opaque } of claim.spec.devices?.config ?? [])
-    config.push({ source: 'FromClaim', ...(about ? { requests: about } : {}), ...(opaque ? { opaque } : {}) })
+    if (!about?.length || about.some((name) => chosen.has(name)))
+      config.push({ source: 'FromClaim', ...(about ? { requests: about } : {}), ...(opaque ? { opaque } : {}) })
   const nodeSelectorTerm = commonTerm(
     picks.map(({ device }) => device),
     node,
@@ -57,8 +61,8 @@ function resultOf({ alternative: { name, adminAccess, tolerations }, device, sha
 
 /** undefined: every node can use them all. */
 function commonTerm(devices: readonly PooledDevice[], node: string): NodeSelectorTerm | undefined {
-  const expressions: NonNullable<NodeSelectorTerm['matchExpressions']> = []
-  const fields: NonNullable<NodeSelectorTerm['matchFields']> = []
+  const expressions: NodeSelectorRequirement[] = []
+  const fields: NodeSelectorRequirement[] = []
   for (const {
     slice: { spec },
     device,
@@ -66,10 +70,14 @@ function commonTerm(devices: readonly PooledDevice[], node: string): NodeSelecto
     const { nodeName, nodeSelector } = spec!.perDeviceNodeSelection ? device : spec!
     if (nodeName || device.bindsToNode) return { matchFields: [{ key: 'metadata.name', operator: 'In', values: [node] }] }
     for (const term of nodeSelector?.nodeSelectorTerms.slice(0, 1) ?? []) {
-      expressions.push(...(term.matchExpressions ?? []))
-      fields.push(...(term.matchFields ?? []))
+      addNew(expressions, term.matchExpressions)
+      addNew(fields, term.matchFields)
     }
   }
   if (expressions.length + fields.length === 0) return undefined
   return { ...(expressions.length ? { matchExpressions: expressions } : {}), ...(fields.length ? { matchFields: fields } : {}) }
+}
+
+function addNew(to: NodeSelectorRequirement[], from: readonly NodeSelectorRequirement[] = []): void {
+  for (const one of from) if (!to.some((other) => equal(other, one))) to.push(one)
 }

@@ -146,6 +146,22 @@ const cases: [title: string, KubeObject[], expected: string, pods?: string[]][] 
     'a',
   ],
   [
+    'shows an administrator as many devices as a claim asks for',
+    [slice('a', [gpu('g')]), claim('c', { r: { adminAccess: true }, s: { adminAccess: true } })],
+    CANNOT(2),
+  ],
+  [
+    'shows administrators the same device by several claims',
+    [slice('a', [gpu('g')]), claim('c', { r: { adminAccess: true } }), claim('d', { r: { adminAccess: true } })],
+    'a',
+    ['c', 'd'],
+  ],
+  [
+    'gives nobody a device it has just shown to an administrator',
+    [slice('a', [gpu('g')]), claim('c', { r: { adminAccess: true }, s: {} })],
+    CANNOT(2),
+  ],
+  [
     'keeps off tainted devices',
     [slice('a', [gpu('g', { taints: [{ key: 'k', effect: 'NoSchedule' }] })]), claim('c', { r: {} })],
     CANNOT(2),
