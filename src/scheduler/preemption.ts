@@ -132,6 +132,8 @@ function breakingBudgets(pods: readonly PodInfo[], budgets: PreemptionOptions['b
   const left = new Map<PodDisruptionBudget, number>()
   const violating = new Set<PodInfo>()
   for (const info of pods) {
+    // Without labels a pod is in no budget, whatever the budget says.
+    if (Object.keys(info.pod.metadata?.labels ?? {}).length === 0) continue
     for (const budget of budgets(info.namespace)) {
       const name = info.pod.metadata?.name ?? ''
       const { selector } = budget.spec ?? {}

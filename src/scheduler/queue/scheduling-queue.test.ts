@@ -87,6 +87,22 @@ test('SchedulingQueue doubles the backoff of errors from one to ten seconds', as
   }
 })
 
+test('SchedulingQueue lets a pod that was refused often back off from its first error for a second only', async (t) => {
+  const { queue, add, take, clock } = queueOf(t)
+  const refuse = async () => {
+    queue.refused(queue.take()!, new Set(['NodeResourcesFit']))
+    await clock.advance(20_000)
+    queue.changed(gone('other'))
+  }
+  add('a')
+  for (let i = 0; i < 4; i++) await refuse()
+  queue.failed(queue.take()!)
+  await clock.advance(999)
+  assert.equal(take(), undefined)
+  await clock.advance(1)
+  assert.equal(take(), 'a')
+})
+
 test('SchedulingQueue tries refused pods again after five minutes at most', async (t) => {
   const { queue, add, clock } = queueOf(t)
   add('a')

@@ -26,8 +26,9 @@ export interface QueuedPod {
   early: number | undefined
   /** While it backs off: those that do, too, and need the same. */
   alike: Alike | undefined
-  /** Failed by an error rather than for want of a node. */
-  erred: boolean
+  /** Times it was refused; and times it failed by an error since. */
+  refusals: number
+  errors: number
 }
 
 interface Alike {
@@ -258,7 +259,8 @@ export class SchedulingQueue implements Disposable {
       backoffUntil: 0,
       early: undefined,
       alike: undefined,
-      erred: false,
+      refusals: 0,
+      errors: 0,
     }
     this.#pods.set(info.uid, queued)
     if (this.#options.isGated(info)) this.#gate(queued, POD_ADDED)
@@ -288,10 +290,14 @@ export class SchedulingQueue implements Disposable {
     queued.alike = undefined
     const now = this.#options.clock.now()
     queued.plugins = plugins
-    queued.erred = erred
     queued.since = now
+    if (erred) queued.errors++
+    else {
+      queued.refusals++
+      queued.errors = 0
+    }
     const { initialBackoffMs = INITIAL_BACKOFF_MS, maxBackoffMs = MAX_BACKOFF_MS } = this.#options
-    queued.backoffUntil = now + Math.min(maxBackoffMs, initialBackoffMs * 2 ** Math.min(10, queued.attempts - 1))
+    queued.backoffUntil = now + Math.min(maxBackoffMs, initialBackoffMs * 2 ** Math.min(10, (queued.errors || queued.refusals) - 1))
   }
 
   #requeue(queued: QueuedPod, event: string): void {
@@ -300,7 +306,7 @@ export class SchedulingQueue implements Disposable {
     if (queued.backoffUntil <= this.#options.clock.now()) return this.#activate(queued, event)
     this.#options.entered?.('backoff', event)
     queued.state = 'backoff'
-    if (!queued.erred) this.#joinAlike(queued)
+    if (queued.errors === 0) this.#joinAlike(queued)
     this.#backoff.push({ queued, at: queued.backoffUntil })
     this.#armBackoff()
     this.#options.wake()
