@@ -1,12 +1,14 @@
 // What upstream's default profile would make of a pod and a handful of nodes, written plainly from its rules and sharing nothing with the plugins:
-// everything is counted anew for each node. For tests only. Knows no claims but bound ones, no minDomains, no namespaces but one, no selectors but matchLabels,
+// everything is counted anew for each node. For tests only. Knows no claims but bound ones, no namespaces but one, no selectors but matchLabels,
 // of devices only those that one driver has by model, and one claim of a pod.
-import type { Taint, Toleration, TopologySpreadConstraint, WeightedPodAffinityTerm } from '#api/generated/types.ts'
+import type { Container, Taint, Toleration, TopologySpreadConstraint, WeightedPodAffinityTerm } from '#api/generated/types.ts'
 import type { Node } from '#api/kinds/core/node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { KubeObject } from '#api/object.ts'
 
 type Labels = Record<string, string>
+const HOSTNAME = 'kubernetes.io/hostname'
+
 export interface Scene {
   nodes: readonly Node[]
   /** On nodes. */
@@ -48,9 +50,16 @@ const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total
 const milli = (text: string | undefined) => (!text ? 0 : text.endsWith('m') ? Number(text.slice(0, -1)) : Number(text) * 1000)
 const mebibytes = (text: string | undefined) =>
   !text ? 0 : text.endsWith('Gi') ? Number(text.slice(0, -2)) * 1024 : Number(text.slice(0, -2))
-const requestOf = (pod: Pod, name: string) => pod.spec!.containers![0]!.resources?.requests?.[name]
-const cpu = (pod: Pod) => milli(requestOf(pod, 'cpu'))
-const memory = (pod: Pod) => mebibytes(requestOf(pod, 'memory'))
+/** With sidecars first, as long as the pod runs; or while one of the other init containers does, beside the sidecars before it. */
+function asked(pod: Pod, amount: (requests: Record<string, string>) => number): number {
+  const of = ({ resources }: Container) => amount(resources?.requests ?? {})
+  const before = pod.spec!.initContainers ?? []
+  const isSidecar = ({ restartPolicy }: Container) => restartPolicy === 'Always'
+  const running = sum([...pod.spec!.containers, ...before.filter(isSidecar)].map(of))
+  return Math.max(running, ...before.map((one, i) => of(one) + sum(before.slice(0, i).filter(isSidecar).map(of))))
+}
+const cpu = (pod: Pod) => asked(pod, (requests) => milli(requests.cpu))
+const memory = (pod: Pod) => asked(pod, (requests) => mebibytes(requests.memory))
 const ports = (pod: Pod) => (pod.spec!.containers![0]!.ports ?? []).flatMap(({ hostPort }) => hostPort ?? [])
 
 function tolerated(taint: Taint, tolerations: readonly Toleration[] = []): boolean {
@@ -91,19 +100,33 @@ function fits(pod: Pod, node: Node, scene: Scene): boolean {
 
 function spreads(pod: Pod, node: Node, scene: Scene): boolean {
   const rules = (pod.spec!.topologySpreadConstraints ?? []).filter(({ whenUnsatisfiable }) => whenUnsatisfiable === 'DoNotSchedule')
-  const taking = scene.nodes.filter((one) => selected(pod, one) && rules.every(({ topologyKey }) => topologyKey in labelsOf(one)))
-  return rules.every(({ topologyKey, maxSkew, labelSelector }) => {
+  return rules.every((rule) => {
+    const { topologyKey, maxSkew, minDomains = 1 } = rule
+    const taking = scene.nodes.filter((one) => included(pod, one, rule) && rules.every((other) => other.topologyKey in labelsOf(one)))
     const matching = (value: string | undefined) =>
       sum(
         taking
           .filter((one) => labelsOf(one)[topologyKey] === value)
-          .map((one) => on(one, scene).filter((other) => includes(labelsOf(other), labelSelector!.matchLabels)).length),
+          .map((one) => on(one, scene).filter((other) => meant(pod, other, rule)).length),
       )
     if (!(topologyKey in labelsOf(node))) return false
-    const least = Math.min(...taking.map((one) => matching(labelsOf(one)[topologyKey])))
-    const self = includes(labelsOf(pod), labelSelector!.matchLabels) ? 1 : 0
-    return matching(labelsOf(node)[topologyKey]) + self - (taking.length ? least : 0) <= maxSkew
+    const domains = new Set(taking.map((one) => labelsOf(one)[topologyKey]))
+    const least = domains.size === 0 || domains.size < minDomains ? 0 : Math.min(...[...domains].map(matching))
+    return matching(labelsOf(node)[topologyKey]) + (meant(pod, pod, rule) ? 1 : 0) - least <= maxSkew
   })
+}
+
+/** Whether the node is one of those the rule looks at. */
+function included(pod: Pod, node: Node, { nodeAffinityPolicy, nodeTaintsPolicy }: TopologySpreadConstraint): boolean {
+  return (
+    (nodeAffinityPolicy === 'Ignore' || selected(pod, node)) &&
+    (nodeTaintsPolicy !== 'Honor' || untolerated(pod, node, ['NoSchedule', 'NoExecute']) === 0)
+  )
+}
+
+/** Whether the rule of one pod counts the other. */
+function meant(pod: Pod, other: Pod, { labelSelector, matchLabelKeys = [] }: TopologySpreadConstraint): boolean {
+  return includes(labelsOf(other), labelSelector!.matchLabels) && matchLabelKeys.every((key) => labelsOf(other)[key] === labelsOf(pod)[key])
 }
 
 /** The pods in the node's domain. */
@@ -165,10 +188,12 @@ function ofHighest(raw: readonly number[]): number[] {
 
 function leastAllocated(pod: Pod, node: Node, scene: Scene): number {
   const all = [...on(node, scene), pod]
-  const free = (asked: number, there: number) => (asked > there ? 0 : Math.floor(((there - asked) * 100) / there))
+  const free = (used: number, there: number) => (used > there ? 0 : Math.floor(((there - used) * 100) / there))
   const { cpu: cpus, memory: bytes } = node.status!.allocatable!
-  const cpuScore = free(sum(all.map((one) => cpu(one) || 100)), milli(cpus))
-  return Math.floor((cpuScore + free(sum(all.map((one) => memory(one) || 200)), mebibytes(bytes))) / 2)
+  // What asks for nothing is taken to need 100m and 200Mi.
+  const cpuScore = free(sum(all.map((one) => asked(one, (requests) => milli(requests.cpu ?? '100m')))), milli(cpus))
+  const memoryScore = free(sum(all.map((one) => asked(one, (requests) => mebibytes(requests.memory ?? '200Mi')))), mebibytes(bytes))
+  return Math.floor((cpuScore + memoryScore) / 2)
 }
 
 function balanced(pod: Pod, node: Node, scene: Scene): number {
@@ -183,11 +208,12 @@ function balanced(pod: Pod, node: Node, scene: Scene): number {
 }
 
 function locality(pod: Pod, node: Node, { nodes }: Scene): number {
-  const image = pod.spec!.containers![0]!.image!
-  const sizeOn = ({ status }: Node) => status!.images?.find(({ names }) => names!.includes(image))?.sizeBytes ?? 0
-  const spread = nodes.filter((one) => sizeOn(one) > 0).length / nodes.length
-  const [least, most] = [23 * 2 ** 20, 1000 * 2 ** 20]
-  const size = Math.min(most, Math.max(least, Math.floor(sizeOn(node) * spread)))
+  const images = [...(pod.spec!.initContainers ?? []), ...pod.spec!.containers].map(({ image }) => image!)
+  const sizeOn = ({ status }: Node, image: string) => status!.images?.find(({ names }) => names!.includes(image))?.sizeBytes ?? 0
+  const share = (image: string) => nodes.filter((one) => sizeOn(one, image) > 0).length / nodes.length
+  const [least, most] = [23 * 2 ** 20, 1000 * 2 ** 20 * images.length]
+  const there = sum(images.map((image) => Math.floor(sizeOn(node, image) * share(image))))
+  const size = Math.min(most, Math.max(least, there))
   return Math.floor((100 * (size - least)) / (most - least))
 }
 
@@ -226,14 +252,18 @@ function spreading(pod: Pod, nodes: readonly Node[], scene: Scene): number[] {
   if (wishes.length === 0) return nodes.map(() => 0)
   const takesPart = (node: Node) => wishes.every(({ topologyKey }) => topologyKey in labelsOf(node))
   const ranked = nodes.filter(takesPart)
-  const countOf = ({ topologyKey, labelSelector }: TopologySpreadConstraint, node: Node) =>
-    sum(
-      scene.nodes
-        .filter((one) => takesPart(one) && selected(pod, one) && labelsOf(one)[topologyKey] === labelsOf(node)[topologyKey])
-        .map((one) => on(one, scene).filter((other) => includes(labelsOf(other), labelSelector!.matchLabels)).length),
-    )
-  const domains = (key: string) =>
-    key === 'kubernetes.io/hostname' ? ranked.length : new Set(ranked.map((node) => labelsOf(node)[key])).size
+  const countOn = (wish: TopologySpreadConstraint, node: Node) => on(node, scene).filter((other) => meant(pod, other, wish)).length
+  const countOf = (wish: TopologySpreadConstraint, node: Node) =>
+    wish.topologyKey === HOSTNAME
+      ? countOn(wish, node)
+      : sum(
+          scene.nodes
+            .filter(
+              (one) => takesPart(one) && included(pod, one, wish) && labelsOf(one)[wish.topologyKey] === labelsOf(node)[wish.topologyKey],
+            )
+            .map((one) => countOn(wish, one)),
+        )
+  const domains = (key: string) => (key === HOSTNAME ? ranked.length : new Set(ranked.map((node) => labelsOf(node)[key])).size)
   const raw = ranked.map((node) =>
     Math.round(sum(wishes.map((wish) => countOf(wish, node) * Math.log(domains(wish.topologyKey) + 2) + wish.maxSkew - 1))),
   )

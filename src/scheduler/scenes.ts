@@ -1,5 +1,5 @@
 // Random nodes, pods and what they mount, for tests: each flavour stirs up what one plugin looks at.
-import type { PodSpec } from '#api/generated/types.ts'
+import type { Container, PodSpec } from '#api/generated/types.ts'
 import type { Node } from '#api/kinds/core/node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { KubeObject } from '#api/object.ts'
@@ -37,6 +37,28 @@ export const flavours: Record<string, (pick: Pick) => Partial<PodSpec>> = {
   'preferred spread': (pick) => ({
     topologySpreadConstraints: [spread('zone', 'ScheduleAnyway', pick), spread('kubernetes.io/hostname', 'ScheduleAnyway', pick)],
   }),
+  'required spread by policies': (pick) => ({ ...chosen(pick), topologySpreadConstraints: [policed('zone', 'DoNotSchedule', pick)] }),
+  'preferred spread by policies': (pick) => ({
+    ...chosen(pick),
+    topologySpreadConstraints: [policed('zone', 'ScheduleAnyway', pick), policed('kubernetes.io/hostname', 'ScheduleAnyway', pick)],
+  }),
+  'several containers': (pick) => ({
+    initContainers: [
+      { name: 'i', image: pick(['big:1', 'small:1']) },
+      ...(pick([true, false]) ? [{ name: 's', image: 'rare:1', restartPolicy: 'Always' }] : []),
+      { name: 'j', image: 'none:1' },
+    ],
+    containers: [
+      { name: 'c', image: pick(['big:1', 'small:1', 'rare:1']) },
+      { name: 'd', image: 'big:1' },
+    ],
+  }),
+  'everything at once': (pick) => ({
+    ...flavours['several containers']!(pick),
+    ...flavours['preferred spread']!(pick),
+    ...flavours.tolerations!(pick),
+    affinity: { ...flavours['preferred nodes']!(pick).affinity, ...flavours['preferred company and distance']!(pick).affinity },
+  }),
   'required company': (pick) => ({
     affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term(pick(['zone', 'kubernetes.io/hostname']), pick)] } },
   }),
@@ -71,11 +93,26 @@ const spread = (topologyKey: string, whenUnsatisfiable: string, pick: Pick) => (
   maxSkew: pick([1, 2]),
   ...selectorOf(pick),
 })
+const chosen = (pick: Pick): Partial<PodSpec> => ({
+  ...(pick([true, false]) ? { nodeSelector: { disk: pick(['ssd', 'hdd']) } } : {}),
+  ...(pick([true, false]) ? { tolerations: [{ key: 'k', operator: 'Exists' }] } : {}),
+})
+const policed = (topologyKey: string, whenUnsatisfiable: string, pick: Pick) => ({
+  ...spread(topologyKey, whenUnsatisfiable, pick),
+  ...(pick([true, false]) ? { nodeAffinityPolicy: pick(['Honor', 'Ignore']) } : {}),
+  ...(pick([true, false]) ? { nodeTaintsPolicy: pick(['Honor', 'Ignore']) } : {}),
+  ...(pick([true, false]) ? { matchLabelKeys: ['app', 'none'].slice(0, pick([1, 2])) } : {}),
+  ...(whenUnsatisfiable === 'DoNotSchedule' ? { minDomains: pick([1, 3, 4]) } : {}),
+})
 const term = (topologyKey: string, pick: Pick) => ({ topologyKey, ...selectorOf(pick) })
 
 export function someNode(name: string, pick: Pick): Node {
   const zone = pick(['x', 'y', 'z', ''])
   const taint = pick([undefined, undefined, undefined, 'NoSchedule', 'PreferNoSchedule'])
+  const taints = [
+    ...(taint ? [{ key: 'k', value: '', effect: taint }] : []),
+    ...(pick([1, 2, 3, 4]) === 1 ? [{ key: 'l', value: 'v', effect: 'PreferNoSchedule' }] : []),
+  ]
   const node = nodeOf(name, {
     cpu: pick(['2', '4', '8']),
     memory: pick(['4Gi', '8Gi']),
@@ -83,7 +120,7 @@ export function someNode(name: string, pick: Pick): Node {
     labels: { disk: pick(['ssd', 'hdd']), ...(zone ? { zone, 'topology.kubernetes.io/zone': zone } : {}) },
     spec: {
       ...(pick([1, 2, 3, 4, 5]) === 1 ? { unschedulable: true } : {}),
-      ...(taint ? { taints: [{ key: 'k', value: '', effect: taint }] } : {}),
+      ...(taints.length ? { taints } : {}),
     },
     images: ['big:1', 'small:1', 'rare:1'].flatMap((image, i) =>
       pick([true, false]) ? [{ names: [image], sizeBytes: [900, 40, 300][i]! * 2 ** 20 }] : [],
@@ -93,13 +130,19 @@ export function someNode(name: string, pick: Pick): Node {
 }
 
 export function somePod(name: string, flavour: string, pick: Pick): Pod {
-  const { containers, ...spec } = flavours[flavour]!(pick)
+  const { containers, initContainers = [], ...spec } = flavours[flavour]!(pick)
   const pod = podOf(name, { labels: { app: pick(APPS) }, ...spec, ...(containers ? { containers } : {}) })
-  const requests = {
-    ...(pick([true, false]) ? { cpu: pick(['100m', '700m', '1']) } : {}),
-    ...(pick([true, false]) ? { memory: '512Mi' } : {}),
-  }
-  return { ...pod, spec: { ...pod.spec!, containers: pod.spec!.containers!.map((one) => ({ ...one, resources: { requests } })) } }
+  const asking = (one: Container): Container => ({
+    ...one,
+    resources: {
+      requests: {
+        ...(pick([true, false]) ? { cpu: pick(['100m', '700m', '1']) } : {}),
+        ...(pick([true, false]) ? { memory: '512Mi' } : {}),
+      },
+    },
+  })
+  const before = initContainers.length ? { initContainers: initContainers.map(asking) } : {}
+  return { ...pod, spec: { ...pod.spec!, containers: pod.spec!.containers.map(asking), ...before } }
 }
 
 const DRIVER = 'gpu.example.com'
