@@ -653,7 +653,28 @@ test('HorizontalPodAutoscaler v1 keeps what only v2 can say in annotations', () 
     seen.metadata.annotations['autoscaling.alpha.kubernetes.io/metrics'],
     '[{"type":"Pods","pods":{"metricName":"rps","targetAverageValue":"10"}}]',
   )
+  assert.equal(
+    seen.metadata.annotations['autoscaling.alpha.kubernetes.io/behavior'],
+    '{"ScaleUp":{"StabilizationWindowSeconds":0,"SelectPolicy":"Max","Policies":[{"Type":"Pods","Value":4,"PeriodSeconds":15},{"Type":"Percent","Value":100,"PeriodSeconds":15}],"Tolerance":null},' +
+      '"ScaleDown":{"StabilizationWindowSeconds":5,"SelectPolicy":"Max","Policies":[{"Type":"Percent","Value":100,"PeriodSeconds":15}],"Tolerance":null}}',
+  )
   assert.deepEqual(v1.convert!.toStorage(seen), { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', ...stored })
+})
+
+test('HorizontalPodAutoscaler v1 has its CPU target come after the metrics of its annotation, and says nothing of no replicas', () => {
+  const pods = '[{"type":"Pods","pods":{"metricName":"rps","targetAverageValue":"10"}}]'
+  const stored = kindOf('HorizontalPodAutoscaler/v1').convert!.toStorage({
+    apiVersion: 'autoscaling/v1',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'x', annotations: { 'autoscaling.alpha.kubernetes.io/metrics': pods } },
+    spec: { maxReplicas: 3, scaleTargetRef: { kind: 'Deployment', name: 'x' }, targetCPUUtilizationPercentage: 50 },
+    status: { currentReplicas: 0, desiredReplicas: 0 },
+  }) as any
+  assert.deepEqual(
+    stored.spec.metrics.map((metric: any) => metric.pods?.metric.name ?? metric.resource.name),
+    ['rps', 'cpu'],
+  )
+  assert.deepEqual(stored.status, { desiredReplicas: 0, currentMetrics: null })
 })
 
 test('Job refuses to lose the template of its pods, suspended too', () => {

@@ -27,13 +27,13 @@ export function toV2(v1: V1): V2 {
     else delete v2.metadata.annotations
   }
   const all: types.MetricSpecV2[] = Array.isArray(metrics) ? metrics.map(raiseMetric) : []
-  if (cpu !== undefined)
-    all.unshift({ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: cpu } } })
+  if (cpu !== undefined) all.push({ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: cpu } } })
   if (all.length > 0) v2.spec!.metrics = all
   if (behavior && typeof behavior === 'object') v2.spec!.behavior = lowerKeys(behavior)
   if (v1.status) {
-    const { currentCPUUtilizationPercentage: used, ...status } = v1.status
-    v2.status = { ...status }
+    const { currentCPUUtilizationPercentage: used, currentReplicas, ...status } = v1.status
+    // Only v1 says that there are none.
+    v2.status = { ...status, ...(currentReplicas ? { currentReplicas } : {}) }
     const seen: types.MetricStatusV2[] = Array.isArray(current) ? current.map(raiseStatus) : []
     if (used !== undefined && !seen.some(({ resource }) => resource?.name === 'cpu'))
       seen.unshift({ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: used } } })
@@ -53,7 +53,7 @@ export function fromV2(v2: V2): V1 {
   if (cpu) v1.spec!.targetCPUUtilizationPercentage = cpu.resource!.target.averageUtilization!
   const others = metrics.filter((metric) => metric !== cpu)
   if (others.length > 0) annotations[METRICS] = JSON.stringify(others.map(flattenMetric))
-  if (behavior) annotations[BEHAVIOR] = JSON.stringify(upperKeys(behavior))
+  if (behavior) annotations[BEHAVIOR] = JSON.stringify({ ScaleUp: goRules(behavior.scaleUp), ScaleDown: goRules(behavior.scaleDown) })
   if (v2.status) {
     const { conditions, currentMetrics, ...status } = v2.status
     const seen = currentMetrics ?? []
@@ -132,12 +132,22 @@ function parse(text: string | undefined): unknown {
   }
 }
 
-/** The annotation was written with the field names of Go. */
-const upperKeys = (value: unknown): any => renameKeys(value, (key) => key[0]!.toUpperCase() + key.slice(1))
-const lowerKeys = (value: unknown): any => renameKeys(value, (key) => key[0]!.toLowerCase() + key.slice(1))
+/** The annotation is written with the field names of Go, and says what is not there. */
+function goRules(rules: types.HPAScalingRulesV2 | undefined): Json | null {
+  if (!rules) return null
+  const { stabilizationWindowSeconds, selectPolicy, policies, tolerance } = rules
+  return {
+    StabilizationWindowSeconds: stabilizationWindowSeconds ?? null,
+    SelectPolicy: selectPolicy ?? null,
+    Policies: policies?.map(({ type, value, periodSeconds }) => ({ Type: type, Value: value, PeriodSeconds: periodSeconds })) ?? null,
+    Tolerance: tolerance ?? null,
+  }
+}
 
-function renameKeys(value: unknown, rename: (key: string) => string): unknown {
-  if (Array.isArray(value)) return value.map((item) => renameKeys(item, rename))
+/** As JSON has the names; what is not there is left out. */
+function lowerKeys(value: unknown): any {
+  if (Array.isArray(value)) return value.map(lowerKeys)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key === '' ? key : rename(key), renameKeys(item, rename)]))
+  const present = Object.entries(value).filter(([, item]) => item !== null)
+  return Object.fromEntries(present.map(([key, item]) => [key && key[0]!.toLowerCase() + key.slice(1), lowerKeys(item)]))
 }
