@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
 import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
 import { HorizontalPodAutoscalerV2 as HorizontalPodAutoscaler } from '#api/kinds/autoscaling/horizontal-pod-autoscaler-v2.ts'
+import { Lease } from '#api/kinds/coordination/lease.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import type { Kind } from '#api/kind.ts'
 import type { KubeObject } from '#api/object.ts'
@@ -50,6 +51,18 @@ const cronJob = (name: string, schedule: string): CronJob => ({
 })
 
 const still = (options: ClusterOptions = {}) => startCluster({ nodes: 3, clock: virtual(), seed: 1, listen: false, ...options })
+
+test('startCluster keeps a Lease of its API server where somebody may look for it', async () => {
+  const leases = async (options: ClusterOptions) => {
+    await using cluster = await still(options)
+    await cluster.advance('11s')
+    return (await cluster.client.list(Lease, { namespace: 'kube-system' })).items
+  }
+  const [lease, ...others] = await leases({ listen: true })
+  assert.match(lease?.metadata?.name ?? '', /^apiserver-/)
+  assert.equal(lease?.spec?.renewTime, '2026-01-01T00:00:10.000000Z')
+  assert.deepEqual([others, await leases({ listen: false })], [[], []])
+})
 
 test('startCluster brings a deployment to rest', async () => {
   await using cluster = await still()

@@ -99,7 +99,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     log,
     ...(listen ? { listen: { tls: { key: pki.serving.key, cert: pki.serving.certificate, clientCa: pki.authority } } } : {}),
     extensions: (context) =>
-      clusterExtensions(context, { pki, serviceCidr: SERVICE_CIDR, advertiseAddress: '192.0.2.1', port: 6443, actorsAtWork: () => acting }),
+      clusterExtensions(context, {
+        pki,
+        serviceCidr: SERVICE_CIDR,
+        advertiseAddress: '192.0.2.1',
+        port: 6443,
+        private: !listen,
+        actorsAtWork: () => acting,
+      }),
   })
   const { signal } = stop
   const started = { signal, monotonic: () => clock.monotonic() }

@@ -42,6 +42,8 @@ export interface ClusterOptions {
   hostName?: string
   /** The store, where other API servers work on it, too. */
   shared?: Store | undefined
+  /** Answers nobody from outside this process. */
+  private?: boolean
   actorsAtWork?: ActorsAtWork
   access?: AccessOptions
   admission?: AdmissionOptions
@@ -72,6 +74,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     port,
     hostName: options.hostName ?? 'localhost',
     shared: options.shared !== undefined,
+    private: options.private === true,
     authority: pki.authority,
     frontProxyAuthority: pki.frontProxyAuthority,
   }

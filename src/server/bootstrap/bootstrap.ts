@@ -22,6 +22,8 @@ export interface BootstrapOptions extends Omit<SystemOptions, 'now' | 'servers'>
   hostName: string
   /** Other API servers work on the same store. */
   shared: boolean
+  /** Answers nobody from outside this process: there is no server to be found by its Lease. */
+  private?: boolean
 }
 
 /** As upstream looks after the API server's own service. */
@@ -67,7 +69,9 @@ async function removeLeftovers({ reader, writer, log }: ServerContext, desired: 
 export async function keep(context: ServerContext, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
   const lease = leaseOf(context, options)
   const { log } = context
-  const renew = async () => lease.renew().catch((error: unknown) => log.warn('the lease of this server is not renewed', { error }))
+  const renew = async () => {
+    if (!options.private) await lease.renew().catch((error: unknown) => log.warn('the lease of this server is not renewed', { error }))
+  }
   await renew()
   const [always, flow] = [namespaces(), flowControl()]
   const read = configMaps({ ...options, servers: [], now: context.clock.now() })
