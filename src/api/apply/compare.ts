@@ -2,7 +2,7 @@
 import { equal } from '#api/equal.ts'
 import type { Schema } from '#api/schema.ts'
 import { compareTexts } from '#lib/order.ts'
-import { type Fields, LEAF, NO_FIELDS, node, sorted } from './fields.ts'
+import { type Fields, LEAF, NO_FIELDS, node, sorted, sortedBy } from './fields.ts'
 import { isEmptyContainer, type Items, itemsOf, memberOf, type Shape, shapeOf } from './shape.ts'
 
 export interface Comparison {
@@ -55,7 +55,7 @@ function whole(schema: Schema | undefined, value: unknown): Fields {
   const fields: Record<string, Fields> = { '.': LEAF }
   if (shape === 'map') {
     const members = value as Record<string, unknown>
-    for (const key of sorted(Object.keys(members), compareTexts)) {
+    for (const key of sortedBy(Object.keys(members), compareTexts)) {
       if (members[key] === undefined) continue
       const member = memberOf(schema, key)
       fields[member.element] = whole(member.schema, members[key])

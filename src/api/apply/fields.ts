@@ -118,16 +118,20 @@ function sortedFields(fields: Fields): Fields {
   return result
 }
 
+export function sorted(elements: string[]): string[] {
+  return sortedBy(elements, compareElements)
+}
+
 /** Sorts in place. By insertion: there are few, and this runs with every write, where sort() would allocate. */
-export function sorted(elements: string[], compare = compareElements): string[] {
-  if (elements.length > 64) return elements.sort(compare)
-  for (let i = 1; i < elements.length; i++) {
-    const element = elements[i]!
+export function sortedBy<T>(items: T[], compare: (a: T, b: T) => number): T[] {
+  if (items.length > 64) return items.sort(compare)
+  for (let i = 1; i < items.length; i++) {
+    const item = items[i]!
     let at = i
-    for (; at > 0 && compare(elements[at - 1]!, element) > 0; at--) elements[at] = elements[at - 1]!
-    elements[at] = element
+    for (; at > 0 && compare(items[at - 1]!, item) > 0; at--) items[at] = items[at - 1]!
+    items[at] = item
   }
-  return elements
+  return items
 }
 
 const MAX_DEPTH = 256

@@ -2,7 +2,7 @@
 import { equal } from '#api/equal.ts'
 import type { ManagedFieldsEntry } from '#api/object.ts'
 import { goQuoted } from '#lib/go-text.ts'
-import { decodeFields, encodeFields, type Fields, isEmpty, union } from './fields.ts'
+import { decodeFields, encodeFields, type Fields, isEmpty, sortedBy, union } from './fields.ts'
 
 export interface Manager {
   manager: string
@@ -64,8 +64,7 @@ export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
       ...(subresource ? { subresource } : {}),
     })
   }
-  if (entries.length < 2) return entries
-  return entries.sort(compareEntries)
+  return sortedBy(entries, compareEntries)
 }
 
 function saysTheSame(entry: ManagedFieldsEntry, { manager, operation, apiVersion, subresource, time, fields }: Manager): boolean {

@@ -1,5 +1,6 @@
 // Asks the admission plugins that a request concerns, and notes how long each and each step took: upstream's names and buckets. Measured between
 // plugins, so that one reading of the clock serves two.
+import type { Kind } from '#api/kind.ts'
 import type { Clock } from '#lib/clock.ts'
 import { Histogram, type Series } from '#lib/histogram.ts'
 import type { MetricFamily } from '#lib/metric-family.ts'
@@ -7,8 +8,6 @@ import type { AdmissionPlugin, AdmissionRequest } from '#server/request.ts'
 import { target } from './refusal.ts'
 
 const BOUNDS = [0.005, 0.025, 0.1, 0.5, 1, 2.5]
-/** Custom resources come and go. */
-const MAX_CHAINS = 4096
 type Step = 'admit' | 'validate'
 
 interface Link {
@@ -18,6 +17,11 @@ interface Link {
 }
 
 interface Chain {
+  readonly step: Step
+  readonly operation: string
+  readonly resource: string
+  readonly group: string
+  readonly subresource: string
   links: readonly Link[]
   /** Of requests all let pass. */
   passed?: Series | undefined
@@ -48,8 +52,8 @@ export class AdmissionTimes {
     bounds: BOUNDS,
   })
 
-  /** Who is asked, by step, operation and target. */
-  readonly #chains = new Map<string, Chain>()
+  /** Who is asked. By kind, not by a text that every write would have to make. */
+  readonly #chains = new WeakMap<Kind, Chain[]>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -106,15 +110,18 @@ export class AdmissionTimes {
   }
 
   #chain(step: Step, plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Chain {
-    const what = target(request)
-    const key = `${step} ${request.operation} ${what}`
-    let chain = this.#chains.get(key)
-    if (!chain) {
-      const concerned = plugins.filter((plugin) => plugin[step] && (plugin.of?.includes(what) ?? true))
-      chain = { links: concerned.map((plugin) => ({ plugin })) }
-      if (this.#chains.size >= MAX_CHAINS) this.#chains.clear()
-      this.#chains.set(key, chain)
+    const { operation, kind, attributes } = request
+    const { resource, group, subresource } = attributes
+    let known = this.#chains.get(kind)
+    if (!known) this.#chains.set(kind, (known = []))
+    for (const chain of known) {
+      const sameAsk = chain.step === step && chain.operation === operation
+      if (sameAsk && chain.subresource === subresource && chain.resource === resource && chain.group === group) return chain
     }
+    const what = target(request)
+    const concerned = plugins.filter((plugin) => plugin[step] && (plugin.of?.includes(what) ?? true))
+    const chain: Chain = { step, operation, resource, group, subresource, links: concerned.map((plugin) => ({ plugin })) }
+    known.push(chain)
     return chain
   }
 

@@ -7,18 +7,18 @@ import { denied, target } from './refusal.ts'
 
 const IMMORTAL = new Set(['default', 'kube-system', 'kube-public'])
 /** Asked about, not created. */
-const QUESTIONS = new Set(['localsubjectaccessreviews.authorization.k8s.io'])
+const QUESTION = { plural: 'localsubjectaccessreviews', group: 'authorization.k8s.io' }
 
 export function namespaceLifecycle({ reader }: ServerContext): AdmissionPlugin {
   return {
     name: 'NamespaceLifecycle',
     admit(request) {
       const { attributes, operation } = request
-      const what = target(request)
-      if (operation === 'DELETE' && what === 'namespaces' && IMMORTAL.has(attributes.name))
+      if (operation === 'DELETE' && IMMORTAL.has(attributes.name) && target(request) === 'namespaces')
         throw denied(request, 'this namespace may not be deleted')
-      const name = attributes.namespace
-      if (operation === 'DELETE' || operation === 'CONNECT' || !name || attributes.resource === 'namespaces' || QUESTIONS.has(what)) return
+      const { namespace: name, resource } = attributes
+      if (operation === 'DELETE' || operation === 'CONNECT' || !name || resource === 'namespaces') return
+      if (resource === QUESTION.plural && attributes.group === QUESTION.group) return
       const look = () => reader.get(Namespace, { name })
       return onceThere(
         reader,

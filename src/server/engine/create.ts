@@ -82,7 +82,7 @@ async function createNamed(
   try {
     if (large) await nextTurn()
     if (write.dryRun) await refuseExisting(engine, write, object)
-    const stored = await persist(engine, write, { object, expected: 0, heavy })
+    const stored = await persist(engine, write, { object, heavy })
     effects.commit()
     return { stored, created: true }
   } catch (error) {

@@ -28,9 +28,10 @@ export async function deleteObject(
   { key, options }: { key: ObjectKey; options: DeletionOptions },
 ): Promise<Deleted> {
   const { kind } = write.resource
-  using place = engine.writeQueues.place(storageKey(write.resource, key))
+  const at = storageKey(write.resource, key)
+  using place = engine.writeQueues.place(at)
   for (;;) {
-    const stored = await current(engine, write.resource, key)
+    const stored = await current(engine, write.resource, at)
     if (!stored) throw notFoundError(kind, key.name)
     if (stored.bytes.length > LARGE_OBJECT_BYTES) await parseAhead(engine, write.resource, stored)
     const present = servedObject(write.resource, stored, engine.mirror.recent) as Mutable
@@ -75,7 +76,7 @@ async function attemptDelete(
   markDeleted(kind, next, { nowMs: engine.clock.now(), graceSeconds: grace })
   if (equal(next, present)) return { stored, gone: false }
   const heavy = isHeavy(write, next, { stored, present })
-  return { stored: await persist(engine, write, { object: next, expected: stored.revision, heavy }), gone: false }
+  return { stored: await persist(engine, write, { object: next, replaced: stored, heavy }), gone: false }
 }
 
 /** Refusals name the kind here, not the resource, as upstream's do. */

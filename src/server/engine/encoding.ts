@@ -25,15 +25,25 @@ export function orderedStorage({ kind, converts }: Encoded, object: KubeObject):
   return converts || !kind.schema.name ? storage : inGoOrder(storage, kind.schema, { kept: true })
 }
 
-/** What goes into the store. The buffer is exactly as large as its content: pooled slices would pin their whole slab. */
+/**
+ * What goes into the store: takes the object's resourceVersion away, unless it is frozen. The buffer is exactly as large as its content: pooled slices
+ * would pin their whole slab.
+ */
 export function bytesOf(object: KubeObject): Buffer {
-  // Copies made whole and then changed: members picked out are copied one by one.
-  const stored = beginsAsStored(object) ? { ...object } : headFirst(object)
-  stored.metadata = { ...object.metadata!, resourceVersion: undefined } as KubeObject['metadata'] & object
-  const text = JSON.stringify(stored)
+  const stored = withoutVersion(object)
+  const text = JSON.stringify(beginsAsStored(stored) ? stored : headFirst(stored))
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   bytes.write(text)
   return bytes
+}
+
+/** In place where it can be: most that is written has just been made for it. */
+function withoutVersion(object: KubeObject): KubeObject {
+  const metadata = object.metadata as { resourceVersion?: string | undefined }
+  if (metadata.resourceVersion === undefined) return object
+  if (Object.isFrozen(metadata)) return { ...object, metadata: { ...metadata, resourceVersion: undefined } as object }
+  metadata.resourceVersion = undefined
+  return object
 }
 
 const HEAD = ['kind', 'apiVersion', 'metadata']

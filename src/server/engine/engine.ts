@@ -87,10 +87,10 @@ export function handlerOf(engine: Engine, kind: Kind, subresource: string): Subr
   return engine.subresources.get(kind)?.get(subresource)
 }
 
-/** The present object, as fresh as any write acknowledged so far. */
-export async function current(engine: Engine, resource: StoredResource, key: ObjectKey): Promise<StoredObject | undefined> {
-  await engine.mirror.fresh()
-  const stored = resource.cache.get(storageKey(resource, key))
+/** The present object, as fresh as any write acknowledged so far. `key` is the store's. */
+export async function current({ mirror }: Engine, resource: StoredResource, key: string): Promise<StoredObject | undefined> {
+  await mirror.fresh()
+  const stored = resource.cache.get(key)
   return stored && isShownApart(resource) ? shown(resource, stored) : stored
 }
 

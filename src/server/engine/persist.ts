@@ -10,14 +10,15 @@ import type { Resource } from '#server/registry.ts'
 import { type Engine, storageKey, type Write } from './engine.ts'
 import { isShownApart, shown } from './shown.ts'
 
-/** Throws RevisionMismatch when the key is not at `expected` (0: absent). `object` is given away: it becomes the shared copy. */
+/** Throws RevisionMismatch when `replaced` is not what is there (absent: something is). `object` is given away: it becomes the shared copy. */
 export async function persist(
   engine: Engine,
   write: Write,
-  { object, expected, heavy }: { object: KubeObject; expected: number; heavy: boolean },
+  { object, replaced, heavy }: { object: KubeObject; replaced?: StoredObject; heavy: boolean },
 ): Promise<StoredObject> {
   const { resource } = write
-  const key = storageKey(resource, { namespace: object.metadata!.namespace ?? '', name: object.metadata!.name! })
+  const key = replaced?.key ?? storageKey(resource, { namespace: object.metadata!.namespace ?? '', name: object.metadata!.name! })
+  const expected = replaced?.revision ?? 0
   const converted = resource.conversion && (await resource.conversion.encode(resource, object))
   if (write.dryRun) return unstored(resource, { key, object, revision: expected })
   const large = heavy ? encodeInSlices(resource, object) : write.large ? encodeInSteps(resource, object) : undefined

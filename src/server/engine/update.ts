@@ -39,10 +39,11 @@ export interface Change {
 /** Tries as long as whoever asks waits: each time somebody else has got through. */
 export async function updateObject(engine: Engine, write: Write, { key, change }: { key: ObjectKey; change: Change }): Promise<Written> {
   const { kind } = write.resource
-  using place = engine.writeQueues.place(storageKey(write.resource, key))
+  const at = storageKey(write.resource, key)
+  using place = engine.writeQueues.place(at)
   if (change.waits && place.isCrowded) await place.turn()
   for (;;) {
-    const stored = await current(engine, write.resource, key)
+    const stored = await current(engine, write.resource, at)
     if (!stored && !change.create) throw await absent(kind, key, change)
     if (stored && stored.bytes.length > LARGE_OBJECT_BYTES) await parseAhead(engine, write.resource, stored)
     const present = stored && servedObject(write.resource, stored, engine.mirror.recent)
@@ -165,7 +166,7 @@ async function replace(engine: Engine, write: Write, { stored, present, next, ch
   if (large) await nextTurn()
   if ((same ?? isUnchanged(kind, next, present)) && (dryRun || !engine.store.isStale?.(stored.key))) return { stored, created: false }
   if (large) await nextTurn()
-  const written = await persist(engine, write, { object: next, expected: stored.revision, heavy })
+  const written = await persist(engine, write, { object: next, replaced: stored, heavy })
   effects.commit()
   return { stored: written, created: false }
 }

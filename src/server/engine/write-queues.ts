@@ -27,6 +27,7 @@ export class Place implements Disposable {
   readonly #queues: Map<string, Place[]>
   readonly #clock: Clock
   #wake: (() => void) | undefined
+  #queued = false
 
   constructor({ key, queues, clock }: { key: string; queues: Map<string, Place[]>; clock: Clock }) {
     this.#key = key
@@ -40,6 +41,7 @@ export class Place implements Disposable {
 
   /** Resolves when everyone before has had their turn, or they take too long. Keeps its place until it is given back. */
   async turn(): Promise<void> {
+    this.#queued = true
     const queue = this.#queues.get(this.#key) ?? []
     if (queue.length === 0) this.#queues.set(this.#key, queue)
     if (!queue.includes(this)) queue.push(this)
@@ -51,6 +53,7 @@ export class Place implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (!this.#queued) return
     const queue = this.#queues.get(this.#key)
     const at = queue?.indexOf(this) ?? -1
     if (!queue || at < 0) return
