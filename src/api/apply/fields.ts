@@ -59,8 +59,19 @@ export function intersection(left: Fields, right: Fields): Fields {
   return result
 }
 
+/** Whether the two have a member in common. */
+export function intersects(left: Fields, right: Fields): boolean {
+  for (const element in right) {
+    const own = element === '.' ? undefined : left[element]
+    const other = right[element]!
+    if (own && ((isMember(own) && isMember(other)) || intersects(own, other))) return true
+  }
+  return false
+}
+
 /** Like difference, but a member of `right` takes everything below it along. */
 export function recursiveDifference(left: Fields, right: Fields): Fields {
+  if (isEmpty(left)) return NO_FIELDS
   return childrenOf(left, right, recursiveDifferenceNodes)
 }
 
@@ -90,6 +101,10 @@ export function* pathsOf(fields: Fields, prefix: readonly string[] = []): Genera
 
 /** Sets that are known to be in the form they are stored: most managers own after a write what they owned before. */
 const encoded = new WeakSet<Fields>()
+
+export function isEncoded(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && encoded.has(value as Fields)
+}
 
 /** Sorted for storage, `.` first: equal sets become equal bytes. */
 export function encodeFields(fields: Fields): Fields {

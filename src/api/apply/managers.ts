@@ -17,7 +17,7 @@ export interface Manager {
 
 export type Managers = Map<string, Manager>
 
-const MAX_UPDATE_MANAGERS = 10
+export const MAX_UPDATE_MANAGERS = 10
 const OLD_UPDATES = 'ancient-changes'
 
 type Identity = Pick<Manager, 'manager' | 'operation' | 'apiVersion' | 'subresource'>
@@ -81,7 +81,8 @@ function saysTheSame(entry: ManagedFieldsEntry, { manager, operation, apiVersion
 
 const ORDER = ['operation', 'time', 'manager', 'apiVersion', 'subresource'] as const
 
-function compareEntries(a: ManagedFieldsEntry, b: ManagedFieldsEntry): number {
+/** In the order in which they are stored. */
+export function compareEntries(a: ManagedFieldsEntry, b: ManagedFieldsEntry): number {
   for (const field of ORDER) {
     const left = a[field] ?? ''
     const right = b[field] ?? ''

@@ -3,7 +3,10 @@ import { test } from 'node:test'
 import { clone, deepFreeze } from '#api/clone.ts'
 import { definition } from '#api/definitions.ts'
 import type { KubeObject } from '#api/object.ts'
-import { trackUpdate } from './track-update.ts'
+import { seededRandom } from '#lib/random.ts'
+import { settle } from './conversions.ts'
+import { trackingUpdate, trackUpdate } from './track-update.ts'
+import { ignoredFields } from './update.ts'
 
 const schema = definition('io.k8s.api.apps.v1.Deployment')
 const T0 = Date.UTC(2026, 0, 1)
@@ -152,4 +155,43 @@ test('trackUpdate keeps at most ten update managers, the oldest in ancient-chang
   const ancient = entries.find(({ manager }) => manager === 'ancient-changes')!
   assert.equal(ancient.time, at(3))
   assert.deepEqual(Object.keys((ancient.fieldsV1 as any)['f:metadata']['f:labels']), ['.', 'f:app', 'f:l1', 'f:l2', 'f:l3'])
+})
+
+test('trackUpdate finds without a look at the managers what it finds by one', () => {
+  const random = seededRandom(7)
+  const one = <T>(items: readonly T[]): T => items[Math.floor(random.float() * items.length)]!
+  const text = () => one(['a', 'b', 'c'])
+  const changes: ((object: any) => void)[] = [
+    (object) => ((object.metadata.labels ??= {})[text()] = text()),
+    (object) => delete object.metadata.labels?.[text()],
+    (object) => ((object.metadata.annotations ??= {})[text()] = text()),
+    (object) => (object.spec.replicas = random.float()),
+    (object) => delete object.spec.replicas,
+    (object) => (object.spec.template.spec.containers[0].image = text()),
+    (object) => (object.spec.template.spec.containers[0].env = [{ name: text(), value: text() }]),
+    (object) => (object.status = { ...object.status, [one(['replicas', 'readyReplicas'])]: random.float() }),
+    (object) => (object.status = { conditions: [{ type: text(), status: text() }] }),
+    (object) => delete object.status,
+    (object) => delete object.metadata.managedFields,
+    () => {},
+  ]
+  let again = 0
+  let live = deepFreeze(track(undefined, deployment(), 'm0'))
+  for (let second = 1; second < 3000; second++) {
+    const next = clone(live)
+    next.metadata!.managedFields = live.metadata!.managedFields!
+    for (let count = 0; count <= random.float() * 2; count++) one(changes)(next)
+    const subresource = one(['', 'status'])
+    const manager = `m${Math.floor(random.float() * 4)}`
+    const now = T0 + second * 500
+    const options = { schema, apiVersion: 'apps/v1', manager, subresource, ignored: ignoredFields(true, subresource), now }
+    const slow = { ...next, metadata: { ...next.metadata } }
+    settle(trackingUpdate(live, slow, { ...options, paced: true }), undefined)
+    trackUpdate(live, next, options)
+    assert.deepEqual(next.metadata!.managedFields, slow.metadata!.managedFields)
+    const [before, after] = [live, next].map((object) => object.metadata!.managedFields ?? [])
+    if (after!.filter((entry) => !before!.includes(entry)).length === 1 && after!.length === before!.length) again++
+    live = deepFreeze(next)
+  }
+  assert.ok(again > 300, `only ${again} times`)
 })

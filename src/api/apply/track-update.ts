@@ -2,21 +2,24 @@
 import { equal } from '#api/equal.ts'
 import type { KubeObject, ManagedFieldsEntry } from '#api/object.ts'
 import { formatTime } from '#lib/clock.ts'
+import { type Comparison, compareObjects } from './compare.ts'
 import { type Converting, PAUSE, settle } from './conversions.ts'
 import { createdFields } from './created-fields.ts'
 import { emptyObject, withEmptyStatus } from './empty-object.ts'
-import { type Fields, isEmpty, union } from './fields.ts'
+import { type Fields, isEmpty, NO_FIELDS, union } from './fields.ts'
 import {
   capUpdateManagers,
   decodeManagers,
   encodeManagers,
   identityOf,
   isReset,
+  MAX_UPDATE_MANAGERS,
   type Manager,
   type Managers,
   sameButForTimes,
 } from './managers.ts'
-import { type Ownership, takeOver, withoutNeverOwned } from './update.ts'
+import { ownedAgain } from './owned-again.ts'
+import { type Ownership, takeOver, withoutIgnored, withoutNeverOwned } from './update.ts'
 
 export interface TrackUpdateOptions extends Ownership {
   manager: string
@@ -35,17 +38,22 @@ export function trackUpdate(live: KubeObject | undefined, next: KubeObject, opti
 export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, options: TrackUpdateOptions): Converting<void> {
   const { manager, subresource = '', apiVersion, now, paced } = options
   const before = live?.metadata?.managedFields
+  const [from, bare] = bareObjects(live, next, options)
+  const compared = from && !paced ? comparedAtOnce(from, bare, options) : undefined
+  if (compared && before && mayBeOwnedAgain(before, next, subresource)) {
+    const again = ownedAgain(before, withoutIgnored(compared, options.ignored ?? NO_FIELDS), { manager, subresource, apiVersion, now })
+    if (again) return setManagedFields(next, again)
+  }
   if (paced) yield PAUSE
   const managers = managersFrom(before, next.metadata?.managedFields, subresource)
   if (paced) yield PAUSE
-  const [from, bare] = bareObjects(live, next, options)
   let tookSomething = false
   // An object nobody owns a field of stays so until someone applies to it.
   if (managers.size > 0 || !live) {
     const updater = identityOf({ manager, operation: 'Update', apiVersion, subresource })
     const fields =
       live || managers.size > 0
-        ? yield* changedFields(managers, { live: from, next: bare, updater, ...options })
+        ? yield* changedFields(managers, { live: from, next: bare, updater, compared, ...options })
         : createdFields(bare, options)
     if (paced) yield PAUSE
     tookSomething = !isEmpty(fields)
@@ -72,12 +80,32 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
 /** Taken from whoever had them. What the endpoint does not own is not among them. */
 function* changedFields(
   managers: Managers,
-  { live, next, ...ownership }: Ownership & { live: KubeObject | undefined; next: KubeObject; updater: string },
+  {
+    live,
+    next,
+    ...ownership
+  }: Ownership & {
+    live: KubeObject | undefined
+    next: KubeObject
+    updater: string
+    compared: Comparison | undefined
+  },
 ): Converting<Fields> {
   const { schema } = ownership
   const from = live ? withEmptyStatus(schema, live) : emptyObject(schema)
   const { comparison } = yield* takeOver(managers, from, withEmptyStatus(schema, next), ownership)
   return withoutNeverOwned(union(comparison.added, comparison.modified))
+}
+
+/** Not where others want a turn meanwhile. */
+function comparedAtOnce(live: KubeObject, next: KubeObject, { schema }: Ownership): Comparison {
+  return compareObjects(schema, withEmptyStatus(schema, live), withEmptyStatus(schema, next))
+}
+
+/** Whether it is the managers that are there who count, and not what a client says of them. */
+function mayBeOwnedAgain(before: readonly ManagedFieldsEntry[], { metadata }: KubeObject, subresource: string): boolean {
+  const given = metadata?.managedFields
+  return before.length > 0 && before.length <= MAX_UPDATE_MANAGERS && (subresource !== '' || given === undefined || given === before)
 }
 
 /** Without their managers. Where those are the very same they make no difference, and nothing needs to be copied; others see objects without. */

@@ -63,12 +63,12 @@ export function* takeOver(
   managers: Managers,
   live: KubeObject,
   next: KubeObject,
-  { self, updater, ...ownership }: Ownership & { self?: string; updater?: string },
+  { self, updater, ...ownership }: Ownership & { self?: string; updater?: string; compared?: Comparison | undefined },
 ): Converting<{ comparison: Comparison; conflicts: Conflict[] }> {
-  const { ignored = NO_FIELDS, schema, apiVersion, versions, paced } = ownership
+  const { ignored = NO_FIELDS, schema, apiVersion, versions, paced, compared } = ownership
   const without = (comparison: Comparison) => withoutIgnored(comparison, ignored)
   if (paced) yield PAUSE
-  const whole = compareObjects(schema, live, next)
+  const whole = compared ?? compareObjects(schema, live, next)
   if (paced) yield PAUSE
   const comparison = without(whole)
   // Where nothing changes nothing changes in any version.
