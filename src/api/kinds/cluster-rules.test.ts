@@ -101,6 +101,19 @@ const rows: Row[] = [
     ],
   ],
   [
+    HPA,
+    'a container with names it cannot have',
+    metric({
+      type: 'ContainerResource',
+      containerResource: { name: 'gpu', container: 'A', target: { type: 'Utilization', averageUtilization: 1 } },
+    }),
+    [
+      'spec.metrics[0].containerResource.name: Invalid value: "gpu": must be a standard resource type or fully qualified',
+      'spec.metrics[0].containerResource.name: Invalid value: "gpu": must be a standard resource for containers',
+      `spec.metrics[0].containerResource.container: Invalid value: "A": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`,
+    ],
+  ],
+  [
     'ClusterRole',
     'a selector out of form',
     set({ aggregationRule: { clusterRoleSelectors: [{ matchExpressions: [{ key: 'a', operator: 'Near' }] }] } }),

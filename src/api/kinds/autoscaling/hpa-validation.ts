@@ -1,10 +1,10 @@
 // Rules of autoscalers: bounds, metrics and their targets, scaling behaviour.
 import { type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type * as types from '#api/generated/types.ts'
-import { dnsSubdomain, pathSegment } from '#api/names.ts'
+import { dnsLabel, dnsSubdomain, pathSegment } from '#api/names.ts'
 import { isQuantity, quantityOf } from '#api/quantity.ts'
 import { checkMessages, checkNonNegative, checkOneOf, each, type Errors, presentMembers } from '#api/validation/checks.ts'
-import { checkQuantity } from '#api/validation/resources.ts'
+import { checkContainerResourceName, checkQuantity } from '#api/validation/resources.ts'
 
 /** In the order upstream looks for them: the first that is there is read. */
 const MEMBERS = ['object', 'external', 'pods', 'resource', 'containerResource'] as const
@@ -65,8 +65,10 @@ function checkMetric(metric: types.MetricSpecV2, path: string, errors: Errors): 
 function checkSource(metric: types.MetricSpecV2, member: Member, { path, errors }: { path: string; errors: Errors }): void {
   if (member === 'object') checkReference(metric.object!.describedObject, `${path}.describedObject`, errors)
   if (member === 'resource' || member === 'containerResource') {
-    if (!metric[member]!.name) errors.push(required(`${path}.name`, 'must specify a resource name'))
-    if (member === 'containerResource' && !metric[member]!.container) errors.push(required(`${path}.container`, 'must specify a container'))
+    const { name } = metric[member]!
+    if (!name) errors.push(required(`${path}.name`, 'must specify a resource name'))
+    else if (member === 'containerResource') checkContainerResourceName(`${path}.name`, name, errors)
+    if (member === 'containerResource') checkContainer(`${path}.container`, metric.containerResource!.container, errors)
   } else {
     const { name } = metric[member]!.metric ?? {}
     if (!name) errors.push(required(`${path}.metric.name`))
@@ -96,6 +98,11 @@ function checkSource(metric: types.MetricSpecV2, member: Member, { path, errors 
       if (utilization !== undefined && averageValue !== undefined)
         errors.push(forbidden(`${at}.averageValue`, 'may not set both a target raw value and a target utilization'))
   }
+}
+
+function checkContainer(path: string, container: string | undefined, errors: Errors): void {
+  if (!container) errors.push(required(path, 'must specify a container'))
+  else checkMessages(path, container, dnsLabel(container), errors)
 }
 
 const isPositive = (amount: string | undefined) => amount !== undefined && isQuantity(amount) && quantityOf(amount).sign > 0
