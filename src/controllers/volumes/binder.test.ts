@@ -240,6 +240,22 @@ test('persistentVolumeBinder tells claims the ways of access that their volume c
   assert.deepEqual(status?.capacity, { storage: '1Gi' })
 })
 
+test('persistentVolumeBinder binds volumes of the attributes asked for, and says which those are', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addVolume(cluster, 'plain', '1Gi', CSI)
+  await addVolume(cluster, 'gold', '5Gi', { ...CSI, volumeAttributesClassName: 'gold' })
+  await cluster.eventually(async () => (await phaseOf(cluster, 'gold')) === 'Available')
+  await addClaim(cluster, 'a', '1Gi', { volumeAttributesClassName: 'gold' })
+  const { spec, status } = await bound(cluster, 'a')
+  assert.deepEqual([spec?.volumeName, status?.currentVolumeAttributesClassName], ['gold', 'gold'])
+  // From now on that is its driver's business.
+  const key = { namespace, name: 'a' }
+  const patch = { status: { currentVolumeAttributesClassName: 'silver' } }
+  await cluster.client.patch(PersistentVolumeClaim, key, { type: 'merge', patch }, { subresource: 'status' })
+  await cluster.advance(1000)
+  assert.equal((await claimOf(cluster, 'a')).status?.currentVolumeAttributesClassName, 'silver')
+})
+
 test('persistentVolumeBinder has a volume deleted that was made for a claim which found another', async (t) => {
   const cluster = await startTestCluster(t, { only })
   await addVolume(cluster, 'first', '1Gi')

@@ -173,16 +173,24 @@ function tellModes(volume: PersistentVolume, claim: PersistentVolumeClaim, { eve
   return AGAIN
 }
 
-/** Without a volume a claim has neither size nor ways of access. Its size is that of the volume once; then others tell it. */
+/** Without a volume a claim has neither size nor ways of access. Size and attributes are those of the volume once; then others tell them. */
 async function setClaimStatus(
   claim: PersistentVolumeClaim,
   { phase, volume }: { phase: string; volume?: PersistentVolume },
   { client }: ControllerContext,
 ): Promise<void> {
-  const { accessModes: _, capacity: present, ...rest } = claim.status ?? {}
+  const { accessModes: _, capacity: present, currentVolumeAttributesClassName: before, ...rest } = claim.status ?? {}
+  const begins = volume && rest.phase !== phase
   const accessModes = volume?.spec?.accessModes
-  const capacity = volume && (rest.phase === phase ? present : volume.spec?.capacity)
-  const status = { ...rest, phase, ...(accessModes ? { accessModes } : {}), ...(capacity ? { capacity } : {}) }
+  const capacity = begins ? volume.spec?.capacity : volume && present
+  const current = begins ? volume.spec?.volumeAttributesClassName : before
+  const status = {
+    ...rest,
+    phase,
+    ...(accessModes ? { accessModes } : {}),
+    ...(capacity ? { capacity } : {}),
+    ...(current === undefined ? {} : { currentVolumeAttributesClassName: current }),
+  }
   if (!equal(status, claim.status)) await client.update(PersistentVolumeClaim, { ...claim, status }, { subresource: 'status' })
 }
 
