@@ -2,6 +2,7 @@
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import type {
   Affinity,
+  NodeAffinity,
   NodeSelector,
   NodeSelectorTerm,
   PodAffinityTerm,
@@ -47,22 +48,23 @@ function checkNodeTerm({ matchExpressions, matchFields }: NodeSelectorTerm, path
   })
 }
 
+function checkWeight(weight = 0, path: string, errors: Errors): void {
+  if (weight <= 0 || weight > 100) errors.push(invalid(`${path}.weight`, weight, 'must be in the range 1-100'))
+}
+
+export function validateNodeAffinity(affinity: NodeAffinity, path: string): FieldError[] {
+  const { requiredDuringSchedulingIgnoredDuringExecution: hard, preferredDuringSchedulingIgnoredDuringExecution: soft } = affinity
+  const errors = validateNodeSelector(hard, `${path}.requiredDuringSchedulingIgnoredDuringExecution`)
+  each(soft, `${path}.preferredDuringSchedulingIgnoredDuringExecution`, ({ weight, preference }, where) => {
+    checkWeight(weight, where, errors)
+    checkNodeTerm(preference ?? {}, `${where}.preference`, errors, false)
+  })
+  return errors
+}
+
 export function validateAffinity(affinity: Affinity | undefined, path: string): FieldError[] {
-  const errors: FieldError[] = []
   const { nodeAffinity, podAffinity, podAntiAffinity } = affinity ?? {}
-  const checkWeight = (weight = 0, at: string) => {
-    if (weight <= 0 || weight > 100) errors.push(invalid(`${at}.weight`, weight, 'must be in the range 1-100'))
-  }
-  if (nodeAffinity) {
-    const at = `${path}.nodeAffinity`
-    const hard = nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution
-    errors.push(...validateNodeSelector(hard, `${at}.requiredDuringSchedulingIgnoredDuringExecution`))
-    const soft = nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution
-    each(soft, `${at}.preferredDuringSchedulingIgnoredDuringExecution`, ({ weight, preference }, where) => {
-      checkWeight(weight, where)
-      checkNodeTerm(preference ?? {}, `${where}.preference`, errors, false)
-    })
-  }
+  const errors = nodeAffinity ? validateNodeAffinity(nodeAffinity, `${path}.nodeAffinity`) : []
   for (const [name, rules] of [
     ['podAffinity', podAffinity],
     ['podAntiAffinity', podAntiAffinity],
@@ -72,7 +74,7 @@ export function validateAffinity(affinity: Affinity | undefined, path: string): 
     each(hard, `${at}.requiredDuringSchedulingIgnoredDuringExecution`, (term, where) => checkPodTerm(term, where, errors))
     const soft = rules?.preferredDuringSchedulingIgnoredDuringExecution
     each(soft, `${at}.preferredDuringSchedulingIgnoredDuringExecution`, ({ weight, podAffinityTerm }, where) => {
-      checkWeight(weight, where)
+      checkWeight(weight, where, errors)
       checkPodTerm(podAffinityTerm ?? { topologyKey: '' }, `${where}.podAffinityTerm`, errors)
     })
   }

@@ -216,6 +216,21 @@ const refused: [title: string, Record<string, unknown>, RegExp][] = [
     { profiles: [args('NodeResourcesFit', { scoringStrategy: { kind: 'Best' } })] },
     /^strict decoding error: decoding \.profiles\[0\]\.pluginConfig\[0\]: strict decoding error: decoding args for plugin NodeResourcesFit: strict decoding error: unknown field "scoringStrategy\.kind"$/,
   ],
+  [
+    'affinity that nodes cannot have',
+    {
+      profiles: [
+        args('NodeAffinity', {
+          addedAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: {
+              nodeSelectorTerms: [{ matchExpressions: [{ key: 'zone', operator: 'Is', values: ['x'] }] }],
+            },
+          },
+        }),
+      ],
+    },
+    /addedAffinity\.requiredDuring\w+\.nodeSelectorTerms\[0\]\.matchExpressions\[0\]\.operator: Invalid value: "Is": not a valid selector operator/,
+  ],
   ['parts of seconds', { podInitialBackoffSeconds: 1.5 }, /podInitialBackoffSeconds: must be a whole number/],
   [
     'renewals that come later than they must',

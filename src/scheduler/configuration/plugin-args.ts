@@ -3,6 +3,7 @@ import { ConfigurationError, misfits, parseDuration, type Shape } from '#api/con
 import type { NodeAffinity } from '#api/generated/types.ts'
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#api/field-error.ts'
 import { qualifiedName } from '#api/names.ts'
+import { validateNodeAffinity } from '#api/validation/affinity.ts'
 import type { DefaultConstraint } from '#scheduler/plugins/pod-topology-spread.ts'
 import {
   leastAllocated,
@@ -78,15 +79,7 @@ const ARGS: Readonly<Record<string, Args>> = {
     shape: { addedAffinity: AFFINITY },
     read({ addedAffinity }: { addedAffinity?: NodeAffinity }, at, errors) {
       if (!addedAffinity) return {}
-      const { requiredDuringSchedulingIgnoredDuringExecution: hard, preferredDuringSchedulingIgnoredDuringExecution: soft } = addedAffinity
-      const path = `${at}.addedAffinity`
-      if (hard && !hard.nodeSelectorTerms?.length)
-        errors.push(
-          required(`${path}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`, 'must have at least one node selector term'),
-        )
-      for (const [i, { weight }] of (soft ?? []).entries())
-        if (!(weight >= 1 && weight <= 100))
-          errors.push(invalid(`${path}.preferredDuringSchedulingIgnoredDuringExecution[${i}].weight`, weight, 'must be in the range 1-100'))
+      errors.push(...validateNodeAffinity(addedAffinity, `${at}.addedAffinity`))
       return { addedAffinity }
     },
   },
