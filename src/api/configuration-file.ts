@@ -29,7 +29,14 @@ export function parseConfiguration(
     throw new ConfigurationError(
       `no kind ${JSON.stringify(given)} is registered for version ${JSON.stringify(apiVersion)}: say kind ${kind}, apiVersion ${group}/${versions[0]}`,
     )
-  return value as Record<string, unknown>
+  return withoutNulls(value) as Record<string, unknown>
+}
+
+/** Fields that are null are not there; items of lists are what they are. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls)
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).flatMap(([field, part]) => (part === null ? [] : [[field, withoutNulls(part)]])))
 }
 
 /** What an object may hold: nothing further, or fields with shapes of their own; a list's shape is that of its items. */
@@ -38,7 +45,10 @@ export type Shape = 'text' | 'flag' | 'number' | 'integer' | 'duration' | 'anyth
 /** Collects what does not fit, in the words of upstream's strict decoder. */
 export function misfits(value: unknown, shape: Shape, path = ''): string[] {
   if (value === undefined || value === null || shape === 'anything') return []
-  if (shape === 'text' || shape === 'duration') return typeof value === 'string' ? [] : [`${path}: must be a string`]
+  if (shape === 'text' || shape === 'duration') {
+    if (typeof value !== 'string') return [`${path}: must be a string`]
+    return shape === 'text' || parseGoDuration(value) !== undefined ? [] : [`${path}: time: invalid duration ${JSON.stringify(value)}`]
+  }
   if (shape === 'flag') return typeof value === 'boolean' ? [] : [`${path}: must be true or false`]
   if (shape === 'integer') return Number.isInteger(value) ? [] : [`${path}: must be a whole number`]
   if (shape === 'number') return typeof value === 'number' ? [] : [`${path}: must be a number`]

@@ -34,6 +34,15 @@ test('parseSchedulerConfiguration takes an empty list of profiles for none', () 
   assert.equal(file({ profiles: [] }).profiles[0]!.schedulerName, 'default-scheduler')
 })
 
+test('parseSchedulerConfiguration takes what is null for absent', () => {
+  const nothing = { profiles: null, extenders: null, leaderElection: null, clientConnection: null, percentageOfNodesToScore: null }
+  assert.equal(file(nothing).leaderElection, undefined)
+  const sets = { multiPoint: null, score: { enabled: null, disabled: null } }
+  const fit = args('NodeResourcesFit', { scoringStrategy: { type: 'MostAllocated', resources: null } })
+  assert.deepEqual(plugins(first({ plugins: sets, ...fit })).toSorted(), plugins(defaultProfile()).toSorted())
+  assert.equal(first({ pluginConfig: [{ name: 'NodeResourcesFit', args: null }] }).schedulerName, 'default-scheduler')
+})
+
 test('parseSchedulerConfiguration minds nothing about an election nobody stands for', () => {
   assert.equal(
     file({ leaderElection: { leaderElect: false, leaseDuration: '5s', resourceLock: 'endpoints' } }).leaderElection!.leaderElect,
@@ -231,6 +240,7 @@ const refused: [title: string, Record<string, unknown>, RegExp][] = [
     },
     /addedAffinity\.requiredDuring\w+\.nodeSelectorTerms\[0\]\.matchExpressions\[0\]\.operator: Invalid value: "Is": not a valid selector operator/,
   ],
+  ['times that are none', { extenders: [{ urlPrefix: 'http://e', httpTimeout: '1x' }] }, /httpTimeout: time: invalid duration "1x"/],
   ['parts of seconds', { podInitialBackoffSeconds: 1.5 }, /podInitialBackoffSeconds: must be a whole number/],
   [
     'renewals that come later than they must',
@@ -335,6 +345,28 @@ test('PodTopologySpread spreads pods that say nothing as the file says', () => {
   assert.equal(
     outcome(pod, cluster, profile),
     "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match pod topology spread constraints.",
+  )
+})
+
+test('PodTopologySpread heeds the policies of constraints that the file gives all pods', () => {
+  const constraint = { topologyKey: 'zone', maxSkew: 1, whenUnsatisfiable: 'DoNotSchedule' }
+  const spreading = (own: object) => {
+    const defaultConstraints = [{ ...constraint, ...own }]
+    return first(args('PodTopologySpread', { defaultingType: 'List', defaultConstraints }))
+  }
+  const tainted = { spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } }
+  const there = podOf('q', { labels: { app: 'p' } })
+  const cluster = clusterOf(
+    [nodeOf('a', { labels: { zone: 'x' } }), nodeOf('b', { ...tainted, labels: { zone: 'y' } })],
+    [{ ...there, spec: { ...there.spec!, nodeName: 'a' } }],
+  )
+  cluster.siblingsOf = () => ({ requirements: [{ key: 'app', operator: 'in', values: ['p'] }] })
+  const pod = podOf('p', { labels: { app: 'p' } })
+  assert.match(outcome(pod, cluster, spreading({})), /1 node\(s\) didn't match pod topology spread constraints/)
+  assert.equal(outcome(pod, cluster, spreading({ nodeTaintsPolicy: 'Honor' })), 'a')
+  assert.match(
+    outcome(pod, cluster, spreading({ nodeTaintsPolicy: 'Honor', minDomains: 2 })),
+    /1 node\(s\) didn't match pod topology spread/,
   )
 })
 

@@ -70,7 +70,18 @@ const ARGS: Readonly<Record<string, Args>> = {
   },
   PodTopologySpread: {
     shape: {
-      defaultConstraints: [{ topologyKey: 'text', maxSkew: 'integer', whenUnsatisfiable: 'text', labelSelector: 'anything' }],
+      defaultConstraints: [
+        {
+          topologyKey: 'text',
+          maxSkew: 'integer',
+          minDomains: 'integer',
+          whenUnsatisfiable: 'text',
+          labelSelector: 'anything',
+          matchLabelKeys: ['text'],
+          nodeAffinityPolicy: 'text',
+          nodeTaintsPolicy: 'text',
+        },
+      ],
       defaultingType: 'text',
     },
     read: readSpread,
