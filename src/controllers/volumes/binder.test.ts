@@ -328,7 +328,11 @@ test('persistentVolumeBinder names the pods whose placing it waits for', async (
     volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'waiting' } }],
   }
   await eventually(() => client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: { namespace, name: 'user' }, spec }))
-  await eventually(async () => (await cluster.events('waiting')).includes('WaitForPodScheduled: waiting for pod user to be scheduled'))
+  // With its next look, not with whatever becomes of the pod.
+  await cluster.advance(16_000)
+  const { items } = await client.list(CoreEvent, { namespace })
+  const told = items.filter(({ reason }) => reason === 'WaitForPodScheduled').map(({ message, count }) => [message, count])
+  assert.deepEqual(told, [['waiting for pod user to be scheduled', 1]])
 })
 
 test('claimProtectionController keeps a claim that a pod uses, and volumeProtectionController a volume that is bound', async (t) => {

@@ -11,7 +11,6 @@ import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { equal } from '#api/equal.ts'
 import { BIND_COMPLETED_ANNOTATION, BOUND_BY_CONTROLLER_ANNOTATION, SELECTED_NODE_ANNOTATION } from '#api/well-known.ts'
-import { claimsOf } from './attachments.ts'
 import { bestMatch } from './matching.ts'
 import { defaultClass, provision, tellWaiting } from './provisioning.ts'
 import { isProvisioned, reclaim, setVolumePhase } from './reclaim.ts'
@@ -31,12 +30,9 @@ export const persistentVolumeBinder: Controller = {
     itself(PersistentVolume),
     mapped(PersistentVolume, claimsFor),
     mapped(PersistentVolumeClaim, volumesFor),
-    // What a claim waits for changes with the pods that wait for it.
-    mapped(Pod, (pod, informers) =>
-      pod.spec?.nodeName ? [] : claimsOf(pod).filter((key) => isPending(informers.of(PersistentVolumeClaim).get(key))),
-    ),
     mapped(StorageClass, (_, informers) => unboundClaims(informers).map((claim) => keyOf(claim))),
   ],
+  reads: [Pod],
   async reconcile(key, context) {
     // Volumes have no namespace, claims always do.
     if (key.namespace === undefined) return syncVolume(key, context)
@@ -207,10 +203,6 @@ function claimsFor(volume: PersistentVolume, informers: Informers): ObjectKey[] 
   return unboundClaims(informers)
     .filter((claim) => (storageClassOf(claim) ?? '') === (storageClassOf(volume) ?? '') || claim.spec?.volumeName === volume.metadata?.name)
     .map((claim) => keyOf(claim))
-}
-
-function isPending(claim: PersistentVolumeClaim | undefined): boolean {
-  return claim?.status?.phase === 'Pending'
 }
 
 function volumesFor(claim: PersistentVolumeClaim): ObjectKey[] {
