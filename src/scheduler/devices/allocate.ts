@@ -105,10 +105,21 @@ class Search {
   }
 
   run(): Pick[][] | undefined {
+    for (const open of this.#claims)
+      for (const { alternatives } of open.requests) for (const one of alternatives) if (one.count === undefined) this.#checkPools(open, one)
     const found = this.#from(0, 0)
     const picks = this.#picks.map((own) => [...own])
     for (const own of this.#picks) while (own.length) this.#drop(own)
     return found ? picks : undefined
+  }
+
+  /** What all devices of a pool are nobody knows while it is renewed. */
+  #checkPools({ claim: { metadata } }: OpenClaim, { name }: Alternative): void {
+    const { pools, node } = this.#options
+    const pool = pools.find(({ unsound, devices }) => unsound && devices.some((device) => isUsableOn(device, node)))
+    if (!pool) return
+    const request = `claim ${metadata?.namespace}/${metadata?.name}, request ${name.slice(name.indexOf('/') + 1)}`
+    throw new Error(`${request}: asks for all devices, but resource pool ${pool.driver}/${pool.name} is currently ${pool.unsound}`)
   }
 
   /** Whether this request and all after it can be met. */
@@ -142,13 +153,7 @@ class Search {
       while (this.#picks[claim]!.length > before) this.#drop(this.#picks[claim]!)
       return false
     }
-    // Of a pool that is being renewed nobody knows what all of it is.
-    if (
-      candidates.length === 0 ||
-      this.#options.pools.some(({ sound, devices }) => !sound && devices.some((one) => this.#suits(alternative, one)))
-    )
-      return false
-    if (!candidates.every((candidate) => this.#take(alternative, candidate, claim))) return undo()
+    if (candidates.length === 0 || !candidates.every((candidate) => this.#take(alternative, candidate, claim))) return undo()
     return this.#from(claim, request + 1) || undo()
   }
 
@@ -156,7 +161,7 @@ class Search {
     let candidates = this.#candidates.get(alternative)
     if (!candidates) {
       candidates = this.#options.pools.flatMap((pool) =>
-        pool.sound ? pool.devices.flatMap((device) => (this.#suits(alternative, device) ? [{ pool, device }] : [])) : [],
+        pool.unsound ? [] : pool.devices.flatMap((device) => (this.#suits(alternative, device) ? [{ pool, device }] : [])),
       )
       // Devices that are ready come before those that must be made ready first.
       candidates.sort(

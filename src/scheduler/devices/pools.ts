@@ -18,8 +18,8 @@ export interface PooledDevice {
 export interface Pool {
   readonly driver: string
   readonly name: string
-  /** Every slice of it is known, and no device comes twice. */
-  readonly sound: boolean
+  /** Not every slice of it is known, or a device comes twice: nothing is given of it. */
+  readonly unsound: 'being updated' | 'invalid' | undefined
   readonly devices: readonly PooledDevice[]
   /** What the devices share: set -> counter -> nano-units. */
   readonly counters: ReadonlyMap<string, ReadonlyMap<string, bigint>>
@@ -53,8 +53,9 @@ function poolOf(slices: readonly ResourceSlice[]): Pool {
   for (const { spec } of ordered)
     for (const { name, counters: own } of spec!.sharedCounters ?? [])
       counters.set(name, new Map(Object.entries(own).map(([counter, { value }]) => [counter, quantityOf(value).nanos])))
-  const isWhole = slices.length === pool.resourceSliceCount && new Set(devices.map(({ id }) => id)).size === devices.length
-  return { driver, name: pool.name, sound: isWhole, devices, counters }
+  const isDouble = new Set(devices.map(({ id }) => id)).size < devices.length
+  const unsound = slices.length !== pool.resourceSliceCount ? 'being updated' : isDouble ? 'invalid' : undefined
+  return { driver, name: pool.name, unsound, devices, counters }
 }
 
 /** Whether pods on the node can use the device. */

@@ -56,6 +56,8 @@ const cases: [Plugin, title: string, PodShape, ClusterChange, boolean][] = [
   [nodeResourcesFit(), 'one that is too small', { cpu: '9' }, added(), false],
   [nodeResourcesFit(), 'one that grew enough', { cpu: '4' }, changed({ cpu: '2' }, { cpu: '4' }), true],
   [nodeResourcesFit(), 'one that grew too little', { cpu: '4' }, changed({ cpu: '2' }, { cpu: '3' }), false],
+  [nodeResourcesFit(), 'one that grew in something else', { cpu: '4' }, changed({}, { memory: '9Gi' }), false],
+  [nodeResourcesFit(), 'one that takes more pods', { cpu: '4' }, changed({}, { pods: '111' }), true],
   [nodeResourcesFit(), 'one that is what it was', { cpu: '4' }, changed({}, taint('k')), false],
   [nodeResourcesFit(), 'one with too few devices', gpu, added({ more: { 'example.com/gpu': '1' } }), false],
   [nodeResourcesFit(), 'one with devices', gpu, added({ more: { 'example.com/gpu': '2' } }), true],

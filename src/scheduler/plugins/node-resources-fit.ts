@@ -1,6 +1,6 @@
 // What the pod asks for must be free on the node; which nodes are preferred says the strategy (those with more left, unless told otherwise).
-import { equal } from '#api/equal.ts'
 import type { Node } from '#api/kinds/core/node.ts'
+import { quantityValue } from '#api/quantity.ts'
 import type { Delegated } from '#scheduler/devices/extended-resources.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { Plugin, Refusal } from '#scheduler/plugin.ts'
@@ -31,11 +31,11 @@ export function nodeResourcesFit(options: NodeResourcesFitOptions = {}): Plugin 
       return scalars ? `${plain} ${JSON.stringify([...scalars])}` : plain
     },
     helps(change, pod) {
-      if (change.type === 'object') return change.kind === 'DeviceClass'
+      if (change.type === 'object') return change.kind === 'DeviceClass' && pod.requests.scalars !== undefined
       if (change.type === 'pod gone') return true
       if (change.type === 'pod changed') return [...change.freed].some((name) => amountOf(pod.requests, name) > 0)
-      if (change.type !== 'node' || equal(change.node.status?.allocatable, change.previous?.status?.allocatable)) return false
-      return mayFit(pod, change.node, ignored)
+      if (change.type !== 'node') return false
+      return mayFit(pod, change.node, ignored) && (!change.previous || hasGrown(pod, change.node, change.previous))
     },
   }
 }
@@ -46,6 +46,16 @@ function mayFit({ requests }: PodInfo, { status }: Node, ignored: ((name: string
   const { scalars: wanted } = requests
   if (requests.milliCpu > milliCpu || requests.memory > memory || requests.ephemeralStorage > ephemeralStorage) return false
   return [...(wanted ?? [])].every(([name, amount]) => ignored?.(name) || !scalars?.has(name) || amount <= scalars.get(name)!)
+}
+
+/** Whether there is more of what the pod asks for, or room for more pods. */
+function hasGrown({ requests }: PodInfo, { status }: Node, { status: before }: Node): boolean {
+  const [now, then] = [parseResources(status?.allocatable), parseResources(before?.allocatable)]
+  const names = ['cpu', 'memory', 'ephemeral-storage', ...(requests.scalars?.keys() ?? [])]
+  return (
+    names.some((name) => amountOf(requests, name) > 0 && amountOf(now, name) > amountOf(then, name)) ||
+    quantityValue(status?.allocatable?.pods) > quantityValue(before?.allocatable?.pods)
+  )
 }
 
 function insufficient(
