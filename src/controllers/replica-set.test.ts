@@ -131,3 +131,26 @@ test('replicaSetController replaces pods that nodes refuse ever more slowly, and
   await advance(300_000)
   await eventually(async () => (await client.get(ReplicaSet, key)).status?.readyReplicas === 2)
 })
+
+test('replicaSetController comes to rest where the server has no room for the pods that are missing, and goes on when it has', async (t) => {
+  let made = 0
+  const cluster = await startTestCluster(t, { only, room: () => (made < 100 ? undefined : 'there are 100 pods') })
+  const { client, eventually, informers } = cluster
+  const pods = informers.of(Pod)
+  pods.subscribe(() => (made = pods.list(namespace).length))
+  await client.create(ReplicaSet, replicaSet(2 ** 31 - 1))
+  const failure = await eventually(async () => (await client.get(ReplicaSet, key)).status?.conditions?.[0])
+  assert.deepEqual(
+    [failure.type, failure.reason, failure.message],
+    ['ReplicaFailure', 'FailedCreate', 'the server is full: there are 100 pods'],
+  )
+  await cluster.advance(3_600_000)
+  const [before, passes] = [made, cluster.reconciles()]
+  assert.ok(before >= 100 && before < 1000, `${before} pods`)
+  await cluster.advance(3_600_000)
+  assert.equal(made, before)
+  assert.ok(cluster.reconciles() - passes < 10, 'it asks again and again')
+  await client.patch(ReplicaSet, key, { type: 'merge', patch: { spec: { replicas: 3 } } })
+  await eventually(async () => (await client.get(ReplicaSet, key)).status?.replicas === 3)
+  await eventually(async () => (await client.get(ReplicaSet, key)).status?.conditions === undefined)
+})

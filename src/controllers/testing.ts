@@ -18,6 +18,7 @@ import { startAll } from '#lib/service.ts'
 import { createVirtualClock, type VirtualClock } from '#lib/virtual-clock.ts'
 import { clusterExtensions } from '#server/cluster-extensions.ts'
 import type { Pki } from '#server/pki/pki.ts'
+import type { Room } from '#server/engine/room.ts'
 import type { ServerContext } from '#server/request.ts'
 import { startTestServer } from '#server/testing.ts'
 import { type ControllersOptions, controllerServices } from './controllers.ts'
@@ -53,10 +54,10 @@ const STEP_MS = 20
 const STEPS = 400
 const PATIENT_STEPS = 300
 
-/** `only`: names of the controllers to run; all by default. `runPods`: a stand-in for scheduler and nodes that makes pods Ready. */
+/** `only`: names of the controllers to run; all by default. `runPods`: a stand-in for scheduler and nodes that makes pods Ready. `room`: for new objects. */
 export async function startTestCluster(
   t: TestContext,
-  options: { only?: readonly string[]; runPods?: boolean; controllers?: Partial<ControllersOptions> } = {},
+  options: { only?: readonly string[]; runPods?: boolean; room?: Room; controllers?: Partial<ControllersOptions> } = {},
 ): Promise<TestCluster> {
   const clock = createVirtualClock()
   const random = seededRandom(1)
@@ -64,7 +65,7 @@ export async function startTestCluster(
   const log = createLogger({ write: (line) => void warnings.push(line), now: () => clock.now(), level: 'warn' })
   const extensions = (context: ServerContext) =>
     clusterExtensions(context, { pki, serviceCidr: '10.96.0.0/12', advertiseAddress: '192.0.2.1', port: 6443 })
-  const server = await startTestServer({ clock, random, extensions })
+  const server = await startTestServer({ clock, random, extensions, ...(options.room ? { room: options.room } : {}) })
   const cleanUp = new AsyncDisposableStack()
   t.after(() => cleanUp.disposeAsync())
   cleanUp.use(server)

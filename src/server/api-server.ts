@@ -43,6 +43,7 @@ import { buildVersion, versionEndpoint } from './endpoints/version.ts'
 import { zPageEndpoints } from './endpoints/zpages.ts'
 import type { Engine } from './engine/engine.ts'
 import { expireEvents } from './engine/event-expiry.ts'
+import { processRoom, type Room } from './engine/room.ts'
 import { WriteQueues } from './engine/write-queues.ts'
 import { audit, auditRefusals } from './http/audit.ts'
 import { authenticate, impersonate } from './http/authentication.ts'
@@ -88,6 +89,8 @@ export interface ApiServerOptions {
   extensions?(context: ServerContext): ServerExtensions
   /** How many requests are served at once, shared out by priority and fairness. */
   seats?: number
+  /** Whether new objects find room; absent: as the memory of this process allows. */
+  room?: Room
   endpoints?: readonly Endpoint[]
   /** Origins whose pages may talk to this server from a browser; absent: none but its own. */
   allowedOrigins?: readonly Pattern[]
@@ -180,6 +183,7 @@ class Server implements ApiServer {
     const extended: Engine = {
       ...engine,
       writeQueues: new WriteQueues(clock),
+      room: options.room ?? processRoom(),
       authorizer: undefined,
       admission: [],
       admissionTimes: new AdmissionTimes(clock),

@@ -12,6 +12,7 @@ import { type Engine, hasStatus, type Mutable, storageKey, type Write, type Writ
 import { recordCreate } from './field-managers.ts'
 import { Effects, hookContext, refuseInvalid } from './hooks.ts'
 import { persist } from './persist.ts'
+import { refuseWithoutRoom } from './room.ts'
 import { applyDefaults, emptyStatus } from './schema.ts'
 import { clone } from '#api/clone.ts'
 
@@ -28,6 +29,7 @@ interface CreateOptions {
 
 /** `sent` is decoded, defaulted and the engine's to keep. */
 export async function createObject(engine: Engine, write: Write, sent: KubeObject, options: CreateOptions = {}): Promise<Written> {
+  refuseWithoutRoom(engine.room, write)
   const object = sent as Mutable
   const meta = (object.metadata ??= {})
   settleNamespace(write, object)

@@ -11,6 +11,7 @@ import type { Registry, StoredResource } from '#server/registry.ts'
 import type { AdmissionPlugin, Annotate, Authorizer, RequestAttributes, SubresourceHandler, Within, WriteHook } from '#server/request.ts'
 import type { StoreMirror } from '#server/cache/store-mirror.ts'
 import type { StoredObject } from '#server/cache/stored-object.ts'
+import type { Room } from './room.ts'
 import { isShownApart, shown } from './shown.ts'
 import type { Store } from '#store/store.ts'
 import type { WriteQueues } from './write-queues.ts'
@@ -24,6 +25,8 @@ export interface Engine {
   readonly log: Logger
   readonly bodies: BodyReader
   readonly writeQueues: WriteQueues
+  /** For objects that are not there yet. */
+  readonly room: Room
   /** Asked here only where one request turns out to be another: an update that creates. */
   readonly authorizer: Authorizer | undefined
   readonly admission: readonly AdmissionPlugin[]
