@@ -13,6 +13,7 @@ import { MemoryFiles, OwnerOnlyFiles } from '#server/pki/owner-only-files.ts'
 import { startTestServer } from '#server/testing.ts'
 import { openEmbeddedStore } from '#store/embedded.ts'
 import { createMemoryStore } from '#store/memory.ts'
+import type { Store } from '#store/store.ts'
 import { aesCbc, aesGcm, secretBox } from './ciphers.ts'
 import { readEncryptionConfiguration } from './configuration.ts'
 import { Encryption } from './encryption.ts'
@@ -70,6 +71,23 @@ test('secrets of a default cluster cannot be found in its data files and are rea
       lost,
       /^BadEncryptionConfiguration: pki\/encryption-config\.yaml is missing, and Secrets are stored that only its key/,
     )
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('servers that start at once encrypt with one key', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'sampan-encryption-'))
+  try {
+    const store = createMemoryStore()
+    const answer = Promise.withResolvers<void>()
+    const slow = { list: () => answer.promise.then(() => store.list('/')) }
+    const start = (seed: number, among: Pick<Store, 'list'>) =>
+      localEncryption(new OwnerOnlyFiles(directory), { random: seededRandom(seed), store: among as Store })
+    const second = start(2, slow)
+    const first = (await start(1, store)).read()
+    answer.resolve()
+    assert.equal((await second).read(), first)
   } finally {
     rmSync(directory, { recursive: true })
   }

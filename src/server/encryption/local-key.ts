@@ -19,7 +19,9 @@ export async function localEncryption(files: KeyFiles, { random, store }: { rand
       throw new BadEncryptionConfiguration(
         `${files.path(FILE)} is missing, and Secrets are stored that only its key can read: restore it from a backup, or start afresh with \`sampan reset\`.`,
       )
-    files.write(FILE, configuration(random.bytes(KEY_BYTES).toString('base64')))
+    // Of several servers that start at once, one makes it: what the others encrypt must be readable to all.
+    using _alone = await files.alone()
+    if (read() === undefined) files.write(FILE, configuration(random.bytes(KEY_BYTES).toString('base64')))
   }
   return {
     path: files.path(FILE),
