@@ -19,7 +19,7 @@ const RATES = { conflict: 0.03, refused: 0.02, lost: 0.01, slow: 0.01, dropped: 
 const NODES = 3
 const DEEDS = 25
 /** Longer than anything that is waited for: evictions from lost nodes, back-offs of controllers and schedulers. */
-const HEALING_MS = 15 * 60_000
+const HEALING_MS = 20 * 60_000
 
 /** How far the time of day is set wrong at most. */
 const MOST_OFF_MS = 8 * 60_000

@@ -41,9 +41,8 @@ export interface ControllerService extends Service {
 }
 
 export function createControllerService(controller: Controller, options: ControllerOptions): ControllerService {
-  const { retryMaxMs } = controller
   const timed = options.metrics !== undefined
-  const queue = new WorkQueue(options.clock, { timed, ...(retryMaxMs === undefined ? {} : { retryMaxMs }) })
+  const queue = new WorkQueue(options.clock, { timed, ...controller.retryMs })
   const times = new WorkTimes(options.queue ?? controller.name, options)
   times.watch(queue)
   const totals = { reconciles: 0, errors: 0 }

@@ -8,6 +8,7 @@ import type { Random } from '#lib/random.ts'
 import type { Client } from './client.ts'
 import type { EventRecorder } from './event-recorder.ts'
 import type { Informers } from './informer.ts'
+import type { Retry } from './work-queue.ts'
 
 export interface Trigger<T extends KubeObject = KubeObject> {
   kind: Kind<T>
@@ -48,8 +49,8 @@ export interface Controller {
   reads?: readonly Kind<any>[]
   /** Keys worked on at once: upstream's concurrency, and more where hundreds change together, since every write waits for the disk. */
   workers?: number
-  /** How long a key that keeps failing waits at most. */
-  retryMaxMs?: number
+  /** How long a key that fails waits at first, which doubles, and at most. */
+  retryMs?: Partial<Retry>
   /** Does not run again for a key until the informers have seen this actor's own last write. */
   reconcile(key: ObjectKey, context: ControllerContext): Promise<void | NextPass>
   /** Work that no object triggers; runs for as long as the controller does. */

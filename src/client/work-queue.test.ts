@@ -39,7 +39,11 @@ test('WorkQueue doubles the delay of a failing key from 5 ms to 1000 s and start
 
 test('WorkQueue waits with a failing key no longer than it was told', async () => {
   const clock = createVirtualClock()
-  const queue = new WorkQueue(clock, { retryMaxMs: 60_000 })
+  const queue = new WorkQueue(clock, { first: 1000, most: 60_000 })
+  queue.addRateLimited('b')
+  assert.equal(clock.pending()[0]! - clock.now(), 1000)
+  await clock.advance(1000)
+  queue.done((await queue.take())!)
   for (let failure = 0; failure < 20; failure++) {
     queue.addRateLimited('a')
     await clock.advance(60_000)

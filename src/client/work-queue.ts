@@ -1,8 +1,13 @@
 // Keys that want work: each at most once in the queue, never by two workers at once, again if it was asked for meanwhile.
 import type { Clock, Timer } from '#lib/clock.ts'
 
-const RETRY_INITIAL_MS = 5
-const RETRY_MAX_MS = 1_000_000
+/** How long a key that fails waits at first, doubling with every failure, and at most. */
+export interface Retry {
+  first: number
+  most: number
+}
+
+const RETRY_MS: Retry = { first: 5, most: 1_000_000 }
 
 export class WorkQueue {
   #clock: Clock
@@ -17,13 +22,13 @@ export class WorkQueue {
   #addedAt: Map<string, number> | undefined
   #takers: ((key: string | undefined) => void)[] = []
   #closed = false
-  #retryMaxMs: number
+  readonly #retryMs: Retry
   adds = 0
   retries = 0
 
-  constructor(clock: Clock, { timed = false, retryMaxMs = RETRY_MAX_MS } = {}) {
+  constructor(clock: Clock, { timed = false, ...retryMs }: { timed?: boolean } & Partial<Retry> = {}) {
     this.#clock = clock
-    this.#retryMaxMs = retryMaxMs
+    this.#retryMs = { ...RETRY_MS, ...retryMs }
     if (timed) this.#addedAt = new Map()
   }
 
@@ -58,12 +63,13 @@ export class WorkQueue {
     this.#delayed.set(key, { due, timer })
   }
 
-  /** Adds after 5 ms, doubling with every failure since `forget`, at most 1000 s unless said otherwise. */
+  /** Adds after a while that doubles with every failure since `forget`: from 5 ms to 1000 s unless said otherwise. */
   addRateLimited(key: string): void {
     const failures = this.#failures.get(key) ?? 0
     this.#failures.set(key, failures + 1)
     this.retries++
-    this.addAfter(key, Math.min(this.#retryMaxMs, RETRY_INITIAL_MS * 2 ** failures))
+    const { first, most } = this.#retryMs
+    this.addAfter(key, Math.min(most, first * 2 ** failures))
   }
 
   /** Whether it waits to be worked on, now or after a delay. */

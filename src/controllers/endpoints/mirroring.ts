@@ -19,7 +19,7 @@ import { slicesOf } from './slices-of.ts'
 const MANAGER = 'endpointslicemirroring-controller.k8s.io'
 const LEADER = 'control-plane.alpha.kubernetes.io/leader'
 const PER_SUBSET = 1000
-const RETRY_MAX_MS = 100_000
+const RETRY_MS = { first: 1000, most: 100_000 }
 const NOT_COPIED = new Set([LAST_CHANGE, LAST_APPLIED_ANNOTATION])
 
 export const endpointSliceMirroringController: Controller = {
@@ -27,7 +27,7 @@ export const endpointSliceMirroringController: Controller = {
   account: 'endpointslicemirroring-controller',
   component: 'endpoint-slice-mirroring-controller',
   workers: 5,
-  retryMaxMs: RETRY_MAX_MS,
+  retryMs: RETRY_MS,
   triggers: [
     itself(Endpoints),
     itself(Service),

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { CronJob } from '#api/kinds/batch/cron-job.ts'
 import { Job } from '#api/kinds/batch/job.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import { conditionOf } from '#api/conditions.ts'
@@ -58,6 +59,22 @@ test('jobController runs a job to its completions, no more than parallelism at o
   assert.ok(status?.startTime && status.completionTime)
   assert.ok((await podsOf(cluster)).every(({ metadata }) => !metadata?.finalizers?.length))
   await cluster.eventually(async () => (await cluster.events('work')).includes('Completed: Job completed'))
+})
+
+test('jobController tries again within a minute, however long it could not make pods', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client } = cluster
+  const none = { name: 'none', namespace }
+  await client.create(ResourceQuota, { metadata: none, spec: { hard: { pods: '0' } } })
+  await client.create(Job, job())
+  await cluster.advance(30 * 60_000)
+  assert.match(
+    (await cluster.events('work')).join('\n'),
+    /FailedCreate: Error creating: pods "work-\w+" is forbidden: exceeded quota: none/,
+  )
+  await client.delete(ResourceQuota, none)
+  await cluster.advance(61_000)
+  assert.equal((await podsOf(cluster)).length, 1)
 })
 
 test('jobController completes a job whose time of day was set back behind its start', async (t) => {

@@ -21,6 +21,9 @@ import { steer, type Steered } from './steer.ts'
 import { type PodRecord, recordOf, type Tally, tallyOf } from './tally.ts'
 import { completionOf, deadlineInMs, isFinished, verdictOf, type Verdict } from './verdict.ts'
 
+/** When a job could not be worked on; its pods that failed are another matter. */
+const RETRY_MS = { first: 1000, most: 60_000 }
+
 export function jobController(): Controller {
   const failures = new Map<string, Failures>()
   const ends = new EarlyEnds()
@@ -29,6 +32,7 @@ export function jobController(): Controller {
   return {
     name: 'job-controller',
     workers: 20,
+    retryMs: RETRY_MS,
     triggers: [itself(Job), ownersOf(Pod, Job), adoptersOf(Pod, Job, ({ spec }) => spec?.selector)],
     async run(context) {
       ends.follow(context)

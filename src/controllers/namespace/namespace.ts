@@ -14,13 +14,13 @@ import { deleteContent, type Remains } from './content.ts'
 
 const FINALIZER = 'kubernetes'
 /** API servers that did not answer may be back. */
-const RETRY_MAX_MS = 60_000
+const RETRY_MS = { most: 60_000 }
 
 export function namespaceController(kinds: ClusterKinds): Controller {
   return {
     name: 'namespace-controller',
     workers: 10,
-    retryMaxMs: RETRY_MAX_MS,
+    retryMs: RETRY_MS,
     triggers: [
       itself(Namespace),
       // The last pod to go lets the rest follow at once.
