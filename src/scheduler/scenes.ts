@@ -101,7 +101,7 @@ const policed = (topologyKey: string, whenUnsatisfiable: string, pick: Pick) => 
   ...spread(topologyKey, whenUnsatisfiable, pick),
   ...(pick([true, false]) ? { nodeAffinityPolicy: pick(['Honor', 'Ignore']) } : {}),
   ...(pick([true, false]) ? { nodeTaintsPolicy: pick(['Honor', 'Ignore']) } : {}),
-  ...(pick([true, false]) ? { matchLabelKeys: ['app', 'none'].slice(0, pick([1, 2])) } : {}),
+  ...(pick([true, false]) ? { matchLabelKeys: ['version', 'none'].slice(0, pick([1, 2])) } : {}),
   ...(whenUnsatisfiable === 'DoNotSchedule' ? { minDomains: pick([1, 3, 4]) } : {}),
 })
 const term = (topologyKey: string, pick: Pick) => ({ topologyKey, ...selectorOf(pick) })
@@ -131,7 +131,7 @@ export function someNode(name: string, pick: Pick): Node {
 
 export function somePod(name: string, flavour: string, pick: Pick): Pod {
   const { containers, initContainers = [], ...spec } = flavours[flavour]!(pick)
-  const pod = podOf(name, { labels: { app: pick(APPS) }, ...spec, ...(containers ? { containers } : {}) })
+  const pod = podOf(name, { labels: { version: pick(['1', '2']), app: pick(APPS) }, ...spec, ...(containers ? { containers } : {}) })
   const asking = (one: Container): Container => ({
     ...one,
     resources: {
