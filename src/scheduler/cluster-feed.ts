@@ -22,7 +22,7 @@ import type { Cluster } from './cluster.ts'
 import type { NominatedPods } from './nominations.ts'
 import { isAssigned, type PodInfo, podInfoOf, uidOf } from './pod-info.ts'
 import { objectsOf } from './objects.ts'
-import { amountOf, isResizeInfeasible, podRequests, type PodRequests } from './resources.ts'
+import { isResizeInfeasible, lessThan, podRequests } from './resources.ts'
 import { siblingSelector } from './siblings.ts'
 import type { ClusterChange } from './plugin.ts'
 import { changeName } from './queue/change-names.ts'
@@ -197,10 +197,4 @@ function resized({ status = {} }: Pod): unknown {
     resources?.requests || allocatedResources ? [[name, resources?.requests, allocatedResources]] : [],
   )
   return [single, whole?.requests, given, isResizeInfeasible(status)]
-}
-
-/** Names of the resources that are less now. */
-function lessThan({ requests: before }: PodRequests, { requests: after }: PodRequests): ReadonlySet<string> {
-  const names = ['cpu', 'memory', 'ephemeral-storage', ...(before.scalars?.keys() ?? [])]
-  return new Set(names.filter((name) => amountOf(after, name) < amountOf(before, name)))
 }

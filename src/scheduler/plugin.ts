@@ -46,6 +46,8 @@ export type ClusterChange =
   | { type: 'pod assigned'; pod: Pod }
   /** `freed`: the resources it has less of than it had. */
   | { type: 'pod changed'; pod: Pod; previous: Pod; freed: ReadonlySet<string> }
+  /** The pod that waits, itself. */
+  | { type: 'own'; pod: Pod; previous: Pod }
   /** `priority`: had it only been promised a node, it stood in the way of none more important than that. */
   | { type: 'pod gone'; pod: Pod; priority?: number }
   /** Something else a plugin cares about: a volume, a claim, a class. Without `action`, whatever is known of the kind. */

@@ -148,3 +148,12 @@ function overridden(resources: Resources, whole: ReadonlyMap<string, number>): R
   }
   return resources
 }
+
+/** Names of the resources that are less now. */
+export function lessThan(
+  { requests: before }: Pick<PodRequests, 'requests'>,
+  { requests: after }: Pick<PodRequests, 'requests'>,
+): ReadonlySet<string> {
+  const names = ['cpu', 'memory', 'ephemeral-storage', ...(before.scalars?.keys() ?? [])]
+  return new Set(names.filter((name) => amountOf(after, name) < amountOf(before, name)))
+}

@@ -9,6 +9,7 @@ import { interPodAffinity } from './inter-pod-affinity.ts'
 import { nodeAffinity } from './node-affinity.ts'
 import { NodeDeclaredFeatures } from './node-declared-features.ts'
 import { NodePorts } from './node-ports.ts'
+import { NodeUnschedulable } from './node-unschedulable.ts'
 import { nodeResourcesFit } from './node-resources-fit.ts'
 import { NodeVolumeLimits } from './node-volume-limits.ts'
 import { podTopologySpread } from './pod-topology-spread.ts'
@@ -26,6 +27,7 @@ const became = (from: PodShape, to: PodShape, ...freed: string[]): ClusterChange
   previous: podOf('other', from),
   freed: new Set(freed),
 })
+const own = (from: PodShape, to: PodShape): ClusterChange => ({ type: 'own', pod: podOf('p', to), previous: podOf('p', from) })
 const nodeGone = (shape: NodeShape = {}): ClusterChange => ({ type: 'node gone', node: nodeOf('n', shape) })
 const appeared = (object: KubeObject): ClusterChange => ({ type: 'object', kind: object.kind!, action: 'Add', object })
 const updated = (previous: KubeObject, object: KubeObject): ClusterChange => ({
@@ -38,6 +40,7 @@ const updated = (previous: KubeObject, object: KubeObject): ClusterChange => ({
 const taint = (key: string): NodeShape => ({ spec: { taints: [{ key, effect: 'NoSchedule' }] } })
 const port = (hostPort: number): PodShape => ({ containers: [{ name: 'c', ports: [{ containerPort: 1, hostPort }] }] })
 const gpu = { containers: [{ name: 'c', resources: { requests: { 'example.com/gpu': '2' } } }] }
+const tolerant: PodShape = { tolerations: [{ operator: 'Exists' }] }
 const web = { labels: { app: 'web' } }
 const about = { topologyKey: 'zone', labelSelector: { matchLabels: { app: 'web' } } }
 const near: PodShape = { affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [about] } } }
@@ -159,6 +162,17 @@ const cases: [Plugin, title: string, PodShape, ClusterChange, boolean][] = [
     gone({ containers: [{ name: 'c', ports: [{ containerPort: 1, hostPort: 80, hostIP: '10.0.0.2' }] }] }),
     false,
   ],
+  [TaintToleration, 'a toleration of its own', tolerant, own({}, tolerant), true],
+  [TaintToleration, 'a label of its own', web, own({}, web), false],
+  [NodeUnschedulable, 'a toleration of its own for that', tolerant, own({}, tolerant), true],
+  [NodeUnschedulable, 'a label of its own', web, own({}, web), false],
+  [nodeResourcesFit(), 'asking for less itself', { cpu: '1' }, own({ cpu: '2' }, { cpu: '1' }), true],
+  [nodeResourcesFit(), 'a label of its own', { ...web, cpu: '1' }, own({ cpu: '1' }, { ...web, cpu: '1' }), false],
+  [nodeAffinity(), 'a toleration of its own', tolerant, own({}, tolerant), false],
+  [interPodAffinity(), 'a label of its own', web, own({}, web), true],
+  [interPodAffinity(), 'a toleration of its own', tolerant, own({}, tolerant), false],
+  [podTopologySpread(), 'a label of its own', { ...web, ...spread }, own(spread, { ...web, ...spread }), true],
+  [NodePorts, 'a label of its own', web, own({}, web), false],
   [NodePorts, 'a pod that had its port', port(80), gone(port(80)), true],
   [NodePorts, 'a pod that had another', port(80), gone(port(81)), false],
 ]

@@ -33,6 +33,8 @@ export function interPodAffinity(options: InterPodAffinityOptions = {}): Plugin 
     helps(change, pod) {
       if (change.type === 'node') return !change.previous || !equal(change.node.metadata?.labels, change.previous.metadata?.labels)
       if (change.type === 'node gone' || change.type === 'object') return false
+      // By its labels others shun it, or it is company for itself.
+      if (change.type === 'own') return !equal(change.pod.metadata?.labels, change.previous.metadata?.labels)
       const { required, requiredAnti } = pod.affinity
       const isCompany = (other: Pod) => required.length > 0 && required.every((term) => termMayMatch(term, other))
       if (change.type === 'pod assigned') return isCompany(change.pod)

@@ -5,7 +5,7 @@ import type { Delegated } from '#scheduler/devices/extended-resources.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { Plugin, Refusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
-import { amountOf, parseResources } from '#scheduler/resources.ts'
+import { amountOf, lessThan, parseResources, podRequests } from '#scheduler/resources.ts'
 import { LEAST_ALLOCATED, type ScoringStrategy } from '#scheduler/scoring-strategy.ts'
 
 export interface NodeResourcesFitOptions {
@@ -33,6 +33,7 @@ export function nodeResourcesFit(options: NodeResourcesFitOptions = {}): Plugin 
     helps(change, pod) {
       if (change.type === 'object') return change.kind === 'DeviceClass' && pod.requests.scalars !== undefined
       if (change.type === 'pod gone') return true
+      if (change.type === 'own') return lessThan(podRequests(change.previous), pod).size > 0
       if (change.type === 'pod changed') return [...change.freed].some((name) => amountOf(pod.requests, name) > 0)
       if (change.type !== 'node') return false
       return mayFit(pod, change.node, ignored) && (!change.previous || hasGrown(pod, change.node, change.previous))

@@ -12,5 +12,8 @@ export const NodeUnschedulable: Plugin = {
     return { check: ({ node }) => (node?.spec?.unschedulable ? REFUSAL : undefined) }
   },
   local: ({ pod }) => String(tolerates(pod.spec?.tolerations, TAINT)),
-  helps: (change) => change.type === 'node' && !change.node.spec?.unschedulable && (change.previous?.spec?.unschedulable ?? true),
+  helps(change) {
+    if (change.type === 'own') return tolerates(change.pod.spec?.tolerations, TAINT)
+    return change.type === 'node' && !change.node.spec?.unschedulable && (change.previous?.spec?.unschedulable ?? true)
+  },
 }

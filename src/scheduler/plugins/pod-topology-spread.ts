@@ -72,6 +72,7 @@ export function podTopologySpread({ defaultConstraints }: { defaultConstraints?:
     },
     helps(change, pod) {
       if (change.type === 'object') return false
+      if (change.type === 'own') return !equal(meaningful(change.pod), meaningful(change.previous))
       // Of pods that say nothing themselves others say with whom they belong.
       const own = pod.pod.spec?.topologySpreadConstraints?.length ? constraintsOf(pod, 'DoNotSchedule') : undefined
       if (change.type === 'node' || change.type === 'node gone') return nodeHelps(change, own)
@@ -83,6 +84,9 @@ export function podTopologySpread({ defaultConstraints }: { defaultConstraints?:
     },
   }
 }
+
+/** What spreading asks of the pod itself. */
+const meaningful = ({ metadata, spec }: Pod) => [metadata?.labels, spec?.tolerations]
 
 /** What the node is now, or was, or both must be part of the count. */
 function nodeHelps(change: Extract<ClusterChange, { node: Node }>, constraints: readonly Constraint[] = []): boolean {

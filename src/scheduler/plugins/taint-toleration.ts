@@ -30,6 +30,7 @@ export const TaintToleration: Plugin = {
   // How much a discouraging taint weighs depends on what other nodes have.
   local: ({ pod }, cluster) => (cluster.discouragingNodes > 0 ? undefined : JSON.stringify(pod.spec?.tolerations ?? [])),
   helps(change, { pod }) {
+    if (change.type === 'own') return !equal(change.pod.spec?.tolerations, change.previous.spec?.tolerations)
     if (change.type !== 'node') return false
     if (change.previous && equal(change.node.spec?.taints, change.previous.spec?.taints)) return false
     return !untolerated(pod, change.node) && (!change.previous || untolerated(pod, change.previous))

@@ -19,6 +19,8 @@ export function changeName(change: ClusterChange): string {
       return 'AssignedPodAdd'
     case 'pod changed':
       return 'AssignedPodUpdate'
+    case 'own':
+      return 'UnscheduledPodUpdate'
     case 'pod gone':
       return 'AssignedPodDelete'
     case 'object': {

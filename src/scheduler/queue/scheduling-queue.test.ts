@@ -123,10 +123,10 @@ test('SchedulingQueue holds gated pods', (t) => {
   assert.equal(take(), 'a')
 })
 
-test('SchedulingQueue retries a pod whose own spec changed, and only then', (t) => {
+test('SchedulingQueue retries a pod that changed in what it was refused for, and only then', (t) => {
   const { queue, add, take } = queueOf(t)
   add('a')
-  queue.refused(queue.take()!, new Set(['NodeAffinity']))
+  queue.refused(queue.take()!, new Set(['TaintToleration']))
   add('a', { status: { phase: 'Pending' } })
   assert.equal(take(), undefined)
   add('a', { tolerations: [{ operator: 'Exists' }] })

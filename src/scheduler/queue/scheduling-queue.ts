@@ -1,6 +1,4 @@
 // Pods that wait for a node: ready now (highest priority first), backing off, refused until something changes that may help, or gated.
-import { equal } from '#api/equal.ts'
-import type { Pod } from '#api/kinds/core/pod.ts'
 import type { Clock, Timer } from '#lib/clock.ts'
 import { EXTENDER } from '#scheduler/diagnosis.ts'
 import type { ClusterChange, Plugin } from '#scheduler/plugin.ts'
@@ -119,7 +117,7 @@ export class SchedulingQueue implements Disposable {
       this.#gate(queued, POD_UPDATED)
     } else if (queued.state === 'active') {
       if (previous.priority !== info.priority) this.#replace(queued)
-    } else if (queued.state === 'refused' && changesItsNeeds(previous.pod, info.pod)) {
+    } else if (queued.state === 'refused' && this.#mayHelp({ type: 'own', pod: info.pod, previous: previous.pod }, queued)) {
       this.#requeue(queued, POD_UPDATED)
     }
   }
@@ -380,8 +378,4 @@ function backsOff({ queued, at }: Due): boolean {
 function takeLive(heap: Heap<QueuedPod>, state: QueuedPod['state']): QueuedPod | undefined {
   for (let queued = heap.pop(); queued; queued = heap.pop()) if (queued.state === state) return queued
   return undefined
-}
-
-function changesItsNeeds(previous: Pod, next: Pod): boolean {
-  return !equal(previous.spec, next.spec) || !equal(previous.metadata?.labels, next.metadata?.labels)
 }
