@@ -2,6 +2,7 @@
 import type { Kind } from '#api/kind.ts'
 import { keyOf, type KubeObject, type List, type ObjectKey } from '#api/object.ts'
 import { type Status, StatusError, type StatusReason } from '#api/status.ts'
+import { unexpectedCauses } from '#api/unexpected-answer.ts'
 import type { Client, DeleteOptions, DiscoveredResource, ListOptions, Patch, WatchEvent, WatchOptions, WriteOptions } from './client.ts'
 import type { HttpRequest, HttpResponse, HttpSession } from './http-session.ts'
 import { queryText, resourcePath } from './resource-path.ts'
@@ -132,7 +133,7 @@ function refusal({ status }: HttpResponse, body: Buffer): StatusError {
     // Not JSON: a proxy in between, or a plain text answer.
   }
   const message = text.trim().slice(0, 1024) || `the server answered ${status}`
-  return new StatusError(REASONS[status] ?? '', message, { code: status })
+  return new StatusError(REASONS[status] ?? '', message, { code: status, details: unexpectedCauses(text.trim().slice(0, 1024)) })
 }
 
 const REASONS: Record<number, StatusReason> = {

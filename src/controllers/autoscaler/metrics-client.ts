@@ -9,6 +9,7 @@ import { PodMetrics } from '#api/kinds/metrics/pod-metrics.ts'
 import { parseApiVersion, type KubeObject } from '#api/object.ts'
 import { quantityMilliValue } from '#api/quantity.ts'
 import { hasReason } from '#api/status.ts'
+import { meaningOf } from '#api/unexpected-answer.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import { parseDuration } from '#lib/duration.ts'
 import type { ClusterKinds } from '#controllers/cluster-kinds.ts'
@@ -19,6 +20,7 @@ const CUSTOM = 'custom.metrics.k8s.io'
 const EXTERNAL = 'external.metrics.k8s.io'
 /** The newest an adapter serves is asked. */
 const CUSTOM_VERSIONS = ['v1beta2', 'v1beta1']
+const NOT_SERVED = 'the server could not find the requested resource'
 /** Where an adapter does not say how long it measured. */
 const DEFAULT_WINDOW_MS = 60_000
 
@@ -122,7 +124,7 @@ async function customMetric(
 ): Promise<MetricValue[]> {
   const services = informers.of(APIService)
   const version = CUSTOM_VERSIONS.find((one) => services.get({ name: `${one}.${CUSTOM}` }))
-  const failed = wrapped('unable to fetch metrics from custom metrics API', `${resource}.${CUSTOM}`)
+  const failed = wrapped('unable to fetch metrics from custom metrics API', `${resource}.${CUSTOM} ${name === '' ? metric : name}`)
   if (!version) return failed(new Error(`no custom metrics API (${CUSTOM}) registered`))
   const kind = metricKind({ group: CUSTOM, version, plural: resource })
   const query = {
@@ -154,12 +156,11 @@ export function noMatch({ apiVersion = '', kind }: { apiVersion?: string; kind: 
   return `no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(parseApiVersion(apiVersion).group)}`
 }
 
-/** An API that nobody serves is named, as clients name it. */
-function wrapped(what: string, resource: string): (error: unknown) => never {
+/** Of an API that nobody serves, or that does not answer as one, clients say what was asked for. */
+function wrapped(what: string, asked: string): (error: unknown) => never {
   return (error) => {
-    const absent = hasReason(error, 'NotFound') && error.message === 'the server could not find the requested resource'
-    const page = hasReason(error, 'NotFound') && error.message.startsWith('404 page not found')
-    const text = absent || page ? `the server could not find the requested resource (get ${resource})` : textOf(error)
-    throw new Error(`${what}: ${text}`, { cause: error })
+    const absent = hasReason(error, 'NotFound') && error.message === NOT_SERVED
+    const meaning = absent ? NOT_SERVED : meaningOf(error)
+    throw new Error(`${what}: ${meaning === undefined ? textOf(error) : `${meaning} (get ${asked})`}`, { cause: error })
   }
 }

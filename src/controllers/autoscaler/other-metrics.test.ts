@@ -21,8 +21,12 @@ import { autoscaleFleet, conditionsOf, createDefinition, createFleet, createRead
 const CUSTOM = '/apis/custom.metrics.k8s.io/v1beta2'
 const EXTERNAL = '/apis/external.metrics.k8s.io/v1beta1'
 
-/** An adapter beside the cluster: answers what `answers` holds for a path. */
-async function adapted(t: TestContext, answers: Record<string, { describedObject?: { name: string }; value: string }[]>) {
+/** An adapter beside the cluster: answers what `answers` holds for a path; `broken`: says so, in plain text. */
+async function adapted(
+  t: TestContext,
+  answers: Record<string, { describedObject?: { name: string }; value: string }[]>,
+  { broken = false } = {},
+) {
   const made = await cluster(t)
   const { client, server, certify, authority } = made
   const asked: string[] = []
@@ -32,6 +36,7 @@ async function adapted(t: TestContext, answers: Record<string, { describedObject
     const items = answers[url.pathname]
     const isRoot = url.pathname === CUSTOM || url.pathname === EXTERNAL
     if (items) asked.push(decodeURIComponent(`${url.pathname}${url.search}`))
+    if (broken && !isRoot) return void response.writeHead(503, { 'content-type': 'text/plain' }).end('out of order')
     const timestamp = new Date(systemClock.now()).toISOString()
     const body = items
       ? { kind: 'MetricValueList', metadata: {}, items: items.map((item) => ({ timestamp, ...item })) }
@@ -175,5 +180,25 @@ for (const [title, spec, values, why] of OBJECTS)
     await eventually(async () => {
       await clock.advance(16_000)
       assert.equal((await conditionsOf(client, 'web')).at(-1), said)
+    })
+  })
+
+const UNABLE = 'the server is currently unable to handle the request'
+const NAMESPACE: MetricSpecV2 = {
+  type: 'Object',
+  object: { describedObject: { apiVersion: 'v1', kind: 'Namespace', name: 'x' }, metric: metric('load'), target: value('1') },
+}
+for (const [title, spec, why] of [
+  ['pods', CASES[0]![1], `${UNABLE} (get pods.custom.metrics.k8s.io *)`],
+  ['an object', CASES[1]![1], `${UNABLE} (get services.custom.metrics.k8s.io web)`],
+  ['a namespace', NAMESPACE, `${UNABLE} (get metrics.custom.metrics.k8s.io load)`],
+  ['elsewhere', CASES[2]![1], `${UNABLE} (get depth.external.metrics.k8s.io)`],
+] as const)
+  test(`horizontalPodAutoscalerController says what it asked an adapter that is out of order, of ${title}`, async (t) => {
+    const { client, clock } = await adapted(t, {}, { broken: true })
+    await autoscaleFleet(client, 'web', { metrics: [spec] })
+    await eventually(async () => {
+      await clock.advance(16_000)
+      assert.ok((await conditionsOf(client, 'web')).at(-1)?.endsWith(` metrics API: ${why}`))
     })
   })

@@ -1,5 +1,6 @@
 // Why a call to a stranger failed, in the words of Go's client: people search for these sentences.
 import { isObject } from '#api/clone.ts'
+import { unexpectedAnswer } from '#api/unexpected-answer.ts'
 import { type Address, dialError } from '#lib/dial-error.ts'
 
 export interface CallErrorOptions extends ErrorOptions {
@@ -52,31 +53,13 @@ export function connectionError(error: unknown, address: Address): string {
   return dialError(error, address)
 }
 
-const SAID: Readonly<Record<number, string>> = {
-  400: 'the server rejected our request for an unknown reason',
-  401: 'the server has asked for the client to provide credentials',
-  404: 'the server could not find the requested resource',
-  405: 'the server does not allow this method on the requested resource',
-  409: 'the server reported a conflict',
-  422: 'the server rejected our request due to an error in our request',
-  429: 'the server has received too many requests and has asked us to try again later',
-  503: 'the server is currently unable to handle the request',
-  504: 'the server was unable to return a response in the time allotted, but may still be processing the request',
-}
-
 const MAX_QUOTED = 2048
 
 /** An answer that is none: its own words where it is a Status, else what its code means. */
 export function statusError(status: number, body: Buffer): CallError {
   const text = body.subarray(0, MAX_QUOTED).toString('utf8').trim()
   const own = text.startsWith('{') ? statusMessage(body) : undefined
-  const fallback =
-    status >= 500
-      ? `an error on the server (${JSON.stringify(text || 'unknown')}) has prevented the request from succeeding`
-      : status === 403
-        ? text || 'unknown'
-        : `the server responded with the status code ${status} but did not return more information`
-  return new CallError(own ?? SAID[status] ?? fallback, { status })
+  return new CallError(own ?? unexpectedAnswer(status, text), { status })
 }
 
 function statusMessage(body: Buffer): string | undefined {
