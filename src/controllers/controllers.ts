@@ -122,7 +122,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     endpointSliceMirroringController,
     ...(options.quotaMeter ? [resourceQuotaController(options.quotaMeter, kinds)] : []),
     serviceCidrController,
-    persistentVolumeBinder,
+    persistentVolumeBinder(),
     volumeExpander(),
     attachDetachController(detaching),
     attachedVolumesController(detaching),

@@ -192,6 +192,15 @@ for (const [what, provisioner, spec, told] of [
     assert.equal(await count(), before + 4)
   })
 
+test('persistentVolumeBinder has very many claims that wait take turns', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  for (let index = 0; index < 600; index++) await addClaim(cluster, `data-${index}`, '1Gi')
+  await cluster.advance(40_000)
+  const before = cluster.reconciles()
+  await cluster.advance(60_000)
+  assert.equal(cluster.reconciles() - before, 2 * 600)
+})
+
 test('persistentVolumeBinder gives classes marked in the old way as default', async (t) => {
   const cluster = await startTestCluster(t, { only })
   await addClaim(cluster, 'early', '1Gi', { storageClassName: undefined })

@@ -3,7 +3,7 @@ import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
-import { keyOf, type ObjectKey } from '#api/object.ts'
+import { keyOf, keyText, type ObjectKey } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import { isReservedFor, mismatchOf, storageClassOf } from '#api/volume-claims.ts'
 import type { Controller, ControllerContext, NextPass } from '#client/controller.ts'
@@ -17,33 +17,43 @@ import { isProvisioned, reclaim, setVolumePhase } from './reclaim.ts'
 
 /** How often upstream looks at every claim anew; what a claim waits for is told each time. */
 const RESYNC_MS = 15_000
-const AGAIN: NextPass = { requeueAfterMs: RESYNC_MS }
+/** Where very many wait they take turns: upstream's controllers make no more than twenty writes a second. */
+const TURN_MS = 50
 
-export const persistentVolumeBinder: Controller = {
-  name: 'persistentvolume-binder-controller',
-  account: 'persistent-volume-binder',
-  component: 'persistentvolume-controller',
-  // One at a time: two claims must not reach for the same volume.
-  workers: 1,
-  triggers: [
-    itself(PersistentVolumeClaim),
-    itself(PersistentVolume),
-    mapped(PersistentVolume, claimsFor),
-    mapped(PersistentVolumeClaim, volumesFor),
-    mapped(StorageClass, (_, informers) => unboundClaims(informers).map((claim) => keyOf(claim))),
-  ],
-  reads: [Pod],
-  async reconcile(key, context) {
-    // Volumes have no namespace, claims always do.
-    if (key.namespace === undefined) return syncVolume(key, context)
-    const claim = context.informers.of(PersistentVolumeClaim).get(key)
-    if (!claim) return
-    if (Object.hasOwn(claim.metadata?.annotations ?? {}, BIND_COMPLETED_ANNOTATION)) return syncBoundClaim(claim, context)
-    return syncUnboundClaim(claim, context)
-  },
+export function persistentVolumeBinder(): Controller {
+  const waiting = new Set<string>()
+  return {
+    name: 'persistentvolume-binder-controller',
+    account: 'persistent-volume-binder',
+    component: 'persistentvolume-controller',
+    // One at a time: two claims must not reach for the same volume.
+    workers: 1,
+    triggers: [
+      itself(PersistentVolumeClaim),
+      itself(PersistentVolume),
+      mapped(PersistentVolume, claimsFor),
+      mapped(PersistentVolumeClaim, volumesFor),
+      mapped(StorageClass, (_, informers) => unboundClaims(informers).map((claim) => keyOf(claim))),
+    ],
+    reads: [Pod],
+    async reconcile(key, context) {
+      // Volumes have no namespace, claims always do.
+      if (key.namespace === undefined) return syncVolume(key, context)
+      const text = keyText(key)
+      const claim = context.informers.of(PersistentVolumeClaim).get(key)
+      const bound = Object.hasOwn(claim?.metadata?.annotations ?? {}, BIND_COMPLETED_ANNOTATION)
+      if (!claim || bound) waiting.delete(text)
+      if (!claim) return
+      if (bound) return syncBoundClaim(claim, context)
+      if (!(await syncUnboundClaim(claim, context))) return
+      waiting.add(text)
+      return { requeueAfterMs: Math.max(RESYNC_MS, waiting.size * TURN_MS) }
+    },
+  }
 }
 
-async function syncUnboundClaim(claim: PersistentVolumeClaim, context: ControllerContext): Promise<NextPass | void> {
+/** Whether it waits for something. */
+async function syncUnboundClaim(claim: PersistentVolumeClaim, context: ControllerContext): Promise<boolean> {
   const { informers, client } = context
   const { volumeName } = claim.spec ?? {}
   if (volumeName) {
@@ -52,28 +62,33 @@ async function syncUnboundClaim(claim: PersistentVolumeClaim, context: Controlle
     if (mismatch) {
       const text = `Cannot bind to requested volume ${JSON.stringify(volumeName)}: ${mismatch}`
       context.events.event(claim, 'Warning', 'VolumeMismatch', text)
-    } else if (volume && (!volume.spec?.claimRef || isReservedFor(volume, claim))) return bind(volume, claim, context)
+    } else if (volume && (!volume.spec?.claimRef || isReservedFor(volume, claim))) return bound(volume, claim, context)
     else if (volume)
       context.events.event(claim, 'Warning', 'FailedBinding', `volume ${JSON.stringify(volumeName)} already bound to a different claim.`)
     await setClaimStatus(claim, { phase: 'Pending' }, context)
-    return AGAIN
+    return true
   }
   const storageClass = informers.of(StorageClass).get({ name: storageClassOf(claim) ?? '' })
   // The scheduler chooses for those, and reserves what it has chosen.
   const delayed = storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
   const volume = bestMatch(claim, informers.of(PersistentVolume).list(), { onlyReserved: delayed })
-  if (volume) return bind(volume, claim, context)
+  if (volume) return bound(volume, claim, context)
   // Who asked for no class and finds no volume without one gets the default, even if it came later.
   const fallback = storageClassOf(claim) === undefined ? defaultClass(informers) : undefined
   if (fallback) {
     const spec = { ...claim.spec, storageClassName: fallback.metadata!.name! }
     await client.update(PersistentVolumeClaim, { ...claim, spec })
-    return
+    return false
   }
   const waits = delayed && !Object.hasOwn(claim.metadata?.annotations ?? {}, SELECTED_NODE_ANNOTATION)
   const current = waits ? tellWaiting(claim, context) : await provision(claim, storageClass, context)
   await setClaimStatus(current, { phase: 'Pending' }, context)
-  return AGAIN
+  return true
+}
+
+async function bound(volume: PersistentVolume, claim: PersistentVolumeClaim, context: ControllerContext): Promise<false> {
+  await bind(volume, claim, context)
+  return false
 }
 
 async function syncBoundClaim(claim: PersistentVolumeClaim, context: ControllerContext): Promise<void> {
@@ -166,7 +181,7 @@ function tellModes(volume: PersistentVolume, claim: PersistentVolumeClaim, { eve
     `Cannot bind PersistentVolume ${what}to requested PersistentVolumeClaim ${where}due to incompatible volumeMode.`
   events.event(volume, 'Warning', 'VolumeMismatch', text('', `${JSON.stringify(claim.metadata?.name)} `))
   events.event(claim, 'Warning', 'VolumeMismatch', text(`${JSON.stringify(volume.metadata?.name)} `, ''))
-  return AGAIN
+  return { requeueAfterMs: RESYNC_MS }
 }
 
 /** Without a volume a claim has neither size nor ways of access. Size and attributes are those of the volume once; then others tell them. */
