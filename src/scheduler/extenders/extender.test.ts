@@ -72,10 +72,14 @@ test('Extender.filter passes whole nodes to those that know none', async (t) => 
 
 const failures: [title: string, Answer, RegExp][] = [
   ['an error it names', () => ({ Error: 'out of order' }), /^out of order$/],
-  ['a code other than 200', () => 500, /^failed filter with extender at URL .*, code 500$/],
+  ['a code other than 200', () => 500, /^failed filter with extender at URL http:.*\/x\/filter, code 500$/],
   ['nodes it was not asked about', () => ({ NodeNames: ['z'] }), /claims a filtered node "z" which is not found in the input node list/],
   ['what is no JSON', () => 'well', /JSON/],
-  ['an answer that never ends', () => undefined, /^Post ".*": context deadline exceeded$/],
+  [
+    'an answer that never ends',
+    () => undefined,
+    /^Post "http:.*\/x\/filter": context deadline exceeded \(Client\.Timeout exceeded while awaiting headers\)$/,
+  ],
 ]
 for (const [title, answer, message] of failures) {
   test(`Extender.filter fails on ${title}, and is passed over if it is ignorable`, async (t) => {
@@ -86,6 +90,13 @@ for (const [title, answer, message] of failures) {
     assert.equal((await ignorable.all.filter(pod, nodes, new Diagnosis(3))).length, 3)
   })
 }
+
+test('Extender.filter says in the words of upstream that nobody answers', async (t) => {
+  const { extender } = await start(t, () => ({}), { url: 'http://127.0.0.1:1/x' })
+  await assert.rejects(extender.filter(pod, nodes, new Diagnosis(3)), {
+    message: 'Post "http://127.0.0.1:1/x/filter": dial tcp 127.0.0.1:1: connect: connection refused',
+  })
+})
 
 test('Extenders.prioritize weighs points, and one that fails has no say', async (t) => {
   const { all } = await start(t, () => [
