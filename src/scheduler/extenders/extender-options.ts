@@ -76,7 +76,6 @@ export const EXTENDER_SHAPE: Shape = {
 }
 
 const DEFAULT_TIMEOUT = '5s'
-const MAX_EXTENDERS = 16
 
 interface Reading {
   errors: FieldError[]
@@ -84,7 +83,6 @@ interface Reading {
 }
 
 export function extendersOf(configs: readonly ExtenderConfig[], { errors, readFile }: Reading): ExtenderOptions[] {
-  if (configs.length > MAX_EXTENDERS) errors.push(invalid('extenders', configs.length, `must have at most ${MAX_EXTENDERS} items`))
   const binders = configs.filter(({ bindVerb }) => bindVerb).length
   if (binders > 1) errors.push(invalid('extenders', `found ${binders} extenders implementing bind`, 'only one extender can implement bind'))
   const managed = new Set<string>()
