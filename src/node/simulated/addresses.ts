@@ -13,10 +13,14 @@ export function nodeAddressOf(index: number): string {
   return addressAt('100.64.0.0/10', index + 1)
 }
 
+/** From .2 to .254: the first is the gateway's. */
+const ADDRESSES = 253
+
 /** Hands out the addresses of one /24, the least recently freed first. */
 export class AddressPool {
   readonly #prefix: string
   readonly #used = new Set<number>()
+  readonly #waiting = new Set<() => void>()
   #next = 2
 
   constructor(cidr: string) {
@@ -30,7 +34,7 @@ export class AddressPool {
 
   /** undefined when all are taken. */
   take(): string | undefined {
-    for (let tries = 0; tries < 253; tries++) {
+    for (let tries = 0; tries < ADDRESSES; tries++) {
       const host = this.#next
       this.#next = host === 254 ? 2 : host + 1
       if (this.#used.has(host)) continue
@@ -46,5 +50,15 @@ export class AddressPool {
 
   free(ip: string): void {
     if (ip.startsWith(this.#prefix)) this.#used.delete(Number(ip.slice(this.#prefix.length)))
+    const [first] = this.#waiting
+    if (!first || this.#used.size >= ADDRESSES) return
+    this.#waiting.delete(first)
+    first()
+  }
+
+  /** Calls once, when there is an address to take; first come, first served. */
+  wait(call: () => void): Disposable {
+    this.#waiting.add(call)
+    return { [Symbol.dispose]: () => void this.#waiting.delete(call) }
   }
 }

@@ -382,6 +382,22 @@ test('AddressPool hands out each address once until it is freed', () => {
   assert.equal(pool.take(), taken[5])
 })
 
+test('AddressPool calls those who wait, one for each address that is freed', () => {
+  const pool = new AddressPool('10.244.7.0/24')
+  const taken = Array.from({ length: 253 }, () => pool.take()!)
+  const called: string[] = []
+  pool.wait(() => called.push('first'))
+  pool.wait(() => called.push('gone'))[Symbol.dispose]()
+  pool.wait(() => called.push('second'))
+  pool.free('')
+  assert.deepEqual(called, [])
+  pool.free(taken[0]!)
+  assert.deepEqual(called, ['first'])
+  // The first did not come for it.
+  pool.free('')
+  assert.deepEqual(called, ['first', 'second'])
+})
+
 test('subnetOf gives every node a range of its own', () => {
   const ranges = Array.from({ length: 5000 }, (_, index) => subnetOf(index))
   assert.equal(new Set(ranges).size, 5000)

@@ -29,6 +29,8 @@ import type { WorkPool } from './work-pool.ts'
 const REFUSAL_MS = 100
 /** Until a kubelet tries once more to start a pod. */
 const PREPARE_AGAIN_MS = 10_000
+/** Those who wait for an address are called when there is one; that there is none is told ever more seldom, since they may be very many. */
+const MOST_TELL_MS = 3_600_000
 
 export interface SimulatedPodsOptions {
   client: Client
@@ -64,7 +66,7 @@ interface Known {
   /** Where annotations say how the pod lives; `pod` as last seen. */
   scripted?: { life: PodLife; pod: ApiPod; nodeIp: string }
   /** Until its claims let it start and its node has an address for it; `pod` as last seen. */
-  waiting?: { pod: ApiPod; node: SimulatedNode }
+  waiting?: { pod: ApiPod; node: SimulatedNode; tellAt: number; pauseMs: number; turn?: Disposable }
   timer?: Timer
   /** Of the pod whose requests its place was taken for. */
   generation: number | undefined
@@ -130,7 +132,7 @@ export class SimulatedPods {
   evict(pod: ApiPod, message: string): void {
     const life = this.#lifeOf(pod)
     if (!life) return
-    delete this.#known.get(pod.metadata!.uid!)!.waiting
+    endWait(this.#known.get(pod.metadata!.uid!)!)
     life.evict(message)
     this.#live(pod, this.#known.get(pod.metadata!.uid!)!)
   }
@@ -167,7 +169,7 @@ export class SimulatedPods {
     if (begun) this.#room.hold(pod)
     const known = this.#admit(pod, node)
     if ((hasClaims(pod) || known.ip === '') && (pod.status?.phase ?? 'Pending') === 'Pending') {
-      known.waiting = { pod, node }
+      known.waiting = { pod, node, tellAt: 0, pauseMs: PREPARE_AGAIN_MS }
       this.#options.pool.add(pod.metadata!.uid!, () => this.#prepare(known))
     }
     return known
@@ -179,6 +181,7 @@ export class SimulatedPods {
     if (!known.waiting || known.deleted || known.done) return
     const { pod, node } = known.waiting
     const uid = pod.metadata!.uid!
+    known.timer?.cancel()
     const again = () => pool.add(uid, () => this.#prepare(known))
     const lost = () => !this.#options.node(known.node)
     const claim = lost() ? undefined : await claimFault(pod, client)
@@ -187,20 +190,17 @@ export class SimulatedPods {
     if (!lost() && claim === undefined) known.ip ||= known.pool?.take() ?? ''
     if (!lost() && claim === undefined && known.ip !== '') {
       const { pod: latest } = known.waiting
-      delete known.waiting
+      endWait(known)
       if (isStaged(latest)) return
       if (hasScript(latest)) return this.#begin(latest, { known, nodeIp: node.ip })
       // A task of its own: it may have to be tried again.
       pool.add(uid, () => this.#run(latest, { known, nodeIp: node.ip }))
       return
     }
-    known.timer = clock.after(PREPARE_AGAIN_MS, again)
+    if (lost() || claim !== undefined) known.timer = clock.after(PREPARE_AGAIN_MS, again)
+    else this.#awaitAddress(known, again)
     if (lost()) return
     if (claim !== undefined) events?.event(pod, 'Warning', 'FailedPrepareDynamicResources', `Failed to prepare dynamic resources: ${claim}`)
-    else {
-      const full = `failed to setup network for sandbox "sandbox-${uid}": no IP addresses available in range set: ${known.pool!.range}`
-      events?.event(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${full}`)
-    }
     const previous = pod.status ?? {}
     const observed = { sandboxes: [], containers: [] }
     const changed = difference(
@@ -208,6 +208,22 @@ export class SimulatedPods {
       previous,
     )
     if (Object.keys(changed).length > 0) await this.#patch(pod, changed)
+  }
+
+  #awaitAddress(known: Known, again: () => void): void {
+    const { clock, events } = this.#options
+    const waiting = known.waiting!
+    const { pod } = waiting
+    const now = clock.now()
+    if (now >= waiting.tellAt) {
+      const full = `failed to setup network for sandbox "sandbox-${pod.metadata!.uid}": no IP addresses available in range set: ${known.pool!.range}`
+      events?.event(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${full}`)
+      waiting.tellAt = now + waiting.pauseMs
+      waiting.pauseMs = Math.min(MOST_TELL_MS, waiting.pauseMs * 2)
+    }
+    waiting.turn?.[Symbol.dispose]()
+    waiting.turn = known.pool!.wait(again)
+    known.timer = clock.after(waiting.tellAt - now, again)
   }
 
   /** Before it has started, or long after: what its status tells is where its life goes on. */
@@ -342,6 +358,7 @@ export class SimulatedPods {
     entry.deleted = true
     entry.done = true
     entry.timer?.cancel()
+    endWait(entry)
     this.#known.set(uid, entry)
     const remove = async () => {
       // Else nobody sees how it ended.
@@ -359,12 +376,12 @@ export class SimulatedPods {
     const uid = pod.metadata!.uid!
     const known = this.#known.get(uid)
     this.#room.free({ uid, node: pod.spec?.nodeName ?? '' })
-    known?.timer?.cancel()
-    known?.pool?.free(known.ip)
     if (!known) return
+    known.timer?.cancel()
+    endWait(known)
+    known.pool?.free(known.ip)
     if (known.scripted) this.#backoff.forgetAll(`${uid}/`)
     delete known.scripted
-    delete known.waiting
     known.pool = undefined
   }
 
@@ -380,6 +397,11 @@ const PLAIN: Pick<StatusContext, 'runtimeName' | 'applied' | 'verdicts'> = {
   runtimeName: 'simulated',
   applied: () => undefined,
   verdicts: { startup: () => 'success', liveness: () => 'success', readiness: () => 'success' },
+}
+
+function endWait(known: Known): void {
+  known.waiting?.turn?.[Symbol.dispose]()
+  delete known.waiting
 }
 
 function isStaged(pod: ApiPod): boolean {
