@@ -130,7 +130,7 @@ class Scheduler {
       random,
       log,
       writer: new ClaimWriter({ client, informers, clock, signal }),
-      loaded: () => this.queue.changed({ type: 'object', kind: 'ResourceClaim' }),
+      changed: () => this.queue.changed({ type: 'object', kind: 'ResourceClaim' }),
     })
     this.#status = new PodStatusWriter({ client, clock, log, signal })
     this.queue = new SchedulingQueue({

@@ -67,7 +67,7 @@ export async function clusterOver({ nodes, pods, objects = [] }: Scene): Promise
   const cluster = clusterOf(nodes, pods)
   cluster.objects = objectsFrom(objects)
   const { objects: found } = cluster
-  const shared = { clock: createVirtualClock(), random: seededRandom(1), log: silentLogger, loaded: () => {} }
+  const shared = { clock: createVirtualClock(), random: seededRandom(1), log: silentLogger, changed: () => {} }
   cluster.devices = new DeviceAllocator({ objects: found, ...shared })
   await cluster.devices.load()
   return cluster

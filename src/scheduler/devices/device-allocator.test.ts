@@ -67,7 +67,7 @@ async function allocatorOver(objects: readonly KubeObject[]) {
     clock: createVirtualClock(),
     random: seededRandom(1),
     log: silentLogger,
-    loaded: () => {},
+    changed: () => {},
   })
   await allocator.load()
   return allocator

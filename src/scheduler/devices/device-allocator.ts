@@ -41,8 +41,8 @@ export interface DeviceAllocatorOptions {
   log: Logger
   /** Absent: nothing is written. */
   writer?: ClaimWriter
-  /** Called when pods with claims can be placed: only the first of them finds that they cannot. */
-  loaded(): void
+  /** Called when pods may get what they could not before: the first waits until selectors can be answered, others until a choice is given up. */
+  changed(): void
 }
 
 const UNSUITED: Refusal = { reasons: ['resourceclaim not available on the node'], final: true }
@@ -68,7 +68,7 @@ export class DeviceAllocator {
     this.#loading = true
     const { DeviceSelectors: Selectors } = await import('./device-selectors.ts')
     this.#selectors = new Selectors()
-    this.#options.loaded()
+    this.#options.changed()
   }
 
   /** Whether the pod must wait for its claims to be made. */
@@ -226,6 +226,7 @@ export class DeviceAllocator {
         // Until the informer has what was written, this is all that tells of it.
         const forget = () => {
           for (const uid of allocations.keys()) this.#pending.delete(uid)
+          if (!placed && allocations.size > 0) this.#options.changed()
         }
         if (written.length && writer) void writer.seen(written).then(forget, forget)
         else forget()

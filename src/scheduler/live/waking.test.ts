@@ -2,8 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Node } from '#api/kinds/core/node.ts'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
-import type { PodShape } from '#scheduler/testing.ts'
+import { DeviceClass } from '#api/kinds/resource/device-class.ts'
+import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
+import { StorageClass } from '#api/kinds/storage/storage-class.ts'
+import { mounting, type PodShape } from '#scheduler/testing.ts'
 import { startCluster } from './testing.ts'
 
 const web = { labels: { app: 'web' } }
@@ -66,4 +71,44 @@ test('scheduler does not try a pod again for what cannot help it', async (t) => 
   assert.equal(attempts(), before)
   await client.delete(Pod, { namespace: 'default', name: 'first' }, { gracePeriodSeconds: 0 })
   assert.equal(await bound('waiting'), 'a')
+})
+
+test('scheduler places a pod that waits for the device another had in mind, once that one goes unbound', async (t) => {
+  const { client, createNode, createPod, pod, bound, told, eventually } = await startCluster(t)
+  const device = { apiVersion: 'resource.k8s.io/v1' }
+  await createNode('a')
+  await client.create(DeviceClass, { ...device, kind: 'DeviceClass', metadata: { name: 'gpu' }, spec: {} })
+  const pool = { name: 'a', generation: 1, resourceSliceCount: 1 }
+  const spec = { driver: 'gpu.example.com', nodeName: 'a', pool, devices: [{ name: 'g' }] }
+  await client.create(ResourceSlice, { ...device, kind: 'ResourceSlice', metadata: { name: 's' }, spec })
+  for (const name of ['one', 'two']) {
+    const requests = [{ name: 'r', exactly: { deviceClassName: 'gpu' } }]
+    await client.create(ResourceClaim, {
+      ...device,
+      kind: 'ResourceClaim',
+      metadata: { name, namespace: 'default' },
+      spec: { devices: { requests } },
+    })
+  }
+  const claiming = (resourceClaimName: string): PodShape => ({ resourceClaims: [{ name: 'd', resourceClaimName }] })
+  await client.create(StorageClass, {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'later' },
+    provisioner: 'csi.example.com',
+    volumeBindingMode: 'WaitForFirstConsumer',
+  })
+  await client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', namespace: 'default' },
+    spec: { storageClassName: 'later', accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+  })
+  // Its volume, which nobody makes, comes before its device.
+  await createPod('first', { ...claiming('one'), ...mounting('data') })
+  await eventually(async () => (await pod('first')).status?.nominatedNodeName)
+  await createPod('second', claiming('two'))
+  assert.match(await told('second'), /cannot allocate all claims/)
+  await client.delete(Pod, { namespace: 'default', name: 'first' }, { gracePeriodSeconds: 0 })
+  assert.equal(await bound('second'), 'a')
 })
