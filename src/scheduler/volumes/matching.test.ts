@@ -23,5 +23,7 @@ test('suitableVolume takes the volume set aside for the claim, of whatever class
   assert.equal(chosen(free, own), 'own')
   assert.equal(chosen(foreign, unlabelled, free), 'free')
   assert.equal(chosen(foreign, unlabelled), undefined)
+  const nodeAffinity = { required: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['m'] }] }] } }
+  assert.equal(chosen(free, { ...own, spec: { ...own.spec!, nodeAffinity } }), undefined)
   assert.equal(chosen({ ...own, spec: { ...own.spec!, capacity: { storage: '1Mi' } } }), undefined)
 })

@@ -11,7 +11,7 @@ export function isReachable(volume: PersistentVolume, node: NodeInfo): boolean {
   return !required || matchesNodeSelector(required, node)
 }
 
-/** The smallest that suits; one reserved for this very claim before all others. */
+/** The smallest that suits; where one is reserved for this very claim, that one or none. */
 export function suitableVolume(
   claim: PersistentVolumeClaim,
   volumes: readonly PersistentVolume[],
@@ -19,9 +19,9 @@ export function suitableVolume(
 ): PersistentVolume | undefined {
   let best: PersistentVolume | undefined
   for (const volume of volumes) {
-    if (!isReachable(volume, node) || !suits(claim, volume)) continue
-    if (volume.spec?.claimRef) return volume
-    if (taken(volume.metadata?.name ?? '')) continue
+    if (!suits(claim, volume)) continue
+    if (volume.spec?.claimRef) return isReachable(volume, node) ? volume : undefined
+    if (!isReachable(volume, node) || taken(volume.metadata?.name ?? '')) continue
     if (!best || capacityOf(volume).compare(capacityOf(best)) < 0) best = volume
   }
   return best
