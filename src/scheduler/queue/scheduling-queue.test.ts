@@ -133,6 +133,16 @@ test('SchedulingQueue retries a pod that changed in what it was refused for, and
   assert.equal(take(), 'a')
 })
 
+test('SchedulingQueue retries a pod that changed itself while it was tried', (t) => {
+  const { queue, add, take } = queueOf(t)
+  add('a')
+  const queued = queue.take()!
+  queue.follow(queued)
+  add('a', { tolerations: [{ operator: 'Exists' }] })
+  queue.refused(queued, new Set(['TaintToleration']))
+  assert.equal(take(), 'a')
+})
+
 test('SchedulingQueue forgets deleted pods wherever they are', async (t) => {
   const { queue, add, take, clock } = queueOf(t)
   for (const name of ['active', 'refused', 'erred']) add(name)

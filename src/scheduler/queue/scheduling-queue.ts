@@ -107,7 +107,8 @@ export class SchedulingQueue implements Disposable {
     if (!queued) return this.#add(info)
     const previous = queued.info
     queued.info = info
-    if (queued.state === 'taken') return
+    const change: ClusterChange = { type: 'own', pod: info.pod, previous: previous.pod }
+    if (queued.state === 'taken') return this.#remember(queued, change)
     const gated = this.#options.isGated(info)
     if (queued.state === 'gated') {
       if (!gated) this.#activate(queued, POD_UPDATED)
@@ -117,7 +118,7 @@ export class SchedulingQueue implements Disposable {
       this.#gate(queued, POD_UPDATED)
     } else if (queued.state === 'active') {
       if (previous.priority !== info.priority) this.#replace(queued)
-    } else if (queued.state === 'refused' && this.#mayHelp({ type: 'own', pod: info.pod, previous: previous.pod }, queued)) {
+    } else if (queued.state === 'refused' && this.#mayHelp(change, queued)) {
       this.#requeue(queued, POD_UPDATED)
     }
   }
@@ -208,15 +209,19 @@ export class SchedulingQueue implements Disposable {
   changed(change: ClusterChange): void {
     this.#changes++
     if (this.#alike.size > 0) this.#options.wake()
-    for (const [queued, missed] of this.#slow) {
-      if (missed && missed.length < MAX_REMEMBERED) missed.push(change)
-      else this.#slow.set(queued, undefined)
-    }
+    for (const queued of this.#slow.keys()) this.#remember(queued, change)
     if (this.#refused.size + this.#gated.size === 0) return
     const event = changeName(change)
     for (const queued of this.#refused) if (this.#mayHelp(change, queued)) this.#requeue(queued, event)
     // Gates in the pod itself open with the pod; others may stand elsewhere.
     if (change.type === 'object') for (const queued of this.#gated) if (!this.#options.isGated(queued.info)) this.#activate(queued, event)
+  }
+
+  /** For when the pod has been tried, if that takes a while. */
+  #remember(queued: QueuedPod, change: ClusterChange): void {
+    const missed = this.#slow.get(queued)
+    if (missed && missed.length < MAX_REMEMBERED) missed.push(change)
+    else if (missed) this.#slow.set(queued, undefined)
   }
 
   get waiting(): { active: number; backoff: number; refused: number; gated: number } {
