@@ -48,10 +48,9 @@ export function extendedClaimFor(pod: Pod, { allocatable }: NodeInfo, delegated:
   const requests: NonNullable<NonNullable<ResourceClaim['spec']['devices']>['requests']> = []
   const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
   for (const [i, { name: containerName, resources }] of containers.entries()) {
-    const wanted = Object.entries(resources?.requests ?? {})
-      .filter(([resource, amount]) => delegated.has(resource) && !allocatable.scalars?.has(resource) && quantityValue(amount) > 0)
-      .sort(byKey)
-    for (const [j, [resourceName, amount]] of wanted.entries()) {
+    const asked = Object.entries(resources?.requests ?? {}).sort(byKey)
+    for (const [j, [resourceName, amount]] of asked.entries()) {
+      if (!delegated.has(resourceName) || allocatable.scalars?.has(resourceName) || quantityValue(amount) <= 0) continue
       const requestName = `container-${i}-request-${j}`
       const exactly = { deviceClassName: delegated.get(resourceName)!, allocationMode: 'ExactCount', count: quantityValue(amount) }
       requests.push({ name: requestName, exactly })
@@ -59,7 +58,7 @@ export function extendedClaimFor(pod: Pod, { allocatable }: NodeInfo, delegated:
     }
   }
   if (requests.length === 0) return undefined
-  const owner = { apiVersion: 'v1', kind: 'Pod', name, uid, controller: true }
+  const owner = { apiVersion: 'v1', kind: 'Pod', name, uid, controller: true, blockOwnerDeletion: true }
   const metadata = {
     generateName: `${name}-extended-resources-`,
     namespace,
