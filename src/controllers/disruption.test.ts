@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { customKind } from '#api/custom/custom-kind.ts'
+import { customDefinition } from '#api/custom/testing.ts'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { Job } from '#api/kinds/batch/job.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
 import { conditionOf } from '#api/conditions.ts'
+import type { KubeObject } from '#api/object.ts'
 import { formatTime } from '#lib/clock.ts'
 import { startTestCluster, type TestCluster } from './testing.ts'
 
@@ -179,4 +183,39 @@ test('disruptionController says whose number of pods cannot be asked for', async
   await eventually(async () =>
     (await events('web')).includes(`CalculateExpectedPodCountFailed: Failed to calculate the number of expected pods: ${message}`),
   )
+})
+
+test('disruptionController asks custom resources for their scale, whatever they are called', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['disruption-controller'] })
+  const { client, eventually } = cluster
+  const scale = { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' }
+  const definition = customDefinition('StatefulSet', {
+    group: 'apps.example.com',
+    schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+    version: { subresources: { status: {}, scale } },
+  })
+  await client.create(CustomResourceDefinition, definition)
+  const Custom = customKind(definition, definition.spec.versions[0]!)
+  const set = { apiVersion: 'apps.example.com/v1', kind: 'StatefulSet', metadata: { namespace, name: 'web' }, spec: { replicas: 4 } }
+  const { metadata } = (await eventually(() => client.create(Custom, set))) as KubeObject
+  const owner = { apiVersion: set.apiVersion, kind: set.kind, name: 'web', uid: metadata!.uid!, controller: true }
+  await addPod(cluster, 'a', { ownerReferences: [owner] })
+  await addBudget(cluster, 'web', { minAvailable: '50%' })
+  const status = await eventually(async () => {
+    const budget = await client.get(PodDisruptionBudget, { namespace, name: 'web' })
+    return budget.status?.conditions && budget.status
+  })
+  assert.deepEqual([status.conditions?.[0]?.message, status.expectedPods, status.desiredHealthy], ['', 4, 2])
+})
+
+test('disruptionController says which kind nobody serves', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['disruption-controller'] })
+  const uid = '6d1e0b0c-0000-4000-8000-000000000000'
+  await addPod(cluster, 'a', { ownerReferences: [{ apiVersion: 'example.com/v1', kind: 'Fleet', name: 'gone', uid, controller: true }] })
+  await addBudget(cluster, 'web', { minAvailable: '50%' })
+  const message = 'no matches for kind "Fleet" in version "example.com/v1"'
+  await cluster.eventually(async () => {
+    const { status } = await cluster.client.get(PodDisruptionBudget, { namespace, name: 'web' })
+    return status?.conditions?.[0]?.message === message
+  })
 })

@@ -8,7 +8,7 @@ import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ReplicationController } from '#api/kinds/core/replication-controller.ts'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
-import { keyOf, type KubeObject, type OwnerReference } from '#api/object.ts'
+import { keyOf, type KubeObject, type OwnerReference, parseApiVersion } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
@@ -26,6 +26,9 @@ import { isReady } from './pod-state.ts'
 /** An eviction that was granted counts as under way for this long, even if the pod shows nothing of it. */
 const EVICTION_MS = 120_000
 const MOST_REMEMBERED = 4096
+
+/** Others are asked for their scale. */
+const KNOWN: readonly Kind<any>[] = [ReplicaSet, StatefulSet, ReplicationController]
 
 type Scaled = KubeObject & { spec?: { replicas?: number } }
 
@@ -151,18 +154,17 @@ async function scaleOfOwner(
   { kinds, context }: { kinds: ClusterKinds; context: ControllerContext },
 ): Promise<{ uid: string; replicas: number } | undefined> {
   const { informers, client } = context
-  const known: Record<string, Kind<any>> = { ReplicaSet, StatefulSet, ReplicationController }
-  const kind = known[owner.kind]
+  const kind = KNOWN.find((one) => isOfKind(owner, one))
   if (kind) {
     const object = informers.of(kind).get({ namespace, name: owner.name }) as Scaled | undefined
     if (!object || object.metadata?.uid !== owner.uid) return undefined
-    const above = owner.kind === 'ReplicaSet' ? controllerOf(object) : undefined
-    const deployment = above?.kind === 'Deployment' ? informers.of(Deployment).get({ namespace, name: above.name }) : undefined
+    const above = kind === ReplicaSet ? controllerOf(object) : undefined
+    const deployment = above && isOfKind(above, Deployment) ? informers.of(Deployment).get({ namespace, name: above.name }) : undefined
     if (deployment && deployment.metadata?.uid === above?.uid) return { uid: above!.uid, replicas: deployment.spec?.replicas ?? 1 }
     return { uid: owner.uid, replicas: object.spec?.replicas ?? 1 }
   }
   const other = kinds.find(owner.apiVersion, owner.kind)
-  if (!other) throw new Error(`no kind ${owner.apiVersion} ${owner.kind} is served here`)
+  if (!other) throw new Error(`no matches for kind "${owner.kind}" in version "${owner.apiVersion}"`)
   const scale = (await client.get<KubeObject>(other, { namespace, name: owner.name }, { subresource: 'scale' }).catch(ignoreNotFound)) as
     | Scaled
     | undefined
@@ -170,6 +172,11 @@ async function scaleOfOwner(
     throw new Error(`${other.group ? `${other.plural}.${other.group}` : other.plural} does not implement the scale subresource`)
   if (!scale || scale.metadata?.uid !== owner.uid) return undefined
   return { uid: owner.uid, replicas: scale.spec?.replicas ?? 0 }
+}
+
+/** In any version. Kinds of other groups may have the same name. */
+function isOfKind({ apiVersion, kind }: OwnerReference, wanted: Kind<any>): boolean {
+  return kind === wanted.kind && parseApiVersion(apiVersion).group === wanted.group
 }
 
 /** Evictions granted and still awaited, and when the first of them is to be given up. */
