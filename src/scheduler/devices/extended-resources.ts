@@ -1,6 +1,6 @@
 // Extended resources that a class of devices stands for: where a node does not offer the resource itself, the pod gets devices of the class by a claim
 // that is made for it once its node is chosen.
-import type { ContainerExtendedResourceRequest } from '#api/generated/types.ts'
+import type { ContainerExtendedResourceRequest as Mapping, DeviceRequest } from '#api/generated/types.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { DeviceClass } from '#api/kinds/resource/device-class.ts'
 import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
@@ -8,7 +8,8 @@ import { quantityValue } from '#api/quantity.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { Objects } from '#scheduler/objects.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
-import { byKey } from '#lib/order.ts'
+import { byKey, compareTexts } from '#lib/order.ts'
+import { amountOf } from '#scheduler/resources.ts'
 
 const ANNOTATION = 'resource.kubernetes.io/extended-resource-claim'
 /** Every class has a resource by its own name, whatever else it stands for. */
@@ -38,27 +39,18 @@ function classFor(resource: string, objects: Objects): string | undefined {
 
 export interface ExtendedClaim {
   claim: ResourceClaim
-  mappings: ContainerExtendedResourceRequest[]
+  mappings: Mapping[]
 }
 
 /** The claim the pod would need on that node; undefined where the node offers all itself. */
 export function extendedClaimFor(pod: Pod, { allocatable }: NodeInfo, delegated: Delegated): ExtendedClaim | undefined {
   const { name = '', namespace = '', uid = '' } = pod.metadata ?? {}
-  const mappings: ContainerExtendedResourceRequest[] = []
-  const requests: NonNullable<NonNullable<ResourceClaim['spec']['devices']>['requests']> = []
-  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
-  for (const [i, { name: containerName, resources }] of containers.entries()) {
-    const asked = Object.entries(resources?.requests ?? {}).sort(byKey)
-    for (const [j, [resourceName, amount]] of asked.entries()) {
-      if (!delegated.has(resourceName) || allocatable.scalars?.has(resourceName) || quantityValue(amount) <= 0) continue
-      const requestName = `container-${i}-request-${j}`
-      const exactly = { deviceClassName: delegated.get(resourceName)!, allocationMode: 'ExactCount', count: quantityValue(amount) }
-      requests.push({ name: requestName, exactly })
-      mappings.push({ containerName, resourceName, requestName })
-    }
-  }
+  const needed = [...delegated].filter(([resource]) => !amountOf(allocatable, resource)).sort(byKey)
+  const found = needed.map(([resource, className]) => requestsFor(pod, resource, className))
+  const requests = found.flatMap((one) => one.requests).sort((a, b) => compareTexts(a.name, b.name))
+  const mappings = found.flatMap((one) => one.mappings)
   if (requests.length === 0) return undefined
-  const owner = { apiVersion: 'v1', kind: 'Pod', name, uid, controller: true, blockOwnerDeletion: true }
+  const owner = { apiVersion: 'v1', kind: 'Pod', name, uid, controller: true }
   const metadata = {
     generateName: `${name}-extended-resources-`,
     namespace,
@@ -68,6 +60,44 @@ export function extendedClaimFor(pod: Pod, { allocatable }: NodeInfo, delegated:
   }
   const claim: ResourceClaim = { apiVersion: 'resource.k8s.io/v1', kind: 'ResourceClaim', metadata, spec: { devices: { requests } } }
   return { claim, mappings }
+}
+
+/** Init containers that end use what those after them will have, and one another's: only what they need beyond that is asked for, once. */
+function requestsFor({ spec }: Pod, resourceName: string, deviceClassName: string): { requests: DeviceRequest[]; mappings: Mapping[] } {
+  const before = spec?.initContainers ?? []
+  const containers = [...before, ...(spec?.containers ?? [])]
+  const ends = containers.map(({ restartPolicy }, i) => i < before.length && restartPolicy !== 'Always')
+  const own = containers.map(({ resources }, i) => {
+    const asked = resources?.requests ?? {}
+    const place = Object.keys(asked).sort(compareTexts).indexOf(resourceName)
+    return { name: `container-${i}-request-${place}`, count: place < 0 ? 0 : quantityValue(asked[resourceName]) }
+  })
+  const using = (i: number, requestName: string): Mapping => ({ containerName: containers[i]!.name, resourceName, requestName })
+  const lasting = own.flatMap(({ name, count }, index) => (count > 0 && !ends[index] ? [{ index, name, count }] : []))
+  const mappings = lasting.map(({ index, name }) => using(index, name))
+  let beyond: { name: string; count: number } | undefined
+  const more: Mapping[] = []
+  for (const [i, { name, count }] of own.entries()) {
+    if (!ends[i]) continue
+    let missing = count
+    for (const one of lasting) {
+      if (missing <= 0) break
+      if (one.index < i) continue
+      missing -= one.count
+      mappings.push(using(i, one.name))
+    }
+    if (missing <= 0) continue
+    const mapping = using(i, name)
+    mappings.push(mapping)
+    more.push(mapping)
+    if (!beyond || missing > beyond.count) beyond = { name, count: missing }
+  }
+  if (beyond) for (const mapping of more) mapping.requestName = beyond.name
+  const requests = [...(beyond ? [beyond] : []), ...lasting].map(({ name, count }) => ({
+    name,
+    exactly: { deviceClassName, allocationMode: 'ExactCount', count },
+  }))
+  return { requests, mappings }
 }
 
 /** The one made for the pod by an attempt before. */

@@ -78,7 +78,7 @@ function insufficient(
   if (requests.scalars) {
     for (const [name, wanted] of requests.scalars) {
       // What the node does not offer devices may stand for: they are looked for elsewhere.
-      if (delegated?.has(name) && !allocatable.scalars?.has(name)) continue
+      if (delegated?.has(name) && !allocatable.scalars?.get(name)) continue
       if (!ignored?.(name)) lacks(name, wanted, allocatable.scalars?.get(name) ?? 0, requested.scalars?.get(name) ?? 0)
     }
   }
