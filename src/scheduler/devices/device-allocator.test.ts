@@ -332,15 +332,15 @@ test('DeviceAllocator fails an attempt whose search has too many steps', async (
 })
 
 for (const [what, devices, pool] of [
-  ['is not complete', [gpu('g')], { resourceSliceCount: 2, is: 'being updated' }],
-  ['has a device twice', [gpu('g'), gpu('g')], { resourceSliceCount: 1, is: 'invalid' }],
+  ['is not complete', [gpu('g')], { resourceSliceCount: 2, is: 'being updated', why: 'cannot allocate all claims' }],
+  ['has a device twice', [gpu('g'), gpu('g')], { resourceSliceCount: 1, is: 'invalid', why: 'invalid resource pools were encountered' }],
 ] as const) {
   test(`DeviceAllocator fails an attempt for all devices of a pool that ${what}, and gives none of it`, async () => {
-    const { is, ...own } = pool
+    const { is, why, ...own } = pool
     const slices = slice('a', [...devices], { pool: { name: 'a', generation: 1, ...own } })
     const cluster = clusterOf([nodeOf('a')])
     cluster.devices = await allocatorOver([classOf('gpu'), slices, claim('c', { r: {} })])
-    assert.equal(outcome(claiming('c'), cluster), CANNOT(1))
+    assert.equal(outcome(claiming('c'), cluster), `0/1 nodes are available: 1 ${why}.`)
     cluster.devices = await allocatorOver([classOf('gpu'), slices, claim('c', { r: { allocationMode: 'All' } })])
     const message = `running "DynamicResources" filter plugin: claim default/c, request r: asks for all devices, but resource pool ${DRIVER}/a is currently ${is}`
     assert.throws(() => outcome(claiming('c'), cluster), { message })

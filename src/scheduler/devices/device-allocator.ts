@@ -22,7 +22,7 @@ import { Consumption } from './consumption.ts'
 import type { DeviceSelectors } from './device-selectors.ts'
 import { type Delegated, delegatedResources, type ExtendedClaim, extendedClaimFor, madeFor } from './extended-resources.ts'
 import { claimsSomething, findClaims } from './pod-resource-claims.ts'
-import { deviceId, poolsOf, type Pool } from './pools.ts'
+import { deviceId, isUsableOn, poolsOf, type Pool } from './pools.ts'
 
 /** What the pod's claims stand at, and what there is to choose from. */
 export interface ClaimsState {
@@ -47,6 +47,7 @@ export interface DeviceAllocatorOptions {
 
 const UNSUITED: Refusal = { reasons: ['resourceclaim not available on the node'], final: true }
 const CANNOT: Refusal = { reasons: ['cannot allocate all claims'], final: true }
+const INVALID: Refusal = { reasons: ['invalid resource pools were encountered'], final: true }
 const MAX_RESERVATIONS = 256
 /** The first of so many alternatives scores most. */
 const MAX_ALTERNATIVES = 8
@@ -124,7 +125,8 @@ export class DeviceAllocator {
 
   refusalOf(state: ClaimsState, node: NodeInfo): Refusal | undefined {
     if (state.claims.some((claim) => !isUsable(claim, node))) return UNSUITED
-    return this.#picks(state, node) ? undefined : CANNOT
+    if (this.#picks(state, node)) return undefined
+    return state.pools.some((pool) => pool.unsound === 'invalid' && pool.devices.some((one) => isUsableOn(one, node))) ? INVALID : CANNOT
   }
 
   /** The earlier the alternatives that a node meets requests by, the better. undefined: there are none to choose among. */
