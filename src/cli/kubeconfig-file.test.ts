@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { CORE_SCHEMA, load } from 'js-yaml'
 import { CommandError } from './errors.ts'
 import { mergeKubeconfig, removeFromKubeconfig, userKubeconfig } from './kubeconfig-file.ts'
@@ -33,6 +35,36 @@ test('mergeKubeconfig adds the context beside what is there, makes it current an
   assert.equal(config.clusters[1].cluster.server, credentials.url)
   assert.equal(Buffer.from(config.users[0].user['client-key-data'], 'base64').toString(), 'KEY')
   assert.equal(statSync(file).mode & 0o777, 0o640)
+})
+
+/** Holds the lock of the file, then writes `text` and gives it back. Resolves while it is held. */
+async function otherWriter(file: string, text: string): Promise<Worker> {
+  const work = `
+    const { rmSync, writeFileSync } = require('node:fs')
+    const { parentPort, workerData: { file, text } } = require('node:worker_threads')
+    writeFileSync(file + '.lock', '')
+    parentPort.postMessage('held')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+    writeFileSync(file, text)
+    rmSync(file + '.lock')`
+  const worker = new Worker(work, { eval: true, workerData: { file, text } })
+  await once(worker, 'message')
+  return worker
+}
+
+test('mergeKubeconfig and removeFromKubeconfig wait for others who write the file', async () => {
+  const { file, undo } = setUp()
+  const first = await otherWriter(file, OTHER)
+  mergeKubeconfig(file, credentials, undo)
+  await once(first, 'exit')
+  const both = read(file)
+  const names = () => read(file).contexts.map(({ name }: { name: string }) => name)
+  assert.deepEqual(names(), ['work', 'sampan'])
+  const second = await otherWriter(file, JSON.stringify({ ...both, contexts: [...both.contexts, { name: 'later', context: {} }] }))
+  removeFromKubeconfig(undo)
+  await once(second, 'exit')
+  assert.deepEqual(names(), ['work', 'later'])
+  assert.deepEqual(readdirSync(dirname(file)), ['config'])
 })
 
 test('mergeKubeconfig takes the file from everybody who is neither its owner nor of its group', () => {

@@ -21,6 +21,8 @@ import { systemReason } from '#lib/system-reason.ts'
 import { CommandError } from './errors.ts'
 
 const NAME = 'sampan'
+const LOCK_LOOK_MS = 10
+const LOCK_LONGEST_MS = 5000
 
 export interface Credentials {
   url: string
@@ -74,6 +76,11 @@ export function mergeKubeconfig(file: string, credentials: Credentials, undoDire
 
 function merge(file: string, credentials: Credentials, undoDirectory: string): string {
   const target = existsSync(file) ? realpathSync(file) : file
+  ensureFolder(target)
+  return alone(target, () => mergeAlone(target, credentials, undoDirectory))
+}
+
+function mergeAlone(target: string, credentials: Credentials, undoDirectory: string): string {
   const before = existsSync(target) ? readFileSync(target, 'utf8') : undefined
   const previousUndo = readUndo(undoDirectory)
   const present = parse(target, before)
@@ -101,16 +108,44 @@ type DraftUndo = Omit<Undo, 'before'> & { before: string | undefined }
 export function removeFromKubeconfig(undoDirectory: string): void {
   const undo = readUndo(undoDirectory)
   if (!undo) return
-  if (existsSync(undo.file)) {
-    const present = readFileSync(undo.file, 'utf8')
-    if (hashOf(present) === undo.hash) {
-      if (undo.before === undefined) rmSync(undo.file)
-      else writeAtomically(undo.file, undo.before, statSync(undo.file).mode & 0o777)
-    } else {
-      writeAtomically(undo.file, dump(without(parse(undo.file, present), undo), { lineWidth: -1 }), statSync(undo.file).mode & 0o777)
-    }
-  }
+  if (existsSync(undo.file)) alone(undo.file, () => takeOut(undo))
   rmSync(undoFile(undoDirectory), { force: true })
+}
+
+function takeOut(undo: Undo): void {
+  if (!existsSync(undo.file)) return
+  const present = readFileSync(undo.file, 'utf8')
+  if (hashOf(present) === undo.hash) {
+    if (undo.before === undefined) rmSync(undo.file)
+    else writeAtomically(undo.file, undo.before, statSync(undo.file).mode & 0o777)
+  } else {
+    writeAtomically(undo.file, dump(without(parse(undo.file, present), undo), { lineWidth: -1 }), statSync(undo.file).mode & 0o777)
+  }
+}
+
+/** Nobody else writes the file meanwhile: other clusters that start and stop, and kubectl, which locks it the same way. */
+function alone<T>(file: string, work: () => T): T {
+  const lock = `${file}.lock`
+  const taken = takeLock(lock)
+  try {
+    return work()
+  } finally {
+    if (taken) rmSync(lock, { force: true })
+  }
+}
+
+/** Whoever has held it for that long is gone. Where it cannot be made the file cannot be written either, which says more. */
+function takeLock(lock: string): boolean {
+  for (let waitedMs = 0; ; waitedMs += LOCK_LOOK_MS) {
+    try {
+      writeFileSync(lock, '', { mode: 0o600, flag: 'wx' })
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return false
+    }
+    if (waitedMs >= LOCK_LONGEST_MS) rmSync(lock, { force: true })
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCK_LOOK_MS)
+  }
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -192,17 +227,20 @@ function parse(file: string, text: string | undefined): Kubeconfig {
 
 function writeAtomically(file: string, text: string, mode: number): void {
   const owner = ownerOf(file)
-  const folder = dirname(file)
-  if (!existsSync(folder)) {
-    makeDirectories(folder, { mode: 0o700 })
-    handOver(folder, owner)
-  }
   const draft = `${file}.sampan-${process.pid}`
   rmSync(draft, { force: true })
   writeFileSync(draft, text, { mode, flag: 'wx' })
   chmodSync(draft, mode)
   handOver(draft, owner)
   renameSync(draft, file)
+}
+
+function ensureFolder(file: string): void {
+  const folder = dirname(file)
+  if (existsSync(folder)) return
+  const owner = ownerOf(file)
+  makeDirectories(folder, { mode: 0o700 })
+  handOver(folder, owner)
 }
 
 /** Whose the file is, or what it would be in. */
