@@ -27,10 +27,10 @@ test('a server without room starts', async () => {
   assert.equal((await t.send('GET', `${IN_DEFAULT}/configmaps`)).status, 200)
 })
 
-test('processRoom leaves a fifth of the heap, and two thirds of the memory beside it', () => {
+test('processRoom leaves a fifth of the heap, and half of the memory beside it', () => {
   const limit = 1000 * MB + 48 * 1024 * 1024
   const heap = { used_heap_size: 0, heap_size_limit: limit, external_memory: 0 }
-  const room = (more: Partial<typeof heap>) => processRoom({ heap: () => ({ ...heap, ...more }), memory: 3000 * MB })()
+  const room = (more: Partial<typeof heap>) => processRoom({ heap: () => ({ ...heap, ...more }), memory: 2000 * MB })()
   assert.equal(room({ used_heap_size: 800 * MB, external_memory: 999 * MB }), undefined)
   assert.match(
     room({ used_heap_size: 801 * MB }) ?? '',

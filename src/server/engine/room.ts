@@ -14,8 +14,8 @@ export type Room = () => string | undefined
 const HEAP_SHARE = 0.8
 /** Thrice the room for young objects, as the launcher has it, is part of V8's limit. */
 const YOUNG_BYTES = 48 * 1024 * 1024
-/** The bytes of objects are outside the heap: of all the memory that the process may have. */
-const OUTSIDE_SHARE = 1 / 3
+/** The bytes of objects, and of what they replaced lately, are outside the heap: of all the memory that the process may have. */
+const OUTSIDE_SHARE = 1 / 2
 
 type Heap = Pick<HeapInfo, 'used_heap_size' | 'heap_size_limit' | 'external_memory'>
 
