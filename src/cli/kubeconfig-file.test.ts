@@ -67,6 +67,25 @@ test('mergeKubeconfig and removeFromKubeconfig wait for others who write the fil
   assert.deepEqual(readdirSync(dirname(file)), ['config'])
 })
 
+test("removeFromKubeconfig makes the user's own context current again, in whatever order clusters are stopped", () => {
+  for (const order of [
+    [0, 1, 2],
+    [1, 0, 2],
+    [2, 1, 0],
+    [0, 2, 1],
+  ]) {
+    const { file } = setUp(OTHER)
+    const undos = [0, 1, 2].map((count) => {
+      const { undo } = setUp()
+      mergeKubeconfig(file, { ...credentials, ca: `CA ${count}`, url: `https://127.0.0.1:${7000 + count}` }, undo)
+      return undo
+    })
+    for (const count of order) removeFromKubeconfig(undos[count]!)
+    const { 'current-context': current, contexts } = read(file)
+    assert.deepEqual([current, contexts.length], ['work', 1], order.join())
+  }
+})
+
 test('mergeKubeconfig takes the file from everybody who is neither its owner nor of its group', () => {
   const { file, undo } = setUp(OTHER)
   chmodSync(file, 0o664)
@@ -126,7 +145,7 @@ test('mergeKubeconfig leaves the context of another cluster alone, and removeFro
     removeFromKubeconfig(first)
     assert.deepEqual(names(file), first === undo ? ['sampan-2', 'work', 'sampan-2'] : ['sampan', 'work', 'sampan'], order)
     removeFromKubeconfig(last)
-    assert.deepEqual(names(file), [first === undo ? '' : 'work', 'work'], order)
+    assert.deepEqual(names(file), ['work', 'work'], order)
   }
 })
 

@@ -21,6 +21,7 @@ import { systemReason } from '#lib/system-reason.ts'
 import { CommandError } from './errors.ts'
 
 const NAME = 'sampan'
+const EXTENSION = 'sampan.dev'
 const LOCK_LOOK_MS = 10
 const LOCK_LONGEST_MS = 5000
 
@@ -39,12 +40,16 @@ interface NamedCluster extends Named {
   cluster?: { server?: string; 'certificate-authority-data'?: string }
 }
 
+interface NamedContext extends Named {
+  context?: { extensions?: (Named & { extension?: { previous?: string } })[] | null }
+}
+
 interface Kubeconfig {
   apiVersion?: string
   kind?: string
   clusters?: Named[] | null
   users?: Named[] | null
-  contexts?: Named[] | null
+  contexts?: NamedContext[] | null
   'current-context'?: string
   [other: string]: unknown
 }
@@ -179,13 +184,15 @@ function freeName({ clusters }: Kubeconfig, { url, ca }: Credentials): string {
 
 function merged(config: Kubeconfig, { credentials, name }: { credentials: Credentials; name: string }): Kubeconfig {
   const { url, ca, certificate, key } = credentials
+  const previous = usersOwn(config)
+  const extensions = previous ? { extensions: [{ name: EXTENSION, extension: { previous } }] } : {}
   return {
     ...config,
     apiVersion: 'v1',
     kind: 'Config',
     clusters: replace(config.clusters, { name, cluster: { server: url, 'certificate-authority-data': base64(ca) } }),
     users: replace(config.users, { name, user: { 'client-certificate-data': base64(certificate), 'client-key-data': base64(key) } }),
-    contexts: replace(config.contexts, { name, context: { cluster: name, user: name } }),
+    contexts: replace(config.contexts, { name, context: { cluster: name, user: name, ...extensions } }),
     'current-context': name,
   }
 }
@@ -194,9 +201,9 @@ function without(config: Kubeconfig, undo: Undo): Kubeconfig {
   const own = undo.name ?? NAME
   const keep = (list: Named[] | null | undefined) => (list ?? []).filter(({ name }) => name !== own)
   const contexts = keep(config.contexts)
-  const before = undo.before === undefined ? undefined : parse(undo.file, undo.before)['current-context']
+  const before = undo.before === undefined ? {} : parse(undo.file, undo.before)
   // What was current then may have gone since, as the context of another cluster has that was stopped before this one.
-  const previous = contexts.some(({ name }) => name === before) ? before : ''
+  const previous = [before['current-context'], usersOwn(before)].find((one) => contexts.some(({ name }) => name === one))
   return {
     ...config,
     clusters: keep(config.clusters),
@@ -204,6 +211,12 @@ function without(config: Kubeconfig, undo: Undo): Kubeconfig {
     contexts,
     'current-context': (config['current-context'] === own ? previous : config['current-context']) ?? '',
   }
+}
+
+/** The context that was current before any cluster of ours: each one's context says so, for the next to know when the first has gone. */
+function usersOwn({ contexts, 'current-context': current }: Kubeconfig): string | undefined {
+  const extensions = contexts?.find(({ name }) => name === current)?.context?.extensions
+  return extensions?.find(({ name }) => name === EXTENSION)?.extension?.previous ?? current
 }
 
 function replace<T extends Named>(list: Named[] | null | undefined, entry: T): Named[] {
