@@ -174,6 +174,12 @@ for (const [what, provisioner, spec, told] of [
     {},
     "ExternalProvisioning: Waiting for a volume to be created either by the external provisioner 'pd.csi.storage.gke.io' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.",
   ],
+  [
+    'a provisioner called as every object has a member',
+    'constructor',
+    {},
+    "ExternalProvisioning: Waiting for a volume to be created either by the external provisioner 'constructor' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.",
+  ],
 ] as const)
   test(`persistentVolumeBinder says every 15 s what a claim waits for, with ${what}`, async (t) => {
     const cluster = await startTestCluster(t, { only })

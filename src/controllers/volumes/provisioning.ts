@@ -14,15 +14,15 @@ const PROVISIONER = 'volume.kubernetes.io/storage-provisioner'
 const BETA_PROVISIONER = 'volume.beta.kubernetes.io/storage-provisioner'
 
 /** What Kubernetes once did itself, and the drivers that do it now. */
-const SUCCESSORS: Readonly<Record<string, string>> = {
-  'kubernetes.io/aws-ebs': 'ebs.csi.aws.com',
-  'kubernetes.io/azure-disk': 'disk.csi.azure.com',
-  'kubernetes.io/azure-file': 'file.csi.azure.com',
-  'kubernetes.io/cinder': 'cinder.csi.openstack.org',
-  'kubernetes.io/gce-pd': 'pd.csi.storage.gke.io',
-  'kubernetes.io/portworx-volume': 'pxd.portworx.com',
-  'kubernetes.io/vsphere-volume': 'csi.vsphere.vmware.com',
-}
+const SUCCESSORS = new Map([
+  ['kubernetes.io/aws-ebs', 'ebs.csi.aws.com'],
+  ['kubernetes.io/azure-disk', 'disk.csi.azure.com'],
+  ['kubernetes.io/azure-file', 'file.csi.azure.com'],
+  ['kubernetes.io/cinder', 'cinder.csi.openstack.org'],
+  ['kubernetes.io/gce-pd', 'pd.csi.storage.gke.io'],
+  ['kubernetes.io/portworx-volume', 'pxd.portworx.com'],
+  ['kubernetes.io/vsphere-volume', 'csi.vsphere.vmware.com'],
+])
 
 export async function provision(
   claim: PersistentVolumeClaim,
@@ -38,7 +38,7 @@ export async function provision(
     events.event(claim, 'Warning', 'ProvisioningFailed', `storageclass.storage.k8s.io ${JSON.stringify(name)} not found`)
     return claim
   }
-  const provisioner = SUCCESSORS[storageClass.provisioner] ?? storageClass.provisioner
+  const provisioner = SUCCESSORS.get(storageClass.provisioner) ?? storageClass.provisioner
   if (provisioner.startsWith('kubernetes.io/')) {
     events.event(claim, 'Warning', 'ProvisioningFailed', `no volume plugin matched name: ${provisioner}`)
     return claim
