@@ -13,7 +13,7 @@ export interface Writer {
   now: number
 }
 
-/** The entries after the change; undefined where it is not so simple. `change` is without what the endpoint does not own. */
+/** The entries after a change (without what the endpoint does not own); undefined where it is not so simple. */
 export function ownedAgain(
   entries: readonly ManagedFieldsEntry[],
   { added, modified, removed }: Comparison,

@@ -39,6 +39,7 @@ export function* trackingUpdate(live: KubeObject | undefined, next: KubeObject, 
   const { manager, subresource = '', apiVersion, now, paced } = options
   const before = live?.metadata?.managedFields
   const [from, bare] = bareObjects(live, next, options)
+  // In one step: not where others want a turn meanwhile.
   const compared = from && !paced ? comparedAtOnce(from, bare, options) : undefined
   if (compared && before && mayBeOwnedAgain(before, next, subresource)) {
     const again = ownedAgain(before, withoutIgnored(compared, options.ignored ?? NO_FIELDS), { manager, subresource, apiVersion, now })
@@ -97,7 +98,6 @@ function* changedFields(
   return withoutNeverOwned(union(comparison.added, comparison.modified))
 }
 
-/** Not where others want a turn meanwhile. */
 function comparedAtOnce(live: KubeObject, next: KubeObject, { schema }: Ownership): Comparison {
   return compareObjects(schema, withEmptyStatus(schema, live), withEmptyStatus(schema, next))
 }
