@@ -1,7 +1,6 @@
 // A day of a cluster with 20 cron jobs, 10 deployments under autoscalers and nodes that vanish now and then, on virtual time. Loaded as the program
 // itself is, by its own loader: what is imported is then a constant that V8 folds into its code.
-// usage: node --no-lazy-feedback-allocation --min-semi-space-size=32 --max-semi-space-size=64 bench/day.ts [seed]
-// The flags: a day is short for V8, which they let compile sooner and collect more rarely.
+// usage: node bench/day.ts [seed]
 import { SourceLoader } from '#lib/sources/source-loader.ts'
 import { markdown } from './figures.ts'
 
