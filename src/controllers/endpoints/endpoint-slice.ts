@@ -34,6 +34,7 @@ const MANAGER = 'endpointslice-controller.k8s.io'
 const PER_SLICE = 100
 const LOST_MS = 5000
 const ENABLED = 'Topology Aware Hints has been enabled'
+const RETRY_MS = { first: 1000, most: 1_000_000 }
 
 export function endpointSliceController(): Controller {
   const times = new TriggerTimes()
@@ -51,10 +52,11 @@ export function endpointSliceController(): Controller {
     name: 'endpointslice-controller',
     component: 'endpoint-slice-controller',
     workers: 20,
+    retryMs: RETRY_MS,
     triggers: [itself(Service), mapped(Pod, servicesOf), mapped(EndpointSlice, serviceOfSlice), mapped(Node, autoServices)],
     async reconcile(key, context) {
       const service = context.informers.of(Service).get(key)
-      if (!service || service.metadata?.deletionTimestamp) {
+      if (!service) {
         for (const type of ['IPv4', 'IPv6']) told.delete(`${type} ${keyText(key)}`)
         return times.forget(keyText(key))
       }
@@ -63,15 +65,16 @@ export function endpointSliceController(): Controller {
       const lost = wantsUnready(service) ? [] : behind.filter((pod) => isLost(pod, context.informers))
       const pods = behind.filter((pod) => !lost.includes(pod))
       const changedAt = times.next(service, pods)
-      try {
-        for (const type of familiesOf(service)) await syncFamily(service, { type, pods, changedAt, told, context })
-        await removeForeignFamilies(service, context)
-      } catch (error) {
-        if (isNamespaceTerminating(error)) return
-        const text = `Error updating Endpoint Slices for Service ${keyText(key)}: ${textOf(error)}`
+      const failures: Error[] = []
+      for (const type of familiesOf(service)) failures.push(...(await syncFamily(service, { type, pods, changedAt, told, context })))
+      failures.push(...(await removeForeignFamilies(service, context)))
+      if (failures.length > 0) {
+        const each = failures.map(({ message }) => message)
+        const why = each.length > 1 ? `[${each.join(', ')}]` : each[0]
+        const text = `Error updating Endpoint Slices for Service ${keyText(key)}: ${why}`
         context.events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', text)
         context.metrics.add('endpoint_slice_controller_syncs', ['error'])
-        throw error
+        throw failures[0]!.cause
       }
       context.metrics.add('endpoint_slice_controller_syncs', ['success'])
       if (lost.length > 0) return sayLost(service, lost, context)
@@ -101,31 +104,72 @@ interface FamilySync {
   context: ControllerContext
 }
 
-async function syncFamily(service: Service, { type, pods, changedAt, told, context }: FamilySync): Promise<void> {
-  const { client, informers } = context
+/** Returns what could not be done. */
+async function syncFamily(service: Service, { type, pods, changedAt, told, context }: FamilySync): Promise<Error[]> {
+  const { informers } = context
   const existing = slicesOf(keyOf(service), MANAGER, informers).filter((slice) => slice.addressType === type)
+  // What an earlier service of that name has left behind goes with it.
+  const [own, strange] = [existing.filter((slice) => isOwned(slice, service)), existing.filter((slice) => !isOwned(slice, service))]
   const wanted = pods.flatMap((pod) => groupOf(service, pod, { type, informers }))
-  if (isAuto(service)) takeHints(existing, wanted)
-  const plan = planSlices(existing, wanted, PER_SLICE)
+  if (isAuto(service)) takeHints(own, wanted)
+  const labels = labelsFor(service)
+  const plan = planSlices(own, wanted, { limit: PER_SLICE, isStale: ({ metadata }) => !equal(metadata?.labels ?? {}, labels) })
   hintByTopology(service, plan, { type, told, context })
   if (plan.create.length + plan.update.length + plan.keep.length === 0) {
     // A service without endpoints keeps one empty slice, so that its slices can be found.
     const empty = plan.delete.find(({ endpoints, ports }) => (endpoints ?? []).length === 0 && (ports ?? []).length === 0)
     if (empty) {
       plan.delete = plan.delete.filter((slice) => slice !== empty)
-      plan.keep.push(empty)
+      if (equal(empty.metadata?.labels ?? {}, labels)) plan.keep.push(empty)
+      else plan.update.push(empty)
     } else plan.create.push({ ports: [], endpoints: [] })
   }
-  countChanges(existing, plan, context)
   const stamp = changedAt ? { [LAST_CHANGE]: changedAt } : undefined
-  const labels = labelsFor(service)
-  for (const { ports, endpoints } of plan.create)
-    await client.create(EndpointSlice, newSlice(service, { type, ports, endpoints, labels, stamp }))
-  for (const slice of plan.update) await client.update(EndpointSlice, relabelled(slice, labels, stamp))
-  for (const slice of plan.keep) {
-    if (!equal(slice.metadata?.labels ?? {}, labels)) await client.update(EndpointSlice, relabelled(slice, labels, stamp))
+  // Slices that would go are used again: their names stay, and whoever watches hears of one change instead of two.
+  const recycled = plan.delete.splice(0, plan.create.length).map(({ metadata }) => {
+    const slice = newSlice(service, { type, ...plan.create.pop()!, labels })
+    return { ...slice, metadata: { ...slice.metadata, name: metadata!.name! } }
+  })
+  plan.update.push(...recycled)
+  plan.delete.push(...strange)
+  countChanges(existing, plan, context)
+  return writePlan(service, plan, { type, labels, stamp, context })
+}
+
+interface Writing {
+  type: 'IPv4' | 'IPv6'
+  labels: Record<string, string>
+  stamp: Record<string, string> | undefined
+  context: ControllerContext
+}
+
+async function writePlan(service: Service, plan: SlicePlan, { type, labels, stamp, context: { client } }: Writing): Promise<Error[]> {
+  const key = keyText(keyOf(service))
+  let what = 'create'
+  try {
+    // The garbage collector is at work: what it deletes is not to come back.
+    for (const group of service.metadata?.deletionTimestamp ? [] : plan.create)
+      await client.create(EndpointSlice, relabelled(newSlice(service, { type, ...group, labels }), labels, stamp))
+    for (const slice of plan.update) {
+      what = `update ${slice.metadata?.name}`
+      await client.update(EndpointSlice, relabelled(slice, labels, stamp))
+    }
+    for (const slice of plan.delete) {
+      what = `delete ${slice.metadata?.name}`
+      await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
+    }
+    return []
+  } catch (error) {
+    if (isNamespaceTerminating(error)) return []
+    return [new Error(`failed to ${what} EndpointSlice for Service ${key}: ${textOf(error)}`, { cause: error })]
   }
-  for (const slice of plan.delete) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
+}
+
+/** Not by a service of that name that is gone. */
+function isOwned({ metadata: slice }: EndpointSlice, { metadata }: Service): boolean {
+  return (
+    slice?.ownerReferences?.some(({ uid, kind, apiVersion }) => uid === metadata?.uid && kind === 'Service' && apiVersion === 'v1') ?? false
+  )
 }
 
 function countChanges(existing: readonly EndpointSlice[], plan: SlicePlan, { metrics }: ControllerContext): void {
@@ -204,13 +248,7 @@ function hintsFor(service: Service, zone: string | undefined, nodeName: string |
 
 function newSlice(
   service: Service,
-  {
-    type,
-    ports,
-    endpoints,
-    labels,
-    stamp,
-  }: PortGroup & { type: string; labels: Record<string, string>; stamp: Record<string, string> | undefined },
+  { type, ports, endpoints, labels }: PortGroup & { type: string; labels: Record<string, string> },
 ): EndpointSlice {
   return {
     apiVersion: 'discovery.k8s.io/v1',
@@ -219,7 +257,6 @@ function newSlice(
       generateName: `${service.metadata?.name}-`,
       namespace: service.metadata!.namespace!,
       labels,
-      ...(stamp ? { annotations: stamp } : {}),
       ownerReferences: [controllerReference(Service, service)],
     },
     addressType: type,
@@ -246,11 +283,19 @@ function familiesOf(service: Service): ('IPv4' | 'IPv6')[] {
   return [clusterIP && clusterIP !== 'None' ? addressType(clusterIP) : 'IPv4']
 }
 
-async function removeForeignFamilies(service: Service, { client, informers }: ControllerContext): Promise<void> {
+/** Returns what could not be done. */
+async function removeForeignFamilies(service: Service, { client, informers }: ControllerContext): Promise<Error[]> {
   const families: string[] = familiesOf(service)
+  const failures: Error[] = []
   for (const slice of slicesOf(keyOf(service), MANAGER, informers)) {
-    if (!families.includes(slice.addressType)) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
+    if (families.includes(slice.addressType)) continue
+    const what = `error deleting ${slice.metadata?.name} EndpointSlice for Service ${keyText(keyOf(service))}`
+    await client
+      .delete(EndpointSlice, keyOf(slice))
+      .catch(ignoreNotFound)
+      .catch((error: unknown) => failures.push(new Error(`${what}: ${textOf(error)}`, { cause: error })))
   }
+  return failures
 }
 
 function serviceOfSlice({ metadata }: EndpointSlice): ObjectKey[] {

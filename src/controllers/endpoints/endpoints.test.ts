@@ -192,6 +192,113 @@ test('endpointSliceMirroringController takes a thousand addresses of a set of po
   assert.deepEqual([event.type, event.source!.component], ['Warning', 'endpoint-slice-mirroring-controller'])
 })
 
+test('endpointSliceController writes slices again under their names, from the first empty one on', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually } = cluster
+  const key = { namespace, name: 'web' }
+  await client.create(Service, service({ selector: { app: 'web' }, ports: [{ port: 80 }] }))
+  const [empty] = await eventually(async () => {
+    const all = await slices(cluster)
+    return all.length === 1 && all
+  })
+  await createPod(cluster, 'a')
+  await eventually(async () => podNames(await slices(cluster), true).join() === 'a')
+  await client.patch(Service, key, { type: 'merge', patch: { spec: { ports: [{ port: 80, targetPort: 8080 }] } } })
+  const all = await eventually(async () => {
+    const found = await slices(cluster)
+    return found.some(({ ports }) => ports?.[0]?.port === 8080) && found
+  })
+  assert.deepEqual(
+    all.map(({ metadata }) => metadata!.uid),
+    [empty!.metadata!.uid],
+  )
+  await client.delete(Pod, { namespace, name: 'a' })
+  const rest = await eventually(async () => {
+    const found = await slices(cluster)
+    return podNames(found, true).length === 0 && found
+  })
+  assert.deepEqual(
+    [rest.map(({ metadata, ports, endpoints }) => [metadata!.uid, ports ?? [], endpoints ?? []])],
+    [[[empty!.metadata!.uid, [], []]]],
+  )
+})
+
+test('endpointSliceController takes over no slice of an earlier service, and makes none for one that goes', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually } = cluster
+  await createPod(cluster, 'a')
+  const labels = { 'kubernetes.io/service-name': 'web', 'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io' }
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'Service', name: 'web', uid: 'gone' }]
+  await client.create(EndpointSlice, {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { namespace, name: 'old', labels, ownerReferences },
+    addressType: 'IPv4',
+    ports: [{ name: '', port: 80, protocol: 'TCP' }],
+    endpoints: [],
+  })
+  const held = service({ selector: { app: 'web' }, ports: [{ port: 80 }] })
+  await client.create(Service, { ...held, metadata: { ...held.metadata, finalizers: ['example.com/hold'] } })
+  const [slice] = await eventually(async () => {
+    const all = await slices(cluster)
+    return all.length === 1 && all[0]!.metadata!.name !== 'old' && all
+  })
+  assert.deepEqual(podNames([slice!], true), ['a'])
+
+  await client.delete(Service, { namespace, name: 'web' })
+  await createPod(cluster, 'b')
+  await eventually(async () => podNames(await slices(cluster), true).join() === 'a,b')
+  await client.delete(EndpointSlice, keyOf(slice!))
+  await cluster.advance(5000)
+  assert.deepEqual(await slices(cluster), [])
+})
+
+test('endpointsController lists each set of addresses once, with the ports that all of them have', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually } = cluster
+  const ports = [
+    { name: 'http', port: 80, targetPort: 'http' },
+    { name: 'https', port: 443 },
+  ]
+  await client.create(Service, service({ selector: { app: 'web' }, ports }))
+  await createPod(cluster, 'a')
+  await createPod(cluster, 'b', { containers: [{ name: 'c', image: 'c:1', ports: [{ name: 'http', containerPort: 9090 }] }] })
+  const { subsets } = await eventually(async () => {
+    const found = await client.get(Endpoints, { namespace, name: 'web' })
+    return found.subsets?.length === 3 && found
+  })
+  const brief = subsets!.map((subset) => [
+    subset.ports!.map(({ port }) => port),
+    subset.addresses!.map(({ targetRef }) => targetRef!.name!),
+  ])
+  assert.deepEqual(brief, [
+    [[8080], ['a']],
+    [[9090], ['b']],
+    [[443], ['a', 'b']],
+  ])
+})
+
+test('endpointSliceMirroringController writes slices again under their names, for those who own them now', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually } = cluster
+  const mirrored = async (port: number) => {
+    const all = await slices(cluster)
+    return all[0]?.ports?.[0]?.port === port && all
+  }
+  await client.create(Service, service({ ports: [{ port: 80 }] }))
+  const subsets = (port: number) => [{ addresses: [{ ip: '192.0.2.7' }], ports: [{ port }] }]
+  const metadata = { namespace, name: 'web' }
+  const written: Endpoints = { apiVersion: 'v1', kind: 'Endpoints', metadata, subsets: subsets(80) }
+  const made = await client.create(Endpoints, written)
+  const [first] = await eventually(() => mirrored(80))
+  await client.patch(Endpoints, metadata, { type: 'merge', patch: { subsets: subsets(81) } })
+  const all = await eventually(() => mirrored(81))
+  assert.deepEqual(
+    all.map((slice) => [slice.metadata!.uid, slice.metadata!.ownerReferences![0]!.uid]),
+    [[first!.metadata!.uid, made.metadata!.uid]],
+  )
+})
+
 for (const [what, subsets, kept] of [
   ['leaves what fits alone', [[3, 3]], [[3, 3]]],
   ['cuts who is not ready first', [[3, 6]], [[3, 3]]],

@@ -11,11 +11,10 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { isReady } from '#controllers/pod-state.ts'
-import { byKey } from '#lib/order.ts'
+import { repackSubsets } from './repack.ts'
 import {
   addressesOf,
   addressType,
-  type EndpointPort,
   hostnameIn,
   isHeadless,
   LAST_CHANGE,
@@ -94,35 +93,40 @@ async function write(
   }
 }
 
-/** Addresses with the same ports share a subset; everything is sorted, so that equal worlds give equal objects. */
+/** Each set of addresses is there once, with all of its ports; everything is sorted, so that equal worlds give equal objects. */
 function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
-  const groups = new Map<string, { ports: EndpointPort[]; ready: EndpointAddress[]; unready: EndpointAddress[] }>()
+  const tolerant = wantsUnready(service)
   const family = service.spec?.ipFamilies?.[0] ?? 'IPv4'
-  for (const pod of pods) {
-    const tolerant = wantsUnready(service)
-    if (pod.metadata?.deletionTimestamp && !tolerant) continue
+  const loose = pods.flatMap((pod): EndpointSubset[] => {
     const ip = addressesOf(pod).find((address) => addressType(address) === family)
+    if (!ip || (pod.metadata?.deletionTimestamp && !tolerant)) return []
     const ports = portsOf(service, pod)
-    if (!ip || (ports.length === 0 && (service.spec?.ports ?? []).length > 0)) continue
-    const key = JSON.stringify(ports)
-    const group = groups.get(key) ?? { ports, ready: [], unready: [] }
-    groups.set(key, group)
-    const hostname = hostnameIn(service, pod)
-    const { namespace, name, uid } = pod.metadata!
-    const address: EndpointAddress = {
-      ip,
-      ...(hostname ? { hostname } : {}),
-      ...(pod.spec?.nodeName ? { nodeName: pod.spec.nodeName } : {}),
-      targetRef: { kind: 'Pod', namespace: namespace!, name: name!, uid: uid! },
-    }
-    if (tolerant || isReady(pod)) group.ready.push(address)
-    else group.unready.push(address)
-  }
-  return [...groups.entries()].sort(byKey).map(([, { ports, ready, unready }]) => ({
-    ...(ready.length > 0 ? { addresses: ready.sort(byAddress) } : {}),
-    ...(unready.length > 0 ? { notReadyAddresses: unready.sort(byAddress) } : {}),
-    ...(ports.length > 0 ? { ports: ports.map(({ name, ...port }) => ({ ...(name ? { name } : {}), ...port })) } : {}),
+    if (ports.length === 0 && (service.spec?.ports ?? []).length > 0) return []
+    const list = tolerant || isReady(pod) ? 'addresses' : 'notReadyAddresses'
+    return [{ [list]: [addressOf(service, pod, ip)], ports: ports.map(({ name, ...port }) => ({ ...(name ? { name } : {}), ...port })) }]
+  })
+  const packed = repackSubsets(loose).map(({ addresses = [], notReadyAddresses = [], ports = [] }) => ({
+    ...(addresses.length > 0 ? { addresses: addresses.toSorted(byAddress) } : {}),
+    ...(notReadyAddresses.length > 0 ? { notReadyAddresses: notReadyAddresses.toSorted(byAddress) } : {}),
+    ...(ports.length > 0 ? { ports: ports.toSorted(byPort) } : {}),
   }))
+  return packed.toSorted((a, b) => byPort(a.ports, b.ports))
+}
+
+function addressOf(service: Service, pod: Pod, ip: string): EndpointAddress {
+  const hostname = hostnameIn(service, pod)
+  const { namespace, name, uid } = pod.metadata!
+  return {
+    ip,
+    ...(hostname ? { hostname } : {}),
+    ...(pod.spec?.nodeName ? { nodeName: pod.spec.nodeName } : {}),
+    targetRef: { kind: 'Pod', namespace: namespace!, name: name!, uid: uid! },
+  }
+}
+
+function byPort(a: unknown, b: unknown): number {
+  const [first = '', second = ''] = [JSON.stringify(a), JSON.stringify(b)]
+  return first < second ? -1 : first > second ? 1 : 0
 }
 
 /** At most 1000 addresses, ready ones first; subsets give in proportion to what they have, rounded up. */

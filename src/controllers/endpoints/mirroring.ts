@@ -76,39 +76,34 @@ async function syncFamily(
     client,
   }: { type: 'IPv4' | 'IPv6'; subsets: readonly EndpointSubset[]; existing: readonly EndpointSlice[]; client: ControllerContext['client'] },
 ): Promise<void> {
-  const own = existing.filter((slice) => slice.addressType === type)
-  const plan = planSlices(
-    own,
-    subsets.map((subset) => groupOf(subset, type)),
-    PER_SUBSET,
-  )
   const labels: Record<string, string> = {
     ...endpoints.metadata?.labels,
     [SERVICE_NAME_LABEL]: endpoints.metadata!.name!,
     [SLICE_MANAGER_LABEL]: MANAGER,
   }
   const annotations = Object.fromEntries(Object.entries(endpoints.metadata?.annotations ?? {}).filter(([name]) => !NOT_COPIED.has(name)))
+  const isStale = ({ metadata }: EndpointSlice) =>
+    !equal(metadata?.labels ?? {}, labels) || !equal(metadata?.annotations ?? {}, annotations)
+  const own = existing.filter((slice) => slice.addressType === type)
+  const wanted = subsets.map((subset) => groupOf(subset, type))
+  const plan = planSlices(own, wanted, { limit: PER_SUBSET, isStale })
+
   const { namespace, name, deletionTimestamp } = endpoints.metadata!
-  for (const group of deletionTimestamp ? [] : plan.create) {
-    await client.create(EndpointSlice, {
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: {
-        generateName: `${name}-`,
-        namespace: namespace!,
-        labels,
-        annotations,
-        ownerReferences: [controllerReference(Endpoints, endpoints)],
-      },
-      addressType: type,
-      ...group,
-    })
+  const written = { labels, annotations, ownerReferences: [controllerReference(Endpoints, endpoints)] }
+  const made = plan.create.map((group) => ({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { generateName: `${name}-`, namespace: namespace!, ...written },
+    addressType: type,
+    ...group,
+  }))
+  // Slices that would go are used again under their names.
+  for (const { metadata } of plan.delete.splice(0, made.length)) {
+    const slice = made.pop()!
+    plan.update.push({ ...slice, metadata: { ...slice.metadata, name: metadata!.name! } })
   }
-  for (const slice of [...plan.update, ...plan.keep]) {
-    const same = equal(slice.metadata?.labels ?? {}, labels) && equal(slice.metadata?.annotations ?? {}, annotations)
-    if (same && plan.keep.includes(slice)) continue
-    await client.update(EndpointSlice, { ...slice, metadata: { ...slice.metadata, labels, annotations } })
-  }
+  for (const slice of deletionTimestamp ? [] : made) await client.create(EndpointSlice, slice)
+  for (const slice of plan.update) await client.update(EndpointSlice, { ...slice, metadata: { ...slice.metadata, ...written } })
   for (const slice of plan.delete) await client.delete(EndpointSlice, keyOf(slice)).catch(ignoreNotFound)
 }
 

@@ -11,7 +11,7 @@ const slice = (name: string, endpoints: Endpoint[]): EndpointSlice => ({ metadat
 const names = (slices: EndpointSlice[]) => slices.map(({ metadata }) => metadata?.name)
 
 test('planSlices cuts new endpoints into slices of at most the limit', () => {
-  const plan = planSlices([], [{ ports, endpoints: range(1, 7) }], 3)
+  const plan = planSlices([], [{ ports, endpoints: range(1, 7) }], { limit: 3 })
   assert.deepEqual(
     plan.create.map(({ endpoints }) => endpoints.length),
     [3, 3, 1],
@@ -19,7 +19,7 @@ test('planSlices cuts new endpoints into slices of at most the limit', () => {
 })
 
 test('planSlices leaves what is right alone', () => {
-  const plan = planSlices([slice('a', range(1, 3)), slice('b', range(4, 5))], [{ ports, endpoints: range(1, 5) }], 3)
+  const plan = planSlices([slice('a', range(1, 3)), slice('b', range(4, 5))], [{ ports, endpoints: range(1, 5) }], { limit: 3 })
   assert.deepEqual([names(plan.keep), plan.create, plan.update, plan.delete], [['a', 'b'], [], [], []])
 })
 
@@ -27,7 +27,7 @@ test('planSlices puts newcomers where a write is due anyway', () => {
   const plan = planSlices(
     [slice('a', range(1, 3)), slice('b', range(4, 6))],
     [{ ports, endpoints: [...range(1, 2), ...range(4, 6), endpoint(9)] }],
-    3,
+    { limit: 3 },
   )
   assert.deepEqual([names(plan.update), names(plan.keep), plan.create], [['a'], ['b'], []])
   assert.deepEqual(
@@ -37,7 +37,9 @@ test('planSlices puts newcomers where a write is due anyway', () => {
 })
 
 test('planSlices rewrites one slice when one endpoint changes and deletes emptied ones', () => {
-  const plan = planSlices([slice('a', range(1, 2)), slice('b', range(3, 3))], [{ ports, endpoints: [endpoint(1), endpoint(2, false)] }], 3)
+  const plan = planSlices([slice('a', range(1, 2)), slice('b', range(3, 3))], [{ ports, endpoints: [endpoint(1), endpoint(2, false)] }], {
+    limit: 3,
+  })
   assert.deepEqual([names(plan.update), names(plan.delete)], [['a'], ['b']])
 })
 
@@ -49,7 +51,7 @@ test('planSlices keeps endpoints with other ports apart', () => {
       { ports, endpoints: range(1, 1) },
       { ports: other, endpoints: range(2, 2) },
     ],
-    3,
+    { limit: 3 },
   )
   assert.deepEqual(names(plan.update), ['a'])
   assert.deepEqual(plan.create, [{ ports: other, endpoints: range(2, 2) }])

@@ -21,7 +21,14 @@ export interface SlicePlan {
   removed: number
 }
 
-export function planSlices(existing: readonly EndpointSlice[], wanted: readonly PortGroup[], limit: number): SlicePlan {
+interface Options {
+  /** Of endpoints in a slice. */
+  limit: number
+  /** Slices that are written in any case. */
+  isStale?(slice: EndpointSlice): boolean
+}
+
+export function planSlices(existing: readonly EndpointSlice[], wanted: readonly PortGroup[], options: Options): SlicePlan {
   const plan: SlicePlan = { create: [], update: [], delete: [], keep: [], added: 0, removed: 0 }
   const byPorts = new Map<string, EndpointSlice[]>()
   for (const slice of existing) {
@@ -30,7 +37,7 @@ export function planSlices(existing: readonly EndpointSlice[], wanted: readonly 
   }
   for (const group of mergedByPorts(wanted)) {
     const key = portsKey(group.ports)
-    planGroup(byPorts.get(key) ?? [], group, { limit, plan })
+    planGroup(byPorts.get(key) ?? [], group, { ...options, plan })
     byPorts.delete(key)
   }
   for (const slices of byPorts.values()) {
@@ -40,7 +47,7 @@ export function planSlices(existing: readonly EndpointSlice[], wanted: readonly 
   return plan
 }
 
-function planGroup(slices: readonly EndpointSlice[], group: PortGroup, { limit, plan }: { limit: number; plan: SlicePlan }): void {
+function planGroup(slices: readonly EndpointSlice[], group: PortGroup, { limit, isStale, plan }: Options & { plan: SlicePlan }): void {
   const missing = new Map(group.endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]))
   const drafts = slices.map((slice) => {
     const endpoints: Endpoint[] = []
@@ -54,7 +61,7 @@ function planGroup(slices: readonly EndpointSlice[], group: PortGroup, { limit, 
       missing.delete(key)
       endpoints.push(next)
     }
-    return { slice, endpoints, changed: !equal(endpoints, slice.endpoints ?? []) }
+    return { slice, endpoints, changed: isStale?.(slice) || !equal(endpoints, slice.endpoints ?? []) }
   })
 
   const rest = [...missing.values()]

@@ -8,7 +8,7 @@ import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
 import type { SlicePlan } from './slice-plan.ts'
-import { hintSlices } from './topology-hints.ts'
+import { hintSlices, isAuto } from './topology-hints.ts'
 
 const namespace = 'default'
 const ready = { conditions: [{ type: 'Ready', status: 'True' }] }
@@ -166,3 +166,17 @@ test('endpointSliceController in mode Auto hints, says so, takes it back when a 
   await eventually(async () => (await hintsOf(cluster)).every((hints) => hints === undefined))
   await said('TopologyAwareHintsDisabled: Topology Aware Hints has been disabled, addressType: IPv4')
 })
+
+for (const [what, annotations, expected] of [
+  ['in either spelling', { 'service.kubernetes.io/topology-mode': 'auto' }, true],
+  ['by its old name', { 'service.kubernetes.io/topology-aware-hints': 'Auto' }, true],
+  [
+    'as the old name says if both are there',
+    { 'service.kubernetes.io/topology-mode': 'Auto', 'service.kubernetes.io/topology-aware-hints': 'Disabled' },
+    false,
+  ],
+] as const) {
+  test(`isAuto takes the mode ${what}`, () => {
+    assert.equal(isAuto({ metadata: { annotations } }), expected)
+  })
+}

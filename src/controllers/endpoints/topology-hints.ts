@@ -15,7 +15,7 @@ const EXCLUDED = ['node-role.kubernetes.io/control-plane', 'node-role.kubernetes
 
 export function isAuto({ metadata }: Service): boolean {
   const { annotations = {} } = metadata ?? {}
-  const mode = annotations['service.kubernetes.io/topology-mode'] ?? annotations['service.kubernetes.io/topology-aware-hints']
+  const mode = annotations['service.kubernetes.io/topology-aware-hints'] ?? annotations['service.kubernetes.io/topology-mode']
   return mode === 'Auto' || mode === 'auto'
 }
 
