@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
@@ -108,14 +109,37 @@ test('attachDetachController attaches where a pod is, tells node and pod, and de
 test('attachDetachController refuses a second node, says which pod has the volume, and goes on when it is free', async (t) => {
   const cluster = await start(t)
   await addPod(cluster, 'first', 'n1')
-  await onNode(cluster, 'n1')
+  const attachment = await onNode(cluster, 'n1')
   await addPod(cluster, 'second', 'n2')
+  await cluster.advance(5000)
+  assert.deepEqual(await cluster.events('second'), [], 'the first may yet fail')
+  await setStatus(cluster, attachment, { attached: true })
   const text = 'FailedAttachVolume: Multi-Attach error for volume "v" Volume is already used by pod(s) first'
   await cluster.eventually(async () => (await cluster.events('second')).includes(text))
   await cluster.advance(60_000)
   assert.equal((await cluster.events('second')).filter((one) => one === text).length, 1)
   assert.equal((await attachments(cluster)).length, 1)
   await removePod(cluster, 'first')
+  await onNode(cluster, 'n2')
+})
+
+test('attachDetachController says nothing of a volume that is on its way to another node, unless that takes too long', async (t) => {
+  const cluster = await start(t)
+  await addPod(cluster, 'first', 'n1')
+  const attachment = await onNode(cluster, 'n1')
+  const key = { name: attachment.metadata!.name! }
+  await cluster.client.patch(VolumeAttachment, key, { type: 'merge', patch: { metadata: { finalizers: ['external-attacher/csi'] } } })
+  await setStatus(cluster, attachment, { attached: true })
+  await removePod(cluster, 'first')
+  await cluster.eventually(async () => (await attachments(cluster))[0]?.metadata?.deletionTimestamp)
+  await addPod(cluster, 'second', 'n2')
+  await cluster.advance(110_000)
+  assert.deepEqual(await cluster.events('second'), [])
+  await cluster.advance(15_000)
+  assert.deepEqual(await cluster.events('second'), [
+    `FailedAttachVolume: Multi-Attach error for volume "v" Volume is already exclusively attached to one node and can't be attached to another`,
+  ])
+  await cluster.client.patch(VolumeAttachment, key, { type: 'merge', patch: { metadata: { finalizers: null } } })
   await onNode(cluster, 'n2')
 })
 
@@ -138,6 +162,11 @@ test('attachDetachController tells what the driver says, and that nobody attache
   await cluster.eventually(async () =>
     (await cluster.events('p')).includes('FailedAttachVolume: AttachVolume.Attach failed for volume "v" : no such disk'),
   )
+  // Again and again, less and less often.
+  await cluster.advance(60_000)
+  const { items } = await cluster.client.list(CoreEvent)
+  const count = items.find(({ message }) => message?.endsWith('no such disk'))?.count ?? 0
+  assert.ok(count >= 5 && count <= 8, `${count} times`)
 })
 
 test('attachDetachController leaves a mounted volume on a ready node for good', async (t) => {

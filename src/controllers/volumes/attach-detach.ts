@@ -11,7 +11,7 @@ import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { setAttached } from './attached-volumes.ts'
 import { claimsOf, isAttachable, isMultiAttachAllowed } from './attachments.ts'
-import { quoted, refuse, VolumePlaces } from './volume-places.ts'
+import { quoted, refuse, underWayMs, VolumePlaces } from './volume-places.ts'
 
 /** `detaching`: names of attachments on their way out, which nodes are told of no longer. */
 export function attachDetachController(detaching: Set<string>): Controller {
@@ -51,6 +51,12 @@ export function attachDetachController(detaching: Set<string>): Controller {
           const found = informers.of(Node).get({ name: node })
           if (detaching.delete(attachment.metadata!.name!) && found) await setAttached(found, { informers, client, detaching })
         } else if (taken.length > 0 && !isMultiAttachAllowed(volume)) {
+          // It may be free, or known to be taken, in a moment.
+          const waitMs = Math.max(...taken.map((other) => underWayMs(other, context)))
+          if (waitMs > 0) {
+            waits.push(waitMs)
+            continue
+          }
           const others = taken.flatMap((other) => other.pods)
           // Said once, whatever becomes of those pods.
           const fresh = { memory, pods: pods.filter(({ metadata }) => !memory.refusals.has(metadata?.uid ?? '')) }

@@ -15,6 +15,8 @@ import { attachmentName, attachmentsOf, isManaged, podsByNode, uniqueName } from
 
 const UNMOUNT_WAIT_MS = 360_000
 const ATTACH_WAIT_MS = 120_000
+/** Between attempts that fail; an attempt itself may take as long as is waited for a driver. */
+const RETRY_MS = { first: 500, most: 122_000 }
 
 /** A node where a volume is or should be. */
 export interface Place {
@@ -31,6 +33,8 @@ interface Memory {
   unwantedSince?: number
   /** Its pods know that it is attached. */
   announced?: boolean
+  /** Attaching has failed: how often, what was said of it, and when it counts as failed again, in monotonic milliseconds. */
+  failing?: { times: number; text: string; nextMs: number }
   /** By uid of a pod: what it was told last, so that it is said once. */
   refusals: Map<string, string>
 }
@@ -102,14 +106,20 @@ export class VolumePlaces {
           events.event(pod, 'Normal', 'SuccessfulAttachVolume', `AttachVolume.Attach succeeded for volume ${quoted(volume)} `)
       memory.announced = true
       memory.refusals.clear()
+      delete memory.failing
       return undefined
     }
     if (!status?.attachError && age < ATTACH_WAIT_MS) return ATTACH_WAIT_MS - age
     const { driver, volumeHandle } = volume.spec!.csi!
     const late = `timed out waiting for external-attacher of ${driver} CSI driver to attach volume ${volumeHandle}`
     const text = `AttachVolume.Attach failed for volume ${quoted(volume)} : ${status?.attachError?.message ?? late}`
-    refuse({ memory, pods }, () => text, events)
-    return undefined
+    const now = clock.monotonic()
+    const { times, text: said, nextMs } = memory.failing ?? { times: 0, text: '', nextMs: now }
+    if (said === text && now < nextMs) return nextMs - now
+    for (const pod of pods) events.event(pod, 'Warning', 'FailedAttachVolume', text)
+    const waitMs = Math.min(RETRY_MS.first * 2 ** times, RETRY_MS.most) + (status?.attachError ? 0 : ATTACH_WAIT_MS)
+    memory.failing = { times: times + 1, text, nextMs: now + waitMs }
+    return waitMs
   }
 
   async attach(node: string, place: Place, { volume, context }: { volume: PersistentVolume; context: ControllerContext }): Promise<void> {
@@ -125,6 +135,14 @@ export class VolumePlaces {
       throw error
     }
   }
+}
+
+/** How long a driver may still be at work on it; 0: that has come to an end, good or bad, or takes too long. */
+export function underWayMs({ attachment }: Place, { clock }: ControllerContext): number {
+  const { metadata, status } = attachment ?? {}
+  if (!metadata?.deletionTimestamp && (status?.attached || status?.attachError)) return 0
+  const since = Date.parse(metadata?.deletionTimestamp ?? metadata?.creationTimestamp ?? '') || clock.now()
+  return Math.max(0, since + ATTACH_WAIT_MS - clock.now())
 }
 
 export function refuse(
