@@ -111,6 +111,20 @@ test('certificateApprovingController approves node certificates where their user
   )
 })
 
+test('certificate controllers go by the last common name, as those do who are shown the certificate', async (t) => {
+  const cluster = await started(t)
+  const kubelet = { signerName: SIGNERS.kubeletClient, usages: ['digital signature', 'client auth'] }
+  await ask(cluster, 'other', { subject: 'CN=system:node:n1,O=system:nodes,CN=anna', ...kubelet })
+  await cluster.advance(2000)
+  assert.equal((await cluster.client.get(CertificateSigningRequest, { name: 'other' })).status?.conditions, undefined)
+  await decide(cluster, 'other', 'Approved')
+  const failed = await cluster.eventually(async () => {
+    const { status } = await cluster.client.get(CertificateSigningRequest, { name: 'other' })
+    return status?.conditions?.find(({ type }) => type === 'Failed')
+  })
+  assert.equal(failed.message, 'subject common name does not begin with system:node:')
+})
+
 test('certificateCleanerController deletes what is decided after an hour and what nobody decides after a day', async (t) => {
   const cluster = await started(t)
   const usages = ['digital signature', 'client auth']

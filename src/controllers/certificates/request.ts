@@ -28,7 +28,8 @@ export async function parseRequest({ spec }: CertificateSigningRequest): Promise
   return {
     pem,
     subject: {
-      commonName: request.subjectName.getField('CN')[0] ?? '',
+      // The last one names the user, as Go reads it: another, before it, must not be the one that is checked.
+      commonName: request.subjectName.getField('CN').at(-1) ?? '',
       organizations: request.subjectName.getField('O'),
       dnsNames: count('dns'),
       ipAddresses: count('ip'),

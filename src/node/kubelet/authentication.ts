@@ -23,7 +23,7 @@ export async function admit(request: IncomingMessage, authorize: AuthorizeNodeRe
   const { subject } = socket.getPeerCertificate()
   const path = new URL(request.url ?? '/', 'https://node').pathname
   const asked: NodeRequest = {
-    user: [subject.CN ?? ''].flat()[0]!,
+    user: [subject.CN ?? ''].flat().at(-1)!,
     groups: [subject.O ?? []].flat(),
     verb: VERBS[request.method ?? ''] ?? '',
     subresource: subresourceOf(path),

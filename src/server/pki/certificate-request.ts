@@ -1,8 +1,16 @@
 // What a certificate request asks for. The only part that reads what strangers write.
 import { webcrypto } from 'node:crypto'
+import { objectId, partsOf, sequence, set, utf8 } from '#lib/der.ts'
 import { parseCertificateRequest } from '#lib/pkcs10.ts'
+import { alternativeNamesOf } from './certificate.ts'
 
 const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
+/** Country, organization and its unit, locality, province, street, postal code: all that are given, in the order of Go's library. */
+const LISTS = ['2.5.4.6', '2.5.4.10', '2.5.4.11', '2.5.4.7', '2.5.4.8', '2.5.4.9', '2.5.4.17']
+/** Common name and serial number: the last that is given. */
+const SINGLE = ['2.5.4.3', '2.5.4.5']
+/** Tags of mail addresses, host names, URIs and IP addresses: names of other kinds are not certified. */
+const CERTIFIED_NAMES = new Set([0x81, 0x82, 0x86, 0x87])
 
 /** The organizations (groups) in the subject of a PEM request. Throws when it is none. */
 export async function organizationsOf(request: string): Promise<string[]> {
@@ -18,17 +26,33 @@ export async function commonNameOf(request: string): Promise<string> {
 export interface Requested {
   subject: Buffer
   publicKey: Buffer
-  /** The whole extension; undefined where none is asked for. */
+  /** The extension; undefined where none that can be certified is asked for. */
   alternativeNames: Buffer | undefined
 }
 
 export async function readRequest(request: string): Promise<Requested> {
   const parsed = await parseCertificateRequest(request)
   if (!(await parsed.verify(webcrypto))) throw new Error('the signature of the certificate request does not fit its key')
-  const names = parsed.extensions.find(({ type }) => type === SUBJECT_ALTERNATIVE_NAME)
+  const subject = subjectOf((id) => parsed.subjectName.getField(id))
+  const asked = parsed.extensions.find(({ type }) => type === SUBJECT_ALTERNATIVE_NAME)
+  const [whole] = asked ? partsOf(octetsOf(Buffer.from(asked.rawData))) : []
+  const names = (whole ? partsOf(whole) : []).filter((name) => CERTIFIED_NAMES.has(name[0]!))
   return {
-    subject: Buffer.from(parsed.subjectName.toArrayBuffer()),
+    subject,
     publicKey: Buffer.from(parsed.publicKey.rawData),
-    alternativeNames: names && Buffer.from(names.rawData),
+    alternativeNames: names.length > 0 ? alternativeNamesOf(names, { critical: partsOf(subject).length === 0 }) : undefined,
   }
+}
+
+/** An extension's value: its last part. */
+const octetsOf = (extension: Buffer): Buffer => partsOf(extension).at(-1)!
+
+/** Written anew from what was read, so that a certificate says what was checked and nothing besides. */
+function subjectOf(valuesOf: (id: string) => string[]): Buffer {
+  const part = (id: string, values: readonly string[]) =>
+    values.length > 0 ? [set(...values.map((value) => sequence(objectId(id), utf8(value))).toSorted(Buffer.compare))] : []
+  return sequence(
+    ...LISTS.flatMap((id) => part(id, valuesOf(id))),
+    ...SINGLE.flatMap((id) => part(id, valuesOf(id).slice(-1).filter(Boolean))),
+  )
 }

@@ -75,6 +75,9 @@ export const KEY_USAGES = {
   dataEncipherment: 3,
   keyAgreement: 4,
   keyCertSign: 5,
+  crlSign: 6,
+  encipherOnly: 7,
+  decipherOnly: 8,
 } as const
 
 export const keyUsage = (...positions: readonly number[]): Buffer => extension('2.5.29.15', flags(positions), { critical: true })
@@ -97,8 +100,12 @@ const contentOfBits = (value: Buffer): Buffer => value.subarray((value[1]! < 0x8
 /** Host names and IP addresses. */
 export function alternativeNames(addresses: readonly string[]): Buffer {
   const names = addresses.map((one) => (isIP(one) ? der(0x87, addressBytes(one)) : der(0x82, Buffer.from(one))))
-  return extension('2.5.29.17', sequence(...names))
+  return alternativeNamesOf(names)
 }
+
+/** Of names in DER. They are all there is where the subject is empty, and critical then. */
+export const alternativeNamesOf = (names: readonly Buffer[], { critical = false } = {}): Buffer =>
+  extension('2.5.29.17', sequence(...names), { critical })
 
 function addressBytes(address: string): Buffer {
   if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number))

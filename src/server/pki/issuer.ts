@@ -77,7 +77,10 @@ export async function certifyRequest(request: string, authority: CertifiedKey, o
   const { readRequest } = await import('./certificate-request.ts')
   const { subject, publicKey, alternativeNames: names } = await readRequest(request)
   const flags = options.usages.flatMap((usage) => USAGE_FLAGS[usage] ?? [])
-  const extended = options.usages.flatMap((usage) => EXTENDED_USAGES[usage] ?? [])
+  // Each once, in the order of the table.
+  const extended = [
+    ...new Set(Object.keys(EXTENDED_USAGES).flatMap((usage) => (options.usages.includes(usage) ? EXTENDED_USAGES[usage]! : []))),
+  ]
   return signBy(authority, {
     ...options,
     publicKey,
@@ -98,6 +101,10 @@ const USAGE_FLAGS: Record<string, number> = {
   'key encipherment': KEY_USAGES.keyEncipherment,
   'key agreement': KEY_USAGES.keyAgreement,
   'data encipherment': KEY_USAGES.dataEncipherment,
+  'cert sign': KEY_USAGES.keyCertSign,
+  'crl sign': KEY_USAGES.crlSign,
+  'encipher only': KEY_USAGES.encipherOnly,
+  'decipher only': KEY_USAGES.decipherOnly,
 }
 
 const EXTENDED_USAGES: Record<string, string> = {

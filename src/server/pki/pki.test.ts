@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
+import type { JsonGeneralNames } from '@peculiar/x509'
 import { type Clock, systemClock } from '#lib/clock.ts'
 import { systemRandom } from '#lib/random.ts'
 import { DamagedPki, ensurePki, type PkiOptions } from './pki.ts'
@@ -180,12 +181,13 @@ test('ensurePki certificates carry mutual TLS', async (t) => {
   assert.deepEqual({ ...socket.getPeerCertificate().subject }, { O: 'system:masters', CN: 'kubernetes-admin' })
 })
 
-async function requestOf(name: string): Promise<{ request: string; key: string }> {
+async function requestOf(name: string, names: JsonGeneralNames = []): Promise<{ request: string; key: string }> {
   await import('reflect-metadata')
-  const { Pkcs10CertificateRequestGenerator } = await import('@peculiar/x509')
+  const { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } = await import('@peculiar/x509')
   const curve = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
   const keys = await webcrypto.subtle.generateKey(curve, true, ['sign', 'verify'])
-  const request = (await Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: curve })).toString('pem')
+  const extensions = names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : []
+  const request = (await Pkcs10CertificateRequestGenerator.create({ name, keys, extensions, signingAlgorithm: curve })).toString('pem')
   return { request, key: KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString() }
 }
 
@@ -198,6 +200,34 @@ test('signCertificate certifies a request for its own key and subject', async (t
   assert.ok(certificate.verify(new X509Certificate(pki.authority).publicKey))
   assert.deepEqual(certificate.subject.split('\n'), ['O=crew', 'CN=anna'])
   assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2'])
+})
+
+test('signCertificate writes names anew: one common name, the last, and nothing that is not checked', async (t) => {
+  const pki = await ensurePki(options(t))
+  const named = async (name: string, names: JsonGeneralNames = []) => {
+    const pem = await pki.signCertificate((await requestOf(name, names)).request, { usages: ['client auth'], lifetimeMs: 3600_000 })
+    const { subject, subjectAltName } = new X509Certificate(pem)
+    return [subject?.split('\n') ?? [], subjectAltName]
+  }
+  assert.deepEqual(await named('CN=anna,OU=b,O=z,CN=otto,C=DE,O=a,E=a@example.com'), [['C=DE', 'O=a + O=z', 'OU=b', 'CN=otto'], undefined])
+  assert.deepEqual(await named('CN=anna', [{ type: 'upn', value: 'otto@example.com' }]), [['CN=anna'], undefined])
+  const names: JsonGeneralNames = [
+    { type: 'dns', value: 'a.example.com' },
+    { type: 'upn', value: 'otto@example.com' },
+    { type: 'ip', value: '10.0.0.1' },
+  ]
+  assert.deepEqual(await named('CN=anna', names), [['CN=anna'], 'DNS:a.example.com, IP Address:10.0.0.1'])
+})
+
+test('signCertificate gives every usage that can be asked for, each once', async (t) => {
+  const pki = await ensurePki(options(t))
+  const { request } = await requestOf('CN=anna')
+  const usages = ['timestamping', 's/mime', 'cert sign', 'email protection', 'crl sign', 'decipher only', 'encipher only', 'any']
+  const pem = await pki.signCertificate(request, { usages, lifetimeMs: 3600_000 })
+  assert.deepEqual(new X509Certificate(pem).keyUsage, ['2.5.29.37.0', '1.3.6.1.5.5.7.3.4', '1.3.6.1.5.5.7.3.8'])
+  const { KeyUsageFlags, KeyUsagesExtension, X509Certificate: Parsed } = await import('@peculiar/x509')
+  const flags = new Parsed(pem).getExtension(KeyUsagesExtension)?.usages
+  assert.equal(flags, KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign | KeyUsageFlags.encipherOnly | KeyUsageFlags.decipherOnly)
 })
 
 test('signCertificate takes what it dates back off the end of long lives, and leaves short ones whole', async (t) => {
