@@ -2,37 +2,62 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
-import { hasReason } from '#api/status.ts'
 import { conditionOf } from '#api/conditions.ts'
-import { startTestCluster } from './testing.ts'
+import { ADDRESS_MANAGER, ADDRESS_MANAGER_LABEL } from '#api/well-known.ts'
+import { gone, startTestCluster, type TestCluster } from './testing.ts'
 
-test('serviceCidrController holds a range that is being deleted until its last address is free', async (t) => {
-  const { client, eventually, advance } = await startTestCluster(t, { only: ['service-cidr-controller'] })
-  const key = { name: 'extra' }
-  await client.create(ServiceCIDR, {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'ServiceCIDR',
-    metadata: key,
-    spec: { cidrs: ['192.0.2.0/28'] },
-  })
-  const ready = () => client.get(ServiceCIDR, key).then(({ status }) => conditionOf(status?.conditions, 'Ready'))
-  await eventually(async () => (await ready())?.status === 'True')
-  const parentRef = { resource: 'services', namespace: 'default', name: 'x' }
-  await client.create(IPAddress, {
+const declare = ({ client }: TestCluster, name: string, cidr: string) =>
+  client.create(ServiceCIDR, { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR', metadata: { name }, spec: { cidrs: [cidr] } })
+
+const occupy = ({ client }: TestCluster, name: string, labels: Record<string, string>) =>
+  client.create(IPAddress, {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'IPAddress',
-    metadata: { name: '192.0.2.3' },
-    spec: { parentRef },
+    metadata: { name, labels },
+    spec: { parentRef: { resource: 'services', namespace: 'default', name: 'x' } },
   })
-  await client.delete(ServiceCIDR, key)
-  await eventually(async () => (await ready())?.reason === 'Terminating')
+
+const GIVEN = { [ADDRESS_MANAGER_LABEL]: ADDRESS_MANAGER }
+
+const readiness = async ({ client }: TestCluster, name: string) =>
+  conditionOf((await client.get(ServiceCIDR, { name })).status?.conditions, 'Ready')
+
+const isGone = ({ client }: TestCluster, name: string) => client.get(ServiceCIDR, { name }).then(() => false, gone)
+
+test('serviceCidrController holds a range that is being deleted until its last address is free', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
+  const { client, eventually, advance } = cluster
+  await declare(cluster, 'extra', '192.0.2.0/28')
+  await eventually(async () => (await readiness(cluster, 'extra'))?.status === 'True')
+  await occupy(cluster, '192.0.2.3', GIVEN)
+  await client.delete(ServiceCIDR, { name: 'extra' })
+  await eventually(async () => (await readiness(cluster, 'extra'))?.reason === 'Terminating')
   await advance(60_000)
-  assert.ok(await client.get(ServiceCIDR, key))
+  assert.ok(await client.get(ServiceCIDR, { name: 'extra' }))
   await client.delete(IPAddress, { name: '192.0.2.3' })
-  await eventually(() =>
-    client.get(ServiceCIDR, key).then(
-      () => false,
-      (error: unknown) => hasReason(error, 'NotFound'),
-    ),
-  )
+  await eventually(() => isGone(cluster, 'extra'))
+})
+
+test('serviceCidrController lets a range go when a new one takes over its addresses', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
+  const { client, eventually, advance } = cluster
+  await declare(cluster, 'extra', '192.0.2.0/28')
+  await eventually(async () => (await readiness(cluster, 'extra'))?.status === 'True')
+  await occupy(cluster, '192.0.2.3', GIVEN)
+  await client.delete(ServiceCIDR, { name: 'extra' })
+  await advance(60_000)
+  assert.equal((await readiness(cluster, 'extra'))?.reason, 'Terminating')
+  await declare(cluster, 'larger', '192.0.2.0/24')
+  await eventually(() => isGone(cluster, 'extra'))
+})
+
+test('serviceCidrController waits for no address but those the API server gave out', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
+  const { client, eventually, advance } = cluster
+  await declare(cluster, 'extra', '192.0.2.0/28')
+  await eventually(async () => (await readiness(cluster, 'extra'))?.status === 'True')
+  await occupy(cluster, '192.0.2.3', { [ADDRESS_MANAGER_LABEL]: 'somebody.example.com' })
+  await client.delete(ServiceCIDR, { name: 'extra' })
+  await advance(11_000)
+  await eventually(() => isGone(cluster, 'extra'))
 })

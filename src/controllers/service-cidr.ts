@@ -1,9 +1,10 @@
 // service-cidr-controller: says that a ServiceCIDR is ready, and keeps one that is being deleted until no address of it is in use.
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
-import { keyOf } from '#api/object.ts'
-import { SERVICE_CIDR_FINALIZER } from '#api/well-known.ts'
+import { keyOf, type ObjectKey } from '#api/object.ts'
+import { ADDRESS_MANAGER, ADDRESS_MANAGER_LABEL, SERVICE_CIDR_FINALIZER } from '#api/well-known.ts'
 import type { Controller } from '#client/controller.ts'
+import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { BlockList, isIPv6 } from 'node:net'
 import { formatTime } from '#lib/clock.ts'
@@ -16,13 +17,9 @@ export const serviceCidrController: Controller = {
   account: 'service-cidrs-controller',
   triggers: [
     itself(ServiceCIDR),
-    mapped(IPAddress, (_, informers) =>
-      informers
-        .of(ServiceCIDR)
-        .list()
-        .filter(({ metadata }) => metadata?.deletionTimestamp)
-        .map((cidr) => keyOf(cidr)),
-    ),
+    // A new range may take over from one that waits.
+    mapped(ServiceCIDR, leaving),
+    mapped(IPAddress, leaving),
   ],
   async reconcile(key, { client, informers, clock }) {
     const cidr = informers.of(ServiceCIDR).get(key)
@@ -68,13 +65,19 @@ export const serviceCidrController: Controller = {
   },
 }
 
-/** Some address in use lies in this range and in no other. */
+function leaving(_: unknown, informers: Informers): ObjectKey[] {
+  const cidrs = informers.of(ServiceCIDR).list()
+  return cidrs.filter(({ metadata }) => metadata?.deletionTimestamp).map((cidr) => keyOf(cidr))
+}
+
+/** Some address that the API server gave out lies in this range and in no other. */
 function isNeeded(cidr: ServiceCIDR, all: readonly ServiceCIDR[], addresses: readonly IPAddress[]): boolean {
   const own = blockList(cidr)
   const others = all
     .filter((one) => one.metadata?.uid !== cidr.metadata?.uid && !one.metadata?.deletionTimestamp)
     .map((one) => blockList(one))
-  return addresses.some(({ metadata }) => {
+  const given = addresses.filter(({ metadata }) => metadata?.labels?.[ADDRESS_MANAGER_LABEL] === ADDRESS_MANAGER)
+  return given.some(({ metadata }) => {
     const address = metadata?.name ?? ''
     const family = isIPv6(address) ? 'ipv6' : 'ipv4'
     return own.check(address, family) && !others.some((list) => list.check(address, family))

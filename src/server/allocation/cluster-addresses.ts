@@ -5,14 +5,13 @@ import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import type { ObjectKey } from '#api/object.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
+import { ADDRESS_MANAGER, ADDRESS_MANAGER_LABEL } from '#api/well-known.ts'
 import { formatIpv4, parseIpv4, parseIpv4Range } from '#lib/ipv4.ts'
 import { Pace } from '#lib/paced.ts'
 import type { ServerContext } from '#server/request.ts'
 import { NumberPool, reservedBand } from './number-pool.ts'
 
 const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
-const MANAGED_LABEL = 'ipaddress.kubernetes.io/managed-by'
-const ADDRESS_MANAGER = 'ipallocator.k8s.io'
 /** That are looked at in one turn of a repair. */
 const ADDRESSES_PER_TURN = 500
 
@@ -100,7 +99,7 @@ export class ClusterAddresses {
       await pace.after(1)
       const name = object.metadata?.name ?? ''
       if (isTaken(name, known)) continue
-      if (object.metadata?.labels?.[MANAGED_LABEL] !== ADDRESS_MANAGER) hold(name, known)
+      if (object.metadata?.labels?.[ADDRESS_MANAGER_LABEL] !== ADDRESS_MANAGER) hold(name, known)
       else await writer.delete(IPAddress, { name }).catch(ignoreNotFound)
     }
   }
@@ -146,7 +145,7 @@ export class ClusterAddresses {
   async #record(address: string, { namespace = '', name }: ObjectKey): Promise<boolean> {
     try {
       await this.#context.writer.create(IPAddress, {
-        metadata: { name: address, labels: { [FAMILY_LABEL]: 'IPv4', [MANAGED_LABEL]: ADDRESS_MANAGER } },
+        metadata: { name: address, labels: { [FAMILY_LABEL]: 'IPv4', [ADDRESS_MANAGER_LABEL]: ADDRESS_MANAGER } },
         spec: { parentRef: { group: '', resource: 'services', namespace, name } },
       })
       return true
