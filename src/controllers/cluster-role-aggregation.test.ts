@@ -47,6 +47,26 @@ test('clusterRoleAggregationController takes rules in the order of its selectors
   })
 })
 
+test('clusterRoleAggregationController that finds no rules takes back its own and leaves those that others wrote', async (t) => {
+  const { client, eventually, advance } = await startTestCluster(t, { only: ['clusterrole-aggregation-controller'] })
+  const rule = (resource: string) => ({ apiGroups: [''], resources: [resource], verbs: ['get'] })
+  const role = (name: string, more: Partial<ClusterRole>): ClusterRole => ({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name },
+    ...more,
+  })
+  const aggregationRule = { clusterRoleSelectors: [{ matchLabels: { part: 'yes' } }] }
+  const resources = async () => (await client.get(ClusterRole, { name: 'whole' })).rules?.flatMap((one) => one.resources ?? []).join() ?? ''
+  await client.create(ClusterRole, role('whole', { aggregationRule, rules: [rule('nodes')] }))
+  await advance(2000)
+  assert.equal(await resources(), 'nodes')
+  await client.create(ClusterRole, role('part', { metadata: { name: 'part', labels: { part: 'yes' } }, rules: [rule('pods')] }))
+  await eventually(async () => (await resources()) === 'pods')
+  await client.delete(ClusterRole, { name: 'part' })
+  await eventually(async () => (await resources()) === '')
+})
+
 test('clusterRoleAggregationController fills the roles that everyone knows', async (t) => {
   const { client, eventually } = await startTestCluster(t, { only: ['clusterrole-aggregation-controller'] })
   for (const name of ['view', 'edit', 'admin']) {

@@ -32,7 +32,9 @@ export const clusterRoleAggregationController: Controller = {
     const rules: PolicyRule[] = []
     for (const rule of parts.flatMap((part) => part.rules ?? [])) if (!rules.some((one) => equal(one, rule))) rules.push(rule)
     if (equal(rules, role.rules ?? [])) return
-    const patch: ClusterRole = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: key.name }, rules }
+    const named = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: key.name } }
+    // Without any, those go that were aggregated before; what others wrote there stays, as it was never this controller's.
+    const patch: ClusterRole = rules.length > 0 ? { ...named, rules } : named
     await client.patch(ClusterRole, key, { type: 'apply', patch, force: true }, { fieldManager: 'clusterrole-aggregation-controller' })
   },
 }

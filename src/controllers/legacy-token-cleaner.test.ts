@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Pod } from '#api/kinds/core/pod.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { hasReason } from '#api/status.ts'
@@ -17,7 +18,7 @@ test('legacyTokenCleaner calls tokens nobody uses invalid, then deletes them, an
     apiVersion: 'v1',
     kind: 'ServiceAccount',
     metadata: { namespace, name: 'robot' },
-    secrets: [{ name: 'unused' }, { name: 'used' }, { name: 'marked' }, { name: 'last-day' }],
+    secrets: ['unused', 'used', 'marked', 'last-day', 'pulling'].map((name) => ({ name })),
   })
   const annotations = {
     'kubernetes.io/service-account.name': 'robot',
@@ -30,6 +31,7 @@ test('legacyTokenCleaner calls tokens nobody uses invalid, then deletes them, an
     ['used', { 'kubernetes.io/legacy-token-last-used': day(300) }],
     ['by-hand', {}],
     ['marked', { [INVALID_SINCE]: 'once' }],
+    ['pulling', {}],
     ['last-day', { 'kubernetes.io/legacy-token-last-used': day(2) }],
   ] as const)
     await client.create(Secret, {
@@ -38,8 +40,19 @@ test('legacyTokenCleaner calls tokens nobody uses invalid, then deletes them, an
       type: 'kubernetes.io/service-account-token',
       metadata: { namespace, name, annotations, labels },
     } as Secret)
+  const containers = [{ name: 'c', image: 'c' }]
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace, name: 'p' },
+    spec: { containers, imagePullSecrets: [{ name: 'pulling' }] },
+  }
+  await client.create<Pod, Pod>(Pod, pod)
   await eventually(
-    () => informers.of(Secret).get({ namespace, name: 'by-hand' }) && informers.of(ServiceAccount).get({ namespace, name: 'robot' }),
+    () =>
+      informers.of(Pod).get({ namespace, name: 'p' }) &&
+      informers.of(Secret).get({ namespace, name: 'by-hand' }) &&
+      informers.of(ServiceAccount).get({ namespace, name: 'robot' }),
   )
   const run = (days: number) => {
     const context = { client, informers, clock: { ...clock, now: () => inDays(days) } }
@@ -47,9 +60,12 @@ test('legacyTokenCleaner calls tokens nobody uses invalid, then deletes them, an
   }
   const labelOf = async (name: string) => (await client.get(Secret, { namespace, name })).metadata?.labels?.[INVALID_SINCE]
 
-  await run(364)
-  assert.equal(await labelOf('unused'), undefined)
+  for (const days of [364, 365.01]) {
+    await run(days)
+    assert.equal(await labelOf('unused'), undefined, String(days))
+  }
   await run(367)
+  assert.equal(await labelOf('pulling'), undefined)
   assert.deepEqual([await labelOf('unused'), await labelOf('used'), await labelOf('by-hand')], [day(367), undefined, undefined])
   assert.deepEqual([await labelOf('marked'), await labelOf('last-day')], [day(367), undefined])
   await eventually(() => informers.of(Secret).get({ namespace, name: 'unused' })?.metadata?.labels?.[INVALID_SINCE])

@@ -3,8 +3,10 @@ import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Secret } from '#api/kinds/core/secret.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
+import { secretsOf } from '#api/pod-secrets.ts'
 import { ignoreNotFound, ignoreOvertaken } from '#api/status.ts'
 import {
+  SERVICE_ACCOUNT_NAME_ANNOTATION,
   SERVICE_ACCOUNT_TOKEN_TYPE,
   SERVICE_ACCOUNT_UID_ANNOTATION,
   TOKEN_INVALID_SINCE_LABEL,
@@ -35,7 +37,8 @@ export const legacyTokenCleaner: Controller = {
     const again = { requeueAfterMs: DAY_MS }
     const tracking = await context.client.get(ConfigMap, TRACKING).catch(ignoreNotFound)
     const since = Date.parse(tracking?.data?.['since'] ?? '')
-    if (Number.isNaN(since) || since + PERIOD_MS > context.clock.now()) return again
+    // Use was first noted some time that day: only what comes after it is known.
+    if (Number.isNaN(since) || since + DAY_MS + PERIOD_MS > context.clock.now()) return again
     for (const { name } of account.secrets) if (name) await look({ namespace: key.namespace!, name }, account, context)
     return again
   },
@@ -48,7 +51,8 @@ async function look(key: { namespace: string; name: string }, account: ServiceAc
     !secret ||
     secret.metadata?.deletionTimestamp ||
     secret.type !== SERVICE_ACCOUNT_TOKEN_TYPE ||
-    secret.metadata?.annotations?.[SERVICE_ACCOUNT_UID_ANNOTATION] !== account.metadata?.uid
+    secret.metadata?.annotations?.[SERVICE_ACCOUNT_NAME_ANNOTATION] !== account.metadata?.name ||
+    (secret.metadata?.annotations?.[SERVICE_ACCOUNT_UID_ANNOTATION] ?? account.metadata?.uid) !== account.metadata?.uid
   )
     return
   const longAgo = clock.now() - PERIOD_MS
@@ -58,7 +62,7 @@ async function look(key: { namespace: string; name: string }, account: ServiceAc
   const recently = (date: string) => date >= dateOf(longAgo)
   const lastUsed = labels[TOKEN_LAST_USED_LABEL]
   if (lastUsed !== undefined && (!isDate(lastUsed) || recently(lastUsed))) return
-  if (isMounted(key, context)) return
+  if (isUsed(key, context)) return
   const invalidSince = labels[TOKEN_INVALID_SINCE_LABEL]
   const preconditions = { uid, ...(resourceVersion ? { resourceVersion } : {}) }
   if (invalidSince === undefined || !isDate(invalidSince)) {
@@ -72,13 +76,8 @@ const dateOf = (time: number): string => new Date(time).toISOString().slice(0, 1
 
 const isDate = (text: string): boolean => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))
 
-function isMounted({ namespace, name }: { namespace: string; name: string }, { informers }: ControllerContext): boolean {
-  return informers
-    .of(Pod)
-    .list(namespace)
-    .some(({ spec }) =>
-      spec?.volumes?.some(
-        ({ secret, projected }) => secret?.secretName === name || projected?.sources?.some((source) => source.secret?.name === name),
-      ),
-    )
+/** By any pod: as a volume, as variables or to pull images with. */
+function isUsed({ namespace, name }: { namespace: string; name: string }, { informers }: ControllerContext): boolean {
+  for (const pod of informers.of(Pod).list(namespace)) for (const secret of secretsOf(pod)) if (secret === name) return true
+  return false
 }

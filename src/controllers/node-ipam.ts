@@ -14,7 +14,7 @@ export interface NodeIpamOptions {
 
 export function nodeIpamController({ clusterCidr }: NodeIpamOptions): Controller {
   const ranges = new Ranges(clusterCidr, NODE_PREFIX)
-  const held = new Map<string, number>()
+  const held = new Map<string, Span[]>()
   let complete = false
   return {
     name: 'node-ipam-controller',
@@ -31,28 +31,39 @@ export function nodeIpamController({ clusterCidr }: NodeIpamOptions): Controller
       }
       const node = nodes.get({ name })
       if (!node || node.metadata?.deletionTimestamp) {
-        const index = held.get(name)
-        if (node || index === undefined) return
-        held.delete(name)
-        return ranges.release(index)
+        return node ? undefined : release(name)
       }
       if (node.spec?.podCIDR) return occupy(node)
-      const index = held.get(name) ?? ranges.allocate()
+      const index = held.get(name)?.[0]?.first ?? ranges.allocate()
       if (index === undefined) {
         events.event(node, 'Normal', 'CIDRNotAvailable', `Node ${name} status is now: CIDRNotAvailable`)
         throw new Error(`no pod range is left for node ${name} in ${clusterCidr}`)
       }
-      held.set(name, index)
+      held.set(name, [{ first: index, last: index }])
       const podCIDR = ranges.text(index)
       const { uid } = node.metadata!
       await client.patch(Node, { name }, { type: 'merge', patch: { metadata: { uid }, spec: { podCIDR, podCIDRs: [podCIDR] } } })
     },
   }
 
+  /** Also what somebody else gave it: larger than a part, smaller, or the same as another node's. */
   function occupy({ metadata, spec }: Node): void {
-    const index = spec?.podCIDR ? ranges.occupy(spec.podCIDR) : undefined
-    if (index !== undefined) held.set(metadata?.name ?? '', index)
+    const name = metadata?.name ?? ''
+    const spans = (spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : [])).flatMap((cidr) => ranges.occupy(cidr) ?? [])
+    release(name)
+    if (spans.length > 0) held.set(name, spans)
   }
+
+  function release(name: string): void {
+    for (const span of held.get(name) ?? []) ranges.release(span)
+    held.delete(name)
+  }
+}
+
+/** Numbers of parts, both included. */
+interface Span {
+  first: number
+  last: number
 }
 
 /** Equal parts of one IPv4 range, by number. */
@@ -61,7 +72,8 @@ class Ranges {
   #mask: number
   #size: number
   #count: number
-  #used = new Set<number>()
+  /** How many hold a part. */
+  #holders = new Map<number, number>()
   #next = 0
 
   constructor(cidr: string, mask: number) {
@@ -76,26 +88,32 @@ class Ranges {
   allocate(): number | undefined {
     for (let tried = 0; tried < this.#count; tried++) {
       const index = (this.#next + tried) % this.#count
-      if (this.#used.has(index)) continue
-      this.#used.add(index)
+      if (this.#holders.has(index)) continue
+      this.#holders.set(index, 1)
       this.#next = (index + 1) % this.#count
       return index
     }
     return undefined
   }
 
-  /** The part that `cidr` is, now taken; undefined where it is none of ours. */
-  occupy(cidr: string): number | undefined {
+  /** The parts that `cidr` touches, now held once more; undefined where it touches none of ours. */
+  occupy(cidr: string): Span | undefined {
     const range = parseIpv4Range(cidr)
-    if (range?.prefix !== this.#mask) return undefined
-    const index = (range.first - this.#base) / this.#size
-    if (index < 0 || index >= this.#count) return undefined
-    this.#used.add(index)
-    return index
+    if (!range) return undefined
+    const partOf = (address: number) => Math.floor((address - this.#base) / this.#size)
+    const first = Math.max(0, partOf(range.first))
+    const last = Math.min(this.#count - 1, partOf(range.first + range.size - 1))
+    if (first > last) return undefined
+    for (let index = first; index <= last; index++) this.#holders.set(index, (this.#holders.get(index) ?? 0) + 1)
+    return { first, last }
   }
 
-  release(index: number): void {
-    this.#used.delete(index)
+  release({ first, last }: Span): void {
+    for (let index = first; index <= last; index++) {
+      const holders = (this.#holders.get(index) ?? 0) - 1
+      if (holders > 0) this.#holders.set(index, holders)
+      else this.#holders.delete(index)
+    }
   }
 
   text(index: number): string {

@@ -45,11 +45,11 @@ export function rootCaCertificatePublisher(rootCa: string): Controller {
       try {
         await client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data })
       } catch (error) {
-        if (!hasReason(error, 'AlreadyExists') && !isNamespaceTerminating(error)) throw error
+        if (!hasReason(error, 'AlreadyExists') && !hasReason(error, 'NotFound') && !isNamespaceTerminating(error)) throw error
       }
       return
     }
-    const described = Object.hasOwn(current.metadata?.annotations ?? {}, DESCRIPTION)
+    const described = current.metadata?.annotations?.[DESCRIPTION]
     const keys = Object.keys(current.data ?? {})
     if (keys.length === 1 && current.data?.['ca.crt'] === rootCa && described) return
     const annotations = { ...current.metadata?.annotations, [DESCRIPTION]: DESCRIPTION_TEXT }

@@ -67,3 +67,25 @@ test('serviceAccountTokenController takes a Secret that is deleted from the list
     return left?.length === 1 && left[0]!.name === 'opaque'
   })
 })
+
+test('serviceAccountTokenController fills again what is emptied, and leaves what others filled as it is', async (t) => {
+  const { client, eventually, advance } = await startTestCluster(t, { only: ['serviceaccount-token-controller'] })
+  const base64 = (text: string) => Buffer.from(text).toString('base64')
+  await client.create(ServiceAccount, {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { namespace: 'default', name: 'robot' },
+  })
+  await client.create(Secret, { ...token('empty', 'robot'), data: { token: '', namespace: '' } })
+  const own = { token: base64('own'), namespace: base64('elsewhere'), 'ca.crt': base64('CERTIFICATE') }
+  await client.create(Secret, { ...token('own', 'robot'), data: own })
+  const dataOf = async (name: string) => (await client.get(Secret, { namespace: 'default', name })).data
+  const filled = () => eventually(async () => (await dataOf('empty'))?.['token'] && (await dataOf('empty')))
+  assert.equal((await filled())['namespace'], base64('default'))
+  const patch = { data: { token: '', 'ca.crt': base64('other') } }
+  await client.patch(Secret, { namespace: 'default', name: 'empty' }, { type: 'merge', patch })
+  assert.equal((await filled())['ca.crt'], base64('CERTIFICATE'))
+  await advance(2000)
+  const kept = await client.get(Secret, { namespace: 'default', name: 'own' })
+  assert.deepEqual([kept.data, kept.metadata?.annotations], [own, { 'kubernetes.io/service-account.name': 'robot' }])
+})

@@ -42,24 +42,27 @@ export function serviceAccountTokenController(rootCa: string, sign: SignToken): 
       const name = secret.metadata?.annotations?.[SERVICE_ACCOUNT_NAME_ANNOTATION]
       if (!name) return
       const accountKey = { namespace: key.namespace!, name }
-      const account = informers.of(ServiceAccount).get(accountKey) ?? (await client.get(ServiceAccount, accountKey).catch(ignoreNotFound))
       const claimedUid = secret.metadata?.annotations?.[SERVICE_ACCOUNT_UID_ANNOTATION]
+      const isClaimed = (one: ServiceAccount | undefined) => one !== undefined && (!claimedUid || claimedUid === one.metadata?.uid)
+      const known = informers.of(ServiceAccount).get(accountKey)
+      // One that is not known may have been made only now: asked of the API before anything is deleted.
+      const account = isClaimed(known) ? known : await client.get(ServiceAccount, accountKey).catch(ignoreNotFound)
       const { uid, resourceVersion } = secret.metadata!
-      if (!account || (claimedUid && claimedUid !== account.metadata?.uid)) {
+      if (!account || !isClaimed(account)) {
         const preconditions = { uid: uid!, ...(resourceVersion ? { resourceVersion } : {}) }
         return void (await client.delete(Secret, key, { preconditions }).catch(ignoreNotFound))
       }
       owners.set(keyText(key), { ...accountKey, uid: account.metadata!.uid! })
       const data = secret.data ?? {}
       const namespace = Buffer.from(key.namespace!).toString('base64')
-      if (data['token'] && data['ca.crt'] === ca && data['namespace'] && claimedUid) return
+      if (data['token'] && data['ca.crt'] === ca && data['namespace']) return
       const token =
-        data['token'] ??
+        data['token'] ||
         Buffer.from(sign({ namespace: key.namespace!, account: { name, uid: account.metadata!.uid! }, secret: key.name })).toString(
           'base64',
         )
       const annotations = { ...secret.metadata?.annotations, [SERVICE_ACCOUNT_UID_ANNOTATION]: account.metadata!.uid! }
-      const filled = { ...data, token, 'ca.crt': ca, namespace: data['namespace'] ?? namespace }
+      const filled = { ...data, token, 'ca.crt': ca, namespace: data['namespace'] || namespace }
       await client.update(Secret, { ...secret, metadata: { ...secret.metadata, annotations }, data: filled })
     },
   }

@@ -1,5 +1,6 @@
 // Which nodes have to do with which secrets, config maps, claims and accounts, through the pods bound to them. Counted, so that it can be kept
 // change by change; invariant: equals a fresh build over all pods.
+import { secretsOf } from '#api/pod-secrets.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -8,7 +9,7 @@ import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
 import { MIRROR_ANNOTATION } from '#api/well-known.ts'
 import { Following } from '#server/following.ts'
 import type { ObjectChange, ObjectReader } from '#server/request.ts'
-import { configMapsOf, secretsOf, volumeNeedsSecret } from './pod-references.ts'
+import { configMapsOf, volumeNeedsSecret } from './pod-references.ts'
 
 export type Reachable = 'pods' | 'secrets' | 'configmaps' | 'persistentvolumeclaims' | 'serviceaccounts' | 'resourceclaims'
 

@@ -1,19 +1,10 @@
 // What a pod names that lives in the API: its kubelet may read that, and a pod that a kubelet makes up itself may name none of it.
-import type { PersistentVolume, Pod, Volume } from '#api/generated/types.ts'
-
-/** Secrets in the pod's namespace. */
-export function* secretsOf({ spec }: Pod): Iterable<string> {
-  for (const { name } of spec?.imagePullSecrets ?? []) if (name) yield name
-  for (const { env, envFrom } of allContainers(spec)) {
-    for (const { secretRef } of envFrom ?? []) if (secretRef?.name) yield secretRef.name
-    for (const { valueFrom } of env ?? []) if (valueFrom?.secretKeyRef?.name) yield valueFrom.secretKeyRef.name
-  }
-  for (const volume of spec?.volumes ?? []) yield* secretsOfVolume(volume)
-}
+import type { PersistentVolume, Pod } from '#api/generated/types.ts'
+import { containersOf, secretsOf } from '#api/pod-secrets.ts'
 
 /** Config maps in the pod's namespace. */
 export function* configMapsOf({ spec }: Pod): Iterable<string> {
-  for (const { env, envFrom } of allContainers(spec)) {
+  for (const { env, envFrom } of containersOf(spec)) {
     for (const { configMapRef } of envFrom ?? []) if (configMapRef?.name) yield configMapRef.name
     for (const { valueFrom } of env ?? []) if (valueFrom?.configMapKeyRef?.name) yield valueFrom.configMapKeyRef.name
   }
@@ -55,20 +46,4 @@ export function volumeNeedsSecret({ spec }: PersistentVolume, { namespace, name 
     [cephfs, cinder, flexVolume, iscsi, rbd, scaleIO, storageos].some((source) => isIt(source?.secretRef)) ||
     [csi?.nodePublishSecretRef, csi?.nodeStageSecretRef, csi?.nodeExpandSecretRef].some(isIt)
   )
-}
-
-const allContainers = (spec: Pod['spec']) => [
-  ...(spec?.containers ?? []),
-  ...(spec?.initContainers ?? []),
-  ...(spec?.ephemeralContainers ?? []),
-]
-
-function* secretsOfVolume(volume: Volume): Iterable<string> {
-  const { azureFile, cephfs, cinder, csi, flexVolume, iscsi, projected, rbd, scaleIO, secret, storageos } = volume
-  if (secret?.secretName) yield secret.secretName
-  if (azureFile?.secretName) yield azureFile.secretName
-  for (const source of projected?.sources ?? []) if (source.secret?.name) yield source.secret.name
-  for (const source of [cephfs, cinder, flexVolume, iscsi, rbd, scaleIO, storageos])
-    if (source?.secretRef?.name) yield source.secretRef.name
-  if (csi?.nodePublishSecretRef?.name) yield csi.nodePublishSecretRef.name
 }

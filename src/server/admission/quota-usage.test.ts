@@ -52,6 +52,18 @@ const used: [what: string, kind: Kind<any>, object: object, usage: Record<string
     sized({ cpu: '9' }, { ...given({ cpu: '1' }), ...infeasible }),
     { 'count/pods': '1', pods: '1', cpu: '1', 'requests.cpu': '1' },
   ],
+  [
+    'a pod whose time to go has come, for as long as it was given',
+    Pod,
+    { metadata: { deletionTimestamp: '2026-01-01T23:59:45Z', deletionGracePeriodSeconds: 30 }, ...sized({ cpu: '1' }) },
+    { 'count/pods': '1', pods: '1', cpu: '1', 'requests.cpu': '1' },
+  ],
+  [
+    'no more than the number of pods that do not go',
+    Pod,
+    { metadata: { deletionTimestamp: '2026-01-01T23:59:29Z', deletionGracePeriodSeconds: 30 }, ...sized({ cpu: '1' }) },
+    { 'count/pods': '1' },
+  ],
   ['no more than the number of pods that have ended', Pod, sized({ cpu: '1' }, { phase: 'Failed' }), { 'count/pods': '1' }],
   [
     'what a claim asks for, in whole bytes',

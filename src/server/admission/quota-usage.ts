@@ -49,7 +49,9 @@ function podAmounts(pod: Pod, now: number): Amounts {
 function isOver(pod: Pod, now: number): boolean {
   if (isFinished(pod)) return true
   const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata ?? {}
-  return deletionTimestamp !== undefined && deletionGracePeriodSeconds !== undefined && now > Date.parse(deletionTimestamp)
+  if (deletionTimestamp === undefined || deletionGracePeriodSeconds === undefined) return false
+  // The time of deletion has the grace period in it; as long again is waited before a pod counts as stuck.
+  return now > Date.parse(deletionTimestamp) + deletionGracePeriodSeconds * 1000
 }
 
 function serviceAmounts({ spec }: Service): Amounts {

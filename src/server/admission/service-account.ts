@@ -3,7 +3,7 @@ import type { Container, Pod, Volume } from '#api/generated/types.ts'
 import { ServiceAccount } from '#api/kinds/core/service-account.ts'
 import { MIRROR_ANNOTATION, MOUNTABLE_SECRETS_ANNOTATION } from '#api/well-known.ts'
 import { randomSuffix } from '#lib/random.ts'
-import { secretsOf } from '#server/access/pod-references.ts'
+import { secretsOf } from '#api/pod-secrets.ts'
 import type { AdmissionPlugin, AdmissionRequest, ServerContext } from '#server/request.ts'
 import { denied, target } from './refusal.ts'
 
