@@ -18,6 +18,12 @@ test('planSlices cuts new endpoints into slices of at most the limit', () => {
   )
 })
 
+test('planSlices puts what new slices leave over where it fits', () => {
+  const plan = planSlices([slice('a', range(1, 1))], [{ ports, endpoints: range(1, 6) }], { limit: 3 })
+  const sizes = (all: { endpoints?: Endpoint[] | null }[]) => all.map(({ endpoints }) => endpoints?.length)
+  assert.deepEqual([sizes(plan.create), sizes(plan.update)], [[3], [3]])
+})
+
 test('planSlices leaves what is right alone', () => {
   const plan = planSlices([slice('a', range(1, 3)), slice('b', range(4, 5))], [{ ports, endpoints: range(1, 5) }], { limit: 3 })
   assert.deepEqual([names(plan.keep), plan.create, plan.update, plan.delete], [['a', 'b'], [], [], []])
@@ -33,6 +39,23 @@ test('planSlices puts newcomers where a write is due anyway', () => {
   assert.deepEqual(
     plan.update[0]!.endpoints!.map(({ addresses }) => addresses[0]),
     ['10.0.0.1', '10.0.0.2', '10.0.0.9'],
+  )
+})
+
+test('planSlices fills the fullest of those that are written first, and none that goes', () => {
+  const kept = [endpoint(1, false), endpoint(4, false), endpoint(5), endpoint(9)]
+  const all = [slice('a', range(1, 1)), slice('b', range(2, 3)), slice('c', range(4, 5))]
+  const plan = planSlices(all, [{ ports, endpoints: kept }], { limit: 3 })
+  const sizes = plan.update.map(({ metadata, endpoints }) => [metadata?.name, endpoints!.length])
+  assert.deepEqual(
+    [sizes, names(plan.delete)],
+    [
+      [
+        ['a', 1],
+        ['c', 3],
+      ],
+      ['b'],
+    ],
   )
 })
 

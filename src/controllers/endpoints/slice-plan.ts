@@ -72,12 +72,15 @@ function planGroup(slices: readonly EndpointSlice[], group: PortGroup, { limit, 
     draft.endpoints.push(...rest.splice(0, room))
     draft.changed = true
   }
-  // Slices that must be written anyway take what they can; another is touched only if it takes all that is left.
-  for (const draft of drafts) if (draft.changed) fill(draft)
-  const fullest = drafts.filter(({ changed, endpoints }) => !changed && endpoints.length + rest.length <= limit)
-  fullest.sort((a, b) => b.endpoints.length - a.endpoints.length)
-  if (rest.length > 0 && rest.length < limit && fullest[0]) fill(fullest[0])
-  while (rest.length > 0) plan.create.push({ ports: group.ports, endpoints: rest.splice(0, limit) })
+  // Slices that must be written anyway take what they can; another is touched only if it takes all that is left. The fullest come first.
+  const fullestFirst = drafts.toSorted((a, b) => b.endpoints.length - a.endpoints.length)
+  for (const draft of fullestFirst) if (draft.changed && draft.endpoints.length > 0) fill(draft)
+  while (rest.length > 0) {
+    const fits = ({ changed, endpoints }: (typeof drafts)[number]) => !changed && endpoints.length + rest.length <= limit
+    const fitting = rest.length < limit ? fullestFirst.find(fits) : undefined
+    if (fitting) fill(fitting)
+    else plan.create.push({ ports: group.ports, endpoints: rest.splice(0, limit) })
+  }
 
   for (const { slice, endpoints, changed } of drafts) {
     if (endpoints.length === 0) plan.delete.push(slice)
