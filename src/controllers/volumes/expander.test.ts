@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CoreEvent } from '#api/kinds/core/event.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
@@ -41,7 +42,12 @@ test('volumeExpander says once for every growth of a claim that another controll
   await eventually(async () => (await events('data')).includes(told))
   await client.patch(PersistentVolumeClaim, key, { type: 'merge', patch: { metadata: { labels: { a: 'b' } } } })
   await advance(1000)
-  assert.equal((await events('data')).filter((text) => text === told).length, 1)
+  await grow('1500Mi')
+  await advance(1000)
+  const times = async () => (await client.list(CoreEvent)).items.find(({ reason }) => reason === 'ExternalExpanding')?.count
+  assert.equal(await times(), 1, 'less is no growth')
+  await grow('3Gi')
+  await eventually(async () => (await times()) === 2)
   const { status } = await client.get(PersistentVolumeClaim, key)
   assert.deepEqual(status?.capacity, { storage: '1Gi' })
   assert.equal(status?.conditions, undefined)

@@ -8,8 +8,8 @@ import type { Controller } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
 
 export function volumeExpander(): Controller {
-  /** What each claim asked for when it was last spoken of: said once for every growth, whatever else changes. */
-  const told = new Map<string, string>()
+  /** By claim, what it asked for last: said once for every growth, whatever else changes. */
+  const told = new Map<string, { uid: string; wanted: string }>()
   return {
     name: 'persistentvolume-expander-controller',
     account: 'expand-controller',
@@ -29,9 +29,10 @@ export function volumeExpander(): Controller {
       const reference = volume.spec?.claimRef
       if (reference?.namespace !== key.namespace || reference?.uid !== claim.metadata?.uid)
         throw new Error(`persistent Volume is not bound to PVC being updated : ${keyText(key)}`)
-      const growth = `${claim.metadata?.uid} ${wanted}`
-      if (told.get(keyText(key)) === growth) return
-      told.set(keyText(key), growth)
+      const { uid = '' } = claim.metadata!
+      const before = told.get(keyText(key))
+      told.set(keyText(key), { uid, wanted: wanted! })
+      if (before?.uid === uid && quantityOf(wanted).compare(quantityOf(before.wanted)) <= 0) return
       events.event(claim, 'Normal', 'ExternalExpanding', 'waiting for an external controller to expand this PVC')
     },
   }
