@@ -107,7 +107,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     ttlController(),
     replicaSetController,
     replicationControllerController,
-    deploymentController,
+    deploymentController(),
     statefulSetController(),
     daemonSetController(),
     jobController(),

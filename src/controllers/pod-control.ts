@@ -6,6 +6,7 @@ import { keyOf, type KubeObject, type ObjectMeta } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import { nextTurn } from '#lib/paced.ts'
+import type { EarlyEnds } from './failed-pods.ts'
 import { controllerReference } from './owners.ts'
 
 type Tools = Pick<ControllerContext, 'client' | 'events'>
@@ -23,9 +24,12 @@ export function podFromTemplate(template: PodTemplateSpec | undefined, owner: Ku
   return { apiVersion: 'v1', kind: 'Pod', metadata, spec: template?.spec ? { ...template.spec } : { containers: [] } }
 }
 
-export async function createPod(pod: Pod, owner: KubeObject, { client, events }: Tools): Promise<Pod> {
+type MakingTools = Pick<ControllerContext, 'client' | 'events' | 'clock'> & { ends: EarlyEnds }
+
+export async function createPod(pod: Pod, owner: KubeObject, { client, events, clock, ends }: MakingTools): Promise<Pod> {
   try {
     const created = await client.create(Pod, pod)
+    ends.made(created, { sent: pod, owner }, clock.now())
     events.event(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${created.metadata?.name}`)
     return created
   } catch (error) {

@@ -38,13 +38,16 @@ export async function syncHistory(set: TemplatedSet, kind: Kind<any>, context: C
     ownerKind: kind,
     owner: set,
     dependentKind: ControllerRevision,
-    matches: (revision) => selectorMatches(set.spec?.selector, revision.metadata?.labels),
+    // What is its own stays so whatever its labels: given up, it would be made again.
+    matches: (revision) => isControlledBy(revision, set) || selectorMatches(set.spec?.selector, revision.metadata?.labels),
   })
   revisions.sort(byNumber)
   const data = dataOf(set)
   const next = (revisions.at(-1)?.revision ?? 0) + 1
-  const equal = revisions.findLast((revision) => canonical(revision.data) === canonical(data))
   const { collisionCount } = set.status ?? {}
+  const name = nameOf(set, templateHash(data, collisionCount))
+  // One that was changed as it was made is what there is of this template: the next would be changed, too.
+  const equal = revisions.findLast((revision) => canonical(revision.data) === canonical(data) || revision.metadata?.name === name)
   if (!equal) return { ...(await create(set, kind, { data, next, collisionCount, context, revisions })) }
   if (equal === revisions.at(-1)) return { revisions, update: equal, collisionCount }
   // Going back: the old revision becomes the newest again.
@@ -91,7 +94,7 @@ async function create(
       apiVersion: 'apps/v1',
       kind: 'ControllerRevision',
       metadata: {
-        name: `${set.metadata?.name}-${hash}`,
+        name: nameOf(set, hash),
         namespace: set.metadata!.namespace!,
         labels: { ...set.spec?.template.metadata?.labels, [HASH_LABELS[kind.kind] ?? REVISION_HASH]: hash },
         // `kubectl rollout history` reads the cause of a change here.
@@ -107,11 +110,14 @@ async function create(
     } catch (error) {
       if (!hasReason(error, 'AlreadyExists')) throw error
       const present = await context.client.get(ControllerRevision, keyOf(wanted))
-      if (isControlledBy(present, set) && canonical(present.data) === canonical(data))
-        return { revisions: [...revisions, present], update: present, collisionCount }
+      if (isControlledBy(present, set)) return { revisions: [...revisions, present], update: present, collisionCount }
       collisionCount = (collisionCount ?? 0) + 1
     }
   }
+}
+
+function nameOf({ metadata }: KubeObject, hash: string): string {
+  return `${metadata?.name}-${hash}`
 }
 
 function dataOf({ spec }: TemplatedSet): unknown {

@@ -76,7 +76,7 @@ export function daemonSetController(): Controller {
         Object.assign(plan, rollingUpdate(set, { wanted, byNode, hash, now: clock.now() }))
       const waitMs = plan.create.length > 0 ? ends.holdBack(set, wanted.length, context) : 0
       if (waitMs > 0) Object.assign(plan, { create: [], waitMs: Math.min(plan.waitMs ?? Infinity, waitMs) })
-      const failure = await carryOut(set, plan, { hash, context })
+      const failure = await carryOut(set, plan, { hash, context: { ...context, ends } })
       await writeStatus(set, { places, byNode, hash, collisionCount: history.collisionCount, context })
       const hashes = new Set(pods.map((pod) => hashOf(pod)))
       const old = history.revisions.filter((revision) => revision !== history.update)
@@ -187,10 +187,19 @@ function placedThenOldest(a: Pod, b: Pod): number {
   return placed || created(a) - created(b) || (a.metadata!.name! < b.metadata!.name! ? -1 : 1)
 }
 
-async function carryOut(set: DaemonSet, plan: Plan, { hash, context }: { hash: string; context: ControllerContext }): Promise<unknown> {
+async function carryOut(
+  set: DaemonSet,
+  plan: Plan,
+  { hash, context }: { hash: string; context: ControllerContext & { ends: EarlyEnds } },
+): Promise<unknown> {
   const nodes = plan.create.slice(0, BURST)
   let next = 0
-  const { error } = await slowStart(nodes.length, () => createPod(newPod(set, { node: nodes[next++]!, hash }), set, context))
+  const { error } = await slowStart(nodes.length, async () => {
+    const node = nodes[next++]!
+    const pod = await createPod(newPod(set, { node, hash }), set, context)
+    const placed = nodeOf(pod)
+    if (placed !== node) context.ends.lost(pod, { owner: set, why: `it was made for ${node} and sent to ${placed}` }, context.clock.now())
+  })
   const results = await Promise.allSettled(plan.delete.slice(0, BURST).map((pod) => deletePod(pod, set, context)))
   return error ?? results.find((result) => result.status === 'rejected')?.reason
 }

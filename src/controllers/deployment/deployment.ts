@@ -9,37 +9,41 @@ import { adoptersOf, itself, mapped, ownersOf } from '#client/triggers.ts'
 import { conditionOf } from '#api/conditions.ts'
 import { isEmptySelector, selectorMatches } from '#api/validation/label-selector.ts'
 import { claim, controllerOf } from '#controllers/owners.ts'
+import { Repeats } from '#controllers/repeats.ts'
 import { hasDeadline } from './progress.ts'
 import { rollBack, rollbackTo } from './rollback.ts'
 import { Rollout } from './rollout.ts'
 import { desiredOf, desiredReplicas, isRollingUpdate, replicasOf } from './sizes.ts'
 import { recreate, resize, rollingUpdate } from './strategies.ts'
 
-export const deploymentController: Controller = {
-  name: 'deployment-controller',
-  workers: 20,
-  triggers: [
-    itself(Deployment),
-    ownersOf(ReplicaSet, Deployment),
-    adoptersOf(ReplicaSet, Deployment, ({ spec }) => spec?.selector),
-    mapped(Pod, forRecreate),
-  ],
-  async reconcile(key, context) {
-    const deployment = context.informers.of(Deployment).get(key)
-    if (!deployment?.metadata?.uid) return
-    if (isEmptySelector(deployment.spec?.selector)) return warnOfSelectingAll(deployment, context)
+export function deploymentController(): Controller {
+  const made = new Repeats<ReplicaSet>()
+  return {
+    name: 'deployment-controller',
+    workers: 20,
+    triggers: [
+      itself(Deployment),
+      ownersOf(ReplicaSet, Deployment),
+      adoptersOf(ReplicaSet, Deployment, ({ spec }) => spec?.selector),
+      mapped(Pod, forRecreate),
+    ],
+    async reconcile(key, context) {
+      const deployment = context.informers.of(Deployment).get(key)
+      if (!deployment?.metadata?.uid) return
+      if (isEmptySelector(deployment.spec?.selector)) return warnOfSelectingAll(deployment, context)
 
-    const sets = await claimSets(deployment, context)
-    const rollout = new Rollout(deployment, sets, context)
-    if (deployment.metadata.deletionTimestamp) return rollout.syncCounts()
-    await syncPaused(rollout)
-    const asked = rollbackTo(deployment)
-    if (deployment.spec?.paused) return resize(rollout, { keepsHistory: asked !== undefined })
-    if (asked !== undefined) return rollBack(rollout, asked)
-    if (wasResized(rollout)) return resize(rollout)
-    if (isRollingUpdate(deployment)) return rollingUpdate(rollout)
-    return recreate(rollout, (set) => context.informers.of(Pod).ownedBy(set.metadata?.uid ?? ''))
-  },
+      const sets = await claimSets(deployment, context)
+      const rollout = new Rollout(deployment, sets, { ...context, made })
+      if (deployment.metadata.deletionTimestamp) return rollout.syncCounts()
+      await syncPaused(rollout)
+      const asked = rollbackTo(deployment)
+      if (deployment.spec?.paused) return resize(rollout, { keepsHistory: asked !== undefined })
+      if (asked !== undefined) return rollBack(rollout, asked)
+      if (wasResized(rollout)) return resize(rollout)
+      if (isRollingUpdate(deployment)) return rollingUpdate(rollout)
+      return recreate(rollout, (set) => context.informers.of(Pod).ownedBy(set.metadata?.uid ?? ''))
+    },
+  }
 }
 
 async function claimSets(deployment: Deployment, { client, informers }: ControllerContext): Promise<ReplicaSet[]> {

@@ -9,6 +9,7 @@ import type { ControllerContext } from '#client/controller.ts'
 import { conditionOf, withCondition } from '#api/conditions.ts'
 import { controllerReference, isControlledBy } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
+import type { Repeats } from '#controllers/repeats.ts'
 import { canonical, templateHash } from '#controllers/template-hash.ts'
 import { newSetAnnotations, REVISION, revisionOf, sameAnnotations } from './annotations.ts'
 import { calculatedStatus, condition, deadlineInMs, hasDeadline, isComplete, rolloutStatus } from './progress.ts'
@@ -16,14 +17,18 @@ import { byAge, newSetSize, replicasOf, sizeAnnotations } from './sizes.ts'
 
 export const HASH_LABEL = 'pod-template-hash'
 
+type RolloutContext = ControllerContext & { made: Repeats<ReplicaSet> }
+
 export class Rollout {
   deployment: Deployment
   /** Old sets, oldest first, and the one of the present template. */
   old: ReplicaSet[] = []
   newest: ReplicaSet | undefined
-  readonly context: ControllerContext
+  readonly context: RolloutContext
+  /** How long the next set has to wait, since those before it do not stay. */
+  #heldMs = 0
 
-  constructor(deployment: Deployment, sets: readonly ReplicaSet[], context: ControllerContext) {
+  constructor(deployment: Deployment, sets: readonly ReplicaSet[], context: RolloutContext) {
     this.deployment = deployment
     this.context = context
     const ordered = [...sets].sort(byAge)
@@ -72,7 +77,8 @@ export class Rollout {
     const status = rolloutStatus(this.deployment, { all: this.all, newest: this.newest }, this.context.clock.now())
     await this.writeStatus(status)
     const waitMs = deadlineInMs(this.deployment, status, this.context.clock.now())
-    if (waitMs !== undefined) return { requeueAfterMs: waitMs }
+    const waits = [waitMs ?? 0, this.#heldMs].filter((ms) => ms > 0)
+    if (waits.length > 0) return { requeueAfterMs: Math.min(...waits) }
   }
 
   /** Counts alone: while paused, being scaled or being deleted. */
@@ -125,6 +131,12 @@ export class Rollout {
 
   async #createNewest(newRevision: bigint): Promise<void> {
     const { deployment, context } = this
+    const asked = `${deployment.metadata?.uid} ${templateHash(deployment.spec?.template)}`
+    this.#heldMs = context.made.waitMs(asked, 1, context.clock.now())
+    if (this.#heldMs > 0) {
+      this.#tellHeld(context.made.last(asked))
+      return this.cleanUp()
+    }
     const hash = templateHash(deployment.spec?.template, deployment.status?.collisionCount)
     const set = newReplicaSet(deployment, hash)
     const replicas = newSetSize(deployment, this.old, set)
@@ -143,10 +155,19 @@ export class Rollout {
       this.newest = present
       return
     }
+    context.made.note(asked, this.newest, context.clock.now())
     const name = this.newest.metadata?.name
     if (replicas > 0) this.tell('Normal', 'ScalingReplicaSet', `Scaled up replica set ${name} from 0 to ${replicas}`)
     await this.#setRevision(annotations[REVISION])
     if (hasDeadline(deployment)) await this.setProgressing('True', 'NewReplicaSetCreated', `Created new replica set "${name}"`)
+  }
+
+  #tellHeld(last: ReplicaSet | undefined): void {
+    const [name, now] = [last?.metadata?.name, last && this.context.informers.of(ReplicaSet).get(keyOf(last))]
+    const isOurs = now && isControlledBy(now, this.deployment)
+    const why = isOurs ? 'it has another template' : now ? 'it is not controlled by the deployment' : 'it is gone'
+    const message = `Replica sets do not stay as they are made, the next has to wait. The last was ${name}: ${why}`
+    this.tell('Warning', 'ReplicaSetsChanged', message)
   }
 
   async #creationFailed(set: ReplicaSet, error: unknown): Promise<never> {

@@ -33,7 +33,7 @@ export async function recreate(rollout: Rollout, podsOf: (set: ReplicaSet) => re
   const oldRun = totalOf(rollout.old, actualReplicas) > 0 || rollout.old.some((set) => podsOf(set).some((pod) => !isFinished(pod)))
   if (!shrunk && !oldRun) {
     if (!rollout.newest) await rollout.syncNewest({ create: true })
-    await rollout.scale(rollout.newest!, desiredReplicas(rollout.deployment))
+    if (rollout.newest) await rollout.scale(rollout.newest, desiredReplicas(rollout.deployment))
     if (rollout.complete) await rollout.cleanUp()
   }
   return rollout.syncStatus()

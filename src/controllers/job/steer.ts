@@ -48,13 +48,14 @@ export async function steer(
   const now = context.clock.now()
   const waitMs = Math.max(backoffLimitPerIndex === undefined ? backoffMs(failures, now) : 0, ends.holdBack(job, wanted, context))
   if (waitMs > 0) return { removed: [], created: 0, waitMs }
-  if (!isIndexed(job)) return create(job, Array<undefined>(Math.min(BURST, missing)).fill(undefined), { tally, context })
+  if (!isIndexed(job))
+    return create(job, Array<undefined>(Math.min(BURST, missing)).fill(undefined), { tally, context: { ...context, ends } })
 
   const pending = pendingIndexes(job, [...active, ...(onlyFailed ? terminating : [])], { tally, count: Math.min(BURST, missing) })
   const waits = new Map(pending.map((index) => [index, waitOf(tally.awaited.get(index), now)]))
   const due = pending.filter((index) => waits.get(index) === 0)
   const rest = Math.min(...[...waits.values()].filter((wait) => wait > 0))
-  return { ...(await create(job, due, { tally, context })), ...(rest === Infinity ? {} : { waitMs: rest }) }
+  return { ...(await create(job, due, { tally, context: { ...context, ends } })), ...(rest === Infinity ? {} : { waitMs: rest }) }
 }
 
 /** Pods that were not needed any more did not fail: their finalizer goes first, so that nobody counts them. */
@@ -73,7 +74,7 @@ async function takeAway(job: Job, pods: readonly Pod[], context: ControllerConte
 async function create(
   job: Job,
   indexes: readonly (number | undefined)[],
-  { tally, context }: { tally: Tally; context: ControllerContext },
+  { tally, context }: { tally: Tally; context: ControllerContext & { ends: EarlyEnds } },
 ): Promise<Steered> {
   let next = 0
   const { succeeded, error } = await slowStart(indexes.length, () => {

@@ -41,7 +41,7 @@ export interface ReplicasOptions<S extends ReplicatedSet> {
 
 export function replicasController<S extends ReplicatedSet>(options: ReplicasOptions<S>): Controller {
   const { kind, selectorOf } = options
-  const ends = new EarlyEnds()
+  const ends = new EarlyEnds({ failed: true })
   return {
     name: options.name,
     account: options.account,
@@ -67,7 +67,7 @@ export function replicasController<S extends ReplicatedSet>(options: ReplicasOpt
       })
       const refusalMs = active.length < (set.spec?.replicas ?? 1) ? waitForRefused(set, ends, context) : 0
       const held = set.metadata.deletionTimestamp !== undefined || refusalMs > 0
-      const failure = held ? undefined : await scale(set, active, options, context)
+      const failure = held ? undefined : await scale(set, active, options, { ...context, ends })
 
       const terminating = options.countsTerminating ? pods.ownedBy(set.metadata.uid).filter((pod) => isTerminating(pod)).length : undefined
       const status = statusOf(set, { active, terminating, failure, now: clock.now() })
@@ -89,7 +89,7 @@ async function scale<S extends ReplicatedSet>(
   set: S,
   active: readonly Pod[],
   options: ReplicasOptions<S>,
-  context: ControllerContext,
+  context: ControllerContext & { ends: EarlyEnds },
 ): Promise<unknown> {
   const difference = (set.spec?.replicas ?? 1) - active.length
   if (difference > 0) {

@@ -45,7 +45,8 @@ async function ensured(pod: Pod, lookup: ClaimLookup, context: ControllerContext
   if (!entry.resourceClaimTemplateName || state === 'none') return undefined
   const { namespace = '' } = pod.metadata!
   const present = state === 'named' ? context.informers.of(ResourceResourceClaim).get({ namespace, name }) : undefined
-  if (present && isControlledBy(present, pod)) return name
+  if (present && !isControlledBy(present, pod)) throw notForPod(present, pod)
+  if (present) return name
   // Made before, but the pod was never told.
   const orphan = context.informers
     .of(ResourceResourceClaim)
@@ -104,14 +105,16 @@ async function reserve(pod: Pod, { client, informers }: ControllerContext): Prom
   for (const { state, name, generated } of claimLookups(pod)) {
     const claim = state === 'named' ? informers.of(ResourceResourceClaim).get({ namespace, name }) : undefined
     if (!claim?.status?.allocation || isReservedForPod(pod, claim)) continue
-    const text = `${namespace}/${name}`
-    if (generated && !isControlledBy(claim, pod))
-      throw new Error(`ResourceClaim ${text} was not created for pod ${namespace}/${podName} (pod is not owner)`)
+    if (generated && !isControlledBy(claim, pod)) throw notForPod(claim, pod)
     const { reservedFor = [] } = claim.status
     if (reservedFor.length >= MAX_RESERVED) continue
     const status = { ...claim.status, reservedFor: [...reservedFor, { resource: 'pods', name: podName, uid }] }
     await client.update(ResourceResourceClaim, { ...claim, status }, { subresource: 'status' })
   }
+}
+
+function notForPod(claim: ResourceResourceClaim, pod: Pod): Error {
+  return new Error(`ResourceClaim ${keyText(keyOf(claim))} was not created for pod ${keyText(keyOf(pod))} (pod is not owner)`)
 }
 
 function podKeys(pod: Pod): ObjectKey[] {

@@ -211,7 +211,9 @@ class Pass {
     const what = `create Pod ${pod.metadata?.name} in StatefulSet ${this.#set.metadata?.name}`
     try {
       await ensureClaims(this.#set, ordinal, this.#context)
-      this.#members.set(ordinal, await client.create(Pod, pod))
+      const created = await client.create(Pod, pod)
+      this.#ends.made(created, { sent: pod, owner: this.#set }, this.#context.clock.now())
+      this.#members.set(ordinal, created)
       events.event(this.#set, 'Normal', 'SuccessfulCreate', `${what} successful`)
     } catch (error) {
       // Of a name that is taken upstream says nothing either.

@@ -1,0 +1,194 @@
+// What admission changes of the objects that controllers make: they are not made again and again, something says why, and then there is silence.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MutatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/mutating-admission-policy-binding.ts'
+import { MutatingAdmissionPolicy } from '#api/kinds/admissionregistration/mutating-admission-policy.ts'
+import { ControllerRevision } from '#api/kinds/apps/controller-revision.ts'
+import { DaemonSet } from '#api/kinds/apps/daemon-set.ts'
+import { Deployment } from '#api/kinds/apps/deployment.ts'
+import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
+import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
+import { Job } from '#api/kinds/batch/job.ts'
+import { Node } from '#api/kinds/core/node.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
+import { ResourceClaimTemplate } from '#api/kinds/resource/resource-claim-template.ts'
+import { ResourceResourceClaim } from '#api/kinds/resource/resource-claim.ts'
+import type { Kind } from '#api/kind.ts'
+import type { KubeObject } from '#api/object.ts'
+import { startTestCluster, type TestCluster } from './testing.ts'
+
+const namespace = 'default'
+const QUARTER_MS = 900_000
+const metadata = (name: string) => ({ namespace, name })
+const containers = [{ name: 'c', image: 'c:1' }]
+const specOf = (app: string) => ({
+  selector: { matchLabels: { app } },
+  template: { metadata: { labels: { app } }, spec: { containers, terminationGracePeriodSeconds: 0 } },
+})
+
+/** From now on every object of this resource is changed as it is made. */
+async function change({ client, advance }: TestCluster, resource: { group: string; name: string }, patch: string): Promise<void> {
+  const { group, name } = resource
+  await client.create(MutatingAdmissionPolicy, {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingAdmissionPolicy',
+    metadata: { name },
+    spec: {
+      reinvocationPolicy: 'Never',
+      matchConstraints: { resourceRules: [{ apiGroups: [group], apiVersions: ['*'], operations: ['CREATE'], resources: [name] }] },
+      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: `[JSONPatch{${patch}}]` } }],
+    },
+  })
+  await client.create(MutatingAdmissionPolicyBinding, {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingAdmissionPolicyBinding',
+    metadata: { name },
+    spec: { policyName: name },
+  })
+  await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } })
+  await client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { spec: { taints: null } } })
+  await advance(1000)
+}
+
+/** How many objects of a kind there were or came within a quarter of an hour. */
+async function madeMeanwhile<T extends KubeObject>({ informers, advance }: TestCluster, kind: Kind<T>): Promise<number> {
+  let made = 0
+  using _counting = informers.of(kind).subscribe(({ object, previous }) => {
+    if (object && !previous) made++
+  })
+  await advance(QUARTER_MS)
+  return made
+}
+
+async function assertSays({ events }: TestCluster, about: string, text: RegExp): Promise<void> {
+  const said = await events(about)
+  assert.ok(
+    said.some((line) => text.test(line)),
+    `${about}: ${said.join('\n')}`,
+  )
+}
+
+for (const [what, patch, why] of [
+  ['another template', 'op: "replace", path: "/spec/template/spec/containers/0/image", value: "other"', 'it has another template'],
+  ['other labels', 'op: "replace", path: "/metadata/labels", value: {"app": "other"}', 'it is not controlled by the deployment'],
+] as const)
+  test(`replica sets that are given ${what} as they are made come later each time, and their deployment says why`, async (t) => {
+    const cluster = await startTestCluster(t, { only: ['deployment-controller', 'replicaset-controller'], runPods: true })
+    await change(cluster, { group: 'apps', name: 'replicasets' }, patch)
+    const { client } = cluster
+    await client.create(Deployment, {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: metadata('web'),
+      spec: { replicas: 2, ...specOf('web') },
+    })
+    const made = await madeMeanwhile(cluster, ReplicaSet)
+    assert.ok(made >= 5 && made <= 16, `${made} sets`)
+    await assertSays(cluster, 'web', new RegExp(`^ReplicaSetsChanged: .* the next has to wait. The last was web-\\w+: ${why}$`))
+    // Whoever asks for something else need not wait.
+    await client.delete(MutatingAdmissionPolicyBinding, { name: 'replicasets' })
+    await cluster.advance(1000)
+    await client.patch(Deployment, metadata('web'), { type: 'merge', patch: { spec: { template: { metadata: { labels: { v: '2' } } } } } })
+    await cluster.eventually(async () => (await client.get(Deployment, metadata('web'))).status?.updatedReplicas === 2)
+  })
+
+test('pods that are given another owner as they are made come later each time, and who made them says why', async (t) => {
+  const names = ['replicaset', 'statefulset', 'daemonset', 'job'].map((name) => `${name}-controller`)
+  const cluster = await startTestCluster(t, { only: [...names, 'garbage-collector-controller'], runPods: true })
+  await change(cluster, { group: '', name: 'pods' }, 'op: "replace", path: "/metadata/ownerReferences/0/uid", value: "nobody"')
+  const { client } = cluster
+  const apps = (kind: string, name: string) => ({ apiVersion: 'apps/v1', kind, metadata: metadata(name), spec: specOf(name) })
+  await client.create(ReplicaSet, apps('ReplicaSet', 'set'))
+  await client.create(StatefulSet, { ...apps('StatefulSet', 'ordered'), spec: { ...specOf('ordered'), serviceName: 'ordered' } })
+  await client.create(DaemonSet, apps('DaemonSet', 'daemons'))
+  await client.create(Job, {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: metadata('job'),
+    spec: { template: { spec: { containers, restartPolicy: 'Never' } } },
+  })
+  const made = await madeMeanwhile(cluster, Pod)
+  assert.ok(made >= 20 && made <= 80, `${made} pods`)
+  for (const owner of ['set', 'ordered', 'daemons', 'job'])
+    await assertSays(cluster, owner, new RegExp(`^PodsRefused: .* its owner is \\w+ ${owner} with the uid nobody$`))
+})
+
+test('daemons that are sent elsewhere as they are made come later each time', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['daemonset-controller'], runPods: true })
+  await change(cluster, { group: '', name: 'pods' }, 'op: "add", path: "/spec/nodeName", value: "nowhere"')
+  const { client } = cluster
+  await client.create(DaemonSet, { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: metadata('daemons'), spec: specOf('daemons') })
+  const made = await madeMeanwhile(cluster, Pod)
+  assert.ok(made >= 5 && made <= 16, `${made} pods`)
+  await assertSays(cluster, 'daemons', /^PodsRefused: .* it was made for n1 and sent to nowhere$/)
+})
+
+test('pods of a replica set that fail at once come later each time; those that ran do not wait', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['replicaset-controller'], runPods: true })
+  const { client, informers, advance, eventually } = cluster
+  const containerStatuses = [{ name: 'c', image: 'c:1', imageID: 'c:1', ready: false, restartCount: 0 }]
+  const fail = ({ metadata }: Pod) =>
+    client.patch(
+      Pod,
+      { namespace, name: metadata!.name! },
+      { type: 'merge', patch: { status: { phase: 'Failed', containerStatuses } } },
+      { subresource: 'status' },
+    )
+  await client.create(ReplicaSet, { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: metadata('set'), spec: specOf('set') })
+  const running = () =>
+    informers
+      .of(Pod)
+      .list(namespace)
+      .find(({ status }) => status?.phase === 'Running')
+  for (let round = 0; round < 6; round++) {
+    await fail(await eventually(running))
+    await eventually(running)
+    await advance(10_000)
+  }
+  assert.equal((await cluster.events('set')).filter((text) => text.startsWith('PodsRefused')).length, 0)
+  using _failing = informers.of(Pod).subscribe(({ object, previous }) => {
+    if (object?.status?.phase === 'Running' && previous?.status?.phase !== 'Running') void fail(object)
+  })
+  await fail(running()!)
+  const made = await madeMeanwhile(cluster, Pod)
+  assert.ok(made >= 5 && made <= 20, `${made} pods`)
+  await assertSays(cluster, 'set', /^PodsRefused: .* Failed: it failed at once$/)
+})
+
+for (const [what, patch] of [
+  ['data', 'op: "add", path: "/data/spec/template/spec/containers/0/image", value: "other"'],
+  ['labels', 'op: "add", path: "/metadata/labels", value: {"a": "b"}'],
+] as const)
+  test(`revisions that are given other ${what} as they are made are what there is of a template`, async (t) => {
+    const cluster = await startTestCluster(t, { only: ['statefulset-controller', 'daemonset-controller'], runPods: true })
+    await change(cluster, { group: 'apps', name: 'controllerrevisions' }, patch)
+    const { client } = cluster
+    const spec = { ...specOf('ordered'), serviceName: 'ordered' }
+    await client.create(StatefulSet, { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: metadata('ordered'), spec })
+    await client.create(DaemonSet, { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: metadata('daemons'), spec: specOf('daemons') })
+    assert.equal(await madeMeanwhile(cluster, ControllerRevision), 2)
+    assert.equal((await client.get(StatefulSet, metadata('ordered'))).status?.readyReplicas, 1)
+    assert.equal((await client.get(DaemonSet, metadata('daemons'))).status?.numberReady, 1)
+    const template = { spec: { containers: [{ name: 'c', image: 'c:2' }] } }
+    await client.patch(StatefulSet, metadata('ordered'), { type: 'merge', patch: { spec: { template } } })
+    await client.patch(DaemonSet, metadata('daemons'), { type: 'merge', patch: { spec: { template } } })
+    assert.equal(await madeMeanwhile(cluster, ControllerRevision), 4)
+  })
+
+test('claims that lose their pod as they are made are made once', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['resourceclaim-controller'] })
+  await change(cluster, { group: 'resource.k8s.io', name: 'resourceclaims' }, 'op: "remove", path: "/metadata/ownerReferences"')
+  const { client, warnings } = cluster
+  await client.create(ResourceClaimTemplate, {
+    apiVersion: 'resource.k8s.io/v1',
+    kind: 'ResourceClaimTemplate',
+    metadata: metadata('gpu'),
+    spec: { spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'none' } }] } } },
+  })
+  const spec = { containers, resourceClaims: [{ name: 'r', resourceClaimTemplateName: 'gpu' }] }
+  await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: metadata('one'), spec })
+  assert.equal(await madeMeanwhile(cluster, ResourceResourceClaim), 1)
+  assert.ok(
+    warnings.some((line) => /ResourceClaim default\/one-r-\w+ was not created for pod default\/one \(pod is not owner\)/.test(line)),
+  )
+})

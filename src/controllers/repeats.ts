@@ -1,0 +1,34 @@
+// What an owner has to make again and again, since it does not stay: round after round, the next has to wait ever longer.
+import { LruMap } from '#lib/lru-map.ts'
+
+const MOST_REMEMBERED = 4096
+const INITIAL_MS = 1000
+/** Rounds before the next has to wait. */
+const PATIENT_ROUNDS = 3
+const MOST_WAIT_MS = 300_000
+const FORGOTTEN_MS = 2 * MOST_WAIT_MS
+
+export class Repeats<T> {
+  readonly #known = new LruMap<string, { count: number; latestMs: number; last: T }>(MOST_REMEMBERED)
+
+  note(owner: string, last: T, now: number): void {
+    const known = this.#known.get(owner)
+    const before = known && now - known.latestMs <= FORGOTTEN_MS ? known.count : 0
+    this.#known.set(owner, { count: before + 1, latestMs: now, last })
+  }
+
+  last(owner: string): T | undefined {
+    return this.#known.get(owner)?.last
+  }
+
+  /** Milliseconds until the next of `wanted` may be made. */
+  waitMs(owner: string, wanted: number, now: number): number {
+    const known = this.#known.get(owner)
+    return known ? waitAfter(known, wanted, now) : 0
+  }
+}
+
+export function waitAfter({ count, latestMs }: { count: number; latestMs: number }, wanted: number, now: number): number {
+  const rounds = Math.floor(count / Math.max(1, wanted)) - PATIENT_ROUNDS
+  return rounds < 0 ? 0 : Math.max(0, latestMs + Math.min(MOST_WAIT_MS, INITIAL_MS * 2 ** rounds) - now)
+}
