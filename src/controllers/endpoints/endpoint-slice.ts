@@ -20,10 +20,11 @@ import {
   hostnameIn,
   isHeadless,
   LAST_CHANGE,
-  podsBehind,
+  podsOf,
   portsOf,
   servicesOf,
   wantsUnready,
+  withAddress,
 } from './service-ports.ts'
 import { endpointKey, planSlices, type PortGroup, type SlicePlan } from './slice-plan.ts'
 import { slicesOf } from './slices-of.ts'
@@ -61,10 +62,11 @@ export function endpointSliceController(): Controller {
         return times.forget(keyText(key))
       }
       if (service.spec?.type === 'ExternalName' || !service.spec?.selector || Object.keys(service.spec.selector).length === 0) return
-      const behind = podsBehind(service, context.informers.of(Pod).list(key.namespace))
+      const selected = podsOf(service, context.informers)
+      const behind = withAddress(selected)
       const lost = wantsUnready(service) ? [] : behind.filter((pod) => isLost(pod, context.informers))
       const pods = behind.filter((pod) => !lost.includes(pod))
-      const changedAt = times.next(service, pods)
+      const changedAt = times.next(service, selected)
       const failures: Error[] = []
       for (const type of familiesOf(service)) failures.push(...(await syncFamily(service, { type, pods, changedAt, told, context })))
       failures.push(...(await removeForeignFamilies(service, context)))

@@ -18,10 +18,11 @@ import {
   hostnameIn,
   isHeadless,
   LAST_CHANGE,
-  podsBehind,
+  podsOf,
   portsOf,
   servicesOf,
   wantsUnready,
+  withAddress,
 } from './service-ports.ts'
 import { TriggerTimes } from './trigger-times.ts'
 
@@ -54,8 +55,8 @@ export function endpointsController(): Controller {
         return
       }
       if (service.spec?.type === 'ExternalName' || !service.spec?.selector || Object.keys(service.spec.selector).length === 0) return
-      const pods = podsBehind(service, informers.of(Pod).list(key.namespace))
-      await write(service, current, { pods, changedAt: times.next(service, pods), context })
+      const selected = podsOf(service, informers)
+      await write(service, current, { pods: withAddress(selected), changedAt: times.next(service, selected), context })
     },
   }
 }

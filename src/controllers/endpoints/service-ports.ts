@@ -1,7 +1,7 @@
 // Which port of a pod a service's port leads to, and which pods of a namespace a service selects.
 import { isFinished } from '#api/finished-pod.ts'
 import type { ServicePort } from '#api/generated/types.ts'
-import type { Pod } from '#api/kinds/core/pod.ts'
+import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import type { Informers } from '#client/informer.ts'
@@ -34,10 +34,17 @@ export function wantsUnready(service: Service): boolean {
   return service.spec?.publishNotReadyAddresses === true
 }
 
-/** Pods behind the service that have an address and have not finished. */
-export function podsBehind(service: Service, pods: readonly Pod[]): Pod[] {
-  const { selector } = service.spec ?? {}
-  return pods.filter((pod) => hasLabels(pod.metadata?.labels, selector) && !isFinished(pod) && addressesOf(pod).length > 0)
+/** All that the service selects. */
+export function podsOf({ metadata, spec }: Service, informers: Informers): Pod[] {
+  return informers
+    .of(Pod)
+    .list(metadata?.namespace)
+    .filter((pod) => hasLabels(pod.metadata?.labels, spec?.selector))
+}
+
+/** Those that have an address and have not finished. */
+export function withAddress(pods: readonly Pod[]): Pod[] {
+  return pods.filter((pod) => !isFinished(pod) && addressesOf(pod).length > 0)
 }
 
 export function addressesOf({ status }: Pod): string[] {

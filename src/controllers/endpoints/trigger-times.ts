@@ -17,18 +17,16 @@ export class TriggerTimes {
   next(service: Service, pods: readonly Pod[]): string | undefined {
     const key = keyText(keyOf(service))
     const before = this.#seen.get(key)
-    const now: Seen = { service: Date.parse(service.metadata?.creationTimestamp ?? '') || 0, pods: new Map() }
-    for (const pod of pods) now.pods.set(pod.metadata?.name ?? '', changedAt(pod))
-    this.#seen.set(key, now)
-
-    const times: number[] = []
-    if (before?.service !== now.service) times.push(now.service)
-    for (const [name, time] of now.pods) {
-      const earlier = before?.pods.get(name)
-      if (earlier === undefined ? before !== undefined || times.length === 0 : time > earlier) times.push(time)
+    const now: Seen = { service: timeOf(service.metadata?.creationTimestamp), pods: new Map() }
+    for (const pod of pods) {
+      const turned = timeOf(conditionOf(pod.status?.conditions, 'Ready')?.lastTransitionTime)
+      if (turned > 0) now.pods.set(pod.metadata?.name ?? '', turned)
     }
-    const known = times.filter((time) => time > 0)
-    return known.length > 0 ? formatTime(Math.min(...known)) : undefined
+    this.#seen.set(key, now)
+    // A service that was not known has just come, whenever its pods came.
+    const changed = [...now.pods].flatMap(([name, time]) => (before && time > (before.pods.get(name) ?? 0) ? [time] : []))
+    if (now.service > (before?.service ?? 0)) changed.push(now.service)
+    return changed.length > 0 ? formatTime(Math.min(...changed)) : undefined
   }
 
   forget(key: string): void {
@@ -36,9 +34,4 @@ export class TriggerTimes {
   }
 }
 
-function changedAt(pod: Pod): number {
-  const deleted = Date.parse(pod.metadata?.deletionTimestamp ?? '') || 0
-  const ready = conditionOf(pod.status?.conditions, 'Ready')
-  const turned = ready ? Date.parse(ready.lastTransitionTime ?? '') || 0 : 0
-  return Math.max(deleted, turned || Date.parse(pod.metadata?.creationTimestamp ?? '') || 0)
-}
+const timeOf = (text: string | null | undefined): number => Date.parse(text ?? '') || 0
