@@ -295,6 +295,18 @@ test('ResourceQuota counts what others have paid for and not yet stored', async 
   assert.deepEqual(used(), { pods: '2' })
 })
 
+test('ResourceQuota does not count what another quota has refused', async () => {
+  const { admit, reader, used } = withQuota({ pods: '1' })
+  reader.put(ResourceQuota, { metadata: { name: 'z', namespace: 'x' }, spec: { hard: { pods: '0' }, scopes: ['BestEffort'] } })
+  const named = (name: string) => ({ ...sized('1'), metadata: { name, namespace: 'x' } })
+  await assert.rejects(admit(PodKind, { ...pod(), metadata: { name: 'a', namespace: 'x' } }), /exceeded quota: z/)
+  assert.deepEqual(used(), { pods: '0' })
+  reader.put(PodKind, await admit(PodKind, named('b')))
+  reader.remove(PodKind, { namespace: 'x', name: 'b' })
+  await admit(PodKind, named('c'))
+  assert.deepEqual(used(), { pods: '1' })
+})
+
 test('ResourceQuota wants requests named where it limits them', async () => {
   const { admit } = withQuota({ 'limits.cpu': '1', memory: '1Gi' })
   await assert.rejects(admit(PodKind, pod()), {

@@ -68,7 +68,10 @@ async function charge(request: AdmissionRequest, quotas: readonly Quota[], { con
       paid.push({ quota, share })
     }
   } catch (error) {
-    if (!request.dryRun) for (const { quota, share } of paid) await refund(quota, share, context)
+    for (const { quota, share } of request.dryRun ? [] : paid) {
+      underWay.forget(request, quota)
+      await refund(quota, share, context)
+    }
     throw error
   }
 }
@@ -130,14 +133,15 @@ class UnderWay {
     this.#context = context
   }
 
-  add({ kind, attributes: { namespace, name } }: AdmissionRequest, quota: Quota, share: Amounts): void {
-    this.#follow(kind)
-    const account = keyText(keyOf(quota))
-    this.#paid.set(`${nameOf(kind, { namespace, name })} ${account}`, {
-      account,
-      share,
-      untilMs: this.#context.clock.monotonic() + UNDER_WAY_MS,
-    })
+  add(request: AdmissionRequest, quota: Quota, share: Amounts): void {
+    this.#follow(request.kind)
+    const untilMs = this.#context.clock.monotonic() + UNDER_WAY_MS
+    this.#paid.set(paymentOf(request, quota), { account: keyText(keyOf(quota)), share, untilMs })
+  }
+
+  /** What will not be stored, as another quota has refused it. */
+  forget(request: AdmissionRequest, quota: Quota): void {
+    this.#paid.delete(paymentOf(request, quota))
   }
 
   *of(quota: Quota): Generator<Amounts> {
@@ -160,6 +164,9 @@ class UnderWay {
     this.#context.reader.onChange(kind, written, { glance: true })
   }
 }
+
+const paymentOf = ({ kind, attributes: { namespace, name } }: AdmissionRequest, quota: Quota) =>
+  `${nameOf(kind, { namespace, name })} ${keyText(keyOf(quota))}`
 
 const nameOf = ({ group, plural }: Kind<any>, { namespace = '', name }: ObjectKey) => `${group}/${plural}/${namespace}/${name}`
 
