@@ -27,10 +27,10 @@ test('validatingAdmissionPolicyStatusController tells of expressions that do not
   const [types, fields] = typeChecking!.expressionWarnings!
   assert.equal(types!.fieldRef, 'spec.validations[1].expression')
   const wrong = (kind: string) =>
-    `apps/v1, Kind=${kind}: compilation failed: ERROR: <input>:1:22: found no matching overload for '_>_' applied to '(int, string)'\n | object.spec.replicas > '1'\n | .....................^\n`
+    `apps/v1, Kind=${kind}: ERROR: <input>:1:22: found no matching overload for '_>_' applied to '(int, string)'\n | object.spec.replicas > '1'\n | .....................^\n`
   assert.equal(types!.warning, `${wrong('Deployment')}\n${wrong('StatefulSet')}`)
   assert.equal(fields!.fieldRef, 'spec.validations[2].expression')
-  assert.match(fields!.warning, /^apps\/v1, Kind=Deployment: compilation failed: ERROR: <input>:1:4: undefined field 'serviceName'/)
+  assert.match(fields!.warning, /^apps\/v1, Kind=Deployment: ERROR: <input>:1:4: undefined field 'serviceName'/)
   assert.equal(typeChecking!.expressionWarnings!.length, 2)
   await client.patch(ValidatingAdmissionPolicy, { name }, { type: 'merge', patch: { spec: { validations: [{ expression: 'true' }] } } })
   assert.equal((await settled(2)).typeChecking?.expressionWarnings, undefined)

@@ -24,13 +24,15 @@ export function* expressionWarnings(spec: ValidatingAdmissionPolicySpec, kinds: 
       ...(messageExpression ? [messageExpression] : []),
     ])
     for (const { path, error } of expressions.filter(fails))
-      found.set(path, [...(found.get(path) ?? []), `${kind.group}/${kind.version}, Kind=${kind.kind}: ${error}\n`])
+      found.set(path, [...(found.get(path) ?? []), `${kind.group}/${kind.version}, Kind=${kind.kind}: ${error!.slice(COMPILATION.length)}\n`])
   }
   return [...found].map(([fieldRef, warnings]) => ({ fieldRef, warning: warnings.join('\n') }))
 }
 
+const COMPILATION = 'compilation failed: '
+
 /** What it comes to was judged when the policy was written, and cannot be known better here. */
-const fails = ({ error }: Compiled): boolean => error?.startsWith('compilation failed') === true
+const fails = ({ error }: Compiled): boolean => error?.startsWith(COMPILATION) === true
 
 const groupVersion = ({ group, version }: Kind): string => (group ? `${group}/${version}` : version)
 
