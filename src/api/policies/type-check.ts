@@ -24,7 +24,10 @@ export function* expressionWarnings(spec: ValidatingAdmissionPolicySpec, kinds: 
       ...(messageExpression ? [messageExpression] : []),
     ])
     for (const { path, error } of expressions.filter(fails))
-      found.set(path, [...(found.get(path) ?? []), `${kind.group}/${kind.version}, Kind=${kind.kind}: ${error!.slice(COMPILATION.length)}\n`])
+      found.set(path, [
+        ...(found.get(path) ?? []),
+        `${kind.group}/${kind.version}, Kind=${kind.kind}: ${error!.slice(COMPILATION.length)}\n`,
+      ])
   }
   return [...found].map(([fieldRef, warnings]) => ({ fieldRef, warning: warnings.join('\n') }))
 }
