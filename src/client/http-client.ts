@@ -6,6 +6,8 @@ import { clientOver } from './transport-client.ts'
 
 export interface HttpClientOptions extends Omit<SessionOptions, 'clock'> {
   clock?: Clock
+  /** Asked before each request is sent; throws where it must not be. */
+  guard?(method: string): void
 }
 
 export type HttpClient = Client & AsyncDisposable
@@ -21,7 +23,10 @@ export function createHttpClients(options: HttpClientOptions): { clientFor(user:
   return {
     clientFor: (user) =>
       clientOver({
-        request: (request) => session.request({ ...request, headers: impersonation(user) }),
+        async request(request) {
+          options.guard?.(request.method)
+          return session.request({ ...request, headers: impersonation(user) })
+        },
         readBody: (response) => session.readBody(response),
       }),
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Lease } from '#api/kinds/coordination/lease.ts'
+import type { CoreEvent } from '#api/kinds/core/event.ts'
 import { alreadyExistsError, conflictError, notFoundError, StatusError } from '#api/status.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
@@ -12,24 +13,36 @@ import { becomeLeader } from './leader-election.ts'
 function leaseOnly() {
   let lease: Lease | undefined
   let version = 0
-  const state = { down: false, get: () => lease }
+  const events: CoreEvent[] = []
+  const state = {
+    down: false,
+    /** Requests are taken and never answered. */
+    hangs: false,
+    requests: 0,
+    events,
+    get: () => lease,
+    label: () => put({ ...lease!, metadata: { ...lease!.metadata, labels: { touched: String(version) } } }),
+  }
   const put = (next: Lease) => (lease = { ...next, metadata: { ...next.metadata, resourceVersion: String(++version) } })
   const guard = () => {
+    state.requests++
+    if (state.hangs) return new Promise<void>(() => {})
     if (state.down) throw new StatusError('ServiceUnavailable', 'down')
   }
   const client = {
     async get() {
-      guard()
+      await guard()
       if (!lease) throw notFoundError(Lease, 'x')
       return lease
     },
     async create(_: unknown, next: Lease) {
-      guard()
+      if (next.kind === 'Event') return (events.push(next as unknown as CoreEvent), next)
+      await guard()
       if (lease) throw alreadyExistsError(Lease, 'x')
       return put(next)
     },
     async update(_: unknown, next: Lease) {
-      guard()
+      await guard()
       if (next.metadata?.resourceVersion !== lease?.metadata?.resourceVersion) throw conflictError(Lease, 'x')
       return put(next)
     },
@@ -81,4 +94,63 @@ test('becomeLeader takes over a lease that was not renewed for its duration', as
   assert.equal(led, true)
   await (await second)[Symbol.asyncDispose]()
   await first[Symbol.asyncDispose]()
+})
+
+test('becomeLeader gives up a lease that a server neither renews nor refuses', async () => {
+  const { clock, state, options, signal } = setUp()
+  await using leadership = await becomeLeader(options('a'), signal)
+  state.hangs = true
+  await clock.advance(10_000)
+  assert.equal(leadership.lost.aborted, true)
+})
+
+test('becomeLeader asks for nothing any more after a pause in which others may have taken over', async () => {
+  const { clock, state, options, signal } = setUp()
+  let pausedMs = 0
+  const paused = { ...clock, monotonic: () => clock.monotonic() + pausedMs }
+  await using leadership = await becomeLeader({ ...options('a'), clock: paused }, signal)
+  await clock.advance(5000)
+  assert.equal(leadership.lost.aborted, false)
+  pausedMs = 10_000
+  const { requests } = state
+  await clock.advance(2000)
+  assert.equal(leadership.lost.aborted, true)
+  assert.equal(state.requests, requests)
+})
+
+test('becomeLeader takes over a lease that others touch and nobody renews', async () => {
+  const { clock, state, options, signal } = setUp()
+  await using _dead = await becomeLeader(options('a'), signal)
+  state.down = true
+  await clock.advance(12_000)
+  state.down = false
+  const second = becomeLeader(options('bb'), signal)
+  for (let seconds = 0; seconds < 24; seconds += 3) {
+    await clock.advance(3000)
+    if (state.get()?.spec?.holderIdentity !== 'bb') state.label()
+  }
+  assert.equal(state.get()?.spec?.holderIdentity, 'bb')
+  await (await second)[Symbol.asyncDispose]()
+})
+
+test('becomeLeader tells of itself in events of the lease', async () => {
+  const { clock, state, options, signal } = setUp()
+  await using _leadership = await becomeLeader({ ...options('a'), component: 'tester' }, signal)
+  await clock.advance(1000)
+  state.down = true
+  await clock.advance(12_000)
+  assert.deepEqual(
+    state.events.map(({ type, reason, message, source, involvedObject, metadata }) => [
+      `${type} ${reason}: ${message}`,
+      source?.component,
+      `${involvedObject.apiVersion} ${involvedObject.kind} ${involvedObject.name}`,
+      metadata?.namespace,
+    ]),
+    ['a became leader', 'a stopped leading'].map((text) => [
+      `Normal LeaderElection: ${text}`,
+      'tester',
+      'coordination.k8s.io/v1 Lease test',
+      'kube-system',
+    ]),
+  )
 })

@@ -1,5 +1,6 @@
 // One of several equal processes acts at a time: whoever holds a Lease, renewed every retry period, lost when it could not be renewed.
 // Clocks of different machines are never compared: a foreign lease is expired when *we* saw it unchanged for its whole duration.
+import { equal } from '#api/equal.ts'
 import { Lease } from '#api/kinds/coordination/lease.ts'
 import { hasReason } from '#api/status.ts'
 import { type Clock, formatMicroTime } from '#lib/clock.ts'
@@ -7,6 +8,7 @@ import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
 import { type Service, startAll } from '#lib/service.ts'
 import type { Client } from './client.ts'
+import { createEventRecorder } from './event-recorder.ts'
 
 export interface LeaderElectionOptions {
   client: Client
@@ -19,8 +21,10 @@ export interface LeaderElectionOptions {
   leaseDurationMs?: number
   renewDeadlineMs?: number
   retryPeriodMs?: number
-  /** The lease was taken, or renewed. */
-  onRenewed?(): void
+  /** Who its events name as their source; without it there are none. */
+  component?: string
+  /** The lease was taken, or renewed, by what was asked at this time of the monotonic clock. */
+  onRenewed?(askedMs: number): void
 }
 
 export interface Leadership extends AsyncDisposable {
@@ -29,6 +33,8 @@ export interface Leadership extends AsyncDisposable {
 }
 
 const RETRY_MS = 2000
+/** Others may act five seconds later. */
+export const RENEW_DEADLINE_MS = 10_000
 
 interface Observed {
   lease: Lease
@@ -37,14 +43,21 @@ interface Observed {
 
 /** Waits until this process leads. Disposing gives the lease back at once. */
 export async function becomeLeader(options: LeaderElectionOptions, signal: AbortSignal): Promise<Leadership> {
-  const { clock, random, log, retryPeriodMs = RETRY_MS, renewDeadlineMs = 10_000 } = options
+  const { clock, random, log, retryPeriodMs = RETRY_MS, renewDeadlineMs = RENEW_DEADLINE_MS } = options
   let observed: Observed | undefined
+  let renewedMs = 0
   const attempt = async () => {
+    const askedMs = clock.monotonic()
     const outcome = await tryLease(options, observed)
     observed = outcome.observed
-    if (outcome.held) options.onRenewed?.()
+    if (outcome.held) {
+      renewedMs = askedMs
+      options.onRenewed?.(askedMs)
+    }
     return outcome.held
   }
+  const ended = new AbortController()
+  const tell = teller(options, ended.signal)
   for (;;) {
     signal.throwIfAborted()
     if (await attempt().catch((error: unknown) => void log.warn('could not take the lease', { error }))) break
@@ -52,22 +65,25 @@ export async function becomeLeader(options: LeaderElectionOptions, signal: Abort
     await clock.sleep(retryPeriodMs * (1 + 1.2 * random.float()), signal)
   }
   log.info('became leader', { lease: options.lease.name, identity: options.identity })
+  tell(observed?.lease, 'became leader')
 
   const stop = new AbortController()
   const lost = new AbortController()
   const renewing = (async () => {
-    let renewed = clock.monotonic()
-    while (clock.monotonic() - renewed < renewDeadlineMs) {
-      const slept = await clock.sleep(retryPeriodMs, stop.signal).then(
-        () => true,
-        () => false,
-      )
-      if (!slept) return
-      const held = await attempt().catch((error: unknown) => void log.warn('could not renew the lease', { error }))
-      if (held) renewed = clock.monotonic()
-      else if (held === false) break
+    const leftMs = () => renewedMs + renewDeadlineMs - clock.monotonic()
+    while (leftMs() > 0 && (await wait(clock, retryPeriodMs, stop.signal))) {
+      // After a long pause others lead: nothing is asked any more before everything has stopped.
+      if (leftMs() <= 0) break
+      const trying = attempt().catch((error: unknown) => void log.warn('could not renew the lease', { error }))
+      // A server may take a request and never answer.
+      const answered = new AbortController()
+      const held = await Promise.race([trying, wait(clock, leftMs(), answered.signal).then(() => undefined)])
+      answered.abort(new Error('answered'))
+      if (held === false) break
     }
+    if (stop.signal.aborted) return
     log.error('lost the lease', { lease: options.lease.name })
+    tell(observed?.lease, 'stopped leading')
     lost.abort(new Error(`lost the lease ${options.lease.name}`))
   })()
   return {
@@ -78,7 +94,27 @@ export async function becomeLeader(options: LeaderElectionOptions, signal: Abort
       if (!lost.signal.aborted)
         await release(options, observed).catch((error: unknown) => log.warn('could not release the lease', { error }))
       lost.abort(new Error('leadership was given back'))
+      ended.abort(new Error('leads no more'))
     },
+  }
+}
+
+/** False: the signal came first. */
+function wait(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  return clock.sleep(ms, signal).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Events of the lease, as upstream's. */
+function teller(options: LeaderElectionOptions, signal: AbortSignal): (lease: Lease | undefined, what: string) => void {
+  const { component, identity } = options
+  if (component === undefined) return () => {}
+  const { client, clock, random, log } = options
+  const events = createEventRecorder({ client, clock, random, log, component, signal })
+  return (lease, what) => {
+    if (lease) events.event(lease, 'Normal', 'LeaderElection', `${identity} ${what}`)
   }
 }
 
@@ -136,8 +172,9 @@ async function tryLease(options: LeaderElectionOptions, before: Observed | undef
     })
     return { held: true, observed: { lease: created, atMs: clock.monotonic() } }
   }
-  const unchanged = before && before.lease.metadata?.resourceVersion === current.metadata?.resourceVersion
-  const observed = unchanged ? before : { lease: current, atMs: clock.monotonic() }
+  // Who labels the lease of one that is dead has not renewed it.
+  const unchanged = before && equal(before.lease.spec, current.spec)
+  const observed = unchanged ? { lease: current, atMs: before.atMs } : { lease: current, atMs: clock.monotonic() }
   const holder = current.spec?.holderIdentity
   const mine = holder === identity
   const durationMs = (current.spec?.leaseDurationSeconds ?? 0) * 1000

@@ -2,7 +2,7 @@
 // simulated nodes. They act as whom they always are, by impersonation.
 import { hostname } from 'node:os'
 import type { RoleConfig, RoleOptions } from '#cli/platform.ts'
-import { createHttpClients } from '#client/http-client.ts'
+import { createHttpClients, type HttpClientOptions } from '#client/http-client.ts'
 import { CONTROLLER_MANAGER } from '#controllers/controllers.ts'
 import { createControllerMetrics } from '#controllers/metrics.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -25,19 +25,22 @@ export async function startRole(
   const random = systemRandom
   const log = createLogger({ write: writeLog, now: () => clock.now() })
   await using starting = new AsyncDisposableStack()
-  const { clientFor } = starting.use(createHttpClients({ ...config.access, clock, userAgent: `sampan-${config.role}` }))
+  const connect = (own?: Pick<HttpClientOptions, 'guard'>) =>
+    createHttpClients({ ...config.access, ...own, clock, userAgent: `sampan-${config.role}` })
+  const { clientFor } = starting.use(connect())
   const stop = new AbortController()
   starting.defer(() => stop.abort(new Error(`${config.role} was stopped`)))
   const shared: ActorOptions = { clientFor, clock, random, log, signal: stop.signal }
 
   const elected = <M extends Metrics<any>>(lease: string, component: Component<M>) =>
-    electedService(lease, component, { shared, identity: `${hostname()}_${random.uuid()}`, say })
+    electedService(lease, component, { shared, identity: `${hostname()}_${random.uuid()}`, say, connect })
 
   const service = ((): Service => {
     switch (config.role) {
       case 'controllers':
         return elected('kube-controller-manager', {
           user: CONTROLLER_MANAGER,
+          component: 'kube-controller-manager',
           pages: config.pages,
           flags: config.flags,
           configuration: controllersShown(config),
@@ -62,6 +65,7 @@ export async function startRole(
         const own = configuration ? { configuration } : {}
         return elected('kube-scheduler', {
           user: SCHEDULER,
+          component: 'default-scheduler',
           pages: config.pages,
           flags: config.flags,
           configuration: schedulerShown(configuration),

@@ -2,7 +2,9 @@
 import type { PagesConfig } from '#cli/platform.ts'
 import { programVersion } from '#cli/version.ts'
 import type { UserInfo } from '#client/client.ts'
-import { leaderElected } from '#client/leader-election.ts'
+import { leaderElected, RENEW_DEADLINE_MS } from '#client/leader-election.ts'
+import type { HttpClientOptions } from '#client/http-client.ts'
+import { StatusError } from '#api/status.ts'
 import type { Metrics } from '#lib/metrics.ts'
 import { type Service, startAll } from '#lib/service.ts'
 import type { ActorOptions } from '#main/actors.ts'
@@ -16,6 +18,8 @@ import { pagesService } from './pages-service.ts'
 export interface Component<M> {
   /** Who asks for the lease. */
   user: UserInfo
+  /** What its events of the lease name as their source. */
+  component: string
   make(options: ActorOptions, metrics: M): Promise<Service[]>
   metricsOf(): M
   pages: PagesConfig | undefined
@@ -30,17 +34,28 @@ interface Around {
   /** Of this process, among those that want the lease. */
   identity: string
   say(line: string): void
+  /** A connection of its own. */
+  connect(options?: Pick<HttpClientOptions, 'guard'>): Pick<ActorOptions, 'clientFor'> & AsyncDisposable
 }
 
 /** Its services begin anew, with informers and counts of their own, every time this process comes to lead. */
 export function electedService<M extends Metrics<any>>(
   lease: string,
-  { user, make, metricsOf, pages, flags, configuration, election }: Component<M>,
-  { shared, identity, say }: Around,
+  { user, component, make, metricsOf, pages, flags, configuration, election }: Component<M>,
+  { shared, identity, say, connect }: Around,
 ): Service {
   const { clientFor, clock, random, log } = shared
   const state = new Leading(lease, { clock, ...election })
   let metrics = metricsOf()
+  const elects = election?.leaderElect !== false
+  const { renewDeadlineMs = RENEW_DEADLINE_MS } = election ?? {}
+  let renewedMs = 0
+  /** Who was held up for long may have a successor that this process has not heard of. */
+  const guard = (method: string) => {
+    if (method !== 'GET' && elects && clock.monotonic() - renewedMs > renewDeadlineMs)
+      throw new StatusError('ServiceUnavailable', `the lease ${lease} was not renewed in time: nothing is written any more`)
+  }
+  let connection: AsyncDisposable | undefined
   const leading: Service = {
     name: lease,
     async start(until) {
@@ -50,7 +65,9 @@ export function electedService<M extends Metrics<any>>(
       begun.defer(() => ended.abort(new Error('leads no more')))
       state.is('starting')
       metrics = metricsOf()
-      const services = await make({ ...shared, signal: ended.signal }, metrics)
+      const own = begun.use(connect({ guard }))
+      connection = own
+      const services = await make({ ...shared, clientFor: own.clientFor, signal: ended.signal }, metrics)
       begun.use(await startAll(services, { signal: until, monotonic: () => clock.monotonic() }))
       state.is('leading')
       say(`leading as ${identity}`)
@@ -58,7 +75,6 @@ export function electedService<M extends Metrics<any>>(
       return begun.move()
     },
   }
-  const elects = election?.leaderElect !== false
   const client = clientFor(user)
   const shown: Service[] = pages
     ? [
@@ -80,7 +96,13 @@ export function electedService<M extends Metrics<any>>(
       ]
     : []
   const held = { namespace: 'kube-system', name: lease }
-  const own = { client, clock, random, log, identity, lease: held, onRenewed: () => state.renewed(), ...election }
+  const onRenewed = (askedMs: number) => {
+    renewedMs = Math.max(renewedMs, askedMs)
+    state.renewed()
+  }
+  // What a server was asked and has not begun is taken back.
+  const onLost = () => void connection?.[Symbol.asyncDispose]()
+  const own = { client, clock, random, log, identity, component, lease: held, onRenewed, onLost, ...election }
   return inTurn(lease, [...shown, elects ? leaderElected([leading], own) : leading], { stopping: () => state.is('stopping') })
 }
 
