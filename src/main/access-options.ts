@@ -55,7 +55,7 @@ export async function admissionOptions(flags: AccessFlags): Promise<AdmissionOpt
   if (disabled.length > 0)
     await toldBeside('--disable-admission-plugins', disabled.join(','), () => checkPluginNames({ enabled, disabled }))
   const configured = file ? await toldBeside('--admission-control-config-file', file, () => readAdmissionConfiguration(file)) : {}
-  return { disabled, ...configured }
+  return { enabled, disabled, ...configured }
 }
 
 /** Who signs tokens of service accounts in place of the cluster's own key. Throws UsageError. */

@@ -17,6 +17,8 @@ import {
 import type { AdmissionPlugin } from '#server/request.ts'
 
 export interface AdmissionOptions {
+  /** Of those that are off by default. */
+  enabled?: readonly string[]
   disabled?: readonly string[]
   podSecurity?: PodSecurityConfig
 }
@@ -43,18 +45,21 @@ export const PRESENT = (
   'ValidatingAdmissionPolicy ValidatingAdmissionWebhook ResourceQuota'
 ).split(' ')
 
+/** On only if asked for. */
+const OPTIONAL = new Set(['OwnerReferencesPermissionEnforcement'])
+
 /** Throws ConfigurationError for names there are not, and for plugins that cannot be had. */
 export function checkPluginNames({ enabled = [], disabled = [] }: { enabled?: readonly string[]; disabled?: readonly string[] }): void {
   const unknown = [...enabled, ...disabled].find((name) => !UPSTREAM.has(name))
   if (unknown !== undefined) throw new ConfigurationError(`${JSON.stringify(unknown)} is no admission plugin`)
   const both = enabled.find((name) => disabled.includes(name))
   if (both !== undefined) throw new ConfigurationError(`${both} in enable-admission-plugins and disable-admission-plugins overlapped`)
-  const missing = enabled.find((name) => !PRESENT.includes(name) && !IDLE.has(name))
+  const missing = enabled.find((name) => !PRESENT.includes(name) && !IDLE.has(name) && !OPTIONAL.has(name))
   if (missing !== undefined) throw new ConfigurationError(`admission plugin ${missing} is not supported`)
 }
 
-export function withoutDisabled(plugins: readonly AdmissionPlugin[], { disabled = [] }: AdmissionOptions): AdmissionPlugin[] {
-  return plugins.filter(({ name }) => !disabled.includes(name))
+export function chosen(plugins: readonly AdmissionPlugin[], { enabled = [], disabled = [] }: AdmissionOptions): AdmissionPlugin[] {
+  return plugins.filter(({ name }) => (OPTIONAL.has(name) ? enabled.includes(name) : !disabled.includes(name)))
 }
 
 const CONFIGURATION: Shape = { apiVersion: 'text', kind: 'text', plugins: [{ name: 'text', path: 'text', configuration: {} }] }

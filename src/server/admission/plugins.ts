@@ -1,6 +1,6 @@
 // The admission plugins in upstream's order. All mutating halves run in this order, then all validating halves.
 import type { AdmissionPlugin, Authorizer, ServerContext } from '#server/request.ts'
-import { type AdmissionOptions, withoutDisabled } from './admission-configuration.ts'
+import { type AdmissionOptions, chosen } from './admission-configuration.ts'
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts'
 import { defaultIngressClass, defaultStorageClass } from './default-classes.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
@@ -8,6 +8,7 @@ import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeDeclaredFeatureValidator } from './node-declared-features.ts'
 import { nodeRestriction } from './node-restriction.ts'
+import { ownerReferencesPermissionEnforcement } from './owner-references.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import { PolicyMetrics } from './policies/policy-metrics.ts'
 import { mutatingAdmissionPolicy } from './policies/mutating.ts'
@@ -55,6 +56,7 @@ export function admissionPlugins(
     defaultTolerationSeconds,
     defaultStorageClass(context),
     storageObjectInUseProtection,
+    ownerReferencesPermissionEnforcement(context, authorizer),
     persistentVolumeClaimResize(context),
     runtimeClass(context),
     certificateApproval(authorizer),
@@ -70,5 +72,5 @@ export function admissionPlugins(
     validatingWebhooks(webhooks, authorizer),
     resourceQuota(context),
   ]
-  return withoutDisabled(plugins, options)
+  return chosen(plugins, options)
 }
