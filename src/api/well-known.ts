@@ -33,6 +33,7 @@ export const SKIP_MIRROR_LABEL = 'endpointslice.kubernetes.io/skip-mirror'
 export const SERVICE_CIDR_FINALIZER = 'networking.k8s.io/service-cidr-finalizer'
 /** Of IPAddress objects: who gives them out and takes them back. */
 export const ADDRESS_MANAGER_LABEL = 'ipaddress.kubernetes.io/managed-by'
+export const ADDRESS_FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
 export const ADDRESS_MANAGER = 'ipallocator.k8s.io'
 export const DEFAULT_INGRESS_CLASS_ANNOTATION = 'ingressclass.kubernetes.io/is-default-class'
 

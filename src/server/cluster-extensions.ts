@@ -1,5 +1,7 @@
 // Everything that makes a bare API server a cluster's: who may come in and do what, what is added and refused on the way, what must exist.
 // One visible list of each; nothing here is used before the server starts.
+import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts'
+import { withFieldManager } from '#client/field-manager.ts'
 import { systemClock } from '#lib/clock.ts'
 import { addressAt } from '#lib/ipv4.ts'
 import type { Store } from '#store/store.ts'
@@ -16,6 +18,7 @@ import { policyParamAccess } from './admission/policies/param-access.ts'
 import { ServiceAllocator } from './allocation/service-allocator.ts'
 import { endpointsOfServices } from './allocation/service-endpoints.ts'
 import { bootstrap, keep } from './bootstrap/bootstrap.ts'
+import { SYSTEM_USER } from './engine/engine.ts'
 import { MetricsApi, metricsKinds } from './metrics-api/metrics-api.ts'
 import type { Pki } from './pki/pki.ts'
 import type { Authorizer, ServerContext, ServerExtensions } from './request.ts'
@@ -78,7 +81,7 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
     authority: pki.authority,
     frontProxyAuthority: pki.frontProxyAuthority,
   }
-  const allocator = new ServiceAllocator(context, { serviceCidr, shared: options.shared })
+  const allocator = new ServiceAllocator(context, { serviceCidr, shared: options.shared, events: repairEvents(context, system.hostName) })
   const metrics = admissionMetrics()
   return {
     tokens,
@@ -122,6 +125,21 @@ export function clusterExtensions(context: ServerContext, options: ClusterOption
       using _connections = kubelets
       using _usage = usage
       await Promise.all([access.run(signal), allocator.run(signal), keep(context, system, signal)])
+    },
+  }
+}
+
+/** Made with the first event: the server whose client writes them is only being put together. */
+function repairEvents(context: ServerContext, host: string): EventRecorder {
+  let recorder: EventRecorder | undefined
+  const make = () => {
+    const client = withFieldManager(context.clientFor(SYSTEM_USER), 'kube-apiserver')
+    return createEventRecorder({ ...context, client, component: 'ipallocator-repair-controller', host, api: 'events.k8s.io' })
+  }
+  return {
+    event(...told) {
+      recorder ??= make()
+      recorder.event(...told)
     },
   }
 }

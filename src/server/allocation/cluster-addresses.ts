@@ -3,15 +3,17 @@
 import { conditionOf } from '#api/conditions.ts'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
-import type { ObjectKey } from '#api/object.ts'
+import type { KubeObject, ObjectKey } from '#api/object.ts'
+import { Service } from '#api/kinds/core/service.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
-import { ADDRESS_MANAGER, ADDRESS_MANAGER_LABEL } from '#api/well-known.ts'
+import { ADDRESS_FAMILY_LABEL, ADDRESS_MANAGER, ADDRESS_MANAGER_LABEL } from '#api/well-known.ts'
+import type { EventRecorder } from '#client/event-recorder.ts'
 import { formatIpv4, parseIpv4, parseIpv4Range } from '#lib/ipv4.ts'
 import { Pace } from '#lib/paced.ts'
 import type { ServerContext } from '#server/request.ts'
+import { type Fault, faultOfHeld, faultOfObject, isManaged } from './address-faults.ts'
 import { NumberPool, reservedBand } from './number-pool.ts'
 
-const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
 /** That are looked at in one turn of a repair. */
 const ADDRESSES_PER_TURN = 500
 
@@ -28,15 +30,24 @@ export class AllocationError extends Error {
   override name = 'AllocationError'
 }
 
+export interface ClusterAddressesOptions {
+  serviceCidr: string
+  shared: boolean
+  /** Tells of what a repair found. */
+  events?: EventRecorder | undefined
+}
+
 export class ClusterAddresses {
   readonly #context: ServerContext
+  readonly #events: EventRecorder | undefined
   readonly #primary: ServiceRange
   /** Other API servers give out addresses, too, and take them back: what memory says of one that is taken may be old. */
   readonly #shared: boolean
   #pools = new Map<string, { range: ServiceRange; pool: NumberPool }>()
 
-  constructor(context: ServerContext, { serviceCidr, shared }: { serviceCidr: string; shared: boolean }) {
+  constructor(context: ServerContext, { serviceCidr, shared, events }: ClusterAddressesOptions) {
     this.#context = context
+    this.#events = events
     this.#shared = shared
     const range = serviceRange(serviceCidr)
     if (!range) throw new RangeError(`${serviceCidr} is not an IPv4 range`)
@@ -86,22 +97,44 @@ export class ClusterAddresses {
 
   /** Brings memory and objects in line with the services there are: `held` maps address to service, and is kept up to date meanwhile. */
   async repair(held: ReadonlyMap<string, ObjectKey>): Promise<void> {
-    const { reader, writer } = this.#context
+    const { reader, writer, clock } = this.#context
     const before = this.#known()
     for (const address of held.keys()) hold(address, before)
     const pace = new Pace(ADDRESSES_PER_TURN)
     for (const [address, service] of held) {
-      if (!reader.get(IPAddress, { name: address })) await this.#record(address, service)
       await pace.after(1)
+      await this.#repairHeld(address, service, before)
     }
     const known = this.#known()
     for (const object of reader.list(IPAddress)) {
       await pace.after(1)
       const name = object.metadata?.name ?? ''
       if (isTaken(name, known)) continue
-      if (object.metadata?.labels?.[ADDRESS_MANAGER_LABEL] !== ADDRESS_MANAGER) hold(name, known)
-      else await writer.delete(IPAddress, { name }).catch(ignoreNotFound)
+      if (!isManaged(object)) hold(name, known)
+      else {
+        const fault = faultOfObject(object, { reader, now: clock.now() })
+        this.#tell({ ...object, apiVersion: 'networking.k8s.io/v1', kind: 'IPAddress' }, fault)
+        if (fault) await writer.delete(IPAddress, { name }).catch(ignoreNotFound)
+      }
     }
+  }
+
+  async #repairHeld(address: string, key: ObjectKey, known: readonly KnownRange[]): Promise<void> {
+    const { reader, writer } = this.#context
+    const service = reader.get(Service, key)
+    const number = parseIpv4(address)
+    const inRange = known.some(({ range }) => number !== undefined && number >= range.first && number < range.first + range.size)
+    const fault = faultOfHeld(address, key, { reader, inRange })
+    if (!service || !fault) return
+    this.#tell({ apiVersion: 'v1', kind: 'Service', metadata: service.metadata! }, fault)
+    if (!fault.replace) return
+    await writer.delete(IPAddress, { name: address }).catch(ignoreNotFound)
+    await this.#record(address, key)
+  }
+
+  #tell(about: KubeObject, { reason, message }: Fault = {}): void {
+    const action = about.kind === 'Service' ? 'ClusterIPAllocation' : 'IPAddressAllocation'
+    if (reason && message) this.#events?.event(about, 'Warning', reason, message, { action })
   }
 
   /** Ranges from which addresses are given. */
@@ -145,7 +178,7 @@ export class ClusterAddresses {
   async #record(address: string, { namespace = '', name }: ObjectKey): Promise<boolean> {
     try {
       await this.#context.writer.create(IPAddress, {
-        metadata: { name: address, labels: { [FAMILY_LABEL]: 'IPv4', [ADDRESS_MANAGER_LABEL]: ADDRESS_MANAGER } },
+        metadata: { name: address, labels: { [ADDRESS_FAMILY_LABEL]: 'IPv4', [ADDRESS_MANAGER_LABEL]: ADDRESS_MANAGER } },
         spec: { parentRef: { group: '', resource: 'services', namespace, name } },
       })
       return true

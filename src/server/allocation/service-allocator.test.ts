@@ -5,6 +5,7 @@ import { Service } from '#api/kinds/core/service.ts'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import { alreadyExistsError, notFoundError } from '#api/status.ts'
+import type { EventRecorder } from '#client/event-recorder.ts'
 import { systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
@@ -209,6 +210,50 @@ test('ServiceAllocator rebuilds what is taken from the services there are', asyn
   await assert.rejects(claim(at('10.96.0.8')), /already allocated/)
   await assert.rejects(claim({ ports: [port(80, { nodePort: 30001 })] }), /already allocated/)
   await claim(at('10.96.0.9'))
+})
+
+test('ServiceAllocator tells of addresses and services that disagree, and sets right what it can', async () => {
+  const { reader, write, context } = fixture()
+  const ref = (name: string, resource = 'services') => ({ spec: { parentRef: { group: '', resource, namespace: 'x', name } } })
+  const labels = { 'ipaddress.kubernetes.io/ip-family': 'IPv4', 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' }
+  const put = (name: string, more: object, metadata: object = { labels, creationTimestamp: '2020-01-01T00:00:00Z' }) =>
+    reader.put(IPAddress, { metadata: { name, ...metadata }, ...more } as unknown as IPAddress)
+  for (const [name, address] of Object.entries({ missing: 1, stolen: 2, stray: 3, plain: 4, first: 5 }))
+    await write(name, at(`10.96.0.${address}`))
+  reader.remove(IPAddress, { name: '10.96.0.1' })
+  put('10.96.0.2', ref('gate', 'gateways'))
+  put('10.96.0.3', ref('nobody'))
+  put('10.96.0.4', ref('plain'), {})
+  for (const [name, address] of Object.entries({ second: '10.96.0.5', outside: '192.0.2.1' }))
+    reader.put(Service, { metadata: { name, namespace: 'x' }, spec: { type: 'ClusterIP', ...at(address) } })
+  put('10.96.0.11', ref('gate', 'gateways'))
+  put('10.96.0.12', ref('plain'))
+  put('10.96.0.13', ref('gone'))
+  put('10.96.0.14', ref('coming'), { labels, creationTimestamp: new Date(systemClock.now()).toISOString() })
+  const told: string[] = []
+  const events: EventRecorder = {
+    event: ({ metadata }, type, reason, message) => told.push(`${metadata!.name} ${type} ${reason} ${message}`),
+  }
+  await new ServiceAllocator(context, { serviceCidr: '10.96.0.0/12', events }).repair()
+  assert.deepEqual(told.sort(), [
+    '10.96.0.11 Warning IPAddressNotAllocated IPAddress 10.96.0.11 appears to have been modified, not referencing a Service &{ gateways x gate}: cleaning up',
+    '10.96.0.12 Warning IPAddressWrongReference IPAddress: 10.96.0.12 for Service x/plain has a wrong reference; cleaning up',
+    '10.96.0.13 Warning IPAddressNotAllocated IPAddress: 10.96.0.13 for Service x/gone appears to have leaked: cleaning up',
+    'missing Warning ClusterIPNotAllocated Cluster IP [IPv4]: 10.96.0.1 is not allocated; repairing',
+    'outside Warning ClusterIPOutOfRange Cluster IP [IPv4]: 192.0.2.1 is not within any configured Service CIDR; please recreate service',
+    'second Warning ClusterIPAlreadyAllocated Cluster IP [IPv4]:10.96.0.5 was assigned to multiple services; please recreate service',
+    'stolen Warning ClusterIPNotAllocated the ClusterIP [IPv4]: 10.96.0.2 for Service x/stolen has a wrong reference; repairing',
+    'stray Warning ClusterIPNotAllocated the ClusterIP [IPv4]: 10.96.0.3 for Service x/stray has a wrong reference; repairing',
+  ])
+  const left = [...reader.list(IPAddress)].map(({ metadata, spec }) => `${metadata!.name} ${spec?.parentRef?.name} ${!!metadata!.labels}`)
+  assert.deepEqual(left.sort(), [
+    '10.96.0.1 missing true',
+    '10.96.0.14 coming true',
+    '10.96.0.2 stolen true',
+    '10.96.0.3 stray true',
+    '10.96.0.4 plain true',
+    '10.96.0.5 first true',
+  ])
 })
 
 test('ServiceAllocator opens further ranges when they are ready', async () => {

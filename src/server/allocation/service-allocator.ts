@@ -3,8 +3,10 @@
 import type { ServiceSpec } from '#api/generated/types.ts'
 import { type FieldError, invalid } from '#api/field-error.ts'
 import { Service } from '#api/kinds/core/service.ts'
+import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { keyOf, type ObjectKey } from '#api/object.ts'
 import { invalidError, StatusError } from '#api/status.ts'
+import type { EventRecorder } from '#client/event-recorder.ts'
 import { Following } from '#server/following.ts'
 import type { ObjectChange, ServerContext, WriteEffect, WriteHook } from '#server/request.ts'
 import type { Store } from '#store/store.ts'
@@ -17,9 +19,12 @@ export interface AllocatorOptions {
   nodePorts?: PortRange
   /** The store, where other API servers work on it, too. */
   shared?: Store | undefined
+  /** Tells of what a repair found. */
+  events?: EventRecorder
 }
 
 const REPAIR_PERIOD_MS = 3 * 60 * 1000
+const GATHERING_MS = 1000
 
 export class ServiceAllocator implements WriteHook {
   readonly kind = Service
@@ -28,9 +33,9 @@ export class ServiceAllocator implements WriteHook {
   readonly #ports: NodePorts
   readonly #portRange: PortRange
 
-  constructor(context: ServerContext, { serviceCidr, nodePorts = { first: 30000, last: 32767 }, shared }: AllocatorOptions) {
+  constructor(context: ServerContext, { serviceCidr, nodePorts = { first: 30000, last: 32767 }, shared, events }: AllocatorOptions) {
     this.#context = context
-    this.#addresses = new ClusterAddresses(context, { serviceCidr, shared: shared !== undefined })
+    this.#addresses = new ClusterAddresses(context, { serviceCidr, shared: shared !== undefined, events })
     this.#portRange = nodePorts
     const { random, log } = context
     this.#ports = shared ? new SharedPorts(nodePorts, { store: shared, random, log }) : new LocalPorts(nodePorts, random)
@@ -56,8 +61,14 @@ export class ServiceAllocator implements WriteHook {
 
   /** Repairs until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    const { clock, reader } = this.#context
+    let changed = new AbortController()
+    // Whoever changes such an object is no allocator: what that broke is not left for long.
+    using _ = reader.onChange(IPAddress, ({ object, previous }) => object && previous && changed.abort(), { glance: true })
     while (!signal.aborted) {
-      await this.#context.clock.sleep(REPAIR_PERIOD_MS, signal).catch(() => {})
+      await clock.sleep(REPAIR_PERIOD_MS, AbortSignal.any([signal, changed.signal])).catch(() => {})
+      if (changed.signal.aborted) await clock.sleep(GATHERING_MS, signal).catch(() => {})
+      changed = new AbortController()
       if (signal.aborted) return
       await this.repair().catch((error: unknown) => this.#context.log.warn('service allocations not repaired', { error }))
     }
