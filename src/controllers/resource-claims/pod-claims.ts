@@ -76,12 +76,19 @@ async function make(pod: Pod, entry: PodResourceClaim, { client, informers }: Co
     ...(labels ? { labels } : {}),
     ownerReferences: [controllerReference(Pod, pod)],
   }
-  return client.create(ResourceResourceClaim, {
+  const claim: ResourceResourceClaim = {
     apiVersion: 'resource.k8s.io/v1',
     kind: 'ResourceClaim',
     metadata,
     spec: structuredClone(template.spec.spec),
-  })
+  }
+  try {
+    return await client.create(ResourceResourceClaim, claim)
+  } catch (error) {
+    if (isNamespaceTerminating(error)) throw error
+    // Upstream names the claim here, which has no name yet.
+    throw new Error(`create ResourceClaim : ${textOf(error)}`, { cause: error })
+  }
 }
 
 /** `POD-ENTRY-`; when that is too long both are shortened in proportion, so that the entry stays recognisable. */

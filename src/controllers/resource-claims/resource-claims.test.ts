@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { ResourceResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import { ResourceClaimTemplate } from '#api/kinds/resource/resource-claim-template.ts'
 import { CLAIM_FINALIZER, POD_CLAIM_ANNOTATION } from '#api/pod-resource-claims.ts'
@@ -180,4 +181,23 @@ test('resourceClaimReservations deletes the claim of a finished pod and lets a d
   await allocate(cluster, 'idle', [])
   await cluster.client.delete(ResourceResourceClaim, { namespace, name: 'idle' })
   await gone(cluster, 'idle')
+})
+
+test('resourceClaimController says that a claim could not be created, and why', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client, eventually, events } = cluster
+  const hard = { 'count/resourceclaims.resource.k8s.io': '0' }
+  const key = { namespace, name: 'none' }
+  await client.create(ResourceQuota, { apiVersion: 'v1', kind: 'ResourceQuota', metadata: key, spec: { hard } })
+  await client.patch(ResourceQuota, key, { type: 'merge', patch: { status: { hard, used: hard } } }, { subresource: 'status' })
+  await addTemplate(cluster, 'one')
+  await addPod(cluster, 'p', [{ name: 'a', resourceClaimTemplateName: 'one' }])
+  const [event] = await eventually(async () => {
+    const said = await events('p')
+    return said.length > 0 && said
+  })
+  assert.match(
+    event!,
+    /^FailedResourceClaimCreation: PodResourceClaim a: create ResourceClaim : resourceclaims\.resource\.k8s\.io "p-a-\w*" is forbidden: exceeded quota: none,/,
+  )
 })
