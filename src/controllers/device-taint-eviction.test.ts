@@ -19,13 +19,19 @@ for (const [what, tolerations, expected] of [
   ['an untolerated taint is due now', [], now],
   ['a toleration without end is never due', [toleration], Infinity],
   ['time counts from the taint', [{ ...toleration, tolerationSeconds: 300 }], Date.parse(added) + 300_000],
-  ['the shortest of several counts', [toleration, { operator: 'Exists', tolerationSeconds: 20 }], Date.parse(added) + 20_000],
+  [
+    'the shortest of several counts',
+    [300, 20].map((tolerationSeconds) => ({ ...toleration, tolerationSeconds })),
+    Date.parse(added) + 20_000,
+  ],
+  ['one without end outweighs others', [{ ...toleration, tolerationSeconds: 20 }, toleration], Infinity],
+  ['a toleration of no effect in particular does not count', [{ operator: 'Exists' }], now],
   ['a toleration of another key does not count', [{ ...toleration, key: 'other' }], now],
 ] as const) {
   test(`endOfPatience ${what}`, () => assert.equal(endOfPatience(taint, [...tolerations], now), expected))
 }
 
-async function start(t: Parameters<typeof startTestCluster>[0], tolerations: object[]): Promise<TestCluster> {
+async function start(t: Parameters<typeof startTestCluster>[0], tolerations: object[], nodeName = 'n1'): Promise<TestCluster> {
   const cluster = await startTestCluster(t, { only: ['device-taint-eviction-controller'] })
   const { client, eventually } = cluster
   await client.create(ResourceSlice, slice([]))
@@ -40,7 +46,11 @@ async function start(t: Parameters<typeof startTestCluster>[0], tolerations: obj
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { namespace, name: 'p' },
-      spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'c:1' }], resourceClaims: [{ name: 'c', resourceClaimName: 'c' }] },
+      spec: {
+        ...(nodeName ? { nodeName } : {}),
+        containers: [{ name: 'c', image: 'c:1' }],
+        resourceClaims: [{ name: 'c', resourceClaimName: 'c' }],
+      },
     }),
   )
   const result = { request: 'gpu', driver, pool: 'n1', device: 'gpu-0', tolerations }
@@ -98,4 +108,14 @@ test('deviceTaintEvictionController waits as long as the claim tolerates, and ca
   assert.equal((await podOf(cluster))?.metadata?.deletionTimestamp, undefined)
   await cluster.advance(10_000)
   assert.ok((await podOf(cluster))?.metadata?.deletionTimestamp)
+})
+
+test('deviceTaintEvictionController leaves a pod alone until it has a node', async (t) => {
+  const cluster = await start(t, [], '')
+  await setTaints(cluster, [{ key: taint.key, effect: 'NoExecute' }])
+  await cluster.advance(2000)
+  assert.equal((await podOf(cluster))?.metadata?.deletionTimestamp, undefined)
+  const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { namespace, name: 'p' }, target: { kind: 'Node', name: 'n1' } }
+  await cluster.client.create(Pod, binding as Pod, { name: 'p', subresource: 'binding' })
+  await cluster.eventually(async () => (await podOf(cluster))?.metadata?.deletionTimestamp)
 })

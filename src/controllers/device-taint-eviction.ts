@@ -74,6 +74,8 @@ export function deviceTaintEvictionController(): Controller {
 /** When the pod must go: the first moment at which a taint of one of its devices is tolerated no longer; Infinity: never. */
 function evictionTime(pod: Pod, informers: Informers, now: number): number {
   let dueAt = Infinity
+  // What is only reserved for a pod it does not have yet.
+  if (!pod.spec?.nodeName) return dueAt
   for (const { state, name, generated } of claimLookups(pod)) {
     const claim = state === 'named' ? informers.of(ResourceResourceClaim).get({ namespace: pod.metadata!.namespace!, name }) : undefined
     if (!claim?.status?.allocation || !isReservedForPod(pod, claim) || (generated && !isControlledBy(claim, pod))) continue
@@ -85,12 +87,12 @@ function evictionTime(pod: Pod, informers: Informers, now: number): number {
 
 type Tolerations = NonNullable<DeviceRequestAllocationResult['tolerations']>
 
-/** Time counts from when the taint was set. */
+/** Time counts from when the taint was set. As upstream, only tolerations that name the effect count, and one without an end outweighs all others. */
 export function endOfPatience(taint: DeviceTaint, tolerations: Tolerations, now: number): number {
-  const matching = tolerations.filter((toleration) => matchesTaint(toleration, taint))
+  const matching = tolerations.filter((toleration) => toleration.effect === 'NoExecute' && matchesTaint(toleration, taint))
   if (matching.length === 0) return now
-  const seconds = Math.min(...matching.map(({ tolerationSeconds }) => tolerationSeconds ?? Infinity))
-  if (seconds === Infinity) return Infinity
+  if (matching.some(({ tolerationSeconds }) => tolerationSeconds === undefined)) return Infinity
+  const seconds = Math.min(...matching.map(({ tolerationSeconds }) => tolerationSeconds!))
   return (taint.timeAdded ? Date.parse(taint.timeAdded) : now) + Math.max(0, seconds) * 1000
 }
 
