@@ -98,6 +98,25 @@ test('createControllerService does not reconcile a key again before its informer
   assert.deepEqual(passes.slice(0, 2), [undefined, '1'])
 })
 
+test('createControllerService tries again with backoff where it is asked to, and counts no error', async (t) => {
+  const world = lagging()
+  const times: number[] = []
+  const { clock, counters } = await run(t, world.client, {
+    retryMs: { first: 200, most: 1000 },
+    async reconcile(_, context) {
+      times.push(context.clock.monotonic())
+      return times.length < 5 ? { retry: true } : {}
+    },
+  })
+  await world.client.create(ConfigMap, named('a'))
+  await clock.advance(60_000)
+  assert.deepEqual(
+    times.map((time) => time - times[0]!),
+    [0, 200, 600, 1400, 2400],
+  )
+  assert.equal(counters().errors, 0)
+})
+
 test('createControllerService waits for its own deletions too', async (t) => {
   const world = lagging()
   const passes: boolean[] = []

@@ -113,7 +113,8 @@ async function work(
       if (seen) await orAborted(seen, context.signal)
       totals.reconciles++
       const result = await controller.reconcile(parseKeyText(key), { ...context, client: writes.clientFor(key) })
-      queue.forget(key)
+      if (result?.retry) queue.addRateLimited(key)
+      else queue.forget(key)
       if (result?.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs)
       restMs = result?.restMs ?? 0
     } catch (error) {

@@ -34,6 +34,8 @@ export interface ControllerContext {
 
 export interface NextPass {
   requeueAfterMs?: number
+  /** Again with backoff, as after an error, though nothing is wrong: what it waits for tells nobody when it comes. */
+  retry?: true
   /** What calls for the key meanwhile waits so long; for passes that cost much. */
   restMs?: number
 }

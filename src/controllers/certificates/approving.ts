@@ -4,12 +4,13 @@ import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-s
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
 import { decide } from './decision.ts'
-import { conditionTypes, parseRequest, refusalOf, SIGNERS } from './request.ts'
+import { conditionTypes, parseRequest, refusalOf, RETRY_MS, SIGNERS } from './request.ts'
 
 export const certificateApprovingController: Controller = {
   name: 'certificatesigningrequest-approving-controller',
   account: 'certificate-controller',
   workers: 2,
+  retryMs: RETRY_MS,
   triggers: [itself(CertificateSigningRequest)],
   async reconcile(key, context) {
     const request = context.informers.of(CertificateSigningRequest).get(key)
@@ -28,7 +29,8 @@ export const certificateApprovingController: Controller = {
       if (await mayAsk(request, subresource, context))
         return decide(request, { type: 'Approved', reason: 'AutoApproved', message }, context)
     }
-    throw new Error(`recognized csr ${JSON.stringify(key.name)} as a kubelet's but subject access review was not approved`)
+    // They may be allowed to later.
+    return { retry: true }
   },
 }
 

@@ -39,6 +39,9 @@ export async function parseRequest({ spec }: CertificateSigningRequest): Promise
   }
 }
 
+/** Between attempts, for approver and signers alike. */
+export const RETRY_MS = { first: 200, most: 1_000_000 }
+
 /** Why the signer must refuse; undefined when it need not. */
 export function refusalOf(
   signer: string,

@@ -3,7 +3,7 @@ import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-s
 import type { Controller } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
 import { decide } from './decision.ts'
-import { conditionTypes, parseRequest, refusalOf, SIGNERS } from './request.ts'
+import { conditionTypes, parseRequest, refusalOf, RETRY_MS, SIGNERS } from './request.ts'
 
 /** Issues a certificate for a PEM request with the cluster's authority; refuses requests whose signature is wrong. */
 export type Certify = (request: string, options: { usages: readonly string[]; lifetimeMs: number }) => Promise<string>
@@ -16,6 +16,7 @@ export function certificateSigningController(certify: Certify): Controller {
     name: 'certificatesigningrequest-signing-controller',
     account: 'certificate-controller',
     workers: 2,
+    retryMs: RETRY_MS,
     triggers: [itself(CertificateSigningRequest)],
     async reconcile(key, context) {
       const request = context.informers.of(CertificateSigningRequest).get(key)
