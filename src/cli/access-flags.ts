@@ -189,7 +189,7 @@ export const ACCESS_FLAGS: readonly Flag[] = [
   ),
   flag('--enable-admission-plugins <list>', 'admission plugins beside those on by default', joined),
   flag('--disable-admission-plugins <list>', 'admission plugins to leave out', joined),
-  flag('--admission-control-config-file <file>', 'AdmissionConfiguration: defaults and exemptions of PodSecurity', file),
+  flag('--admission-control-config-file <file>', 'AdmissionConfiguration: of PodSecurity and ResourceQuota', file),
   flag('--cors-allowed-origins <list>', 'patterns of origins whose pages may ask from a browser; default: none', origins),
 ]
 

@@ -74,6 +74,16 @@ test('readAdmissionConfiguration takes defaults and exemptions of PodSecurity', 
   })
 })
 
+const quotaPlugin = (more: object, kind = 'ResourceQuotaConfiguration') => ({
+  plugins: [{ name: 'ResourceQuota', configuration: { apiVersion: 'apiserver.config.k8s.io/v1', kind, ...more } }],
+})
+
+test('readAdmissionConfiguration takes what ResourceQuota limits', (t) => {
+  const limitedResources = [{ resource: 'pods', matchScopes: [{ scopeName: 'PriorityClass', operator: 'In', values: ['high'] }] }]
+  assert.deepEqual(readAdmissionConfiguration(written(t, quotaPlugin({ limitedResources }))).limitedResources, limitedResources)
+  assert.deepEqual(readAdmissionConfiguration(written(t, { plugins: [{ name: 'ResourceQuota' }] })), {})
+})
+
 test('readAdmissionConfiguration refuses what it does not understand', (t) => {
   const wrong: [content: object, message: RegExp][] = [
     [
@@ -82,6 +92,9 @@ test('readAdmissionConfiguration refuses what it does not understand', (t) => {
     ],
     [podSecurityPlugin({ default: {} }), /unknown field "default"/],
     [{ plugins: [{ name: 'EventRateLimit' }] }, /EventRateLimit takes no configuration here/],
+    [quotaPlugin({ limitedResources: [{ apiGroup: '' }] }), /limitedResources\[0\]\.resource: Required value/],
+    [quotaPlugin({ limited: [] }), /unknown field "limited"/],
+    [quotaPlugin({}, 'Configuration'), /takes a ResourceQuotaConfiguration of apiserver\.config\.k8s\.io\/v1/],
     [{ plugin: [] }, /unknown field "plugin"/],
   ]
   for (const [content, message] of wrong)

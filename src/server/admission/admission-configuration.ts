@@ -14,6 +14,7 @@ import {
   type PodSecurityConfig,
   VERSION_PROBLEM,
 } from './pod-security-policy.ts'
+import { type LimitedResource, limitedResources } from './limited-resources.ts'
 import type { AdmissionPlugin } from '#server/request.ts'
 
 export interface AdmissionOptions {
@@ -21,7 +22,12 @@ export interface AdmissionOptions {
   enabled?: readonly string[]
   disabled?: readonly string[]
   podSecurity?: PodSecurityConfig
+  /** For ResourceQuota: what may be used only where a quota covers it. */
+  limitedResources?: LimitedResource[]
 }
+
+/** What the file may configure. */
+type Configured = Pick<AdmissionOptions, 'podSecurity' | 'limitedResources'>
 
 /** Upstream's plugins, of which those not here cannot be turned on. */
 const UPSTREAM = new Set(
@@ -79,15 +85,17 @@ const POD_SECURITY: Shape = {
 }
 
 /** Of the file at `path`; paths in it are relative to it. Throws ConfigurationError. */
-export function readAdmissionConfiguration(path: string): Pick<AdmissionOptions, 'podSecurity'> {
+export function readAdmissionConfiguration(path: string): Configured {
   const value = parseConfiguration(readText(path), { kind: 'AdmissionConfiguration' })
   const plugins = (Array.isArray(value['plugins']) ? value['plugins'] : []) as { name?: string; path?: string; configuration?: unknown }[]
   assertShape({ ...value, plugins: plugins.map((one) => ({ ...one, configuration: undefined })) }, CONFIGURATION)
-  const found: Pick<AdmissionOptions, 'podSecurity'> = {}
+  const found: Configured = {}
   for (const { name = '', path: file, configuration } of plugins) {
     if (!UPSTREAM.has(name)) throw new ConfigurationError(`plugins: ${JSON.stringify(name)} is no admission plugin`)
-    if (name !== 'PodSecurity') throw new ConfigurationError(`plugins: ${name} takes no configuration here`)
-    found.podSecurity = podSecurityConfig(configuration ?? (file ? readYaml(resolve(dirname(path), file)) : {}))
+    const given = configuration ?? (file ? readYaml(resolve(dirname(path), file)) : undefined)
+    if (name === 'PodSecurity') found.podSecurity = podSecurityConfig(given ?? {})
+    else if (name !== 'ResourceQuota') throw new ConfigurationError(`plugins: ${name} takes no configuration here`)
+    else if (given !== undefined) found.limitedResources = limitedResources(given)
   }
   return found
 }

@@ -19,13 +19,14 @@ import { seededRandom } from '#lib/random.ts'
 import { MemoryReader, nobodyCalled, noKinds } from '#server/access/memory-reader.ts'
 import { attributesOf } from '#server/attributes.ts'
 import type { AdmissionRequest, ServerContext } from '#server/request.ts'
+import type { AdmissionOptions } from './admission-configuration.ts'
 import { admissionPlugins } from './plugins.ts'
 
 function unused(): never {
   throw new Error('not used')
 }
 
-function fixture() {
+function fixture(options: AdmissionOptions = {}) {
   const reader = new MemoryReader()
   reader.put(Namespace, { metadata: { name: 'x' } })
   reader.put(ServiceAccount, { metadata: { name: 'default', namespace: 'x' }, imagePullSecrets: [{ name: 'pull' }] })
@@ -51,7 +52,7 @@ function fixture() {
     registry: noKinds(),
     outgoing: nobodyCalled,
   }
-  const plugins = admissionPlugins(context, { authorize: () => ({ allowed: false, reason: '' }) })
+  const plugins = admissionPlugins(context, { authorize: () => ({ allowed: false, reason: '' }) }, { options })
   const admit = async <T extends KubeObject>(kind: Kind<T>, object: T | undefined, more: Partial<AdmissionRequest> & Attributes = {}) => {
     const { subresource = '', user = { username: 'anna', groups: [] }, ...rest } = more
     const place = object?.metadata ?? more.oldObject?.metadata
@@ -261,8 +262,8 @@ test('LimitRanger fills in defaults and says so', async () => {
   )
 })
 
-function withQuota(hard: Record<string, string>, more = {}) {
-  const given = fixture()
+function withQuota(hard: Record<string, string>, more = {}, options: AdmissionOptions = {}) {
+  const given = fixture(options)
   given.reader.put(ResourceQuota, { metadata: { name: 'q', namespace: 'x' }, spec: { hard, ...more } })
   const used = () => given.reader.get(ResourceQuota, { namespace: 'x', name: 'q' })?.status?.used
   return { ...given, used }
@@ -305,6 +306,38 @@ test('ResourceQuota does not count what another quota has refused', async () => 
   reader.remove(PodKind, { namespace: 'x', name: 'b' })
   await admit(PodKind, named('c'))
   assert.deepEqual(used(), { pods: '1' })
+})
+
+test('ResourceQuota refuses what is limited where no quota covers it', async () => {
+  const affinity = { scopeName: 'CrossNamespacePodAffinity', operator: 'Exists' }
+  const critical = { scopeName: 'PriorityClass', operator: 'In', values: ['a', 'b'] }
+  const limitedResources = [
+    { resource: 'pods', matchScopes: [affinity, critical] },
+    { resource: 'pods', matchContains: ['.cpu'] },
+    { resource: 'persistentvolumeclaims', matchContains: ['gold.storageclass.storage.k8s.io/'] },
+  ]
+  const among = (namespaces: string[]) => ({
+    affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone', namespaces }] } },
+  })
+  const { admit, reader } = withQuota({ pods: '9' }, {}, { limitedResources })
+  for (const name of ['a', 'low']) reader.put(PriorityClass, { metadata: { name }, value: 1 })
+  await admit(PodKind, pod({ priorityClassName: 'low', ...among([]) }))
+  await assert.rejects(admit(PodKind, pod(among(['y']))), {
+    code: 500,
+    message: 'insufficient quota to match these scopes: [{CrossNamespacePodAffinity Exists []}]',
+  })
+  await assert.rejects(admit(PodKind, pod({ priorityClassName: 'a' })), /these scopes: \[\{PriorityClass In \[a b\]\}\]/)
+  await assert.rejects(admit(PodKind, sized('1')), {
+    code: 403,
+    message: 'pods "p" is forbidden: insufficient quota to consume: limits.cpu,requests.cpu',
+  })
+  reader.put(ResourceQuota, {
+    metadata: { name: 'z', namespace: 'x' },
+    spec: { hard: { pods: '9' }, scopes: ['CrossNamespacePodAffinity'] },
+  })
+  await admit(PodKind, pod(among(['y'])))
+  reader.put(ResourceQuota, { metadata: { name: 'c', namespace: 'x' }, spec: { hard: { 'requests.cpu': '9', 'limits.cpu': '9' } } })
+  await admit(PodKind, sized('1'))
 })
 
 test('ResourceQuota wants requests named where it limits them', async () => {

@@ -70,7 +70,7 @@ export function admissionPlugins(
     mutatingWebhooks(webhooks, authorizer),
     validatingAdmissionPolicy(context, authorizer, metrics.validatingPolicies),
     validatingWebhooks(webhooks, authorizer),
-    resourceQuota(context),
+    resourceQuota(context, options.limitedResources),
   ]
   return chosen(plugins, options)
 }

@@ -83,11 +83,17 @@ function claimAmounts(claim: PersistentVolumeClaim): Amounts {
 }
 
 /** Whether a quota's scopes take in the object. Scopes speak of pods, and one of volume claims; a scoped quota counts nothing else. */
-export function inScope({ scopes = [], scopeSelector }: ResourceQuotaSpec, kind: Kind<any>, object: KubeObject): boolean {
-  const wanted = [...scopes.map((scopeName) => ({ scopeName, operator: 'Exists' })), ...(scopeSelector?.matchExpressions ?? [])]
-  if (wanted.length === 0) return true
-  if ((kind as unknown) === ClaimKind) return wanted.every((one) => claimInScope(object as PersistentVolumeClaim, one))
-  return (kind as unknown) === PodKind && wanted.every((one) => podInScope(object as Pod, one))
+export function inScope(spec: ResourceQuotaSpec, kind: Kind<any>, object: KubeObject): boolean {
+  return scopesOf(spec).every((one) => matchesScope(one, kind, object))
+}
+
+export function scopesOf({ scopes = [], scopeSelector }: ResourceQuotaSpec): ScopedResourceSelectorRequirement[] {
+  return [...scopes.map((scopeName) => ({ scopeName, operator: 'Exists' })), ...(scopeSelector?.matchExpressions ?? [])]
+}
+
+export function matchesScope(requirement: ScopedResourceSelectorRequirement, kind: Kind<any>, object: KubeObject): boolean {
+  if ((kind as unknown) === ClaimKind) return claimInScope(object as PersistentVolumeClaim, requirement)
+  return (kind as unknown) === PodKind && podInScope(object as Pod, requirement)
 }
 
 /** By all classes the claim has to do with: the one wanted, the one it has, and the one it is being given. */

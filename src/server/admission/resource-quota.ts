@@ -14,6 +14,7 @@ import type { AdmissionPlugin, AdmissionRequest, ObjectChange, ServerContext } f
 import { type Amounts, add } from './pod-usage.ts'
 import { DEVICES, isOfDevices } from './device-usage.ts'
 import { type Circumstances, inScope, missingRequests, usageOf } from './quota-usage.ts'
+import { type LimitedResource, refuseUncovered } from './limited-resources.ts'
 import { denied, target } from './refusal.ts'
 
 /** Whose updates can ask for more than before. */
@@ -22,7 +23,7 @@ const UPDATED = new Set(['services', 'persistentvolumeclaims', 'pods/resize'])
 /** A write that has paid is stored or has failed by then. */
 const UNDER_WAY_MS = 30_000
 
-export function resourceQuota(context: ServerContext): AdmissionPlugin {
+export function resourceQuota(context: ServerContext, limited: readonly LimitedResource[] = []): AdmissionPlugin {
   const underWay = new UnderWay(context)
   return {
     name: 'ResourceQuota',
@@ -30,10 +31,26 @@ export function resourceQuota(context: ServerContext): AdmissionPlugin {
       const { attributes, operation, object, kind } = request
       if (!object || !attributes.namespace || kind.virtual) return
       if (operation === 'CREATE' ? attributes.subresource !== '' : operation !== 'UPDATE' || !mayCostMore(request)) return
-      const quotas = [...context.reader.list(ResourceQuota, attributes.namespace)].filter(({ spec }) => spec && inScope(spec, kind, object))
+      const all = [...context.reader.list(ResourceQuota, attributes.namespace)].filter(({ spec }) => spec)
+      const quotas = all.filter(({ spec }) => inScope(spec!, kind, object))
+      if (limited.length > 0) limit(request, limited, { context, covering: quotas, all })
       return quotas.length > 0 ? charge(request, quotas, { context, underWay }) : undefined
     },
   }
+}
+
+interface Limits {
+  context: ServerContext
+  covering: readonly Quota[]
+  all: readonly Quota[]
+}
+
+/** Only what costs more than before can lack a quota. */
+function limit(request: AdmissionRequest, limited: readonly LimitedResource[], { context, covering, all }: Limits): void {
+  const circumstances = circumstancesOf(context)
+  const usage = usageOf(request.kind, request.object!, circumstances)
+  const more = request.oldObject ? growth(usageOf(request.kind, request.oldObject, circumstances), usage) : usage
+  if (more.size > 0) refuseUncovered(request, limited, { usage, covering, all })
 }
 
 /** A pod may be given an end, and be another quota's from then on. */
