@@ -4,6 +4,7 @@ import { Endpoints } from '#api/kinds/core/endpoints.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { keyOf } from '#api/object.ts'
@@ -251,6 +252,26 @@ test('endpointSliceController takes over no slice of an earlier service, and mak
   await client.delete(EndpointSlice, keyOf(slice!))
   await cluster.advance(5000)
   assert.deepEqual(await slices(cluster), [])
+})
+
+test('endpointSliceController says what it could not do, and tries again', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually, events } = cluster
+  const hard = { 'count/endpointslices.discovery.k8s.io': '0' }
+  const key = { namespace, name: 'none' }
+  await client.create(ResourceQuota, { apiVersion: 'v1', kind: 'ResourceQuota', metadata: key, spec: { hard } })
+  await client.patch(ResourceQuota, key, { type: 'merge', patch: { status: { hard, used: hard } } }, { subresource: 'status' })
+  await client.create(Service, service({ selector: { app: 'web' }, ports: [{ port: 80 }] }))
+  const [event] = await eventually(async () => {
+    const said = await events('web')
+    return said.length > 0 && said
+  })
+  assert.match(
+    event!,
+    /^FailedToUpdateEndpointSlices: Error updating Endpoint Slices for Service default\/web: failed to create EndpointSlice for Service default\/web: endpointslices\.discovery\.k8s\.io "web-\w+" is forbidden: exceeded quota: none,/,
+  )
+  await client.delete(ResourceQuota, key)
+  await eventually(async () => (await slices(cluster)).length === 1)
 })
 
 test('endpointsController lists each set of addresses once, with the ports that all of them have', async (t) => {
