@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Node } from '#api/kinds/core/node.ts'
+import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -167,6 +168,27 @@ test('attachDetachController tells what the driver says, and that nobody attache
   const { items } = await cluster.client.list(CoreEvent)
   const count = items.find(({ message }) => message?.endsWith('no such disk'))?.count ?? 0
   assert.ok(count >= 5 && count <= 8, `${count} times`)
+})
+
+test('attachDetachController tells why no attachment can be made, again at every attempt, and goes on once it can', async (t) => {
+  const cluster = await start(t)
+  const role = { name: 'system:controller:attachdetach-controller' }
+  const { rules } = await cluster.client.get(ClusterRole, role)
+  const limit = (more: typeof rules) => cluster.client.patch(ClusterRole, role, { type: 'merge', patch: { rules: more } })
+  await limit(rules!.filter(({ resources }) => !resources?.includes('volumeattachments')))
+  await addPod(cluster, 'p', 'n1')
+  const failure = () =>
+    cluster.eventually(async () => (await cluster.client.list(CoreEvent)).items.find(({ reason }) => reason === 'FailedAttachVolume'))
+  assert.match(
+    (await failure()).message!,
+    /^AttachVolume\.Attach failed for volume "v" : volumeattachments\.storage\.k8s\.io is forbidden: /,
+  )
+  await cluster.advance(60_000)
+  const { count = 0 } = await failure()
+  assert.ok(count >= 5 && count <= 8, `${count} times`)
+  await limit(rules)
+  await cluster.advance(125_000)
+  await onNode(cluster, 'n1')
 })
 
 test('attachDetachController leaves a mounted volume on a ready node for good', async (t) => {

@@ -11,7 +11,7 @@ import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { setAttached } from './attached-volumes.ts'
 import { claimsOf, isAttachable, isMultiAttachAllowed } from './attachments.ts'
-import { quoted, refuse, underWayMs, VolumePlaces } from './volume-places.ts'
+import { quoted, underWayMs, VolumePlaces } from './volume-places.ts'
 
 /** `detaching`: names of attachments on their way out, which nodes are told of no longer. */
 export function attachDetachController(detaching: Set<string>): Controller {
@@ -59,11 +59,14 @@ export function attachDetachController(detaching: Set<string>): Controller {
           }
           const others = taken.flatMap((other) => other.pods)
           // Said once, whatever becomes of those pods.
-          const fresh = { memory, pods: pods.filter(({ metadata }) => !memory.refusals.has(metadata?.uid ?? '')) }
-          refuse(fresh, (pod) => `Multi-Attach error for volume ${quoted(volume)} ${multiAttachText(pod, others)}`, events)
+          for (const pod of pods.filter(({ metadata }) => !memory.refused.has(metadata!.uid!))) {
+            memory.refused.add(pod.metadata!.uid!)
+            const text = `Multi-Attach error for volume ${quoted(volume)} ${multiAttachText(pod, others)}`
+            events.event(pod, 'Warning', 'FailedAttachVolume', text)
+          }
         } else {
           taken.push(place)
-          await places.attach(node, place, { volume, context })
+          waits.push(await places.attach(node, place, { volume, context }))
         }
       }
       const waitMs = Math.min(...waits.map((wait) => wait ?? Infinity))

@@ -4,7 +4,7 @@ import { Node } from '#api/kinds/core/node.ts'
 import type { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
-import { ignoreNotFound } from '#api/status.ts'
+import { hasReason, ignoreNotFound } from '#api/status.ts'
 import { OUT_OF_SERVICE_TAINT } from '#api/well-known.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
@@ -35,8 +35,8 @@ interface Memory {
   announced?: boolean
   /** Attaching has failed: how often, what was said of it, and when it counts as failed again, in monotonic milliseconds. */
   failing?: { times: number; text: string; nextMs: number }
-  /** By uid of a pod: what it was told last, so that it is said once. */
-  refusals: Map<string, string>
+  /** Uids of pods that know that another node has it. */
+  refused: Set<string>
 }
 
 export class VolumePlaces {
@@ -56,7 +56,7 @@ export class VolumePlaces {
     const places = new Map<string, Place>()
     const place = (node: string): Place => {
       const fresh = { volumeName: volume ? uniqueName(volume) : '', attachmentName: volume ? attachmentName(volume, node) : '' }
-      const memory = known.get(node) ?? { ...fresh, refusals: new Map() }
+      const memory = known.get(node) ?? { ...fresh, refused: new Set() }
       return { pods: wanted.get(node) ?? [], memory }
     }
     for (const attachment of attachmentsOf(name, informers)) {
@@ -94,8 +94,10 @@ export class VolumePlaces {
     return undefined
   }
 
-  /** Says how attaching goes; returns how long until it must be said that it takes too long. */
-  watchOver({ attachment, memory, pods }: Place, volume: PersistentVolume, { events, clock }: ControllerContext): number | undefined {
+  /** Says how attaching goes; returns how long until it must be said again, or that it takes too long. */
+  watchOver(place: Place, volume: PersistentVolume, context: ControllerContext): number | undefined {
+    const { attachment, memory, pods } = place
+    const { clock, events } = context
     const { metadata, status } = attachment!
     const since = Date.parse(metadata?.creationTimestamp ?? '')
     const age = clock.now() - since
@@ -105,36 +107,52 @@ export class VolumePlaces {
         for (const pod of pods)
           events.event(pod, 'Normal', 'SuccessfulAttachVolume', `AttachVolume.Attach succeeded for volume ${quoted(volume)} `)
       memory.announced = true
-      memory.refusals.clear()
+      memory.refused.clear()
       delete memory.failing
       return undefined
     }
     if (!status?.attachError && age < ATTACH_WAIT_MS) return ATTACH_WAIT_MS - age
     const { driver, volumeHandle } = volume.spec!.csi!
     const late = `timed out waiting for external-attacher of ${driver} CSI driver to attach volume ${volumeHandle}`
-    const text = `AttachVolume.Attach failed for volume ${quoted(volume)} : ${status?.attachError?.message ?? late}`
-    const now = clock.monotonic()
-    const { times, text: said, nextMs } = memory.failing ?? { times: 0, text: '', nextMs: now }
-    if (said === text && now < nextMs) return nextMs - now
-    for (const pod of pods) events.event(pod, 'Warning', 'FailedAttachVolume', text)
-    const waitMs = Math.min(RETRY_MS.first * 2 ** times, RETRY_MS.most) + (status?.attachError ? 0 : ATTACH_WAIT_MS)
-    memory.failing = { times: times + 1, text, nextMs: now + waitMs }
-    return waitMs
+    return failed(place, status?.attachError?.message ?? late, { volume, context, attemptMs: status?.attachError ? 0 : ATTACH_WAIT_MS })
   }
 
-  async attach(node: string, place: Place, { volume, context }: { volume: PersistentVolume; context: ControllerContext }): Promise<void> {
+  /** Returns how long to wait before it may be tried again; undefined: it is for the driver now. */
+  async attach(node: string, place: Place, { volume, context }: On): Promise<number | undefined> {
+    const { memory } = place
     const name = attachmentName(volume, node)
-    delete place.memory.unwantedSince
-    place.memory.announced = false
+    delete memory.unwantedSince
+    memory.announced = false
+    const leftMs = (memory.failing?.nextMs ?? 0) - context.clock.monotonic()
+    if (leftMs > 0) return leftMs
     const spec = { nodeName: node, attacher: volume.spec!.csi!.driver, source: { persistentVolumeName: volume.metadata!.name! } }
     try {
       await context.client.create(VolumeAttachment, { apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttachment', metadata: { name }, spec })
+      return undefined
     } catch (error) {
-      const text = `AttachVolume.Attach failed for volume ${quoted(volume)} : ${textOf(error)}`
-      refuse(place, () => text, context.events)
-      throw error
+      // Made by other hands, for another volume of the same handle: as good as one's own while it is there.
+      if (hasReason(error, 'AlreadyExists')) return ATTACH_WAIT_MS
+      context.log.warn('could not attach', { volume: volume.metadata?.name, node, error })
+      return failed(place, textOf(error), { volume, context })
     }
   }
+}
+
+interface On {
+  volume: PersistentVolume
+  context: ControllerContext
+}
+
+/** Says so once for every attempt; returns how long until the next one fails, which takes `attemptMs` if nothing comes between. */
+function failed({ memory, pods }: Place, why: string, { volume, context, attemptMs = 0 }: On & { attemptMs?: number }): number {
+  const text = `AttachVolume.Attach failed for volume ${quoted(volume)} : ${why}`
+  const now = context.clock.monotonic()
+  const { times, text: said, nextMs } = memory.failing ?? { times: 0, text: '', nextMs: now }
+  if (said === text && now < nextMs) return nextMs - now
+  for (const pod of pods) context.events.event(pod, 'Warning', 'FailedAttachVolume', text)
+  const waitMs = Math.min(RETRY_MS.first * 2 ** times, RETRY_MS.most) + attemptMs
+  memory.failing = { times: times + 1, text, nextMs: now + waitMs }
+  return waitMs
 }
 
 /** How long a driver may still be at work on it; 0: that has come to an end, good or bad, or takes too long. */
@@ -143,19 +161,6 @@ export function underWayMs({ attachment }: Place, { clock }: ControllerContext):
   if (!metadata?.deletionTimestamp && (status?.attached || status?.attachError)) return 0
   const since = Date.parse(metadata?.deletionTimestamp ?? metadata?.creationTimestamp ?? '') || clock.now()
   return Math.max(0, since + ATTACH_WAIT_MS - clock.now())
-}
-
-export function refuse(
-  { memory, pods }: Pick<Place, 'memory' | 'pods'>,
-  text: (pod: Pod) => string,
-  events: ControllerContext['events'],
-): void {
-  for (const pod of pods) {
-    const { uid = '' } = pod.metadata!
-    if (memory.refusals.get(uid) === text(pod)) continue
-    memory.refusals.set(uid, text(pod))
-    events.event(pod, 'Warning', 'FailedAttachVolume', text(pod))
-  }
 }
 
 export const quoted = ({ metadata }: PersistentVolume): string => JSON.stringify(metadata?.name)
