@@ -4,6 +4,7 @@ import { customKinds } from '#api/custom/custom-kind.ts'
 import { customDefinition } from '#api/custom/testing.ts'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
+import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceQuota } from '#api/kinds/core/resource-quota.ts'
 import { hasReason } from '#api/status.ts'
@@ -93,4 +94,26 @@ test('resourceQuotaController frees what a pod has let go of once its node says 
   assert.equal(await used('endless', 'pods'), '1')
   await client.patch(Pod, pod, { type: 'merge', patch: { spec: { activeDeadlineSeconds: 60 } } })
   await eventually(async () => (await used('endless', 'pods')) === '0')
+})
+
+test('resourceQuotaController says nothing of what nothing counts towards, and events are free', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['resourcequota-controller'], controllers: { quotaMeter: { usageOf, inScope } } })
+  const { client, eventually } = cluster
+  const namespace = 'shop'
+  await createNamespace(cluster, namespace)
+  const hard = {
+    'count/events': '0',
+    'count/events.events.k8s.io': '0',
+    'count/widgets.example.com': '1',
+    'example.com/x': '1',
+    configmaps: '2',
+  }
+  await client.create(ResourceQuota, { metadata: { namespace, name: 'q' }, spec: { hard } })
+  const used = async () => (await client.get(ResourceQuota, { namespace, name: 'q' })).status?.used
+  await eventually(used)
+  assert.deepEqual(await used(), { configmaps: '0' })
+  const involvedObject = { kind: 'Namespace', name: namespace, namespace }
+  await client.create(CoreEvent, { metadata: { namespace, name: 'e' }, involvedObject, reason: 'Seen', type: 'Normal', message: 'm' })
+  await client.create(ConfigMap, { metadata: { namespace, name: 'c' } })
+  assert.deepEqual(await used(), { configmaps: '1' })
 })

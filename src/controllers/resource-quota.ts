@@ -20,6 +20,7 @@ import type { ResourceQuotaSpec } from '#api/generated/types.ts'
 import type { Kind } from '#api/kind.ts'
 import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { Quantity } from '#api/quantity.ts'
+import { isCountable, isOfPods } from '#api/quota-names.ts'
 import type { Controller, ControllerContext, Trigger } from '#client/controller.ts'
 import type { Informer, Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
@@ -127,9 +128,15 @@ async function usedBy(quota: ResourceQuota, { meter, kinds, context, follow }: C
   const sums = new Map(names.map((name) => [name, Quantity.of(0)]))
   const find = <T extends KubeObject>(kind: Kind<T>, key: ObjectKey) => context.informers.of(kind).get(key)
   const unknown = new Set(names.filter((name) => name.startsWith('count/')))
+  /** Of a name that nothing counts towards nothing is said. */
+  const counted = new Set<string>()
   for (const kind of onePerResource(kinds.list())) {
-    if (kind.scope !== 'Namespaced' || !names.some((name) => isAbout(name, kind))) continue
-    for (const name of names) if (isAbout(name, kind)) unknown.delete(name)
+    const about = kind.scope === 'Namespaced' && isCountable(kind) ? names.filter((name) => isAbout(name, kind)) : []
+    if (about.length === 0) continue
+    for (const name of about) {
+      unknown.delete(name)
+      counted.add(name)
+    }
     const informer = MEASURED.includes(kind) ? context.informers.of(kind) : context.informers.metadataOf(kind)
     await informer.synced()
     follow(kind, informer, context)
@@ -144,7 +151,7 @@ async function usedBy(quota: ResourceQuota, { meter, kinds, context, follow }: C
       }
     }
   }
-  const used = Object.fromEntries([...sums].map(([name, sum]) => [name, sum.toString()]))
+  const used = Object.fromEntries([...sums].filter(([name]) => counted.has(name)).map(([name, sum]) => [name, sum.toString()]))
   return unknown.size === 0 ? used : { ...used, ...(await usedElsewhere(quota, unknown, { kinds, context })) }
 }
 
@@ -161,7 +168,7 @@ async function usedElsewhere(
   const scoped = (spec?.scopes?.length ?? 0) > 0 || spec?.scopeSelector !== undefined
   for (const kind of onePerResource(found)) {
     const name = [...names].find((one) => isAbout(one, kind))
-    if (name === undefined || kind.scope !== 'Namespaced') continue
+    if (name === undefined || kind.scope !== 'Namespaced' || !isCountable(kind)) continue
     try {
       const { items } = await context.client.list(kind, { namespace: metadata?.namespace ?? '' })
       used[name] = scoped ? '0' : String(items.length)
@@ -182,7 +189,7 @@ function isAbout(name: string, kind: Kind<any>): boolean {
   if (kind.plural === 'services') return name.startsWith('services.')
   const storage = name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')
   if (kind.plural === 'persistentvolumeclaims') return storage
-  return kind.plural === 'pods' && !storage && !name.startsWith('count/') && !name.startsWith('services') && !name.endsWith(DEVICES)
+  return kind.plural === 'pods' && isOfPods(name)
 }
 
 type Change<T> = Parameters<NonNullable<Trigger<any>['matters']>>[0] & { object?: T; previous?: T }

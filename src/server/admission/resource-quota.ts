@@ -9,10 +9,11 @@ import { Service } from '#api/kinds/core/service.ts'
 import { ResourceResourceClaim as ResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { Quantity, quantityOf, ZERO } from '#api/quantity.ts'
+import { isCountable, isOfPods } from '#api/quota-names.ts'
 import { ignoreNotFound, type StatusError } from '#api/status.ts'
 import type { AdmissionPlugin, AdmissionRequest, ObjectChange, ServerContext } from '#server/request.ts'
 import { type Amounts, add } from './pod-usage.ts'
-import { DEVICES, isOfDevices } from './device-usage.ts'
+import { isOfDevices } from './device-usage.ts'
 import { type Circumstances, inScope, missingRequests, usageOf } from './quota-usage.ts'
 import { type LimitedResource, refuseUncovered } from './limited-resources.ts'
 import { denied, target } from './refusal.ts'
@@ -29,7 +30,7 @@ export function resourceQuota(context: ServerContext, limited: readonly LimitedR
     name: 'ResourceQuota',
     validate(request) {
       const { attributes, operation, object, kind } = request
-      if (!object || !attributes.namespace || kind.virtual) return
+      if (!object || !attributes.namespace || kind.virtual || !isCountable(kind)) return
       if (operation === 'CREATE' ? attributes.subresource !== '' : operation !== 'UPDATE' || !mayCostMore(request)) return
       const all = [...context.reader.list(ResourceQuota, attributes.namespace)].filter(({ spec }) => spec)
       const quotas = all.filter(({ spec }) => inScope(spec!, kind, object))
@@ -117,7 +118,7 @@ interface Payment {
 async function pay(request: AdmissionRequest, { quota, share, context, underWay }: Payment): Promise<void> {
   const attempt = (account: Quota, recounted: boolean) => {
     const hard = account.spec?.hard ?? {}
-    const known = Object.keys(hard).every((name) => account.status?.used?.[name] !== undefined)
+    const known = [...share.keys()].every((name) => account.status?.used?.[name] !== undefined)
     const used = recounted || !known ? countUsage(account, context, underWay) : account.status!.used!
     const short = [...share].filter(([name, amount]) => quantityOf(used[name]).add(amount).compare(quantityOf(hard[name])) > 0)
     if (short.length > 0)
@@ -239,27 +240,29 @@ function countUsage(quota: Quota, context: ServerContext, underWay: UnderWay): R
   const { reader, registry } = context
   const { metadata, spec } = quota
   const circumstances = circumstancesOf(context)
-  const names = Object.keys(spec?.hard ?? {})
+  const kinds = new Map(Object.keys(spec?.hard ?? {}).map((name) => [name, countedKinds(name, registry.kinds())]))
+  // Of a name that nothing counts towards nothing is said.
+  const names = [...kinds.keys()].filter((name) => kinds.get(name)!.length > 0)
   const sum: Amounts = new Map(names.map((name) => [name, ZERO]))
-  for (const kind of countedKinds(names, registry.kinds()))
+  for (const kind of new Set([...kinds.values()].flat()))
     for (const object of reader.list<KubeObject>(kind, metadata?.namespace))
       if (inScope(spec ?? {}, kind, object)) add(sum, usageOf(kind, object, circumstances))
   for (const share of underWay.of(quota)) add(sum, share)
   return Object.fromEntries(names.map((name) => [name, sum.get(name)!.toString()]))
 }
 
-/** Kinds that can count against any of these names. */
-function countedKinds(names: readonly string[], served: readonly Kind<any>[]): Kind<any>[] {
-  const kinds = new Set<Kind<any>>()
-  for (const name of names) {
-    const counted = served.find(
-      (kind) => !kind.virtual && (name === kind.plural || name === `count/${kind.group ? `${kind.plural}.${kind.group}` : kind.plural}`),
-    )
-    if (isOfDevices(name)) kinds.add(ResourceClaim)
-    if (counted) kinds.add(counted)
-    else if (name.startsWith('services.')) kinds.add(Service)
-    else if (name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')) kinds.add(PersistentVolumeClaim)
-    else if (!name.startsWith('count/') && !name.endsWith(DEVICES)) kinds.add(PodKind)
-  }
-  return [...kinds]
+/** Kinds that can count against that name. */
+function countedKinds(name: string, served: readonly Kind<any>[]): Kind<any>[] {
+  const counted = served.find(
+    (kind) =>
+      !kind.virtual &&
+      isCountable(kind) &&
+      (name === kind.plural || name === `count/${kind.group ? `${kind.plural}.${kind.group}` : kind.plural}`),
+  )
+  const kinds: Kind<any>[] = isOfDevices(name) ? [ResourceClaim] : []
+  if (counted) kinds.push(counted)
+  else if (name.startsWith('services.')) kinds.push(Service)
+  else if (name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')) kinds.push(PersistentVolumeClaim)
+  else if (isOfPods(name)) kinds.push(PodKind)
+  return kinds
 }
