@@ -33,7 +33,6 @@ import { TriggerTimes } from './trigger-times.ts'
 
 const MANAGER = 'endpointslice-controller.k8s.io'
 const PER_SLICE = 100
-const LOST_MS = 5000
 const ENABLED = 'Topology Aware Hints has been enabled'
 const RETRY_MS = { first: 1000, most: 1_000_000 }
 
@@ -67,7 +66,7 @@ export function endpointSliceController(): Controller {
       const lost = wantsUnready(service) ? [] : behind.filter((pod) => isLost(pod, context.informers))
       const pods = behind.filter((pod) => !lost.includes(pod))
       const changedAt = times.next(service, selected)
-      const failures: Error[] = []
+      const failures = lost.map((pod) => new Error(lostText(service, pod)))
       for (const type of familiesOf(service)) failures.push(...(await syncFamily(service, { type, pods, changedAt, told, context })))
       failures.push(...(await removeForeignFamilies(service, context)))
       if (failures.length > 0) {
@@ -76,10 +75,9 @@ export function endpointSliceController(): Controller {
         const text = `Error updating Endpoint Slices for Service ${keyText(key)}: ${why}`
         context.events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', text)
         context.metrics.add('endpoint_slice_controller_syncs', ['error'])
-        throw failures[0]!.cause
+        throw failures[0]!.cause ?? failures[0]
       }
       context.metrics.add('endpoint_slice_controller_syncs', ['success'])
-      if (lost.length > 0) return sayLost(service, lost, context)
     },
   }
 }
@@ -89,13 +87,9 @@ function isLost({ spec }: Pod, informers: Informers): boolean {
   return spec?.nodeName !== undefined && informers.of(Node).get({ name: spec.nodeName }) === undefined
 }
 
-/** The node may be one that is not known yet: looked at again. */
-function sayLost(service: Service, lost: readonly Pod[], { events }: ControllerContext): { requeueAfterMs: number } {
-  const key = keyText(keyOf(service))
-  const each = lost.map(({ metadata, spec }) => `skipping Pod ${metadata?.name} for Service ${key}: Node ${spec?.nodeName} Not Found`)
-  const text = each.length > 1 ? `[${each.join(', ')}]` : each[0]
-  events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', `Error updating Endpoint Slices for Service ${key}: ${text}`)
-  return { requeueAfterMs: LOST_MS }
+/** Nor is it known whether the node is only not known yet: that is tried again. */
+function lostText(service: Service, { metadata, spec }: Pod): string {
+  return `skipping Pod ${metadata?.name} for Service ${keyText(keyOf(service))}: Node ${spec?.nodeName} Not Found`
 }
 
 interface FamilySync {
