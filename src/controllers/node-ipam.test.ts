@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy.ts'
+import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { startTestCluster, type TestCluster } from './testing.ts'
 
@@ -38,6 +40,24 @@ test('nodeIpamController gives nothing away that a node was given by hand, whate
   await cluster.client.delete(Node, { name: 'large' })
   await cluster.advance(5 * 60_000)
   assert.equal(await rangeOf(cluster, 'late'), '10.0.0.0/24')
+})
+
+test('nodeIpamController tells of a node that will not take its range', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  const { client } = cluster
+  const rule = { apiGroups: [''], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['nodes'] }
+  await client.create(ValidatingAdmissionPolicy, {
+    metadata: { name: 'fixed' },
+    spec: { matchConstraints: { resourceRules: [rule] }, validations: [{ expression: 'false' }] },
+  })
+  const spec = { policyName: 'fixed', validationActions: ['Deny'] }
+  await client.create(ValidatingAdmissionPolicyBinding, { metadata: { name: 'fixed' }, spec })
+  await addNode(cluster, 'a')
+  assert.deepEqual(await cluster.eventually(async () => (await cluster.events('a')).length > 0 && cluster.events('a')), [
+    'CIDRAssignmentFailed: Node a status is now: CIDRAssignmentFailed',
+  ])
+  await client.delete(ValidatingAdmissionPolicyBinding, { name: 'fixed' })
+  assert.equal(await rangeOf(cluster, 'a'), '10.244.0.0/24')
 })
 
 test('nodeIpamController keeps a range that two nodes have until both are gone', async (t) => {

@@ -1,5 +1,6 @@
 // node-ipam-controller: a range of pod addresses for every node, in order, each used again only after the others had their turn.
 import { Node } from '#api/kinds/core/node.ts'
+import { hasReason } from '#api/status.ts'
 import type { Controller } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
 import { formatIpv4, ipv4Range, parseIpv4Range } from '#lib/ipv4.ts'
@@ -42,7 +43,13 @@ export function nodeIpamController({ clusterCidr }: NodeIpamOptions): Controller
       held.set(name, [{ first: index, last: index }])
       const podCIDR = ranges.text(index)
       const { uid } = node.metadata!
-      await client.patch(Node, { name }, { type: 'merge', patch: { metadata: { uid }, spec: { podCIDR, podCIDRs: [podCIDR] } } })
+      const patch = { metadata: { uid }, spec: { podCIDR, podCIDRs: [podCIDR] } }
+      await client.patch(Node, { name }, { type: 'merge', patch }).catch((error: unknown) => {
+        // Unless it is gone, or another by now.
+        if (!hasReason(error, 'NotFound', 'Conflict'))
+          events.event(node, 'Normal', 'CIDRAssignmentFailed', `Node ${name} status is now: CIDRAssignmentFailed`)
+        throw error
+      })
     },
   }
 
