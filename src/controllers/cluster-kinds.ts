@@ -1,6 +1,6 @@
 // Every kind there is now: the built-in ones and those that CustomResourceDefinitions add. For controllers that concern all kinds.
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition.ts'
-import { customKind } from '#api/custom/custom-kind.ts'
+import { customKind, customKinds } from '#api/custom/custom-kind.ts'
 import type { Kind } from '#api/kind.ts'
 import { parseApiVersion } from '#api/object.ts'
 import { APIService } from '#api/kinds/apiregistration/api-service.ts'
@@ -9,7 +9,10 @@ import type { Informers } from '#client/informer.ts'
 import { createRemoteKinds } from './remote-kinds.ts'
 
 export interface ClusterKinds {
+  /** Whose objects are stored, custom ones in one version each. */
   list(): Kind<any>[]
+  /** All that are served, in every version. */
+  served(): Kind<any>[]
   /** The kind an owner reference names, in whatever version of its group is served. */
   find(apiVersion: string, kind: string): Kind<any> | undefined
   /** Calls back for every kind that is there or comes; the signal aborts when it goes. */
@@ -42,6 +45,10 @@ export function createClusterKinds(builtin: readonly Kind<any>[], informers: Inf
 
   return {
     list: () => [...stored, ...custom()],
+    served() {
+      const established = definitions().list().filter(isEstablished)
+      return [...builtin, ...established.flatMap((definition) => customKinds(definition))]
+    },
     find(apiVersion, name) {
       const { group, version } = parseApiVersion(apiVersion)
       let other: Kind<any> | undefined

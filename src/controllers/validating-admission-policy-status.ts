@@ -16,7 +16,7 @@ export function validatingAdmissionPolicyStatusController(kinds: ClusterKinds): 
       const { generation = 0 } = policy?.metadata ?? {}
       if (!policy || generation <= (policy.status?.observedGeneration ?? 0)) return
       await kinds.synced()
-      const warnings = await paced(expressionWarnings(policy.spec ?? {}, kinds.list()), COMPILE_SLICE)
+      const warnings = await paced(expressionWarnings(policy.spec ?? {}, kinds.served()), COMPILE_SLICE)
       const patch: ValidatingAdmissionPolicy = {
         apiVersion: 'admissionregistration.k8s.io/v1',
         kind: 'ValidatingAdmissionPolicy',

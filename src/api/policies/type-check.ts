@@ -23,13 +23,15 @@ export function* expressionWarnings(spec: ValidatingAdmissionPolicySpec, kinds: 
       condition,
       ...(messageExpression ? [messageExpression] : []),
     ])
-    for (const { path, error } of expressions.filter(fails))
-      found.set(path, [
-        ...(found.get(path) ?? []),
-        `${kind.group}/${kind.version}, Kind=${kind.kind}: ${error!.slice(COMPILATION.length)}\n`,
-      ])
+    for (const expression of expressions) {
+      const { path, error = '' } = expression
+      // In the order in which they are written, whichever kind it is that one is wrong for.
+      const warnings = found.get(path) ?? []
+      found.set(path, warnings)
+      if (fails(expression)) warnings.push(`${kind.group}/${kind.version}, Kind=${kind.kind}: ${error.slice(COMPILATION.length)}\n`)
+    }
   }
-  return [...found].map(([fieldRef, warnings]) => ({ fieldRef, warning: warnings.join('\n') }))
+  return [...found].flatMap(([fieldRef, warnings]) => (warnings.length > 0 ? [{ fieldRef, warning: warnings.join('\n') }] : []))
 }
 
 const COMPILATION = 'compilation failed: '
