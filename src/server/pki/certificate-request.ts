@@ -1,5 +1,5 @@
 // What a certificate request asks for. The only part that reads what strangers write.
-import { webcrypto } from 'node:crypto'
+import { certificateRequestProblem } from '#api/kinds/certificates/pkcs10.ts'
 import { objectId, partsOf, sequence, set, utf8 } from '#lib/der.ts'
 import { parseCertificateRequest } from '#lib/pkcs10.ts'
 import { alternativeNamesOf } from './certificate.ts'
@@ -32,7 +32,8 @@ export interface Requested {
 
 export async function readRequest(request: string): Promise<Requested> {
   const parsed = await parseCertificateRequest(request)
-  if (!(await parsed.verify(webcrypto))) throw new Error('the signature of the certificate request does not fit its key')
+  const problem = certificateRequestProblem(request)
+  if (problem) throw new Error(problem)
   const subject = subjectOf((id) => parsed.subjectName.getField(id))
   const asked = parsed.extensions.find(({ type }) => type === SUBJECT_ALTERNATIVE_NAME)
   const [whole] = asked ? partsOf(octetsOf(Buffer.from(asked.rawData))) : []

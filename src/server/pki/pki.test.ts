@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { KeyObject, webcrypto, X509Certificate } from 'node:crypto'
+import { createPrivateKey, KeyObject, webcrypto, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:tls'
 import { tmpdir } from 'node:os'
@@ -217,6 +217,24 @@ test('signCertificate writes names anew: one common name, the last, and nothing 
     { type: 'ip', value: '10.0.0.1' },
   ]
   assert.deepEqual(await named('CN=anna', names), [['CN=anna'], 'DNS:a.example.com, IP Address:10.0.0.1'])
+})
+
+test('signCertificate certifies keys of every curve that requests may have, and none whose signature is wrong', async (t) => {
+  const pki = await ensurePki(options(t))
+  const directory = mkdtempSync(join(tmpdir(), 'request-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const file = join(directory, 'key.pem')
+  for (const algorithm of ['ec -pkeyopt ec_paramgen_curve:P-224', 'ec -pkeyopt ec_paramgen_curve:P-521', 'ed25519', 'rsa:2048']) {
+    const made = ['req', '-new', '-newkey', ...algorithm.split(' '), '-nodes', '-keyout', file, '-subj', '/CN=anna']
+    const request = execFileSync('openssl', made, { stdio: ['ignore', 'pipe', 'ignore'] }).toString()
+    const pem = await pki.signCertificate(request, { usages: ['client auth'], lifetimeMs: 3600_000 })
+    assert.ok(new X509Certificate(pem).checkPrivateKey(createPrivateKey(readFileSync(file))), algorithm)
+  }
+  const { request } = await requestOf('CN=anna')
+  const bytes = Buffer.from(request.replace(/-----.*-----|\s/g, ''), 'base64')
+  bytes[bytes.indexOf('anna')]! ^= 1
+  const forged = `-----BEGIN CERTIFICATE REQUEST-----\n${bytes.toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`
+  await assert.rejects(pki.signCertificate(forged, { usages: ['client auth'], lifetimeMs: 3600_000 }), /verification failure/)
 })
 
 test('signCertificate gives every usage that can be asked for, each once', async (t) => {

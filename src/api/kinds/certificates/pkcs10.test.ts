@@ -9,6 +9,8 @@ const NULL = der(0x05)
 const keys = {
   rsa: generateKeyPairSync('rsa', { modulusLength: 2048 }),
   ec: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  small: generateKeyPairSync('ec', { namedCurve: 'P-224' }),
+  foreign: generateKeyPairSync('ec', { namedCurve: 'secp256k1' }),
   ed25519: generateKeyPairSync('ed25519'),
   x25519: generateKeyPairSync('x25519'),
 }
@@ -44,6 +46,8 @@ tampered[tampered.indexOf('jane')]! ^= 1
 const CASES: [what: string, text: string, problem: string | undefined][] = [
   ['one by an elliptic curve', inPem(good), undefined],
   ['one by RSA', inPem(requestOf({ key: keys.rsa, algorithm: ALGORITHMS.rsa })), undefined],
+  ['one by a small curve', inPem(requestOf({ key: keys.small })), undefined],
+  ['one by a curve that Go does not know', inPem(requestOf({ key: keys.foreign })), 'x509: unsupported elliptic curve'],
   ['one by Ed25519', inPem(requestOf({ key: keys.ed25519, algorithm: ALGORITHMS.ed25519 })), undefined],
   ['one with text around it', `Request:\n${inPem(good)}That was it.\n`, undefined],
   ['nothing', '', BLOCK],

@@ -31,6 +31,8 @@ const PSS_HASHES = [
   ['2.16.840.1.101.3.4.2.3', 'sha512'],
 ] as const
 
+/** That Go knows. */
+const CURVES = new Set(['secp224r1', 'prime256v1', 'secp384r1', 'secp521r1'])
 const WANTED = { rsa: 'an RSA', ec: 'an ECDSA', ed25519: 'an Ed25519' }
 const GO_TYPES: Readonly<Record<string, string>> = { rsa: '*rsa.PublicKey', ec: '*ecdsa.PublicKey', ed25519: 'ed25519.PublicKey' }
 const FAILURES = {
@@ -100,7 +102,9 @@ function signatureProblem(bytes: Buffer): string | undefined {
 function keyOf(info: Buffer): KeyObject | string | undefined {
   try {
     const key = createPublicKey({ key: info, format: 'der', type: 'spki' })
-    return Object.hasOwn(GO_TYPES, String(key.asymmetricKeyType)) ? key : undefined
+    if (!Object.hasOwn(GO_TYPES, String(key.asymmetricKeyType))) return undefined
+    const curve = key.asymmetricKeyDetails?.namedCurve
+    return key.asymmetricKeyType === 'ec' && !CURVES.has(curve ?? '') ? 'x509: unsupported elliptic curve' : key
   } catch {
     const oid = partsOf(partsOf(info)[0]!)[0]!
     if (oid.equals(objectId('1.2.840.10045.2.1'))) return 'x509: failed to unmarshal elliptic curve point'
