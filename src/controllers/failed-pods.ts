@@ -54,7 +54,7 @@ export function refusalWaitMs(owned: readonly Pod[], wanted: number, now: number
  */
 export class EarlyEnds {
   /** With why the last one was of no use. */
-  readonly #ends = new Repeats<string>()
+  readonly #ends = new Repeats()
   readonly #failed: boolean
 
   /** `failed`: those that fail at once, too; for owners that do not wait for these by themselves. */

@@ -8,16 +8,17 @@ const PATIENT_ROUNDS = 3
 const MOST_WAIT_MS = 300_000
 const FORGOTTEN_MS = 2 * MOST_WAIT_MS
 
-export class Repeats<T> {
-  readonly #known = new LruMap<string, { count: number; latestMs: number; last: T }>(MOST_REMEMBERED)
+/** `last`: which was the last, and why it was of no use. */
+export class Repeats {
+  readonly #known = new LruMap<string, { count: number; latestMs: number; last: string }>(MOST_REMEMBERED)
 
-  note(owner: string, last: T, now: number): void {
+  note(owner: string, last: string, now: number): void {
     const known = this.#known.get(owner)
     const before = known && now - known.latestMs <= FORGOTTEN_MS ? known.count : 0
     this.#known.set(owner, { count: before + 1, latestMs: now, last })
   }
 
-  last(owner: string): T | undefined {
+  last(owner: string): string | undefined {
     return this.#known.get(owner)?.last
   }
 

@@ -208,6 +208,28 @@ test('deploymentController keeps as many old replica sets as its history limit s
   )
 })
 
+test('deploymentController makes sets that somebody deletes, and those it goes back to, at once however often', async (t) => {
+  const cluster = await startTestCluster(t, { only, runPods: true })
+  const { client, clock } = cluster
+  await client.create(Deployment, deployment(1, { revisionHistoryLimit: 0 }))
+  await complete(cluster, 1)
+  const since = clock.now()
+  for (let round = 0; round < 6; round++) {
+    const { metadata } = Object.values(await setsByImage(cluster))[0]!
+    await client.delete(ReplicaSet, { namespace, name: metadata!.name! })
+    await cluster.eventually(async () => {
+      const set = Object.values(await setsByImage(cluster))[0]
+      return set && set.metadata?.uid !== metadata!.uid
+    })
+  }
+  for (let round = 0; round < 12; round++) {
+    await setImage(cluster, `web:${round % 2}`)
+    await complete(cluster, 1)
+    await cluster.eventually(async () => Object.keys(await setsByImage(cluster)).length === 1)
+  }
+  assert.ok(clock.now() - since < 1000, `${clock.now() - since} ms`)
+})
+
 test('deploymentController goes back to a revision an annotation asks for, with the annotations of its time', async (t) => {
   const cluster = await startTestCluster(t, { only, runPods: true })
   const first = deployment(1)

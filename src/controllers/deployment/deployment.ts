@@ -17,7 +17,7 @@ import { desiredOf, desiredReplicas, isRollingUpdate, replicasOf } from './sizes
 import { recreate, resize, rollingUpdate } from './strategies.ts'
 
 export function deploymentController(): Controller {
-  const made = new Repeats<ReplicaSet>()
+  const changed = new Repeats()
   return {
     name: 'deployment-controller',
     workers: 20,
@@ -33,7 +33,7 @@ export function deploymentController(): Controller {
       if (isEmptySelector(deployment.spec?.selector)) return warnOfSelectingAll(deployment, context)
 
       const sets = await claimSets(deployment, context)
-      const rollout = new Rollout(deployment, sets, { ...context, made })
+      const rollout = new Rollout(deployment, sets, { ...context, changed })
       if (deployment.metadata.deletionTimestamp) return rollout.syncCounts()
       await syncPaused(rollout)
       const asked = rollbackTo(deployment)

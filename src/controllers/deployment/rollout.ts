@@ -7,6 +7,7 @@ import { keyOf } from '#api/object.ts'
 import { hasReason } from '#api/status.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import { conditionOf, withCondition } from '#api/conditions.ts'
+import { selectorMatches } from '#api/validation/label-selector.ts'
 import { controllerReference, isControlledBy } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import type { Repeats } from '#controllers/repeats.ts'
@@ -17,7 +18,8 @@ import { byAge, newSetSize, replicasOf, sizeAnnotations } from './sizes.ts'
 
 export const HASH_LABEL = 'pod-template-hash'
 
-type RolloutContext = ControllerContext & { made: Repeats<ReplicaSet> }
+/** `changed`: sets that were not made as they were asked for, and why not. */
+type RolloutContext = ControllerContext & { changed: Repeats }
 
 export class Rollout {
   deployment: Deployment
@@ -25,7 +27,7 @@ export class Rollout {
   old: ReplicaSet[] = []
   newest: ReplicaSet | undefined
   readonly context: RolloutContext
-  /** How long the next set has to wait, since those before it do not stay. */
+  /** How long the next set has to wait, since those before it were of no use. */
   #heldMs = 0
 
   constructor(deployment: Deployment, sets: readonly ReplicaSet[], context: RolloutContext) {
@@ -132,9 +134,10 @@ export class Rollout {
   async #createNewest(newRevision: bigint): Promise<void> {
     const { deployment, context } = this
     const asked = `${deployment.metadata?.uid} ${templateHash(deployment.spec?.template)}`
-    this.#heldMs = context.made.waitMs(asked, 1, context.clock.now())
+    this.#heldMs = context.changed.waitMs(asked, 1, context.clock.now())
     if (this.#heldMs > 0) {
-      this.#tellHeld(context.made.last(asked))
+      const message = `Replica sets do not stay as they are made, the next has to wait. The last was ${context.changed.last(asked)}`
+      this.tell('Warning', 'ReplicaSetsChanged', message)
       return this.cleanUp()
     }
     const hash = templateHash(deployment.spec?.template, deployment.status?.collisionCount)
@@ -155,19 +158,12 @@ export class Rollout {
       this.newest = present
       return
     }
-    context.made.note(asked, this.newest, context.clock.now())
     const name = this.newest.metadata?.name
+    const why = changeOf(this.newest, deployment)
+    if (why) context.changed.note(asked, `${name}: ${why}`, context.clock.now())
     if (replicas > 0) this.tell('Normal', 'ScalingReplicaSet', `Scaled up replica set ${name} from 0 to ${replicas}`)
     await this.#setRevision(annotations[REVISION])
     if (hasDeadline(deployment)) await this.setProgressing('True', 'NewReplicaSetCreated', `Created new replica set "${name}"`)
-  }
-
-  #tellHeld(last: ReplicaSet | undefined): void {
-    const [name, now] = [last?.metadata?.name, last && this.context.informers.of(ReplicaSet).get(keyOf(last))]
-    const isOurs = now && isControlledBy(now, this.deployment)
-    const why = isOurs ? 'it has another template' : now ? 'it is not controlled by the deployment' : 'it is gone'
-    const message = `Replica sets do not stay as they are made, the next has to wait. The last was ${name}: ${why}`
-    this.tell('Warning', 'ReplicaSetsChanged', message)
   }
 
   async #creationFailed(set: ReplicaSet, error: unknown): Promise<never> {
@@ -191,6 +187,13 @@ export class Rollout {
     if (this.newest === set) this.newest = next
     else this.old = this.old.map((one) => (one === set ? next : one))
   }
+}
+
+/** Why the deployment will not know the set that was made for it; undefined where it will. */
+function changeOf(set: ReplicaSet, deployment: Deployment): string | undefined {
+  const isOurs = isControlledBy(set, deployment) && selectorMatches(deployment.spec?.selector, set.metadata?.labels)
+  if (!isOurs) return 'it is not controlled by the deployment'
+  return sameTemplate(set.spec?.template, deployment.spec?.template) ? undefined : 'it has another template'
 }
 
 function newReplicaSet(deployment: Deployment, hash: string): ReplicaSet {
