@@ -123,6 +123,27 @@ test('daemons that are sent elsewhere as they are made come later each time', as
   await assertSays(cluster, 'daemons', /^PodsRefused: .* it was made for n1 and sent to nowhere$/)
 })
 
+test('an owner that asks for something else does not wait for what became of the pods before', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['daemonset-controller', 'statefulset-controller'], runPods: true })
+  await change(cluster, { group: '', name: 'pods' }, 'op: "replace", path: "/metadata/ownerReferences/0/uid", value: "nobody"')
+  const { client, clock, eventually } = cluster
+  const apps = (kind: string, name: string) => ({ apiVersion: 'apps/v1', kind, metadata: metadata(name), spec: specOf(name) })
+  await client.create(DaemonSet, apps('DaemonSet', 'daemons'))
+  const spec = { ...specOf('ordered'), serviceName: 'ordered' }
+  await client.create(StatefulSet, { ...apps('StatefulSet', 'ordered'), spec: { ...spec, podManagementPolicy: 'Parallel' } })
+  await cluster.advance(QUARTER_MS)
+  await client.delete(MutatingAdmissionPolicyBinding, { name: 'pods' })
+  await client.delete(Pod, { namespace, name: 'ordered-0' })
+  await cluster.advance(1000)
+  const since = clock.now()
+  const patch = { spec: { template: { metadata: { labels: { v: '2' } } } } }
+  await client.patch(DaemonSet, metadata('daemons'), { type: 'merge', patch })
+  await client.patch(StatefulSet, metadata('ordered'), { type: 'merge', patch })
+  await eventually(async () => (await client.get(DaemonSet, metadata('daemons'))).status?.numberReady === 1)
+  await eventually(async () => (await client.get(StatefulSet, metadata('ordered'))).status?.readyReplicas === 1)
+  assert.ok(clock.now() - since < 1000, `${clock.now() - since} ms`)
+})
+
 test('pods of a replica set that fail at once come later each time; those that ran do not wait', async (t) => {
   const cluster = await startTestCluster(t, { only: ['replicaset-controller'], runPods: true })
   const { client, informers, advance, eventually } = cluster

@@ -89,8 +89,8 @@ export class EarlyEnds {
 
   /** Milliseconds until the next of `wanted` pods may be made; the owner says so where it has to wait. */
   holdBack(owner: KubeObject, wanted: number, { clock, events }: Pick<ControllerContext, 'clock' | 'events'>): number {
-    const uid = owner.metadata?.uid ?? ''
-    const waitMs = this.#ends.waitMs(uid, wanted, clock.now())
+    const { uid = '', generation = 0 } = owner.metadata ?? {}
+    const waitMs = this.#ends.ofGeneration(uid, generation).waitMs(uid, wanted, clock.now())
     if (waitMs === 0) return 0
     const last = this.#ends.last(uid)
     events.event(owner, 'Warning', 'PodsRefused', `Pods are taken away as they come, the next has to wait. The last was ${last}`)
