@@ -41,11 +41,13 @@ export function endpointSliceController(): Controller {
   /** Services in topology mode Auto by family, what each was told last, and what hints go by: facts of nodes. */
   const told = new Map<string, string>()
   const facts = new Map<string, string>()
-  const autoServices = (node: Node): ObjectKey[] => {
-    const { name = '' } = node.metadata!
-    const now = nodeFacts(node)
+  const autoServices = ({ metadata }: Node, informers: Informers): ObjectKey[] => {
+    const { name = '' } = metadata!
+    const node = informers.of(Node).get({ name })
+    const now = node && nodeFacts(node)
     if (facts.get(name) === now) return []
-    facts.set(name, now)
+    if (now === undefined) facts.delete(name)
+    else facts.set(name, now)
     return [...told.keys()].map((text) => parseKeyText(text.slice(text.indexOf(' ') + 1)))
   }
   return {

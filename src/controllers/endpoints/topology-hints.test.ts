@@ -136,6 +136,19 @@ async function hintsOf({ client }: TestCluster): Promise<Endpoint['hints'][]> {
   return all.toSorted((a, b) => (a.addresses[0]! < b.addresses[0]! ? -1 : 1)).map(({ hints }) => hints)
 }
 
+test('endpointSliceController in mode Auto takes hints back and gives them anew as nodes go and come', async (t) => {
+  const cluster = await start(t, {}, { 'service.kubernetes.io/topology-mode': 'Auto' })
+  const { client, eventually } = cluster
+  const plain = { ...even[0]!, metadata: { name: 'plain' } }
+  for (let round = 0; round < 2; round++) {
+    await eventually(async () => (await hintsOf(cluster)).every((hints) => hints !== undefined))
+    await client.create(Node, plain)
+    await client.patch(Node, { name: 'plain' }, { type: 'merge', patch: { status: plain.status } }, { subresource: 'status' })
+    await eventually(async () => (await hintsOf(cluster)).every((hints) => hints === undefined))
+    await client.delete(Node, { name: 'plain' })
+  }
+})
+
 for (const [preference, expected] of [
   ['PreferClose', { forZones: [{ name: 'a' }] }],
   ['PreferSameZone', { forZones: [{ name: 'a' }] }],
