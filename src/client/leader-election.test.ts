@@ -16,8 +16,8 @@ function leaseOnly() {
   const events: CoreEvent[] = []
   const state = {
     down: false,
-    /** Requests are taken and never answered. */
-    hangs: false,
+    /** Requests are taken, and answered after that. */
+    until: undefined as Promise<void> | undefined,
     requests: 0,
     events,
     get: () => lease,
@@ -26,7 +26,7 @@ function leaseOnly() {
   const put = (next: Lease) => (lease = { ...next, metadata: { ...next.metadata, resourceVersion: String(++version) } })
   const guard = () => {
     state.requests++
-    if (state.hangs) return new Promise<void>(() => {})
+    if (state.until) return state.until
     if (state.down) throw new StatusError('ServiceUnavailable', 'down')
   }
   const client = {
@@ -99,7 +99,7 @@ test('becomeLeader takes over a lease that was not renewed for its duration', as
 test('becomeLeader gives up a lease that a server neither renews nor refuses', async () => {
   const { clock, state, options, signal } = setUp()
   await using leadership = await becomeLeader(options('a'), signal)
-  state.hangs = true
+  state.until = new Promise(() => {})
   await clock.advance(10_000)
   assert.equal(leadership.lost.aborted, true)
 })
@@ -153,4 +153,22 @@ test('becomeLeader tells of itself in events of the lease', async () => {
       'kube-system',
     ]),
   )
+})
+
+test('becomeLeader does not lead by an answer that comes when another may lead', async () => {
+  const { clock, state, options, signal } = setUp()
+  const answers = Promise.withResolvers<void>()
+  state.until = answers.promise
+  let led = 0
+  const leading = becomeLeader(options('a'), signal).then((leadership) => ((led = clock.monotonic()), leadership))
+  await clock.advance(30_000)
+  state.until = undefined
+  answers.resolve()
+  await clock.advance(1000)
+  assert.deepEqual([state.get()?.spec?.holderIdentity, led], ['a', 0])
+  // It holds the lease: asked for once more, it leads.
+  await clock.advance(5000)
+  await using leadership = await leading
+  assert.ok(led > 30_000)
+  assert.equal(leadership.lost.aborted, false)
 })

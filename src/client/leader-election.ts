@@ -56,11 +56,14 @@ export async function becomeLeader(options: LeaderElectionOptions, signal: Abort
     }
     return outcome.held
   }
+  const leftMs = () => renewedMs + renewDeadlineMs - clock.monotonic()
   const ended = new AbortController()
   const tell = teller(options, ended.signal)
   for (;;) {
     signal.throwIfAborted()
-    if (await attempt().catch((error: unknown) => void log.warn('could not take the lease', { error }))) break
+    const held = await attempt().catch((error: unknown) => void log.warn('could not take the lease', { error }))
+    // What was answered too late may be another's by now.
+    if (held && leftMs() > 0) break
     // A little jitter keeps rivals from trying in step.
     await clock.sleep(retryPeriodMs * (1 + 1.2 * random.float()), signal)
   }
@@ -70,7 +73,6 @@ export async function becomeLeader(options: LeaderElectionOptions, signal: Abort
   const stop = new AbortController()
   const lost = new AbortController()
   const renewing = (async () => {
-    const leftMs = () => renewedMs + renewDeadlineMs - clock.monotonic()
     while (leftMs() > 0 && (await wait(clock, retryPeriodMs, stop.signal))) {
       // After a long pause others lead: nothing is asked any more before everything has stopped.
       if (leftMs() <= 0) break

@@ -55,7 +55,7 @@ export function electedService<M extends Metrics<any>>(
     if (method !== 'GET' && elects && clock.monotonic() - renewedMs > renewDeadlineMs)
       throw new StatusError('ServiceUnavailable', `the lease ${lease} was not renewed in time: nothing is written any more`)
   }
-  let connection: AsyncDisposable | undefined
+  let end: (() => void) | undefined
   const leading: Service = {
     name: lease,
     async start(until) {
@@ -66,7 +66,10 @@ export function electedService<M extends Metrics<any>>(
       state.is('starting')
       metrics = metricsOf()
       const own = begun.use(connect({ guard }))
-      connection = own
+      end = () => {
+        ended.abort(new Error('leads no more'))
+        void own[Symbol.asyncDispose]()
+      }
       const services = await make({ ...shared, clientFor: own.clientFor, signal: ended.signal }, metrics)
       begun.use(await startAll(services, { signal: until, monotonic: () => clock.monotonic() }))
       state.is('leading')
@@ -101,7 +104,7 @@ export function electedService<M extends Metrics<any>>(
     state.renewed()
   }
   // What a server was asked and has not begun is taken back.
-  const onLost = () => void connection?.[Symbol.asyncDispose]()
+  const onLost = () => end?.()
   const own = { client, clock, random, log, identity, component, lease: held, onRenewed, onLost, ...election }
   return inTurn(lease, [...shown, elects ? leaderElected([leading], own) : leading], { stopping: () => state.is('stopping') })
 }
