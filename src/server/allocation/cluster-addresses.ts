@@ -5,7 +5,7 @@ import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import type { KubeObject, ObjectKey } from '#api/object.ts'
 import { Service } from '#api/kinds/core/service.ts'
-import { hasReason, ignoreNotFound } from '#api/status.ts'
+import { hasReason, ignoreOvertaken } from '#api/status.ts'
 import { ADDRESS_FAMILY_LABEL, ADDRESS_MANAGER, ADDRESS_MANAGER_LABEL } from '#api/well-known.ts'
 import type { EventRecorder } from '#client/event-recorder.ts'
 import { formatIpv4, parseIpv4, parseIpv4Range } from '#lib/ipv4.ts'
@@ -97,7 +97,7 @@ export class ClusterAddresses {
 
   /** Brings memory and objects in line with the services there are: `held` maps address to service, and is kept up to date meanwhile. */
   async repair(held: ReadonlyMap<string, ObjectKey>): Promise<void> {
-    const { reader, writer, clock } = this.#context
+    const { reader, clock } = this.#context
     const before = this.#known()
     for (const address of held.keys()) hold(address, before)
     const pace = new Pace(ADDRESSES_PER_TURN)
@@ -114,13 +114,13 @@ export class ClusterAddresses {
       else {
         const fault = faultOfObject(object, { reader, now: clock.now() })
         this.#tell({ ...object, apiVersion: 'networking.k8s.io/v1', kind: 'IPAddress' }, fault)
-        if (fault) await writer.delete(IPAddress, { name }).catch(ignoreNotFound)
+        if (fault) await this.#remove(object)
       }
     }
   }
 
   async #repairHeld(address: string, key: ObjectKey, known: readonly KnownRange[]): Promise<void> {
-    const { reader, writer } = this.#context
+    const { reader } = this.#context
     const service = reader.get(Service, key)
     const number = parseIpv4(address)
     const inRange = known.some(({ range }) => number !== undefined && number >= range.first && number < range.first + range.size)
@@ -128,8 +128,15 @@ export class ClusterAddresses {
     if (!service || !fault) return
     this.#tell({ apiVersion: 'v1', kind: 'Service', metadata: service.metadata! }, fault)
     if (!fault.replace) return
-    await writer.delete(IPAddress, { name: address }).catch(ignoreNotFound)
+    const object = reader.get(IPAddress, { name: address })
+    if (object) await this.#remove(object)
     await this.#record(address, key)
+  }
+
+  /** Unless it is another by now: several servers may repair at once, and know of each other's work only later. */
+  async #remove({ metadata }: IPAddress): Promise<void> {
+    const { name = '', uid = '', resourceVersion = '' } = metadata ?? {}
+    await this.#context.writer.delete(IPAddress, { name }, { preconditions: { uid, resourceVersion } }).catch(ignoreOvertaken)
   }
 
   #tell(about: KubeObject, { reason, message }: Fault = {}): void {

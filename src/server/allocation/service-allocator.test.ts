@@ -4,7 +4,7 @@ import type { ServiceSpec } from '#api/generated/types.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
-import { alreadyExistsError, notFoundError } from '#api/status.ts'
+import { alreadyExistsError, notFoundError, StatusError } from '#api/status.ts'
 import type { EventRecorder } from '#client/event-recorder.ts'
 import { systemClock } from '#lib/clock.ts'
 import { silentLogger } from '#lib/log.ts'
@@ -312,6 +312,30 @@ test('ServiceAllocator of several servers gives an address that another server t
   reader.remove(Service, { namespace: 'x', name: 'a' })
   reader.remove(IPAddress, { name: '10.96.0.5' })
   for (const dryRun of [true, false]) await write('b', at('10.96.0.5'), { dryRun })
+})
+
+test('ServiceAllocator of several servers takes away only the object it saw', async () => {
+  await using store = createMemoryStore()
+  const { reader, write, context } = fixture('10.96.0.0/12', store)
+  await write('late', at('10.96.0.5'))
+  await write('wrong', at('10.96.0.6'))
+  // Of the first this server has not heard yet; the second another server sets right at this moment.
+  reader.remove(IPAddress, { name: '10.96.0.5' })
+  const metadata = { name: '10.96.0.6', uid: 'u', resourceVersion: '7' }
+  reader.put(IPAddress, { metadata, spec: { parentRef: { resource: 'services', namespace: 'x', name: 'wrong' } } })
+  const gone: unknown[] = []
+  const writer: ServerContext['writer'] = {
+    ...context.writer,
+    async create(kind, object) {
+      throw alreadyExistsError(kind, object.metadata!.name!)
+    },
+    async delete(kind, { name }, options) {
+      gone.push([name, options?.preconditions])
+      throw new StatusError('Conflict', 'it is another')
+    },
+  }
+  await new ServiceAllocator({ ...context, writer }, { serviceCidr: '10.96.0.0/12', shared: store }).repair()
+  assert.deepEqual(gone, [['10.96.0.6', { uid: 'u', resourceVersion: '7' }]])
 })
 
 test('ServiceAllocator of several servers gives the last free node port, then says so', async () => {
