@@ -59,8 +59,9 @@ export function attachDetachController(detaching: Set<string>): Controller {
           }
           const others = taken.flatMap((other) => other.pods)
           // Said once, whatever becomes of those pods.
-          for (const pod of pods.filter(({ metadata }) => !memory.refused.has(metadata!.uid!))) {
-            memory.refused.add(pod.metadata!.uid!)
+          const know = memory.refused
+          memory.refused = new Set(pods.map(({ metadata }) => metadata!.uid!))
+          for (const pod of pods.filter(({ metadata }) => !know.has(metadata!.uid!))) {
             const text = `Multi-Attach error for volume ${quoted(volume)} ${multiAttachText(pod, others)}`
             events.event(pod, 'Warning', 'FailedAttachVolume', text)
           }
