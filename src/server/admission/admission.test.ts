@@ -308,6 +308,24 @@ test('ResourceQuota does not count what another quota has refused', async () => 
   assert.deepEqual(used(), { pods: '1' })
 })
 
+test('ResourceQuota keeps what was paid for when the controller, who does not see it yet, has counted', async () => {
+  const { admit, reader, used } = withQuota({ pods: '3', 'count/elsewhere.example.com': '9' })
+  const named = (name: string) => ({ ...sized('1'), metadata: { name, namespace: 'x' } })
+  await admit(PodKind, named('paid'))
+  reader.put(PodKind, await admit(PodKind, named('stored')))
+  const before = reader.get(ResourceQuota, { namespace: 'x', name: 'q' })!
+  const counted = async (username: string) => {
+    const status = { ...before.status, used: { pods: '0', 'count/elsewhere.example.com': '4' } }
+    const user = { username, groups: [] }
+    return (await admit(ResourceQuota, { ...before, status }, { operation: 'UPDATE', oldObject: before, subresource: 'status', user }))
+      .status?.used
+  }
+  assert.deepEqual(used(), { pods: '2' })
+  const controller = 'system:serviceaccount:kube-system:resourcequota-controller'
+  assert.deepEqual(await counted(controller), { pods: '2', 'count/elsewhere.example.com': '4' })
+  assert.equal((await counted('anna'))?.['pods'], '0')
+})
+
 test('ResourceQuota refuses what is limited where no quota covers it', async () => {
   const affinity = { scopeName: 'CrossNamespacePodAffinity', operator: 'Exists' }
   const critical = { scopeName: 'PriorityClass', operator: 'In', values: ['a', 'b'] }

@@ -21,6 +21,10 @@ import { denied, target } from './refusal.ts'
 /** Whose updates can ask for more than before. */
 const UPDATED = new Set(['services', 'persistentvolumeclaims', 'pods/resize'])
 
+const COUNTER = 'system:serviceaccount:kube-system:resourcequota-controller'
+/** Accounts that have just been charged are counted anew for so long. */
+const CHARGED_MS = 5000
+
 /** A write that has paid is stored or has failed by then. */
 const UNDER_WAY_MS = 30_000
 
@@ -28,6 +32,13 @@ export function resourceQuota(context: ServerContext, limited: readonly LimitedR
   const underWay = new UnderWay(context)
   return {
     name: 'ResourceQuota',
+    /** Whoever counts what is there cannot know what has been paid for and is not there yet: their number would lose it. */
+    admit(request) {
+      if (target(request) !== 'resourcequotas/status' || request.attributes.user.username !== COUNTER) return
+      const [next, account] = [request.object as Quota | undefined, request.oldObject as Quota | undefined]
+      if (!next?.status || !account || !underWay.concerns(account)) return
+      next.status.used = { ...next.status.used, ...countUsage(account, context, underWay) }
+    },
     validate(request) {
       const { attributes, operation, object, kind } = request
       if (!object || !attributes.namespace || kind.virtual || !isCountable(kind)) return
@@ -119,6 +130,8 @@ async function pay(request: AdmissionRequest, { quota, share, context, underWay 
   const attempt = (account: Quota, recounted: boolean) => {
     const hard = account.spec?.hard ?? {}
     const known = [...share.keys()].every((name) => account.status?.used?.[name] !== undefined)
+    // What this request has tried before is no payment.
+    underWay.forget(request, quota)
     const used = recounted || !known ? countUsage(account, context, underWay) : account.status!.used!
     const short = [...share].filter(([name, amount]) => quantityOf(used[name]).add(amount).compare(quantityOf(hard[name])) > 0)
     if (short.length > 0)
@@ -126,6 +139,8 @@ async function pay(request: AdmissionRequest, { quota, share, context, underWay 
     const after = { ...used }
     for (const [name, amount] of share) after[name] = quantityOf(used[name]).add(amount).toString()
     account.status = { hard: { ...hard }, used: after }
+    // Before the account is stored: who counts in the meantime must not miss it.
+    if (!request.dryRun && request.operation === 'CREATE') underWay.add(request, quota, share)
   }
   const options = { subresource: 'status', dryRun: request.dryRun }
   const settle = (recounted: boolean) =>
@@ -135,8 +150,8 @@ async function pay(request: AdmissionRequest, { quota, share, context, underWay 
       if (error instanceof Exceeded && error.worthRecounting) return settle(true)
       throw error
     })
-    if (!request.dryRun && request.operation === 'CREATE') underWay.add(request, quota, share)
   } catch (error) {
+    underWay.forget(request, quota)
     throw error instanceof Exceeded ? error.refusal : error
   }
 }
@@ -146,6 +161,8 @@ class UnderWay {
   readonly #context: ServerContext
   readonly #followed = new Set<Kind<any>>()
   readonly #paid = new Map<string, { account: string; share: Amounts; untilMs: number }>()
+  /** Until when, by account. */
+  readonly #charged = new Map<string, number>()
 
   constructor(context: ServerContext) {
     this.#context = context
@@ -153,8 +170,21 @@ class UnderWay {
 
   add(request: AdmissionRequest, quota: Quota, share: Amounts): void {
     this.#follow(request.kind)
-    const untilMs = this.#context.clock.monotonic() + UNDER_WAY_MS
-    this.#paid.set(paymentOf(request, quota), { account: keyText(keyOf(quota)), share, untilMs })
+    const now = this.#context.clock.monotonic()
+    const account = keyText(keyOf(quota))
+    this.#paid.set(paymentOf(request, quota), { account, share, untilMs: now + UNDER_WAY_MS })
+    // The latest last, so that those whose time is over come first.
+    this.#charged.delete(account)
+    for (const [name, untilMs] of this.#charged) {
+      if (untilMs > now) break
+      this.#charged.delete(name)
+    }
+    this.#charged.set(account, now + CHARGED_MS)
+  }
+
+  /** Whether a count made elsewhere may lack what this account was charged for. */
+  concerns(quota: Quota): boolean {
+    return (this.#charged.get(keyText(keyOf(quota))) ?? 0) > this.#context.clock.monotonic()
   }
 
   /** What will not be stored, as another quota has refused it. */
