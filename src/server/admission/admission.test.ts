@@ -283,8 +283,11 @@ test('ResourceQuota counts again before it refuses', async () => {
   const { admit, reader, used } = withQuota({ pods: '1' })
   reader.put(PodKind, await admit(PodKind, sized('1')))
   reader.remove(PodKind, { namespace: 'x', name: 'p' })
+  // Each payment is a write that others notice, even where it comes to what was there.
+  const written: unknown[] = []
+  reader.onChange(ResourceQuota, ({ object }) => written.push(object?.status?.used?.['pods']))
   await admit(PodKind, sized('1'))
-  assert.deepEqual(used(), { pods: '1' })
+  assert.deepEqual([used(), written], [{ pods: '1' }, ['0', '1']])
 })
 
 test('ResourceQuota counts what others have paid for and not yet stored', async () => {

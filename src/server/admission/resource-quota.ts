@@ -127,28 +127,38 @@ interface Payment {
 }
 
 async function pay(request: AdmissionRequest, { quota, share, context, underWay }: Payment): Promise<void> {
-  const attempt = (account: Quota, recounted: boolean) => {
+  const options = { subresource: 'status', dryRun: request.dryRun }
+  const change = (by: (account: Quota) => void) => context.writer.modify(ResourceQuota, keyOf(quota), by, options)
+  const refuseShort = (account: Quota, used: Record<string, string>, worthRecounting: boolean) => {
     const hard = account.spec?.hard ?? {}
+    const short = [...share].filter(([name, amount]) => quantityOf(used[name]).add(amount).compare(quantityOf(hard[name])) > 0)
+    if (short.length === 0) return
+    throw new Exceeded(refusal(request, { account, used, share, short: short.map(([name]) => name) }), worthRecounting)
+  }
+  const charge = (account: Quota, worthRecounting: boolean) => {
     const known = [...share.keys()].every((name) => account.status?.used?.[name] !== undefined)
     // What this request has tried before is no payment.
     underWay.forget(request, quota)
-    const used = recounted || !known ? countUsage(account, context, underWay) : account.status!.used!
-    const short = [...share].filter(([name, amount]) => quantityOf(used[name]).add(amount).compare(quantityOf(hard[name])) > 0)
-    if (short.length > 0)
-      throw new Exceeded(refusal(request, { account, used, share, short: short.map(([name]) => name) }), known && !recounted)
+    const used = known ? account.status!.used! : countUsage(account, context, underWay)
+    refuseShort(account, used, known && worthRecounting)
     const after = { ...used }
     for (const [name, amount] of share) after[name] = quantityOf(used[name]).add(amount).toString()
-    account.status = { hard: { ...hard }, used: after }
+    account.status = { hard: { ...account.spec?.hard }, used: after }
     // Before the account is stored: who counts in the meantime must not miss it.
     if (!request.dryRun && request.operation === 'CREATE') underWay.add(request, quota, share)
   }
-  const options = { subresource: 'status', dryRun: request.dryRun }
-  const settle = (recounted: boolean) =>
-    context.writer.modify(ResourceQuota, keyOf(quota), (account) => attempt(account, recounted), options)
+  const recount = (account: Quota) => {
+    const used = countUsage(account, context, underWay)
+    refuseShort(account, used, false)
+    account.status = { hard: { ...account.spec?.hard }, used }
+  }
   try {
-    await settle(false).catch((error: unknown) => {
-      if (error instanceof Exceeded && error.worthRecounting) return settle(true)
-      throw error
+    await change((account) => charge(account, true)).catch(async (error: unknown) => {
+      if (!(error instanceof Exceeded && error.worthRecounting)) throw error
+      // Stored before the charge: the two together could come to what was there, and a write that changes nothing would not be noticed by who
+      // has counted before it and writes after.
+      await change(recount)
+      if (!request.dryRun) await change((account) => charge(account, false))
     })
   } catch (error) {
     underWay.forget(request, quota)
