@@ -299,6 +299,15 @@ test('ResourceQuota counts what others have paid for and not yet stored', async 
   assert.deepEqual(used(), { pods: '2' })
 })
 
+test('ResourceQuota does not count twice what was made again under a name that is taken', async () => {
+  const { admit, reader, used } = withQuota({ pods: '2' })
+  const named = (name: string) => ({ ...sized('1'), metadata: { name, namespace: 'x' } })
+  reader.put(PodKind, await admit(PodKind, named('a')))
+  await admit(PodKind, named('a'))
+  await admit(PodKind, named('b'))
+  assert.deepEqual(used(), { pods: '2' })
+})
+
 test('ResourceQuota does not count what another quota has refused', async () => {
   const { admit, reader, used } = withQuota({ pods: '1' })
   reader.put(ResourceQuota, { metadata: { name: 'z', namespace: 'x' }, spec: { hard: { pods: '0' }, scopes: ['BestEffort'] } })

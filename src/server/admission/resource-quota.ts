@@ -170,7 +170,7 @@ async function pay(request: AdmissionRequest, { quota, share, context, underWay 
 class UnderWay {
   readonly #context: ServerContext
   readonly #followed = new Set<Kind<any>>()
-  readonly #paid = new Map<string, { account: string; share: Amounts; untilMs: number }>()
+  readonly #paid = new Map<string, { account: string; share: Amounts; untilMs: number; isThere(): boolean }>()
   /** Until when, by account. */
   readonly #charged = new Map<string, number>()
 
@@ -182,7 +182,10 @@ class UnderWay {
     this.#follow(request.kind)
     const now = this.#context.clock.monotonic()
     const account = keyText(keyOf(quota))
-    this.#paid.set(paymentOf(request, quota), { account, share, untilMs: now + UNDER_WAY_MS })
+    const { kind, attributes } = request
+    // Of a name that is taken it is refused yet.
+    const isThere = () => this.#context.reader.get(kind, { namespace: attributes.namespace, name: attributes.name }) !== undefined
+    this.#paid.set(paymentOf(request, quota), { account, share, untilMs: now + UNDER_WAY_MS, isThere })
     // The latest last, so that those whose time is over come first.
     this.#charged.delete(account)
     for (const [name, untilMs] of this.#charged) {
@@ -205,9 +208,9 @@ class UnderWay {
   *of(quota: Quota): Generator<Amounts> {
     const wanted = keyText(keyOf(quota))
     const now = this.#context.clock.monotonic()
-    for (const [key, { account, share, untilMs }] of this.#paid) {
+    for (const [key, { account, share, untilMs, isThere }] of this.#paid) {
       if (untilMs <= now) this.#paid.delete(key)
-      else if (account === wanted) yield share
+      else if (account === wanted && !isThere()) yield share
     }
   }
 
