@@ -215,6 +215,22 @@ for (const [what, spec, kind, object, is] of scoped) {
   test(`inScope ${is ? 'takes in' : 'leaves out'} ${what}`, () => assert.equal(inScope(spec, kind, object as KubeObject), is))
 }
 
+test('usageOf counts a pod by what it is and when, however often it was asked before', () => {
+  const counted = (object: KubeObject, at = now) => usageOf(Pod, object, { now: at, find }).get('cpu')?.toString()
+  const draft = { metadata: {}, ...sized({ cpu: '1' }) }
+  assert.equal(counted(draft), '1')
+  draft.spec.containers[0]!.resources.requests = { cpu: '2' }
+  assert.equal(counted(draft), '2')
+  const metadata = { deletionTimestamp: '2026-01-01T23:59:45Z', deletionGracePeriodSeconds: 30 }
+  const going = Object.freeze({ metadata, ...sized({ cpu: '1' }) })
+  for (const [seconds, expected] of [
+    [0, '1'],
+    [14, '1'],
+    [16, undefined],
+  ] as const)
+    assert.equal(counted(going, now + seconds * 1000), expected)
+})
+
 test('missingRequests asks nothing of containers where the pod as a whole says what it needs', () => {
   const containers = [{ name: 'c', image: 'c' }]
   assert.equal(missingRequests({ spec: { containers } }, ['memory']), 'must specify memory for: c')

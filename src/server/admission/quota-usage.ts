@@ -34,8 +34,13 @@ export function usageOf(kind: Kind<any>, object: KubeObject, { now, find }: Circ
   return usage
 }
 
+/** Of pods that cannot change: namespaces are counted again and again, and most of their pods are what they were. */
+const known = new WeakMap<Pod, Amounts>()
+
 function podAmounts(pod: Pod, now: number): Amounts {
   if (isOver(pod, now)) return new Map()
+  const before = known.get(pod)
+  if (before) return before
   const usage: Amounts = new Map([['pods', ONE]])
   const { requests, limits } = podUsage(pod, { held: true })
   for (const [name, amount] of requests) {
@@ -43,6 +48,7 @@ function podAmounts(pod: Pod, now: number): Amounts {
     if (COMPUTE.includes(name) || name.startsWith('hugepages-')) usage.set(name, amount)
   }
   for (const [name, amount] of limits) usage.set(`limits.${name}`, amount)
+  if (Object.isFrozen(pod)) known.set(pod, usage)
   return usage
 }
 
