@@ -58,6 +58,14 @@ test('nodeIpamController tells of a node that will not take its range', async (t
   ])
   await client.delete(ValidatingAdmissionPolicyBinding, { name: 'fixed' })
   assert.equal(await rangeOf(cluster, 'a'), '10.244.0.0/24')
+  await client.create(ValidatingAdmissionPolicyBinding, { metadata: { name: 'fixed' }, spec })
+  await cluster.advance(1000)
+  await addNode(cluster, 'late')
+  await cluster.eventually(async () => (await cluster.events('late')).length > 0)
+  // What was meant for it is given away meanwhile.
+  await addNode(cluster, 'b', '10.244.1.0/24')
+  await client.delete(ValidatingAdmissionPolicyBinding, { name: 'fixed' })
+  assert.equal(await rangeOf(cluster, 'late'), '10.244.2.0/24')
 })
 
 test('nodeIpamController keeps a range that two nodes have until both are gone', async (t) => {

@@ -35,7 +35,9 @@ export function nodeIpamController({ clusterCidr }: NodeIpamOptions): Controller
         return node ? undefined : release(name)
       }
       if (node.spec?.podCIDR) return occupy(node)
-      const index = held.get(name)?.[0]?.first ?? ranges.allocate()
+      const kept = ranges.part(held.get(name))
+      if (kept === undefined) release(name)
+      const index = kept ?? ranges.allocate()
       if (index === undefined) {
         events.event(node, 'Normal', 'CIDRNotAvailable', `Node ${name} status is now: CIDRNotAvailable`)
         throw new Error(`no pod range is left for node ${name} in ${clusterCidr}`)
@@ -101,6 +103,13 @@ class Ranges {
       return index
     }
     return undefined
+  }
+
+  /** The part kept from an attempt that failed, unless it is another's by now; what an earlier node of that name had may be several. */
+  part(spans: readonly Span[] = []): number | undefined {
+    const [span, ...more] = spans
+    if (!span || more.length > 0 || span.first !== span.last) return undefined
+    return this.#holders.get(span.first) === 1 ? span.first : undefined
   }
 
   /** The parts that `cidr` touches, now held once more; undefined where it touches none of ours. */
