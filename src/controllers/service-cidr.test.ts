@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import { conditionOf } from '#api/conditions.ts'
@@ -24,13 +24,19 @@ const readiness = async ({ client }: TestCluster, name: string) =>
 
 const isGone = ({ client }: TestCluster, name: string) => client.get(ServiceCIDR, { name }).then(() => false, gone)
 
-test('serviceCidrController holds a range that is being deleted until its last address is free', async (t) => {
+/** A range that was ready and is being deleted while one of its addresses is taken. */
+async function startLeaving(t: TestContext, labels: Record<string, string>): Promise<TestCluster> {
   const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
-  const { client, eventually, advance } = cluster
   await declare(cluster, 'extra', '192.0.2.0/28')
-  await eventually(async () => (await readiness(cluster, 'extra'))?.status === 'True')
-  await occupy(cluster, '192.0.2.3', GIVEN)
-  await client.delete(ServiceCIDR, { name: 'extra' })
+  await cluster.eventually(async () => (await readiness(cluster, 'extra'))?.status === 'True')
+  await occupy(cluster, '192.0.2.3', labels)
+  await cluster.client.delete(ServiceCIDR, { name: 'extra' })
+  return cluster
+}
+
+test('serviceCidrController holds a range that is being deleted until its last address is free', async (t) => {
+  const cluster = await startLeaving(t, GIVEN)
+  const { client, eventually, advance } = cluster
   await eventually(async () => (await readiness(cluster, 'extra'))?.reason === 'Terminating')
   await advance(60_000)
   assert.ok(await client.get(ServiceCIDR, { name: 'extra' }))
@@ -39,12 +45,8 @@ test('serviceCidrController holds a range that is being deleted until its last a
 })
 
 test('serviceCidrController lets a range go when a new one takes over its addresses', async (t) => {
-  const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
-  const { client, eventually, advance } = cluster
-  await declare(cluster, 'extra', '192.0.2.0/28')
-  await eventually(async () => (await readiness(cluster, 'extra'))?.status === 'True')
-  await occupy(cluster, '192.0.2.3', GIVEN)
-  await client.delete(ServiceCIDR, { name: 'extra' })
+  const cluster = await startLeaving(t, GIVEN)
+  const { eventually, advance } = cluster
   await advance(60_000)
   assert.equal((await readiness(cluster, 'extra'))?.reason, 'Terminating')
   await declare(cluster, 'larger', '192.0.2.0/24')
@@ -52,12 +54,8 @@ test('serviceCidrController lets a range go when a new one takes over its addres
 })
 
 test('serviceCidrController waits for no address but those the API server gave out', async (t) => {
-  const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
-  const { client, eventually, advance } = cluster
-  await declare(cluster, 'extra', '192.0.2.0/28')
-  await eventually(async () => (await readiness(cluster, 'extra'))?.status === 'True')
-  await occupy(cluster, '192.0.2.3', { [ADDRESS_MANAGER_LABEL]: 'somebody.example.com' })
-  await client.delete(ServiceCIDR, { name: 'extra' })
+  const cluster = await startLeaving(t, { [ADDRESS_MANAGER_LABEL]: 'somebody.example.com' })
+  const { eventually, advance } = cluster
   await advance(11_000)
   await eventually(() => isGone(cluster, 'extra'))
 })
