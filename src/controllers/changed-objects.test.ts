@@ -9,8 +9,11 @@ import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
 import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
 import { Job } from '#api/kinds/batch/job.ts'
+import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { Service } from '#api/kinds/core/service.ts'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { ResourceClaimTemplate } from '#api/kinds/resource/resource-claim-template.ts'
 import { ResourceResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import type { Kind } from '#api/kind.ts'
@@ -212,4 +215,52 @@ test('claims that lose their pod as they are made are made once', async (t) => {
   assert.ok(
     warnings.some((line) => /ResourceClaim default\/one-r-\w+ was not created for pod default\/one \(pod is not owner\)/.test(line)),
   )
+})
+
+test('revisions that are given another owner as they are made come later each time, and their sets say why', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['statefulset-controller', 'daemonset-controller'], runPods: true })
+  await change(
+    cluster,
+    { group: 'apps', name: 'controllerrevisions' },
+    'op: "replace", path: "/metadata/ownerReferences/0/uid", value: "nobody"',
+  )
+  const { client } = cluster
+  const spec = { ...specOf('ordered'), serviceName: 'ordered' }
+  await client.create(StatefulSet, { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: metadata('ordered'), spec })
+  await client.create(DaemonSet, { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: metadata('daemons'), spec: specOf('daemons') })
+  const made = await madeMeanwhile(cluster, ControllerRevision)
+  assert.ok(made >= 6 && made <= 32, `${made} revisions`)
+  for (const name of ['ordered', 'daemons']) await assertSays(cluster, name, /^FailedCreate: Revisions are not the set's as they are made/)
+})
+
+test('slices that are given another owner as they are made come later each time, and their service says why', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['endpointslice-controller'], runPods: true })
+  await change(
+    cluster,
+    { group: 'discovery.k8s.io', name: 'endpointslices' },
+    'op: "replace", path: "/metadata/ownerReferences/0/uid", value: "nobody"',
+  )
+  await cluster.client.create(Service, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: metadata('web'),
+    spec: { selector: { app: 'web' }, ports: [{ port: 80 }] },
+  })
+  const made = await madeMeanwhile(cluster, EndpointSlice)
+  assert.ok(made >= 5 && made <= 16, `${made} slices`)
+  await assertSays(cluster, 'web', /^FailedToUpdateEndpointSlices: .* slices do not stay as they are made, the last was web-/)
+})
+
+test('what somebody makes again and again for an owner that is gone is collected ever more slowly', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['garbage-collector-controller'] })
+  const { client, informers } = cluster
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'Secret', name: 'gone', uid: 'nobody' }]
+  const make = () => client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { ...metadata('again'), ownerReferences } })
+  using _again = informers.of(ConfigMap).subscribe(({ object, previous }) => {
+    if (!object && previous?.metadata?.name === 'again') void make()
+  })
+  await make()
+  const made = await madeMeanwhile(cluster, ConfigMap)
+  assert.ok(made > 600 && made < 1200, `${made} objects`)
+  await assertSays(cluster, 'again', /^OwnerGone: It was made for Secret gone with the uid nobody, which is not there/)
 })

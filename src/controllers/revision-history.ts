@@ -6,7 +6,8 @@ import { keyOf, type KubeObject } from '#api/object.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import { selectorMatches } from '#api/validation/label-selector.ts'
-import { claim, controllerReference, isControlledBy } from './owners.ts'
+import { claim, controllerOf, controllerReference, isControlledBy } from './owners.ts'
+import type { Repeats } from './repeats.ts'
 import { canonical, templateHash } from './template-hash.ts'
 
 export const REVISION_HASH = 'controller-revision-hash'
@@ -28,8 +29,11 @@ export interface History {
   collisionCount: number | undefined
 }
 
+/** `lost`: revisions that came out as another owner's, by set. */
+export type HistoryContext = ControllerContext & { lost: Repeats }
+
 /** Finds or makes the revision of the present template. */
-export async function syncHistory(set: TemplatedSet, kind: Kind<any>, context: ControllerContext): Promise<History> {
+export async function syncHistory(set: TemplatedSet, kind: Kind<any>, context: HistoryContext): Promise<History> {
   const { client, informers } = context
   const known = informers.of(ControllerRevision)
   const candidates = [...known.ownedBy(set.metadata?.uid ?? ''), ...known.orphans(set.metadata?.namespace ?? '')]
@@ -84,10 +88,16 @@ export function hashOf({ metadata }: KubeObject): string | undefined {
 async function create(
   set: TemplatedSet,
   kind: Kind<any>,
-  options: { data: unknown; next: number; collisionCount: number | undefined; context: ControllerContext; revisions: ControllerRevision[] },
+  options: { data: unknown; next: number; collisionCount: number | undefined; context: HistoryContext; revisions: ControllerRevision[] },
 ): Promise<History> {
   const { data, next, context, revisions } = options
   let { collisionCount } = options
+  const { uid = '' } = set.metadata ?? {}
+  if (context.lost.waitMs(uid, 1, context.clock.now()) > 0) {
+    const message = `Revisions are not the set's as they are made, the next has to wait. The last was ${context.lost.last(uid)}`
+    context.events.event(set, 'Warning', 'FailedCreate', message)
+    throw new Error(message)
+  }
   for (;;) {
     const hash = templateHash(data, collisionCount)
     const wanted: ControllerRevision = {
@@ -106,6 +116,8 @@ async function create(
     }
     try {
       const update = await context.client.create(ControllerRevision, wanted)
+      const owner = controllerOf(update)
+      if (owner && owner.uid !== uid) context.lost.note(uid, update.metadata!.name!, context.clock.now())
       return { revisions: [...revisions, update], update, collisionCount }
     } catch (error) {
       if (!hasReason(error, 'AlreadyExists')) throw error

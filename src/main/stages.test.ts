@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
@@ -162,6 +163,18 @@ test('Stages play a stage that follows itself ever more slowly', async () => {
   stop.abort()
   await watching
   assert.ok(writes > 4 && writes < 40, String(writes))
+})
+
+test('Stages delete ever more slowly what is made again as soon as it is gone', async () => {
+  await using t = await start()
+  await t.stage('reap', { resource: 'Pod', when: "object.status.phase == 'Running'", next: { delete: true } })
+  const metadata = { namespace, name: 'set' }
+  const template = { metadata: { labels: { app: 'set' } }, spec: { containers: [{ name: 'c', image: 'c' }] } }
+  const spec = { replicas: 2, selector: { matchLabels: { app: 'set' } }, template }
+  await t.client.create(ReplicaSet, { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata, spec })
+  // It would never come to its end.
+  await t.advance('10m')
+  assert.equal((await t.client.list(Pod, { namespace })).items.length, 2)
 })
 
 test('Stages hold back stages that undo each other', async () => {

@@ -13,6 +13,7 @@ import { EarlyEnds, FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim } from '#controllers/owners.ts'
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '#controllers/pod-control.ts'
 import { availableInMs, isAvailable, isReady } from '#controllers/pod-state.ts'
+import { Repeats } from '#controllers/repeats.ts'
 import { hashOf, truncateHistory } from '#controllers/revision-history.ts'
 import { equal } from '#api/equal.ts'
 import { isUpdated, newPod, nodeOf } from './daemon-pods.ts'
@@ -31,6 +32,7 @@ interface Plan extends Changes {
 export function daemonSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
   const ends = new EarlyEnds()
+  const lost = new Repeats()
   return {
     name: 'daemonset-controller',
     account: 'daemon-set-controller',
@@ -66,7 +68,7 @@ export function daemonSetController(): Controller {
       }
       if (set.metadata.deletionTimestamp) return
       const pods = await claimPods(set, context)
-      const history = await daemonHistory(set, pods, context)
+      const history = await daemonHistory(set, pods, { ...context, lost })
       const hash = hashOf(history.update)!
       const byNode = groupByNode(pods)
       const places = eligibilities(set, informers.of(Node).list())

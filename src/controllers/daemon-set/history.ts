@@ -5,10 +5,10 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { keyOf } from '#api/object.ts'
 import { ignoreNotFound } from '#api/status.ts'
 import type { ControllerContext } from '#client/controller.ts'
-import { hashOf, type History, REVISION_HASH, syncHistory } from '#controllers/revision-history.ts'
+import { hashOf, type History, type HistoryContext, REVISION_HASH, syncHistory } from '#controllers/revision-history.ts'
 import { canonical } from '#controllers/template-hash.ts'
 
-export async function daemonHistory(set: DaemonSet, pods: readonly Pod[], context: ControllerContext): Promise<History> {
+export async function daemonHistory(set: DaemonSet, pods: readonly Pod[], context: HistoryContext): Promise<History> {
   const history = await syncHistory(set, DaemonSet, context)
   const revisions: ControllerRevision[] = []
   for (const revision of history.revisions) revisions.push(hashOf(revision) === undefined ? await named(revision, context) : revision)

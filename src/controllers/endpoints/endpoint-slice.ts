@@ -12,6 +12,7 @@ import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { controllerReference } from '#controllers/owners.ts'
+import { Repeats } from '#controllers/repeats.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { isReady } from '#controllers/pod-state.ts'
 import {
@@ -38,6 +39,7 @@ const RETRY_MS = { first: 1000, most: 1_000_000 }
 
 export function endpointSliceController(): Controller {
   const times = new TriggerTimes()
+  const changed = new Repeats()
   /** Services in topology mode Auto by family, what each was told last, and what hints go by: facts of nodes. */
   const told = new Map<string, string>()
   const facts = new Map<string, string>()
@@ -69,7 +71,8 @@ export function endpointSliceController(): Controller {
       const pods = behind.filter((pod) => !lost.includes(pod))
       const changedAt = times.next(service, selected)
       const failures = lost.map((pod) => new Error(lostText(service, pod)))
-      for (const type of familiesOf(service)) failures.push(...(await syncFamily(service, { type, pods, changedAt, told, context })))
+      for (const type of familiesOf(service))
+        failures.push(...(await syncFamily(service, { type, pods, changedAt, told, changed, context })))
       failures.push(...(await removeForeignFamilies(service, context)))
       if (failures.length > 0) {
         const each = failures.map(({ message }) => message)
@@ -99,11 +102,13 @@ interface FamilySync {
   pods: readonly Pod[]
   changedAt: string | undefined
   told: Map<string, string>
+  /** Slices that came out otherwise than they were sent, by service. */
+  changed: Repeats
   context: ControllerContext
 }
 
 /** Returns what could not be done. */
-async function syncFamily(service: Service, { type, pods, changedAt, told, context }: FamilySync): Promise<Error[]> {
+async function syncFamily(service: Service, { type, pods, changedAt, told, changed, context }: FamilySync): Promise<Error[]> {
   const { informers } = context
   const existing = slicesOf(keyOf(service), MANAGER, informers).filter((slice) => slice.addressType === type)
   // What an earlier service of that name has left behind goes with it.
@@ -131,23 +136,31 @@ async function syncFamily(service: Service, { type, pods, changedAt, told, conte
   plan.update.push(...recycled)
   plan.delete.push(...strange)
   countChanges(existing, plan, context)
-  return writePlan(service, plan, { type, labels, stamp, context })
+  return writePlan(service, plan, { type, labels, stamp, changed, context })
 }
 
 interface Writing {
   type: 'IPv4' | 'IPv6'
   labels: Record<string, string>
   stamp: Record<string, string> | undefined
+  changed: Repeats
   context: ControllerContext
 }
 
-async function writePlan(service: Service, plan: SlicePlan, { type, labels, stamp, context: { client } }: Writing): Promise<Error[]> {
+async function writePlan(service: Service, plan: SlicePlan, { type, labels, stamp, changed, context }: Writing): Promise<Error[]> {
+  const { client, clock } = context
+  const { uid = '', deletionTimestamp } = service.metadata ?? {}
   const key = keyText(keyOf(service))
   let what = 'create'
   try {
     // The garbage collector is at work: what it deletes is not to come back.
-    for (const group of service.metadata?.deletionTimestamp ? [] : plan.create)
-      await client.create(EndpointSlice, relabelled(newSlice(service, { type, ...group, labels }), labels, stamp))
+    for (const group of deletionTimestamp ? [] : plan.create) {
+      if (changed.waitMs(uid, 1, clock.now()) > 0) throw new Error(`slices do not stay as they are made, the last was ${changed.last(uid)}`)
+      const slice = relabelled(newSlice(service, { type, ...group, labels }), labels, stamp)
+      const made = await client.create(EndpointSlice, slice)
+      if (!isOwned(made, service) || (made.endpoints?.length ?? 0) !== (slice.endpoints?.length ?? 0))
+        changed.note(uid, made.metadata!.name!, clock.now())
+    }
     for (const slice of plan.update) {
       what = `update ${slice.metadata?.name}`
       await client.update(EndpointSlice, relabelled(slice, labels, stamp))

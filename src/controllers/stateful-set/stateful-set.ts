@@ -13,6 +13,7 @@ import { EarlyEnds, FailedPodPace } from '#controllers/failed-pods.ts'
 import { claim } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { availableInMs, isReady } from '#controllers/pod-state.ts'
+import { Repeats } from '#controllers/repeats.ts'
 import { hashOf, type History, syncHistory, templateOf, truncateHistory } from '#controllers/revision-history.ts'
 import { ensureClaims, hasStaleClaim, syncClaimOwners } from './claims.ts'
 import { nextTurn } from '#lib/paced.ts'
@@ -31,6 +32,7 @@ const MEMBERS_PER_TURN = 32
 export function statefulSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
   const ends = new EarlyEnds()
+  const lost = new Repeats()
   return {
     name: 'statefulset-controller',
     workers: 20,
@@ -61,7 +63,7 @@ export function statefulSetController(): Controller {
         const { currentRevision: current, updateRevision: update, collisionCount } = set.status ?? {}
         return writeStatus(set, { pods: members, revisions: { current, update, collisionCount }, context })
       }
-      const history = await syncHistory(set, StatefulSet, context)
+      const history = await syncHistory(set, StatefulSet, { ...context, lost })
       const pass = new Pass(set, { members, history, pace, ends, context })
       const failure = await pass.step().then(
         () => undefined,

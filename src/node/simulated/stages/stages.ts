@@ -13,6 +13,7 @@ import type { Informers } from '#client/informer.ts'
 import { createInformers } from '#client/informers.ts'
 import { type Clock, formatTime, type Timer } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
+import { LruMap } from '#lib/lru-map.ts'
 import type { Random } from '#lib/random.ts'
 import type { Exit } from '#node/simulated/pods.ts'
 import type { WorkPool } from '#node/simulated/work-pool.ts'
@@ -26,6 +27,9 @@ const AGAIN_MS = 1000
 const MOST_AGAIN_MS = 300_000
 /** So many may follow each other without a pause. */
 const FREE_TIMES = 8
+/** So many of one owner may be deleted without one: who deletes what is made again at once would never end. */
+const FREE_DELETIONS = 200
+const MOST_OWNERS = 4096
 
 export interface StagesOptions {
   client: Client
@@ -63,6 +67,8 @@ export class Stages {
   /** By uid. */
   readonly #waiting = new Map<string, Waiting>()
   readonly #past = new Map<string, Past>()
+  /** Deletions by stage and owner of what was deleted. */
+  readonly #deletions = new LruMap<string, Past>(MOST_OWNERS)
   /** Pods on their way out that a stage will delete. */
   readonly #held = new Set<string>()
   #following: AbortController | undefined
@@ -207,7 +213,7 @@ export class Stages {
     this.#waiting.delete(uid)
     const stage = this.#draw(fitting)
     if (!stage) return
-    const timer = clock.after(Math.max(this.#delayOf(stage), this.#pauseOf(uid, stage)), () => {
+    const timer = clock.after(Math.max(this.#delayOf(stage), this.#pauseOf(object, stage)), () => {
       this.#waiting.delete(uid)
       this.#options.pool.add(`stage of ${uid}`, () => this.#play(kind, uid, { key: keyOf(object), stage }))
     })
@@ -233,19 +239,25 @@ export class Stages {
   }
 
   /** Nobody's result may keep the cluster busy: not of one stage, nor of several that undo each other. */
-  #pauseOf(uid: string, stage: PlayedStage): number {
-    const past = this.#past.get(uid)
-    if (!past || (stage.spec.delay?.seconds ?? 0) * 1000 >= AGAIN_MS) return 0
-    const doublings = past.stage === stage.name ? past.times : past.times - FREE_TIMES
+  #pauseOf(object: KubeObject, stage: PlayedStage): number {
+    if ((stage.spec.delay?.seconds ?? 0) * 1000 >= AGAIN_MS) return 0
+    const past = this.#past.get(object.metadata!.uid!)
+    const deletions = this.#deletions.get(deletionOf(object, stage))?.times ?? 0
+    const doublings = Math.max(past ? past.times - (past.stage === stage.name ? 0 : FREE_TIMES) : -1, deletions - FREE_DELETIONS)
     return doublings < 0 ? 0 : Math.min(MOST_AGAIN_MS, AGAIN_MS * 2 ** Math.min(doublings, 10))
   }
 
-  #remember(uid: string, stage: PlayedStage): void {
+  #remember(object: KubeObject, stage: PlayedStage): void {
     const atMs = this.#options.clock.now()
-    const past = this.#past.get(uid)
-    const pauseMs = this.#pauseOf(uid, stage)
-    const soon = past !== undefined && atMs - past.atMs < 2 * pauseMs + AGAIN_MS
-    this.#past.set(uid, { stage: stage.name, times: soon ? past.times + 1 : 0, atMs })
+    const pauseMs = this.#pauseOf(object, stage)
+    const next = (past: Past | undefined): Past => {
+      const soon = past !== undefined && atMs - past.atMs < 2 * pauseMs + AGAIN_MS
+      return { stage: stage.name, times: soon ? past.times + 1 : 0, atMs }
+    }
+    const uid = object.metadata!.uid!
+    this.#past.set(uid, next(this.#past.get(uid)))
+    const deletion = deletionOf(object, stage)
+    if (stage.spec.next.delete) this.#deletions.set(deletion, next(this.#deletions.get(deletion)))
   }
 
   async #play(kind: Kind<any>, uid: string, { key, stage }: { key: ReturnType<typeof keyOf>; stage: PlayedStage }): Promise<void> {
@@ -253,7 +265,7 @@ export class Stages {
     const object = informers.of<KubeObject>(kind).get(key)
     const now = formatTime(clock.now())
     if (object?.metadata?.uid !== uid || !this.#stages.includes(stage) || !stage.fits(object, now)) return
-    this.#remember(uid, stage)
+    this.#remember(object, stage)
     const { event, labels, annotations, finalizers, exit, delete: goes } = stage.spec.next
     if (event) events.event(object, event.type ?? 'Normal', event.reason, event.message ?? '')
     try {
@@ -285,6 +297,10 @@ export class Stages {
       log.debug('a stage could not be played', { stage: stage.name, key, error })
     }
   }
+}
+
+function deletionOf({ metadata }: KubeObject, stage: PlayedStage): string {
+  return `${stage.name} of ${metadata?.ownerReferences?.[0]?.uid ?? metadata?.uid}`
 }
 
 /** Makes the definition of stages, unless it is there. */
