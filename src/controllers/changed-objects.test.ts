@@ -199,6 +199,26 @@ for (const [what, patch] of [
     assert.equal(await madeMeanwhile(cluster, ControllerRevision), 4)
   })
 
+test('claims that are given another owner as they are made come later each time, and their pod says why', async (t) => {
+  const cluster = await startTestCluster(t, {
+    only: ['resourceclaim-controller', 'resourceclaim-reservations-controller', 'garbage-collector-controller'],
+  })
+  const patch = 'op: "replace", path: "/metadata/ownerReferences/0/uid", value: "nobody"'
+  await change(cluster, { group: 'resource.k8s.io', name: 'resourceclaims' }, patch)
+  const { client } = cluster
+  await client.create(ResourceClaimTemplate, {
+    apiVersion: 'resource.k8s.io/v1',
+    kind: 'ResourceClaimTemplate',
+    metadata: metadata('gpu'),
+    spec: { spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'none' } }] } } },
+  })
+  const spec = { containers, resourceClaims: [{ name: 'r', resourceClaimTemplateName: 'gpu' }] }
+  await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: metadata('one'), spec })
+  const made = await madeMeanwhile(cluster, ResourceResourceClaim)
+  assert.ok(made >= 3 && made <= 16, `${made} claims`)
+  await assertSays(cluster, 'one', /^FailedResourceClaimCreation: PodResourceClaim r: claims are not the pod's as they are made/)
+})
+
 test('claims that lose their pod as they are made are made once', async (t) => {
   const cluster = await startTestCluster(t, { only: ['resourceclaim-controller'] })
   await change(cluster, { group: 'resource.k8s.io', name: 'resourceclaims' }, 'op: "remove", path: "/metadata/ownerReferences"')

@@ -127,7 +127,7 @@ function allControllers(options: ControllersOptions, kinds: ClusterKinds): Contr
     attachDetachController(detaching),
     attachedVolumesController(detaching),
     ephemeralVolumeController,
-    resourceClaimController,
+    resourceClaimController(),
     resourceClaimReservations,
     deviceTaintEvictionController(),
     claimProtectionController,

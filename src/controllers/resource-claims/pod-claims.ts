@@ -11,6 +11,7 @@ import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { controllerOf, controllerReference, isControlledBy } from '#controllers/owners.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
+import { Repeats } from '#controllers/repeats.ts'
 import { isDone } from './reservations.ts'
 
 const FIELD_MANAGER = 'ResourceClaimController'
@@ -18,29 +19,35 @@ const MAX_RESERVED = 256
 /** Leaves room for a hyphen and five random characters in a name of 63. */
 const MAX_BASE = 57
 
-export const resourceClaimController: Controller = {
-  name: 'resourceclaim-controller',
-  account: 'resource-claim-controller',
-  component: 'resource_claim',
-  workers: 50,
-  triggers: [mapped(Pod, podKeys), mapped(ResourceResourceClaim, podsUsing), mapped(ResourceClaimTemplate, podsWaitingFor)],
-  async reconcile(key, context) {
-    const pod = context.informers.of(Pod).get(key)
-    if (!pod || pod.metadata?.deletionTimestamp || isDone(pod)) return
-    const named = new Map<string, string>()
-    let changed = false
-    for (const lookup of claimLookups(pod)) {
-      const name = await ensured(pod, lookup, context)
-      if (name) named.set(lookup.entry.name, name)
-      changed ||= name !== undefined && name !== lookup.name
-    }
-    if (changed) await tell(pod, named, context)
-    if (pod.spec?.nodeName) await reserve(pod, context)
-  },
+export function resourceClaimController(): Controller {
+  const lost = new Repeats()
+  return {
+    name: 'resourceclaim-controller',
+    account: 'resource-claim-controller',
+    component: 'resource_claim',
+    workers: 50,
+    triggers: [mapped(Pod, podKeys), mapped(ResourceResourceClaim, podsUsing), mapped(ResourceClaimTemplate, podsWaitingFor)],
+    async reconcile(key, context) {
+      const pod = context.informers.of(Pod).get(key)
+      if (!pod || pod.metadata?.deletionTimestamp || isDone(pod)) return
+      const named = new Map<string, string>()
+      let changed = false
+      for (const lookup of claimLookups(pod)) {
+        const name = await ensured(pod, lookup, { ...context, lost })
+        if (name) named.set(lookup.entry.name, name)
+        changed ||= name !== undefined && name !== lookup.name
+      }
+      if (changed) await tell(pod, named, context)
+      if (pod.spec?.nodeName) await reserve(pod, context)
+    },
+  }
 }
 
+/** `lost`: claims that came out as another's, by pod. */
+type MakingContext = ControllerContext & { lost: Repeats }
+
 /** The name of the pod's own claim, made if it is missing; undefined for entries that need none from a template. */
-async function ensured(pod: Pod, lookup: ClaimLookup, context: ControllerContext): Promise<string | undefined> {
+async function ensured(pod: Pod, lookup: ClaimLookup, context: MakingContext): Promise<string | undefined> {
   const { entry, state, name } = lookup
   if (!entry.resourceClaimTemplateName || state === 'none') return undefined
   const { namespace = '' } = pod.metadata!
@@ -62,7 +69,7 @@ async function ensured(pod: Pod, lookup: ClaimLookup, context: ControllerContext
   }
 }
 
-async function make(pod: Pod, entry: PodResourceClaim, { client, informers }: ControllerContext): Promise<ResourceResourceClaim> {
+async function make(pod: Pod, entry: PodResourceClaim, { client, informers, lost, clock }: MakingContext): Promise<ResourceResourceClaim> {
   const { namespace = '', name: podName = '' } = pod.metadata!
   const templateName = entry.resourceClaimTemplateName!
   const template = informers.of(ResourceClaimTemplate).get({ namespace, name: templateName })
@@ -76,6 +83,8 @@ async function make(pod: Pod, entry: PodResourceClaim, { client, informers }: Co
     ...(labels ? { labels } : {}),
     ownerReferences: [controllerReference(Pod, pod)],
   }
+  const { uid = '' } = pod.metadata!
+  if (lost.waitMs(uid, 1, clock.now()) > 0) throw new Error(`claims are not the pod's as they are made, the last was ${lost.last(uid)}`)
   const claim: ResourceResourceClaim = {
     apiVersion: 'resource.k8s.io/v1',
     kind: 'ResourceClaim',
@@ -83,7 +92,9 @@ async function make(pod: Pod, entry: PodResourceClaim, { client, informers }: Co
     spec: structuredClone(template.spec.spec),
   }
   try {
-    return await client.create(ResourceResourceClaim, claim)
+    const made = await client.create(ResourceResourceClaim, claim)
+    if (!isControlledBy(made, pod)) lost.note(uid, made.metadata!.name!, clock.now())
+    return made
   } catch (error) {
     if (isNamespaceTerminating(error)) throw error
     // Upstream names the claim here, which has no name yet.
