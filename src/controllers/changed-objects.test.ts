@@ -9,7 +9,6 @@ import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { ReplicaSet } from '#api/kinds/apps/replica-set.ts'
 import { StatefulSet } from '#api/kinds/apps/stateful-set.ts'
 import { Job } from '#api/kinds/batch/job.ts'
-import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
@@ -269,18 +268,4 @@ test('slices that are given another owner as they are made come later each time,
   const made = await madeMeanwhile(cluster, EndpointSlice)
   assert.ok(made >= 5 && made <= 16, `${made} slices`)
   await assertSays(cluster, 'web', /^FailedToUpdateEndpointSlices: .* slices do not stay as they are made, the last was web-/)
-})
-
-test('what somebody makes again and again for an owner that is gone is collected ever more slowly', async (t) => {
-  const cluster = await startTestCluster(t, { only: ['garbage-collector-controller'] })
-  const { client, informers } = cluster
-  const ownerReferences = [{ apiVersion: 'v1', kind: 'Secret', name: 'gone', uid: 'nobody' }]
-  const make = () => client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { ...metadata('again'), ownerReferences } })
-  using _again = informers.of(ConfigMap).subscribe(({ object, previous }) => {
-    if (!object && previous?.metadata?.name === 'again') void make()
-  })
-  await make()
-  const made = await madeMeanwhile(cluster, ConfigMap)
-  assert.ok(made > 600 && made < 1200, `${made} objects`)
-  await assertSays(cluster, 'again', /^OwnerGone: It was made for Secret gone with the uid nobody, which is not there/)
 })

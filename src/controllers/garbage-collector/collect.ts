@@ -6,24 +6,16 @@ import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '#api/well-known.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import type { ClusterKinds } from '#controllers/cluster-kinds.ts'
 import type { LruMap } from '#lib/lru-map.ts'
-import type { Repeats } from '#controllers/repeats.ts'
 import { type DependencyGraph, hasFinalizer, type Node, waitsForDependents } from './graph.ts'
 
 export interface CollectOptions {
   graph: DependencyGraph
   kinds: ClusterKinds
-  /** Owners known to be gone, by uid and place, and since when. */
-  absent: LruMap<string, number>
-  /** What was collected that came when its owner was known to be gone, by that owner's place and its own kind. */
-  late: Repeats
+  /** Owners known to be gone: uid and place. */
+  absent: LruMap<string, true>
   context: ControllerContext
   enqueue(node: Node): void
-  /** Looks at it again after a while. */
-  later(node: Node, delayMs: number): void
 }
-
-/** So many may come in the second in which their owner went, as often as others may come again. */
-const LATE_AT_ONCE = 200
 
 type Owners = Record<'solid' | 'dangling' | 'waiting', OwnerReference[]>
 
@@ -41,8 +33,6 @@ export async function collect(node: Node, options: CollectOptions): Promise<void
   if (!owners) return
   if (owners.solid.length > 0) return dropReferences(node, object, { gone: [...owners.dangling, ...owners.waiting], options })
   if (owners.waiting.length > 0 && options.graph.hasDependents(node.uid)) return deleteInForeground(node, object, options)
-  const waitMs = comesAgain(node, object, options)
-  if (waitMs > 0) return options.later(node, waitMs)
   const policy = hasFinalizer(object, ORPHAN_FINALIZER)
     ? 'Orphan'
     : hasFinalizer(object, FOREGROUND_FINALIZER)
@@ -80,39 +70,12 @@ async function ownerOf(
   const { graph, absent, context } = options
   const seen = graph.named(kind, key)
   if (seen?.metadata?.uid === uid) return seen
-  const place = placeOf(uid, kind, key)
-  if (absent.get(place) !== undefined) return undefined
+  const place = `${uid}|${kind.plural}.${kind.group}|${key.namespace ?? ''}/${key.name}`
+  if (absent.get(place)) return undefined
   const live = await context.client.get<KubeObject>(kind, key).catch(ignoreNotFound)
   if (live?.metadata?.uid === uid) return live
-  absent.set(place, context.clock.now())
+  absent.set(place, true)
   return undefined
-}
-
-function placeOf(uid: string, kind: Kind<any>, key: ObjectKey): string {
-  return `${uid}|${kind.plural}.${kind.group}|${key.namespace ?? ''}/${key.name}`
-}
-
-/** Milliseconds until one may be collected of those that somebody makes again and again for an owner that is gone. */
-function comesAgain({ kind, key }: Node, object: KubeObject, { absent, late, kinds, context }: CollectOptions): number {
-  const { ownerReferences = [], creationTimestamp } = object.metadata ?? {}
-  const [reference] = ownerReferences
-  const ownerKind = reference && kinds.find(reference.apiVersion, reference.kind)
-  if (!ownerKind) return 0
-  const { name } = reference
-  const namespaced = ownerKind.scope === 'Namespaced' && key.namespace
-  const place = placeOf(reference.uid, ownerKind, namespaced ? { namespace: key.namespace!, name } : { name })
-  const now = context.clock.now()
-  const since = absent.get(place) ?? Infinity
-  // Times of objects are whole seconds.
-  if ((Date.parse(creationTimestamp ?? '') || 0) < Math.floor(since / 1000) * 1000) return 0
-  const made = `${place} ${kind.plural}.${kind.group}`
-  const waitMs = late.waitMs(made, LATE_AT_ONCE, now)
-  if (waitMs === 0) late.note(made, key.name, now)
-  else {
-    const owner = `${reference.kind} ${name} with the uid ${reference.uid}`
-    context.events.event(object, 'Warning', 'OwnerGone', `It was made for ${owner}, which is not there: it goes later, as others before it`)
-  }
-  return waitMs
 }
 
 /** A foreground deletion ends when nothing is left that blocks it. Objects that wait for each other, or for themselves, block nobody. */

@@ -6,7 +6,6 @@ import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { WorkQueue } from '#client/work-queue.ts'
 import type { ClusterKinds } from '#controllers/cluster-kinds.ts'
-import { Repeats } from '#controllers/repeats.ts'
 import { LruMap } from '#lib/lru-map.ts'
 import { collect, type CollectOptions } from './collect.ts'
 import { DependencyGraph, hasFinalizer, type Node, nodeText } from './graph.ts'
@@ -28,11 +27,6 @@ export function garbageCollector(kinds: ClusterKinds): Controller {
         const text = nodeText(node)
         waiting.set(text, node)
         queue.add(text)
-      }
-      const later = (node: Node, delayMs: number) => {
-        const text = nodeText(node)
-        waiting.set(text, node)
-        queue.addAfter(text, delayMs)
       }
       const graph = new DependencyGraph()
       await kinds.synced()
@@ -57,15 +51,7 @@ export function garbageCollector(kinds: ClusterKinds): Controller {
       )
       // Before every kind is known here, owners that exist could look absent.
       await Promise.all(syncs)
-      const options: CollectOptions = {
-        graph,
-        kinds,
-        absent: new LruMap(ABSENT_REMEMBERED),
-        late: new Repeats(),
-        context,
-        enqueue,
-        later,
-      }
+      const options: CollectOptions = { graph, kinds, absent: new LruMap(ABSENT_REMEMBERED), context, enqueue }
       context.signal.addEventListener('abort', () => queue.close(), { once: true })
       if (context.signal.aborted) return
       await Promise.all(Array.from({ length: WORKERS }, () => work(queue, waiting, options)))

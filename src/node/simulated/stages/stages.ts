@@ -27,8 +27,8 @@ const AGAIN_MS = 1000
 const MOST_AGAIN_MS = 300_000
 /** So many may follow each other without a pause. */
 const FREE_TIMES = 8
-/** So many of one owner may be deleted without one: who deletes what is made again at once would never end. */
-const FREE_DELETIONS = 200
+/** So many of one owner are deleted without one, and as many more at each: who deletes what is made again at once would never end. */
+const DELETIONS_AT_ONCE = 200
 const MOST_OWNERS = 4096
 
 export interface StagesOptions {
@@ -243,7 +243,8 @@ export class Stages {
     if ((stage.spec.delay?.seconds ?? 0) * 1000 >= AGAIN_MS) return 0
     const past = this.#past.get(object.metadata!.uid!)
     const deletions = this.#deletions.get(deletionOf(object, stage))?.times ?? 0
-    const doublings = Math.max(past ? past.times - (past.stage === stage.name ? 0 : FREE_TIMES) : -1, deletions - FREE_DELETIONS)
+    const rounds = Math.floor(deletions / DELETIONS_AT_ONCE) - 1
+    const doublings = Math.max(past ? past.times - (past.stage === stage.name ? 0 : FREE_TIMES) : -1, rounds)
     return doublings < 0 ? 0 : Math.min(MOST_AGAIN_MS, AGAIN_MS * 2 ** Math.min(doublings, 10))
   }
 
