@@ -15,8 +15,12 @@ async function world() {
   const clock = createVirtualClock()
   const server = await startTestServer({ clock })
   const { client } = server
+  const lost: string[] = []
   const claim = (identity: string, isGone: (identity: string) => boolean = () => false) =>
-    claimNames({ client, clock, log: silentLogger, namePrefix: 'web', identity, isGone }, never)
+    claimNames(
+      { client, clock, log: silentLogger, namePrefix: 'web', identity, isGone, onLost: (holder) => lost.push(`${identity} to ${holder}`) },
+      never,
+    )
   const holder = async () => (await client.get(Lease, { namespace: 'kube-system', name: 'simulated-nodes.web' })).spec?.holderIdentity
   /** While time goes by. */
   const during = async <T>(work: Promise<T>): Promise<T> => {
@@ -28,7 +32,7 @@ async function world() {
     })
     return work
   }
-  return { clock, client, claim, holder, during, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+  return { clock, client, claim, lost, holder, during, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
 }
 
 test('claimNames refuses names of a process that lives, and gives them to the next once they are given back', async () => {
@@ -60,6 +64,30 @@ test('claimNames takes over from a process that has died: at once where that is 
   const now = t.clock.now()
   await using _known = await t.claim('three', (identity) => identity === 'two')
   assert.deepEqual([await t.holder(), t.clock.now()], ['three', now])
+})
+
+test('claimNames tells who was held up for too long, once, and leaves the names to who has them now', async () => {
+  await using t = await world()
+  const first = await t.claim('one')
+  await using _second = await t.claim('two', (identity) => identity === 'one')
+  assert.deepEqual(t.lost, [])
+  await t.clock.advance(30_000)
+  assert.deepEqual(t.lost, ['one to two'])
+  await first[Symbol.asyncDispose]()
+  assert.equal(await t.holder(), 'two')
+})
+
+test('claimNames waits for no lease that others touch and nobody renews', async () => {
+  await using t = await world()
+  const key = { namespace: 'kube-system', name: 'simulated-nodes.web' }
+  const spec = { holderIdentity: 'dead', leaseDurationSeconds: 20, renewTime: '2026-01-01T00:00:00.000000Z' }
+  await t.client.create(Lease, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: key, spec })
+  const labelling = t.clock.every(3000, () => {
+    void t.client.patch(Lease, key, { type: 'merge', patch: { metadata: { labels: { touched: String(t.clock.now()) } } } })
+  })
+  await using _next = await t.during(t.claim('two'))
+  labelling.cancel()
+  assert.equal(await t.holder(), 'two')
 })
 
 test('firstSubnetFor finds room beside others, comes back to where it was, and refuses by name', async () => {

@@ -1,5 +1,6 @@
 // How simulated nodes of one process get along with those of others in the same cluster: names are held by a Lease while the process lives, and ranges
 // of pods that somebody has are not taken twice. Whoever is refused hears by which name.
+import { equal } from '#api/equal.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Lease } from '#api/kinds/coordination/lease.ts'
 import { hasReason, ignoreNotFound } from '#api/status.ts'
@@ -23,11 +24,13 @@ export interface NamesOptions {
   identity: string
   /** Whether the process of that identity is known to be dead. */
   isGone(identity: string): boolean
+  /** Who was held up for longer than others are patient has lost the names to one of them. Said once. */
+  onLost(holder: string): void
 }
 
-/** Holds the names until it is disposed. Throws where another process that lives has them. */
+/** Holds the names until it is disposed or they are lost. Throws where another process that lives has them. */
 export async function claimNames(options: NamesOptions, signal: AbortSignal): Promise<AsyncDisposable> {
-  const { client, clock, log, namePrefix, identity } = options
+  const { client, clock, log, namePrefix, identity, onLost } = options
   const key = { namespace: NAMESPACE, name: `simulated-nodes.${namePrefix}` }
   await waitUntilFree(options, key, signal)
   const hold = async (holderIdentity: string) => {
@@ -48,19 +51,24 @@ export async function claimNames(options: NamesOptions, signal: AbortSignal): Pr
     throw hasReason(error, 'AlreadyExists', 'Conflict') ? taken(namePrefix, 'one that began just now') : error
   })
   let ended = false
+  const end = () => {
+    ended = true
+    renewing[Symbol.dispose]()
+  }
   const renewing = clock.every(RENEW_MS, () => {
     void (async () => {
       const current = await client.get(Lease, key).catch(ignoreNotFound)
       const holder = current?.spec?.holderIdentity
       if (ended) return
-      if (holder && holder !== identity) log.error('another process simulates nodes of these names', { namePrefix, holder })
-      else await hold(identity)
+      if (!holder || holder === identity) return hold(identity)
+      end()
+      onLost(holder)
     })().catch((error: unknown) => log.debug('could not renew the names of simulated nodes', { error }))
   })
   return {
     async [Symbol.asyncDispose]() {
-      ended = true
-      renewing[Symbol.dispose]()
+      if (ended) return
+      end()
       // Given back: who comes next need not wait.
       await hold('').catch((error: unknown) => log.debug('could not give back the names of simulated nodes', { error }))
     },
@@ -74,7 +82,8 @@ async function waitUntilFree(options: NamesOptions, key: { namespace: string; na
     const current = await client.get(Lease, key).catch(ignoreNotFound)
     const holder = current?.spec?.holderIdentity
     if (!holder || holder === identity || isGone(holder)) return
-    if (before && before.metadata?.resourceVersion !== current.metadata?.resourceVersion) throw taken(namePrefix, holder)
+    // Who labels the lease of one that is dead has not renewed it.
+    if (before && !equal(before.spec, current.spec)) throw taken(namePrefix, holder)
     before = current
     await clock.sleep(LOOK_MS, signal)
   }

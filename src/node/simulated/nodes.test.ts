@@ -73,6 +73,27 @@ test('createSimulatedNodes joins Ready nodes with a range and a lease each', asy
   await own.until(async () => (await renewals()).every((time) => time > before[0]!))
 })
 
+test('createSimulatedNodes does nothing any more once another process has taken the names over', async () => {
+  await using own = await world(0)
+  const { client, clock } = own
+  const stop = new AbortController()
+  const lines: string[] = []
+  const log = createLogger({ write: (line) => void lines.push(line), now: () => clock.now() })
+  const informers = createInformers({ client, clock, random: seededRandom(1), log: silentLogger, signal: stop.signal })
+  const start = (identity: string, isGone: () => boolean) =>
+    createSimulatedNodes({ count: 2, namePrefix: 'web', client, informers, clock, log, joining: { identity, isGone } }).start(stop.signal)
+  await using _first = await start('one', () => false)
+  await using second = await start('two', () => true)
+  await clock.advance(30_000)
+  await second[Symbol.asyncDispose]()
+  const renewed = async () => (await client.get(Lease, { namespace: 'kube-node-lease', name: 'web-0' })).spec?.renewTime
+  const last = await renewed()
+  await clock.advance(60_000)
+  assert.equal(await renewed(), last)
+  assert.match(lines.join('\n'), /another process simulates nodes of these names since this one was held up/)
+  stop.abort(new Error('the test is over'))
+})
+
 test('createSimulatedNodes says every five minutes that conditions stand, of each node at its own time, and changes none', async () => {
   await using own = await world(10)
   const { client, clock } = own

@@ -57,18 +57,31 @@ class SimulatedNodes implements Service {
     const { joining, client, clock, log, namePrefix = NAME_PREFIX, firstSubnet } = this.#options
     const stop = new AbortController()
     await using starting = new AsyncDisposableStack()
-    starting.defer(() => stop.abort(new Error('the simulated nodes were stopped')))
+    const working = new AsyncDisposableStack()
     if (joining) {
-      starting.use(await claimNames({ ...joining, client, clock, log, namePrefix }, signal))
+      const onLost = (holder: string) => {
+        log.error(
+          'another process simulates nodes of these names since this one was held up: those here do nothing any more, start them again',
+          {
+            namePrefix,
+            holder,
+          },
+        )
+        void working.disposeAsync()
+      }
+      starting.use(await claimNames({ ...joining, client, clock, log, namePrefix, onLost }, signal))
       const first = await firstSubnetFor([...this.#members.keys()], { client, wanted: firstSubnet })
       for (const [ordinal, member] of [...this.#members.values()].entries()) member.number = first + ordinal
     }
+    starting.use(working)
+    working.defer(() => stop.abort(new Error('the simulated nodes were stopped')))
     const pool = new WorkPool({ concurrency: CONCURRENCY, clock, log, signal: stop.signal })
     // From the first that has joined on: all of a large fleet may take longer than a node may be silent.
-    starting.use(this.#heartbeats(new WorkPool({ concurrency: HEARTBEAT_CONCURRENCY, clock, log, signal: stop.signal })))
+    working.use(this.#heartbeats(new WorkPool({ concurrency: HEARTBEAT_CONCURRENCY, clock, log, signal: stop.signal })))
     await Promise.all([...this.#members.values()].map((member) => pool.run(() => member.join(), { retryMs: RETRY_MS, signal })))
+    stop.signal.throwIfAborted()
     const fleet = new Fleet({ ...this.#options, members: this.#members, pool, signal: stop.signal })
-    starting.use(await fleet.start(signal))
+    working.use(await fleet.start(signal))
     return starting.move()
   }
 
