@@ -28,16 +28,20 @@ const specOf = (app: string) => ({
   template: { metadata: { labels: { app } }, spec: { containers, terminationGracePeriodSeconds: 0 } },
 })
 
-/** From now on every object of this resource is changed as it is made. */
-async function change({ client, advance }: TestCluster, resource: { group: string; name: string }, patch: string): Promise<void> {
-  const { group, name } = resource
+/** From now on every object of this resource is changed as it is made, or with other operations, too. */
+async function change(
+  { client, advance }: TestCluster,
+  resource: { group: string; name: string; operations?: ('CREATE' | 'UPDATE')[] },
+  patch: string,
+): Promise<void> {
+  const { group, name, operations = ['CREATE'] } = resource
   await client.create(MutatingAdmissionPolicy, {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'MutatingAdmissionPolicy',
     metadata: { name },
     spec: {
       reinvocationPolicy: 'Never',
-      matchConstraints: { resourceRules: [{ apiGroups: [group], apiVersions: ['*'], operations: ['CREATE'], resources: [name] }] },
+      matchConstraints: { resourceRules: [{ apiGroups: [group], apiVersions: ['*'], operations, resources: [name] }] },
       mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: `[JSONPatch{${patch}}]` } }],
     },
   })
@@ -250,6 +254,29 @@ test('revisions that are given another owner as they are made come later each ti
   const made = await madeMeanwhile(cluster, ControllerRevision)
   assert.ok(made >= 6 && made <= 32, `${made} revisions`)
   for (const name of ['ordered', 'daemons']) await assertSays(cluster, name, /^FailedCreate: Revisions are not the set's as they are made/)
+})
+
+test('slices that lose an endpoint with every write are written later each time, but for what is new', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['endpointslice-controller'], runPods: true })
+  const { client, informers } = cluster
+  const slices = { group: 'discovery.k8s.io', name: 'endpointslices', operations: ['CREATE' as const, 'UPDATE' as const] }
+  await change(cluster, slices, 'op: "remove", path: "/endpoints/0"')
+  const labels = { app: 'web' }
+  const pod = (name: string) =>
+    client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata(name), labels }, spec: { nodeName: 'n1', containers } })
+  for (const name of ['a', 'b', 'c']) await pod(name)
+  await cluster.advance(1000)
+  const spec = { selector: labels, ports: [{ port: 80 }] }
+  await client.create(Service, { apiVersion: 'v1', kind: 'Service', metadata: metadata('web'), spec })
+  let writes = 0
+  using _counting = informers.of(EndpointSlice).subscribe(() => writes++)
+  await cluster.advance(QUARTER_MS)
+  assert.ok(writes >= 5 && writes <= 16, `${writes} writes`)
+  await assertSays(cluster, 'web', /^FailedToUpdateEndpointSlices: .* slices do not stay as they are made, the last was web-/)
+  await pod('d')
+  const before = writes
+  await cluster.advance(2000)
+  assert.ok(writes > before, 'what is new waits')
 })
 
 test('slices that are given another owner as they are made come later each time, and their service says why', async (t) => {

@@ -13,6 +13,8 @@ import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { controllerReference } from '#controllers/owners.ts'
 import { Repeats } from '#controllers/repeats.ts'
+import { templateHash } from '#controllers/template-hash.ts'
+import { compareTexts } from '#lib/order.ts'
 import { isNamespaceTerminating, textOf } from '#controllers/pod-control.ts'
 import { isReady } from '#controllers/pod-state.ts'
 import {
@@ -102,7 +104,7 @@ interface FamilySync {
   pods: readonly Pod[]
   changedAt: string | undefined
   told: Map<string, string>
-  /** Slices that came out otherwise than they were sent, by service. */
+  /** Slices that came out otherwise than they were sent, by service and by what was sent. */
   changed: Repeats
   context: ControllerContext
 }
@@ -149,21 +151,18 @@ interface Writing {
 
 async function writePlan(service: Service, plan: SlicePlan, { type, labels, stamp, changed, context }: Writing): Promise<Error[]> {
   const { client, clock } = context
-  const { uid = '', deletionTimestamp } = service.metadata ?? {}
   const key = keyText(keyOf(service))
   let what = 'create'
   try {
     // The garbage collector is at work: what it deletes is not to come back.
-    for (const group of deletionTimestamp ? [] : plan.create) {
-      if (changed.waitMs(uid, 1, clock.now()) > 0) throw new Error(`slices do not stay as they are made, the last was ${changed.last(uid)}`)
+    for (const group of service.metadata?.deletionTimestamp ? [] : plan.create) {
       const slice = relabelled(newSlice(service, { type, ...group, labels }), labels, stamp)
-      const made = await client.create(EndpointSlice, slice)
-      if (!isOwned(made, service) || (made.endpoints?.length ?? 0) !== (slice.endpoints?.length ?? 0))
-        changed.note(uid, made.metadata!.name!, clock.now())
+      await write(slice, service, { changed, clock, send: () => client.create(EndpointSlice, slice) })
     }
-    for (const slice of plan.update) {
-      what = `update ${slice.metadata?.name}`
-      await client.update(EndpointSlice, relabelled(slice, labels, stamp))
+    for (const one of plan.update) {
+      what = `update ${one.metadata?.name}`
+      const slice = relabelled(one, labels, stamp)
+      await write(slice, service, { changed, clock, send: () => client.update(EndpointSlice, slice) })
     }
     for (const slice of plan.delete) {
       what = `delete ${slice.metadata?.name}`
@@ -174,6 +173,25 @@ async function writePlan(service: Service, plan: SlicePlan, { type, labels, stam
     if (isNamespaceTerminating(error)) return []
     return [new Error(`failed to ${what} EndpointSlice for Service ${key}: ${textOf(error)}`, { cause: error })]
   }
+}
+
+interface Sending {
+  changed: Repeats
+  clock: ControllerContext['clock']
+  send(): Promise<EndpointSlice>
+}
+
+/** What comes out otherwise each time it is sent waits ever longer; what is new does not. */
+async function write(slice: EndpointSlice, service: Service, { changed, clock, send }: Sending): Promise<void> {
+  const { uid = '' } = service.metadata ?? {}
+  const inOrder = () => slice.endpoints?.toSorted((a, b) => compareTexts(endpointKey(a), endpointKey(b)))
+  const asked = () => `${uid} ${templateHash([slice.ports, inOrder()])}`
+  // Nothing was ever changed of most services' slices.
+  if (changed.last(uid) !== undefined && changed.waitMs(asked(), 1, clock.now()) > 0)
+    throw new Error(`slices do not stay as they are made, the last was ${changed.last(uid)}`)
+  const made = await send()
+  if (isOwned(made, service) && (made.endpoints?.length ?? 0) === (slice.endpoints?.length ?? 0)) return
+  for (const one of [uid, asked()]) changed.note(one, made.metadata!.name!, clock.now())
 }
 
 /** Not by a service of that name that is gone. */
