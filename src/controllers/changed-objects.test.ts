@@ -202,13 +202,8 @@ for (const [what, patch] of [
     assert.equal(await madeMeanwhile(cluster, ControllerRevision), 4)
   })
 
-test('claims that are given another owner as they are made come later each time, and their pod says why', async (t) => {
-  const cluster = await startTestCluster(t, {
-    only: ['resourceclaim-controller', 'resourceclaim-reservations-controller', 'garbage-collector-controller'],
-  })
-  const patch = 'op: "replace", path: "/metadata/ownerReferences/0/uid", value: "nobody"'
-  await change(cluster, { group: 'resource.k8s.io', name: 'resourceclaims' }, patch)
-  const { client } = cluster
+/** The pod `one`, which asks for a claim by template. */
+async function podWithClaim({ client }: TestCluster): Promise<void> {
   await client.create(ResourceClaimTemplate, {
     apiVersion: 'resource.k8s.io/v1',
     kind: 'ResourceClaimTemplate',
@@ -217,6 +212,15 @@ test('claims that are given another owner as they are made come later each time,
   })
   const spec = { containers, resourceClaims: [{ name: 'r', resourceClaimTemplateName: 'gpu' }] }
   await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: metadata('one'), spec })
+}
+
+test('claims that are given another owner as they are made come later each time, and their pod says why', async (t) => {
+  const cluster = await startTestCluster(t, {
+    only: ['resourceclaim-controller', 'resourceclaim-reservations-controller', 'garbage-collector-controller'],
+  })
+  const patch = 'op: "replace", path: "/metadata/ownerReferences/0/uid", value: "nobody"'
+  await change(cluster, { group: 'resource.k8s.io', name: 'resourceclaims' }, patch)
+  await podWithClaim(cluster)
   const made = await madeMeanwhile(cluster, ResourceResourceClaim)
   assert.ok(made >= 3 && made <= 16, `${made} claims`)
   await assertSays(cluster, 'one', /^FailedResourceClaimCreation: PodResourceClaim r: claims are not the pod's as they are made/)
@@ -225,18 +229,12 @@ test('claims that are given another owner as they are made come later each time,
 test('claims that lose their pod as they are made are made once', async (t) => {
   const cluster = await startTestCluster(t, { only: ['resourceclaim-controller'] })
   await change(cluster, { group: 'resource.k8s.io', name: 'resourceclaims' }, 'op: "remove", path: "/metadata/ownerReferences"')
-  const { client, warnings } = cluster
-  await client.create(ResourceClaimTemplate, {
-    apiVersion: 'resource.k8s.io/v1',
-    kind: 'ResourceClaimTemplate',
-    metadata: metadata('gpu'),
-    spec: { spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'none' } }] } } },
-  })
-  const spec = { containers, resourceClaims: [{ name: 'r', resourceClaimTemplateName: 'gpu' }] }
-  await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: metadata('one'), spec })
+  await podWithClaim(cluster)
   assert.equal(await madeMeanwhile(cluster, ResourceResourceClaim), 1)
   assert.ok(
-    warnings.some((line) => /ResourceClaim default\/one-r-\w+ was not created for pod default\/one \(pod is not owner\)/.test(line)),
+    cluster.warnings.some((line) =>
+      /ResourceClaim default\/one-r-\w+ was not created for pod default\/one \(pod is not owner\)/.test(line),
+    ),
   )
 })
 
