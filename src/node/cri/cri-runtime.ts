@@ -161,13 +161,13 @@ class CriRuntime implements Runtime, Disposable {
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     const isContainerd = async () => (this.#version ?? (await this.version())).name === 'containerd'
-    const stillRunning = async (id: string) => {
+    const shownState = async (id: string) => {
       const status = await this.#statusOf(id)
-      return status !== undefined && stateOf(status.state) === 'running'
+      return status && stateOf(status.state)
     }
     const clock = this.#clock
     const events = followEvents({ channel: this.#channel, schema: this.#schema, clock, log: this.#log, isContainerd }, signal)
-    return settledEvents(events, { stillRunning, clock, signal })
+    return settledEvents(events, { stateOf: shownState, clock, signal })
   }
 
   async imageStatus(reference: string): Promise<Image | undefined> {

@@ -1,13 +1,13 @@
 // Holds an exit back until the runtime's own listing shows it: containerd's CRI side learns of an exit from the same event, a moment later, and
-// an agent that lists at once would still see the container running.
+// an agent that lists at once would still see the container running. A program that ends at once may do so before it is even shown as started.
 import type { Clock } from '#lib/clock.ts'
-import type { RuntimeEvent } from '#node/runtime.ts'
+import type { ContainerState, RuntimeEvent } from '#node/runtime.ts'
 
 const LONGEST_WAIT_MS = 2000
 
 export async function* settledEvents(
   events: AsyncIterable<RuntimeEvent>,
-  { stillRunning, clock, signal }: { stillRunning(containerId: string): Promise<boolean>; clock: Clock; signal: AbortSignal },
+  { stateOf, clock, signal }: { stateOf(containerId: string): Promise<ContainerState | undefined>; clock: Clock; signal: AbortSignal },
 ): AsyncGenerator<RuntimeEvent, void> {
   const ready: RuntimeEvent[] = []
   const state: { ended: boolean; wake?: () => void } = { ended: false }
@@ -19,7 +19,8 @@ export async function* settledEvents(
   const settle = async (event: RuntimeEvent) => {
     const began = clock.monotonic()
     for (let waitMs = 2; clock.monotonic() - began < LONGEST_WAIT_MS; waitMs *= 2) {
-      if (!(await stillRunning(event.containerId).catch(() => false))) break
+      const shown = await stateOf(event.containerId).catch(() => undefined)
+      if (shown !== 'created' && shown !== 'running') break
       await clock.sleep(waitMs, signal).catch(() => {})
       if (signal.aborted) return
     }
