@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Node } from '#api/kinds/core/node.ts'
@@ -9,7 +10,6 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
 import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
-import { attachmentName } from './attachments.ts'
 
 const namespace = 'default'
 const driver = 'csi.example.com'
@@ -23,28 +23,35 @@ const only = [
 
 async function start(t: Parameters<typeof startTestCluster>[0], mode = 'ReadWriteOnce'): Promise<TestCluster> {
   const cluster = await startTestCluster(t, { only })
-  const { client, eventually } = cluster
-  const accessModes = [mode]
+  const { client } = cluster
   for (const name of ['n1', 'n2']) {
     await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name, annotations: MANAGED } })
     await setNode(cluster, name, { conditions: [{ type: 'Ready', status: 'True' }] })
   }
+  await addVolume(cluster, 'v', { claim: 'data', mode })
+  return cluster
+}
+async function addVolume(
+  { client, eventually }: TestCluster,
+  name: string,
+  { claim, mode = 'ReadWriteOnce' }: { claim: string; mode?: string },
+) {
+  const accessModes = [mode]
   await client.create(PersistentVolume, {
     apiVersion: 'v1',
     kind: 'PersistentVolume',
-    metadata: { name: 'v' },
+    metadata: { name },
     spec: { capacity: { storage: '1Gi' }, accessModes, csi: { driver, volumeHandle: 'handle' }, storageClassName: '' },
   })
   await client.create(PersistentVolumeClaim, {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
-    metadata: { namespace, name: 'data' },
-    spec: { accessModes, resources: { requests: { storage: '1Gi' } }, storageClassName: '' },
+    metadata: { namespace, name: claim },
+    spec: { accessModes, resources: { requests: { storage: '1Gi' } }, storageClassName: '', volumeName: name },
   })
-  await eventually(async () => (await client.get(PersistentVolumeClaim, { namespace, name: 'data' })).status?.phase === 'Bound')
-  return cluster
+  await eventually(async () => (await client.get(PersistentVolumeClaim, { namespace, name: claim })).status?.phase === 'Bound')
 }
-const addPod = ({ client, eventually }: TestCluster, name: string, nodeName: string) =>
+const addPod = ({ client, eventually }: TestCluster, name: string, nodeName: string, claimName = 'data') =>
   eventually<Pod>(() =>
     client.create(Pod, {
       apiVersion: 'v1',
@@ -53,7 +60,7 @@ const addPod = ({ client, eventually }: TestCluster, name: string, nodeName: str
       spec: {
         nodeName,
         containers: [{ name: 'c', image: 'c:1' }],
-        volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
+        volumes: [{ name: 'data', persistentVolumeClaim: { claimName } }],
       },
     }),
   )
@@ -87,9 +94,7 @@ test('attachDetachController attaches where a pod is, tells node and pod, and de
   const cluster = await start(t)
   await addPod(cluster, 'p', 'n1')
   const attachment = await onNode(cluster, 'n1')
-  const volume = await cluster.client.get(PersistentVolume, { name: 'v' })
-  assert.equal(attachment.metadata?.name, attachmentName(volume, 'n1'))
-  assert.match(attachment.metadata!.name!, /^csi-[0-9a-f]{64}$/)
+  assert.equal(attachment.metadata?.name, `csi-${createHash('sha256').update(`handle${driver}n1`).digest('hex')}`)
   assert.deepEqual(attachment.spec, { attacher: driver, nodeName: 'n1', source: { persistentVolumeName: 'v' } })
   await cluster.advance(1000)
   assert.equal(await reported(cluster, 'n1'), undefined)
@@ -239,4 +244,38 @@ test('attachDetachController attaches nothing for drivers that need it not, nor 
   await addPod(cluster, 'p', 'n1')
   await cluster.advance(5000)
   assert.deepEqual(await attachments(cluster), [])
+})
+
+test('attachDetachController takes volumes of one handle for one that only one node may have', async (t) => {
+  const cluster = await start(t)
+  await addVolume(cluster, 'w', { claim: 'other' })
+  await addPod(cluster, 'first', 'n1')
+  await setStatus(cluster, await onNode(cluster, 'n1'), { attached: true })
+  await addPod(cluster, 'second', 'n2', 'other')
+  const text = 'FailedAttachVolume: Multi-Attach error for volume "w" Volume is already used by pod(s) first'
+  await cluster.eventually(async () => (await cluster.events('second')).includes(text))
+  assert.equal((await attachments(cluster)).length, 1)
+  await removePod(cluster, 'first')
+  const { spec } = await onNode(cluster, 'n2')
+  assert.deepEqual(spec.source, { persistentVolumeName: 'w' })
+})
+
+test('attachDetachController attaches volumes of one handle to a node once, for as long as one of them is wanted there', async (t) => {
+  const cluster = await start(t)
+  await addVolume(cluster, 'w', { claim: 'other' })
+  await addPod(cluster, 'first', 'n1')
+  await setStatus(cluster, await onNode(cluster, 'n1'), { attached: true })
+  await addPod(cluster, 'second', 'n1', 'other')
+  await cluster.eventually(async () => (await reported(cluster, 'n1'))?.length === 1)
+  await removePod(cluster, 'first')
+  await cluster.client.delete(PersistentVolumeClaim, { namespace, name: 'data' })
+  await cluster.client.delete(PersistentVolume, { name: 'v' })
+  await setNode(cluster, 'n1', { volumesInUse: [unique] })
+  await cluster.advance(60_000)
+  assert.deepEqual(await reported(cluster, 'n1'), [{ name: unique, devicePath: '' }])
+  assert.equal((await attachments(cluster)).length, 1)
+  await removePod(cluster, 'second')
+  await setNode(cluster, 'n1', { volumesInUse: null })
+  await none(cluster)
+  assert.equal(await reported(cluster, 'n1'), undefined)
 })

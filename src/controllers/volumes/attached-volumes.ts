@@ -7,7 +7,7 @@ import type { Client } from '#client/client.ts'
 import type { Controller } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
-import { isManaged, uniqueName } from './attachments.ts'
+import { attachmentName, attachmentsOn, isManaged, volumeNameOfAttachment } from './attachments.ts'
 
 interface Tools {
   informers: Informers
@@ -33,16 +33,17 @@ export function attachedVolumesController(detaching: ReadonlySet<string>): Contr
 /** By resource version: of two writers one comes again. */
 export async function setAttached(node: Node, { informers, client, detaching }: Tools): Promise<void> {
   const { name = '', resourceVersion } = node.metadata!
-  const attached = informers
-    .of(VolumeAttachment)
-    .list()
-    .flatMap(({ metadata, spec, status }) => {
-      if (spec.nodeName !== name || !status?.attached || metadata?.deletionTimestamp || detaching.has(metadata?.name ?? '')) return []
-      const volume = informers.of(PersistentVolume).get({ name: spec.source.persistentVolumeName ?? '' })
-      return volume?.spec?.csi ? [{ name: uniqueName(volume), devicePath: '' }] : []
-    })
-  const volumesAttached = attached.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  if (equal(volumesAttached, node.status?.volumesAttached ?? [])) return
+  const told = node.status?.volumesAttached ?? []
+  const names = attachmentsOn(name, informers).flatMap((attachment) => {
+    const { metadata, status } = attachment
+    if (!status?.attached || metadata?.deletionTimestamp || detaching.has(metadata?.name ?? '')) return []
+    // Another volume of the same name may use it after the one it was made for is gone.
+    return (
+      volumeNameOfAttachment(attachment, informers) || told.find((one) => attachmentName(one.name, name) === metadata?.name)?.name || []
+    )
+  })
+  const volumesAttached = [...new Set(names)].sort().map((one) => ({ name: one, devicePath: '' }))
+  if (equal(volumesAttached, told)) return
   const patch = { metadata: { resourceVersion }, status: { volumesAttached: volumesAttached.length > 0 ? volumesAttached : null } }
   await client.patch(Node, { name }, { type: 'merge', patch }, { subresource: 'status' })
 }

@@ -11,7 +11,7 @@ import type { Informers } from '#client/informer.ts'
 import { isNodeReady } from '#controllers/node-lifecycle/node-lifecycle.ts'
 import { textOf } from '#controllers/pod-control.ts'
 import { setAttached } from './attached-volumes.ts'
-import { attachmentName, attachmentsOf, isManaged, podsByNode, uniqueName } from './attachments.ts'
+import { attachmentName, attachmentsOf, isManaged, partsOf, volumeNameOfAttachment, volumesNamed, wantedOn } from './attachments.ts'
 
 const UNMOUNT_WAIT_MS = 360_000
 const ATTACH_WAIT_MS = 120_000
@@ -20,15 +20,19 @@ const RETRY_MS = { first: 500, most: 122_000 }
 
 /** A node where a volume is or should be. */
 export interface Place {
+  node: string
+  volumeName: string
   attachment?: VolumeAttachment
+  /** As the oldest of its pods knows it; nobody wants it there without. */
+  volume?: PersistentVolume
   pods: readonly Pod[]
   memory: Memory
 }
 
+export type WantedPlace = Place & { volume: PersistentVolume }
+
 /** Of a volume on a node. */
 interface Memory {
-  volumeName: string
-  attachmentName: string
   /** Since when nobody wants it there, in monotonic milliseconds. */
   unwantedSince?: number
   /** Its pods know that it is attached. */
@@ -40,7 +44,7 @@ interface Memory {
 }
 
 export class VolumePlaces {
-  /** Volume -> node -> what is to be remembered while it is attached or wanted there. */
+  /** Name of a volume -> node -> what is to be remembered while it is attached or wanted there. */
   readonly #memories = new Map<string, Map<string, Memory>>()
   readonly #detaching: Set<string>
 
@@ -49,31 +53,39 @@ export class VolumePlaces {
     this.#detaching = detaching
   }
 
-  /** Everywhere the volume is or should be. */
-  of(name: string, volume: PersistentVolume | undefined, informers: Informers): Map<string, Place> {
-    const known = this.#memories.get(name) ?? new Map<string, Memory>()
-    const wanted = volume ? podsByNode(volume, informers) : new Map<string, Pod[]>()
-    const places = new Map<string, Place>()
-    const place = (node: string): Place => {
-      const fresh = { volumeName: volume ? uniqueName(volume) : '', attachmentName: volume ? attachmentName(volume, node) : '' }
-      const memory = known.get(node) ?? { ...fresh, refused: new Set() }
-      return { pods: wanted.get(node) ?? [], memory }
+  /** Everywhere the volume is or should be; where it was wanted first comes first. */
+  of(volumeName: string, informers: Informers): Place[] {
+    const known = this.#memories.get(volumeName) ?? new Map<string, Memory>()
+    const wanted = wantedOn(volumeName, informers)
+    const attachments = volumesNamed(volumeName, informers).flatMap((volume) => attachmentsOf(volume, informers))
+    const nodes = new Set([...wanted.keys(), ...attachments.map(({ spec }) => spec.nodeName), ...known.keys()])
+    const places: Place[] = []
+    for (const node of nodes) {
+      // What was made by other hands has another name, and is left to them.
+      const attachment = informers.of(VolumeAttachment).get({ name: attachmentName(volumeName, node) })
+      if (!attachment) this.#detaching.delete(attachmentName(volumeName, node))
+      const memory = known.get(node) ?? { refused: new Set() }
+      const there = wanted.get(node) ?? { pods: [] }
+      if (attachment) places.push({ node, volumeName, attachment, ...there, memory })
+      else if (wanted.has(node)) places.push({ node, volumeName, ...there, memory })
     }
-    for (const attachment of attachmentsOf(name, informers)) {
-      const node = attachment.spec.nodeName
-      // What was made by other hands is left to them.
-      if (volume ? attachment.metadata?.name === attachmentName(volume, node) : known.has(node))
-        places.set(node, { ...place(node), attachment })
-    }
-    for (const node of wanted.keys()) if (!places.has(node)) places.set(node, place(node))
-    for (const [node, { attachmentName: gone }] of known) if (!places.get(node)?.attachment) this.#detaching.delete(gone)
-    if (places.size === 0) this.#memories.delete(name)
-    else this.#memories.set(name, new Map([...places].map(([node, { memory }]) => [node, memory])))
+    if (places.length === 0) this.#memories.delete(volumeName)
+    else this.#memories.set(volumeName, new Map(places.map(({ node, memory }) => [node, memory])))
     return places
   }
 
+  /** Also after the PersistentVolume it was made for is gone. */
+  volumeNameOf(attachment: VolumeAttachment, informers: Informers): string {
+    const name = volumeNameOfAttachment(attachment, informers)
+    if (name) return name
+    const node = attachment.spec.nodeName
+    for (const [known, nodes] of this.#memories)
+      if (nodes.has(node) && attachmentName(known, node) === attachment.metadata?.name) return known
+    return ''
+  }
+
   /** How long to wait before it may be tried; undefined: done, or something else must happen first. */
-  async detach(node: string, { attachment, memory }: Place, context: ControllerContext): Promise<number | undefined> {
+  async detach({ node, volumeName, attachment, memory }: Place, context: ControllerContext): Promise<number | undefined> {
     const { informers, clock, client, metrics } = context
     const { metadata, status } = attachment!
     if (metadata?.deletionTimestamp) return undefined
@@ -81,7 +93,7 @@ export class VolumePlaces {
     memory.unwantedSince ??= now
     const found = informers.of(Node).get({ name: node })
     // Of a node that is gone nobody knows whether it still writes.
-    const mounted = found ? found.status?.volumesInUse?.includes(memory.volumeName) : status?.attached
+    const mounted = found ? found.status?.volumesInUse?.includes(volumeName) : status?.attached
     const outOfService = found?.spec?.taints?.some(({ key }) => key === OUT_OF_SERVICE_TAINT)
     const waitMs = memory.unwantedSince + UNMOUNT_WAIT_MS - now
     const healthy = found !== undefined && isNodeReady(found)
@@ -95,8 +107,8 @@ export class VolumePlaces {
   }
 
   /** Says how attaching goes; returns how long until it must be said again, or that it takes too long. */
-  watchOver(place: Place, volume: PersistentVolume, context: ControllerContext): number | undefined {
-    const { attachment, memory, pods } = place
+  watchOver(place: WantedPlace, context: ControllerContext): number | undefined {
+    const { attachment, memory, pods, volume } = place
     const { clock, events } = context
     const { metadata, status } = attachment!
     const since = Date.parse(metadata?.creationTimestamp ?? '')
@@ -112,39 +124,40 @@ export class VolumePlaces {
       return undefined
     }
     if (!status?.attachError && age < ATTACH_WAIT_MS) return ATTACH_WAIT_MS - age
-    const { driver, volumeHandle } = volume.spec!.csi!
-    const late = `timed out waiting for external-attacher of ${driver} CSI driver to attach volume ${volumeHandle}`
-    return failed(place, status?.attachError?.message ?? late, { volume, context, attemptMs: status?.attachError ? 0 : ATTACH_WAIT_MS })
+    const { driver, handle } = partsOf(place.volumeName)
+    const late = `timed out waiting for external-attacher of ${driver} CSI driver to attach volume ${handle}`
+    return failed(place, status?.attachError?.message ?? late, { context, attemptMs: status?.attachError ? 0 : ATTACH_WAIT_MS })
   }
 
   /** Returns how long to wait before it may be tried again; undefined: it is for the driver now. */
-  async attach(node: string, place: Place, { volume, context }: On): Promise<number | undefined> {
-    const { memory } = place
-    const name = attachmentName(volume, node)
+  async attach(place: WantedPlace, context: ControllerContext): Promise<number | undefined> {
+    const { node, volumeName, volume, memory } = place
     delete memory.unwantedSince
     memory.announced = false
     const leftMs = (memory.failing?.nextMs ?? 0) - context.clock.monotonic()
     if (leftMs > 0) return leftMs
-    const spec = { nodeName: node, attacher: volume.spec!.csi!.driver, source: { persistentVolumeName: volume.metadata!.name! } }
+    const metadata = { name: attachmentName(volumeName, node) }
+    const source = { persistentVolumeName: volume.metadata!.name! }
+    const spec = { nodeName: node, attacher: partsOf(volumeName).driver, source }
     try {
-      await context.client.create(VolumeAttachment, { apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttachment', metadata: { name }, spec })
+      await context.client.create(VolumeAttachment, { apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttachment', metadata, spec })
       return undefined
     } catch (error) {
-      // Made by other hands, for another volume of the same handle: as good as one's own while it is there.
-      if (hasReason(error, 'AlreadyExists')) return ATTACH_WAIT_MS
+      // As good as one's own, and soon to be seen.
+      if (hasReason(error, 'AlreadyExists')) return undefined
       context.log.warn('could not attach', { volume: volume.metadata?.name, node, error })
-      return failed(place, textOf(error), { volume, context })
+      return failed(place, textOf(error), { context })
     }
   }
 }
 
-interface On {
-  volume: PersistentVolume
+interface Attempt {
   context: ControllerContext
+  attemptMs?: number
 }
 
 /** Says so once for every attempt; returns how long until the next one fails, which takes `attemptMs` if nothing comes between. */
-function failed({ memory, pods }: Place, why: string, { volume, context, attemptMs = 0 }: On & { attemptMs?: number }): number {
+function failed({ memory, pods, volume }: WantedPlace, why: string, { context, attemptMs = 0 }: Attempt): number {
   const text = `AttachVolume.Attach failed for volume ${quoted(volume)} : ${why}`
   const now = context.clock.monotonic()
   const { times, text: said, nextMs } = memory.failing ?? { times: 0, text: '', nextMs: now }
