@@ -66,6 +66,8 @@ function lagging() {
   }
 }
 
+const HOUR_MS = 3600_000
+
 const named = (name: string): ConfigMap => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'default', name } })
 
 async function run(t: { after(fn: () => unknown): void }, client: Client, controller: Omit<Controller, 'name' | 'triggers'>) {
@@ -115,6 +117,28 @@ test('createControllerService tries again with backoff where it is asked to, and
     [0, 200, 600, 1400, 2400],
   )
   assert.equal(counters().errors, 0)
+})
+
+test('createControllerService gives a key up after so many retries, until something concerns it or half a day to a day has passed', async (t) => {
+  const world = lagging()
+  const times: number[] = []
+  const { clock } = await run(t, world.client, {
+    retryMs: { first: 1000, most: 4000 },
+    retries: 3,
+    async reconcile(_, context) {
+      times.push(context.clock.monotonic())
+      throw new Error('no')
+    },
+  })
+  const passes = () => times.splice(0).map((time, _, all) => time - all[0]!)
+  await world.client.create(ConfigMap, named('a'))
+  await clock.advance(6 * HOUR_MS)
+  assert.deepEqual(passes(), [0, 1000, 3000, 7000])
+  await world.client.update(ConfigMap, named('a'))
+  await clock.advance(HOUR_MS)
+  assert.deepEqual(passes(), [0, 1000, 3000, 7000])
+  await clock.advance(24 * HOUR_MS)
+  assert.ok(passes().length >= 4)
 })
 
 test('createControllerService waits for its own deletions too', async (t) => {

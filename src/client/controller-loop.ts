@@ -16,6 +16,9 @@ import { OwnWrites } from './own-writes.ts'
 import { WorkQueue } from './work-queue.ts'
 import { WorkTimes } from './work-times.ts'
 
+/** What was given up is looked at again after that, up to twice: as if informers told of everything anew, as upstream's do. */
+const RESYNC_MS = 12 * 3600_000
+
 export interface ControllerOptions {
   client: Client
   /** Shared by all actors of a process; without it the controller makes its own. */
@@ -120,8 +123,10 @@ async function work(
     } catch (error) {
       if (!context.signal.aborted) {
         totals.errors++
-        queue.addRateLimited(key)
-        report(context.log, { key, error, failures: queue.failures(key) })
+        const again = queue.failures(key) < (controller.retries ?? Infinity)
+        if (again) queue.addRateLimited(key)
+        report(context.log, { key, error, failures: queue.failures(key), again })
+        if (!again) giveUp(key, queue, context)
       }
     } finally {
       times.end(key)
@@ -132,8 +137,13 @@ async function work(
   }
 }
 
+function giveUp(key: string, queue: WorkQueue, { random }: ControllerContext): void {
+  queue.forget(key)
+  queue.addAfter(key, RESYNC_MS * (1 + random.float()))
+}
+
 /** Lost races are everyday life among actors; anything else is worth a line. */
-function report(log: Logger, fields: { key: string; error: unknown; failures: number }): void {
+function report(log: Logger, { again, ...fields }: { key: string; error: unknown; failures: number; again: boolean }): void {
   if (hasReason(fields.error, 'Conflict', 'AlreadyExists', 'NotFound')) log.debug('will try again', fields)
-  else log.warn('could not reconcile', fields)
+  else log.warn(again ? 'could not reconcile' : 'could not reconcile, given up until something changes', fields)
 }

@@ -53,6 +53,8 @@ export interface Controller {
   workers?: number
   /** How long a key that fails waits at first, which doubles, and at most. */
   retryMs?: Partial<Retry>
+  /** How often a key that fails is tried again before it is given up, until something concerns it (default: without end). */
+  retries?: number
   /** Does not run again for a key until the informers have seen this actor's own last write. */
   reconcile(key: ObjectKey, context: ControllerContext): Promise<void | NextPass>
   /** Work that no object triggers; runs for as long as the controller does. */

@@ -89,3 +89,17 @@ test('serviceAccountTokenController fills again what is emptied, and leaves what
   const kept = await client.get(Secret, { namespace: 'default', name: 'own' })
   assert.deepEqual([kept.data, kept.metadata?.annotations], [own, { 'kubernetes.io/service-account.name': 'robot' }])
 })
+
+test('serviceAccountTokenController tries ten times again to fill what cannot be changed', async (t) => {
+  const { client, advance, reconciles, warnings } = await startTestCluster(t, { only: ['serviceaccount-token-controller'] })
+  const robot = { namespace: 'default', name: 'robot' }
+  await client.create(ServiceAccount, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: robot })
+  await advance(1000)
+  const before = reconciles()
+  await client.create(Secret, { ...token('fixed', 'robot'), immutable: true })
+  await advance(60_000)
+  assert.equal(reconciles() - before, 11)
+  assert.match(warnings.at(-1)!, /given up until something changes/)
+  await advance(6 * 3600_000)
+  assert.equal(reconciles() - before, 11)
+})

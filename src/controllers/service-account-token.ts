@@ -28,6 +28,7 @@ export function serviceAccountTokenController(rootCa: string, sign: SignToken): 
   return {
     name: 'serviceaccount-token-controller',
     workers: 5,
+    retries: 10,
     triggers: [
       itself(Secret),
       mapped(ServiceAccount, (account, informers) => {

@@ -21,6 +21,7 @@ export function deploymentController(): Controller {
   return {
     name: 'deployment-controller',
     workers: 20,
+    retries: 15,
     triggers: [
       itself(Deployment),
       ownersOf(ReplicaSet, Deployment),

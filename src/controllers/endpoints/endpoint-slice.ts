@@ -59,6 +59,7 @@ export function endpointSliceController(): Controller {
     component: 'endpoint-slice-controller',
     workers: 20,
     retryMs: RETRY_MS,
+    retries: 15,
     triggers: [itself(Service), mapped(Pod, servicesOf), mapped(EndpointSlice, serviceOfSlice), mapped(Node, autoServices)],
     async reconcile(key, context) {
       const service = context.informers.of(Service).get(key)

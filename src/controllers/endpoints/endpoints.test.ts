@@ -12,6 +12,7 @@ import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
 import { limited } from './endpoints.ts'
 
 const namespace = 'default'
+const HOUR_MS = 3600_000
 const only = ['endpointslice-controller', 'endpoints-controller', 'endpointslice-mirroring-controller']
 
 const service = (spec: object): Service => ({
@@ -166,6 +167,37 @@ test('endpointSliceController leaves pods out whose node is gone, unless all are
   await eventually(async () => (await events('web')).includes(text))
   await client.patch(Service, { namespace, name: 'web' }, { type: 'merge', patch: { spec: { publishNotReadyAddresses: true } } })
   await eventually(async () => podNames(await slices(cluster), true).join() === 'gone,here')
+})
+
+test('a service that cannot be followed is tried fifteen times again, then once something changes', async (t) => {
+  const cluster = await started(t)
+  const { client, eventually, advance, reconciles } = cluster
+  const hard = { 'count/endpoints': '0' }
+  await client.create(ResourceQuota, { apiVersion: 'v1', kind: 'ResourceQuota', metadata: { namespace, name: 'none' }, spec: { hard } })
+  await client.patch(
+    ResourceQuota,
+    { namespace, name: 'none' },
+    { type: 'merge', patch: { status: { hard, used: hard } } },
+    { subresource: 'status' },
+  )
+  await client.create(Service, service({ selector: { app: 'web' }, ports: [{ port: 80 }] }))
+  await createPod(cluster, 'lost', { nodeName: 'gone' })
+  await createPod(cluster, 'here')
+  await eventually(async () => podNames(await slices(cluster), true).join() === 'here')
+  const during = async (ms: number) => {
+    const before = reconciles()
+    await advance(ms)
+    return reconciles() - before
+  }
+  // The slices': after 1, 2, 4 ... 512 s and five times 1000 s; that of Endpoints, from 5 ms on, after 164 s in all.
+  const tried = await during(2 * HOUR_MS)
+  assert.ok(tried >= 24 && tried <= 34, `${tried} passes`)
+  assert.equal(await during(8 * HOUR_MS), 0)
+  await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'gone' } })
+  await client.delete(ResourceQuota, { namespace, name: 'none' })
+  await client.patch(Service, { namespace, name: 'web' }, { type: 'merge', patch: { metadata: { labels: { tier: 'back' } } } })
+  await eventually(async () => podNames(await slices(cluster), true).join() === 'here,lost')
+  await eventually(() => client.get(Endpoints, { namespace, name: 'web' }))
 })
 
 test('endpointSliceMirroringController takes a thousand addresses of a set of ports, and says how many are left out', async (t) => {

@@ -38,6 +38,7 @@ export function endpointsController(): Controller {
     account: 'endpoint-controller',
     component: 'endpoint-controller',
     workers: 20,
+    retries: 15,
     triggers: [
       itself(Service),
       mapped(Pod, servicesOf),

@@ -28,6 +28,7 @@ export const endpointSliceMirroringController: Controller = {
   component: 'endpoint-slice-mirroring-controller',
   workers: 5,
   retryMs: RETRY_MS,
+  retries: 15,
   triggers: [
     itself(Endpoints),
     itself(Service),
