@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding.ts'
+import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy.ts'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import { conditionOf } from '#api/conditions.ts'
@@ -58,4 +60,84 @@ test('serviceCidrController waits for no address but those the API server gave o
   const { eventually, advance } = cluster
   await advance(11_000)
   await eventually(() => isGone(cluster, 'extra'))
+})
+
+for (const [what, first, second, left] of [
+  ['the larger one', 'extra', 'larger', 'larger'],
+  ['the smaller one', 'larger', 'extra', 'extra'],
+] as const)
+  test(`serviceCidrController lets one of two ranges go that are both deleted while they share addresses, and keeps ${what}`, async (t) => {
+    const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
+    const { client, eventually, advance } = cluster
+    await declare(cluster, 'extra', '192.0.2.0/28')
+    await declare(cluster, 'larger', '192.0.2.0/24')
+    await occupy(cluster, '192.0.2.3', GIVEN)
+    await eventually(async () => (await readiness(cluster, 'larger'))?.status === 'True')
+    for (const name of [first, second]) {
+      await client.delete(ServiceCIDR, { name })
+      await advance(3000)
+    }
+    await eventually(() => isGone(cluster, first))
+    await eventually(async () => (await readiness(cluster, left))?.reason === 'Terminating')
+    await advance(60_000)
+    assert.ok(await client.get(ServiceCIDR, { name: left }))
+  })
+
+test('serviceCidrController keeps one of two equal ranges that are deleted at once while they are in use', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
+  const { client, eventually, advance } = cluster
+  for (const name of ['one', 'other']) await declare(cluster, name, '192.0.2.0/28')
+  await occupy(cluster, '192.0.2.3', GIVEN)
+  await eventually(async () => (await readiness(cluster, 'other'))?.status === 'True')
+  await Promise.all(['one', 'other'].map((name) => client.delete(ServiceCIDR, { name })))
+  await advance(60_000)
+  const left = (await client.list(ServiceCIDR)).items.filter(({ metadata }) => ['one', 'other'].includes(metadata!.name!))
+  assert.deepEqual(
+    left.map(({ status }) => conditionOf(status?.conditions, 'Ready')?.reason),
+    ['Terminating'],
+  )
+})
+
+test('serviceCidrController takes no range to cover its own network and broadcast address', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
+  const { client, eventually, advance } = cluster
+  await declare(cluster, 'larger', '192.0.2.0/24')
+  await declare(cluster, 'inner', '192.0.2.16/28')
+  await occupy(cluster, '192.0.2.31', GIVEN)
+  await eventually(async () => (await readiness(cluster, 'inner'))?.status === 'True')
+  await client.delete(ServiceCIDR, { name: 'larger' })
+  await advance(60_000)
+  assert.equal((await readiness(cluster, 'larger'))?.reason, 'Terminating')
+  await client.delete(ServiceCIDR, { name: 'inner' })
+  await advance(5000)
+  await eventually(() => isGone(cluster, 'inner'))
+})
+
+test('serviceCidrController says that it cannot say that a range is ready', async (t) => {
+  const { client, eventually, events, advance } = await startTestCluster(t, { only: ['service-cidr-controller'] })
+  const resourceRules = [
+    { apiGroups: ['networking.k8s.io'], apiVersions: ['*'], operations: ['UPDATE' as const], resources: ['servicecidrs/status'] },
+  ]
+  await client.create(ValidatingAdmissionPolicy, {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicy',
+    metadata: { name: 'none' },
+    spec: { matchConstraints: { resourceRules }, validations: [{ expression: 'false' }] },
+  })
+  await client.create(ValidatingAdmissionPolicyBinding, {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name: 'none' },
+    spec: { policyName: 'none', validationActions: ['Deny'] },
+  })
+  await advance(1000)
+  await client.create(ServiceCIDR, {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'ServiceCIDR',
+    metadata: { name: 'extra' },
+    spec: { cidrs: ['192.0.2.0/28'] },
+  })
+  await eventually(async () =>
+    (await events('extra')).includes('KubernetesServiceCIDRError: The ServiceCIDR Status can not be set to Ready=True'),
+  )
 })

@@ -8,6 +8,7 @@ import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { BlockList, isIPv6 } from 'node:net'
 import { formatTime } from '#lib/clock.ts'
+import { addressAt, ipv4Range } from '#lib/ipv4.ts'
 import { conditionOf, withCondition } from '#api/conditions.ts'
 
 const GRACE_MS = 10_000
@@ -15,13 +16,14 @@ const GRACE_MS = 10_000
 export const serviceCidrController: Controller = {
   name: 'service-cidr-controller',
   account: 'service-cidrs-controller',
+  retries: 15,
   triggers: [
     itself(ServiceCIDR),
     // A new range may take over from one that waits.
     mapped(ServiceCIDR, leaving),
     mapped(IPAddress, leaving),
   ],
-  async reconcile(key, { client, informers, clock }) {
+  async reconcile(key, { client, informers, clock, events }) {
     const cidr = informers.of(ServiceCIDR).get(key)
     if (!cidr) return
     const now = clock.now()
@@ -44,7 +46,10 @@ export const serviceCidrController: Controller = {
         await client.patch(ServiceCIDR, key, { type: 'merge', patch: { metadata } })
         return
       }
-      return set('True', '', 'Kubernetes Service CIDR is ready')
+      return set('True', '', 'Kubernetes Service CIDR is ready').catch((error: unknown) => {
+        events.event(cidr, 'Warning', 'KubernetesServiceCIDRError', 'The ServiceCIDR Status can not be set to Ready=True')
+        throw error
+      })
     }
     if (!finalizers.includes(SERVICE_CIDR_FINALIZER)) return
     if (isNeeded(cidr, informers.of(ServiceCIDR).list(), informers.of(IPAddress).list())) {
@@ -70,25 +75,25 @@ function leaving(_: unknown, informers: Informers): ObjectKey[] {
   return cidrs.filter(({ metadata }) => metadata?.deletionTimestamp).map((cidr) => keyOf(cidr))
 }
 
-/** Some address that the API server gave out lies in this range and in no other. */
+/** Some address that the API server gave out lies in this range and in no other. Of two that are both to go the first does. */
 function isNeeded(cidr: ServiceCIDR, all: readonly ServiceCIDR[], addresses: readonly IPAddress[]): boolean {
-  const own = blockList(cidr)
-  const others = all
-    .filter((one) => one.metadata?.uid !== cidr.metadata?.uid && !one.metadata?.deletionTimestamp)
-    .map((one) => blockList(one))
+  const own = holds(cidr)
+  const others = all.filter(({ metadata }) => metadata?.uid !== cidr.metadata?.uid).map(holds)
   const given = addresses.filter(({ metadata }) => metadata?.labels?.[ADDRESS_MANAGER_LABEL] === ADDRESS_MANAGER)
-  return given.some(({ metadata }) => {
-    const address = metadata?.name ?? ''
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    return own.check(address, family) && !others.some((list) => list.check(address, family))
-  })
+  return given.some(({ metadata }) => own(metadata?.name ?? '') && !others.some((hold) => hold(metadata?.name ?? '')))
 }
 
-function blockList({ spec }: ServiceCIDR): BlockList {
+/** Whether a range could give an address out: never its network and broadcast address. */
+function holds({ spec }: ServiceCIDR): (address: string) => boolean {
   const list = new BlockList()
+  const edges = new Set<string>()
   for (const cidr of spec?.cidrs ?? []) {
     const [network = '', prefix = ''] = cidr.split('/')
-    list.addSubnet(network, Number(prefix), isIPv6(network) ? 'ipv6' : 'ipv4')
+    list.addSubnet(network, Number(prefix), familyOf(network))
+    edges.add(network)
+    if (!isIPv6(network)) edges.add(addressAt(cidr, ipv4Range(cidr).size - 1))
   }
-  return list
+  return (address) => !edges.has(address) && list.check(address, familyOf(address))
 }
+
+const familyOf = (address: string) => (isIPv6(address) ? 'ipv6' : 'ipv4')
