@@ -31,10 +31,10 @@ const specOf = (app: string) => ({
 /** From now on every object of this resource is changed as it is made, or with other operations, too. */
 async function change(
   { client, advance }: TestCluster,
-  resource: { group: string; name: string; operations?: ('CREATE' | 'UPDATE')[] },
+  resource: { group: string; name: string; operations?: ('CREATE' | 'UPDATE')[]; where?: string },
   patch: string,
 ): Promise<void> {
-  const { group, name, operations = ['CREATE'] } = resource
+  const { group, name, operations = ['CREATE'], where = 'true' } = resource
   await client.create(MutatingAdmissionPolicy, {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'MutatingAdmissionPolicy',
@@ -42,6 +42,7 @@ async function change(
     spec: {
       reinvocationPolicy: 'Never',
       matchConstraints: { resourceRules: [{ apiGroups: [group], apiVersions: ['*'], operations, resources: [name] }] },
+      matchConditions: [{ name: 'where', expression: where }],
       mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: `[JSONPatch{${patch}}]` } }],
     },
   })
@@ -119,6 +120,16 @@ test('pods that are given another owner as they are made come later each time, a
     await assertSays(cluster, owner, new RegExp(`^PodsRefused: .* its owner is \\w+ ${owner} with the uid nobody$`))
 })
 
+test('pods of ordered sets that are given another revision as they are made come later each time', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['statefulset-controller'], runPods: true })
+  await change(cluster, { group: '', name: 'pods' }, 'op: "replace", path: "/metadata/labels/controller-revision-hash", value: "other"')
+  const spec = { ...specOf('ordered'), serviceName: 'ordered' }
+  await cluster.client.create(StatefulSet, { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: metadata('ordered'), spec })
+  const made = await madeMeanwhile(cluster, Pod)
+  assert.ok(made >= 5 && made <= 16, `${made} pods`)
+  await assertSays(cluster, 'ordered', /^PodsRefused: .* ordered-0: its labels are not those of the present revision$/)
+})
+
 test('daemons that are sent elsewhere as they are made come later each time', async (t) => {
   const cluster = await startTestCluster(t, { only: ['daemonset-controller'], runPods: true })
   await change(cluster, { group: '', name: 'pods' }, 'op: "add", path: "/spec/nodeName", value: "nowhere"')
@@ -128,6 +139,41 @@ test('daemons that are sent elsewhere as they are made come later each time', as
   assert.ok(made >= 5 && made <= 16, `${made} pods`)
   await assertSays(cluster, 'daemons', /^PodsRefused: .* it was made for n1 and sent to nowhere$/)
 })
+
+/** A pod in the making is for node n1. */
+const FOR_N1 =
+  'object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchFields[0].values[0] == "n1"'
+
+for (const [what, patch] of [
+  ['given another owner', 'op: "replace", path: "/metadata/ownerReferences/0/uid", value: "nobody"'],
+  ['given other labels', 'op: "replace", path: "/metadata/labels", value: {"app": "other"}'],
+  ['sent elsewhere', 'op: "add", path: "/spec/nodeName", value: "nowhere"'],
+  ['given labels of no template', 'op: "replace", path: "/metadata/labels", value: {"app": "daemons"}'],
+] as const)
+  test(`daemons that are ${what} on one node hold back none on others`, async (t) => {
+    const cluster = await startTestCluster(t, { only: ['daemonset-controller'], runPods: true })
+    await change(cluster, { group: '', name: 'pods', where: FOR_N1 }, patch)
+    const { client, clock, eventually } = cluster
+    const addNode = async (name: string) => {
+      await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name } })
+      await client.patch(Node, { name }, { type: 'merge', patch: { spec: { taints: null } } })
+    }
+    await addNode('n2')
+    const spec = { ...specOf('daemons'), updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 2 } } }
+    await client.create(DaemonSet, { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: metadata('daemons'), spec })
+    const status = async () => (await client.get(DaemonSet, metadata('daemons'))).status
+    const made = await madeMeanwhile(cluster, Pod)
+    assert.ok(made >= 6 && made <= 17, `${made} pods`)
+    await assertSays(cluster, 'daemons', /^PodsRefused: /)
+    const came = clock.now()
+    await addNode('n3')
+    await eventually(async () => (await status())?.numberReady === 2)
+    assert.ok(clock.now() - came < 1000, `${clock.now() - came} ms`)
+    // Nor does it hold up an update, as long as one may be missing.
+    const another = { spec: { template: { metadata: { labels: { v: '2' } } } } }
+    await client.patch(DaemonSet, metadata('daemons'), { type: 'merge', patch: another })
+    await eventually(async () => (await status())?.updatedNumberScheduled === 2)
+  })
 
 test('an owner that asks for something else does not wait for what became of the pods before', async (t) => {
   const cluster = await startTestCluster(t, { only: ['daemonset-controller', 'statefulset-controller'], runPods: true })

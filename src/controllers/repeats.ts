@@ -1,7 +1,8 @@
 // What an owner has to make again and again, since it does not stay: round after round, the next has to wait ever longer.
 import { LruMap } from '#lib/lru-map.ts'
 
-const MOST_REMEMBERED = 4096
+/** A daemon may be in trouble on every node of a large cluster. */
+const MOST_REMEMBERED = 65_536
 const INITIAL_MS = 1000
 /** Rounds before the next has to wait. */
 const PATIENT_ROUNDS = 3

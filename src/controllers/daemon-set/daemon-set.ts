@@ -31,7 +31,7 @@ interface Plan extends Changes {
 
 export function daemonSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
-  const ends = new EarlyEnds()
+  const ends = new EarlyEnds({ placeOf: nodeOf })
   const lost = new Repeats()
   return {
     name: 'daemonset-controller',
@@ -74,10 +74,16 @@ export function daemonSetController(): Controller {
       const places = eligibilities(set, informers.of(Node).list())
       const wanted = places.filter(({ shouldRun }) => shouldRun).map(({ node }) => node)
       const plan = planOf(set, places, { byNode, hash, context, pace })
-      if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete')
+      const leaveOutHeld = () => {
+        const { open, waitMs } = ends.openPlaces(set, plan.create, context)
+        plan.create = open
+        if (waitMs !== undefined) plan.waitMs = Math.min(plan.waitMs ?? Infinity, waitMs)
+      }
+      leaveOutHeld()
+      if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete') {
         Object.assign(plan, rollingUpdate(set, { wanted, byNode, hash, now: clock.now() }))
-      const waitMs = plan.create.length > 0 ? ends.holdBack(set, wanted.length, context) : 0
-      if (waitMs > 0) Object.assign(plan, { create: [], waitMs: Math.min(plan.waitMs ?? Infinity, waitMs) })
+        leaveOutHeld()
+      }
       const failure = await carryOut(set, plan, { hash, context: { ...context, ends } })
       await writeStatus(set, { places, byNode, hash, collisionCount: history.collisionCount, context })
       const hashes = new Set(pods.map((pod) => hashOf(pod)))
@@ -197,10 +203,9 @@ async function carryOut(
   const nodes = plan.create.slice(0, BURST)
   let next = 0
   const { error } = await slowStart(nodes.length, async () => {
-    const node = nodes[next++]!
-    const pod = await createPod(newPod(set, { node, hash }), set, context)
-    const placed = nodeOf(pod)
-    if (placed !== node) context.ends.lost(pod, { owner: set, why: `it was made for ${node} and sent to ${placed}` }, context.clock.now())
+    const sent = newPod(set, { node: nodes[next++]!, hash })
+    const pod = await createPod(sent, set, context)
+    if (!isUpdated(pod, set, hash)) context.ends.outdated(pod, { sent, owner: set }, context.clock.now())
   })
   const results = await Promise.allSettled(plan.delete.slice(0, BURST).map((pod) => deletePod(pod, set, context)))
   return error ?? results.find((result) => result.status === 'rejected')?.reason

@@ -214,7 +214,9 @@ class Pass {
     try {
       await ensureClaims(this.#set, ordinal, this.#context)
       const created = await client.create(Pod, pod)
-      this.#ends.made(created, { sent: pod, owner: this.#set }, this.#context.clock.now())
+      const making = { sent: pod, owner: this.#set }
+      this.#ends.made(created, making, this.#context.clock.now())
+      if (hashOf(created) !== hashOf(pod)) this.#ends.outdated(created, making, this.#context.clock.now())
       this.#members.set(ordinal, created)
       events.event(this.#set, 'Normal', 'SuccessfulCreate', `${what} successful`)
     } catch (error) {
