@@ -141,6 +141,28 @@ test('createControllerService gives a key up after so many retries, until someth
   assert.ok(passes().length >= 4)
 })
 
+test('createControllerService gives no key up while the API server cannot answer', async (t) => {
+  for (const reason of ['ServiceUnavailable', 'InternalError', 'TooManyRequests'] as const) {
+    const world = lagging()
+    let passes = 0
+    const away = { is: true }
+    const { clock } = await run(t, world.client, {
+      retryMs: { first: 1000, most: 4000 },
+      retries: 3,
+      async reconcile() {
+        passes++
+        if (away.is) throw new StatusError(reason, 'not now')
+      },
+    })
+    await world.client.create(ConfigMap, named('a'))
+    await clock.advance(HOUR_MS)
+    away.is = false
+    const before = passes
+    await clock.advance(10_000)
+    assert.equal(passes - before, 1, reason)
+  }
+})
+
 test('createControllerService waits for its own deletions too', async (t) => {
   const world = lagging()
   const passes: boolean[] = []

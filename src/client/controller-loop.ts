@@ -1,6 +1,6 @@
 // Runs one controller: triggers fill a work queue, workers reconcile its keys, failures come back later. Knows nothing of any kind.
 import { keyText, parseKeyText } from '#api/object.ts'
-import { hasReason } from '#api/status.ts'
+import { hasReason, StatusError } from '#api/status.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Random } from '#lib/random.ts'
@@ -123,7 +123,7 @@ async function work(
     } catch (error) {
       if (!context.signal.aborted) {
         totals.errors++
-        const again = queue.failures(key) < (controller.retries ?? Infinity)
+        const again = isOutage(error) || queue.failures(key) < (controller.retries ?? Infinity)
         if (again) queue.addRateLimited(key)
         report(context.log, { key, error, failures: queue.failures(key), again })
         if (!again) giveUp(key, queue, context)
@@ -135,6 +135,11 @@ async function work(
       else queue.done(key)
     }
   }
+}
+
+/** The API server cannot do now what it may do later. Upstream loses its leader's lease by that, and begins anew when it is over. */
+function isOutage(error: unknown): boolean {
+  return error instanceof StatusError && (error.code >= 500 || error.code === 429)
 }
 
 function giveUp(key: string, queue: WorkQueue, { random }: ControllerContext): void {
