@@ -85,6 +85,14 @@ for (const [what, policy, annotation, source, phase, event] of [
     'Failed',
     'VolumeFailedDelete: error getting deleter volume plugin for volume "v": no deletable volume plugin matched',
   ],
+  [
+    'a volume of a plugin that is no more',
+    'Delete',
+    '',
+    { awsElasticBlockStore: { volumeID: 'vol-1' }, hostPath: undefined },
+    'Failed',
+    'VolumeFailedDelete: error getting deleter volume plugin for volume "v": no volume plugin matched',
+  ],
   ['a path', 'Delete', '', {}, 'Failed', 'VolumeFailedDelete: host_path deleter only supports /tmp/.+ but received provided /srv/v'],
   ['a volume', 'Recycle', '', {}, 'Failed', 'VolumeFailedRecycle: No recycler plugin found for the volume!'],
 ] as const) {
@@ -196,6 +204,35 @@ for (const [what, provisioner, spec, told] of [
     const before = await count()
     await cluster.advance(60_000)
     assert.equal(await count(), before + 4)
+  })
+
+for (const [what, provisioner, before, after] of [
+  ['a plugin that became a driver', 'kubernetes.io/aws-ebs', undefined, 'ebs.csi.aws.com'],
+  ['a plugin that became another driver', 'kubernetes.io/cinder', 'ebs.csi.aws.com', 'cinder.csi.openstack.org'],
+  ['a driver', 'ebs.csi.aws.com', 'ebs.csi.aws.com', undefined],
+  ['nobody', undefined, 'ebs.csi.aws.com', 'ebs.csi.aws.com'],
+] as const)
+  test(`persistentVolumeBinder tells who took over from ${what}`, async (t) => {
+    const cluster = await startTestCluster(t, { only })
+    await addVolume(cluster, 'v', '1Gi')
+    await addClaim(cluster, 'a', '1Gi')
+    await bound(cluster, 'a')
+    const annotate = (annotation: string) => ({
+      type: 'merge' as const,
+      patch: {
+        metadata: {
+          annotations: {
+            ...(provisioner ? { [annotation]: provisioner } : {}),
+            ...(before ? { 'pv.kubernetes.io/migrated-to': before } : {}),
+          },
+        },
+      },
+    })
+    await cluster.client.patch(PersistentVolume, { name: 'v' }, annotate('pv.kubernetes.io/provisioned-by'))
+    await cluster.client.patch(PersistentVolumeClaim, { namespace, name: 'a' }, annotate('volume.beta.kubernetes.io/storage-provisioner'))
+    await cluster.advance(1000)
+    const objects = [await cluster.client.get(PersistentVolume, { name: 'v' }), await claimOf(cluster, 'a')]
+    for (const { metadata } of objects) assert.equal(metadata?.annotations?.['pv.kubernetes.io/migrated-to'], after)
   })
 
 test('persistentVolumeBinder has very many claims that wait take turns', async (t) => {

@@ -14,6 +14,7 @@ import { BIND_COMPLETED_ANNOTATION, BOUND_BY_CONTROLLER_ANNOTATION, SELECTED_NOD
 import { bestMatch } from './matching.ts'
 import { defaultClass, provision, tellWaiting } from './provisioning.ts'
 import { isProvisioned, reclaim, setVolumePhase } from './reclaim.ts'
+import { nameClaimSuccessor, nameVolumeSuccessor } from './successor.ts'
 
 /** How often upstream looks at every claim anew; what a claim waits for is told each time. */
 const RESYNC_MS = 15_000
@@ -40,7 +41,8 @@ export function persistentVolumeBinder(): Controller {
       // Volumes have no namespace, claims always do.
       if (key.namespace === undefined) return syncVolume(key, context)
       const text = keyText(key)
-      const claim = context.informers.of(PersistentVolumeClaim).get(key)
+      const seen = context.informers.of(PersistentVolumeClaim).get(key)
+      const claim = seen && (await nameClaimSuccessor(seen, context.client))
       const bound = Object.hasOwn(claim?.metadata?.annotations ?? {}, BIND_COMPLETED_ANNOTATION)
       if (!claim || bound) waiting.delete(text)
       if (!claim) return
@@ -147,8 +149,9 @@ async function bind(volume: PersistentVolume, claim: PersistentVolumeClaim, cont
 }
 
 async function syncVolume({ name }: ObjectKey, context: ControllerContext): Promise<NextPass | void> {
-  const volume = context.informers.of(PersistentVolume).get({ name })
-  if (!volume) return
+  const present = context.informers.of(PersistentVolume).get({ name })
+  if (!present) return
+  const volume = await nameVolumeSuccessor(present, context.client)
   const reference = volume.spec?.claimRef
   if (!reference?.uid) return setVolumePhase(volume, 'Available', context)
   const key = { namespace: reference.namespace ?? '', name: reference.name ?? '' }

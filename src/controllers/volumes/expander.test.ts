@@ -1,32 +1,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { PersistentVolumeSpec } from '#api/generated/types.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
-import { startTestCluster } from '#controllers/testing.ts'
+import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
 
 const key = { namespace: 'default', name: 'data' }
 const told = 'ExternalExpanding: waiting for an external controller to expand this PVC'
 
-test('volumeExpander says once for every growth of a claim that another controller has to do it', async (t) => {
+/** A claim bound to a volume of its class. */
+async function start(t: Parameters<typeof startTestCluster>[0], provisioner: string, source: Partial<PersistentVolumeSpec>) {
   const cluster = await startTestCluster(t, { only: ['persistentvolume-binder-controller', 'persistentvolume-expander-controller'] })
-  const { client, eventually, advance, events } = cluster
-  const driver = 'csi.example.com'
+  const { client, eventually } = cluster
   await client.create(StorageClass, {
     apiVersion: 'storage.k8s.io/v1',
     kind: 'StorageClass',
     metadata: { name: 'fast' },
-    provisioner: driver,
+    provisioner,
     allowVolumeExpansion: true,
   })
   await client.create(PersistentVolume, {
     apiVersion: 'v1',
     kind: 'PersistentVolume',
     metadata: { name: 'v' },
-    spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], csi: { driver, volumeHandle: 'v' }, storageClassName: 'fast' },
+    spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], ...source, storageClassName: 'fast' },
   })
-  const resources = (storage: string) => ({ requests: { storage } })
   await client.create(PersistentVolumeClaim, {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
@@ -34,10 +34,19 @@ test('volumeExpander says once for every growth of a claim that another controll
     spec: { accessModes: ['ReadWriteOnce'], resources: resources('1Gi'), storageClassName: 'fast' },
   })
   await eventually(async () => (await client.get(PersistentVolumeClaim, key)).status?.phase === 'Bound')
+  return cluster
+}
+const resources = (storage: string) => ({ requests: { storage } })
+const growClaim = ({ client }: TestCluster, storage: string) =>
+  client.patch(PersistentVolumeClaim, key, { type: 'merge', patch: { spec: { resources: resources(storage) } } })
+
+test('volumeExpander says once for every growth of a claim that another controller has to do it', async (t) => {
+  const driver = 'csi.example.com'
+  const cluster = await start(t, driver, { csi: { driver, volumeHandle: 'v' } })
+  const { client, eventually, advance, events } = cluster
+  const grow = (storage: string) => growClaim(cluster, storage)
   await advance(1000)
   assert.ok(!(await events('data')).includes(told))
-  const grow = (storage: string) =>
-    client.patch(PersistentVolumeClaim, key, { type: 'merge', patch: { spec: { resources: resources(storage) } } })
   await grow('2Gi')
   await eventually(async () => (await events('data')).includes(told))
   await client.patch(PersistentVolumeClaim, key, { type: 'merge', patch: { metadata: { labels: { a: 'b' } } } })
@@ -51,4 +60,15 @@ test('volumeExpander says once for every growth of a claim that another controll
   const { status } = await client.get(PersistentVolumeClaim, key)
   assert.deepEqual(status?.capacity, { storage: '1Gi' })
   assert.equal(status?.conditions, undefined)
+})
+
+test('volumeExpander tells the resizer of the driver that took over from an in-tree plugin', async (t) => {
+  const cluster = await start(t, 'kubernetes.io/aws-ebs', { awsElasticBlockStore: { volumeID: 'vol-1' } })
+  await growClaim(cluster, '2Gi')
+  const told = 'ExternalExpanding: CSI migration enabled for kubernetes.io/aws-ebs; waiting for external resizer to expand the pvc'
+  await cluster.eventually(async () => (await cluster.events('data')).includes(told))
+  await cluster.eventually(async () => {
+    const { metadata } = await cluster.client.get(PersistentVolumeClaim, key)
+    return metadata?.annotations?.['volume.kubernetes.io/storage-resizer'] === 'ebs.csi.aws.com'
+  })
 })

@@ -1,11 +1,15 @@
 // persistentvolume-expander-controller: says who has to make a claim's volume larger. Since upstream's in-tree drivers left nothing is resized
 // in process: that is for a CSI driver's resizer or another controller, and nobody grows a hostPath or local volume.
+import { driverOf, pluginOf } from '#api/in-tree-volumes.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { keyText } from '#api/object.ts'
 import { quantityOf } from '#api/quantity.ts'
 import type { Controller } from '#client/controller.ts'
 import { itself } from '#client/triggers.ts'
+
+/** By it a driver's resizer knows that a claim is its own whose volume is of the in-tree type. */
+const RESIZER = 'volume.kubernetes.io/storage-resizer'
 
 export function volumeExpander(): Controller {
   /** By claim, what it asked for last: said once for every growth, whatever else changes. */
@@ -17,7 +21,7 @@ export function volumeExpander(): Controller {
     workers: 10,
     triggers: [itself(PersistentVolumeClaim)],
     reads: [PersistentVolume],
-    async reconcile(key, { informers, events }) {
+    async reconcile(key, { informers, client, events }) {
       const claim = informers.of(PersistentVolumeClaim).get(key)
       const wanted = claim?.spec?.resources?.requests?.['storage']
       const present = claim?.status?.capacity?.['storage']
@@ -31,9 +35,18 @@ export function volumeExpander(): Controller {
         throw new Error(`persistent Volume is not bound to PVC being updated : ${keyText(key)}`)
       const { uid = '' } = claim.metadata!
       const before = told.get(keyText(key))
-      told.set(keyText(key), { uid, wanted: wanted! })
-      if (before?.uid === uid && quantityOf(wanted).compare(quantityOf(before.wanted)) <= 0) return
-      events.event(claim, 'Normal', 'ExternalExpanding', 'waiting for an external controller to expand this PVC')
+      const remember = () => void told.set(keyText(key), { uid, wanted: wanted! })
+      if (before?.uid === uid && quantityOf(wanted).compare(quantityOf(before.wanted)) <= 0) return remember()
+      const plugin = pluginOf(volume)
+      const text = plugin
+        ? `CSI migration enabled for ${plugin}; waiting for external resizer to expand the pvc`
+        : 'waiting for an external controller to expand this PVC'
+      events.event(claim, 'Normal', 'ExternalExpanding', text)
+      if (plugin) {
+        const patch = { metadata: { annotations: { [RESIZER]: driverOf(plugin)! } } }
+        await client.patch(PersistentVolumeClaim, key, { type: 'merge', patch }, { subresource: 'status' })
+      }
+      remember()
     },
   }
 }

@@ -1,6 +1,7 @@
 // Claims for which there is no volume: their provisioner is told that they are wanted, the user what is being waited for.
 import { equal } from '#api/equal.ts'
 import { isFinished } from '#api/finished-pod.ts'
+import { driverOf } from '#api/in-tree-volumes.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
@@ -9,20 +10,7 @@ import { DEFAULT_STORAGE_CLASS_ANNOTATIONS } from '#api/well-known.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { claimsOf } from './attachments.ts'
-
-const PROVISIONER = 'volume.kubernetes.io/storage-provisioner'
-const BETA_PROVISIONER = 'volume.beta.kubernetes.io/storage-provisioner'
-
-/** What Kubernetes once did itself, and the drivers that do it now. */
-const SUCCESSORS = new Map([
-  ['kubernetes.io/aws-ebs', 'ebs.csi.aws.com'],
-  ['kubernetes.io/azure-disk', 'disk.csi.azure.com'],
-  ['kubernetes.io/azure-file', 'file.csi.azure.com'],
-  ['kubernetes.io/cinder', 'cinder.csi.openstack.org'],
-  ['kubernetes.io/gce-pd', 'pd.csi.storage.gke.io'],
-  ['kubernetes.io/portworx-volume', 'pxd.portworx.com'],
-  ['kubernetes.io/vsphere-volume', 'csi.vsphere.vmware.com'],
-])
+import { BETA_PROVISIONER, PROVISIONER } from './successor.ts'
 
 export async function provision(
   claim: PersistentVolumeClaim,
@@ -38,7 +26,7 @@ export async function provision(
     events.event(claim, 'Warning', 'ProvisioningFailed', `storageclass.storage.k8s.io ${JSON.stringify(name)} not found`)
     return claim
   }
-  const provisioner = SUCCESSORS.get(storageClass.provisioner) ?? storageClass.provisioner
+  const provisioner = driverOf(storageClass.provisioner) ?? storageClass.provisioner
   if (provisioner.startsWith('kubernetes.io/')) {
     events.event(claim, 'Warning', 'ProvisioningFailed', `no volume plugin matched name: ${provisioner}`)
     return claim

@@ -2,9 +2,10 @@
 // so, and stays `Failed` for its administrator.
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import type { ControllerContext } from '#client/controller.ts'
+import { MIGRATED_TO, PROVISIONED_BY } from './successor.ts'
 
-const PROVISIONED_BY = 'pv.kubernetes.io/provisioned-by'
-const MIGRATED_TO = 'pv.kubernetes.io/migrated-to'
+/** Of what is left in the tree, what knows no way to delete a volume; other types have no plugin at all. */
+const UNDELETABLE = ['nfs', 'local'] as const
 
 export async function reclaim(volume: PersistentVolume, context: ControllerContext): Promise<void> {
   const { spec, status } = volume
@@ -23,7 +24,8 @@ function undeletable({ metadata, spec }: PersistentVolume): string {
   const path = spec?.hostPath?.path
   // Below /tmp upstream deletes what is on the controllers' own machine: none of theirs.
   if (path && !/\/tmp\/./.test(path)) return `host_path deleter only supports /tmp/.+ but received provided ${path}`
-  return `error getting deleter volume plugin for volume ${JSON.stringify(metadata?.name)}: no deletable volume plugin matched`
+  const wanted = path || UNDELETABLE.some((type) => spec?.[type]) ? 'deletable volume plugin' : 'volume plugin'
+  return `error getting deleter volume plugin for volume ${JSON.stringify(metadata?.name)}: no ${wanted} matched`
 }
 
 /** Made for its claim, by somebody who will also delete it. */
