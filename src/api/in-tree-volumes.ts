@@ -120,6 +120,11 @@ export function driverOf(plugin: string): string | undefined {
   return DRIVERS.get(plugin)
 }
 
+/** Whether the driver took over from an in-tree plugin. */
+export function isSuccessor(driver: string): boolean {
+  return Object.values(SUCCESSORS).some((successor) => successor.driver === driver)
+}
+
 /** Of the in-tree plugin whose volume it is, if a driver has taken over. */
 export function pluginOf(volume: PersistentVolume): string | undefined {
   return find(volume.spec)?.successor.plugin
@@ -147,7 +152,7 @@ export function translated(volume: PersistentVolume): PersistentVolume {
   }
 }
 
-/** A PersistentVolume as it were: there is no such object. */
+/** A pod's own volume, as if it came from a PersistentVolume; it has no uid, for there is none. */
 export function translatedInline(volume: Volume, namespace: string): PersistentVolume | undefined {
   const found = find(volume)
   if (!found) return undefined

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import type { PersistentVolumeSpec, Volume } from '#api/generated/types.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { ClusterRole } from '#api/kinds/rbac/cluster-role.ts'
@@ -34,14 +35,15 @@ async function start(t: Parameters<typeof startTestCluster>[0], mode = 'ReadWrit
 async function addVolume(
   { client, eventually }: TestCluster,
   name: string,
-  { claim, mode = 'ReadWriteOnce' }: { claim: string; mode?: string },
+  { claim, mode = 'ReadWriteOnce', source }: { claim: string; mode?: string; source?: Partial<PersistentVolumeSpec> },
 ) {
   const accessModes = [mode]
+  const spec = { capacity: { storage: '1Gi' }, accessModes, storageClassName: '' }
   await client.create(PersistentVolume, {
     apiVersion: 'v1',
     kind: 'PersistentVolume',
     metadata: { name },
-    spec: { capacity: { storage: '1Gi' }, accessModes, csi: { driver, volumeHandle: 'handle' }, storageClassName: '' },
+    spec: { ...spec, ...(source ?? { csi: { driver, volumeHandle: 'handle' } }) },
   })
   await client.create(PersistentVolumeClaim, {
     apiVersion: 'v1',
@@ -51,7 +53,9 @@ async function addVolume(
   })
   await eventually(async () => (await client.get(PersistentVolumeClaim, { namespace, name: claim })).status?.phase === 'Bound')
 }
-const addPod = ({ client, eventually }: TestCluster, name: string, nodeName: string, claimName = 'data') =>
+const addPod = (cluster: TestCluster, name: string, nodeName: string, claimName = 'data') =>
+  addPodWith(cluster, name, nodeName, { persistentVolumeClaim: { claimName } })
+const addPodWith = ({ client, eventually }: TestCluster, name: string, nodeName: string, source: Partial<Volume>) =>
   eventually<Pod>(() =>
     client.create(Pod, {
       apiVersion: 'v1',
@@ -60,7 +64,7 @@ const addPod = ({ client, eventually }: TestCluster, name: string, nodeName: str
       spec: {
         nodeName,
         containers: [{ name: 'c', image: 'c:1' }],
-        volumes: [{ name: 'data', persistentVolumeClaim: { claimName } }],
+        volumes: [{ name: 'data', ...source }],
       },
     }),
   )
@@ -278,4 +282,67 @@ test('attachDetachController attaches volumes of one handle to a node once, for 
   await setNode(cluster, 'n1', { volumesInUse: null })
   await none(cluster)
   assert.equal(await reported(cluster, 'n1'), undefined)
+})
+
+test('attachDetachController has in-tree volumes attached by the driver that took over', async (t) => {
+  const cluster = await start(t)
+  await addVolume(cluster, 'ebs', { claim: 'other', source: { awsElasticBlockStore: { volumeID: 'aws://us-east-1a/vol-1' } } })
+  await addPod(cluster, 'p', 'n1', 'other')
+  const attachment = await onNode(cluster, 'n1')
+  assert.equal(attachment.metadata?.name, `csi-${createHash('sha256').update('vol-1ebs.csi.aws.comn1').digest('hex')}`)
+  assert.deepEqual(attachment.spec, { attacher: 'ebs.csi.aws.com', nodeName: 'n1', source: { persistentVolumeName: 'ebs' } })
+  await setStatus(cluster, attachment, { attached: true })
+  await cluster.eventually(async () => (await reported(cluster, 'n1'))?.[0]?.name === 'kubernetes.io/csi/ebs.csi.aws.com^vol-1')
+  await removePod(cluster, 'p')
+  await none(cluster)
+})
+
+test('attachDetachController has in-tree volumes of pods attached, each once', async (t) => {
+  const cluster = await start(t)
+  const disk = { gcePersistentDisk: { pdName: 'd', fsType: 'ext4' } }
+  await addPodWith(cluster, 'first', 'n1', disk)
+  const attachment = await onNode(cluster, 'n1')
+  assert.equal(attachment.spec.attacher, 'pd.csi.storage.gke.io')
+  assert.deepEqual(attachment.spec.source, {
+    inlineVolumeSpec: {
+      accessModes: ['ReadWriteOnce'],
+      csi: {
+        driver: 'pd.csi.storage.gke.io',
+        volumeHandle: 'projects/UNSPECIFIED/zones/UNSPECIFIED/disks/d',
+        fsType: 'ext4',
+        volumeAttributes: { partition: '' },
+      },
+      volumeMode: 'Filesystem',
+    },
+  })
+  await setStatus(cluster, attachment, { attached: true })
+  const told = 'SuccessfulAttachVolume: AttachVolume.Attach succeeded for volume "pd.csi.storage.gke.io-d" '
+  await cluster.eventually(async () => (await cluster.events('first')).includes(told))
+  const name = 'kubernetes.io/csi/pd.csi.storage.gke.io^projects/UNSPECIFIED/zones/UNSPECIFIED/disks/d'
+  assert.deepEqual(await reported(cluster, 'n1'), [{ name, devicePath: '' }])
+  await addPodWith(cluster, 'second', 'n2', disk)
+  const text = 'FailedAttachVolume: Multi-Attach error for volume "pd.csi.storage.gke.io-d" Volume is already used by pod(s) first'
+  await cluster.eventually(async () => (await cluster.events('second')).includes(text))
+  await removePod(cluster, 'first')
+  await onNode(cluster, 'n2')
+  await removePod(cluster, 'second')
+  await none(cluster)
+})
+
+test('attachDetachController attaches no in-tree volumes whose driver needs it not', async (t) => {
+  const cluster = await start(t)
+  await addPodWith(cluster, 'p', 'n1', { azureFile: { secretName: 's', shareName: 's' } })
+  await onNode(cluster, 'n1')
+  await removePod(cluster, 'p')
+  await none(cluster)
+  await cluster.client.create(CSIDriver, {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'CSIDriver',
+    metadata: { name: 'file.csi.azure.com' },
+    spec: { attachRequired: false },
+  })
+  await cluster.advance(1000)
+  await addPodWith(cluster, 'p', 'n1', { azureFile: { secretName: 's', shareName: 's' } })
+  await cluster.advance(5000)
+  assert.deepEqual(await attachments(cluster), [])
 })

@@ -11,8 +11,9 @@ import type { Controller } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { setAttached } from './attached-volumes.ts'
-import { attachmentsOn, claimsOf, isAttachable, isMultiAttachAllowed, volumeNameOf } from './attachments.ts'
+import { attachmentsOn, isAttachable, isMultiAttachAllowed, partsOf, volumeNameOf } from './attachments.ts'
 import { type Place, quoted, underWayMs, VolumePlaces, type WantedPlace } from './volume-places.ts'
+import { claimsOf, inlineVolumes, inlineVolumesOf } from './wanted-volumes.ts'
 
 /** `detaching`: names of attachments on their way out, which nodes are told of no longer. */
 export function attachDetachController(detaching: Set<string>): Controller {
@@ -31,8 +32,8 @@ export function attachDetachController(detaching: Set<string>): Controller {
         attachmentsOn(metadata?.name ?? '', informers).flatMap((attachment) => keys(places.volumeNameOf(attachment, informers))),
       ),
       mapped(CSIDriver, ({ metadata }, informers) => {
-        const volumes = informers.of(PersistentVolume).list()
-        return volumes.flatMap((volume) => (volume.spec?.csi?.driver === metadata?.name ? keys(volumeNameOf(volume)) : []))
+        const names = [...informers.of(PersistentVolume).list(), ...inlineVolumes(metadata?.name ?? '', informers)].map(volumeNameOf)
+        return names.flatMap((name) => (partsOf(name).driver === metadata?.name ? keys(name) : []))
       }),
     ],
     async reconcile(key, context) {
@@ -100,5 +101,6 @@ function volumeKeys(name: string | undefined, informers: Informers): ObjectKey[]
 
 function volumesOf(pod: Pod, informers: Informers): ObjectKey[] {
   const claims = claimsOf(pod).map(({ namespace, name }) => informers.of(PersistentVolumeClaim).get({ namespace: namespace!, name }))
-  return claims.flatMap((claim) => volumeKeys(claim?.spec?.volumeName, informers))
+  const own = inlineVolumesOf(pod).flatMap((volume) => keys(volumeNameOf(volume)))
+  return [...claims.flatMap((claim) => volumeKeys(claim?.spec?.volumeName, informers)), ...own]
 }

@@ -9,7 +9,7 @@ import { CLAIM_PROTECTION_FINALIZER, VOLUME_ATTRIBUTES_PROTECTION_FINALIZER, VOL
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { isControlledBy } from '#controllers/owners.ts'
-import { claimsOf } from './attachments.ts'
+import { claimsOf } from './wanted-volumes.ts'
 
 export const claimProtectionController: Controller = {
   name: 'persistentvolumeclaim-protection-controller',

@@ -9,8 +9,8 @@ import { storageClassOf } from '#api/volume-claims.ts'
 import { DEFAULT_STORAGE_CLASS_ANNOTATIONS } from '#api/well-known.ts'
 import type { ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
-import { claimsOf } from './attachments.ts'
 import { BETA_PROVISIONER, PROVISIONER } from './successor.ts'
+import { claimsOf } from './wanted-volumes.ts'
 
 export async function provision(
   claim: PersistentVolumeClaim,

@@ -11,7 +11,8 @@ import type { Informers } from '#client/informer.ts'
 import { isNodeReady } from '#controllers/node-lifecycle/node-lifecycle.ts'
 import { textOf } from '#controllers/pod-control.ts'
 import { setAttached } from './attached-volumes.ts'
-import { attachmentName, attachmentsOf, isManaged, partsOf, volumeNameOfAttachment, volumesNamed, wantedOn } from './attachments.ts'
+import { attachmentName, attachmentsOf, isManaged, partsOf, volumeNameOfAttachment } from './attachments.ts'
+import { wantedOn } from './wanted-volumes.ts'
 
 const UNMOUNT_WAIT_MS = 360_000
 const ATTACH_WAIT_MS = 120_000
@@ -57,8 +58,8 @@ export class VolumePlaces {
   of(volumeName: string, informers: Informers): Place[] {
     const known = this.#memories.get(volumeName) ?? new Map<string, Memory>()
     const wanted = wantedOn(volumeName, informers)
-    const attachments = volumesNamed(volumeName, informers).flatMap((volume) => attachmentsOf(volume, informers))
-    const nodes = new Set([...wanted.keys(), ...attachments.map(({ spec }) => spec.nodeName), ...known.keys()])
+    const attached = attachmentsOf(volumeName, informers).map(({ spec }) => spec.nodeName)
+    const nodes = new Set([...wanted.keys(), ...attached, ...known.keys()])
     const places: Place[] = []
     for (const node of nodes) {
       // What was made by other hands has another name, and is left to them.
@@ -137,7 +138,8 @@ export class VolumePlaces {
     const leftMs = (memory.failing?.nextMs ?? 0) - context.clock.monotonic()
     if (leftMs > 0) return leftMs
     const metadata = { name: attachmentName(volumeName, node) }
-    const source = { persistentVolumeName: volume.metadata!.name! }
+    // What only pods speak of is told in full.
+    const source = volume.metadata?.uid ? { persistentVolumeName: volume.metadata.name! } : { inlineVolumeSpec: volume.spec! }
     const spec = { nodeName: node, attacher: partsOf(volumeName).driver, source }
     try {
       await context.client.create(VolumeAttachment, { apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttachment', metadata, spec })
