@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceResourceClaim } from '#api/kinds/resource/resource-claim.ts'
 import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
 import { hasReason } from '#api/status.ts'
 import { formatTime } from '#lib/clock.ts'
 import { endOfPatience } from './device-taint-eviction.ts'
-import { startTestCluster, type TestCluster } from './testing.ts'
+import { forbid, startTestCluster, type TestCluster } from './testing.ts'
 
 const namespace = 'default'
 const driver = 'gpu.example.com'
@@ -92,6 +93,18 @@ test('deviceTaintEvictionController deletes a pod whose device gets a taint, and
     ['True', 'DeletionByDeviceTaintManager', 'Device Taint manager: deleting due to NoExecute taint'],
   )
   await cluster.eventually(async () => (await cluster.events('p')).includes('DeviceTaintManagerEviction: Marking for deletion'))
+})
+
+test('deviceTaintEvictionController says once that a pod has to go that it may not delete', async (t) => {
+  const cluster = await start(t, [])
+  await forbid(cluster, { operation: 'DELETE', group: '', resource: 'pods' })
+  await setTaints(cluster, [{ key: taint.key, effect: 'NoExecute' }])
+  await cluster.advance(60_000)
+  assert.ok(cluster.warnings.length > 5, `${cluster.warnings.length} attempts`)
+  assert.deepEqual(
+    (await cluster.client.list(CoreEvent)).items.map(({ message, count }) => [message, count]),
+    [['Marking for deletion', 1]],
+  )
 })
 
 test('deviceTaintEvictionController waits as long as the claim tolerates, and calls it off when the taint goes', async (t) => {

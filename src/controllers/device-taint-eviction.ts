@@ -20,6 +20,8 @@ import { observedGenerationOf } from './pod-state.ts'
 export function deviceTaintEvictionController(): Controller {
   /** Pods with a deletion ahead, so that calling it off can be told. */
   const planned = new Set<string>()
+  /** The pod of that name whose deletion was told and has not come about yet. */
+  const marked = new Map<string, string>()
   return {
     name: 'device-taint-eviction-controller',
     workers: 8,
@@ -37,20 +39,27 @@ export function deviceTaintEvictionController(): Controller {
       ),
     ],
     async reconcile(key, { client, informers, clock, events }) {
+      const text = keyText(key)
       const pod = informers.of(Pod).get(key)
-      if (!pod || pod.metadata?.deletionTimestamp || isFinished(pod)) return void planned.delete(keyText(key))
+      const forget = () => {
+        marked.delete(text)
+        return planned.delete(text)
+      }
+      if (!pod || pod.metadata?.deletionTimestamp || isFinished(pod)) return void forget()
       const now = clock.now()
       const dueAt = evictionTime(pod, informers, now)
       if (dueAt === Infinity) {
-        if (planned.delete(keyText(key))) events.event(pod, 'Normal', 'DeviceTaintManagerEviction', 'Cancelling deletion')
+        if (forget()) events.event(pod, 'Normal', 'DeviceTaintManagerEviction', 'Cancelling deletion')
         return
       }
       if (dueAt > now) {
-        planned.add(keyText(key))
+        planned.add(text)
         return { requeueAfterMs: dueAt - now }
       }
-      planned.delete(keyText(key))
-      events.event(pod, 'Normal', 'DeviceTaintManagerEviction', 'Marking for deletion')
+      planned.delete(text)
+      const uid = pod.metadata!.uid!
+      if (marked.get(text) !== uid) events.event(pod, 'Normal', 'DeviceTaintManagerEviction', 'Marking for deletion')
+      marked.set(text, uid)
       const conditions = withCondition(pod.status?.conditions, {
         type: 'DisruptionTarget',
         status: 'True',
@@ -59,7 +68,6 @@ export function deviceTaintEvictionController(): Controller {
         lastTransitionTime: formatTime(now),
         ...observedGenerationOf(pod),
       })
-      const uid = pod.metadata!.uid!
       const patch = {
         metadata: { uid },
         status: { ...observedGenerationOf(pod), conditions: conditions.filter(({ type }) => type === 'DisruptionTarget') },
@@ -67,6 +75,7 @@ export function deviceTaintEvictionController(): Controller {
       await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
       // Another pod of that name is not the one that was to go.
       await client.delete(Pod, key, { preconditions: { uid } }).catch(ignoreOvertaken)
+      marked.delete(text)
     },
   }
 }

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding.ts'
-import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy.ts'
 import { IPAddress } from '#api/kinds/networking/ip-address.ts'
 import { ServiceCIDR } from '#api/kinds/networking/service-cidr.ts'
 import { conditionOf } from '#api/conditions.ts'
 import { ADDRESS_MANAGER, ADDRESS_MANAGER_LABEL } from '#api/well-known.ts'
-import { gone, startTestCluster, type TestCluster } from './testing.ts'
+import { forbid, gone, startTestCluster, type TestCluster } from './testing.ts'
 
 const declare = ({ client }: TestCluster, name: string, cidr: string) =>
   client.create(ServiceCIDR, { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR', metadata: { name }, spec: { cidrs: [cidr] } })
@@ -114,29 +112,10 @@ test('serviceCidrController takes no range to cover its own network and broadcas
 })
 
 test('serviceCidrController says that it cannot say that a range is ready', async (t) => {
-  const { client, eventually, events, advance } = await startTestCluster(t, { only: ['service-cidr-controller'] })
-  const resourceRules = [
-    { apiGroups: ['networking.k8s.io'], apiVersions: ['*'], operations: ['UPDATE' as const], resources: ['servicecidrs/status'] },
-  ]
-  await client.create(ValidatingAdmissionPolicy, {
-    apiVersion: 'admissionregistration.k8s.io/v1',
-    kind: 'ValidatingAdmissionPolicy',
-    metadata: { name: 'none' },
-    spec: { matchConstraints: { resourceRules }, validations: [{ expression: 'false' }] },
-  })
-  await client.create(ValidatingAdmissionPolicyBinding, {
-    apiVersion: 'admissionregistration.k8s.io/v1',
-    kind: 'ValidatingAdmissionPolicyBinding',
-    metadata: { name: 'none' },
-    spec: { policyName: 'none', validationActions: ['Deny'] },
-  })
-  await advance(1000)
-  await client.create(ServiceCIDR, {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'ServiceCIDR',
-    metadata: { name: 'extra' },
-    spec: { cidrs: ['192.0.2.0/28'] },
-  })
+  const cluster = await startTestCluster(t, { only: ['service-cidr-controller'] })
+  const { eventually, events } = cluster
+  await forbid(cluster, { operation: 'UPDATE', group: 'networking.k8s.io', resource: 'servicecidrs/status' })
+  await declare(cluster, 'extra', '192.0.2.0/28')
   await eventually(async () =>
     (await events('extra')).includes('KubernetesServiceCIDRError: The ServiceCIDR Status can not be set to Ready=True'),
   )

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding.ts'
+import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
-import { gone, startTestCluster } from './testing.ts'
+import { forbid, gone, startTestCluster } from './testing.ts'
 import { patienceMs } from './taint-eviction.ts'
 
 const taint = { key: 'node.kubernetes.io/unreachable', effect: 'NoExecute', timeAdded: '2026-01-01T00:00:00Z' }
@@ -75,4 +77,26 @@ test('taintEvictionController calls a deletion off, and says so, when the taint 
 test('taintEvictionController does not wait with a taint that the pod does not bear at all', async (t) => {
   const { there, events } = await tainted(t, { taints: [['a'], ['a', 'c']], after: 0 })
   assert.deepEqual({ there, events: events.sort() }, { there: false, events: [CANCELLED, MARKED] })
+})
+
+test('taintEvictionController says once that a pod has to go that it may not delete, and tries again with backoff', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['taint-eviction-controller'], runPods: true })
+  const { client, advance, eventually, warnings } = cluster
+  await forbid(cluster, { operation: 'DELETE', group: '', resource: 'pods' })
+  await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n' } })
+  const tolerations = [{ key: 'a', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 20 }]
+  const spec = { nodeName: 'n', tolerations, containers: [{ name: 'c', image: 'x' }] }
+  await client.create(Pod, { apiVersion: 'v1', kind: 'Pod', metadata: { ...key }, spec })
+  await client.patch(Node, { name: 'n' }, { type: 'merge', patch: { spec: { taints: [{ key: 'a', effect: 'NoExecute' }] } } })
+  await advance(22_000)
+  assert.ok(warnings.length >= 5, `${warnings.length} attempts`)
+  await advance(600_000)
+  const { items } = await client.list(CoreEvent)
+  assert.deepEqual(
+    items.map(({ reason, count }) => [reason, count]),
+    [['TaintManagerEviction', 1]],
+  )
+  await client.delete(ValidatingAdmissionPolicyBinding, { name: 'forbidden' })
+  await advance(1_000_000)
+  await eventually(() => client.get(Pod, key).then(() => false, gone))
 })

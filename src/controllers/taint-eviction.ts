@@ -16,6 +16,8 @@ import { nodeNameOf, observedGenerationOf } from './pod-state.ts'
 export function taintEvictionController(): Controller {
   /** Pods with a deletion ahead, and when: once set it stays until it is called off, whatever else pod and taints come to say. */
   const planned = new Map<string, number>()
+  /** Pods whose deletion was told and has not come about yet: which, and for how long it bears what there is. */
+  const marked = new Map<string, string>()
   return {
     name: 'taint-eviction-controller',
     account: 'node-controller',
@@ -26,24 +28,33 @@ export function taintEvictionController(): Controller {
       mapped(Node, podsOnTainted),
     ],
     async reconcile(key, { client, informers, clock, events, metrics }) {
+      const text = keyText(key)
       const pod = informers.of(Pod).get(key)
-      if (!pod || pod.metadata?.deletionTimestamp) return void planned.delete(keyText(key))
+      const forget = () => {
+        marked.delete(text)
+        return planned.delete(text)
+      }
+      if (!pod || pod.metadata?.deletionTimestamp) return void forget()
       const now = clock.now()
-      const due = planned.get(keyText(key))
+      const due = planned.get(text)
       const waitMs = patienceMs(taintsOn(pod, informers), pod.spec?.tolerations ?? [])
-      const callOff = () => events.event(pod, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${keyText(key)}`)
+      const callOff = () => events.event(pod, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${text}`)
       if (waitMs === Infinity) {
-        if (planned.delete(keyText(key))) callOff()
+        if (forget()) callOff()
         return
       }
-      if (waitMs > 0 && (due === undefined || due > now)) {
-        planned.set(keyText(key), due ?? now + waitMs)
-        return { requeueAfterMs: (due ?? now + waitMs) - now }
+      const mark = `${pod.metadata?.uid} ${waitMs}`
+      if (marked.get(text) !== mark) {
+        if (waitMs > 0 && (due === undefined || due > now)) {
+          planned.set(text, due ?? now + waitMs)
+          return { requeueAfterMs: (due ?? now + waitMs) - now }
+        }
+        // It goes earlier than was planned.
+        if (due !== undefined && due > now) callOff()
+        planned.delete(text)
+        marked.set(text, mark)
+        events.event(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${text}`)
       }
-      // It goes earlier than was planned.
-      if (due !== undefined && due > now) callOff()
-      planned.delete(keyText(key))
-      events.event(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${keyText(key)}`)
       const conditions = withCondition(pod.status?.conditions, {
         type: 'DisruptionTarget',
         status: 'True',
@@ -56,6 +67,7 @@ export function taintEvictionController(): Controller {
       const patch = { metadata: { uid: pod.metadata?.uid }, status: { ...observedGenerationOf(pod), conditions: [disrupted] } }
       await client.patch(Pod, key, { type: 'strategic', patch }, { subresource: 'status' }).catch(ignoreNotFound)
       await client.delete(Pod, key).catch(ignoreNotFound)
+      forget()
       metrics.add('taint_eviction_controller_pod_deletions_total')
       metrics.observe('taint_eviction_controller_pod_deletion_duration_seconds', [], (clock.now() - Math.min(due ?? now, now)) / 1000)
     },

@@ -1,6 +1,8 @@
 // A cluster for controller tests: the real API server on a memory store, chosen controllers, time that stands still, and pods that run by themselves.
 import { generateKeyPairSync } from 'node:crypto'
 import type { TestContext } from 'node:test'
+import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding.ts'
+import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Namespace } from '#api/kinds/core/namespace.ts'
@@ -128,6 +130,24 @@ export async function startTestCluster(
 export async function createNamespace({ client, eventually }: TestCluster, name: string): Promise<void> {
   await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
   await eventually(() => client.get(ServiceAccount, { namespace: name, name: 'default' }))
+}
+
+/** Nobody may do that any more, until the binding `forbidden` is gone. */
+export async function forbid(
+  { client, advance }: TestCluster,
+  { operation, group, resource }: { operation: 'CREATE' | 'UPDATE' | 'DELETE'; group: string; resource: string },
+): Promise<void> {
+  const resourceRules = [{ apiGroups: [group], apiVersions: ['*'], operations: [operation], resources: [resource] }]
+  const of = <K extends string>(kind: K) => ({ apiVersion: 'admissionregistration.k8s.io/v1', kind, metadata: { name: 'forbidden' } })
+  await client.create(ValidatingAdmissionPolicy, {
+    ...of('ValidatingAdmissionPolicy'),
+    spec: { matchConstraints: { resourceRules }, validations: [{ expression: 'false' }] },
+  })
+  await client.create(ValidatingAdmissionPolicyBinding, {
+    ...of('ValidatingAdmissionPolicyBinding'),
+    spec: { policyName: 'forbidden', validationActions: ['Deny'] },
+  })
+  await advance(1000)
 }
 
 /** Makes new pods Running and Ready, unless they are named otherwise by the annotation `test/phase`; lets deleted ones go. */
