@@ -29,6 +29,7 @@ export function podGarbageCollector({ threshold = 12_500 }: { threshold?: number
     name: 'pod-garbage-collector-controller',
     account: 'pod-garbage-collector',
     workers: 2,
+    retryMs: { most: PERIOD_MS },
     triggers: [
       mapped(Pod, (pod, informers) => [...suspects(pod, informers), ...(isFinished(pod) && mayBeTooMany() ? [FINISHED] : [])]),
       mapped(Node, podsOfLost),

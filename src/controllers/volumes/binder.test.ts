@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { hasReason } from '#api/status.ts'
-import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
+import { forbid, startTestCluster, type TestCluster } from '#controllers/testing.ts'
 
 const namespace = 'default'
 const only = ['persistentvolume-binder-controller', 'persistentvolumeclaim-protection-controller', 'persistentvolume-protection-controller']
@@ -56,6 +57,18 @@ test('persistentVolumeBinder binds the smallest volume that is large enough, eac
   assert.equal((await claimOf(cluster, 'c')).status?.phase, 'Pending')
   await addVolume(cluster, 'late', '2Gi')
   assert.equal((await bound(cluster, 'c')).spec?.volumeName, 'late')
+})
+
+test('persistentVolumeBinder tries what fails again every fifteen seconds at least', async (t) => {
+  const cluster = await startTestCluster(t, { only })
+  await addVolume(cluster, 'v', '1Gi')
+  await cluster.eventually(async () => (await phaseOf(cluster, 'v')) === 'Available')
+  await forbid(cluster, { operation: 'UPDATE', group: '', resource: 'persistentvolumes' })
+  await addClaim(cluster, 'a', '1Gi')
+  await cluster.advance(1_800_000)
+  await cluster.client.delete(ValidatingAdmissionPolicyBinding, { name: 'forbidden' })
+  await cluster.advance(16_000)
+  assert.equal((await claimOf(cluster, 'a')).status?.phase, 'Bound')
 })
 
 test('persistentVolumeBinder releases the volume of a deleted claim and keeps it', async (t) => {

@@ -29,6 +29,7 @@ export function persistentVolumeBinder(): Controller {
     component: 'persistentvolume-controller',
     // One at a time: two claims must not reach for the same volume.
     workers: 1,
+    retryMs: { most: RESYNC_MS },
     triggers: [
       itself(PersistentVolumeClaim),
       itself(PersistentVolume),
