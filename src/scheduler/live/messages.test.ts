@@ -63,6 +63,7 @@ const limitOf = (count: number) => (client: Client) =>
     spec: { drivers: [{ name: 'csi.example.com', nodeID: 'a', allocatable: { count } }] },
   })
 const csi = { hostPath: undefined, csi: { driver: 'csi.example.com', volumeHandle: 'h' } }
+const ebs = { hostPath: undefined, awsElasticBlockStore: { volumeID: 'vol-1' } }
 
 const LATER = { storageClassName: 'later' }
 const one = { cpu: '1' }
@@ -200,6 +201,12 @@ const cases: Record<string, Case> = {
     objects: [claim('x', boundTo('v')), volume('v', onNode('b'))],
     pod: mounting('x'),
     says: `0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, 1 node(s) were unschedulable.${helpless(2)}`,
+  },
+  'VolumeBinding of an in-tree volume where its driver is not': {
+    nodes: { a: { labels: { 'topology.kubernetes.io/zone': 'x' } } },
+    objects: [claim('x', boundTo('v')), volume('v', ebs, { 'topology.kubernetes.io/zone': 'x' })],
+    pod: mounting('x'),
+    says: `0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity.${helpless(1)}`,
   },
   'VolumeBinding of a volume elsewhere and another nowhere': {
     objects: [claim('x', boundTo('v')), volume('v', onNode('b')), storageClass('kubernetes.io/no-provisioner'), claim('y', LATER)],

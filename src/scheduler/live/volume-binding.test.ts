@@ -139,3 +139,29 @@ test('scheduler lets the volume go of a pod that is deleted while it waits', asy
   await clock.advance(700_000)
   assert.deepEqual(await eventsOf('p'), [])
 })
+
+test('scheduler places a pod with a volume of an in-tree type where the driver that took over can reach it', async (t) => {
+  const { client, createNode, createPod, eventually, bound } = await startCluster(t)
+  await createNode('a', { labels: { 'topology.kubernetes.io/zone': 'x' } })
+  await createNode('b', { labels: { 'topology.ebs.csi.aws.com/zone': 'x' } })
+  const inZone = [{ key: 'topology.kubernetes.io/zone', operator: 'In', values: ['x'] }]
+  await client.create(PersistentVolume, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'v' },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      capacity: { storage: '1Gi' },
+      awsElasticBlockStore: { volumeID: 'vol-1' },
+      nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: inZone }] } },
+    },
+  })
+  await client.create(PersistentVolumeClaim, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', namespace: 'default', annotations: COMPLETED },
+    spec: { storageClassName: '', volumeName: 'v', accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+  })
+  await createPod('p', mounting('data'))
+  assert.equal(await eventually(() => bound('p')), 'b')
+})

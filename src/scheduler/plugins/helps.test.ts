@@ -137,6 +137,13 @@ const cases: [Plugin, title: string, PodShape, ClusterChange, boolean][] = [
   [VolumeRestrictions, 'a pod gone that had its claim', mounting('mine'), gone(mounting('mine')), true],
   [VolumeRestrictions, 'a pod gone that had another', mounting('mine'), gone(mounting('other')), false],
   [NodeVolumeLimits, 'a pod gone that had any volume', mounting('mine'), gone(mounting('other')), true],
+  [
+    NodeVolumeLimits,
+    'a pod gone that had one of an in-tree type',
+    mounting('mine'),
+    gone({ volumes: [{ name: 'v', cinder: { volumeID: 'c' } }] }),
+    true,
+  ],
   [NodeVolumeLimits, 'a pod gone that had none', mounting('mine'), gone({}), false],
   [dynamicResources(), 'its claim', claiming, appeared(resourceClaim('mine')), true],
   [dynamicResources(), 'the claim of another', claiming, appeared(resourceClaim('other')), false],

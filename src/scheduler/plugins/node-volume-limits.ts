@@ -5,7 +5,8 @@ import type { Cluster } from '#scheduler/cluster.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { Plugin } from '#scheduler/plugin.ts'
 import { csiVolume, csiVolumesOf } from '#scheduler/volumes/csi-volumes.ts'
-import { mayConcern, podClaims } from '#scheduler/volumes/pod-claims.ts'
+import { mayAttach } from '#scheduler/volumes/in-tree.ts'
+import { mayConcern } from '#scheduler/volumes/pod-claims.ts'
 
 const REFUSAL = { reasons: ['node(s) exceed max volume count'] }
 const KINDS = new Set(['CSINode', 'PersistentVolumeClaim'])
@@ -13,7 +14,6 @@ const KINDS = new Set(['CSINode', 'PersistentVolumeClaim'])
 export const NodeVolumeLimits: Plugin = {
   name: 'NodeVolumeLimits',
   filter({ pod }, cluster) {
-    if (podClaims(pod).length === 0) return undefined
     const wanted = csiVolumesOf(pod, cluster.objects)
     if (wanted.size === 0) return undefined
     return {
@@ -31,9 +31,9 @@ export const NodeVolumeLimits: Plugin = {
       },
     }
   },
-  local: ({ pod }) => (podClaims(pod).length ? undefined : ''),
+  local: ({ pod }) => (mayAttach(pod) ? undefined : ''),
   helps(change, { pod }) {
-    if (change.type === 'pod gone') return podClaims(change.pod).length > 0
+    if (change.type === 'pod gone') return mayAttach(change.pod)
     if (change.type !== 'object') return false
     if (change.kind === 'VolumeAttachment') return change.action === 'Delete'
     return KINDS.has(change.kind) && mayConcern(change, pod)

@@ -7,7 +7,7 @@ import { seededRandom } from '#lib/random.ts'
 import { NominatedPods } from '#scheduler/nominations.ts'
 import { podInfoOf } from '#scheduler/pod-info.ts'
 import { preempt } from '#scheduler/preemption.ts'
-import { claimOf, clusterOf, mounting, nodeOf, objectsFrom, outcome, place, podOf, volumeOf } from '#scheduler/testing.ts'
+import { claimOf, clusterOf, mounting, nodeOf, objectsFrom, outcome, place, podOf, type PodShape, volumeOf } from '#scheduler/testing.ts'
 
 const on = (node: string, pod: Pod): Pod => ({ ...pod, spec: { ...pod.spec!, nodeName: node } })
 const bound = (name: string) => claimOf(name, { volumeName: `pv-${name}` })
@@ -60,6 +60,53 @@ test('NodeVolumeLimits counts a claim with the driver that will make its volume'
   cluster.objects = objectsFrom([limits('a', 0), storageClass, claimOf('x', { storageClassName: 'slow' })])
   assert.equal(outcome(podOf('p', mounting('x')), cluster), TOO_MANY)
 })
+
+const ebs = (volumeID: string) => ({ awsElasticBlockStore: { volumeID } })
+const EBS = 'ebs.csi.aws.com'
+const inTree: [title: string, KubeObject[], pod: PodShape, there: PodShape[], expected: string][] = [
+  ['counts volumes of in-tree types with the driver that took over', [], mounting('x'), [mounting('y')], TOO_MANY],
+  [
+    'counts them with those of the driver itself',
+    [volumeOf('pv-y', { csi: { driver: EBS, volumeHandle: 'vol-x' } })],
+    mounting('x'),
+    [mounting('y')],
+    'a',
+  ],
+  ['counts those of pods', [], { volumes: [{ name: 'v', ...ebs('vol-1') }] }, [mounting('y')], TOO_MANY],
+  ['counts those of pods there', [], mounting('x'), [{ volumes: [{ name: 'v', ...ebs('vol-1') }] }], TOO_MANY],
+  ['counts those of pods and of claims as one', [], mounting('x'), [{ volumes: [{ name: 'v', ...ebs('aws://z/vol-x') }] }], 'a'],
+  [
+    'counts a claim whose plugin was to make its volume',
+    [claimOf('x', { storageClassName: 'slow' })],
+    mounting('x'),
+    [mounting('y')],
+    TOO_MANY,
+  ],
+  [
+    'knows no limits of drivers that upstream forgot',
+    [limits('a', 0, 'file.csi.azure.com'), volumeOf('pv-x', { azureFile: { secretName: 's', shareName: 's', secretNamespace: 'n' } })],
+    mounting('x'),
+    [],
+    'a',
+  ],
+]
+for (const [title, others, pod, there, expected] of inTree) {
+  test(`NodeVolumeLimits ${title}`, () => {
+    const cluster = clusterOf(
+      [nodeOf('a')],
+      there.map((shape, i) => on('a', podOf(`there-${i}`, shape))),
+    )
+    const storageClass = {
+      kind: 'StorageClass',
+      apiVersion: 'storage.k8s.io/v1',
+      metadata: { name: 'slow' },
+      provisioner: 'kubernetes.io/aws-ebs',
+    } as KubeObject
+    const volumes = ['x', 'y'].flatMap((name) => [bound(name), volumeOf(`pv-${name}`, ebs(`vol-${name}`))])
+    cluster.objects = objectsFrom([...others, limits('a', 1, EBS), storageClass, ...volumes])
+    assert.equal(outcome(podOf('p', pod), cluster), expected)
+  })
+}
 
 const ZONE = 'topology.kubernetes.io/zone'
 const zones: [title: string, volume: Record<string, string>, node: Record<string, string>, expected: string][] = [

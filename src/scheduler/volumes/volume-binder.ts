@@ -18,6 +18,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { PodRefusal, Refusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
+import { asDriverKnows } from './in-tree.ts'
 import { isReachable, suitableVolume } from './matching.ts'
 import { podClaims } from './pod-claims.ts'
 
@@ -77,7 +78,7 @@ export class VolumeBinder {
     const reasons: string[] = []
     for (const claim of bound) {
       const volume = this.#options.informers.of(PersistentVolume).get({ name: claim.spec?.volumeName ?? '' })
-      if (volume && isReachable(volume, node)) continue
+      if (volume && isReachable(asDriverKnows(volume), node)) continue
       reasons.push(volume ? UNREACHABLE : VANISHED)
       break
     }
@@ -194,7 +195,8 @@ export class VolumeBinder {
     const node = informers.of(Node).get({ name: nodeName })
     if (!node) throw new Error(`failed to get node ${JSON.stringify(nodeName)}: node ${JSON.stringify(nodeName)} not found`)
     const what = chosen ? 'binding' : 'provisioning pvc'
-    const reachable = ({ metadata: { name = '' } = {}, spec }: PersistentVolume) => {
+    const reachable = (volume: PersistentVolume) => {
+      const { metadata: { name = '' } = {}, spec } = asDriverKnows(volume)
       const required = spec?.nodeAffinity?.required
       if (!required || matchesNodeSelector(required, { name: nodeName, labels: node.metadata?.labels ?? {} })) return
       throw new Error(
