@@ -34,7 +34,7 @@ for (const [plugin, driver, source, handle] of handles)
   test(`translated names ${JSON.stringify(source)} as ${driver} does`, () => {
     const own = volume(source)
     assert.equal(driverOf(plugin), driver)
-    assert.equal(pluginOf(own), plugin)
+    assert.equal(pluginOf(own.spec), plugin)
     const { spec } = translated(own)
     assert.deepEqual([spec?.csi?.driver, spec?.csi?.volumeHandle], [driver, handle])
     for (const key of Object.keys(source)) assert.ok(!Object.hasOwn(spec!, key))
@@ -46,7 +46,7 @@ test('translated leaves alone what no driver has taken over, or can make out', (
   const regions = volume({ gcePersistentDisk: { pdName: 'd' } }, { [GA]: 'a-b-c__x-y-z' })
   for (const own of [volume({ hostPath: { path: '/a' } }), volume(odd), unclaimed, regions]) assert.equal(translated(own), own)
   assert.equal(driverOf('kubernetes.io/rbd'), undefined)
-  assert.equal(pluginOf(volume({ hostPath: { path: '/a' } })), undefined)
+  assert.equal(pluginOf({ hostPath: { path: '/a' } }), undefined)
 })
 
 const disks: [labels: Record<string, string>, handle: string][] = [

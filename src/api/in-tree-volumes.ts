@@ -1,6 +1,7 @@
 // Volumes that Kubernetes once attached and mounted itself, as the CSI drivers know them that took over. Upstream acts on the translation wherever it acts
 // on such a volume, and so do we; stored objects stay as they are. Classes are not translated: what they ask for is for the driver's provisioner.
 import type {
+  CSINode,
   AzureFilePersistentVolumeSource,
   CSIPersistentVolumeSource,
   PersistentVolume,
@@ -8,7 +9,7 @@ import type {
   Volume,
   VolumeNodeAffinity,
 } from './generated/types.ts'
-import { OLD_REGION_LABEL, OLD_ZONE_LABEL, REGION_LABEL, ZONE_LABEL } from './well-known.ts'
+import { MIGRATED_PLUGINS_ANNOTATION, OLD_REGION_LABEL, OLD_ZONE_LABEL, REGION_LABEL, ZONE_LABEL } from './well-known.ts'
 
 type Key = keyof PersistentVolumeSpec & keyof Volume
 type Source<K extends Key> = NonNullable<PersistentVolumeSpec[K]>
@@ -126,8 +127,15 @@ export function isSuccessor(driver: string): boolean {
 }
 
 /** Of the in-tree plugin whose volume it is, if a driver has taken over. */
-export function pluginOf(volume: PersistentVolume): string | undefined {
-  return find(volume.spec)?.successor.plugin
+export function pluginOf(volume: PersistentVolumeSpec | Volume | undefined): string | undefined {
+  return find(volume)?.successor.plugin
+}
+
+/** All that drivers took over from, as nodes tell it. */
+export const MIGRATED_PLUGINS = [...DRIVERS.keys()].sort().join()
+
+export function isMigratedOn(csiNode: CSINode | undefined, plugin: string): boolean {
+  return csiNode?.metadata?.annotations?.[MIGRATED_PLUGINS_ANNOTATION]?.split(',').includes(plugin) ?? false
 }
 
 /** The same where there is nothing to translate, or no way to. */

@@ -41,6 +41,8 @@ export const DEFAULT_INGRESS_CLASS_ANNOTATION = 'ingressclass.kubernetes.io/is-d
 export const BIND_COMPLETED_ANNOTATION = 'pv.kubernetes.io/bind-completed'
 export const BOUND_BY_CONTROLLER_ANNOTATION = 'pv.kubernetes.io/bound-by-controller'
 export const SELECTED_NODE_ANNOTATION = 'volume.kubernetes.io/selected-node'
+/** Of a CSINode: of which in-tree plugins the node leaves the volumes to drivers. */
+export const MIGRATED_PLUGINS_ANNOTATION = 'storage.alpha.kubernetes.io/migrated-plugins'
 /** Where the class of a claim stood before there was a field for it. */
 export const STORAGE_CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class'
 /** One of them is enough. */

@@ -37,7 +37,7 @@ export function volumeExpander(): Controller {
       const before = told.get(keyText(key))
       const remember = () => void told.set(keyText(key), { uid, wanted: wanted! })
       if (before?.uid === uid && quantityOf(wanted).compare(quantityOf(before.wanted)) <= 0) return remember()
-      const plugin = pluginOf(volume)
+      const plugin = pluginOf(volume.spec)
       const text = plugin
         ? `CSI migration enabled for ${plugin}; waiting for external resizer to expand the pvc`
         : 'waiting for an external controller to expand this PVC'

@@ -59,7 +59,7 @@ const limitOf = (count: number) => (client: Client) =>
   client.create(CSINode, {
     apiVersion: 'storage.k8s.io/v1',
     kind: 'CSINode',
-    metadata: { name: 'a' },
+    metadata: { name: 'a', annotations: { 'storage.alpha.kubernetes.io/migrated-plugins': 'kubernetes.io/aws-ebs' } },
     spec: { drivers: [{ name: 'csi.example.com', nodeID: 'a', allocatable: { count } }] },
   })
 const csi = { hostPath: undefined, csi: { driver: 'csi.example.com', volumeHandle: 'h' } }
@@ -204,7 +204,7 @@ const cases: Record<string, Case> = {
   },
   'VolumeBinding of an in-tree volume where its driver is not': {
     nodes: { a: { labels: { 'topology.kubernetes.io/zone': 'x' } } },
-    objects: [claim('x', boundTo('v')), volume('v', ebs, { 'topology.kubernetes.io/zone': 'x' })],
+    objects: [limitOf(1), claim('x', boundTo('v')), volume('v', ebs, { 'topology.kubernetes.io/zone': 'x' })],
     pod: mounting('x'),
     says: `0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity.${helpless(1)}`,
   },

@@ -4,6 +4,7 @@ import { Node } from '#api/kinds/core/node.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
+import { CSINode } from '#api/kinds/storage/csi-node.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { parseSchedulerConfiguration } from '#scheduler/configuration/configuration.ts'
 import { mounting } from '#scheduler/testing.ts'
@@ -140,28 +141,39 @@ test('scheduler lets the volume go of a pod that is deleted while it waits', asy
   assert.deepEqual(await eventsOf('p'), [])
 })
 
-test('scheduler places a pod with a volume of an in-tree type where the driver that took over can reach it', async (t) => {
-  const { client, createNode, createPod, eventually, bound } = await startCluster(t)
-  await createNode('a', { labels: { 'topology.kubernetes.io/zone': 'x' } })
-  await createNode('b', { labels: { 'topology.ebs.csi.aws.com/zone': 'x' } })
-  const inZone = [{ key: 'topology.kubernetes.io/zone', operator: 'In', values: ['x'] }]
-  await client.create(PersistentVolume, {
-    apiVersion: 'v1',
-    kind: 'PersistentVolume',
-    metadata: { name: 'v' },
-    spec: {
-      accessModes: ['ReadWriteOnce'],
-      capacity: { storage: '1Gi' },
-      awsElasticBlockStore: { volumeID: 'vol-1' },
-      nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: inZone }] } },
-    },
+for (const [plugins, expected] of [
+  ['kubernetes.io/aws-ebs', 'b'],
+  ['kubernetes.io/cinder', 'a'],
+] as const)
+  test(`scheduler places a pod with an EBS volume on ${expected} where drivers took over from ${plugins}`, async (t) => {
+    const { client, createNode, createPod, eventually, bound } = await startCluster(t)
+    await createNode('a', { labels: { 'topology.kubernetes.io/zone': 'x' } })
+    await createNode('b', { labels: { 'topology.ebs.csi.aws.com/zone': 'x' } })
+    for (const name of ['a', 'b'])
+      await client.create(CSINode, {
+        apiVersion: 'storage.k8s.io/v1',
+        kind: 'CSINode',
+        metadata: { name, annotations: { 'storage.alpha.kubernetes.io/migrated-plugins': plugins } },
+        spec: { drivers: [] },
+      })
+    const inZone = [{ key: 'topology.kubernetes.io/zone', operator: 'In', values: ['x'] }]
+    await client.create(PersistentVolume, {
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name: 'v' },
+      spec: {
+        accessModes: ['ReadWriteOnce'],
+        capacity: { storage: '1Gi' },
+        awsElasticBlockStore: { volumeID: 'vol-1' },
+        nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: inZone }] } },
+      },
+    })
+    await client.create(PersistentVolumeClaim, {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'data', namespace: 'default', annotations: COMPLETED },
+      spec: { storageClassName: '', volumeName: 'v', accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+    })
+    await createPod('p', mounting('data'))
+    assert.equal(await eventually(() => bound('p')), expected)
   })
-  await client.create(PersistentVolumeClaim, {
-    apiVersion: 'v1',
-    kind: 'PersistentVolumeClaim',
-    metadata: { name: 'data', namespace: 'default', annotations: COMPLETED },
-    spec: { storageClassName: '', volumeName: 'v', accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
-  })
-  await createPod('p', mounting('data'))
-  assert.equal(await eventually(() => bound('p')), 'b')
-})

@@ -4,8 +4,8 @@ import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { Plugin } from '#scheduler/plugin.ts'
-import { csiVolume, csiVolumesOf } from '#scheduler/volumes/csi-volumes.ts'
-import { mayAttach } from '#scheduler/volumes/in-tree.ts'
+import { csiVolume, csiVolumesOf, type CsiVolume, type CsiVolumes } from '#scheduler/volumes/csi-volumes.ts'
+import { isDriversOn, mayAttach } from '#scheduler/volumes/in-tree.ts'
 import { mayConcern } from '#scheduler/volumes/pod-claims.ts'
 
 const REFUSAL = { reasons: ['node(s) exceed max volume count'] }
@@ -18,14 +18,16 @@ export const NodeVolumeLimits: Plugin = {
     if (wanted.size === 0) return undefined
     return {
       check(node) {
-        const limits = limitsOf(node.name, cluster)
+        const csiNode = cluster.objects.get(CSINode, { name: node.name })
+        const limits = limitsOf(csiNode)
         if (limits.size === 0) return undefined
         const attached = attachedTo(node, cluster)
         const counts = new Map<string, number>()
-        for (const [volume, driver] of [...attached, ...[...wanted].filter(([name]) => !attached.has(name))]) {
+        for (const [name, { driver, plugin }] of [...attached, ...[...wanted].filter(([one]) => !attached.has(one))]) {
+          if (plugin && !isDriversOn(csiNode, plugin)) continue
           const count = (counts.get(driver) ?? 0) + 1
           counts.set(driver, count)
-          if (!attached.has(volume) && count > (limits.get(driver) ?? Infinity)) return REFUSAL
+          if (!attached.has(name) && count > (limits.get(driver) ?? Infinity)) return REFUSAL
         }
         return undefined
       },
@@ -40,21 +42,21 @@ export const NodeVolumeLimits: Plugin = {
   },
 }
 
-function limitsOf(name: string, { objects }: Cluster): ReadonlyMap<string, number> {
+function limitsOf(csiNode: CSINode | undefined): ReadonlyMap<string, number> {
   const limits = new Map<string, number>()
-  for (const { name: driver, allocatable } of objects.get(CSINode, { name })?.spec?.drivers ?? [])
+  for (const { name: driver, allocatable } of csiNode?.spec?.drivers ?? [])
     if (allocatable?.count !== undefined) limits.set(driver, allocatable.count)
   return limits
 }
 
 /** By the pods there, and by attachments that outlived their pods. */
-function attachedTo(node: NodeInfo, { objects }: Cluster): Map<string, string> {
-  const attached = new Map<string, string>()
-  for (const { pod } of node.pods.values()) for (const [name, driver] of csiVolumesOf(pod, objects)) attached.set(name, driver)
+function attachedTo(node: NodeInfo, { objects }: Cluster): CsiVolumes {
+  const attached = new Map<string, CsiVolume>()
+  for (const { pod } of node.pods.values()) for (const [name, volume] of csiVolumesOf(pod, objects)) attached.set(name, volume)
   for (const { spec } of objects.list(VolumeAttachment)) {
     if (spec?.nodeName !== node.name || !spec.source.persistentVolumeName) continue
     const volume = csiVolume(spec.source.persistentVolumeName, objects)
-    if (volume) attached.set(volume.name, volume.driver)
+    if (volume) attached.set(...volume)
   }
   return attached
 }

@@ -12,11 +12,11 @@ import { claimOf, clusterOf, mounting, nodeOf, objectsFrom, outcome, place, podO
 const on = (node: string, pod: Pod): Pod => ({ ...pod, spec: { ...pod.spec!, nodeName: node } })
 const bound = (name: string) => claimOf(name, { volumeName: `pv-${name}` })
 const csi = (name: string, driver = 'csi.example.com') => volumeOf(`pv-${name}`, { csi: { driver, volumeHandle: name } })
-const limits = (node: string, count: number, driver = 'csi.example.com') =>
+const limits = (node: string, count: number, driver = 'csi.example.com', plugins = '') =>
   ({
     kind: 'CSINode',
     apiVersion: 'storage.k8s.io/v1',
-    metadata: { name: node },
+    metadata: { name: node, annotations: { 'storage.alpha.kubernetes.io/migrated-plugins': plugins } },
     spec: { drivers: [{ name: driver, nodeID: node, allocatable: { count } }] },
   }) as KubeObject
 const attached = (node: string, volume: string) =>
@@ -82,9 +82,13 @@ const inTree: [title: string, KubeObject[], pod: PodShape, there: PodShape[], ex
     [mounting('y')],
     TOO_MANY,
   ],
+  ['leaves them alone on a node that does not say so', [limits('a', 1, EBS, 'kubernetes.io/cinder')], mounting('x'), [mounting('y')], 'a'],
   [
     'knows no limits of drivers that upstream forgot',
-    [limits('a', 0, 'file.csi.azure.com'), volumeOf('pv-x', { azureFile: { secretName: 's', shareName: 's', secretNamespace: 'n' } })],
+    [
+      limits('a', 0, 'file.csi.azure.com', 'kubernetes.io/azure-file'),
+      volumeOf('pv-x', { azureFile: { secretName: 's', shareName: 's', secretNamespace: 'n' } }),
+    ],
     mounting('x'),
     [],
     'a',
@@ -103,7 +107,7 @@ for (const [title, others, pod, there, expected] of inTree) {
       provisioner: 'kubernetes.io/aws-ebs',
     } as KubeObject
     const volumes = ['x', 'y'].flatMap((name) => [bound(name), volumeOf(`pv-${name}`, ebs(`vol-${name}`))])
-    cluster.objects = objectsFrom([...others, limits('a', 1, EBS), storageClass, ...volumes])
+    cluster.objects = objectsFrom([...others, limits('a', 1, EBS, 'kubernetes.io/cinder,kubernetes.io/aws-ebs'), storageClass, ...volumes])
     assert.equal(outcome(podOf('p', pod), cluster), expected)
   })
 }

@@ -1,51 +1,53 @@
 // Volumes of a pod as CSI drivers count them: driver and handle name one volume, however many pods mount it.
-import { driverOf } from '#api/in-tree-volumes.ts'
+import { driverOf, pluginOf, translated, translatedInline } from '#api/in-tree-volumes.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { storageClassOf } from '#api/volume-claims.ts'
 import type { Objects } from '#scheduler/objects.ts'
-import { asDriverKnows, inlineVolumes } from './in-tree.ts'
 import { podClaims } from './pod-claims.ts'
 
-/** Unique name of a volume -> its driver. */
-export type CsiVolumes = ReadonlyMap<string, string>
+export interface CsiVolume {
+  driver: string
+  /** Of an in-tree plugin: the driver's only where a node leaves it to the driver. */
+  plugin?: string
+}
+
+/** By unique name. */
+export type CsiVolumes = ReadonlyMap<string, CsiVolume>
 
 export function csiVolumesOf(pod: Pod, objects: Objects): CsiVolumes {
-  const volumes = new Map<string, string>()
+  const volumes: (Named | undefined)[] = []
   const namespace = pod.metadata?.namespace ?? ''
   for (const { name } of podClaims(pod)) {
     const claim = objects.get(PersistentVolumeClaim, { namespace, name })
     if (!claim) continue
     const { volumeName } = claim.spec ?? {}
-    const volume = volumeName ? csiVolume(volumeName, objects) : unprovisioned(claim, objects)
-    if (volume) volumes.set(volume.name, volume.driver)
+    volumes.push(volumeName ? csiVolume(volumeName, objects) : unprovisioned(claim, objects))
   }
-  for (const volume of inlineVolumes(pod)) {
-    const { name, driver } = named(volume)!
-    volumes.set(name, driver)
-  }
-  return volumes
+  for (const volume of pod.spec?.volumes ?? []) volumes.push(named(translatedInline(volume, namespace), pluginOf(volume)))
+  return new Map(volumes.filter((volume) => volume !== undefined))
 }
 
-interface CsiVolume {
-  name: string
-  driver: string
-}
+type Named = [name: string, CsiVolume]
 
-export function csiVolume(name: string, objects: Objects): CsiVolume | undefined {
+export function csiVolume(name: string, objects: Objects): Named | undefined {
   const volume = objects.get(PersistentVolume, { name })
-  return volume && named(asDriverKnows(volume))
+  return volume && named(translated(volume), pluginOf(volume.spec))
 }
 
-function named({ spec }: PersistentVolume): CsiVolume | undefined {
-  return spec?.csi && { name: `${spec.csi.driver}/${spec.csi.volumeHandle}`, driver: spec.csi.driver }
+function named(volume: PersistentVolume | undefined, plugin: string | undefined): Named | undefined {
+  const csi = volume?.spec?.csi
+  return csi && [`${csi.driver}/${csi.volumeHandle}`, { driver: csi.driver, ...(plugin ? { plugin } : {}) }]
 }
 
 /** A volume yet to be made counts with the driver that will make it. */
-function unprovisioned(claim: PersistentVolumeClaim, objects: Objects): CsiVolume | undefined {
+function unprovisioned(claim: PersistentVolumeClaim, objects: Objects): Named | undefined {
   const provisioner = objects.get(StorageClass, { name: storageClassOf(claim) ?? '' })?.provisioner
-  const driver = provisioner && (driverOf(provisioner) ?? provisioner)
-  return driver ? { name: `${driver}/claim ${claim.metadata?.namespace}/${claim.metadata?.name}`, driver } : undefined
+  if (!provisioner) return undefined
+  const successor = driverOf(provisioner)
+  const driver = successor ?? provisioner
+  const name = `${driver}/claim ${claim.metadata?.namespace}/${claim.metadata?.name}`
+  return [name, { driver, ...(successor ? { plugin: provisioner } : {}) }]
 }

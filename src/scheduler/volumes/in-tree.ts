@@ -1,25 +1,24 @@
-// Volumes of in-tree types as the scheduler takes them: for those of the CSI drivers that took over. Upstream's scheduler never heard of that for two
-// types; volumes of theirs are nobody's, and stay where they say themselves.
+// Volumes of in-tree types as the scheduler takes them: for those of the CSI drivers that took over, on nodes that say so.
+import type { CSINode } from '#api/kinds/storage/csi-node.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import type { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
-import type { Volume } from '#api/generated/types.ts'
-import { translated, translatedInline } from '#api/in-tree-volumes.ts'
+import { isMigratedOn, pluginOf, translated } from '#api/in-tree-volumes.ts'
 import { podClaims } from './pod-claims.ts'
 
-export function asDriverKnows(volume: PersistentVolume): PersistentVolume {
-  return volume.spec && isForgotten(volume.spec) ? volume : translated(volume)
+/** Upstream's scheduler never heard that drivers took over from those. */
+const FORGOTTEN = new Set(['kubernetes.io/azure-file', 'kubernetes.io/vsphere-volume'])
+
+export function isDriversOn(csiNode: CSINode | undefined, plugin: string): boolean {
+  return !FORGOTTEN.has(plugin) && isMigratedOn(csiNode, plugin)
 }
 
-/** Those that the pod names itself. */
-export function inlineVolumes({ metadata, spec }: Pod): PersistentVolume[] {
-  return (spec?.volumes ?? []).flatMap((volume) => (isForgotten(volume) ? [] : (translatedInline(volume, metadata?.namespace ?? '') ?? [])))
+/** The same where the node does not leave it to a driver. */
+export function asKnownOn(csiNode: CSINode | undefined, volume: PersistentVolume): PersistentVolume {
+  const plugin = pluginOf(volume.spec)
+  return plugin && isDriversOn(csiNode, plugin) ? translated(volume) : volume
 }
 
 /** Whether it may bring volumes that a driver attaches. */
 export function mayAttach(pod: Pod): boolean {
-  return podClaims(pod).length > 0 || inlineVolumes(pod).length > 0
-}
-
-function isForgotten({ azureFile, vsphereVolume }: Pick<Volume, 'azureFile' | 'vsphereVolume'>): boolean {
-  return azureFile !== undefined || vsphereVolume !== undefined
+  return podClaims(pod).length > 0 || (pod.spec?.volumes ?? []).some((volume) => pluginOf(volume))
 }

@@ -3,6 +3,7 @@ import { PersistentVolume } from '#api/kinds/core/persistent-volume.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
+import { CSINode } from '#api/kinds/storage/csi-node.ts'
 import { CSIStorageCapacity } from '#api/kinds/storage/csi-storage-capacity.ts'
 import { StorageClass } from '#api/kinds/storage/storage-class.ts'
 import { matchesLabels, selectorOf } from '#api/label-selector.ts'
@@ -18,7 +19,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { NodeInfo } from '#scheduler/node-info.ts'
 import type { PodRefusal, Refusal } from '#scheduler/plugin.ts'
 import type { PodInfo } from '#scheduler/pod-info.ts'
-import { asDriverKnows } from './in-tree.ts'
+import { asKnownOn } from './in-tree.ts'
 import { isReachable, suitableVolume } from './matching.ts'
 import { podClaims } from './pod-claims.ts'
 
@@ -78,7 +79,7 @@ export class VolumeBinder {
     const reasons: string[] = []
     for (const claim of bound) {
       const volume = this.#options.informers.of(PersistentVolume).get({ name: claim.spec?.volumeName ?? '' })
-      if (volume && isReachable(asDriverKnows(volume), node)) continue
+      if (volume && isReachable(this.#asKnownOn(node.name, volume), node)) continue
       reasons.push(volume ? UNREACHABLE : VANISHED)
       break
     }
@@ -113,6 +114,10 @@ export class VolumeBinder {
     } catch (error) {
       throw new Error(`binding volumes: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     }
+  }
+
+  #asKnownOn(name: string, volume: PersistentVolume): PersistentVolume {
+    return asKnownOn(this.#options.informers.of(CSINode).get({ name }), volume)
   }
 
   #waitsForConsumer(claim: PersistentVolumeClaim): boolean {
@@ -196,7 +201,7 @@ export class VolumeBinder {
     if (!node) throw new Error(`failed to get node ${JSON.stringify(nodeName)}: node ${JSON.stringify(nodeName)} not found`)
     const what = chosen ? 'binding' : 'provisioning pvc'
     const reachable = (volume: PersistentVolume) => {
-      const { metadata: { name = '' } = {}, spec } = asDriverKnows(volume)
+      const { metadata: { name = '' } = {}, spec } = this.#asKnownOn(nodeName, volume)
       const required = spec?.nodeAffinity?.required
       if (!required || matchesNodeSelector(required, { name: nodeName, labels: node.metadata?.labels ?? {} })) return
       throw new Error(
