@@ -1,6 +1,7 @@
 // A whole cluster on virtual time whose parts can be stopped, started and cut off one by one. Everything random comes from one seed: the same
 // seed gives the same run, faults included.
 import { generateKeyPairSync } from 'node:crypto'
+import { StatusError } from '#api/status.ts'
 import type { Client, UserInfo } from '#client/client.ts'
 import { createLogger } from '#lib/log.ts'
 import { orAborted } from '#lib/or-aborted.ts'
@@ -22,7 +23,7 @@ const MOST_REQUESTS = 5000
 export const START_MS = Date.UTC(2026, 0, 1)
 const ADMIN: UserInfo = { username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] }
 /** One for all: where it was thrown says nothing, and finding out costs more than the request. */
-const REFUSED = new Error('simulated: connection refused')
+const REFUSED = new StatusError('ServiceUnavailable', 'simulated: connection refused')
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const none = { certificate: '', key: '' }
 /** Nobody connects: what is random in certificates would differ from run to run. */
@@ -112,7 +113,7 @@ export class World implements AsyncDisposable {
     const running = this.#running.get(part)
     if (!running) return
     this.#running.delete(part)
-    if (part === 'server') this.#serving.abort(new Error('simulated: the connection broke off'))
+    if (part === 'server') this.#serving.abort(new StatusError('ServiceUnavailable', 'simulated: the connection broke off'))
     await this.#moving(`the end of ${part}`, running[Symbol.asyncDispose]())
   }
 
