@@ -127,7 +127,7 @@ test('createControllerService gives a key up after so many retries, until someth
     retries: 3,
     async reconcile(_, context) {
       times.push(context.clock.monotonic())
-      throw new Error('no')
+      throw new StatusError('Forbidden', 'no')
     },
   })
   const passes = () => times.splice(0).map((time, _, all) => time - all[0]!)
@@ -142,7 +142,8 @@ test('createControllerService gives a key up after so many retries, until someth
 })
 
 test('createControllerService gives no key up while the API server cannot answer', async (t) => {
-  for (const reason of ['ServiceUnavailable', 'InternalError', 'TooManyRequests'] as const) {
+  const reasons = ['ServiceUnavailable', 'InternalError', 'TooManyRequests'] as const
+  for (const error of [...reasons.map((reason) => new StatusError(reason, 'not now')), new Error('no space left')]) {
     const world = lagging()
     let passes = 0
     const away = { is: true }
@@ -151,7 +152,7 @@ test('createControllerService gives no key up while the API server cannot answer
       retries: 3,
       async reconcile() {
         passes++
-        if (away.is) throw new StatusError(reason, 'not now')
+        if (away.is) throw error
       },
     })
     await world.client.create(ConfigMap, named('a'))
@@ -159,8 +160,24 @@ test('createControllerService gives no key up while the API server cannot answer
     away.is = false
     const before = passes
     await clock.advance(10_000)
-    assert.equal(passes - before, 1, reason)
+    assert.equal(passes - before, 1, error.message)
   }
+})
+
+test('createControllerService counts refusals in a row alone before it gives a key up', async (t) => {
+  const world = lagging()
+  let passes = 0
+  const { clock } = await run(t, world.client, {
+    retryMs: { first: 1000, most: 4000 },
+    retries: 3,
+    async reconcile() {
+      passes++
+      if (passes < 100) throw new StatusError(passes % 4 === 0 ? 'Timeout' : 'Conflict', 'not now')
+    },
+  })
+  await world.client.create(ConfigMap, named('a'))
+  await clock.advance(HOUR_MS)
+  assert.equal(passes, 100)
 })
 
 test('createControllerService waits for its own deletions too', async (t) => {

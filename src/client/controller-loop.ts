@@ -48,6 +48,7 @@ export function createControllerService(controller: Controller, options: Control
   const queue = new WorkQueue(options.clock, { timed, ...controller.retryMs })
   const times = new WorkTimes(options.queue ?? controller.name, options)
   times.watch(queue)
+  const refusals = new Map<string, number>()
   const totals = { reconciles: 0, errors: 0 }
   return {
     name: controller.name,
@@ -77,7 +78,9 @@ export function createControllerService(controller: Controller, options: Control
       await orAborted(Promise.all(read), signal)
 
       const writes = new OwnWrites(options.client, informers)
-      const workers = Array.from({ length: controller.workers ?? 1 }, () => work(controller, context, { queue, writes, totals, times }))
+      const workers = Array.from({ length: controller.workers ?? 1 }, () =>
+        work(controller, context, { queue, writes, totals, times, refusals }),
+      )
       const running = controller.run?.(context).catch((error: unknown) => {
         if (!stop.signal.aborted) log.error('stopped running', { error })
       })
@@ -106,7 +109,15 @@ async function work(
     writes,
     totals,
     times,
-  }: { queue: WorkQueue; writes: OwnWrites; totals: { reconciles: number; errors: number }; times: WorkTimes },
+    refusals,
+  }: {
+    queue: WorkQueue
+    writes: OwnWrites
+    totals: { reconciles: number; errors: number }
+    times: WorkTimes
+    /** How often in a row the API server has refused a key. */
+    refusals: Map<string, number>
+  },
 ): Promise<void> {
   for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
     let restMs = 0
@@ -120,12 +131,16 @@ async function work(
       else queue.forget(key)
       if (result?.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs)
       restMs = result?.restMs ?? 0
+      refusals.delete(key)
     } catch (error) {
       if (!context.signal.aborted) {
         totals.errors++
-        const again = isOutage(error) || queue.failures(key) < (controller.retries ?? Infinity)
+        const refused = isRefusal(error) ? (refusals.get(key) ?? 0) + 1 : 0
+        const again = refused <= (controller.retries ?? Infinity)
         if (again) queue.addRateLimited(key)
         report(context.log, { key, error, failures: queue.failures(key), again })
+        if (again && refused > 0) refusals.set(key, refused)
+        else refusals.delete(key)
         if (!again) giveUp(key, queue, context)
       }
     } finally {
@@ -137,9 +152,9 @@ async function work(
   }
 }
 
-/** The API server cannot do now what it may do later. Upstream loses its leader's lease by that, and begins anew when it is over. */
-function isOutage(error: unknown): boolean {
-  return error instanceof StatusError && (error.code >= 500 || error.code === 429)
+/** The API server has decided. What it cannot do for the moment may well be done later: upstream begins anew then, with a lease it had lost. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof StatusError && error.code < 500 && error.code !== 429
 }
 
 function giveUp(key: string, queue: WorkQueue, { random }: ControllerContext): void {
@@ -149,6 +164,7 @@ function giveUp(key: string, queue: WorkQueue, { random }: ControllerContext): v
 
 /** Lost races are everyday life among actors; anything else is worth a line. */
 function report(log: Logger, { again, ...fields }: { key: string; error: unknown; failures: number; again: boolean }): void {
-  if (hasReason(fields.error, 'Conflict', 'AlreadyExists', 'NotFound')) log.debug('will try again', fields)
-  else log.warn(again ? 'could not reconcile' : 'could not reconcile, given up until something changes', fields)
+  if (!again) log.warn('could not reconcile, given up until something changes', fields)
+  else if (hasReason(fields.error, 'Conflict', 'AlreadyExists', 'NotFound')) log.debug('will try again', fields)
+  else log.warn('could not reconcile', fields)
 }

@@ -53,8 +53,7 @@ export interface Controller {
   workers?: number
   /** How long a key that fails waits at first, which doubles, and at most. */
   retryMs?: Partial<Retry>
-  /** How often a key that fails is tried again before it is given up, until something concerns it (default: without end). What
-   * the API server cannot do at all for the moment is never given up. */
+  /** How often a key is tried again that the API server refuses, before it is given up until something concerns it (default: without end). */
   retries?: number
   /** Does not run again for a key until the informers have seen this actor's own last write. */
   reconcile(key: ObjectKey, context: ControllerContext): Promise<void | NextPass>

@@ -6,7 +6,7 @@ import { Pod } from '#api/kinds/core/pod.ts'
 import { Service } from '#api/kinds/core/service.ts'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice.ts'
 import { keyOf, keyText, type ObjectKey, parseKeyText } from '#api/object.ts'
-import { ignoreNotFound } from '#api/status.ts'
+import { ignoreNotFound, StatusError } from '#api/status.ts'
 import { HEADLESS_LABEL, SERVICE_NAME_LABEL, SLICE_MANAGER_LABEL, ZONE_LABEL } from '#api/well-known.ts'
 import type { Controller, ControllerContext } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
@@ -73,7 +73,7 @@ export function endpointSliceController(): Controller {
       const lost = wantsUnready(service) ? [] : behind.filter((pod) => isLost(pod, context.informers))
       const pods = behind.filter((pod) => !lost.includes(pod))
       const changedAt = times.next(service, selected)
-      const failures = lost.map((pod) => new Error(lostText(service, pod)))
+      const failures: Error[] = lost.map((pod) => new StatusError('NotFound', lostText(service, pod)))
       for (const type of familiesOf(service))
         failures.push(...(await syncFamily(service, { type, pods, changedAt, told, changed, context })))
       failures.push(...(await removeForeignFamilies(service, context)))
