@@ -130,6 +130,22 @@ test('pods of ordered sets that are given another revision as they are made come
   await assertSays(cluster, 'ordered', /^PodsRefused: .* ordered-0: its labels are not those of the present revision$/)
 })
 
+test('a pod of a parallel set that is given another owner as it is made holds back no other', async (t) => {
+  const cluster = await startTestCluster(t, { only: ['statefulset-controller', 'garbage-collector-controller'], runPods: true })
+  const patch = 'op: "replace", path: "/metadata/ownerReferences/0/uid", value: "nobody"'
+  await change(cluster, { group: '', name: 'pods', where: 'object.metadata.name == "all-0"' }, patch)
+  const { client, eventually, clock } = cluster
+  const spec = { ...specOf('all'), serviceName: 'all', podManagementPolicy: 'Parallel', replicas: 2 }
+  await client.create(StatefulSet, { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: metadata('all'), spec })
+  const made = await madeMeanwhile(cluster, Pod)
+  assert.ok(made >= 6 && made <= 17, `${made} pods`)
+  const since = clock.now()
+  const { uid } = (await client.get(Pod, metadata('all-1'))).metadata!
+  await client.delete(Pod, metadata('all-1'))
+  await eventually(async () => (await client.get(Pod, metadata('all-1'))).metadata?.uid !== uid)
+  assert.ok(clock.now() - since < 2000, `${clock.now() - since} ms`)
+})
+
 test('daemons that are sent elsewhere as they are made come later each time', async (t) => {
   const cluster = await startTestCluster(t, { only: ['daemonset-controller'], runPods: true })
   await change(cluster, { group: '', name: 'pods' }, 'op: "add", path: "/spec/nodeName", value: "nowhere"')

@@ -31,7 +31,7 @@ const MEMBERS_PER_TURN = 32
 
 export function statefulSetController(): Controller {
   const pace = new FailedPodPace({ maxMs: FAILED_MAX_MS })
-  const ends = new EarlyEnds()
+  const ends = new EarlyEnds({ placeOf: ({ metadata }) => metadata?.name })
   const lost = new Repeats()
   return {
     name: 'statefulset-controller',
@@ -159,8 +159,8 @@ class Pass {
         this.#waits.push(STALE_CLAIM_MS)
         return this.#ordered ? 'wait' : 'next'
       }
-      const waitMs = this.#ends.holdBack(this.#set, this.#ordered ? 1 : (this.#set.spec?.replicas ?? 1), this.#context)
-      if (waitMs > 0) this.#waits.push(waitMs)
+      const { waitMs } = this.#ends.openPlaces(this.#set, [`${this.#set.metadata?.name}-${ordinal}`], this.#context)
+      if (waitMs !== undefined) this.#waits.push(waitMs)
       else await this.#create(ordinal)
       return this.#ordered ? 'wait' : 'next'
     }
