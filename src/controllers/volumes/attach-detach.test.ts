@@ -346,3 +346,13 @@ test('attachDetachController attaches no in-tree volumes whose driver needs it n
   await cluster.advance(5000)
   assert.deepEqual(await attachments(cluster), [])
 })
+
+test('attachDetachController attaches for pods that came before their node left that to it', async (t) => {
+  const cluster = await start(t)
+  const patch = { metadata: { annotations: Object.fromEntries(Object.keys(MANAGED).map((name) => [name, null])) } }
+  await cluster.client.patch(Node, { name: 'n1' }, { type: 'merge', patch })
+  await addPod(cluster, 'p', 'n1')
+  await none(cluster)
+  await cluster.client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { metadata: { annotations: MANAGED } } })
+  await onNode(cluster, 'n1')
+})

@@ -10,8 +10,9 @@ import { keyText, type ObjectKey } from '#api/object.ts'
 import type { Controller } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
+import { nodeNameOf } from '#controllers/pod-state.ts'
 import { setAttached } from './attached-volumes.ts'
-import { attachmentsOn, isAttachable, isMultiAttachAllowed, partsOf, volumeNameOf } from './attachments.ts'
+import { attachmentsOn, isAttachable, isManaged, isMultiAttachAllowed, partsOf, volumeNameOf } from './attachments.ts'
 import { type Place, quoted, underWayMs, VolumePlaces, type WantedPlace } from './volume-places.ts'
 import { claimsOf, inlineVolumes, inlineVolumesOf } from './wanted-volumes.ts'
 
@@ -28,9 +29,13 @@ export function attachDetachController(detaching: Set<string>): Controller {
       mapped(VolumeAttachment, (attachment, informers) => keys(places.volumeNameOf(attachment, informers))),
       mapped(Pod, (pod, informers) => (pod.spec?.nodeName && pod.spec.volumes ? volumesOf(pod, informers) : [])),
       mapped(PersistentVolumeClaim, ({ spec }, informers) => volumeKeys(spec?.volumeName, informers)),
-      mapped(Node, ({ metadata }, informers) =>
-        attachmentsOn(metadata?.name ?? '', informers).flatMap((attachment) => keys(places.volumeNameOf(attachment, informers))),
-      ),
+      mapped(Node, (node, informers) => {
+        const { name = '' } = node.metadata ?? {}
+        const attached = attachmentsOn(name, informers).flatMap((attachment) => keys(places.volumeNameOf(attachment, informers)))
+        // Its pods may have come before anyone knew that it leaves attaching to this controller.
+        const pods = isManaged(node) ? informers.of(Pod).by(nodeNameOf, name) : []
+        return [...attached, ...pods.flatMap((pod) => volumesOf(pod, informers))]
+      }),
       mapped(CSIDriver, ({ metadata }, informers) => {
         const names = [...informers.of(PersistentVolume).list(), ...inlineVolumes(metadata?.name ?? '', informers)].map(volumeNameOf)
         return names.flatMap((name) => (partsOf(name).driver === metadata?.name ? keys(name) : []))
