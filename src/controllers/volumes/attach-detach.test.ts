@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding.ts'
 import type { PersistentVolumeSpec, Volume } from '#api/generated/types.ts'
 import { CoreEvent } from '#api/kinds/core/event.ts'
 import { Node } from '#api/kinds/core/node.ts'
@@ -10,7 +11,7 @@ import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.t
 import { Pod } from '#api/kinds/core/pod.ts'
 import { CSIDriver } from '#api/kinds/storage/csi-driver.ts'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment.ts'
-import { startTestCluster, type TestCluster } from '#controllers/testing.ts'
+import { forbid, startTestCluster, type TestCluster } from '#controllers/testing.ts'
 
 const namespace = 'default'
 const driver = 'csi.example.com'
@@ -355,4 +356,17 @@ test('attachDetachController attaches for pods that came before their node left 
   await none(cluster)
   await cluster.client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { metadata: { annotations: MANAGED } } })
   await onNode(cluster, 'n1')
+})
+
+test('attachDetachController tells a node what is attached as soon as it can be told, however long it could not', async (t) => {
+  const cluster = await start(t)
+  await addPod(cluster, 'p', 'n1')
+  const attachment = await onNode(cluster, 'n1')
+  await forbid(cluster, { operation: 'UPDATE', group: '', resource: 'nodes/status' })
+  await setStatus(cluster, attachment, { attached: true })
+  await cluster.advance(3600_000)
+  assert.equal(await reported(cluster, 'n1'), undefined)
+  await cluster.client.delete(ValidatingAdmissionPolicyBinding, { name: 'forbidden' })
+  await cluster.advance(12_000)
+  assert.equal((await reported(cluster, 'n1'))?.length, 1)
 })

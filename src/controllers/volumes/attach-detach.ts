@@ -11,7 +11,7 @@ import type { Controller } from '#client/controller.ts'
 import type { Informers } from '#client/informer.ts'
 import { mapped } from '#client/triggers.ts'
 import { nodeNameOf } from '#controllers/pod-state.ts'
-import { setAttached } from './attached-volumes.ts'
+import { RETRY_MS, setAttached } from './attached-volumes.ts'
 import { attachmentsOn, isAttachable, isManaged, isMultiAttachAllowed, partsOf, volumeNameOf } from './attachments.ts'
 import { type Place, quoted, underWayMs, VolumePlaces, type WantedPlace } from './volume-places.ts'
 import { claimsOf, inlineVolumes, inlineVolumesOf } from './wanted-volumes.ts'
@@ -24,6 +24,7 @@ export function attachDetachController(detaching: Set<string>): Controller {
     account: 'attachdetach-controller',
     component: 'attachdetach-controller',
     workers: 10,
+    retryMs: RETRY_MS,
     triggers: [
       mapped(PersistentVolume, (volume) => keys(volumeNameOf(volume))),
       mapped(VolumeAttachment, (attachment, informers) => keys(places.volumeNameOf(attachment, informers))),

@@ -9,6 +9,9 @@ import type { Informers } from '#client/informer.ts'
 import { itself, mapped } from '#client/triggers.ts'
 import { attachmentName, attachmentsOn, isManaged, volumeNameOfAttachment } from './attachments.ts'
 
+/** Upstream looks at everything ten times a second: what a node could not be told must not wait for long. */
+export const RETRY_MS = { most: 10_000 }
+
 interface Tools {
   informers: Informers
   client: Client
@@ -21,6 +24,7 @@ export function attachedVolumesController(detaching: ReadonlySet<string>): Contr
     account: 'attachdetach-controller',
     component: 'attachdetach-controller',
     workers: 5,
+    retryMs: RETRY_MS,
     triggers: [itself(Node), mapped(VolumeAttachment, ({ spec }) => [{ name: spec.nodeName }])],
     reads: [PersistentVolume],
     async reconcile(key, { informers, client }) {
