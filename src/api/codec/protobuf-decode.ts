@@ -1,4 +1,4 @@
-// From the wire form of a message to the JSON value Kubernetes would print for it: zeros that are not pointers are left out, embedded messages
+// From the wire form of a message to the JSON value Kubernetes would print for it: plain zeros that are not pointers are left out, embedded messages
 // stand in their parent. Unknown fields are skipped; depth is bounded.
 import { formatMicroTime, formatTime } from '#lib/clock.ts'
 import { MAX_DEPTH } from '#api/schema/decode.ts'
@@ -31,7 +31,7 @@ function readFields(reader: ProtobufReader, { message, into, depth }: { message:
     else {
       const value = readValue(reader, { type: field.type, name: field.message, depth })
       if (value === undefined) continue
-      if (field.pointer || !isZero(value)) into[field.name] = value
+      if (field.pointer || field.type === 'message' || !isZero(value)) into[field.name] = value
       else delete into[field.name]
     }
   }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Deployment } from '#api/kinds/apps/deployment.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { Ingress } from '#api/kinds/networking/ingress.ts'
+import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget.ts'
 import { decodeBody } from './decode-body.ts'
 import { PROTOBUF_TYPE } from './media-type.ts'
 import { openEnvelope } from './protobuf-envelope.ts'
@@ -17,6 +18,8 @@ const DEPLOYMENT =
 const INGRESS =
   'azhzAAofChRuZXR3b3JraW5nLms4cy5pby92MRIHSW5ncmVzcxJdChEKAWkSABoAIgAqADIAOABCABJEEhIKB2Zvby5jb20SB215LWNlcnQaLgoHZm9vLmNv' +
   'bRIjCiEKHwoEL2JhchIPIg0KBHN2YzESBQoAEJA/GgZQcmVmaXgaAgoAGgAiAA=='
+const DISRUPTION_BUDGET =
+  'azhzAAogCglwb2xpY3kvdjESE1BvZERpc3J1cHRpb25CdWRnZXQSOAoTCgNwZDISABoAIgAqADIAOABCABIVEgsKCQoDYXBwEgJwZBoGCAAQABoAGgoIABgAIAAoADAAGgAiAA=='
 
 test('decodeBody reads what kubectl create deployment sends: pointers keep their zeros, the rest goes', () => {
   const { object } = decodeBody(Buffer.from(DEPLOYMENT, 'base64'), PROTOBUF_TYPE, { expected: Deployment })
@@ -44,6 +47,11 @@ test('decodeBody reads what kubectl create ingress sends: embedded messages stan
     tls: [{ hosts: ['foo.com'], secretName: 'my-cert' }],
     rules: [{ host: 'foo.com', http: { paths: [{ path: '/bar', pathType: 'Prefix', backend }] } }],
   })
+})
+
+test('decodeBody reads what kubectl create pdb --max-unavailable=0 sends: none at all is not nothing said', () => {
+  const { object } = decodeBody(Buffer.from(DISRUPTION_BUDGET, 'base64'), PROTOBUF_TYPE, { expected: PodDisruptionBudget })
+  assert.deepEqual((object as PodDisruptionBudget).spec, { selector: { matchLabels: { app: 'pd' } }, maxUnavailable: 0 })
 })
 
 test('encodeObject writes times, amounts and numbers-or-strings as upstream does', () => {
