@@ -40,6 +40,20 @@ for (const [plugin, driver, source, handle] of handles)
     for (const key of Object.keys(source)) assert.ok(!Object.hasOwn(spec!, key))
   })
 
+test('translated finds the account in the name of a secret of any length', () => {
+  const prefix = 'azure-storage-account-'
+  const accounts: [secretName: string, account: string][] = [
+    [`my-${prefix}a-secret-b-secret-c`, 'a-secret-b'],
+    [`${prefix}-secret`, `${prefix}-secret`],
+    [`-secret${prefix}a`, `-secret${prefix}a`],
+    [prefix.repeat(60_000), prefix.repeat(60_000)],
+  ]
+  for (const [secretName, account] of accounts) {
+    const { volumeHandle } = translated(volume({ azureFile: { secretName, shareName: 's' } })).spec!.csi!
+    assert.ok(volumeHandle === `rg#${account}#s#v#ns`, secretName.slice(0, 50))
+  }
+})
+
 test('translated leaves alone what no driver has taken over, or can make out', () => {
   const odd = { awsElasticBlockStore: { volumeID: 'aws://us-east-1a/disk' } }
   const unclaimed: PersistentVolume = { metadata: { name: 'v' }, spec: { azureFile: { secretName: 'x', shareName: 's' } } }

@@ -80,10 +80,9 @@ const SUCCESSORS: { readonly [K in Key]?: Successor<K> } = {
     csi({ secretName, shareName, ...how }: AzureFilePersistentVolumeSource, { name, annotations, ...setting }) {
       const namespace = how.secretNamespace ?? setting.namespace
       if (!namespace) return undefined
-      const account = /azure-storage-account-(.+)-secret/.exec(secretName)?.[1] ?? secretName
       const group = annotations['kubernetes.io/azure-file-resource-group'] ?? ''
       return {
-        volumeHandle: [group, account, shareName, name, namespace].join('#'),
+        volumeHandle: [group, accountOf(secretName), shareName, name, namespace].join('#'),
         ...mounted(how),
         volumeAttributes: { sharename: shareName },
         nodeStageSecretRef: { name: secretName, namespace },
@@ -184,6 +183,14 @@ function mounted({ readOnly, fsType }: { readOnly?: boolean | undefined; fsType?
   fsType?: string
 } {
   return { ...(readOnly ? { readOnly } : {}), ...(fsType ? { fsType } : {}) }
+}
+
+/** Of `azure-storage-account-ACCOUNT-secret`. No pattern finds it: that would look through a long name again from every place where it may begin. */
+function accountOf(secretName: string): string {
+  const prefix = 'azure-storage-account-'
+  const start = secretName.indexOf(prefix) + prefix.length
+  const end = secretName.lastIndexOf('-secret')
+  return start >= prefix.length && end > start ? secretName.slice(start, end) : secretName
 }
 
 /** Several stand in one label. */
