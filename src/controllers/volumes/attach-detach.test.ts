@@ -348,6 +348,17 @@ test('attachDetachController attaches no in-tree volumes whose driver needs it n
   assert.deepEqual(await attachments(cluster), [])
 })
 
+test('attachDetachController does nothing about volumes of pods on nodes that attach them themselves', async (t) => {
+  const cluster = await start(t)
+  await cluster.client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'own' } })
+  await cluster.advance(1000)
+  const before = cluster.reconciles()
+  await addPodWith(cluster, 'inline', 'own', { awsElasticBlockStore: { volumeID: 'vol-1' } })
+  await addPod(cluster, 'claiming', 'own')
+  await cluster.advance(1000)
+  assert.equal(cluster.reconciles() - before, 0)
+})
+
 test('attachDetachController attaches for pods that came before their node left that to it', async (t) => {
   const cluster = await start(t)
   const patch = { metadata: { annotations: Object.fromEntries(Object.keys(MANAGED).map((name) => [name, null])) } }

@@ -28,7 +28,7 @@ export function attachDetachController(detaching: Set<string>): Controller {
     triggers: [
       mapped(PersistentVolume, (volume) => keys(volumeNameOf(volume))),
       mapped(VolumeAttachment, (attachment, informers) => keys(places.volumeNameOf(attachment, informers))),
-      mapped(Pod, (pod, informers) => (pod.spec?.nodeName && pod.spec.volumes ? volumesOf(pod, informers) : [])),
+      mapped(Pod, (pod, informers) => (isOnManaged(pod, informers) ? volumesOf(pod, informers) : [])),
       mapped(PersistentVolumeClaim, ({ spec }, informers) => volumeKeys(spec?.volumeName, informers)),
       mapped(Node, (node, informers) => {
         const { name = '' } = node.metadata ?? {}
@@ -103,6 +103,11 @@ const keys = (volumeName: string): ObjectKey[] => (volumeName ? [{ name: volumeN
 function volumeKeys(name: string | undefined, informers: Informers): ObjectKey[] {
   const volume = name ? informers.of(PersistentVolume).get({ name }) : undefined
   return volume ? keys(volumeNameOf(volume)) : []
+}
+
+/** Wanted volumes are looked for on no other nodes. */
+function isOnManaged({ spec }: Pod, informers: Informers): boolean {
+  return spec?.nodeName !== undefined && spec.volumes !== undefined && isManaged(informers.of(Node).get({ name: spec.nodeName }))
 }
 
 function volumesOf(pod: Pod, informers: Informers): ObjectKey[] {

@@ -12,7 +12,7 @@ import { isNodeReady } from '#controllers/node-lifecycle/node-lifecycle.ts'
 import { textOf } from '#controllers/pod-control.ts'
 import { setAttached } from './attached-volumes.ts'
 import { attachmentName, attachmentsOf, isManaged, partsOf, volumeNameOfAttachment } from './attachments.ts'
-import { wantedOn } from './wanted-volumes.ts'
+import { InlineVolumes, wantedOn } from './wanted-volumes.ts'
 
 const UNMOUNT_WAIT_MS = 360_000
 const ATTACH_WAIT_MS = 120_000
@@ -48,6 +48,7 @@ export class VolumePlaces {
   /** Name of a volume -> node -> what is to be remembered while it is attached or wanted there. */
   readonly #memories = new Map<string, Map<string, Memory>>()
   readonly #detaching: Set<string>
+  readonly #inline = new InlineVolumes()
 
   /** `detaching`: names of attachments on their way out, which nodes are told of no longer. */
   constructor(detaching: Set<string>) {
@@ -57,7 +58,7 @@ export class VolumePlaces {
   /** Everywhere the volume is or should be; where it was wanted first comes first. */
   of(volumeName: string, informers: Informers): Place[] {
     const known = this.#memories.get(volumeName) ?? new Map<string, Memory>()
-    const wanted = wantedOn(volumeName, informers)
+    const wanted = wantedOn(volumeName, informers, this.#inline)
     const attached = attachmentsOf(volumeName, informers).map(({ spec }) => spec.nodeName)
     const nodes = new Set([...wanted.keys(), ...attached, ...known.keys()])
     const places: Place[] = []

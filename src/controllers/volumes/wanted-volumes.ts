@@ -26,6 +26,24 @@ export function inlineVolumesOf({ metadata, spec }: Pod): PersistentVolume[] {
   return (spec?.volumes ?? []).flatMap((volume) => translatedInline(volume, metadata?.namespace ?? '') ?? [])
 }
 
+/** The same by name, made out once for each state of a pod: there may be thousands, and each of them is asked for by itself. */
+export class InlineVolumes {
+  readonly #known = new WeakMap<Pod, ReadonlyMap<string, PersistentVolume>>()
+
+  of(pod: Pod): ReadonlyMap<string, PersistentVolume> {
+    const known = this.#known.get(pod)
+    if (known) return known
+    // The first of a name counts.
+    const byName = new Map(
+      inlineVolumesOf(pod)
+        .map((volume) => [volumeNameOf(volume), volume] as const)
+        .toReversed(),
+    )
+    this.#known.set(pod, byName)
+    return byName
+  }
+}
+
 /** Such volumes of all pods, if the driver may be one of theirs. */
 export function inlineVolumes(driver: string, informers: Informers): PersistentVolume[] {
   return podsWithInline(driver, informers).flatMap(inlineVolumesOf)
@@ -38,12 +56,12 @@ export interface Wanted {
 }
 
 /** Where the volume is wanted, by node; who was there first comes first. */
-export function wantedOn(volumeName: string, informers: Informers): Map<string, Wanted> {
+export function wantedOn(volumeName: string, informers: Informers, inline: InlineVolumes): Map<string, Wanted> {
   const created = ({ metadata }: Pod) => Date.parse(metadata?.creationTimestamp ?? '') || 0
   const volumes = volumesNamed(volumeName, informers).map(translated)
   const uses = [
     ...volumes.flatMap((volume) => podsWith(volume, informers).map((pod) => ({ pod, volume }))),
-    ...inlineUses(volumeName, informers),
+    ...inlineUses(volumeName, informers, inline),
   ]
   const wanted = new Map<string, Wanted>()
   for (const { pod, volume } of uses.toSorted((a, b) => created(a.pod) - created(b.pod) || (nameOf(a.pod) < nameOf(b.pod) ? -1 : 1))) {
@@ -67,9 +85,9 @@ function podsWith(volume: PersistentVolume, informers: Informers): Pod[] {
   return pods.filter((pod) => pod.spec?.nodeName && pod.spec.volumes && uses(pod))
 }
 
-function inlineUses(volumeName: string, informers: Informers): { pod: Pod; volume: PersistentVolume }[] {
+function inlineUses(volumeName: string, informers: Informers, inline: InlineVolumes): { pod: Pod; volume: PersistentVolume }[] {
   return podsWithInline(partsOf(volumeName).driver, informers).flatMap((pod) => {
-    const volume = pod.spec?.nodeName ? inlineVolumesOf(pod).find((one) => volumeNameOf(one) === volumeName) : undefined
+    const volume = pod.spec?.nodeName ? inline.of(pod).get(volumeName) : undefined
     return volume ? [{ pod, volume }] : []
   })
 }
