@@ -135,16 +135,34 @@ describe('the command line', { concurrency: 2 }, () => {
       assert.match(stdout, new RegExp(`^(ok|FAIL|note) +${what} `, 'm'))
   })
 
-  test('sampan up --clock virtual lets time stand still until it is advanced', async () => {
+  test('sampan up --clock virtual lets time stand still until it is advanced, and goes on from there after a restart', async () => {
     const directory = fresh()
-    const up = await sampan('up', '--data-dir', directory, '--nodes', 'simulated', '--clock', 'virtual', '--port', '0', '--detach')
-    assert.equal(up.code, 0, up.stderr)
+    const up = async () => {
+      const { code, stderr } = await sampan(
+        'up',
+        '--data-dir',
+        directory,
+        '--nodes',
+        'simulated',
+        '--clock',
+        'virtual',
+        '--port',
+        '0',
+        '--detach',
+      )
+      assert.equal(code, 0, stderr)
+    }
+    const time = async (...words: string[]) => Date.parse((await sampan('clock', ...words, '--data-dir', directory)).stdout.trim())
+    await up()
     try {
-      const time = async (...words: string[]) => Date.parse((await sampan('clock', ...words, '--data-dir', directory)).stdout.trim())
       // What the start set off is carried to its end first.
       let before = await time('show')
       for (let now = await time('show'); now !== before; now = await time('show')) before = now
-      assert.ok((await time('advance', '2h')) >= before + 7_200_000)
+      const advanced = await time('advance', '2h')
+      assert.ok(advanced >= before + 7_200_000)
+      process.kill(JSON.parse(readFileSync(join(directory, 'instance.json'), 'utf8')).pid, 'SIGKILL')
+      await up()
+      assert.ok((await time('show')) >= advanced)
     } finally {
       assert.equal((await sampan('down', '--data-dir', directory)).code, 0)
     }

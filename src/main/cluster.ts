@@ -5,6 +5,7 @@ import type { ClusterConfig } from '#cli/config.ts'
 import { readSchedulerConfiguration } from '#cli/scheduler-config.ts'
 import type { RunningCluster } from '#cli/platform.ts'
 import type { UserInfo } from '#client/client.ts'
+import { systemClock } from '#lib/clock.ts'
 import { createLogger } from '#lib/log.ts'
 import { systemRandom } from '#lib/random.ts'
 import { type Service, startAll } from '#lib/service.ts'
@@ -12,7 +13,8 @@ import { createControllerMetrics } from '#controllers/metrics.ts'
 import { createSchedulerMetrics } from '#scheduler/metrics.ts'
 import { apiServerOf, openStore } from './api-server.ts'
 import { claimMachine, machineTaken } from './machine-claim.ts'
-import { createMovedTime } from './moved-time.ts'
+import { keptTime } from './kept-time.ts'
+import { createMovedTime, type MovedTime } from './moved-time.ts'
 import type { Surroundings } from './real-node.ts'
 
 export interface StartOptions extends Surroundings {
@@ -23,7 +25,7 @@ export interface StartOptions extends Surroundings {
 
 export async function startCluster(given: ClusterConfig, options: StartOptions): Promise<RunningCluster> {
   const { signal } = options
-  const moved = given.clock === 'virtual' ? createMovedTime() : undefined
+  const moved = given.clock === 'virtual' ? movedTimeOf(given) : undefined
   const clock = moved?.clock ?? options.clock
   const random = systemRandom
   const log = createLogger({ write: options.writeLog, now: () => clock.now() })
@@ -87,6 +89,10 @@ export async function startCluster(given: ClusterConfig, options: StartOptions):
     nodes: nodesText(config),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   }
+}
+
+function movedTimeOf({ store, dataDirectory }: ClusterConfig): MovedTime {
+  return createMovedTime(store.type === 'memory' ? undefined : keptTime(dataDirectory, systemClock.now()))
 }
 
 function refuse(error: Error): never {

@@ -6,6 +6,7 @@ import { createVirtualClock } from '#lib/virtual-clock.ts'
 import type { Endpoint } from '#server/endpoints/endpoint.ts'
 import { answer } from '#server/http/call.ts'
 import { Activity } from './activity.ts'
+import type { KeptTime } from './kept-time.ts'
 
 export interface MovedTime {
   readonly activity: Activity
@@ -22,11 +23,19 @@ const LOOK_MS = 20
 const STEP_MS = 60_000
 const MOST_MS = 366 * 86_400_000
 
-export function createMovedTime(): MovedTime {
+/** Without `kept` it begins now: nothing is left of what was before. */
+export function createMovedTime(kept?: KeptTime): MovedTime {
   const activity = new Activity()
   /** Who is moving it over the API: meanwhile it moves by what was asked, and by no more. */
   let asked = 0
-  const clock = createVirtualClock(systemClock.now(), { settle: () => activity.settle() })
+  const startMs = kept?.startMs ?? systemClock.now()
+  const clock = createVirtualClock(startMs, { settle: () => activity.settle() })
+  let reached = startMs
+  const move = (ms: number): Promise<void> => {
+    reached += ms
+    kept?.keep(reached)
+    return clock.advance(ms)
+  }
 
   const endpoint: Endpoint = {
     path: PATH,
@@ -39,7 +48,7 @@ export function createMovedTime(): MovedTime {
         if (!(ms >= 0 && ms <= MOST_MS)) throw new StatusError('BadRequest', `advance must be milliseconds from 0 to ${MOST_MS}`)
         asked++
         try {
-          for (let left = ms; left > 0 && !signal.aborted; left -= STEP_MS) await clock.advance(Math.min(left, STEP_MS))
+          for (let left = ms; left > 0 && !signal.aborted; left -= STEP_MS) await move(Math.min(left, STEP_MS))
         } finally {
           asked--
         }
@@ -58,7 +67,7 @@ export function createMovedTime(): MovedTime {
       const look = async () => {
         if (working || asked > 0 || activity.writes === seen) return
         working = true
-        await activity.rest((ms) => clock.advance(ms))
+        await activity.rest(move)
         seen = activity.writes
         working = false
       }
