@@ -112,7 +112,7 @@ const SUCCESSORS: { readonly [K in Key]?: Successor<K> } = {
     inlineMode: ({ readOnly }) => (readOnly ? 'ReadOnlyMany' : 'ReadWriteOnce'),
   },
 }
-const KEYS = Object.keys(SUCCESSORS) as Key[]
+const BY_KEY = new Map(Object.entries(SUCCESSORS)) as Map<string, Successor<any>>
 const DRIVERS = new Map(Object.values(SUCCESSORS).map(({ plugin, driver }) => [plugin, driver]))
 
 /** Of the driver that took over from an in-tree plugin. */
@@ -173,9 +173,14 @@ export function translatedInline(volume: Volume, namespace: string): PersistentV
   }
 }
 
-function find(holder: PersistentVolumeSpec | Volume | undefined) {
-  const key = KEYS.find((one) => holder?.[one] !== undefined)
-  return key && { key, source: holder![key] as any, successor: SUCCESSORS[key] as Successor<any> }
+/** Asked of every volume of every pod, few of which are any of these. */
+function find(holder: PersistentVolumeSpec | Volume | undefined): { key: Key; source: any; successor: Successor<any> } | undefined {
+  for (const key in holder) {
+    const successor = BY_KEY.get(key)
+    const source = successor && holder[key as Key]
+    if (source !== undefined) return { key: key as Key, source, successor: successor! }
+  }
+  return undefined
 }
 
 function mounted({ readOnly, fsType }: { readOnly?: boolean | undefined; fsType?: string | undefined }): {

@@ -26,7 +26,10 @@ export function csiVolumesOf(pod: Pod, objects: Objects): CsiVolumes {
     const { volumeName } = claim.spec ?? {}
     volumes.push(volumeName ? csiVolume(volumeName, objects) : unprovisioned(claim, objects))
   }
-  for (const volume of pod.spec?.volumes ?? []) volumes.push(named(translatedInline(volume, namespace), pluginOf(volume)))
+  for (const volume of pod.spec?.volumes ?? []) {
+    const plugin = pluginOf(volume)
+    if (plugin) volumes.push(named(translatedInline(volume, namespace), plugin))
+  }
   return new Map(volumes.filter((volume) => volume !== undefined))
 }
 
