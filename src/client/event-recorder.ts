@@ -28,8 +28,8 @@ export interface EventRecorderOptions {
   log: Logger
   /** `source.component`, or `reportingController` of events.k8s.io. */
   component: string
-  /** Where it runs: a node's name for its kubelet, else empty. */
-  host?: string
+  /** Where it runs: a node's name for its kubelet, else empty. Who speaks for many nodes knows it of each object. */
+  host?: string | ((about: KubeObject) => string)
   /** Core v1 as kubelet and controllers write them (default), or events.k8s.io as the scheduler does. */
   api?: 'core' | 'events.k8s.io'
   signal?: AbortSignal
@@ -73,10 +73,11 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 type Record = (about: KubeObject, type: string, reason: string, message: string, options: EventOptions) => void
 
 function coreRecorder(options: EventRecorderOptions, enqueue: (write: EventWrite) => void): Record {
-  const { client, clock, random, component, host } = options
+  const { client, clock, random, component } = options
   const correlator = new EventCorrelator(clock)
   return (about, type, reason, message, { related, fieldPath, action }) => {
     const involvedObject = referenceTo(about, fieldPath)
+    const host = hostOf(options, about)
     const now = formatTime(clock.now())
     const event: CoreEvent = {
       apiVersion: 'v1',
@@ -91,7 +92,7 @@ function coreRecorder(options: EventRecorderOptions, enqueue: (write: EventWrite
       lastTimestamp: now,
       count: 1,
       reportingComponent: component,
-      reportingInstance: host ?? '',
+      reportingInstance: host,
       ...(action ? { action } : {}),
       ...(related ? { related: referenceTo(related) } : {}),
     }
@@ -115,9 +116,10 @@ function coreRecorder(options: EventRecorderOptions, enqueue: (write: EventWrite
 }
 
 function seriesRecorder(options: EventRecorderOptions, enqueue: (write: EventWrite) => void): Record {
-  const { client, clock, random, component, host } = options
+  const { client, clock, random, component } = options
   const series = new EventSeries({ client, clock, enqueue, ...(options.signal ? { signal: options.signal } : {}) })
   return (about, type, reason, message, { related, fieldPath, action }) => {
+    const host = hostOf(options, about)
     const event: EventsEvent = {
       apiVersion: 'events.k8s.io/v1',
       kind: 'Event',
@@ -134,6 +136,10 @@ function seriesRecorder(options: EventRecorderOptions, enqueue: (write: EventWri
     }
     series.record(event)
   }
+}
+
+function hostOf({ host = '' }: EventRecorderOptions, about: KubeObject): string {
+  return typeof host === 'string' ? host : host(about)
 }
 
 /** Tries again only where the API could not be asked; a refusal is final. */

@@ -4,6 +4,7 @@ import type { Node as ApiNode, Pod as ApiPod } from '#api/generated/types.ts'
 import { Node } from '#api/kinds/core/node.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ResourceSlice } from '#api/kinds/resource/resource-slice.ts'
+import type { KubeObject } from '#api/object.ts'
 import type { Client } from '#client/client.ts'
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts'
 import type { Informers } from '#client/informer.ts'
@@ -43,7 +44,7 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options
     const { client, clock, pool, log, stages, signal } = options
-    this.#events = stages && createEventRecorder({ client, clock, random: stages.random, log, component: 'kubelet', signal })
+    this.#events = stages && createEventRecorder({ client, clock, random: stages.random, log, component: 'kubelet', host: nodeOf, signal })
     this.#pods = new SimulatedPods({
       client,
       clock,
@@ -172,4 +173,9 @@ export class Fleet {
       if (fault) this.#events?.event(node, 'Warning', 'BadAnnotation', fault)
     })
   }
+}
+
+/** A pod's, or the node itself. */
+function nodeOf(about: KubeObject): string {
+  return (about as ApiPod).spec?.nodeName ?? about.metadata?.name ?? ''
 }

@@ -26,6 +26,8 @@ async function world() {
   const all = parts.move()
   const key = (name: string) => ({ name, namespace: 'default' })
   const get = (name: string) => client.get(Pod, key(name))
+  const eventsOf = async (name: string) =>
+    (await client.list(CoreEvent, { namespace: 'default' })).items.filter(({ involvedObject }) => involvedObject?.name === name)
   return {
     clock,
     client,
@@ -49,10 +51,8 @@ async function world() {
         const pod = await get(name)
         return holds(pod) ? pod : undefined
       }),
-    reasons: async (name: string) =>
-      (await client.list(CoreEvent, { namespace: 'default' })).items
-        .filter(({ involvedObject }) => involvedObject?.name === name)
-        .map(({ reason }) => reason),
+    reasons: async (name: string) => (await eventsOf(name)).map(({ reason }) => reason),
+    eventsOf,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
@@ -118,6 +118,22 @@ test('SimulatedPods whose image cannot be pulled try again ever more slowly', as
   await own.clock.advance(1000)
   await own.pod('lost', isReady)
   assert.ok((await own.reasons('lost')).includes('Failed'))
+})
+
+test('SimulatedPods whose registry cannot be tell so once, from their node', async () => {
+  await using own = await world()
+  await own.create('lost', {}, { containers: [{ name: 'main', image: 'registry.invalid/app:1' }] })
+  await own.pod('lost', waits('ImagePullBackOff'))
+  const told = async () =>
+    (await own.eventsOf('lost')).map(({ source, reportingInstance, message, count }) => [source, reportingInstance, message, count])
+  await until(async () => (await told()).length === 2)
+  await own.annotate('lost', { 'example.com/touched': 'yes' })
+  await own.clock.advance(60_000)
+  const source = { component: 'kubelet', host: 'simulated-0' }
+  assert.deepEqual((await told()).toSorted(), [
+    [source, 'simulated-0', 'Error: ErrImagePull', 1],
+    [source, 'simulated-0', 'Failed to pull image "registry.invalid/app:1": simulated', 1],
+  ])
 })
 
 test('SimulatedPods fail the probes that annotations name, of the container they name', async () => {

@@ -52,6 +52,11 @@ interface Pull {
 const KILLED = 137
 const PULL_MS = { first: 10_000, most: 300_000 }
 
+export function tellFailedPull(warn: Tell, container: TypedContainer): void {
+  warn('Failed', `Failed to pull image "${container.spec.image}": simulated`, container)
+  warn('Failed', 'Error: ErrImagePull', container)
+}
+
 export class PodLife {
   readonly #runs = new Map<string, Run>()
   readonly #pulls = new Map<string, Pull>()
@@ -220,7 +225,8 @@ export class PodLife {
     return end
   }
 
-  #pullFails({ spec: { name, image = '' }, type }: TypedContainer, { now, script, warn }: Around & { script: Script }): boolean {
+  #pullFails(container: TypedContainer, { now, script, warn }: Around & { script: Script }): boolean {
+    const { name, image = '' } = container.spec
     const fails = script.fails('image-pull', name)
     const last = this.#pulls.get(name)
     const pull = last?.image === image ? last : undefined
@@ -236,9 +242,7 @@ export class PodLife {
     const nextAt = now + Math.min(PULL_MS.most, PULL_MS.first * 2 ** Math.min(tries - 1, 10))
     this.#pulls.set(name, { image, tries, nextAt })
     this.#due(nextAt)
-    const container = { spec: { name }, type }
-    warn('Failed', `Failed to pull image "${image}": simulated`, container)
-    warn('Failed', 'Error: ErrImagePull', container)
+    tellFailedPull(warn, container)
     return true
   }
 

@@ -1,7 +1,7 @@
 // What a node sees of a simulated pod of which annotations say little: its containers run from the start to the end, all at once.
-import type { Pod as ApiPod } from '#api/generated/types.ts'
+import type { ContainerStatus, Pod as ApiPod } from '#api/generated/types.ts'
 import type { StartFailure } from '#node/agent/container-status.ts'
-import { ANNOTATION, containersOf, identityOf, LABEL } from '#node/agent/identity.ts'
+import { ANNOTATION, containersOf, identityOf, LABEL, type TypedContainer } from '#node/agent/identity.ts'
 import { DEADLINE_EXCEEDED } from '#node/agent/pod-status.ts'
 import type { ObservedPod } from '#node/agent/runtime-view.ts'
 import type { Container, ContainerState, Sandbox } from '#node/runtime.ts'
@@ -34,6 +34,16 @@ export function unpullable(pod: ApiPod): Map<string, StartFailure> {
       /^[^/]+\.invalid(:\d+)?\//.test(image) ? [[name, { reason: 'ImagePullBackOff', message: `Back-off pulling image "${image}"` }]] : [],
     ),
   )
+}
+
+/** Those of which the pod's status does not tell yet. */
+export function failingAnew(pod: ApiPod, failures: ReadonlyMap<string, StartFailure>): TypedContainer[] {
+  const told = new Set([...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])].map(failureOf))
+  return containersOf(pod).filter(({ spec: { name } }) => failures.has(name) && !told.has(`${name} ${failures.get(name)!.message}`))
+}
+
+function failureOf({ name, state }: ContainerStatus): string {
+  return `${name} ${state?.waiting?.message}`
 }
 
 interface Observing {

@@ -18,8 +18,8 @@ import { RestartBackoff } from '#node/agent/restart-backoff.ts'
 import { difference } from '#node/agent/status-writer.ts'
 import { AddressPool } from './addresses.ts'
 import { claimFault, hasClaims } from './claims.ts'
-import { PodLife, type Tell } from './life.ts'
-import { type End, endOf, observedPod, sandboxOf, unpullable } from './plain-pod.ts'
+import { PodLife, type Tell, tellFailedPull } from './life.ts'
+import { type End, endOf, failingAnew, observedPod, sandboxOf, unpullable } from './plain-pod.ts'
 import { Room, type RoomFacts } from './room.ts'
 import { hasScript, Script } from './script.ts'
 import { STAGE_ANNOTATION } from './stages/stages.ts'
@@ -238,16 +238,12 @@ export class SimulatedPods {
   }
 
   async #step(known: Known): Promise<void> {
-    const { clock, pool, events } = this.#options
+    const { clock, pool } = this.#options
     // What was about to be done when somebody else ended the pod is not done; a node that is lost does nothing for its pods.
     if (!known.scripted || known.deleted || known.done || !this.#options.node(known.node)) return
     const { life, pod, nodeIp } = known.scripted
     const now = clock.now()
-    const warn: Tell = (reason, message, container) => {
-      const fieldPath = container && { fieldPath: fieldPathOf(container) }
-      events?.event(pod, reason === 'Killing' ? 'Normal' : 'Warning', reason, message, fieldPath ?? {})
-    }
-    const stand = life.step(pod, { now, backoff: this.#backoff, warn })
+    const stand = life.step(pod, { now, backoff: this.#backoff, warn: this.#tell(pod) })
     known.timer?.cancel()
     if (stand.dueAt < Infinity)
       known.timer = clock.after(Math.max(0, stand.dueAt - now), () => pool.add(pod.metadata!.uid!, () => this.#step(known)))
@@ -271,6 +267,13 @@ export class SimulatedPods {
     })
     const changed = difference(status, previous)
     if (Object.keys(changed).length > 0) await this.#patch(pod, changed)
+  }
+
+  #tell(pod: ApiPod): Tell {
+    return (reason, message, container) => {
+      const fieldPath = container && { fieldPath: fieldPathOf(container) }
+      this.#options.events?.event(pod, reason === 'Killing' ? 'Normal' : 'Warning', reason, message, fieldPath ?? {})
+    }
   }
 
   /** After as long as a kubelet takes: controllers that try again at once are held to that pace. */
@@ -331,6 +334,7 @@ export class SimulatedPods {
     const failures = unpullable(pod)
     const observed = observedPod(pod, { ip: known.ip, ended: end !== undefined, failed: failures, now })
     const previous = pod.status ?? {}
+    for (const container of failingAnew(pod, failures)) tellFailedPull(this.#tell(pod), container)
     const status = podStatus(pod, {
       observed,
       previous,
