@@ -52,9 +52,13 @@ async function change(
     metadata: { name },
     spec: { policyName: name },
   })
-  await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } })
-  await client.patch(Node, { name: 'n1' }, { type: 'merge', patch: { spec: { taints: null } } })
+  await addNode(client, 'n1')
   await advance(1000)
+}
+
+async function addNode(client: TestCluster['client'], name: string): Promise<void> {
+  await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name } })
+  await client.patch(Node, { name }, { type: 'merge', patch: { spec: { taints: null } } })
 }
 
 /** How many objects of a kind there were or came within a quarter of an hour. */
@@ -170,11 +174,7 @@ for (const [what, patch] of [
     const cluster = await startTestCluster(t, { only: ['daemonset-controller'], runPods: true })
     await change(cluster, { group: '', name: 'pods', where: FOR_N1 }, patch)
     const { client, clock, eventually } = cluster
-    const addNode = async (name: string) => {
-      await client.create(Node, { apiVersion: 'v1', kind: 'Node', metadata: { name } })
-      await client.patch(Node, { name }, { type: 'merge', patch: { spec: { taints: null } } })
-    }
-    await addNode('n2')
+    await addNode(client, 'n2')
     const spec = { ...specOf('daemons'), updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 2 } } }
     await client.create(DaemonSet, { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: metadata('daemons'), spec })
     const status = async () => (await client.get(DaemonSet, metadata('daemons'))).status
@@ -182,7 +182,7 @@ for (const [what, patch] of [
     assert.ok(made >= 6 && made <= 17, `${made} pods`)
     await assertSays(cluster, 'daemons', /^PodsRefused: /)
     const came = clock.now()
-    await addNode('n3')
+    await addNode(client, 'n3')
     await eventually(async () => (await status())?.numberReady === 2)
     assert.ok(clock.now() - came < 1000, `${clock.now() - came} ms`)
     // Nor does it hold up an update, as long as one may be missing.
@@ -262,6 +262,23 @@ for (const [what, patch] of [
     await client.patch(StatefulSet, metadata('ordered'), { type: 'merge', patch: { spec: { template } } })
     await client.patch(DaemonSet, metadata('daemons'), { type: 'merge', patch: { spec: { template } } })
     assert.equal(await madeMeanwhile(cluster, ControllerRevision), 4)
+  })
+
+for (const rollingUpdate of [{ maxUnavailable: 1 }, { maxSurge: 1, maxUnavailable: 0 }])
+  test(`an update (${JSON.stringify(rollingUpdate)}) goes on while the daemons of one node are given labels of no template`, async (t) => {
+    const cluster = await startTestCluster(t, { only: ['daemonset-controller'], runPods: true })
+    await change(cluster, { group: '', name: 'pods', where: FOR_N1 }, 'op: "replace", path: "/metadata/labels", value: {"app": "daemons"}')
+    const { client } = cluster
+    for (const name of ['n2', 'n3']) await addNode(client, name)
+    const spec = { ...specOf('daemons'), updateStrategy: { type: 'RollingUpdate', rollingUpdate } }
+    await client.create(DaemonSet, { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: metadata('daemons'), spec })
+    await cluster.advance(QUARTER_MS)
+    const another = { spec: { template: { metadata: { labels: { v: '2' } } } } }
+    await client.patch(DaemonSet, metadata('daemons'), { type: 'merge', patch: another })
+    const made = await madeMeanwhile(cluster, Pod)
+    assert.ok(made >= 8 && made <= 22, `${made} pods`)
+    assert.equal((await client.get(DaemonSet, metadata('daemons'))).status?.updatedNumberScheduled, 2)
+    await assertSays(cluster, 'daemons', /^PodsRefused: /)
   })
 
 /** The pod `one`, which asks for a claim by template. */

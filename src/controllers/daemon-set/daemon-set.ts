@@ -74,16 +74,14 @@ export function daemonSetController(): Controller {
       const places = eligibilities(set, informers.of(Node).list())
       const wanted = places.filter(({ shouldRun }) => shouldRun).map(({ node }) => node)
       const plan = planOf(set, places, { byNode, hash, context, pace })
-      const leaveOutHeld = () => {
-        const { open, waitMs } = ends.openPlaces(set, plan.create, context)
-        plan.create = open
+      const openOf = (nodes: readonly string[]) => {
+        const { open, waitMs } = ends.openPlaces(set, nodes, context)
         if (waitMs !== undefined) plan.waitMs = Math.min(plan.waitMs ?? Infinity, waitMs)
+        return open
       }
-      leaveOutHeld()
-      if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete') {
-        Object.assign(plan, rollingUpdate(set, { wanted, byNode, hash, now: clock.now() }))
-        leaveOutHeld()
-      }
+      plan.create = openOf(plan.create)
+      if (plan.create.length + plan.delete.length === 0 && set.spec?.updateStrategy?.type !== 'OnDelete')
+        Object.assign(plan, rollingUpdate(set, { wanted, byNode, hash, now: clock.now(), open: openOf }))
       const failure = await carryOut(set, plan, { hash, context: { ...context, ends } })
       await writeStatus(set, { places, byNode, hash, collisionCount: history.collisionCount, context })
       const hashes = new Set(pods.map((pod) => hashOf(pod)))

@@ -50,6 +50,9 @@ const cases: Case[] = [
   ['a share, rounded up', { maxUnavailable: '30%' }, { a: ['old+'], b: ['old+'], c: ['old+'], d: ['old+'] }, [], [], ['a-old+', 'b-old+']],
   ['one where neither may be missed nor surge is allowed', { maxUnavailable: 0 }, { a: ['old+'], b: ['old+'] }, [], [], ['a-old+']],
   ['those on nodes that take no new ones, too', one, { a: ['new+'], b: ['old+'] }, ['b'], [], ['b-old+']],
+  ['nobody where the next one has to wait', one, { held: ['old+'], b: ['old+'] }, [], [], ['b-old+']],
+  ['nobody at all where one is missed already', one, { held: [], b: ['old+'] }, [], [], []],
+  ['with surge: nobody, but starts one beside where it may', surge, { held: ['old-'], held2: ['old+'], b: ['old+'] }, [], ['b'], []],
   ['with surge: nobody, but starts one beside', surge, { a: ['old+'], b: ['old+'] }, [], ['a'], []],
   ['with surge: nobody while one beside does not serve', surge, { a: ['old+', 'new-'], b: ['old+'] }, [], [], []],
   ['with surge: who is replaced, and goes on in the same pass', surge, { a: ['old+', 'new+'], b: ['old+'] }, [], ['b'], ['a-old+']],
@@ -75,6 +78,7 @@ for (const [what, strategy, nodes, cordoned, create, gone] of cases) {
       ),
       hash: HASH,
       now,
+      open: (nodes: readonly string[]) => nodes.filter((node) => !node.startsWith('held')),
     }
     const changes = rollingUpdate(daemonSet(strategy), world)
     assert.deepEqual([changes.create, changes.delete.map(({ metadata }) => metadata!.name)], [create, gone])

@@ -25,6 +25,8 @@ export interface World {
   /** Of the present template. */
   hash: string
   now: number
+  /** At which of these nodes the next daemon may be made now. */
+  open(nodes: readonly string[]): string[]
 }
 
 export function rollingUpdate(set: DaemonSet, world: World): Changes {
@@ -32,8 +34,9 @@ export function rollingUpdate(set: DaemonSet, world: World): Changes {
   const places = placesOf(set, world)
   const available = (pod: Pod | undefined) => pod !== undefined && isAvailable(pod, set.spec?.minReadySeconds ?? 0, world.now)
   const maxSurge = maxSurgeOf(set, wanted.length)
-  if (maxSurge > 0) return surge(places, { maxSurge, desired: wanted.length, available })
-  return replace(places, { maxUnavailable: maxUnavailableOf(set, wanted.length), available })
+  const { open } = world
+  if (maxSurge > 0) return surge(places, { maxSurge, desired: wanted.length, available, open })
+  return replace(places, { maxUnavailable: maxUnavailableOf(set, wanted.length), available, open })
 }
 
 function placesOf(set: DaemonSet, { wanted, byNode, hash }: World): Place[] {
@@ -48,21 +51,27 @@ function placesOf(set: DaemonSet, { wanted, byNode, hash }: World): Place[] {
 type IsAvailable = (pod: Pod | undefined) => boolean
 
 /** Old pods that do not serve go first, and count like all others that are missed meanwhile. */
-function replace(places: readonly Place[], { maxUnavailable, available }: { maxUnavailable: number; available: IsAvailable }): Changes {
+function replace(
+  places: readonly Place[],
+  { maxUnavailable, available, open }: { maxUnavailable: number; available: IsAvailable } & Pick<World, 'open'>,
+): Changes {
   const broken: Pod[] = []
-  const serving: Pod[] = []
+  const serving = new Map<string, Pod>()
   let unavailable = 0
-  for (const { old, next } of places) {
-    if (old && !next && available(old)) serving.push(old)
+  for (const { node, old, next } of places) {
+    if (old && !next && available(old)) serving.set(node, old)
     else if (old && !next) broken.push(old)
     if ((old === undefined) === (next === undefined) || !available(old ?? next)) unavailable++
   }
-  return { create: [], delete: [...broken, ...serving.slice(0, Math.max(0, maxUnavailable - unavailable))] }
+  const spare = maxUnavailable - unavailable
+  // Where none may come yet the old one stays, and others have their turn.
+  const gone = spare > 0 ? open([...serving.keys()]).slice(0, spare) : []
+  return { create: [], delete: [...broken, ...gone.map((node) => serving.get(node)!)] }
 }
 
 function surge(
   places: readonly Place[],
-  { maxSurge, desired, available }: { maxSurge: number; desired: number; available: IsAvailable },
+  { maxSurge, desired, available, open }: { maxSurge: number; desired: number; available: IsAvailable } & Pick<World, 'open'>,
 ): Changes {
   const changes: Changes = { create: [], delete: [] }
   const candidates: string[] = []
@@ -80,7 +89,8 @@ function surge(
     } else if (wanted) changes.create.push(node)
     else changes.delete.push(old)
   }
-  changes.create.push(...candidates.slice(0, Math.max(0, maxSurge - surging)))
+  changes.create = open(changes.create)
+  if (maxSurge > surging) changes.create.push(...open(candidates).slice(0, maxSurge - surging))
   // Who allows surge wants all of the time served: a daemon that moved to other nodes leaves the old ones when the new ones serve.
   changes.delete.push(...misplaced.slice(0, Math.max(0, serving - desired)))
   return changes
