@@ -141,6 +141,27 @@ test('createControllerService gives a key up after so many retries, until someth
   assert.ok(passes().length >= 4)
 })
 
+test('createControllerService looks no more at a key that it had given up once all is well', async (t) => {
+  const world = lagging()
+  const passes: string[] = []
+  const forbidden = { is: true }
+  const { clock } = await run(t, world.client, {
+    retryMs: { first: 1000, most: 4000 },
+    retries: 3,
+    async reconcile({ name }) {
+      passes.push(name)
+      if (forbidden.is) throw new StatusError('Forbidden', 'no')
+    },
+  })
+  await world.client.create(ConfigMap, named('a'))
+  await clock.advance(HOUR_MS)
+  forbidden.is = false
+  passes.length = 0
+  await world.client.delete(ConfigMap, { namespace: 'default', name: 'a' })
+  await clock.advance(25 * HOUR_MS)
+  assert.deepEqual(passes, ['a'])
+})
+
 test('createControllerService gives no key up while the API server cannot answer', async (t) => {
   const reasons = ['ServiceUnavailable', 'InternalError', 'TooManyRequests'] as const
   for (const error of [...reasons.map((reason) => new StatusError(reason, 'not now')), new Error('no space left')]) {

@@ -49,6 +49,7 @@ export function createControllerService(controller: Controller, options: Control
   const times = new WorkTimes(options.queue ?? controller.name, options)
   times.watch(queue)
   const refusals = new Map<string, number>()
+  const givenUp = new Set<string>()
   const totals = { reconciles: 0, errors: 0 }
   return {
     name: controller.name,
@@ -79,7 +80,7 @@ export function createControllerService(controller: Controller, options: Control
 
       const writes = new OwnWrites(options.client, informers)
       const workers = Array.from({ length: controller.workers ?? 1 }, () =>
-        work(controller, context, { queue, writes, totals, times, refusals }),
+        work(controller, context, { queue, writes, totals, times, refusals, givenUp }),
       )
       const running = controller.run?.(context).catch((error: unknown) => {
         if (!stop.signal.aborted) log.error('stopped running', { error })
@@ -110,6 +111,7 @@ async function work(
     totals,
     times,
     refusals,
+    givenUp,
   }: {
     queue: WorkQueue
     writes: OwnWrites
@@ -117,6 +119,8 @@ async function work(
     times: WorkTimes
     /** How often in a row the API server has refused a key. */
     refusals: Map<string, number>
+    /** What is not well since then. */
+    givenUp: Set<string>
   },
 ): Promise<void> {
   for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
@@ -127,6 +131,7 @@ async function work(
       if (seen) await orAborted(seen, context.signal)
       totals.reconciles++
       const result = await controller.reconcile(parseKeyText(key), { ...context, client: writes.clientFor(key) })
+      if (givenUp.delete(key)) queue.callOff(key)
       if (result?.retry) queue.addRateLimited(key)
       else queue.forget(key)
       if (result?.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs)
@@ -141,7 +146,11 @@ async function work(
         report(context.log, { key, error, failures: queue.failures(key), again })
         if (again && refused > 0) refusals.set(key, refused)
         else refusals.delete(key)
-        if (!again) giveUp(key, queue, context)
+        if (!again) {
+          givenUp.add(key)
+          queue.forget(key)
+          queue.addAfter(key, RESYNC_MS * (1 + context.random.float()))
+        }
       }
     } finally {
       times.end(key)
@@ -155,11 +164,6 @@ async function work(
 /** The API server has decided. What it cannot do for the moment may well be done later: upstream begins anew then, with a lease it had lost. */
 function isRefusal(error: unknown): boolean {
   return error instanceof StatusError && error.code < 500 && error.code !== 429
-}
-
-function giveUp(key: string, queue: WorkQueue, { random }: ControllerContext): void {
-  queue.forget(key)
-  queue.addAfter(key, RESYNC_MS * (1 + random.float()))
 }
 
 /** Lost races are everyday life among actors; anything else is worth a line. */

@@ -63,6 +63,12 @@ export class WorkQueue {
     this.#delayed.set(key, { due, timer })
   }
 
+  /** No matter after which delay it was to be added. */
+  callOff(key: string): void {
+    this.#delayed.get(key)?.timer.cancel()
+    this.#delayed.delete(key)
+  }
+
   /** Adds after a while that doubles with every failure since `forget`: from 5 ms to 1000 s unless said otherwise. */
   addRateLimited(key: string): void {
     const failures = this.#failures.get(key) ?? 0
