@@ -136,6 +136,16 @@ test('SimulatedPods whose registry cannot be tell so once, from their node', asy
   ])
 })
 
+test('SimulatedPods whose registry cannot be wait, whatever else annotations say of them', async () => {
+  await using own = await world()
+  await own.create('lost', { 'ready-delay': '1s' }, { containers: [{ name: 'main', image: 'registry.invalid/app:1' }] })
+  await own.pod('lost', waits('ImagePullBackOff'))
+  const patch = { spec: { containers: [{ name: 'main', image: 'app:1' }] } }
+  await own.client.patch(Pod, { name: 'lost', namespace: 'default' }, { type: 'strategic', patch })
+  await own.clock.advance(1000)
+  await own.pod('lost', isReady)
+})
+
 test('SimulatedPods fail the probes that annotations name, of the container they name', async () => {
   await using own = await world()
   const containers = ['a', 'b'].map((name) => ({ name, image: 'app' }))

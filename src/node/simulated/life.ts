@@ -8,6 +8,7 @@ import { DEADLINE_EXCEEDED } from '#node/agent/pod-status.ts'
 import { goSeconds, type RestartBackoff } from '#node/agent/restart-backoff.ts'
 import { restartPolicyOf, shouldRestart } from '#node/agent/restart-policy.ts'
 import type { Container } from '#node/runtime.ts'
+import { isUnpullable } from './plain-pod.ts'
 import { Script } from './script.ts'
 
 export type Tell = (reason: string, message: string, container?: TypedContainer) => void
@@ -227,7 +228,7 @@ export class PodLife {
 
   #pullFails(container: TypedContainer, { now, script, warn }: Around & { script: Script }): boolean {
     const { name, image = '' } = container.spec
-    const fails = script.fails('image-pull', name)
+    const fails = script.fails('image-pull', name) || isUnpullable(image)
     const last = this.#pulls.get(name)
     const pull = last?.image === image ? last : undefined
     if (pull && now < pull.nextAt) {

@@ -27,11 +27,15 @@ export function endOf({ metadata, spec, status }: ApiPod, now: number): End | un
   return finished === undefined ? undefined : { dueAt: finished }
 }
 
+export function isUnpullable(image: string): boolean {
+  return /^[^/]+\.invalid(:\d+)?\//.test(image)
+}
+
 /** Containers whose image nobody can pull. */
 export function unpullable(pod: ApiPod): Map<string, StartFailure> {
   return new Map(
     containersOf(pod).flatMap(({ spec: { name, image = '' } }) =>
-      /^[^/]+\.invalid(:\d+)?\//.test(image) ? [[name, { reason: 'ImagePullBackOff', message: `Back-off pulling image "${image}"` }]] : [],
+      isUnpullable(image) ? [[name, { reason: 'ImagePullBackOff', message: `Back-off pulling image "${image}"` }]] : [],
     ),
   )
 }
