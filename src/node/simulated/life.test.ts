@@ -146,6 +146,24 @@ test('SimulatedPods whose registry cannot be wait, whatever else annotations say
   await own.pod('lost', isReady)
 })
 
+test('SimulatedPods start ephemeral containers, whose end is nothing to the pod', async () => {
+  await using own = await world()
+  await own.create('debugged', { 'ready-delay': '1s', 'exit-after.debugger': '30s' })
+  await own.clock.advance(1000)
+  await own.pod('debugged', isReady)
+  const patch = { spec: { ephemeralContainers: [{ name: 'debugger', image: 'busybox' }] } }
+  await own.client.patch(
+    Pod,
+    { name: 'debugged', namespace: 'default' },
+    { type: 'strategic', patch },
+    { subresource: 'ephemeralcontainers' },
+  )
+  const debugging = (pod: Pod) => pod.status?.ephemeralContainerStatuses?.[0]?.state
+  await own.pod('debugged', (pod) => debugging(pod)?.running)
+  await own.clock.advance(30_000)
+  assert.ok(isReady(await own.pod('debugged', (pod) => debugging(pod)?.terminated)))
+})
+
 test('SimulatedPods fail the probes that annotations name, of the container they name', async () => {
   await using own = await world()
   const containers = ['a', 'b'].map((name) => ({ name, image: 'app' }))

@@ -73,7 +73,8 @@ export class PodLife {
   /** Takes up a life where the pod's status says it is. */
   constructor(pod: Pod, now: number) {
     this.#boundAt = now
-    const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
+    const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {}
+    const statuses = [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses]
     for (const { name, state, lastState, restartCount } of statuses) {
       const ended = state?.terminated ?? (state?.waiting ? lastState?.terminated : undefined)
       if (!state?.running && !ended) continue
@@ -118,7 +119,6 @@ export class PodLife {
     const startAt = this.#boundAt + (script.timeMs('start-delay') ?? 0)
     if (this.#runs.size === 0 && now < startAt && this.#evicted === undefined) return { ...stand, dueAt: startAt }
     for (const container of this.#evicted === undefined ? containersOf(pod) : []) {
-      if (container.type === 'ephemeral') continue
       const goesOn = this.#advance(pod, container, { ...around, script, failures })
       if (!goesOn && container.type !== 'main') break
     }
@@ -208,7 +208,7 @@ export class PodLife {
     let end: End = { at: afterMs === undefined ? Infinity : latest.startedAt + afterMs, ...exit }
     for (const probe of PROBES) {
       const since = `${spec.name} ${probe}`
-      if (!script.fails(probe, spec.name) || type === 'init') {
+      if (!script.fails(probe, spec.name) || type === 'init' || type === 'ephemeral') {
         this.#failingSince.delete(since)
         continue
       }
