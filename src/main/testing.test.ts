@@ -251,7 +251,12 @@ test('startCluster says so when a cluster that was disposed is asked', async () 
   const { client } = cluster
   await cluster[Symbol.asyncDispose]()
   for (const ask of [() => client.list(Pod), () => cluster.advance('1s'), () => cluster.idle()])
-    await assert.rejects(async () => ask(), /the cluster was disposed/)
+    await assert.rejects(ask(), /the cluster was disposed/)
+})
+
+test('Cluster.clientFor says what it takes', async () => {
+  await using cluster = await still()
+  assert.throws(() => cluster.clientFor({ name: 'jane' } as never), /clientFor: say who: { username, groups }/)
 })
 
 test('startCluster lets watches end with the cluster', async () => {

@@ -133,7 +133,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const alive = () => {
     if (signal.aborted) throw new Error('the cluster was disposed')
   }
-  const openFor = (user: UserInfo) => whileAlive(clientFor(user), { alive, signal })
+  const openFor = (user: UserInfo) => {
+    if (typeof user?.username !== 'string') throw new TypeError('clientFor: say who: { username, groups }')
+    return whileAlive(clientFor(user), { alive, signal })
+  }
 
   return {
     client: openFor({ username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] }),
@@ -193,16 +196,23 @@ function checkOptions(options: ClusterOptions): void {
 
 /** What a test forgot to await would else ask a cluster that is no more, and what it watches would never end. */
 function whileAlive(client: Client, { alive, signal }: { alive: () => void; signal: AbortSignal }): Client {
-  const guarded = <Arguments extends unknown[], T>(call: (...args: Arguments) => T) => {
-    return (...args: Arguments): T => {
-      alive()
+  const guarded = <Arguments extends unknown[], T>(call: (...args: Arguments) => Promise<T>) => {
+    return (...args: Arguments): Promise<T> => {
+      try {
+        alive()
+      } catch (error) {
+        return Promise.reject(error)
+      }
       return call(...args)
     }
   }
   return {
     get: guarded(client.get),
     list: guarded(client.list),
-    watch: guarded((kind, options) => client.watch(kind, { ...options, signal: AbortSignal.any([options.signal, signal]) })),
+    watch(kind, options) {
+      alive()
+      return client.watch(kind, { ...options, signal: AbortSignal.any([options.signal, signal]) })
+    },
     create: guarded(client.create),
     update: guarded(client.update),
     patch: guarded(client.patch),
