@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { ConfigMap } from '#api/kinds/core/config-map.ts'
 import { keyOf, keyText, type KubeObject, type ObjectKey } from '#api/object.ts'
 import { alreadyExistsError, notFoundError, StatusError } from '#api/status.ts'
-import { silentLogger } from '#lib/log.ts'
+import { createLogger, type Logger, silentLogger } from '#lib/log.ts'
 import { seededRandom } from '#lib/random.ts'
 import { createVirtualClock } from '#lib/virtual-clock.ts'
 import type { Client, WatchEvent } from './client.ts'
@@ -70,9 +70,14 @@ const HOUR_MS = 3600_000
 
 const named = (name: string): ConfigMap => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'default', name } })
 
-async function run(t: { after(fn: () => unknown): void }, client: Client, controller: Omit<Controller, 'name' | 'triggers'>) {
+async function run(
+  t: { after(fn: () => unknown): void },
+  client: Client,
+  controller: Omit<Controller, 'name' | 'triggers'>,
+  log: Logger = silentLogger,
+) {
   const clock = createVirtualClock()
-  const options = { client, clock, random: seededRandom(1), log: silentLogger }
+  const options = { client, clock, random: seededRandom(1), log }
   const service = createControllerService({ name: 'test', triggers: [itself(ConfigMap)], ...controller }, options)
   const running = await service.start(new AbortController().signal)
   t.after(() => running[Symbol.asyncDispose]())
@@ -183,6 +188,28 @@ test('createControllerService gives no key up while the API server cannot answer
     await clock.advance(10_000)
     assert.equal(passes - before, 1, error.message)
   }
+})
+
+test('createControllerService logs a refusal in one line, and where anything else came about', async (t) => {
+  const world = lagging()
+  const lines: Record<string, string>[] = []
+  const log = createLogger({ write: (line) => lines.push(JSON.parse(line)), now: () => 0 })
+  const errors = [new StatusError('Forbidden', 'exceeded quota'), new Error('broken')]
+  const { clock } = await run(
+    t,
+    world.client,
+    {
+      async reconcile() {
+        const error = errors.shift()
+        if (error) throw error
+      },
+    },
+    log,
+  )
+  await world.client.create(ConfigMap, named('a'))
+  await clock.advance(1000)
+  assert.equal(lines[0]!['error'], 'StatusError: exceeded quota')
+  assert.match(lines[1]!['error']!, /^Error: broken\n +at /)
 })
 
 test('createControllerService counts refusals in a row alone before it gives a key up', async (t) => {

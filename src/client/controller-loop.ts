@@ -162,13 +162,14 @@ async function work(
 }
 
 /** The API server has decided. What it cannot do for the moment may well be done later: upstream begins anew then, with a lease it had lost. */
-function isRefusal(error: unknown): boolean {
+function isRefusal(error: unknown): error is StatusError {
   return error instanceof StatusError && error.code < 500 && error.code !== 429
 }
 
-/** Lost races are everyday life among actors; anything else is worth a line. */
-function report(log: Logger, { again, ...fields }: { key: string; error: unknown; failures: number; again: boolean }): void {
+/** Lost races are everyday life among actors; anything else is worth a line. Where a refusal came about is of no use to who reads it. */
+function report(log: Logger, { again, error, ...rest }: { key: string; error: unknown; failures: number; again: boolean }): void {
+  const fields = { ...rest, error: isRefusal(error) ? String(error) : error }
   if (!again) log.warn('could not reconcile, given up until something changes', fields)
-  else if (hasReason(fields.error, 'Conflict', 'AlreadyExists', 'NotFound')) log.debug('will try again', fields)
+  else if (hasReason(error, 'Conflict', 'AlreadyExists', 'NotFound')) log.debug('will try again', fields)
   else log.warn('could not reconcile', fields)
 }
