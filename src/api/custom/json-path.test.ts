@@ -33,7 +33,7 @@ for (const [path, found] of cases)
     assert.deepEqual(JsonPath.parse(path).find(OBJECT), found)
   })
 
-for (const path of ['spec', '.spec[', '.spec..', '.a[?(@.b=)]', '.a[x]'])
-  test(`JsonPath refuses ${path}`, () => {
+for (const path of ['spec', '.spec[', '.spec..', '.a[?(@.b=)]', '.a[x]', `.a[?(@${' '.repeat(500_000)}`])
+  test(`JsonPath refuses ${path.slice(0, 20)}`, () => {
     assert.throws(() => JsonPath.parse(path), JsonPathError)
   })

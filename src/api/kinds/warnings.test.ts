@@ -455,3 +455,17 @@ test('what every two of very many would be warned of is not looked for', () => {
   const items = files(...Array.from({ length: 3000 }, () => 'a'))
   assert.ok(warningsOf('Pod', volume({ configMap: { name: 'm', items } })).length < 200_000)
 })
+
+test('overlapping files of very many volumes are told in part', () => {
+  const volumes = Array.from({ length: 100 }, (_, i) => ({
+    name: `v${i}`,
+    configMap: { name: 'm', items: files(...Array(200).fill('a')) },
+  }))
+  assert.ok(warningsOf('Pod', spec({ volumes })).length < 10_000)
+})
+
+test('rows of slashes in a path of any length are passed over', () => {
+  const paths = [`${'/'.repeat(500_000)}a`, `b${'/'.repeat(500_000)}`, 'b']
+  const expected = ['volume "v" (ConfigMap "m"): overlapping paths: "b" with "b"']
+  assert.deepEqual(warningsOf('Pod', volume({ configMap: { name: 'm', items: files(...paths) } })), expected)
+})

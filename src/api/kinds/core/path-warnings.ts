@@ -1,8 +1,8 @@
 // Files of one volume that lie in each other's way: the later hides the earlier, or neither can be written.
 import type { Volume, VolumeProjection } from '#api/generated/types.ts'
 
-/** Of one volume; and volumes that are looked at. */
-const [MOST_FILES, MOST_VOLUMES] = [200, 100]
+/** Of one volume; volumes that are looked at; and overlaps of one volume that are told. An answer has room for a few of them only. */
+const [MOST_FILES, MOST_VOLUMES, MOST_TOLD] = [200, 100, 50]
 
 /** A file, and which of several sources it comes from. */
 interface Placed {
@@ -56,14 +56,22 @@ function overlaps(files: readonly Placed[]): string[] {
   const earlier: (Placed & { below: string })[] = []
   const found: string[] = []
   for (const { path: given, source } of files.slice(0, MOST_FILES)) {
-    const path = given.replace(/\/+$/, '')
+    const path = withoutSlashes(given)
     if (!path) continue
     const file = { path, below: `${path}/`, ...(source ? { source } : {}) }
     for (const other of earlier)
       if (file.below.startsWith(other.below) || other.below.startsWith(file.below)) found.push(`${show(file)} with ${show(other)}`)
+    if (found.length >= MOST_TOLD) break
     earlier.push(file)
   }
-  return found
+  return found.slice(0, MOST_TOLD)
+}
+
+/** Without those at its end. No pattern takes them off: that would go over a long row of them again from each. */
+function withoutSlashes(path: string): string {
+  let end = path.length
+  while (path[end - 1] === '/') end--
+  return path.slice(0, end)
 }
 
 const show = ({ path, source }: Placed) => (source ? `${quote(path)} (${source})` : quote(path))

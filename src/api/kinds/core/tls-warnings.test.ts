@@ -30,6 +30,7 @@ for (const [what, crt, key, warning] of [
   ['a pair', certificate, keyOf(one), undefined],
   ['what stands beside a pair', dhparam + certificate, dhparam + keyOf(one), undefined],
   ['a key of another', certificate, keyOf(other), 'tls: private key does not match public key'],
+  ['blocks that begin and never end', '-----BEGIN A-----\n'.repeat(50_000) + certificate, keyOf(one), undefined],
   ['no certificate', 'x', keyOf(one), 'tls: failed to find any PEM data in certificate input'],
   ['no key', certificate, '', 'tls: failed to find any PEM data in key input'],
   [

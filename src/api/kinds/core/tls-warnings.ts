@@ -1,7 +1,6 @@
 // Whether a certificate and a key belong together, told as the program that is going to read them would.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\n[\s\S]*?\n-----END \1-----/g
+import { type PemBlock, pemBlocks } from '#lib/pem.ts'
 
 /** Both in base64, as secrets hold them. */
 export function tlsWarnings(data: Record<string, string> | undefined): string[] {
@@ -10,14 +9,15 @@ export function tlsWarnings(data: Record<string, string> | undefined): string[] 
 }
 
 function problemWith(certificates: string, keys: string): string | undefined {
-  const certificate = blocksOf(certificates)
+  const certificate = [...pemBlocks(certificates)]
   const leaf = certificate.find(({ type }) => type === 'CERTIFICATE')
   if (!leaf) return missingCertificate(certificate.map(({ type }) => type))
-  const key = blocksOf(keys)
+  const key = [...pemBlocks(keys)]
   const own = key.find(({ type }) => type === 'PRIVATE KEY' || type.endsWith(' PRIVATE KEY'))
   if (!own) return missingKey(key.map(({ type }) => type))
   try {
-    if (!new X509Certificate(leaf.text).checkPrivateKey(createPrivateKey(own.text))) return 'tls: private key does not match public key'
+    if (!new X509Certificate(leaf.content).checkPrivateKey(createPrivateKey(textOf(own))))
+      return 'tls: private key does not match public key'
   } catch {
     return 'tls: failed to parse certificate or private key'
   }
@@ -38,8 +38,5 @@ function missingKey(skipped: readonly string[]): string {
   return `tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input after skipping PEM blocks of the following types: [${skipped.join(' ')}]`
 }
 
-const pem = (base64: string | undefined) =>
-  Buffer.from(base64 ?? '', 'base64')
-    .toString()
-    .replaceAll('\r', '')
-const blocksOf = (text: string) => [...text.matchAll(BLOCK)].map(([whole, type]) => ({ type: type!, text: whole }))
+const pem = (base64: string | undefined) => Buffer.from(base64 ?? '', 'base64').toString()
+const textOf = ({ type, content }: PemBlock) => `-----BEGIN ${type}-----\n${content.toString('base64')}\n-----END ${type}-----\n`
