@@ -106,6 +106,18 @@ const refused: [string, string, Change, string[]][] = [
     ["spec.persistentVolumeReclaimPolicy: Forbidden: may not be 'recycle' for a hostPath mount of '/'"],
   ],
   [
+    'PersistentVolume',
+    'recycling of the root, spelled at length',
+    spec({ hostPath: { path: `${'/'.repeat(1000)}./.` }, persistentVolumeReclaimPolicy: 'Recycle' }),
+    ["spec.persistentVolumeReclaimPolicy: Forbidden: may not be 'recycle' for a hostPath mount of '/'"],
+  ],
+  [
+    'PersistentVolume',
+    'no recycling of what is below the root',
+    spec({ hostPath: { path: `${'/'.repeat(1000)}a` }, persistentVolumeReclaimPolicy: 'Recycle', accessModes: [] }),
+    ['spec.accessModes: Required value'],
+  ],
+  [
     'LimitRange',
     'less than the least',
     (l) =>

@@ -159,7 +159,7 @@ function checkSource(spec: PersistentVolumeSpec, path: string, { name, inline, e
       errors.push(required(`${path}.nodeAffinity`, 'Local volume requires node affinity'))
   }
   if (given.length === 0) errors.push(required(path, 'must specify a volume type'))
-  if (/^\/+(\.?\/+)*\.?$/.test(spec.hostPath?.path ?? '') && spec.persistentVolumeReclaimPolicy === 'Recycle')
+  if (/^\/(?:\.?\/)*\.?$/.test(spec.hostPath?.path ?? '') && spec.persistentVolumeReclaimPolicy === 'Recycle')
     errors.push(forbidden(`${path}.persistentVolumeReclaimPolicy`, "may not be 'recycle' for a hostPath mount of '/'"))
 }
 
