@@ -75,8 +75,11 @@ test('agent backs off from an image that cannot be pulled, and runs it once it c
   await node.clock.advance(10_000)
   await node.until(async () => node.runtime.calls.filter((call) => call === 'pullImage app').length === 2)
   await node.until(async () => (await node.events('web')).some(({ reason, count }) => reason === 'Failed' && count === 2))
+  await node.pod('web', waiting('ErrImagePull'))
+  await node.clock.advance(10_000)
+  await node.pod('web', waiting('ImagePullBackOff'))
   there = true
-  await node.clock.advance(20_000)
+  await node.clock.advance(10_000)
   await node.pod('web', running)
   const events = (await node.events('web')).map(({ message }) => message)
   assert.ok(events.includes('Failed to pull image "app": manifest unknown'))

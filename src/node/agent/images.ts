@@ -117,7 +117,7 @@ export class Images {
       announce('Warning', 'Failed', `Failed to pull image "${reference}": ${message}`)
       this.#backoff.next(key)
       this.#lastError.set(key, message)
-      throw new ImageFailure('ErrImagePull', message, this.#backoff.waitUntil(key))
+      throw new ImageFailure('ErrImagePull', message)
     }
   }
 
