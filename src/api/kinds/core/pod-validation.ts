@@ -73,9 +73,9 @@ function checkUpdate(spec: PodSpec, old: PodSpec, errors: Errors): void {
   if (deadline === undefined && before !== undefined)
     errors.push(invalid(at, deadline, 'must not update from a positive integer to nil value'))
   checkTolerations(spec.tolerations ?? [], old.tolerations ?? [], errors)
+  const gates = new Set(old.schedulingGates?.map(({ name }) => name))
   each(spec.schedulingGates, 'spec.schedulingGates', ({ name }, where) => {
-    if (!old.schedulingGates?.some((gate) => gate.name === name))
-      errors.push(forbidden(`${where}.name`, `only deletion is allowed, but found new scheduling gate '${name}'`))
+    if (!gates.has(name)) errors.push(forbidden(`${where}.name`, `only deletion is allowed, but found new scheduling gate '${name}'`))
   })
   const gated = Boolean(old.schedulingGates?.length)
   if (gated) checkGatedScheduling(spec, old, errors)
@@ -106,11 +106,10 @@ function withField<T extends object, K extends keyof T>(object: T, field: K, val
 }
 
 function checkTolerations(next: readonly types.Toleration[], old: readonly types.Toleration[], errors: Errors): void {
-  for (const toleration of old) {
-    const { tolerationSeconds: _, ...rest } = toleration
-    if (!next.some(({ tolerationSeconds: _seconds, ...other }) => sameJson(other, rest)))
-      return void errors.push(forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'))
-  }
+  const textOf = ({ key = '', operator = '', value = '', effect = '' }: types.Toleration) => JSON.stringify([key, operator, value, effect])
+  const texts = new Set(next.map(textOf))
+  if (!old.every((toleration) => texts.has(textOf(toleration))))
+    errors.push(forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'))
 }
 
 /** While gates hold a pod, its placement may become narrower. */

@@ -278,6 +278,23 @@ for (const [what, change, expected] of updates)
   test(`Pod update of ${what} ${expected.length > 0 ? 'is refused' : 'is accepted'}`, () =>
     assert.deepEqual(updateErrors(Pod, change), expected))
 
+test('Pod update of very many tolerations keeps them, whatever their order and seconds', () => {
+  const effect = 'NoExecute'
+  const tolerations = Array.from({ length: 20_000 }, (_, i) => ({ key: `k${i}`, operator: 'Exists', effect, tolerationSeconds: i }))
+  const before = spec({ tolerations })
+  const changed = tolerations.map((one) => ({ ...one, tolerationSeconds: 7 })).toReversed()
+  assert.deepEqual(updateErrors(Pod, spec({ tolerations: [{ key: 'more', operator: 'Exists' }, ...changed] }), { before }), [])
+  assert.deepEqual(updateErrors(Pod, spec({ tolerations: changed.slice(1) }), { before }), [
+    'spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds',
+  ])
+})
+
+test('Pod with very many registries that are none is told so once', () => {
+  const found = createErrors(Pod, volume({ quobyte: { registry: ','.repeat(200_000), volume: 'v' } }))
+  assert.equal(found.length, 1)
+  assert.match(found[0]!, /^spec.volumes\[0\].quobyte.registry: Invalid value: ",+": must be a host:port pair/)
+})
+
 test('Pod ephemeralcontainers adds but neither changes nor removes', () => {
   const before = (pod: any) => pod
   const options = { before, subresource: 'ephemeralcontainers' }
