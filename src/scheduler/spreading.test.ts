@@ -187,3 +187,13 @@ test('Cluster.matchCounts follows every change', () => {
   cluster.renewPod('uid-default-w', terminating(at('a', 'w')))
   assert.deepEqual(counts(), {})
 })
+
+test('spreading asks for the domains of all its constraints at once', (t) => {
+  const keys = Array.from({ length: 50 }, (_, i) => `zone${i}`)
+  const nodes = ['a', 'b'].map((name) => nodeOf(name, { labels: Object.fromEntries(keys.map((key) => [key, name])) }))
+  const cluster = clusterOf(nodes, [at('a', 'w')])
+  const domains = t.mock.method(cluster, 'domains')
+  const constraints = keys.flatMap((topologyKey) => spread({ topologyKey }).topologySpreadConstraints ?? [])
+  assert.equal(outcome(podOf('p', { ...web, topologySpreadConstraints: constraints }), cluster), 'b')
+  assert.ok(domains.mock.callCount() <= 2, `${domains.mock.callCount()} times`)
+})

@@ -101,11 +101,12 @@ function nodeHelps(change: Extract<ClusterChange, { node: Node }>, constraints: 
 function filterOf(pod: PodInfo, cluster: Cluster, constraints: readonly Constraint[]): Filter {
   const hasKeys = ({ labels }: NodeInfo) => constraints.every(({ key }) => Object.hasOwn(labels, key))
   const counted = constraints.map(({ selector }) => cluster.matchCounts(pod.namespace, selector))
+  const values = cluster.domains(constraints.map(({ key }) => key))
   const domains = constraints.map(({ key, countsAll, counts }, i) => {
     const domain = new Map<string, number>()
     const add = (node: NodeInfo, count: number) => domain.set(node.labels[key]!, (domain.get(node.labels[key]!) ?? 0) + count)
     if (countsAll) {
-      for (const value of cluster.domains(constraints.map((one) => one.key))[i]!) domain.set(value, 0)
+      for (const value of values[i]!) domain.set(value, 0)
       for (const [node, count] of counted[i]!) if (node.node && hasKeys(node)) add(node, count)
     } else {
       for (const node of cluster.nodes) if (hasKeys(node) && counts(node)) add(node, counted[i]!.get(node) ?? 0)

@@ -1,5 +1,4 @@
 // A claim that only one pod may use (ReadWriteOncePod) is used by one pod; a disk that only one pod may write to is mounted by one.
-import type { PodSpec, Volume } from '#api/generated/types.ts'
 import type { Pod } from '#api/kinds/core/pod.ts'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim.ts'
 import type { Cluster } from '#scheduler/cluster.ts'
@@ -13,11 +12,11 @@ const NO_DISK = { reasons: ['node(s) had no available disk'] }
 export const VolumeRestrictions: Plugin = {
   name: 'VolumeRestrictions',
   filter(pod, cluster) {
-    const disks = disksOf(pod.pod.spec)
+    const disks = disksOf(pod.pod)
     const missing = missingClaim(pod, cluster)
     if (missing !== undefined) return { message: `persistentvolumeclaim ${JSON.stringify(missing)} not found` }
     const exclusive = exclusiveClaims(pod, cluster)
-    if (disks.length === 0 && exclusive.size === 0) return undefined
+    if (disks.size === 0 && exclusive.size === 0) return undefined
     const uses = (other: PodInfo) => other.namespace === pod.namespace && podClaims(other.pod).some(({ name }) => exclusive.has(name))
     // Wherever its user is, the claim is in use everywhere.
     const users = new Set<string>()
@@ -27,9 +26,7 @@ export const VolumeRestrictions: Plugin = {
       })
     return {
       check(node) {
-        if (disks.length > 0)
-          for (const other of node.pods.values())
-            for (const theirs of disksOf(other.pod.spec)) if (disks.some((disk) => conflict(disk, theirs))) return NO_DISK
+        if (disks.size > 0) for (const other of node.pods.values()) if (conflict(disks, disksOf(other.pod))) return NO_DISK
         return users.size > 0 ? IN_USE : undefined
       },
       imagine(_node, other, by) {
@@ -39,7 +36,7 @@ export const VolumeRestrictions: Plugin = {
       },
     }
   },
-  local: ({ pod }) => (podClaims(pod).length || disksOf(pod.spec).length ? undefined : ''),
+  local: ({ pod }) => (podClaims(pod).length || disksOf(pod).size ? undefined : ''),
   helps(change, pod) {
     if (change.type === 'node') return !change.previous
     if (change.type === 'object') return change.kind === 'PersistentVolumeClaim' && mayConcern(change, pod.pod)
@@ -60,24 +57,30 @@ function exclusiveClaims({ pod, namespace }: PodInfo, { objects }: Cluster): Rea
 
 /** Whether the one could not have a claim or a disk for the other. */
 function shareVolumes(a: Pod, b: Pod): boolean {
-  const claims = a.metadata?.namespace === b.metadata?.namespace ? podClaims(b) : []
-  if (podClaims(a).some(({ name }) => claims.some((one) => one.name === name))) return true
-  return disksOf(a.spec).some((disk) => disksOf(b.spec).some((other) => conflict(disk, other)))
+  const claims = new Set(a.metadata?.namespace === b.metadata?.namespace ? podClaims(b).map(({ name }) => name) : [])
+  return podClaims(a).some(({ name }) => claims.has(name)) || conflict(disksOf(a), disksOf(b))
 }
 
-function disksOf(spec: PodSpec | undefined): Volume[] {
-  return spec?.volumes?.filter((volume) => volume.gcePersistentDisk ?? volume.awsElasticBlockStore ?? volume.iscsi ?? volume.rbd) ?? []
+/** What only one pod of a node may have, or several that all read only: by what it is known by, whether it is also written. */
+type Disks = ReadonlyMap<string, boolean>
+
+function disksOf({ spec }: Pod): Disks {
+  const disks = new Map<string, boolean>()
+  const add = (name: readonly string[], readOnly = false) => {
+    const key = JSON.stringify(name)
+    disks.set(key, disks.get(key) || !readOnly)
+  }
+  for (const { gcePersistentDisk: gce, awsElasticBlockStore: aws, iscsi, rbd } of spec?.volumes ?? []) {
+    if (gce) add(['gce', gce.pdName], gce.readOnly)
+    if (aws) add(['aws', aws.volumeID])
+    if (iscsi) add(['iscsi', iscsi.iqn], iscsi.readOnly)
+    if (rbd) for (const monitor of rbd.monitors) add(['rbd', monitor, rbd.pool ?? 'rbd', rbd.image], rbd.readOnly)
+  }
+  return disks
 }
 
-/** Whether two pods on one node cannot mount both. */
-function conflict(a: Volume, b: Volume): boolean {
-  if (a.gcePersistentDisk && b.gcePersistentDisk)
-    return a.gcePersistentDisk.pdName === b.gcePersistentDisk.pdName && !(a.gcePersistentDisk.readOnly && b.gcePersistentDisk.readOnly)
-  if (a.awsElasticBlockStore && b.awsElasticBlockStore) return a.awsElasticBlockStore.volumeID === b.awsElasticBlockStore.volumeID
-  if (a.iscsi && b.iscsi) return a.iscsi.iqn === b.iscsi.iqn && !(a.iscsi.readOnly && b.iscsi.readOnly)
-  if (!a.rbd || !b.rbd) return false
-  const { monitors, pool = 'rbd', image, readOnly } = a.rbd
-  const other = b.rbd
-  const shared = monitors.some((monitor) => other.monitors.includes(monitor)) && pool === (other.pool ?? 'rbd') && image === other.image
-  return shared && !(readOnly && other.readOnly)
+/** Whether two pods on one node cannot mount what both have. */
+function conflict(one: Disks, other: Disks): boolean {
+  for (const [disk, written] of other) if (one.has(disk) && (written || one.get(disk))) return true
+  return false
 }

@@ -194,6 +194,20 @@ for (const [i, [mine, theirs, conflict]] of disks.entries()) {
   })
 }
 
+test('VolumeRestrictions compares disks of very many volumes and monitors', () => {
+  const monitors = (prefix: string) => Array.from({ length: 200_000 }, (_, i) => `${prefix}${i}`)
+  const volumes = (prefix: string) =>
+    Array.from({ length: 30_000 }, (_, i) => ({ name: `v${i}`, awsElasticBlockStore: { volumeID: `${prefix}${i}` } }))
+  const cluster = clusterOf(
+    [nodeOf('a')],
+    [on('a', podOf('x', { volumes: [{ name: 'v', ...rbd({ monitors: monitors('m') }) }, ...volumes('a')] }))],
+  )
+  const outcomeOf = (prefix: string) =>
+    outcome(podOf('p', { volumes: [...volumes(prefix), { name: 'v', ...rbd({ monitors: monitors('n') }) }] }), cluster)
+  assert.equal(outcomeOf('b'), 'a')
+  assert.equal(outcomeOf('a'), '0/1 nodes are available: 1 node(s) had no available disk.')
+})
+
 test('NodeDeclaredFeatures sends pods where nodes say they can do what is asked', () => {
   const able = nodeOf('b')
   const nodes = [nodeOf('a'), { ...able, status: { ...able.status!, declaredFeatures: ['RestartAllContainersOnContainerExits'] } }]
