@@ -1,5 +1,5 @@
 // What pods ask for and nodes offer, as plain numbers: cpu in thousandths, everything else in whole units.
-import type { Container, Pod } from '#api/generated/types.ts'
+import type { Container, ContainerStatus, Pod } from '#api/generated/types.ts'
 import { quantityMilliValue, quantityValue } from '#api/quantity.ts'
 
 export interface Resources {
@@ -59,11 +59,14 @@ export interface PodRequests {
 
 /** max(containers + sidecars, steps of the init containers) + overhead; the pod's own resources override. */
 export function podRequests(pod: Pod): PodRequests {
-  const plain = combined(pod, (container) => containerRequests(pod, container))
+  const statuses = statusesOf(pod)
+  const infeasible = statuses !== undefined && isResizeInfeasible(pod.status)
+  const ownOf = (container: Container) => containerRequests(container, { status: statuses?.get(container.name), infeasible })
+  const plain = combined(pod, ownOf)
   const raised = asksForBoth(pod)
     ? { ...plain }
     : combined(pod, (container) => {
-        const own = containerRequests(pod, container)
+        const own = ownOf(container)
         const asked = container.resources?.requests
         if (asked?.cpu === undefined) own.milliCpu = DEFAULT_MILLI_CPU
         if (asked?.memory === undefined) own.memory = DEFAULT_MEMORY
@@ -103,16 +106,22 @@ function combined(pod: Pod, requestsOf: (container: Container) => Resources): Re
   return total
 }
 
+/** By the name of the container; undefined where no node has told of it. */
+function statusesOf({ status }: Pod): ReadonlyMap<string, ContainerStatus> | undefined {
+  const { containerStatuses, initContainerStatuses = [] } = status ?? {}
+  return containerStatuses && new Map([...initContainerStatuses, ...containerStatuses].map((one) => [one.name, one]))
+}
+
 /** While a container is being resized, the node must hold both what it has and what it wants. */
-function containerRequests(pod: Pod, { name, resources }: Container): Resources {
+function containerRequests(
+  { resources }: Container,
+  { status, infeasible }: { status: ContainerStatus | undefined; infeasible: boolean },
+): Resources {
   const wanted = parseResources(resources?.requests)
-  const statuses = pod.status?.containerStatuses
-  if (!statuses) return wanted
-  const status = [...statuses, ...(pod.status?.initContainerStatuses ?? [])].find((one) => one.name === name)
   const actual = status?.resources?.requests
   const allocated = status?.allocatedResources
   if (!actual && !allocated) return wanted
-  const needed = isResizeInfeasible(pod.status) ? noResources() : wanted
+  const needed = infeasible ? noResources() : wanted
   raiseTo(needed, parseResources(actual))
   raiseTo(needed, parseResources(allocated))
   return needed

@@ -61,15 +61,16 @@ export function observedPod(pod: ApiPod, { ip, ended, failed, now }: Observing):
   const identity = identityOf(pod)
   const exitCode = Number(pod.metadata?.annotations?.[EXIT_CODE] ?? 0) || 0
   const sandboxId = `sandbox-${identity.uid}`
-  const container = (name: string, state: ContainerState, code: number): Container => {
-    const startedAt = Date.parse(pod.status?.containerStatuses?.find((one) => one.name === name)?.state?.running?.startedAt ?? '') || now
+  const since = new Map(pod.status?.containerStatuses?.map(({ name, state }) => [name, state?.running?.startedAt]))
+  const container = ({ name, image = '' }: TypedContainer['spec'], state: ContainerState, code: number): Container => {
+    const startedAt = Date.parse(since.get(name) ?? '') || now
     return {
       id: `${identity.uid}-${name}`,
       sandboxId,
       name,
       attempt: 0,
       state,
-      image: containersOf(pod).find(({ spec }) => spec.name === name)?.spec.image ?? '',
+      image,
       imageRef: 'simulated',
       createdAt: startedAt,
       startedAt,
@@ -88,9 +89,9 @@ export function observedPod(pod: ApiPod, { ip, ended, failed, now }: Observing):
   return {
     sandboxes: [sandboxOf(pod, { ip, ready: !ended, now })],
     containers: begun.map(({ spec, type }) => {
-      if (type === 'init') return container(spec.name, 'exited', 0)
-      if (!ended) return container(spec.name, 'running', 0)
-      return container(spec.name, 'exited', type === 'main' ? exitCode : 0)
+      if (type === 'init') return container(spec, 'exited', 0)
+      if (!ended) return container(spec, 'running', 0)
+      return container(spec, 'exited', type === 'main' ? exitCode : 0)
     }),
   }
 }
