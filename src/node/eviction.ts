@@ -1,14 +1,12 @@
-// Pods that take what they may not: volumes over their limit end their pod; a machine short of memory or disk says so on its node, and
+// Pods that take what they may not: volumes and containers over their limit end their pod; a machine short of memory or disk says so on its node, and
 // ends pods, the least entitled first, before the kernel does.
-import { lstat, readdir, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
+import { statfs } from 'node:fs/promises'
 import type { Pod } from '#api/generated/types.ts'
-import { quantityValue } from '#api/quantity.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Logger } from '#lib/log.ts'
 import type { Agent } from '#node/agent/agent.ts'
 import { isCritical, qosClassOf } from '#node/agent/resources.ts'
-import type { Volumes } from '#node/volumes/volumes.ts'
+import { type LocalStorage, podsOverLimit } from './local-storage.ts'
 import type { Pressure } from './node-status.ts'
 
 const PERIOD_MS = 10_000
@@ -23,7 +21,7 @@ export interface EvictionOptions {
   clock: Clock
   log: Logger
   agent: Pick<Agent, 'activePods' | 'evict'>
-  volumes: Pick<Volumes, 'podDirectory'>
+  storage: LocalStorage
   availableMemory(): number
   directory: string
 }
@@ -57,11 +55,9 @@ export class Eviction {
   }
 
   async #look(): Promise<void> {
-    const { clock, agent, directory } = this.#options
-    for (const pod of agent.activePods()) {
-      const full = await overLimit(pod, this.#options)
-      if (full) agent.evict(pod.metadata?.uid ?? '', 'Evicted', full)
-    }
+    const { clock, agent, storage, directory } = this.#options
+    const evictable = agent.activePods().filter((pod) => !isCritical(pod))
+    for (const [pod, message] of await podsOverLimit(evictable, storage)) agent.evict(pod.metadata?.uid ?? '', { message, pressure: false })
     const { blocks, bavail, bsize } = await statfs(directory)
     if (blocks > 0 && bavail / blocks < DISK_THRESHOLD && bavail * bsize < DISK_ENOUGH) this.#short.disk = clock.monotonic()
     const available = this.#options.availableMemory()
@@ -70,32 +66,8 @@ export class Eviction {
     const victim = leastEntitled(agent.activePods())
     if (!victim) return
     const message = `The node was low on resource: memory. Threshold quantity: 100Mi, available: ${Math.floor(available / 1024)}Ki. `
-    agent.evict(victim.metadata?.uid ?? '', 'Evicted', message)
+    agent.evict(victim.metadata?.uid ?? '', { message, pressure: true })
   }
-}
-
-async function overLimit(pod: Pod, { volumes }: EvictionOptions): Promise<string | undefined> {
-  for (const { name, emptyDir } of pod.spec?.volumes ?? []) {
-    if (!emptyDir?.sizeLimit || emptyDir.medium === 'Memory') continue
-    const path = join(volumes.podDirectory(pod.metadata?.uid ?? ''), 'volumes', 'kubernetes.io~empty-dir', name)
-    const limit = quantityValue(emptyDir.sizeLimit)
-    if (limit > 0 && (await sizeOf(path, limit)) > limit)
-      return `Usage of EmptyDir volume "${name}" exceeds the limit "${emptyDir.sizeLimit}". `
-  }
-  return undefined
-}
-
-/** Bytes on disk; stops counting above `enough`. Never follows a link. */
-async function sizeOf(path: string, enough: number): Promise<number> {
-  let total = 0
-  const pending = [path]
-  for (let next = pending.pop(); next !== undefined && total <= enough; next = pending.pop()) {
-    const found = await lstat(next).catch(() => undefined)
-    if (!found) continue
-    total += found.blocks * 512
-    if (found.isDirectory()) for (const name of await readdir(next).catch(() => [])) pending.push(join(next, name))
-  }
-  return total
 }
 
 const RANK = { BestEffort: 0, Burstable: 1, Guaranteed: 2 }

@@ -160,7 +160,7 @@ class ComposedNode implements Node {
       clock,
       log,
       agent: this.#agent,
-      volumes: this.#volumes,
+      storage: { volumes: this.#volumes, view: this.#view, runtime, logDirectory: this.#logDirectory },
       availableMemory: options.capacity ? () => Infinity : availableMemory,
       directory: dataDirectory,
     })

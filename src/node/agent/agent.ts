@@ -13,7 +13,7 @@ import { admit } from './admission.ts'
 import type { AgentContext } from './context.ts'
 import { podDirectory } from './directory.ts'
 import { identityOf, identityOfLogDirectory, type PodIdentity } from './identity.ts'
-import { PodWorker } from './pod-worker.ts'
+import { type EvictionRequest, PodWorker } from './pod-worker.ts'
 
 /** Events tell of changes at once; this finds what was missed while the runtime was away. */
 const RELIST_MS = 30_000
@@ -26,7 +26,7 @@ export interface Agent extends Service {
   podByUid(uid: string): ApiPod | undefined
   /** Another look at one pod. */
   poke(uid: string): void
-  evict(uid: string, reason: string, message: string): void
+  evict(uid: string, request: EvictionRequest): void
 }
 
 export function createAgent(context: AgentContext): Agent {
@@ -68,8 +68,8 @@ class NodeAgent implements Agent {
     this.#workers.get(uid)?.poke()
   }
 
-  evict(uid: string, reason: string, message: string): void {
-    this.#workers.get(uid)?.evict(reason, message)
+  evict(uid: string, request: EvictionRequest): void {
+    this.#workers.get(uid)?.evict(request)
   }
 
   async start(): Promise<AsyncDisposable> {

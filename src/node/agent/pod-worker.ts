@@ -2,7 +2,7 @@
 // time. News only marks the pod as due for another look; what to do is always found by looking.
 import { rm } from 'node:fs/promises'
 import { isFinished } from '#api/finished-pod.ts'
-import type { Pod as ApiPod, PodStatus, ResourceRequirements } from '#api/generated/types.ts'
+import type { Pod as ApiPod, PodCondition, PodStatus, ResourceRequirements } from '#api/generated/types.ts'
 import { Pod } from '#api/kinds/core/pod.ts'
 import { ignoreOvertaken } from '#api/status.ts'
 import { formatTime, type Timer } from '#lib/clock.ts'
@@ -25,7 +25,14 @@ export interface WorkerEvents {
   finished(uid: string): void
 }
 
+export interface EvictionRequest {
+  message: string
+  /** For the node's sake rather than for what the pod itself took. */
+  pressure: boolean
+}
+
 const RETRY_MS = { first: 1000, most: 10_000 }
+const EVICTED = 'Evicted'
 
 export class PodWorker {
   readonly identity: PodIdentity
@@ -33,6 +40,7 @@ export class PodWorker {
   #gone = false
   #refusal: Refusal | undefined
   #verdict: { reason: string; message: string } | undefined
+  #disruption: PodCondition[] = []
   #stage: Stage = 'running'
   #status: PodStatus
   #due = false
@@ -90,9 +98,16 @@ export class PodWorker {
     this.#refusal = refusal
   }
 
-  /** Ends the pod on the node's own authority. */
-  evict(reason: string, message: string): void {
-    this.#verdict ??= { reason, message }
+  /** Ends the pod on the node's own authority, at once. */
+  evict({ message, pressure }: EvictionRequest): void {
+    if (this.#verdict || !this.#pod) return
+    this.#verdict = { reason: EVICTED, message }
+    if (pressure) {
+      const condition = { type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message }
+      const observedGeneration = this.#pod.metadata?.generation ?? 0
+      this.#disruption = [{ ...condition, lastTransitionTime: formatTime(this.#context.clock.now()), observedGeneration }]
+    }
+    this.#context.events.event(this.#pod, 'Warning', EVICTED, message)
     this.#hurry()
     this.poke()
   }
@@ -292,6 +307,7 @@ export class PodWorker {
       now: clock.now(),
       ...(options.terminal ? { terminal: true } : {}),
       ...(this.#verdict ? { verdict: this.#verdict } : {}),
+      extraConditions: this.#disruption,
     })
     statuses.set(pod, this.#status)
   }
@@ -358,7 +374,7 @@ export class PodWorker {
   }
 
   #graceSeconds(): number {
-    if (!this.#pod) return 1
+    if (!this.#pod || this.#verdict?.reason === EVICTED) return 1
     const { deletionGracePeriodSeconds } = this.#pod.metadata ?? {}
     const seconds = deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? 30
     return Math.max(1, seconds)

@@ -80,13 +80,18 @@ export function podRequest(pod: Pod, resource: string): Quantity {
   return podTotal(pod, resource, (resources) => resources?.requests?.[resource] ?? resources?.limits?.[resource])
 }
 
+/** What the containers that have a limit may take together; zero: none has one. */
+export function sumOfLimits(pod: Pod, resource: string): Quantity {
+  return podTotal(pod, resource, (resources) => resources?.limits?.[resource])
+}
+
 /** undefined: at least one container has no limit, so neither has the pod. */
 export function podLimit(pod: Pod, resource: string): Quantity | undefined {
   const own = pod.spec?.resources?.limits?.[resource]
   if (own !== undefined) return quantityOf(own)
   const running = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? []).filter(isSidecar)]
   if (running.some((container) => quantityOf(container.resources?.limits?.[resource]).sign <= 0)) return undefined
-  return podTotal(pod, resource, (resources) => resources?.limits?.[resource])
+  return sumOfLimits(pod, resource)
 }
 
 function podTotal(pod: Pod, resource: string, pick: (resources: ResourceRequirements | undefined) => string | undefined): Quantity {
