@@ -46,13 +46,14 @@ export function podConditions(pod: Pod, input: ConditionInput): PodCondition[] {
 function containersReadyOf(pod: Pod, statuses: ConditionInput['statuses'], phase: Phase): Verdict {
   const unknown: string[] = []
   const unready: string[] = []
-  const judge = (name: string, list: readonly ContainerStatus[] | undefined) => {
-    const status = list?.find((one) => one.name === name)
+  const [inits, mains] = [byName(statuses.initContainerStatuses), byName(statuses.containerStatuses)]
+  const judge = (name: string, known: ReadonlyMap<string, ContainerStatus>) => {
+    const status = known.get(name)
     if (!status) unknown.push(name)
     else if (!status.ready) unready.push(name)
   }
-  for (const container of pod.spec?.initContainers ?? []) if (isSidecar(container)) judge(container.name, statuses.initContainerStatuses)
-  for (const container of pod.spec?.containers ?? []) judge(container.name, statuses.containerStatuses)
+  for (const container of pod.spec?.initContainers ?? []) if (isSidecar(container)) judge(container.name, inits)
+  for (const container of pod.spec?.containers ?? []) judge(container.name, mains)
   if (unknown.length === 0 && phase === 'Succeeded') return { status: 'False', reason: 'PodCompleted' }
   if (unknown.length === 0 && phase === 'Failed') return { status: 'False', reason: 'PodFailed' }
   const messages: string[] = []
@@ -61,6 +62,8 @@ function containersReadyOf(pod: Pod, statuses: ConditionInput['statuses'], phase
   if (messages.length > 0) return { status: 'False', reason: 'ContainersNotReady', message: messages.join(', ') }
   return { status: 'True' }
 }
+
+const byName = (list: readonly ContainerStatus[] = []) => new Map(list.map((status) => [status.name, status]))
 
 function readyOf(pod: Pod, containersReady: Verdict, conditions: readonly PodCondition[]): Verdict {
   if (containersReady.status !== 'True') return containersReady
@@ -79,8 +82,9 @@ function initializedOf(pod: Pod, statuses: ConditionInput['statuses'], phase: Ph
   const inits = pod.spec?.initContainers ?? []
   const unknown: string[] = []
   const incomplete: string[] = []
+  const known = byName(statuses.initContainerStatuses)
   for (const container of inits) {
-    const status = statuses.initContainerStatuses?.find(({ name }) => name === container.name)
+    const status = known.get(container.name)
     if (!status) unknown.push(container.name)
     else if (isSidecar(container) ? !status.started : !status.ready) incomplete.push(container.name)
   }

@@ -23,13 +23,24 @@ export interface ContainerStatusContext {
 }
 
 export function containerStatuses(pod: Pod, containers: readonly TypedContainer[], context: ContainerStatusContext): ContainerStatus[] {
-  return containers.map((container) => containerStatus(pod, container, context))
+  const previous = new Map(context.previous.map((status) => [status.name, status]))
+  const observed = Map.groupBy(context.observed.containers, ({ labels }) => labels['io.kubernetes.container.name'])
+  return containers.map((container) => {
+    const { name } = container.spec
+    return containerStatus(pod, container, { context, old: previous.get(name), own: observed.get(name) ?? [] })
+  })
 }
 
-function containerStatus(pod: Pod, container: TypedContainer, context: ContainerStatusContext): ContainerStatus {
+interface Known {
+  context: ContainerStatusContext
+  /** What was told of the container before. */
+  old: ContainerStatus | undefined
+  /** What the runtime has of it. */
+  own: readonly Container[]
+}
+
+function containerStatus(pod: Pod, container: TypedContainer, { context, old, own }: Known): ContainerStatus {
   const { spec, type } = container
-  const old = context.previous.find(({ name }) => name === spec.name)
-  const own = context.observed.containers.filter(({ labels }) => labels['io.kubernetes.container.name'] === spec.name)
   const latest = own[0]
   const status = latest ? fromRuntime(pod, container, { latest, old, context }) : withoutRuntime(pod, container, old)
   const before = own[1]

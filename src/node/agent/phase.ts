@@ -16,9 +16,10 @@ export function phaseOf(
   const started = containerStatuses.some(({ state, lastState }) => state?.running || state?.terminated || lastState?.terminated)
   let pendingInit = 0
   let pendingSidecar = 0
+  const [mains, inits] = [containerStatuses, initContainerStatuses].map((list) => new Map(list.map((one) => [one.name, one])))
   for (const container of all) {
     if (container.type === 'ephemeral') continue
-    const status = (container.type === 'main' ? containerStatuses : initContainerStatuses).find(({ name }) => name === container.spec.name)
+    const status = (container.type === 'main' ? mains : inits)!.get(container.spec.name)
     if (container.type === 'init') {
       const ended = status?.state?.terminated ?? (status?.state?.waiting ? status.lastState?.terminated : undefined)
       if (!ended) pendingInit++

@@ -5,7 +5,7 @@ import { formatTime } from '#lib/clock.ts'
 import { currentSandbox, type Verdicts } from './actions.ts'
 import { OWNED_CONDITIONS, podConditions } from './conditions.ts'
 import { type ContainerStatusContext, containerStatuses } from './container-status.ts'
-import { containersOf } from './identity.ts'
+import { containersOf, type TypedContainer } from './identity.ts'
 import { type Phase, phaseOf } from './phase.ts'
 import { qosClassOf } from './resources.ts'
 
@@ -40,8 +40,12 @@ export function podStatus(pod: Pod, context: StatusContext): PodStatus {
   const initContainerStatuses = list(['init', 'sidecar'], previous.initContainerStatuses)
   const own = list(['main'], previous.containerStatuses)
   const ephemeral = list(['ephemeral'], previous.ephemeralContainerStatuses)
-  judgeInits(pod, initContainerStatuses, context.verdicts)
-  for (const status of [...own, ...ephemeral]) judge(pod, status, context.verdicts)
+  const byName = new Map(all.map((container) => [container.spec.name, container]))
+  for (const status of initContainerStatuses) {
+    if (byName.get(status.name)?.type === 'sidecar') judge(status, byName, context.verdicts)
+    else status.ready = status.state?.terminated?.exitCode === 0
+  }
+  for (const status of [...own, ...ephemeral]) judge(status, byName, context.verdicts)
   if (context.terminal) {
     const initialized = initContainerStatuses.every(({ ready, started }) => ready || started)
     for (const status of [
@@ -87,20 +91,12 @@ function textOf({ reason, message }: PodStatus, kept: Phase | undefined): Pick<P
   return { ...(reason ? { reason } : {}), ...(message ? { message } : {}) }
 }
 
-function judge(pod: Pod, status: ContainerStatus, verdicts: AllVerdicts): void {
-  const spec = containersOf(pod).find((one) => one.spec.name === status.name)?.spec
+function judge(status: ContainerStatus, byName: ReadonlyMap<string, TypedContainer>, verdicts: AllVerdicts): void {
+  const { spec } = byName.get(status.name) ?? {}
   const id = idOf(status)
   const running = status.state?.running !== undefined
   status.started = running && (!spec?.startupProbe || verdicts.startup(id) === 'success')
   status.ready = status.started && (!spec?.readinessProbe || verdicts.readiness(id) === 'success')
-}
-
-function judgeInits(pod: Pod, statuses: readonly ContainerStatus[], verdicts: AllVerdicts): void {
-  const all = containersOf(pod)
-  for (const status of statuses) {
-    if (all.find(({ spec }) => spec.name === status.name)?.type === 'sidecar') judge(pod, status, verdicts)
-    else status.ready = status.state?.terminated?.exitCode === 0
-  }
 }
 
 /** A container of a pod that is over but of which nothing more is known. */
