@@ -145,6 +145,18 @@ const refused: [string, string, Change, string[]][] = [
   ],
   [
     'ResourceQuota',
+    'very many scopes that are none, each shown with all',
+    spec({ scopes: Array(100).fill('a') }),
+    [`spec.scopes: Invalid value: ${JSON.stringify(Array(100).fill('a'))}: unsupported scope`],
+  ],
+  [
+    'ResourceQuota',
+    'a scope that does not suit, named often',
+    spec({ scopes: Array(100).fill('BestEffort'), hard: { 'limits.cpu': '1' } }),
+    [`spec.scopes: Invalid value: ${JSON.stringify(Array(100).fill('BestEffort'))}: unsupported scope applied to resource`],
+  ],
+  [
+    'ResourceQuota',
     'scopes that contradict',
     spec({ scopes: ['Terminating', 'NotTerminating'] }),
     ['spec.scopes: Invalid value: ["Terminating","NotTerminating"]: conflicting scopes'],

@@ -91,14 +91,13 @@ function validateQuota(
 
 /** How many of what is limited in `spec` a scope cannot be applied to. Only the usual resources have a say. */
 const misfits = (scope: string, { hard }: types.ResourceQuotaSpec) =>
-  Object.keys(hard ?? {}).filter((name) => isQuotaResource(name) && SCOPES[scope]?.includes(name) === false)
+  Object.keys(hard ?? {}).filter((name) => isQuotaResource(name) && Object.hasOwn(SCOPES, scope) && !SCOPES[scope]!.includes(name))
 
 function checkScopes(spec: types.ResourceQuotaSpec, errors: Errors): void {
   const scopes = spec.scopes ?? []
-  for (const scope of scopes) {
-    if (!Object.hasOwn(SCOPES, scope)) errors.push(invalid('spec.scopes', scopes, 'unsupported scope'))
-    else for (const _ of misfits(scope, spec)) errors.push(invalid('spec.scopes', scopes, MISFIT))
-  }
+  // Each error shows all scopes: what they have in common is told once.
+  if (!scopes.every((scope) => Object.hasOwn(SCOPES, scope))) errors.push(invalid('spec.scopes', scopes, 'unsupported scope'))
+  for (const scope of new Set(scopes)) for (const _ of misfits(scope, spec)) errors.push(invalid('spec.scopes', scopes, MISFIT))
   checkConflicts('spec.scopes', scopes, scopes, errors)
 }
 
@@ -120,7 +119,6 @@ function checkSelector(spec: types.ResourceQuotaSpec, errors: Errors): void {
   })
   for (const { scopeName = '', operator = '', values = [] } of expressions) {
     if (!Object.hasOwn(SCOPES, scopeName)) errors.push(invalid(`${at}.scopeName`, scopeName, 'unsupported scope'))
-    else for (const _ of misfits(scopeName, spec)) errors.push(invalid(at, shown(), MISFIT))
     if (EXISTENCE.includes(scopeName) && operator !== 'Exists') errors.push(invalid(`${at}.operator`, operator, EXISTS_ONLY))
     if (operator === 'In' || operator === 'NotIn') {
       if (values.length === 0)
@@ -131,5 +129,6 @@ function checkSelector(spec: types.ResourceQuotaSpec, errors: Errors): void {
     } else errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'))
   }
   const scopes = expressions.map(({ scopeName }) => scopeName)
+  for (const scope of new Set(scopes)) for (const _ of misfits(scope, spec)) errors.push(invalid(at, shown(), MISFIT))
   checkConflicts(at, scopes, spec.scopes ?? null, errors)
 }
