@@ -43,8 +43,9 @@ export function sameAnnotations(a: Annotations = {}, b: Annotations = {}): boole
   return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
 }
 
+/** What was longest ago goes first. */
 function appended(history: string | undefined, revision: string): string {
-  const revisions = [...(history ? history.split(',') : []), revision]
-  while (revisions.join(',').length > HISTORY_LIMIT) revisions.shift()
-  return revisions.join(',')
+  const whole = history ? `${history},${revision}` : revision
+  if (whole.length <= HISTORY_LIMIT) return whole
+  return whole.slice(whole.indexOf(',', whole.length - HISTORY_LIMIT - 1) + 1)
 }
