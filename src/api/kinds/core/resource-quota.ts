@@ -96,8 +96,11 @@ const misfits = (scope: string, { hard }: types.ResourceQuotaSpec) =>
 function checkScopes(spec: types.ResourceQuotaSpec, errors: Errors): void {
   const scopes = spec.scopes ?? []
   // Each error shows all scopes: what they have in common is told once.
-  if (!scopes.every((scope) => Object.hasOwn(SCOPES, scope))) errors.push(invalid('spec.scopes', scopes, 'unsupported scope'))
-  for (const scope of new Set(scopes)) for (const _ of misfits(scope, spec)) errors.push(invalid('spec.scopes', scopes, MISFIT))
+  const odd = scopes.find((scope) => !Object.hasOwn(SCOPES, scope))
+  for (const scope of new Set(scopes)) {
+    if (scope === odd) errors.push(invalid('spec.scopes', scopes, 'unsupported scope'))
+    for (const _ of misfits(scope, spec)) errors.push(invalid('spec.scopes', scopes, MISFIT))
+  }
   checkConflicts('spec.scopes', scopes, scopes, errors)
 }
 
@@ -117,8 +120,11 @@ function checkSelector(spec: types.ResourceQuotaSpec, errors: Errors): void {
       Values: values ?? null,
     })),
   })
+  const seen = new Set<string>()
   for (const { scopeName = '', operator = '', values = [] } of expressions) {
     if (!Object.hasOwn(SCOPES, scopeName)) errors.push(invalid(`${at}.scopeName`, scopeName, 'unsupported scope'))
+    else if (!seen.has(scopeName)) for (const _ of misfits(scopeName, spec)) errors.push(invalid(at, shown(), MISFIT))
+    seen.add(scopeName)
     if (EXISTENCE.includes(scopeName) && operator !== 'Exists') errors.push(invalid(`${at}.operator`, operator, EXISTS_ONLY))
     if (operator === 'In' || operator === 'NotIn') {
       if (values.length === 0)
@@ -129,6 +135,5 @@ function checkSelector(spec: types.ResourceQuotaSpec, errors: Errors): void {
     } else errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'))
   }
   const scopes = expressions.map(({ scopeName }) => scopeName)
-  for (const scope of new Set(scopes)) for (const _ of misfits(scope, spec)) errors.push(invalid(at, shown(), MISFIT))
   checkConflicts(at, scopes, spec.scopes ?? null, errors)
 }
